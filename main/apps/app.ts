@@ -1,0 +1,30 @@
+/** Which program, user and agent on this host owns a flow. */
+import type { FlowRequest } from '../base/flow.ts';
+
+/** How sure the attribution is: the owning socket was found; several could be meant; nothing was found. */
+export type Attribution = 'exact' | 'inferred' | 'unknown';
+
+export interface App {
+  readonly attribution: Attribution;
+  readonly pid?: number;
+  /** Absolute path of the executable; for interpreters the script stands in `script`. */
+  readonly path?: string;
+  readonly script?: string;
+  /** Lower-hex SHA-256 of the executable. */
+  readonly hash?: string;
+  readonly uid?: number;
+  readonly user?: string;
+  readonly cgroup?: string;
+  readonly container?: string;
+  /** Nearest first. */
+  readonly parents: readonly { readonly pid: number; readonly path: string }[];
+  /** Name of the agent, where a rule recognised or bound one. */
+  readonly agent?: string;
+}
+
+export const unknownApp: App = { attribution: 'unknown', parents: [] };
+
+/** Finds the owner of a flow's socket. Never throws: what cannot be found is `unknownApp`. */
+export interface AppFinder {
+  find(flow: Pick<FlowRequest, 'protocol' | 'source' | 'via' | 'destination'>): Promise<App>;
+}

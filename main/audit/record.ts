@@ -1,0 +1,42 @@
+/** What stands in the audit journal, and the door to write it. */
+
+/** Kinds of record, past tense. `details` hold the facts; never keys, tokens or payloads. */
+export type AuditKind =
+  | 'engine.started'
+  | 'engine.stopped'
+  | 'verdict'
+  | 'session.opened'
+  | 'session.closed'
+  | 'call'
+  | 'violation'
+  | 'identity.enrolled'
+  | 'identity.changed'
+  | 'identity.removed'
+  | 'identity.renewed'
+  | 'service.gained'
+  | 'service.lost'
+  | 'quarantine.added'
+  | 'quarantine.released'
+  | 'alert'
+  | 'settings.changed'
+  | 'policy.changed'
+  | 'host.changed'
+  | 'gap'
+  | 'checkpoint';
+
+export interface AuditEvent {
+  readonly kind: AuditKind;
+  /** Flat, JSON-safe: session, service, identity, agent, app, user, tool, decision, rule, digest, reason, bytes … */
+  readonly [field: string]: unknown;
+}
+
+/** The journal's writing side. Made by `openAudit` in `audit/audit.ts`. */
+export interface AuditWriter {
+  /**
+   * Append one record; it is chained and in the operating system's hands when this returns. Throws `audit.write_failed` where the disk
+   * refuses and the journal is set to fail closed; set to fail open, the loss is counted and a `gap` record says so later.
+   */
+  record(event: AuditEvent): { readonly seq: number };
+  /** Hash of the last record, lower hex, and how many there are. */
+  head(): { readonly hash: string; readonly count: number };
+}

@@ -1,0 +1,82 @@
+/** IP addresses and prefixes as text at the borders, parsed once; the arithmetic is ipaddr.js's. */
+import ipaddr from 'ipaddr.js';
+import { TunnelerError } from './errors.ts';
+
+/** A parsed prefix, e.g. `10.20.0.0/16`. IPv4-mapped IPv6 is always seen as IPv4. */
+export interface Cidr {
+  readonly text: string;
+  readonly family: 4 | 6;
+  readonly prefixLength: number;
+  contains(address: string): boolean;
+}
+
+/** 4 or 6, or undefined where `text` is no IP address. */
+export function ipFamily(text: string): 4 | 6 | undefined {
+  const parsed = parse(text);
+  return parsed === undefined ? undefined : parsed.kind() === 'ipv4' ? 4 : 6;
+}
+
+/** Canonical text of an address (`::1`, no zone, mapped IPv4 as IPv4), or undefined where it is none. */
+export function canonicalAddress(text: string): string | undefined {
+  return parse(text)?.toString();
+}
+
+/** Bytes of an address, 4 or 16; undefined where it is none. */
+export function addressBytes(text: string): Uint8Array | undefined {
+  const parsed = parse(text);
+  return parsed === undefined ? undefined : Uint8Array.from(parsed.toByteArray());
+}
+
+/** Canonical text from 4 or 16 bytes. */
+export function addressFromBytes(bytes: Uint8Array): string {
+  return ipaddr.process(ipaddr.fromByteArray([...bytes]).toString()).toString();
+}
+
+/** Parse `a.b.c.d/n`, `x::/n` or a bare address (a full-length prefix). Undefined where it is neither. */
+export function parseCidr(text: string): Cidr | undefined {
+  const slash = text.indexOf('/');
+  const address = parse(slash < 0 ? text : text.slice(0, slash));
+  if (address === undefined) return undefined;
+  const bits = address.kind() === 'ipv4' ? 32 : 128;
+  const suffix = slash < 0 ? String(bits) : text.slice(slash + 1);
+  if (!/^\d{1,3}$/.test(suffix)) return undefined;
+  const prefixLength = Number(suffix);
+  if (prefixLength > bits) return undefined;
+  return {
+    text: `${address.toString()}/${prefixLength}`,
+    family: bits === 32 ? 4 : 6,
+    prefixLength,
+    contains(candidate) {
+      const other = parse(candidate);
+      if (other === undefined || other.kind() !== address.kind()) return false;
+      return other.match(address as ipaddr.IPv4 & ipaddr.IPv6, prefixLength);
+    },
+  };
+}
+
+/** Parse a prefix that must be valid. Throws `base.invalid` naming `what`. */
+export function requireCidr(text: string, what: string): Cidr {
+  const cidr = parseCidr(text);
+  if (cidr === undefined) {
+    throw new TunnelerError('base.invalid', `${what}: expected an IP address or prefix, got "${text}"`);
+  }
+  return cidr;
+}
+
+/** `host:port`, `[v6]:port`. Throws `base.invalid` naming `what`. Port 0 is allowed where the caller listens. */
+export function parseHostPort(text: string, what: string): { host: string; port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (host === undefined || !(port <= 65535)) {
+    throw new TunnelerError('base.invalid', `${what}: expected HOST:PORT, got "${text}"`);
+  }
+  return { host, port };
+}
+
+function parse(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
+  const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text;
+  // ipaddr.js also takes legacy forms such as `1.2` or `0x7f.1`, which no config or packet means.
+  if (!ipaddr.IPv4.isValidFourPartDecimal(bare) && !(bare.includes(':') && ipaddr.IPv6.isValid(bare))) return undefined;
+  return ipaddr.process(bare.replace(/%.*$/, ''));
+}

@@ -1,0 +1,25 @@
+/** Why something was allowed or refused: one code a script can match, one sentence a person can read, one next step. */
+export interface Clearance {
+  /** Stable, dotted: `intercept.no_match`, `policy.contract.apps`, `ziti.dial.no_terminator`, `permission.dial`. */
+  readonly code: string;
+  readonly sentence: string;
+  /** What the reader can do about it, where there is something. */
+  readonly next?: string;
+  /** The rule that decided: a contract field (`contract:apps.deny`), a Cedar policy id, `controller`. */
+  readonly rule?: string;
+}
+
+/** Close reasons of a session, in the words of the field (product.md). */
+export const closeReasons = [
+  'consumer_close',
+  'provider_close',
+  'policy_revoked',
+  'contract_violation',
+  'max_duration_exceeded',
+  'max_bytes_exceeded',
+  'idle_timeout',
+  'quarantined',
+  'tunnel_failed',
+  'identity_disabled',
+] as const;
+export type CloseReason = (typeof closeReasons)[number];

@@ -1,0 +1,236 @@
+/**
+ * The one list of what can be asked of an engine. Handlers, client, CLI, preload bridge, console and the tests' fake engine derive
+ * from it; only names in it can be called.
+ */
+import * as v from 'valibot';
+import { TunnelerError } from '../base/errors.ts';
+import { call, stream, type Client, type Handlers } from './call.ts';
+import type { StateDelta, StateSnapshot } from './state.ts';
+import type {
+  AgentView,
+  AlertView,
+  AuditRecordView,
+  AuditVerifyView,
+  BundleView,
+  ConsoleView,
+  DnsView,
+  IdentityView,
+  LoginView,
+  MfaEnrolmentView,
+  PolicyCheckView,
+  PolicyView,
+  QuarantineView,
+  ServiceView,
+  SessionView,
+  SettingsView,
+  StatusView,
+  WhyView,
+} from './views.ts';
+
+/** A parser of one border: strict objects, so that a misspelt field is refused with its name. */
+function parser<S extends v.GenericSchema>(schema: S): (raw: unknown) => v.InferOutput<S> {
+  return (raw) => {
+    const result = v.safeParse(schema, raw);
+    if (result.success) return result.output;
+    const issue = result.issues[0];
+    const path = v.getDotPath(issue) ?? 'request';
+    throw new TunnelerError('base.invalid', `${path}: ${issue.message}`, {
+      details: { path, expected: issue.expected ?? '', received: issue.received },
+    });
+  };
+}
+
+const nothing = (raw: unknown): void => {
+  if (raw !== undefined && raw !== null) throw new TunnelerError('base.invalid', 'request: expected nothing');
+};
+
+const text = (maxLength = 4096) => v.pipe(v.string(), v.minLength(1), v.maxLength(maxLength));
+/** Names that become file names: no separators, no leading dot. */
+export const identityName = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z0-9_-][A-Za-z0-9._@ -]{0,127}$/, 'a name has letters, digits, ".", "_", "-", "@" or blanks'),
+);
+const named = parser(v.strictObject({ name: identityName }));
+const totpCode = v.pipe(v.string(), v.regex(/^[A-Za-z0-9]{4,13}$/, 'expected a TOTP or recovery code'));
+const subject = v.pipe(
+  v.string(),
+  v.maxLength(1024),
+  v.regex(/^(app|identity|service|session):.+$/, 'expected app:…, identity:…, service:… or session:…'),
+);
+
+const enroll = v.strictObject({
+  /** The token's text (JWT), a controller's https URL, or with method `import` an identity file's JSON. */
+  source: v.pipe(v.string(), v.minLength(1), v.maxLength(1_048_576)),
+  name: v.optional(identityName),
+  /** `keychain`, `tpm`, `pkcs11`, `file` or a `pkcs11:` URI. */
+  keystore: v.optional(text()),
+  scope: v.optional(v.picklist(['machine', 'user'])),
+  method: v.optional(v.picklist(['token', 'url', 'password', 'import'])),
+  /** For the `file` key store; handed over the checked socket, never stored in clear. */
+  passphrase: v.optional(v.pipe(v.string(), v.maxLength(4096))),
+  /** For tokens signed for a third-party CA, and CA auto-enrolment: PEM. */
+  certificate: v.optional(text(262_144)),
+  key: v.optional(text(262_144)),
+  username: v.optional(text(256)),
+  password: v.optional(text(4096)),
+  signer: v.optional(text(256)),
+  jit: v.optional(v.boolean()),
+});
+
+const auditQuery = v.strictObject({
+  text: v.optional(v.pipe(v.string(), v.maxLength(1024))),
+  kind: v.optional(text(256)),
+  service: v.optional(text(256)),
+  identity: v.optional(text(256)),
+  agent: v.optional(text(256)),
+  tool: v.optional(text(256)),
+  session: v.optional(text(256)),
+  decision: v.optional(v.picklist(['allow', 'deny'])),
+  since: v.optional(v.pipe(v.string(), v.isoTimestamp())),
+  until: v.optional(v.pipe(v.string(), v.isoTimestamp())),
+  limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100_000))),
+  beforeSeq: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
+});
+
+export const schema = {
+  state: {
+    snapshot: call<void, StateSnapshot>({ needs: 'observe', parse: nothing }),
+    /** First item: a delta-less snapshot follows from `snapshot`; items are numbered after `after`. */
+    changes: stream<{ after: number }, StateDelta>({
+      needs: 'observe',
+      parse: parser(v.strictObject({ after: v.pipe(v.number(), v.integer(), v.minValue(0)) })),
+    }),
+  },
+  engine: {
+    status: call<void, StatusView>({ needs: 'observe', parse: nothing }),
+    settings: call<void, SettingsView>({ needs: 'observe', parse: nothing }),
+    setLogLevel: call<v.InferOutput<typeof logLevel>, void>({
+      needs: 'operate',
+      parse: (raw) => parser(logLevel)(raw),
+    }),
+    stop: call<void, void>({ needs: 'administer', parse: nothing }),
+    bundle: call<v.InferOutput<typeof bundle>, BundleView & { data?: string }>({
+      needs: 'administer',
+      parse: (raw) => parser(bundle)(raw),
+    }),
+    openConsole: call<void, ConsoleView>({ needs: 'administer', parse: nothing }),
+  },
+  identity: {
+    list: call<void, readonly IdentityView[]>({ needs: 'observe', parse: nothing }),
+    enroll: call<v.InferOutput<typeof enroll>, IdentityView>({ needs: 'administer', parse: parser(enroll) }),
+    enable: call<{ name: string }, void>({ needs: 'administer', parse: named }),
+    disable: call<{ name: string }, void>({ needs: 'administer', parse: named }),
+    remove: call<{ name: string }, void>({ needs: 'administer', parse: named }),
+    rename: call<{ name: string; to: string }, void>({
+      needs: 'administer',
+      parse: parser(v.strictObject({ name: identityName, to: identityName })),
+    }),
+    renew: call<{ name: string; rollKey?: boolean | undefined }, IdentityView>({
+      needs: 'administer',
+      parse: parser(v.strictObject({ name: identityName, rollKey: v.optional(v.boolean()) })),
+    }),
+    /** Hand over what unlocks it: a passphrase, or a wrapping key from the user's keychain (base64). */
+    unlock: call<{ name: string; passphrase?: string | undefined; wrappingKey?: string | undefined }, IdentityView>({
+      needs: 'operate',
+      parse: parser(
+        v.strictObject({
+          name: identityName,
+          passphrase: v.optional(v.pipe(v.string(), v.maxLength(4096))),
+          wrappingKey: v.optional(v.pipe(v.string(), v.base64(), v.maxLength(1024))),
+        }),
+      ),
+    }),
+    lock: call<{ name: string }, void>({ needs: 'operate', parse: named }),
+    export: call<{ name: string }, { json: string }>({ needs: 'administer', parse: named }),
+    mfaEnroll: call<{ name: string }, MfaEnrolmentView>({ needs: 'operate', parse: named }),
+    mfaVerify: call<{ name: string; code: string }, void>({
+      needs: 'operate',
+      parse: parser(v.strictObject({ name: identityName, code: totpCode })),
+    }),
+    mfaRemove: call<{ name: string; code: string }, void>({
+      needs: 'operate',
+      parse: parser(v.strictObject({ name: identityName, code: totpCode })),
+    }),
+    mfaRecoveryCodes: call<
+      { name: string; code: string; regenerate?: boolean | undefined },
+      { codes: readonly string[] }
+    >({
+      needs: 'operate',
+      parse: parser(v.strictObject({ name: identityName, code: totpCode, regenerate: v.optional(v.boolean()) })),
+    }),
+    /** Sign in with an external provider; the URL to open comes back, completion shows in the identity's state. */
+    login: call<{ name: string; provider?: string | undefined; device?: boolean | undefined }, LoginView>({
+      needs: 'operate',
+      parse: parser(
+        v.strictObject({ name: identityName, provider: v.optional(text(256)), device: v.optional(v.boolean()) }),
+      ),
+    }),
+  },
+  service: {
+    list: call<void, readonly ServiceView[]>({ needs: 'observe', parse: nothing }),
+    why: call<{ destination: string; app?: string | undefined }, WhyView>({
+      needs: 'observe',
+      parse: parser(v.strictObject({ destination: text(512), app: v.optional(text()) })),
+    }),
+  },
+  session: {
+    list: call<void, readonly SessionView[]>({ needs: 'observe', parse: nothing }),
+    close: call<{ ids: string[] }, { closed: readonly string[] }>({
+      needs: 'operate',
+      parse: parser(v.strictObject({ ids: v.pipe(v.array(text(64)), v.minLength(1), v.maxLength(10_000)) })),
+    }),
+    /** Every open session of one program or agent. */
+    closeApp: call<{ app: string }, { closed: readonly string[] }>({
+      needs: 'operate',
+      parse: parser(v.strictObject({ app: text() })),
+    }),
+  },
+  app: {
+    list: call<void, readonly AgentView[]>({ needs: 'observe', parse: nothing }),
+  },
+  quarantine: {
+    list: call<void, readonly QuarantineView[]>({ needs: 'observe', parse: nothing }),
+    add: call<{ subject: string; cause?: string | undefined }, QuarantineView>({
+      needs: 'operate',
+      parse: parser(v.strictObject({ subject, cause: v.optional(v.pipe(v.string(), v.maxLength(1024))) })),
+    }),
+    release: call<{ subject: string }, void>({ needs: 'operate', parse: parser(v.strictObject({ subject })) }),
+  },
+  policy: {
+    show: call<void, PolicyView>({ needs: 'observe', parse: nothing }),
+    reload: call<void, PolicyCheckView>({ needs: 'administer', parse: nothing }),
+    explain: call<{ destination: string; app?: string | undefined }, WhyView>({
+      needs: 'observe',
+      parse: parser(v.strictObject({ destination: text(512), app: v.optional(text()) })),
+    }),
+  },
+  mcp: {
+    /** Tell the engine's loopback MCP entry for a service: where `culvert mcp connect` and clients reach it. */
+    endpoint: call<{ service: string }, { url: string }>({
+      needs: 'observe',
+      parse: parser(v.strictObject({ service: text(256) })),
+    }),
+  },
+  audit: {
+    search: call<v.InferOutput<typeof auditQuery>, readonly AuditRecordView[]>({
+      needs: 'observe',
+      parse: parser(auditQuery),
+    }),
+    tail: stream<{ after?: number | undefined }, AuditRecordView>({
+      needs: 'observe',
+      parse: parser(v.strictObject({ after: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))) })),
+    }),
+    verify: call<void, AuditVerifyView>({ needs: 'observe', parse: nothing }),
+    alerts: call<void, readonly AlertView[]>({ needs: 'observe', parse: nothing }),
+  },
+  dns: {
+    status: call<void, DnsView>({ needs: 'observe', parse: nothing }),
+  },
+} as const;
+
+const logLevel = v.strictObject({ level: v.picklist(['trace', 'debug', 'info', 'warn', 'error']) });
+const bundle = v.strictObject({ redact: v.picklist(['basic', 'full']), preview: v.optional(v.boolean()) });
+
+export type EngineSchema = typeof schema;
+export type EngineHandlers = Handlers<EngineSchema>;
+export type EngineClient = Client<EngineSchema>;

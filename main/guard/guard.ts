@@ -1,0 +1,57 @@
+/**
+ * Guards read a stream as a protocol and hold it to its contract. Pure: bytes and a time in, effects out; no I/O, no clock, no Node.
+ *
+ * One Guard lives as long as one session. `fromApp` and `fromService` are given every chunk of their direction in order, and say
+ * what goes on instead. Where nothing is read or changed the very same chunk is passed on: no copy.
+ */
+import type { Clearance } from '../base/reason.ts';
+
+export type GuardKind = 'mcp' | 'http' | 'modbus';
+
+/** One call the guard read and judged. */
+export interface GuardCall {
+  readonly protocol: GuardKind;
+  /** `tools/call`, `GET`, `write-single-register`. */
+  readonly method: string;
+  /** Tool, path, `unit 1 holding 40–41`. */
+  readonly target: string;
+  readonly decision: 'allow' | 'deny';
+  readonly rule?: string;
+  /** Lower-hex SHA-256 of the canonical JSON of the arguments. */
+  readonly digest?: string;
+  /** Only where the contract says so. */
+  readonly arguments?: unknown;
+  readonly startedAtMs: number;
+  /** Set when the answer was seen. */
+  readonly durationMs?: number;
+  readonly failed?: boolean;
+  readonly model?: string;
+  readonly tokens?: { readonly input: number; readonly output: number };
+}
+
+export type GuardEffect =
+  | { readonly kind: 'to-service'; readonly bytes: Uint8Array }
+  | { readonly kind: 'to-app'; readonly bytes: Uint8Array }
+  /** A finished call: count, audit, show. A denied one is reported at once, an allowed one when answered (or at close). */
+  | { readonly kind: 'call'; readonly call: GuardCall }
+  /** The contract was broken beyond what an answer in the protocol can say; session applies `onViolation`. */
+  | { readonly kind: 'violation'; readonly reason: Clearance }
+  /** What flows is TLS or otherwise unreadable. Sent once; `open`: bytes pass unread; `closed`: a violation follows. */
+  | { readonly kind: 'not-visible'; readonly direction: 'open' | 'closed' };
+
+export interface Guard {
+  readonly kind: GuardKind;
+  fromApp(chunk: Uint8Array, nowMs: number): readonly GuardEffect[];
+  fromService(chunk: Uint8Array, nowMs: number): readonly GuardEffect[];
+  /** That direction ended: what was held back, and calls still open. */
+  appEnded(nowMs: number): readonly GuardEffect[];
+  serviceEnded(nowMs: number): readonly GuardEffect[];
+  /** Bytes held back in memory; bounded by the guard. */
+  buffered(): number;
+}
+
+/** Counters and budgets that outlive one session (rate windows per agent and service), made by the engine. */
+export interface GuardLedger {
+  /** Take `amount` from a window's budget; false where it is spent. */
+  take(key: string, amount: number, limit: number, windowMs: number, nowMs: number): boolean;
+}

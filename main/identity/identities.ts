@@ -1,0 +1,67 @@
+/** Enrolled identities on disk and where their keys live. Joint types; made by `openIdentityStore` in `identity/identity-store.ts`. */
+
+export type KeystoreKind = 'file' | 'keychain' | 'tpm' | 'pkcs11';
+
+/** What the store knows without opening the key. */
+export interface IdentityRecord {
+  readonly name: string;
+  readonly enabled: boolean;
+  readonly scope: 'machine' | 'user';
+  /** uid of the user it serves, for scope `user`. */
+  readonly ownerUid?: number;
+  readonly keystore: KeystoreKind;
+  /** Controller API URLs, the first preferred. */
+  readonly apis: readonly string[];
+  readonly caPem: string;
+  /** Chain, leaf first; absent for identities that only sign in externally. */
+  readonly certPem?: string;
+  /** Name and id at the controller, as far as known. */
+  readonly controllerName?: string;
+  readonly controllerId?: string;
+  /** Software keys: authenticate, then use a short-lived session certificate. */
+  readonly jit: boolean;
+  /** Fields of an imported identity file we do not know, kept. */
+  readonly foreign: Readonly<Record<string, unknown>>;
+}
+
+/** An opened key. Software keys can be exported into TLS; hardware ones only sign. */
+export type OpenKey =
+  | { readonly kind: 'software'; /** PKCS#8 PEM; in memory only. */ readonly privateKeyPem: string }
+  | {
+      readonly kind: 'hardware';
+      readonly publicKeySpki: Uint8Array;
+      readonly algorithm: 'ES256' | 'ES384' | 'RS256';
+      /** DER-encoded signature over `data` (hashed with the algorithm's hash). */
+      sign(data: Uint8Array): Promise<Uint8Array>;
+    };
+
+/** What opens a key: none is stored. */
+export interface KeyUnlock {
+  readonly passphrase?: string;
+  readonly wrappingKey?: Uint8Array;
+  readonly pin?: string;
+}
+
+/** One way of keeping keys. Every implementation passes `test/conformance/keystore.ts`. */
+export interface Keystore {
+  readonly kind: KeystoreKind;
+  /** Can it work here, now? A reason and next step where it cannot. */
+  available(): Promise<
+    | { readonly ok: true }
+    | { readonly ok: false; readonly code: string; readonly sentence: string; readonly next?: string }
+  >;
+  /** Make a key under `name`; `reference` is what the identity file keeps. */
+  create(
+    name: string,
+    algorithm: 'ES256' | 'ES384',
+    unlock: KeyUnlock,
+  ): Promise<{ readonly reference: string; readonly key: OpenKey }>;
+  /** Take in an existing software key; throws `base.unsupported` where the store only makes its own. */
+  import(
+    name: string,
+    privateKeyPem: string,
+    unlock: KeyUnlock,
+  ): Promise<{ readonly reference: string; readonly key: OpenKey }>;
+  open(reference: string, unlock: KeyUnlock): Promise<OpenKey>;
+  erase(reference: string, unlock: KeyUnlock): Promise<void>;
+}

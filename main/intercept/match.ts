@@ -1,0 +1,47 @@
+/** Which service of which identity claims a destination. */
+import type { FlowRequest } from '../base/flow.ts';
+import type { ZitiService } from '../ziti/model.ts';
+import type { Clearance } from '../base/reason.ts';
+
+/** One service's claim on a flow, with everything a dial needs. */
+export interface Match {
+  /** Local name of the identity whose service it is. */
+  readonly identity: string;
+  readonly service: ZitiService;
+  /** From `dialOptions`; 5 000 without them, 15 000 with them but no time-out (as the peers). */
+  readonly dialTimeoutMs: number;
+  /** `dialOptions.identity`, rendered for this flow. */
+  readonly terminatorIdentity?: string;
+  /** The peers' JSON: all values strings (dst_protocol, dst_hostname, dst_ip, dst_port, src_*, source_addr). */
+  readonly appData: Readonly<Record<string, string>>;
+}
+
+export type MatchResult =
+  | { readonly kind: 'matched'; /** Best first: lower score, then service name. */ readonly matches: readonly Match[] }
+  | { readonly kind: 'none'; readonly reason: Clearance };
+
+/** What is intercepted now, for resolver and routes. */
+export interface InterceptTable {
+  /** Exact names, lower case. */
+  readonly names: readonly { readonly name: string; readonly service: string; readonly identity: string }[];
+  /** Domains of `*.x`, without the star. */
+  readonly wildcards: readonly { readonly domain: string; readonly service: string; readonly identity: string }[];
+  readonly prefixes: readonly { readonly prefix: string; readonly service: string; readonly identity: string }[];
+}
+
+/** The room's door. Made by `createIntercept` in `intercept/intercept.ts`. */
+export interface Intercept {
+  /** Idempotent: this identity's services are these, from now on. A broken config is left out and reported, never thrown. */
+  replace(identity: string, tunnelerName: string, services: readonly ZitiService[]): readonly InterceptProblem[];
+  remove(identity: string): void;
+  match(flow: FlowRequest): MatchResult;
+  /** The same as `match` for a service named outright, on behalf of a loopback port. */
+  matchService(serviceName: string, flow: FlowRequest): MatchResult;
+  table(): InterceptTable;
+}
+
+export interface InterceptProblem {
+  readonly service: string;
+  readonly identity: string;
+  readonly reason: Clearance;
+}

@@ -1,0 +1,66 @@
+/** Sessions: one admitted flow joined to one dialled stream. Joint types; made by `createSessions` in `session/create-sessions.ts`. */
+import type { EngagementContract } from '../base/engagement.ts';
+import type { CloseReason, Clearance } from '../base/reason.ts';
+import type { ByteStream } from '../base/stream.ts';
+import type { App } from '../apps/app.ts';
+import type { GuardCall, GuardKind } from '../guard/guard.ts';
+
+export type SessionState = 'opening' | 'open' | 'closed';
+
+/** What a session is made of, known when it is opened. */
+export interface SessionFacts {
+  readonly service: string;
+  readonly serviceId: string;
+  readonly identity: string;
+  readonly direction: 'dial' | 'host';
+  readonly app: App;
+  readonly protocol: 'tcp' | 'udp';
+  readonly source: string;
+  readonly destination: string;
+  readonly encrypted: boolean;
+  readonly router: string | undefined;
+  readonly decision: Clearance;
+  readonly contract: EngagementContract | undefined;
+}
+
+/** A live or lately closed session; a view onto it, never the thing itself. */
+export interface SessionSnapshot extends SessionFacts {
+  readonly id: string;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number | undefined;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  readonly state: SessionState;
+  readonly closeReason: CloseReason | undefined;
+  readonly closeDetail: string | undefined;
+  readonly guard: 'none' | GuardKind | 'not-visible';
+  readonly calls: number;
+  readonly denied: number;
+  readonly remaining: { readonly seconds?: number; readonly bytes?: number; readonly calls?: number };
+  readonly timeline: readonly {
+    readonly atMs: number;
+    readonly kind: string;
+    readonly text: string;
+    readonly call?: GuardCall;
+  }[];
+}
+
+export type SessionEvent =
+  | { readonly kind: 'opened'; readonly session: SessionSnapshot }
+  | { readonly kind: 'closed'; readonly session: SessionSnapshot }
+  | { readonly kind: 'called'; readonly session: SessionSnapshot; readonly call: GuardCall }
+  | { readonly kind: 'violated'; readonly session: SessionSnapshot; readonly reason: Clearance };
+
+export interface Sessions extends AsyncDisposable {
+  /** Join both ends and pump until one side, a limit, a guard or a command ends it. Returns the session's id. */
+  open(facts: SessionFacts, local: ByteStream, remote: ByteStream): string;
+  list(): readonly SessionSnapshot[];
+  get(id: string): SessionSnapshot | undefined;
+  /** Reset both ends now; false where it is unknown or closed already. */
+  close(id: string, reason: CloseReason, detail?: string): boolean;
+  /** Close all that match, at once; their ids. */
+  closeWhere(matches: (session: SessionSnapshot) => boolean, reason: CloseReason, detail?: string): readonly string[];
+  openCount(serviceId?: string): number;
+  total(): number;
+  subscribe(listener: (event: SessionEvent) => void): Disposable;
+}

@@ -1,0 +1,101 @@
+/** The joint between the data plane (`edge/`, `channel/`) and the context above it: one connected edge router. */
+import type { TunnelerError } from '../../base/errors.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Log } from '../../base/log.ts';
+import type { Precedence, ZitiStream, IncomingDial } from '../model.ts';
+
+/** How to reach one router and prove who we are. */
+export interface EdgeRouterOptions {
+  readonly name: string;
+  /** From `supportedProtocols.tls`: `tls://host:port`. */
+  readonly address: string;
+  readonly tls: {
+    /** Full client chain PEM, leaf first. */
+    readonly cert: string;
+    /** PEM; never logged, never kept beyond the TLS context. */
+    readonly key: string;
+    /** PEM bundle of trust anchors. */
+    readonly ca: string;
+  };
+  /** API session token for the Hello: legacy UUID or OIDC access token. */
+  readonly token: string;
+  /** Which kind it is; `UpdateToken` is sent for `oidc` only (it crashes or closes otherwise). */
+  readonly tokenKind: 'legacy' | 'oidc';
+  /** Own identity's name, sent as CallerId. */
+  readonly callerId: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Aborts connecting; after that it has no effect. */
+  readonly signal?: AbortSignal;
+}
+
+export interface EdgeDialRequest {
+  /** Dial service session JWT. Asserted to be a JWT: anything else kills a router. */
+  readonly sessionToken: string;
+  readonly encryptionRequired: boolean;
+  readonly kind: 'stream' | 'datagram';
+  readonly timeoutMs: number;
+  readonly terminatorIdentity?: string;
+  readonly appData?: Uint8Array;
+  /** Stickiness token of an earlier connection. */
+  readonly stickinessToken?: Uint8Array;
+  readonly signal?: AbortSignal;
+}
+
+export interface EdgeBindRequest {
+  /** Bind service session JWT. */
+  readonly sessionToken: string;
+  /** Constant over the listener's lifetime and over routers. */
+  readonly listenerId: string;
+  readonly encryptionRequired: boolean;
+  /** X25519 pair of this listener, constant while it lives (from `newListenerKeys`). */
+  readonly keys: ListenerKeys | undefined;
+  readonly cost: number;
+  readonly precedence: Precedence;
+  readonly terminatorIdentity?: string;
+  onDial(dial: IncomingDial): void;
+  /** The controller has the terminator now. */
+  onEstablished(): void;
+  /** Over: by router, channel loss or `unbind`. `retry`: may bind again here after a back-off; `start-over`: with a new session. */
+  onClosed(cause: { readonly error: TunnelerError; readonly then: 'retry' | 'start-over' | 'stop' }): void;
+}
+
+export interface ListenerKeys {
+  readonly publicKey: Uint8Array;
+  readonly secretKey: Uint8Array;
+}
+
+export interface EdgeBinding {
+  update(change: { readonly cost?: number; readonly precedence?: Precedence }): void;
+  /** Idempotent; children live on. */
+  unbind(): void;
+}
+
+export interface EdgeStreamOpened {
+  readonly stream: ZitiStream;
+  readonly stickinessToken?: Uint8Array;
+}
+
+/** One live, greeted channel to a router. Made by `openEdgeRouter` in `edge/open-edge-router.ts`. */
+export interface EdgeRouter extends AsyncDisposable {
+  readonly name: string;
+  /** From the Hello's result. */
+  readonly version: string | undefined;
+  readonly supportsPostureChecks: boolean;
+  latencyMs(): number;
+  /**
+   * Resolves once, when the channel is gone. `ziti.channel.rejected` where it closed within 6 s of the Hello (the way a
+   * router refuses an API session), else `ziti.channel.closed`, `.malformed` or `.unresponsive`.
+   */
+  readonly closed: Promise<TunnelerError>;
+  /** Throws `ziti.dial.*` or `ziti.channel.closed`. */
+  dial(request: EdgeDialRequest): Promise<EdgeStreamOpened>;
+  /** Resolves when the router took the Bind; throws `ziti.bind.*`. */
+  bind(request: EdgeBindRequest): Promise<EdgeBinding>;
+  /** OIDC only. Throws `ziti.channel.rejected` where the router refused (it then closes the channel). */
+  updateToken(token: string): Promise<void>;
+  /** Fire and forget; an encoded PostureResponses protobuf. */
+  sendPosture(body: Uint8Array): void;
+  /** Live streams over this router. */
+  streams(): number;
+}

@@ -1,0 +1,170 @@
+/** What the SDK's doors speak of: services, routers, states, dials. Plain data and small interfaces, no I/O. */
+import type { ByteStream } from '../base/stream.ts';
+import type { TunnelerError } from '../base/errors.ts';
+import type { Emitter } from '../base/emitter.ts';
+
+/** A service this identity can see. Source: edge-api client.yml, ServiceDetail. */
+export interface ZitiService {
+  readonly id: string;
+  readonly name: string;
+  readonly encryptionRequired: boolean;
+  readonly permissions: readonly ('Dial' | 'Bind')[];
+  /** Config data by type name, as sent; each reader parses its own (`intercept.v1`, `host.v1`, …). */
+  readonly configs: Readonly<Record<string, unknown>>;
+  readonly roleAttributes: readonly string[];
+  readonly terminatorStrategy: string;
+  readonly postureChecks: readonly PostureCheck[];
+}
+
+/** One posture query that guards a service. Source: edge-api client.yml, PostureQuery. */
+export interface PostureCheck {
+  readonly id: string;
+  readonly policyId: string;
+  readonly policyType: 'Dial' | 'Bind';
+  readonly queryType: 'OS' | 'PROCESS' | 'PROCESS_MULTI' | 'DOMAIN' | 'MAC' | 'MFA';
+  /** As the controller last computed it; stale with OIDC sessions, where routers judge. */
+  readonly isPassing: boolean;
+  /** Seconds an MFA answer lasts, −1 without end. */
+  readonly timeoutSeconds: number;
+  readonly timeoutRemainingSeconds?: number;
+  readonly promptOnWake: boolean;
+  readonly promptOnUnlock: boolean;
+  readonly process?: { readonly path: string; readonly osType: string };
+  readonly processes?: readonly { readonly path: string; readonly osType: string }[];
+}
+
+export interface RouterState {
+  readonly name: string;
+  readonly address: string;
+  readonly state: 'connecting' | 'connected' | 'disconnected';
+  /** Mean of hello and probe round trips, absent before the first. */
+  readonly latencyMs?: number;
+  readonly version?: string;
+  readonly error?: TunnelerError;
+}
+
+/** Where an identity stands with its controller. */
+export type ContextState =
+  | { readonly kind: 'starting' }
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'mfa-required'; readonly provider: string }
+  | { readonly kind: 'external-login-required'; readonly signers: readonly string[] }
+  /** Not reachable or refused for now; being retried. Services, binds and open sessions stay while they can. */
+  | { readonly kind: 'degraded'; readonly error: TunnelerError }
+  /** The controller said no for good: disabled, deleted, wrong credential. Retried slowly. */
+  | { readonly kind: 'unauthenticated'; readonly error: TunnelerError }
+  | { readonly kind: 'closed' };
+
+/** Past-tense facts of one context. */
+export type ZitiEvent =
+  | { readonly kind: 'state-changed'; readonly state: ContextState }
+  | { readonly kind: 'services-changed'; readonly services: readonly ZitiService[] }
+  | { readonly kind: 'router-changed'; readonly router: RouterState }
+  | { readonly kind: 'certificate-renewed'; readonly expiresAt: number }
+  | { readonly kind: 'certificate-renewal-failed'; readonly error: TunnelerError }
+  | { readonly kind: 'controllers-changed'; readonly apis: readonly string[] };
+
+export interface DialOptions {
+  readonly signal?: AbortSignal;
+  /** Overall, default 15 000. */
+  readonly timeoutMs?: number;
+  /** Terminator identity (addressable terminators). */
+  readonly terminatorIdentity?: string;
+  /** Sent to the hosting side as is (header AppData). */
+  readonly appData?: Uint8Array;
+  /** `datagram`: each write is one message, boundaries kept. Default `stream`. */
+  readonly kind?: 'stream' | 'datagram';
+}
+
+/** A dialled connection. As a ByteStream it carries plain application bytes; encryption is beneath. */
+export interface ZitiStream extends ByteStream {
+  readonly circuitId: string | undefined;
+  readonly routerName: string;
+  /** True where end-to-end encryption is on. */
+  readonly encrypted: boolean;
+}
+
+export type Precedence = 'default' | 'required' | 'failed';
+
+export interface BindOptions {
+  readonly terminatorIdentity?: string;
+  /** 0–65535. */
+  readonly cost?: number;
+  readonly precedence?: Precedence;
+  /** Terminators, one a router. Default 3. */
+  readonly maxConnections?: number;
+}
+
+/** A dial that reached a service we host. Answer within 4.5 s: exactly one of accept or reject. */
+export interface IncomingDial {
+  readonly circuitId: string | undefined;
+  readonly appData: Uint8Array | undefined;
+  /** Router-asserted where the release does that, else the dialer's own word. */
+  readonly caller: { readonly name: string | undefined; readonly id: string | undefined; readonly asserted: boolean };
+  readonly routerName: string;
+  accept(kind?: 'stream' | 'datagram'): ZitiStream;
+  reject(reason: string): void;
+}
+
+export type BindingEvent =
+  | { readonly kind: 'established'; readonly routerName: string }
+  | { readonly kind: 'lost'; readonly routerName: string; readonly error: TunnelerError }
+  /** Will not come back by itself: permission gone, or not retriable. */
+  | { readonly kind: 'stopped'; readonly error: TunnelerError };
+
+/** A service being hosted, on as many routers as asked, kept bound until disposed (then unbound; children live on). */
+export interface Binding extends AsyncDisposable {
+  readonly events: Pick<Emitter<BindingEvent>, 'subscribe'>;
+  /** Terminators established now. */
+  terminators(): number;
+  update(change: { readonly cost?: number; readonly precedence?: Precedence }): void;
+}
+
+/** Facts for posture answers, gathered by the host's platform. Absent: not answered. */
+export interface PostureFacts {
+  readonly os?: { readonly type: string; readonly version: string; readonly build: string };
+  readonly domain?: string;
+  readonly macAddresses?: readonly string[];
+  /** Asked for just the paths that queries name. */
+  readonly processes?: readonly {
+    readonly path: string;
+    readonly isRunning: boolean;
+    readonly hash?: string;
+    readonly signerFingerprints?: readonly string[];
+  }[];
+  readonly wokenAt?: number;
+  readonly unlockedAt?: number;
+}
+
+/** MFA (TOTP) of one identity. Every call may throw `ziti.controller.mfa_code_wrong`. */
+export interface MfaDoor {
+  status(): Promise<{ readonly enrolled: boolean; readonly verified: boolean; readonly lastVerifiedAt?: number }>;
+  enroll(): Promise<{ readonly provisioningUrl: string; readonly recoveryCodes: readonly string[] }>;
+  /** Finish enrolment where one is pending, else answer the pending or periodic question. */
+  verify(code: string): Promise<void>;
+  remove(code: string): Promise<void>;
+  recoveryCodes(code: string, options?: { readonly regenerate?: boolean }): Promise<readonly string[]>;
+}
+
+/** One enrolled identity at work: authenticated, connected to routers, services known, dialling and hosting. */
+export interface ZitiContext extends AsyncDisposable {
+  readonly events: Pick<Emitter<ZitiEvent>, 'subscribe'>;
+  readonly mfa: MfaDoor;
+  identity(): { readonly id: string; readonly name: string } | undefined;
+  state(): ContextState;
+  services(): readonly ZitiService[];
+  routers(): readonly RouterState[];
+  controller(): { readonly url: string; readonly version?: string; readonly authentication?: 'oidc' | 'legacy' };
+  /** Throws TunnelerError `ziti.dial.*` or `ziti.controller.*`. Retries once where a cached service session went stale. */
+  dial(serviceId: string, options?: DialOptions): Promise<ZitiStream>;
+  bind(serviceId: string, options: BindOptions, onDial: (dial: IncomingDial) => void): Promise<Binding>;
+  /** Re-read services now (also after wake or network change: reconnects, re-authenticates where needed). */
+  refresh(): Promise<void>;
+  /** Terminators of a service this identity may dial; undefined where the controller does not say. */
+  terminatorCount(serviceId: string): Promise<number | undefined>;
+  /** Renew the certificate now; `rollKey` makes a new key too. */
+  renewCertificate(options?: { readonly rollKey?: boolean }): Promise<{ readonly expiresAt: number }>;
+  setPosture(gather: (checks: readonly PostureCheck[]) => Promise<PostureFacts>): void;
+  /** Hand in a token of an external provider (primary or secondary authentication). */
+  provideExternalToken(token: string): Promise<void>;
+}
