@@ -114,6 +114,7 @@ export const errorCodes = [
   'engine.forbidden',
   'engine.unknown_call',
   'engine.protocol',
+  'engine.busy',
   'engine.socket_untrusted',
   'engine.state_unusable',
   // overlay, console, cli
