@@ -3,14 +3,14 @@
  * Pure over strings: sockets and WebSockets stand outside and hand in lines.
  */
 import { TunnelerError } from '../base/errors.ts';
-import type { Caller, HandlerContext, Permission } from './call.ts';
+import type { Caller, HandlerContext, Handlers, Permission } from './call.ts';
 import { parseClientMessage, ProtocolError, protocolVersion, toErrorView, type EngineMessage } from './wire.ts';
 
 type AnySchema = Readonly<Record<string, Readonly<Record<string, AnyEntry>>>>;
 interface AnyEntry {
   readonly type: 'call' | 'stream';
   readonly needs: Permission;
-  readonly parse: (raw: unknown) => never;
+  readonly parse: (raw: unknown) => unknown;
 }
 type AnyHandlers = Readonly<Record<string, Readonly<Record<string, AnyHandler>>>>;
 type AnyHandler = (request: never, context: HandlerContext) => unknown;
@@ -50,15 +50,15 @@ export function permits(held: Permission, needed: Permission): boolean {
 }
 
 /** A dispatcher over a schema and the handlers derived from it. */
-export function createDispatcher<S extends AnySchema, H>(
+export function createDispatcher<S extends AnySchema>(
   schema: S,
-  handlers: H,
+  handlers: Handlers<S>,
   options: DispatcherOptions,
 ): Dispatcher {
   const table = new Map<string, { readonly entry: AnyEntry; readonly handler: AnyHandler }>();
   for (const [group, entries] of Object.entries(schema)) {
     for (const [name, entry] of Object.entries(entries)) {
-      const handler = (handlers as AnyHandlers)[group]?.[name];
+      const handler = (handlers as unknown as AnyHandlers)[group]?.[name];
       if (handler === undefined) throw new TunnelerError('base.internal', `no handler for ${group}.${name}`);
       table.set(`${group}.${name}`, { entry, handler });
     }
@@ -99,7 +99,7 @@ function connect(
     const abort = new AbortController();
     running.set(id, abort);
     const context = { caller, signal: abort.signal };
-    void run(id, call, found.entry.type, () => found.handler(parsed, context), abort.signal);
+    void run(id, call, found.entry.type, () => found.handler(parsed as never, context), abort.signal);
   };
 
   const run = async (

@@ -102,7 +102,8 @@ function parseObject(line: string): Record<string, unknown> {
   } catch (error) {
     throw new ProtocolError(`line is no JSON: ${error instanceof Error ? error.message.slice(0, 200) : 'unreadable'}`);
   }
-  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) throw protocolError('line: expected a JSON object');
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw))
+    throw protocolError('line: expected a JSON object');
   return raw as Record<string, unknown>;
 }
 
