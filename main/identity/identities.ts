@@ -1,4 +1,5 @@
 /** Enrolled identities on disk and where their keys live. Joint types; made by `openIdentityStore` in `identity/identity-store.ts`. */
+import type { TunnelerError } from '../base/errors.ts';
 
 export type KeystoreKind = 'file' | 'keychain' | 'tpm' | 'pkcs11';
 
@@ -10,6 +11,8 @@ export interface IdentityRecord {
   /** uid of the user it serves, for scope `user`. */
   readonly ownerUid?: number;
   readonly keystore: KeystoreKind;
+  /** What the key store needs to find the key; absent for identities that only sign in externally. */
+  readonly keyReference?: string;
   /** Controller API URLs, the first preferred. */
   readonly apis: readonly string[];
   readonly caPem: string;
@@ -64,4 +67,26 @@ export interface Keystore {
   ): Promise<{ readonly reference: string; readonly key: OpenKey }>;
   open(reference: string, unlock: KeyUnlock): Promise<OpenKey>;
   erase(reference: string, unlock: KeyUnlock): Promise<void>;
+}
+
+/** A row of the store: a good identity, or one whose file cannot be read and why. One broken file never hides the others. */
+export type IdentityEntry =
+  | { readonly kind: 'good'; readonly record: IdentityRecord }
+  | { readonly kind: 'broken'; readonly name: string; readonly error: TunnelerError };
+
+/** Everything enrolled on this host, one file an identity; each change is atomic: a crash leaves the old or the new. */
+export interface IdentityStore {
+  list(): Promise<readonly IdentityEntry[]>;
+  /** Throws `identity.unknown` or `identity.corrupt`. */
+  get(name: string): Promise<IdentityRecord>;
+  /** Throws `identity.exists`, `identity.write_failed`. */
+  add(record: IdentityRecord): Promise<void>;
+  /** Write the record anew under its name; where the key's reference changed, the old key is erased afterwards. */
+  update(record: IdentityRecord, unlock: KeyUnlock): Promise<void>;
+  rename(name: string, to: string): Promise<void>;
+  /** Forget it and erase its key. A broken identity can be removed too. */
+  remove(name: string, unlock: KeyUnlock): Promise<void>;
+  keystore(kind: KeystoreKind): Keystore;
+  /** Open the key of an identity. Throws `identity.passphrase_*`, `identity.keystore_*`, `identity.corrupt`. */
+  openKey(record: IdentityRecord, unlock: KeyUnlock): Promise<OpenKey>;
 }

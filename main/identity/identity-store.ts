@@ -1,0 +1,188 @@
+/** The identities of one state directory: `identities/NAME.json`, each written atomically, keys kept by the key stores. */
+import { mkdir, readFile, readdir, rename, stat, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { TunnelerError, toTunnelerError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import { removeDurably, secretDirectoryMode, syncDirectory, writeAtomically } from './atomic-file.ts';
+import { decodeIdentityFile, encodeIdentityFile } from './identity-file.ts';
+import type { IdentityEntry, IdentityRecord, IdentityStore, Keystore, KeystoreKind, KeyUnlock } from './identities.ts';
+import { fileKeystore } from './keystore/file-keystore.ts';
+import { keychainKeystore } from './keystore/keychain-keystore.ts';
+
+const suffix = '.json';
+const namePattern = /^[A-Za-z0-9_-][A-Za-z0-9._@ -]{0,127}$/;
+
+export interface IdentityStoreDeps {
+  readonly stateDirectory: string;
+  readonly log: Log;
+  /** Key stores beside `file` and `keychain` (hardware), where the host has them. */
+  readonly keystores?: readonly Keystore[];
+}
+
+/** Open the store, creating its directories (0700). Throws `engine.state_unusable` where that fails. Nothing stays open: no dispose. */
+export async function openIdentityStore(deps: IdentityStoreDeps): Promise<IdentityStore> {
+  const directory = join(deps.stateDirectory, 'identities');
+  const keysDirectory = join(deps.stateDirectory, 'keys');
+  try {
+    await mkdir(directory, { recursive: true, mode: secretDirectoryMode });
+    await mkdir(keysDirectory, { recursive: true, mode: secretDirectoryMode });
+  } catch (error) {
+    throw new TunnelerError(
+      'engine.state_unusable',
+      `the state directory cannot be used: ${(error as Error).message}`,
+      {
+        cause: error,
+        details: { directory: deps.stateDirectory },
+      },
+    );
+  }
+  await sweepTemporaries([directory, keysDirectory], deps.log);
+  const files = fileKeystore(keysDirectory);
+  const keystores = new Map<KeystoreKind, Keystore>();
+  for (const keystore of [files, keychainKeystore(files), ...(deps.keystores ?? [])])
+    keystores.set(keystore.kind, keystore);
+  return new DirectoryIdentityStore(directory, keystores);
+}
+
+class DirectoryIdentityStore implements IdentityStore {
+  readonly #directory: string;
+  readonly #keystores: ReadonlyMap<KeystoreKind, Keystore>;
+
+  constructor(directory: string, keystores: ReadonlyMap<KeystoreKind, Keystore>) {
+    this.#directory = directory;
+    this.#keystores = keystores;
+  }
+
+  async list(): Promise<readonly IdentityEntry[]> {
+    const names = (await readdir(this.#directory))
+      .filter((file) => file.endsWith(suffix))
+      .map((file) => file.slice(0, -suffix.length))
+      .sort((a, b) => a.localeCompare(b));
+    return Promise.all(
+      names.map(async (name): Promise<IdentityEntry> => {
+        try {
+          return { kind: 'good', record: await this.get(name) };
+        } catch (error) {
+          return { kind: 'broken', name, error: toTunnelerError(error, 'identity.corrupt') };
+        }
+      }),
+    );
+  }
+
+  async get(name: string): Promise<IdentityRecord> {
+    const text = await readFile(this.#path(name), 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') throw unknownIdentity(name);
+      throw new TunnelerError('identity.corrupt', `identity "${name}" cannot be read: ${error.message}`, {
+        cause: error,
+      });
+    });
+    return decodeIdentityFile(name, text);
+  }
+
+  async add(record: IdentityRecord): Promise<void> {
+    if (await this.#exists(record.name)) throw existing(record.name);
+    await this.#write(record);
+  }
+
+  async update(record: IdentityRecord, unlock: KeyUnlock): Promise<void> {
+    const before = await this.get(record.name);
+    await this.#write(record);
+    if (before.keyReference !== undefined && before.keyReference !== record.keyReference) {
+      await this.keystore(before.keystore).erase(before.keyReference, unlock);
+    }
+  }
+
+  async rename(name: string, to: string): Promise<void> {
+    const from = this.#path(name);
+    const target = this.#path(to);
+    if (!(await this.#exists(name))) throw unknownIdentity(name);
+    if (await this.#exists(to)) throw existing(to);
+    await rename(from, target);
+    await syncDirectory(this.#directory);
+  }
+
+  async remove(name: string, unlock: KeyUnlock): Promise<void> {
+    if (!(await this.#exists(name))) throw unknownIdentity(name);
+    const entry = (await this.list()).find((candidate) => candidate.kind === 'good' && candidate.record.name === name);
+    // The file goes first: a crash in between leaves an orphaned, sealed key, never an identity without one.
+    await removeDurably(this.#path(name));
+    if (entry?.kind === 'good' && entry.record.keyReference !== undefined) {
+      await this.keystore(entry.record.keystore).erase(entry.record.keyReference, unlock);
+    }
+  }
+
+  keystore(kind: KeystoreKind): Keystore {
+    const keystore = this.#keystores.get(kind);
+    if (keystore === undefined) {
+      throw new TunnelerError('identity.keystore_unknown', `this build has no key store "${kind}" on this host`, {
+        details: { known: [...this.#keystores.keys()] },
+      });
+    }
+    return keystore;
+  }
+
+  async openKey(record: IdentityRecord, unlock: KeyUnlock) {
+    if (record.keyReference === undefined) {
+      throw new TunnelerError('identity.corrupt', `identity "${record.name}" has no key of its own`);
+    }
+    return this.keystore(record.keystore).open(record.keyReference, unlock);
+  }
+
+  async #write(record: IdentityRecord): Promise<void> {
+    try {
+      await writeAtomically(this.#path(record.name), encodeIdentityFile(record));
+    } catch (error) {
+      throw new TunnelerError(
+        'identity.write_failed',
+        `identity "${record.name}" could not be written: ${(error as Error).message}`,
+        {
+          cause: error,
+          details: { identity: record.name, next: 'free some space or mend permissions, then try again' },
+        },
+      );
+    }
+  }
+
+  async #exists(name: string): Promise<boolean> {
+    return stat(this.#path(name)).then(
+      () => true,
+      (error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return false;
+        throw error;
+      },
+    );
+  }
+
+  #path(name: string): string {
+    if (!namePattern.test(name)) {
+      throw new TunnelerError(
+        'identity.name_invalid',
+        `"${name}" cannot name an identity: use letters, digits, ".", "_", "-", "@"`,
+      );
+    }
+    return join(this.#directory, name + suffix);
+  }
+}
+
+function unknownIdentity(name: string): TunnelerError {
+  return new TunnelerError('identity.unknown', `there is no identity "${name}" here`, {
+    details: { next: 'culvert identity list shows those there are' },
+  });
+}
+
+function existing(name: string): TunnelerError {
+  return new TunnelerError('identity.exists', `there is an identity "${name}" already`, {
+    details: { next: 'choose another with --name, or remove the old one first' },
+  });
+}
+
+/** Temporary files of a write that a crash cut short. */
+async function sweepTemporaries(directories: readonly string[], log: Log): Promise<void> {
+  for (const directory of directories) {
+    for (const file of await readdir(directory)) {
+      if (!file.endsWith('.tmp')) continue;
+      await unlink(join(directory, file));
+      log.info('identity.temporary_swept', { file });
+    }
+  }
+}
