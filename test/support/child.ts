@@ -1,6 +1,6 @@
 /** Child processes of tests: output kept in a file, readiness awaited, ended by their own pid, never by name. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createWriteStream, readFileSync } from 'node:fs';
+import { createWriteStream, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -25,6 +25,7 @@ export class Child implements AsyncDisposable {
   constructor(command: string, args: readonly string[], options: ChildOptions) {
     this.#logFile = options.logFile;
     this.#command = `${command} ${args.join(' ')}`;
+    writeFileSync(options.logFile, '', { flag: 'a' });
     const log = createWriteStream(options.logFile, { flags: 'a' });
     this.#process = spawn(command, args, {
       env: { ...process.env, ...options.env },
