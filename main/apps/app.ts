@@ -12,6 +12,8 @@ export interface App {
   readonly script?: string;
   /** Lower-hex SHA-256 of the executable. */
   readonly hash?: string;
+  /** Who signed the executable, where the platform knows: a macOS team id, a Windows certificate subject. */
+  readonly signer?: string;
   readonly uid?: number;
   readonly user?: string;
   readonly cgroup?: string;
@@ -27,4 +29,9 @@ export const unknownApp: App = { attribution: 'unknown', parents: [] };
 /** Finds the owner of a flow's socket. Never throws: what cannot be found is `unknownApp`. */
 export interface AppFinder {
   find(flow: Pick<FlowRequest, 'protocol' | 'source' | 'via' | 'destination'>): Promise<App>;
+  /**
+   * The same app with its `hash` (and `signer`), reading the executable where it is not known yet. `find` gives them only where they
+   * cost nothing, so ask for this just where a rule looks at them. Never throws: what cannot be read stays absent.
+   */
+  identify(app: App): Promise<App>;
 }

@@ -56,9 +56,14 @@ export const errorCodes = [
   'ziti.bind.failed',
   'ziti.stream.reset',
   'ziti.stream.decrypt',
+  // sockets
+  'sockets.reset',
+  'sockets.unreachable',
+  'sockets.failed',
   // net
   'net.address_in_use',
   'net.listen_failed',
+  'net.listen_not_loopback',
   'net.tun.unsupported',
   'net.tun.permission',
   'net.tun.failed',
@@ -120,6 +125,9 @@ export const errorCodes = [
   // overlay, console, cli
   'overlay.invalid',
   'overlay.state_corrupt',
+  'overlay.state_unwritable',
+  'overlay.unknown',
+  'overlay.exists',
   'console.refused',
   'cli.usage',
 ] as const;

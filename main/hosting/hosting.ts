@@ -1,4 +1,5 @@
 /** The bind side: host configs → terminators → local dial. Joint types; made by `createHosting` in `hosting/create-hosting.ts`. */
+import type { Protocol } from '../base/flow.ts';
 import type { Clearance } from '../base/reason.ts';
 import type { ByteStream, StreamKind } from '../base/stream.ts';
 
@@ -18,6 +19,8 @@ export interface HostedBinding extends AsyncDisposable {
   terminators(): number;
   update(change: { readonly cost?: number; readonly precedence?: 'default' | 'required' | 'failed' }): void;
   onStopped(listener: (reason: Clearance) => void): Disposable;
+  /** Told after every change of `terminators()`. */
+  onChanged(listener: () => void): Disposable;
 }
 
 export interface HostedBindOptions {
@@ -38,6 +41,16 @@ export interface HostedService {
   readonly serviceName: string;
   readonly encryptionRequired: boolean;
   readonly configs: Readonly<Record<string, unknown>>;
+  /**
+   * Costs and precedences the controller keeps with the identity. Weakest first: `default*`, the config's listenOptions, `service*`
+   * (looked up by service id). Source: openziti/ziti tunnel/intercept/hosting.go.
+   */
+  readonly hostingDefaults?: {
+    readonly defaultCost?: number;
+    readonly defaultPrecedence?: 'default' | 'required' | 'failed';
+    readonly serviceCost?: number;
+    readonly servicePrecedence?: 'default' | 'required' | 'failed';
+  };
   bind(options: HostedBindOptions, onDial: (dial: HostedDial) => void): Promise<HostedBinding>;
 }
 
@@ -52,10 +65,42 @@ export interface HostedState {
   readonly problem: Clearance | undefined;
 }
 
+/** A hosted dial whose local target is known and allowed by its config, before anything is connected. */
+export interface HostedRequest {
+  readonly identity: string;
+  readonly serviceId: string;
+  readonly serviceName: string;
+  readonly protocol: Protocol;
+  /** Where the host will connect to: a name or an address, and a port. */
+  readonly target: { readonly host: string; readonly port: number };
+  readonly caller: HostedDial['caller'];
+  readonly circuitId: string | undefined;
+  readonly routerName: string;
+  readonly encrypted: boolean;
+  /** The dialer's app data, its string values only; empty where it sent none. */
+  readonly appData: Readonly<Record<string, string>>;
+}
+
+/** The engine's answer to a hosted dial. An accepted one is followed by exactly one of `join` and `failed`. */
+export type HostedAdmission =
+  | {
+      readonly kind: 'accept';
+      /** Both ends stand: `local` the socket to the target, `remote` the dialer's stream. Neither has been started. */
+      join(local: ByteStream, remote: ByteStream): void;
+      /** The target could not be reached; the dialer has been told. */
+      failed(reason: Clearance): void;
+    }
+  | { readonly kind: 'refuse'; readonly reason: Clearance };
+
+/** Asked once for every hosted dial, after its config allowed it. Never rejects for an expected outcome. */
+export type AdmitHosted = (request: HostedRequest) => HostedAdmission | Promise<HostedAdmission>;
+
 export interface Hosting extends AsyncDisposable {
   /** Idempotent: this identity hosts these, from now on; what is new is bound, what is gone unbound, what changed re-bound. */
   replace(identity: string, services: readonly HostedService[]): Promise<void>;
   remove(identity: string): Promise<void>;
   states(): readonly HostedState[];
+  /** Prefixes of `allowedSourceAddresses` in use now: the host must hold them as local addresses for source binding to work. */
+  sourcePrefixes(): readonly string[];
   subscribe(listener: (state: HostedState) => void): Disposable;
 }

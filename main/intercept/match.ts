@@ -32,7 +32,13 @@ export interface InterceptTable {
 /** The room's door. Made by `createIntercept` in `intercept/intercept.ts`. */
 export interface Intercept {
   /** Idempotent: this identity's services are these, from now on. A broken config is left out and reported, never thrown. */
-  replace(identity: string, tunnelerName: string, services: readonly ZitiService[]): readonly InterceptProblem[];
+  replace(
+    identity: string,
+    tunnelerName: string,
+    services: readonly ZitiService[],
+    /** The identity's appData on the controller, for `$tunneler_id.appData[…]`. */
+    tunnelerAppData?: Readonly<Record<string, unknown>>,
+  ): readonly InterceptProblem[];
   remove(identity: string): void;
   match(flow: FlowRequest): MatchResult;
   /** The same as `match` for a service named outright, on behalf of a loopback port. */
@@ -41,6 +47,8 @@ export interface Intercept {
 }
 
 export interface InterceptProblem {
+  /** True: the service is not intercepted for it. False: it works, less the part the reason names. */
+  readonly refused: boolean;
   readonly service: string;
   readonly identity: string;
   readonly reason: Clearance;
