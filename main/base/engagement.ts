@@ -34,11 +34,14 @@ const schedule = v.strictObject({
   notAfter: v.optional(v.pipe(v.string(), v.isoTimestamp())),
 });
 
-/** One MCP rule: a glob over the tool's name, or a rule with conditions over its arguments. */
+/**
+ * One MCP rule: a glob over a name, or a rule with conditions over the arguments. Without `kind` it speaks of tools, prompts and
+ * resources (by URI) alike. Where `allow` is present only what it names exists; `deny` wins over it.
+ */
 const mcpRule = v.union([
   v.pipe(v.string(), v.minLength(1)),
   v.strictObject({
-    /** Glob over the tool's (or, by `kind`, the prompt's or resource's) name. */
+    /** Glob over the tool's or prompt's name, or the resource's URI. */
     tool: v.pipe(v.string(), v.minLength(1)),
     kind: v.optional(v.picklist(['tool', 'prompt', 'resource'])),
     /** Every condition must hold: a dotted path into the arguments and what is asked of the value found there. */

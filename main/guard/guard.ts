@@ -34,8 +34,11 @@ export type GuardEffect =
   | { readonly kind: 'to-app'; readonly bytes: Uint8Array }
   /** A finished call: count, audit, show. A denied one is reported at once, an allowed one when answered (or at close). */
   | { readonly kind: 'call'; readonly call: GuardCall }
-  /** The contract was broken beyond what an answer in the protocol can say; session applies `onViolation`. */
-  | { readonly kind: 'violation'; readonly reason: Clearance }
+  /**
+   * The contract was broken beyond what an answer in the protocol can say; session applies `onViolation`. `lost`: the guard can no
+   * longer follow the stream, so the session closes even where the contract only asks for an alert (fails closed).
+   */
+  | { readonly kind: 'violation'; readonly reason: Clearance; readonly lost: boolean }
   /** What flows is TLS or otherwise unreadable. Sent once; `open`: bytes pass unread; `closed`: a violation follows. */
   | { readonly kind: 'not-visible'; readonly direction: 'open' | 'closed' };
 
@@ -50,8 +53,35 @@ export interface Guard {
   buffered(): number;
 }
 
-/** Counters and budgets that outlive one session (rate windows per agent and service), made by the engine. */
+/** Counters and budgets that outlive one session (rate windows per agent and service); `createLedger` in `guard/ledger.ts`. */
 export interface GuardLedger {
-  /** Take `amount` from a window's budget; false where it is spent. */
+  /** Take `amount` from a sliding window's budget; false, and nothing taken, where that would pass `limit`. */
   take(key: string, amount: number, limit: number, windowMs: number, nowMs: number): boolean;
+  /** Book what was used already, even beyond the limit (tokens are known only after the answer). */
+  charge(key: string, amount: number, windowMs: number, nowMs: number): void;
+  /** What the window holds now. */
+  used(key: string, windowMs: number, nowMs: number): number;
+}
+
+/** One call as local rules see it before it goes on. */
+export interface GuardedAction {
+  readonly action: 'callTool' | 'readResource' | 'writeRegister';
+  /** Tool or prompt name, resource URI, `unit 1 holding 40–41`. */
+  readonly target: string;
+  /** Register writes only. */
+  readonly unit?: number;
+  readonly table?: 'coils' | 'holding';
+  readonly from?: number;
+  readonly to?: number;
+}
+
+/** What a guard is given for its session. */
+export interface GuardContext {
+  readonly ledger: GuardLedger;
+  /** Names who spends from the ledger: identity, agent or program, and service. */
+  readonly ledgerKey: string;
+  /** Lower-hex SHA-256 of the text's UTF-8 bytes. */
+  digest(text: string): string;
+  /** Local rules over one call; a reason refuses it. Absent: no local rules. */
+  authorize?(action: GuardedAction): Clearance | undefined;
 }

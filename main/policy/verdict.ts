@@ -11,24 +11,38 @@ export type Verdict =
       readonly match: Match;
       /** Frozen for the session's life; a later change of the contract is for later sessions. */
       readonly contract: EngagementContract | undefined;
-      /** Where the contract came from: `controller` or a file. */
+      /** Where the contract came from: `controller` or a file, several joined by ` + `. */
       readonly contractOrigin: string | undefined;
       readonly reason: Clearance;
     }
   | { readonly kind: 'refuse'; readonly match?: Match; readonly reason: Clearance; readonly answer: RefusalAnswer }
   | { readonly kind: 'pass'; readonly reason: Clearance };
 
-/** Facts of the moment a decision needs beside flow, app and match. */
-export interface DecisionFacts {
-  readonly nowMs: number;
-  /** When this identity last proved MFA; undefined: never. */
+/** What policy must know of an identity. */
+export interface IdentityFacts {
+  readonly scope: 'machine' | 'user';
+  /** uid of the user it serves, for scope `user`. */
+  readonly ownerUid?: number;
+  /** With `oidc` the routers judge posture and the controller's `isPassing` is old news: advisory only. */
+  readonly authentication: 'oidc' | 'legacy' | undefined;
+  /** It can work now: ready, not disabled, not locked. A reason where it cannot. */
+  readonly trouble: Clearance | undefined;
+  /** When it last proved MFA; undefined: never. */
   readonly mfaVerifiedAtMs: number | undefined;
-  /** Sessions of this service open now. */
-  readonly openSessions: number;
-  /** The identity can work now: ready, not disabled, not locked. A reason where it cannot. */
-  readonly identityTrouble: Clearance | undefined;
-  /** `app:…`, `identity:…`, `service:…` quarantined now. */
-  isQuarantined(subject: string): string | undefined;
 }
 
+/** Facts of the moment a decision needs beside flow, app and matches. */
+export interface DecisionFacts {
+  readonly nowMs: number;
+  /** By local name; undefined where there is no such identity any more. */
+  identity(name: string): IdentityFacts | undefined;
+  /** Sessions of this service open or being opened now. */
+  openSessions(serviceId: string): number;
+  /** Why `app:…`, `identity:…` or `service:…` is quarantined now; undefined where it is not. */
+  isQuarantined(subject: string): string | undefined;
+  /** Dials of this program to this service within the last minute, for local rules. Absent: 0. */
+  readonly recentDials?: number;
+}
+
+/** `policy/policy.ts` makes one that carries the rules in force. */
 export type DecideFlow = (flow: FlowRequest, app: App, matches: readonly Match[], facts: DecisionFacts) => Verdict;

@@ -37,12 +37,15 @@ export interface SessionSnapshot extends SessionFacts {
   readonly calls: number;
   readonly denied: number;
   readonly remaining: { readonly seconds?: number; readonly bytes?: number; readonly calls?: number };
-  readonly timeline: readonly {
-    readonly atMs: number;
-    readonly kind: string;
-    readonly text: string;
-    readonly call?: GuardCall;
-  }[];
+  /** Newest last, bounded; a new array whenever it grows. */
+  readonly timeline: readonly SessionMoment[];
+}
+
+export interface SessionMoment {
+  readonly atMs: number;
+  readonly kind: 'admitted' | 'opened' | 'half-closed' | 'call' | 'violation' | 'alert' | 'closed';
+  readonly text: string;
+  readonly call?: GuardCall;
 }
 
 export type SessionEvent =
@@ -52,15 +55,24 @@ export type SessionEvent =
   | { readonly kind: 'violated'; readonly session: SessionSnapshot; readonly reason: Clearance };
 
 export interface Sessions extends AsyncDisposable {
-  /** Join both ends and pump until one side, a limit, a guard or a command ends it. Returns the session's id. */
-  open(facts: SessionFacts, local: ByteStream, remote: ByteStream): string;
+  /**
+   * Join both ends and pump until one side, a limit, a guard or a command ends it. Returns the session's id. `consumer` is the end that
+   * asked (dial: the application, host: the overlay), `provider` the end that serves (dial: the overlay, host: the local server);
+   * sessions own both from here on. Throws `session.limit` beyond the contract's `maxSessions` and `audit.write_failed` where the
+   * opening cannot be recorded; both ends are then reset.
+   */
+  open(facts: SessionFacts, consumer: ByteStream, provider: ByteStream): string;
+  /** Hold a place of this service while its dial is under way, so that `openCount` sees it; dispose just before `open`. */
+  reserve(serviceId: string): Disposable;
   list(): readonly SessionSnapshot[];
   get(id: string): SessionSnapshot | undefined;
   /** Reset both ends now; false where it is unknown or closed already. */
   close(id: string, reason: CloseReason, detail?: string): boolean;
   /** Close all that match, at once; their ids. */
   closeWhere(matches: (session: SessionSnapshot) => boolean, reason: CloseReason, detail?: string): readonly string[];
+  /** Open ones, and places held. */
   openCount(serviceId?: string): number;
+  /** Ever opened. */
   total(): number;
   subscribe(listener: (event: SessionEvent) => void): Disposable;
 }
