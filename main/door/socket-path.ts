@@ -1,0 +1,55 @@
+/** Where an engine's socket is, as the operating system wants it said. */
+import { closeSync, constants, openSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { basename, dirname, join, resolve } from 'node:path';
+import { TunnelerError } from '../base/errors.ts';
+
+/** Bytes of a Unix socket's path, its NUL included. Source: unix(7) (Linux 108), unix(4) (macOS 104). */
+const maxPathBytes = process.platform === 'linux' ? 108 : 104;
+
+/** A path to listen on or connect to; dispose once that is done. */
+export interface SocketAddress extends Disposable {
+  readonly path: string;
+}
+
+/** The engine's socket of a state directory: `DIR/engine.sock`, on Windows a named pipe after the directory. */
+export function defaultSocketPath(stateDirectory: string): string {
+  if (process.platform !== 'win32') return join(stateDirectory, 'engine.sock');
+  const name = createHash('sha256').update(resolve(stateDirectory).toLowerCase()).digest('hex').slice(0, 16);
+  return `\\\\.\\pipe\\culvert-${name}`;
+}
+
+/** True where the path is a Windows named pipe: no file, so no mode and no owner to look at. */
+export function isPipe(path: string): boolean {
+  return path.startsWith('\\\\.\\pipe\\');
+}
+
+/**
+ * The path as the system takes it. One too long for it is reached, on Linux, through a descriptor of its directory.
+ * Throws `engine.state_unusable` where there is no way.
+ */
+export function socketAddress(path: string): SocketAddress {
+  if (isPipe(path) || Buffer.byteLength(path) < maxPathBytes) return { path, [Symbol.dispose]: () => undefined };
+  if (process.platform !== 'linux') throw tooLong(path);
+  let directory: number;
+  try {
+    directory = openSync(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
+  } catch (error) {
+    throw tooLong(path, error);
+  }
+  let open = true;
+  return {
+    path: `/proc/self/fd/${directory}/${basename(path)}`,
+    [Symbol.dispose]() {
+      if (open) closeSync(directory);
+      open = false;
+    },
+  };
+}
+
+function tooLong(path: string, cause?: unknown): TunnelerError {
+  return new TunnelerError('engine.state_unusable', `the socket's path is too long for this system: ${path}`, {
+    cause,
+    details: { next: 'give a shorter one with --socket' },
+  });
+}
