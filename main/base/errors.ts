@@ -58,6 +58,7 @@ export const errorCodes = [
   'ziti.stream.decrypt',
   // sockets
   'sockets.reset',
+  'sockets.refused',
   'sockets.unreachable',
   'sockets.failed',
   // net

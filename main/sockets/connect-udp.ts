@@ -1,0 +1,106 @@
+/** A connected UDP socket as a datagram ByteStream. */
+import { createSocket } from 'node:dgram';
+import type { Socket } from 'node:dgram';
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import { TunnelerError } from '../base/errors.ts';
+import type { ByteStream } from '../base/stream.ts';
+import { DatagramFlow } from './datagram-flow.ts';
+import { errnoOf, socketError } from './socket-error.ts';
+
+/** Bytes that may wait in the socket before `write` asks to wait. */
+const sendQueueBytes = 256 * 1024;
+
+export interface ConnectUdpOptions {
+  /** Name or address; a name is resolved by the system. */
+  readonly host: string;
+  readonly port: number;
+  readonly localAddress?: string;
+  readonly localPort?: number;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * A stream of datagrams to and from just this peer. Throws `sockets.unreachable`, `sockets.failed` or `base.cancelled`.
+ * An ICMP "port unreachable" does not end it: with UDP the peer may well come back.
+ */
+export async function connectUdp(options: ConnectUdpOptions): Promise<ByteStream> {
+  const target = `${options.host}:${options.port}`;
+  const address = await resolve(options);
+  if (options.signal?.aborted === true) throw new TunnelerError('base.cancelled', `connect ${target}: given up`);
+  const socket = createSocket(isIP(address) === 6 ? 'udp6' : 'udp4');
+  try {
+    await bind(socket, options);
+    await connect(socket, address, options.port);
+  } catch (error) {
+    socket.close();
+    throw socketError(error, `connect udp ${target}`);
+  }
+  return carry(socket);
+}
+
+async function resolve(options: ConnectUdpOptions): Promise<string> {
+  if (isIP(options.host) !== 0) return options.host;
+  const family = options.localAddress === undefined ? 0 : isIP(options.localAddress);
+  try {
+    return (await lookup(options.host, { family })).address;
+  } catch (error) {
+    throw socketError(error, `resolve ${options.host}`);
+  }
+}
+
+function bind(socket: Socket, options: ConnectUdpOptions): Promise<void> {
+  const { localAddress, localPort } = options;
+  if (localAddress === undefined && localPort === undefined) return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    socket.once('error', reject);
+    socket.bind({ port: localPort ?? 0, ...(localAddress === undefined ? {} : { address: localAddress }) }, () => {
+      socket.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function connect(socket: Socket, address: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once('error', reject);
+    socket.connect(port, address, (error?: Error) => {
+      socket.off('error', reject);
+      if (error === undefined || error === null) resolve();
+      else reject(error);
+    });
+  });
+}
+
+function carry(socket: Socket): ByteStream {
+  let full = false;
+  const sent = (error: Error | null): void => {
+    if (error !== null) onError(error);
+    if (!full || socketIsClosed || socket.getSendQueueSize() > sendQueueBytes / 2) return;
+    full = false;
+    flow.drained();
+  };
+  let socketIsClosed = false;
+  const flow = new DatagramFlow({
+    send(datagram) {
+      socket.send(datagram, sent);
+      full = socket.getSendQueueSize() >= sendQueueBytes;
+      return !full;
+    },
+    closed() {
+      socketIsClosed = true;
+      socket.close();
+    },
+  });
+  const onError = (error: Error): void => {
+    // Nobody listens there just now, or one datagram was too big: neither ends a flow of datagrams.
+    const errno = errnoOf(error);
+    if (errno === 'ECONNREFUSED' || errno === 'EMSGSIZE' || errno === 'ENOBUFS' || errno === 'EHOSTUNREACH') return;
+    flow.close(socketError(error));
+  };
+  socket.on('message', (datagram) => {
+    flow.deliver(datagram);
+  });
+  socket.on('error', onError);
+  return flow;
+}
