@@ -1,58 +1,16 @@
-import { createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
 import { createSocket } from 'node:dgram';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../main/base/clock.ts';
 import { connectTcp } from '../../main/sockets/connect-tcp.ts';
-import { connectUdp } from '../../main/sockets/connect-udp.ts';
 import { DatagramFlow } from '../../main/sockets/datagram-flow.ts';
-import { duplexEnd } from '../../main/sockets/duplex-end.ts';
+import { connectUdp } from '../../main/sockets/connect-udp.ts';
 import { tcpStream } from '../../main/sockets/tcp-stream.ts';
+import { socketPair } from '../support/socket-pair.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { RecordingSink, byteStreamConformance, datagramConformance } from '../conformance/byte-stream.ts';
-import type { StreamPair } from '../conformance/byte-stream.ts';
-
-async function socketPair(): Promise<{ client: Socket; server: Socket; close(): void }> {
-  const listener = createServer({ allowHalfOpen: true, pauseOnConnect: true });
-  listener.listen(0, '127.0.0.1');
-  await once(listener, 'listening');
-  const { port } = listener.address() as AddressInfo;
-  const accepted = once(listener, 'connection') as Promise<[Socket]>;
-  const client = await connectTcp({ host: '127.0.0.1', port, timeoutMs: 5000, clock: systemClock });
-  const [server] = await accepted;
-  return { client, server, close: () => void listener.close() };
-}
-
-byteStreamConformance('a TCP socket', async () => {
-  const pair = await socketPair();
-  return { near: tcpStream(pair.client), far: tcpStream(pair.server), close: pair.close };
-});
-
-byteStreamConformance('a duplex end', (): Promise<StreamPair> => {
-  const near = duplexEnd();
-  const far = duplexEnd();
-  near.duplex.pipe(far.duplex).pipe(near.duplex);
-  near.duplex.on('close', () => near.duplex.errored && far.duplex.destroy(near.duplex.errored));
-  far.duplex.on('close', () => far.duplex.errored && near.duplex.destroy(far.duplex.errored));
-  return Promise.resolve({ near: near.stream, far: far.stream });
-});
-
-datagramConformance('a connected UDP socket', async () => {
-  const first = createSocket('udp4');
-  const second = createSocket('udp4');
-  const portOf = async (socket: typeof first): Promise<number> => {
-    socket.bind(0, '127.0.0.1');
-    await once(socket, 'listening');
-    const { port } = socket.address();
-    await new Promise<void>((resolve) => socket.close(() => resolve()));
-    return port;
-  };
-  const [a, b] = [await portOf(first), await portOf(second)];
-  const near = await connectUdp({ host: '127.0.0.1', port: b, localAddress: '127.0.0.1', localPort: a });
-  const far = await connectUdp({ host: '127.0.0.1', port: a, localAddress: '127.0.0.1', localPort: b });
-  return { near, far };
-});
+import { RecordingSink } from '../support/recording-sink.ts';
 
 describe('a TCP socket', () => {
   it('turns a reset of the peer into sockets.reset', async () => {
@@ -113,5 +71,50 @@ describe('a datagram flow', () => {
     flow.reset();
     await sink.until(() => sink.closes === 1);
     expect(sink.error?.code).toBe('sockets.reset');
+  });
+});
+
+describe('a connected UDP socket', () => {
+  it('keeps the boundaries of datagrams both ways, and hears its own peer only', async () => {
+    const peer = createSocket('udp4').bind(0, '127.0.0.1');
+    const stranger = createSocket('udp4').bind(0, '127.0.0.1');
+    await Promise.all([once(peer, 'listening'), once(stranger, 'listening')]);
+    const stream = await connectUdp({ host: 'localhost', port: peer.address().port, localAddress: '127.0.0.1' });
+    const sink = new RecordingSink();
+    stream.start(sink);
+    const arrived: number[] = [];
+    let from = 0;
+    peer.on('message', (bytes, source) => {
+      arrived.push(bytes.length);
+      from = source.port;
+      if (arrived.length === 3) {
+        stranger.send('intruder', from, '127.0.0.1', () => peer.send(new Uint8Array(9000), from, '127.0.0.1'));
+      }
+    });
+    for (const size of [1, 1400, 200]) stream.write(new Uint8Array(size));
+    await sink.until(() => sink.chunks.length === 1);
+    expect(arrived).toEqual([1, 1400, 200]);
+    expect(sink.chunks[0]?.length).toBe(9000);
+    stream.end();
+    await sink.until(() => sink.closes === 1);
+    expect(sink.error).toBeUndefined();
+    peer.close();
+    stranger.close();
+  });
+
+  it('outlives an ICMP port unreachable', async () => {
+    const gone = createSocket('udp4').bind(0, '127.0.0.1');
+    await once(gone, 'listening');
+    const { port } = gone.address();
+    await new Promise<void>((resolve) => gone.close(() => resolve()));
+    const stream = await connectUdp({ host: '127.0.0.1', port });
+    const sink = new RecordingSink();
+    stream.start(sink);
+    stream.write(new Uint8Array(1));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    stream.write(new Uint8Array(1));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(sink.closes).toBe(0);
+    stream.end();
   });
 });
