@@ -41,7 +41,8 @@ export function globMatches(pattern: string, text: string, style: GlobStyle = 'n
 export function globCovers(wide: string, narrow: string, style: GlobStyle = 'name'): boolean {
   if (wide === narrow) return true;
   const tokens = tokenize(wide, style);
-  return variants(narrow, style).every((text) => run(tokens, text, style === 'path', any));
+  const texts = variants(narrow, style);
+  return texts.length > 0 && texts.every((text) => run(tokens, text, style === 'path', any));
 }
 
 /** Stands for what a star took, in a text that stands for a pattern. */
@@ -49,17 +50,18 @@ const any = '\u0001';
 
 /**
  * The narrow pattern as texts: its wildcards become characters, `any` only a star can take, the other also a question mark. A segment
- * of two stars may be absent, so it gives two texts.
+ * of two stars may be absent, so each doubles the texts; none at all where that would be too many.
  */
 function variants(narrow: string, style: GlobStyle): readonly string[] {
-  const absent = style === 'path' ? /(^|\/)\*\*+\//.exec(narrow) : null;
-  const stretched = narrow
-    .replaceAll(/\*\*+/g, style === 'path' ? `${any}/${any}` : any)
-    .replaceAll('*', any)
-    .replaceAll('?', '\u0002');
-  if (absent === null) return [stretched];
-  const without = narrow.slice(0, absent.index) + absent[1] + narrow.slice(absent.index + absent[0].length);
-  return [stretched, ...variants(without, style)];
+  const parts = style === 'path' ? narrow.split(/(?<=^|\/)\*\*+\//) : [narrow];
+  if (parts.length > 7) return [];
+  const deep = style === 'path' ? `${any}/${any}` : any;
+  return parts
+    .map((part) => part.replaceAll(/\*\*+/g, deep).replaceAll('*', any).replaceAll('?', '\u0002'))
+    .reduce<string[]>(
+      (texts, part) => (texts.length === 0 ? [part] : texts.flatMap((text) => [text + part, `${text}${deep}/${part}`])),
+      [],
+    );
 }
 
 function tokenize(pattern: string, style: GlobStyle): readonly Token[] {

@@ -1,0 +1,85 @@
+/** Audit records of a session's life. Facts only: never a payload, and arguments only where the contract asks for them. */
+import type { AuditEvent } from '../audit/record.ts';
+import type { Clearance } from '../base/reason.ts';
+import type { GuardCall } from '../guard/guard.ts';
+import type { Ending } from './close-reason.ts';
+import type { LiveSession } from './live-session.ts';
+
+export function openedRecord(session: LiveSession): AuditEvent {
+  const { facts } = session;
+  return {
+    kind: 'session.opened',
+    ...common(session),
+    direction: facts.direction,
+    protocol: facts.protocol,
+    source: facts.source,
+    destination: facts.destination,
+    encrypted: facts.encrypted,
+    router: facts.router ?? null,
+    guard: session.guardState,
+    decision: 'allow',
+    code: facts.decision.code,
+    reason: facts.decision.sentence,
+    rule: facts.decision.rule ?? null,
+    contract: facts.contract ?? null,
+    attribution: facts.app.attribution,
+    pid: facts.app.pid ?? null,
+  };
+}
+
+export function closedRecord(session: LiveSession): AuditEvent {
+  return {
+    kind: 'session.closed',
+    ...common(session),
+    reason: session.closeReason ?? null,
+    detail: session.closeDetail ?? null,
+    bytesSent: session.bytesSent,
+    bytesReceived: session.bytesReceived,
+    durationMs: (session.endedAtMs ?? session.startedAtMs) - session.startedAtMs,
+    calls: session.calls,
+    denied: session.denied,
+  };
+}
+
+export function callRecord(session: LiveSession, call: GuardCall): AuditEvent {
+  return {
+    kind: 'call',
+    ...common(session),
+    protocol: call.protocol,
+    method: call.method,
+    tool: call.target,
+    decision: call.decision,
+    rule: call.rule ?? null,
+    digest: call.digest ?? null,
+    durationMs: call.durationMs ?? null,
+    failed: call.failed ?? null,
+    startedAtMs: call.startedAtMs,
+    ...(call.arguments === undefined ? {} : { arguments: call.arguments }),
+    ...(call.model === undefined ? {} : { model: call.model }),
+    ...(call.tokens === undefined ? {} : { tokensIn: call.tokens.input, tokensOut: call.tokens.output }),
+  };
+}
+
+export function violationRecord(session: LiveSession, reason: Clearance, ending: Ending | undefined): AuditEvent {
+  return {
+    kind: 'violation',
+    ...common(session),
+    decision: 'deny',
+    code: reason.code,
+    reason: reason.sentence,
+    rule: reason.rule ?? null,
+    action: ending?.reason ?? 'alert',
+  };
+}
+
+function common(session: LiveSession): Readonly<Record<string, unknown>> {
+  const { facts } = session;
+  return {
+    session: session.id,
+    service: facts.service,
+    identity: facts.identity,
+    agent: facts.app.agent ?? null,
+    app: facts.app.script ?? facts.app.path ?? null,
+    user: facts.app.user ?? null,
+  };
+}

@@ -1,0 +1,28 @@
+/** Why a stream's end ended a session, in the words of the field. */
+import type { TunnelerError } from '../base/errors.ts';
+import type { CloseReason } from '../base/reason.ts';
+
+export type End = 'consumer' | 'provider';
+
+export interface Ending {
+  readonly reason: CloseReason;
+  readonly detail: string | undefined;
+}
+
+/**
+ * The ending that an `error` on one end means. Only an overlay end can tell of lost access or a lost tunnel; a local socket's error is
+ * that party's own close.
+ */
+export function endingOf(end: End, overlay: End, error: TunnelerError | undefined): Ending {
+  const own: CloseReason = end === 'consumer' ? 'consumer_close' : 'provider_close';
+  if (error === undefined) return { reason: own, detail: undefined };
+  const detail = error.message;
+  if (error.details.revoked === true || error.code === 'ziti.dial.access_denied') {
+    return { reason: 'policy_revoked', detail };
+  }
+  if (error.code === 'identity.disabled') return { reason: 'identity_disabled', detail };
+  if (error.code === 'policy.quarantined') return { reason: 'quarantined', detail };
+  if (end !== overlay) return { reason: own, detail };
+  if (error.code === 'ziti.stream.reset' || error.code === 'base.closed') return { reason: own, detail };
+  return { reason: 'tunnel_failed', detail };
+}

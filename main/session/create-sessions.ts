@@ -1,0 +1,196 @@
+/** Keeps every session: opens, lists, cuts, remembers the lately closed, and writes each fact to the audit before it is told. */
+import type { AuditWriter } from '../audit/record.ts';
+import type { Clock } from '../base/clock.ts';
+import { Emitter } from '../base/emitter.ts';
+import type { EngagementContract } from '../base/engagement.ts';
+import { toTunnelerError, TunnelerError } from '../base/errors.ts';
+import { disposable } from '../base/lifecycle.ts';
+import type { Log } from '../base/log.ts';
+import type { Clearance } from '../base/reason.ts';
+import type { Guard } from '../guard/guard.ts';
+import { callRecord, closedRecord, openedRecord, violationRecord } from './audit-records.ts';
+import type { Ending } from './close-reason.ts';
+import { ClosedRows } from './closed-rows.ts';
+import { termsOf, type Terms } from './limits.ts';
+import { LiveSession, type SessionKeeper } from './live-session.ts';
+import type { SessionEvent, SessionFacts, Sessions, SessionSnapshot } from './sessions.ts';
+
+export interface SessionsDeps {
+  readonly clock: Clock;
+  readonly audit: AuditWriter;
+  readonly log: Log;
+  /** The guard a session's contract asks for; undefined where it asks for none. `contract` is the frozen snapshot. */
+  guard(contract: EngagementContract, facts: SessionFacts, id: string): Guard | undefined;
+  /** Default: random. */
+  newId?(): string;
+}
+
+/** Make the room's door. Disposing it cuts every session. */
+export function createSessions(deps: SessionsDeps): Sessions {
+  const { clock, audit, log } = deps;
+  const live = new Map<string, LiveSession>();
+  /** Closed by contract, their last bytes still on the way. */
+  const lingering = new Set<LiveSession>();
+  const rows = new ClosedRows(clock);
+  const events = new Emitter<SessionEvent>((error) => log.error('session.listener_failed', { error: String(error) }));
+  const termsByContract = new WeakMap<EngagementContract, Terms>();
+  const openByService = new Map<string, number>();
+  const newId = deps.newId ?? randomId;
+  let total = 0;
+  let held = 0;
+  let batch: LiveSession[] | undefined;
+
+  const keeper: SessionKeeper = {
+    clock,
+    settled(session) {
+      live.delete(session.id);
+      lingering.add(session);
+      count(session.facts.serviceId, -1);
+      if (batch === undefined) tellClosed(session);
+      else batch.push(session);
+    },
+    gone(session) {
+      lingering.delete(session);
+    },
+    called(session, call) {
+      recordOrCut(session, callRecord(session, call));
+      events.emit({ kind: 'called', session: session.snapshot(), call });
+    },
+    violated(session, reason, lost) {
+      const ending = endingOfViolation(session.facts.contract, reason, lost);
+      recordOrCut(session, violationRecord(session, reason, ending));
+      events.emit({ kind: 'violated', session: session.snapshot(), reason });
+      return ending;
+    },
+  };
+
+  function tellClosed(session: LiveSession): void {
+    const snapshot = session.snapshot();
+    rows.add(snapshot);
+    try {
+      audit.record(closedRecord(session));
+    } catch (error) {
+      // It is closed: there is nothing left to refuse. The journal itself counts the gap.
+      log.error('session.close_not_recorded', { session: session.id, code: toTunnelerError(error).code });
+    }
+    events.emit({ kind: 'closed', session: snapshot });
+  }
+
+  /** What cannot be recorded must not go on (fails closed, as the journal is set). */
+  function recordOrCut(session: LiveSession, record: Parameters<AuditWriter['record']>[0]): void {
+    try {
+      audit.record(record);
+    } catch (error) {
+      const failure = toTunnelerError(error, 'audit.write_failed');
+      log.error('session.not_recorded', { session: session.id, code: failure.code });
+      session.cut({ reason: 'tunnel_failed', detail: `not recorded: ${failure.message}` }, failure);
+    }
+  }
+
+  function count(serviceId: string, change: number): void {
+    const next = (openByService.get(serviceId) ?? 0) + change;
+    if (next === 0) openByService.delete(serviceId);
+    else openByService.set(serviceId, next);
+  }
+
+  function terms(contract: EngagementContract | undefined): Terms | undefined {
+    if (contract === undefined) return undefined;
+    const known = Object.isFrozen(contract) ? termsByContract.get(contract) : undefined;
+    if (known !== undefined) return known;
+    const made = termsOf(contract);
+    termsByContract.set(contract, made);
+    return made;
+  }
+
+  return {
+    open(facts, consumer, provider) {
+      const refuse = (error: TunnelerError): never => {
+        consumer.reset(error);
+        provider.reset(error);
+        throw error;
+      };
+      const own = terms(facts.contract);
+      const most = own?.contract.maxSessions;
+      if (most !== undefined && (openByService.get(facts.serviceId) ?? 0) >= most) {
+        refuse(new TunnelerError('session.limit', `${facts.service} has its ${most} sessions already`));
+      }
+      const id = newId();
+      const guard = own === undefined ? undefined : deps.guard(own.contract, facts, id);
+      const session = new LiveSession(id, facts, { consumer, provider }, { keeper, terms: own, guard });
+      try {
+        audit.record(openedRecord(session));
+      } catch (error) {
+        refuse(toTunnelerError(error, 'audit.write_failed'));
+      }
+      live.set(id, session);
+      count(facts.serviceId, 1);
+      total += 1;
+      events.emit({ kind: 'opened', session: session.snapshot() });
+      session.start();
+      return id;
+    },
+
+    reserve(serviceId) {
+      count(serviceId, 1);
+      held += 1;
+      return disposable(() => {
+        count(serviceId, -1);
+        held -= 1;
+      });
+    },
+
+    list: () => [...rows.list(), ...[...live.values()].map((session) => session.snapshot())].sort(byStart),
+    get: (id) => live.get(id)?.snapshot() ?? rows.get(id),
+
+    close(id, reason, detail) {
+      return live.get(id)?.cut({ reason, detail }, undefined) ?? false;
+    },
+
+    closeWhere(matches, reason, detail) {
+      // First every socket, then the records: the last session must not wait for the journal of the first.
+      const outer = batch;
+      const cut: LiveSession[] = [];
+      batch = cut;
+      const error = new TunnelerError('base.closed', detail ?? `session closed: ${reason}`);
+      try {
+        for (const session of [...live.values(), ...lingering]) {
+          if (matches(session.snapshot())) session.cut({ reason, detail }, error);
+        }
+      } finally {
+        batch = outer;
+      }
+      cut.forEach(tellClosed);
+      return cut.map((session) => session.id);
+    },
+
+    openCount: (serviceId) => (serviceId === undefined ? live.size + held : (openByService.get(serviceId) ?? 0)),
+    total: () => total,
+    subscribe: (listener) => events.subscribe(listener),
+
+    [Symbol.asyncDispose]() {
+      this.closeWhere(() => true, 'tunnel_failed', 'the tunneler stopped');
+      return Promise.resolve();
+    },
+  };
+}
+
+function endingOfViolation(
+  contract: EngagementContract | undefined,
+  reason: Clearance,
+  lost: boolean,
+): Ending | undefined {
+  const action = contract?.onViolation ?? 'close';
+  if (action === 'quarantine') return { reason: 'quarantined', detail: reason.sentence };
+  if (action === 'alert' && !lost) return undefined;
+  return { reason: 'contract_violation', detail: reason.sentence };
+}
+
+function byStart(left: SessionSnapshot, right: SessionSnapshot): number {
+  return left.startedAtMs - right.startedAtMs;
+}
+
+/** 80 random bits: ids are shown and typed, and never guessed to gain anything. */
+function randomId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(10));
+  return `ses_${[...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+}

@@ -1,0 +1,98 @@
+/**
+ * The limits of time on one session: duration, idleness, schedule. Pure: times in, what is due or how long to wait out.
+ *
+ * A duration is measured on both clocks and the longer counts: the monotonic one stands still while a laptop sleeps, the wall clock
+ * may be turned back.
+ */
+import type { EngagementContract } from '../base/engagement.ts';
+import type { CloseReason } from '../base/reason.ts';
+import { compileSchedule, type CompiledSchedule } from '../policy/schedule.ts';
+
+/** An association without words for its end: a UDP session lasts this long in silence. Source: the peers' tunnelers use 5 min or less. */
+export const udpIdleTimeoutSeconds = 60;
+
+/** Timers that depend on the wall clock look again at least this often, so that sleep and clock changes are noticed. */
+const lookAgainMs = 10_000;
+/** The longest a platform timer can wait. Source: HTML standard and Node, signed 32-bit milliseconds. */
+const longestTimerMs = 2_147_483_647;
+
+/** A contract made ready for many sessions: frozen, its schedule compiled. */
+export interface Terms {
+  readonly contract: EngagementContract;
+  readonly schedule: CompiledSchedule | undefined;
+}
+
+/** Take a contract's snapshot: later changes of `contract` change nothing here. */
+export function termsOf(contract: EngagementContract): Terms {
+  const frozen = deepFreeze(structuredClone(contract));
+  return { contract: frozen, schedule: frozen.schedule === undefined ? undefined : compileSchedule(frozen.schedule) };
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) Object.values(value).forEach(deepFreeze);
+  return Object.freeze(value);
+}
+
+export interface TimesOfSession {
+  readonly startedAtMs: number;
+  readonly startedMonotonicMs: number;
+  readonly lastActivityMonotonicMs: number;
+}
+
+export type LimitState =
+  | { readonly kind: 'due'; readonly reason: CloseReason; readonly detail: string }
+  | { readonly kind: 'wait'; readonly waitMs: number }
+  | { readonly kind: 'none' };
+
+/** Seconds of silence after which a session of this kind ends; undefined: never. */
+export function idleSecondsOf(contract: EngagementContract | undefined, protocol: 'tcp' | 'udp'): number | undefined {
+  return contract?.idleTimeoutSeconds ?? (protocol === 'udp' ? udpIdleTimeoutSeconds : undefined);
+}
+
+/** Milliseconds the contract still grants by duration and schedule; undefined where neither limits. Not negative. */
+export function grantedMs(
+  terms: Terms | undefined,
+  times: Pick<TimesOfSession, 'startedAtMs' | 'startedMonotonicMs'>,
+  nowMs: number,
+  monotonicMs: number,
+): number | undefined {
+  let leftMs: number | undefined;
+  const contract = terms?.contract;
+  if (contract?.maxDurationSeconds !== undefined) {
+    const elapsedMs = Math.max(nowMs - times.startedAtMs, monotonicMs - times.startedMonotonicMs);
+    leftMs = contract.maxDurationSeconds * 1000 - elapsedMs;
+  }
+  if (terms?.schedule !== undefined) {
+    const state = terms.schedule.at(nowMs);
+    const untilMs = state.open ? state.closesAtMs : nowMs;
+    if (untilMs !== undefined) leftMs = Math.min(leftMs ?? Infinity, untilMs - nowMs);
+  }
+  return leftMs === undefined ? undefined : Math.max(0, leftMs);
+}
+
+/** What time says of a session now. */
+export function limitStateOf(
+  terms: Terms | undefined,
+  protocol: 'tcp' | 'udp',
+  times: TimesOfSession,
+  nowMs: number,
+  monotonicMs: number,
+): LimitState {
+  const granted = grantedMs(terms, times, nowMs, monotonicMs);
+  if (granted === 0) {
+    const inSchedule = terms?.schedule === undefined || terms.schedule.at(nowMs).open;
+    const detail = inSchedule
+      ? `the contract's ${terms?.contract.maxDurationSeconds ?? 0} s are over`
+      : "the contract's schedule ended";
+    return { kind: 'due', reason: 'max_duration_exceeded', detail };
+  }
+  const idleSeconds = idleSecondsOf(terms?.contract, protocol);
+  let waitMs = granted === undefined ? Infinity : Math.min(granted, lookAgainMs);
+  if (idleSeconds !== undefined) {
+    const leftMs = idleSeconds * 1000 - (monotonicMs - times.lastActivityMonotonicMs);
+    if (leftMs <= 0) return { kind: 'due', reason: 'idle_timeout', detail: `no byte for ${idleSeconds} s` };
+    waitMs = Math.min(waitMs, leftMs);
+  }
+  if (waitMs === Infinity) return { kind: 'none' };
+  return { kind: 'wait', waitMs: Math.min(longestTimerMs, Math.max(1, Math.ceil(waitMs))) };
+}

@@ -1,0 +1,338 @@
+/**
+ * One admitted flow at work: the state a session has while it lives, and the pump between its two ends.
+ *
+ * The pump allocates nothing for a chunk and makes no promise: each end's sink writes to the other end, and pauses its own source where
+ * that write asks to wait. A guard, where one is set, is asked for each chunk what goes on instead.
+ */
+import type { Clock } from '../base/clock.ts';
+import { TunnelerError } from '../base/errors.ts';
+import type { Clearance, CloseReason } from '../base/reason.ts';
+import type { ByteStream } from '../base/stream.ts';
+import type { Guard, GuardCall, GuardEffect } from '../guard/guard.ts';
+import { endingOf, type End, type Ending } from './close-reason.ts';
+import { EndSink } from './end-sink.ts';
+import { grantedMs, limitStateOf, type Terms } from './limits.ts';
+import type { SessionFacts, SessionMoment, SessionSnapshot, SessionState } from './sessions.ts';
+
+/** Moments kept of one session; the oldest go first, the opening stays. */
+const timelineLength = 64;
+/** After the last permitted byte the ends are closed in order, so that it arrives; this long at most per look. */
+const lingerMs = 2_000;
+/** An end that does not take what it was sent is looked at this often before it is reset. */
+const lingerLooks = 5;
+
+/** What a live session tells its keeper. */
+export interface SessionKeeper {
+  readonly clock: Clock;
+  /** Both ends are cut or closing; record and tell it. Once. */
+  settled(session: LiveSession): void;
+  /** Its sockets are gone as well. Once, after `settled`. */
+  gone(session: LiveSession): void;
+  called(session: LiveSession, call: GuardCall): void;
+  /** Returns how the session must end for it, or undefined where it goes on. */
+  violated(session: LiveSession, reason: Clearance, lost: boolean): Ending | undefined;
+}
+
+export class LiveSession {
+  readonly id: string;
+  readonly facts: SessionFacts;
+  readonly startedAtMs: number;
+  endedAtMs: number | undefined;
+  state: SessionState = 'open';
+  closeReason: CloseReason | undefined;
+  closeDetail: string | undefined;
+  bytesSent = 0;
+  bytesReceived = 0;
+  calls = 0;
+  denied = 0;
+  readonly #terms: Terms | undefined;
+  readonly #keeper: SessionKeeper;
+  readonly #guard: Guard | undefined;
+  readonly #consumer: EndSink;
+  readonly #provider: EndSink;
+  readonly #startedMonotonicMs: number;
+  #lastActivityMonotonicMs: number;
+  #visible = true;
+  #firstEnd: Ending | undefined;
+  #timeline: readonly SessionMoment[];
+  #timer: Disposable | undefined;
+  #lingersLeft = lingerLooks;
+
+  constructor(
+    id: string,
+    facts: SessionFacts,
+    ends: { readonly consumer: ByteStream; readonly provider: ByteStream },
+    parts: { readonly keeper: SessionKeeper; readonly terms: Terms | undefined; readonly guard: Guard | undefined },
+  ) {
+    this.id = id;
+    this.facts = parts.terms === undefined ? facts : { ...facts, contract: parts.terms.contract };
+    this.#keeper = parts.keeper;
+    this.#terms = parts.terms;
+    this.#guard = parts.guard;
+    this.#consumer = new EndSink(this, 'consumer', ends.consumer);
+    this.#provider = new EndSink(this, 'provider', ends.provider);
+    this.startedAtMs = parts.keeper.clock.now();
+    this.#startedMonotonicMs = parts.keeper.clock.monotonic();
+    this.#lastActivityMonotonicMs = this.#startedMonotonicMs;
+    this.#timeline = [
+      { atMs: this.startedAtMs, kind: 'admitted', text: facts.decision.sentence },
+      { atMs: this.startedAtMs, kind: 'opened', text: `${facts.destination} over ${facts.service}` },
+    ];
+  }
+
+  /** Begin to pump. Once, after the opening was recorded. */
+  start(): void {
+    this.#provider.stream.start(this.#provider);
+    if (this.state === 'open') this.#consumer.stream.start(this.#consumer);
+    if (this.state === 'open') this.#watchLimits();
+  }
+
+  get guardState(): SessionSnapshot['guard'] {
+    if (this.#guard === undefined) return 'none';
+    return this.#visible ? this.#guard.kind : 'not-visible';
+  }
+
+  /** Bytes came from one end: count, judge, pass on. Called once a chunk. */
+  arrived(from: End, chunk: Uint8Array): void {
+    if (this.state !== 'open') return;
+    this.#lastActivityMonotonicMs = this.#keeper.clock.monotonic();
+    if (this.#guard === undefined) {
+      if (!this.#deliver(from === 'consumer' ? this.#provider : this.#consumer, chunk)) this.#end(from).hold();
+      return;
+    }
+    const nowMs = this.#keeper.clock.now();
+    this.#apply(from, from === 'consumer' ? this.#guard.fromApp(chunk, nowMs) : this.#guard.fromService(chunk, nowMs));
+  }
+
+  /** One end will send no more. */
+  ended(from: End): void {
+    if (this.state !== 'open') return;
+    this.#firstEnd ??= endingOf(from, this.#overlay(), undefined);
+    if (this.#guard !== undefined) {
+      const nowMs = this.#keeper.clock.now();
+      this.#apply(from, from === 'consumer' ? this.#guard.appEnded(nowMs) : this.#guard.serviceEnded(nowMs));
+      if (!this.#isOpen()) return;
+    }
+    this.note(
+      'half-closed',
+      from === 'consumer' ? 'the application will send no more' : 'the service will send no more',
+    );
+    this.#other(from).finish();
+  }
+
+  /** One end can take more again: whoever waited for it goes on. */
+  drained(end: End): void {
+    if (this.state !== 'open') return;
+    this.#other(end).release();
+    // Only a guard's own answers make an end wait for itself.
+    if (!this.#other(end).blocked) this.#end(end).release();
+  }
+
+  /** One end is over altogether. */
+  over(end: End, error: TunnelerError | undefined): void {
+    if (this.state === 'open') {
+      const other = this.#other(end);
+      if (error !== undefined) {
+        this.cut(endingOf(end, this.#overlay(), error), error);
+      } else if (other.over) {
+        this.#settle(this.#firstEnd ?? endingOf(end, this.#overlay(), undefined));
+      } else if (!other.finished) {
+        // It went without a word of its end: an orderly end for datagrams, a cut for a stream.
+        this.#firstEnd ??= endingOf(end, this.#overlay(), undefined);
+        if (other.stream.kind === 'datagram') other.finish();
+        else this.cut(this.#firstEnd, undefined);
+      }
+    }
+    if (this.#consumer.over && this.#provider.over) this.#gone();
+  }
+
+  /** Reset both ends now. False where it was over already; what still lingers is reset all the same. */
+  cut(ending: Ending, error: TunnelerError | undefined): boolean {
+    const wasOpen = this.state === 'open';
+    if (wasOpen) this.#markClosed(ending);
+    const cause = error ?? new TunnelerError('base.closed', ending.detail ?? `session closed: ${ending.reason}`);
+    this.#consumer.stream.reset(cause);
+    this.#provider.stream.reset(cause);
+    if (wasOpen) this.#told();
+    return wasOpen;
+  }
+
+  note(kind: SessionMoment['kind'], text: string, call?: GuardCall): void {
+    const moment = { atMs: this.#keeper.clock.now(), kind, text, ...(call === undefined ? {} : { call }) };
+    const kept = this.#timeline.length < timelineLength ? this.#timeline : this.#keptTimeline();
+    this.#timeline = [...kept, moment];
+  }
+
+  snapshot(): SessionSnapshot {
+    return {
+      ...this.facts,
+      id: this.id,
+      startedAtMs: this.startedAtMs,
+      endedAtMs: this.endedAtMs,
+      bytesSent: this.bytesSent,
+      bytesReceived: this.bytesReceived,
+      state: this.state,
+      closeReason: this.closeReason,
+      closeDetail: this.closeDetail,
+      guard: this.guardState,
+      calls: this.calls,
+      denied: this.denied,
+      remaining: this.#remaining(),
+      timeline: this.#timeline,
+    };
+  }
+
+  /** Write to an end as much as the contract still lets through; false where the source should wait. */
+  #deliver(to: EndSink, bytes: Uint8Array): boolean {
+    const limit = this.#terms?.contract.maxBytes;
+    const left = limit === undefined ? Infinity : limit - this.bytesSent - this.bytesReceived;
+    const part = bytes.length <= left ? bytes : bytes.subarray(0, left);
+    if (to.side === 'provider') this.bytesSent += part.length;
+    else this.bytesReceived += part.length;
+    const goOn = part.length === 0 || to.write(part);
+    if (part !== bytes && this.#isOpen()) {
+      this.#closeInOrder({ reason: 'max_bytes_exceeded', detail: `the contract's ${limit} bytes are used` }, 'both');
+      return true;
+    }
+    return goOn;
+  }
+
+  #apply(from: End, effects: readonly GuardEffect[]): void {
+    for (const effect of effects) {
+      if (!this.#isOpen()) return;
+      switch (effect.kind) {
+        case 'to-service':
+          if (!this.#deliver(this.#provider, effect.bytes)) this.#end(from).hold();
+          break;
+        case 'to-app':
+          // An answer the guard gave itself: the asker waits where it does not read.
+          if (!this.#deliver(this.#consumer, effect.bytes)) {
+            this.#end(from).hold();
+            this.#provider.hold();
+          }
+          break;
+        case 'call':
+          this.#call(effect.call);
+          break;
+        case 'not-visible':
+          this.#visible = false;
+          this.note('alert', 'what flows cannot be read here');
+          break;
+        case 'violation': {
+          this.note('violation', effect.reason.sentence);
+          const ending = this.#keeper.violated(this, effect.reason, effect.lost);
+          if (ending?.reason === 'quarantined') this.cut(ending, undefined);
+          else if (ending !== undefined) this.#closeInOrder(ending, 'consumer');
+          break;
+        }
+      }
+    }
+  }
+
+  /** Closed from now on, but what was passed on before is still delivered to `whom`; then both ends are reset. */
+  #closeInOrder(ending: Ending, whom: 'both' | 'consumer'): void {
+    if (this.state !== 'open') return;
+    this.#markClosed(ending);
+    this.#consumer.hold();
+    this.#provider.hold();
+    this.#consumer.finish();
+    if (whom === 'both') this.#provider.finish();
+    else this.#provider.stream.reset(new TunnelerError('base.closed', ending.detail ?? ending.reason));
+    this.#timer = this.#keeper.clock.after(lingerMs, () => this.#lingered());
+    this.#told();
+  }
+
+  #lingered(): void {
+    this.#lingersLeft -= 1;
+    if (this.#lingersLeft > 0 && (this.#consumer.blocked || this.#provider.blocked)) {
+      this.#timer = this.#keeper.clock.after(lingerMs, () => this.#lingered());
+      return;
+    }
+    this.#consumer.stream.reset();
+    this.#provider.stream.reset();
+  }
+
+  #settle(ending: Ending): void {
+    this.#markClosed(ending);
+    this.#told();
+  }
+
+  /** The calls a guard still held open are over too; then the keeper hears of the end. */
+  #told(): void {
+    const nowMs = this.#keeper.clock.now();
+    const effects = [...(this.#guard?.appEnded(nowMs) ?? []), ...(this.#guard?.serviceEnded(nowMs) ?? [])];
+    for (const effect of effects) if (effect.kind === 'call') this.#call(effect.call);
+    this.#keeper.settled(this);
+  }
+
+  #call(call: GuardCall): void {
+    this.calls += 1;
+    if (call.decision === 'deny') this.denied += 1;
+    this.note('call', `${call.method} ${call.target}`, call);
+    this.#keeper.called(this, call);
+  }
+
+  #markClosed(ending: Ending): void {
+    this.state = 'closed';
+    this.closeReason = ending.reason;
+    this.closeDetail = ending.detail;
+    this.endedAtMs = this.#keeper.clock.now();
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = undefined;
+    const why = ending.detail === undefined ? '' : `: ${ending.detail}`;
+    this.note('closed', `${ending.reason}${why}`);
+  }
+
+  #gone(): void {
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = undefined;
+    this.#keeper.gone(this);
+  }
+
+  #watchLimits(): void {
+    const { clock } = this.#keeper;
+    const times = {
+      startedAtMs: this.startedAtMs,
+      startedMonotonicMs: this.#startedMonotonicMs,
+      lastActivityMonotonicMs: this.#lastActivityMonotonicMs,
+    };
+    const limit = limitStateOf(this.#terms, this.facts.protocol, times, clock.now(), clock.monotonic());
+    if (limit.kind === 'due') this.cut({ reason: limit.reason, detail: limit.detail }, undefined);
+    if (limit.kind === 'wait') this.#timer = clock.after(limit.waitMs, () => this.#watchLimits());
+  }
+
+  #remaining(): SessionSnapshot['remaining'] {
+    const contract = this.#terms?.contract;
+    if (contract === undefined) return {};
+    const { clock } = this.#keeper;
+    const times = { startedAtMs: this.startedAtMs, startedMonotonicMs: this.#startedMonotonicMs };
+    const leftMs = this.state === 'open' ? grantedMs(this.#terms, times, clock.now(), clock.monotonic()) : undefined;
+    const maxCalls = contract.mcp?.maxCalls;
+    return {
+      ...(leftMs === undefined ? {} : { seconds: Math.ceil(leftMs / 1000) }),
+      ...(contract.maxBytes === undefined ? {} : { bytes: contract.maxBytes - this.bytesSent - this.bytesReceived }),
+      ...(maxCalls === undefined ? {} : { calls: Math.max(0, maxCalls - (this.calls - this.denied)) }),
+    };
+  }
+
+  #keptTimeline(): readonly SessionMoment[] {
+    return [...this.#timeline.slice(0, 2), ...this.#timeline.slice(3)];
+  }
+
+  #overlay(): End {
+    return this.facts.direction === 'dial' ? 'provider' : 'consumer';
+  }
+
+  #end(end: End): EndSink {
+    return end === 'consumer' ? this.#consumer : this.#provider;
+  }
+
+  #other(end: End): EndSink {
+    return end === 'consumer' ? this.#provider : this.#consumer;
+  }
+
+  /** Read anew where a callback may have closed it meanwhile; the compiler would take the older answer. */
+  #isOpen(): boolean {
+    return this.state === 'open';
+  }
+}

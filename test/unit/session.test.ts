@@ -1,0 +1,332 @@
+import { describe, expect, it } from 'vitest';
+import { parseEngagement } from '../../main/base/engagement.ts';
+import { isTunnelerError, TunnelerError } from '../../main/base/errors.ts';
+import type { Guard, GuardEffect } from '../../main/guard/guard.ts';
+import { memoryStreamPair, Recorder, until } from '../support/memory-stream.ts';
+import { SessionWorld, someFacts } from '../support/session-world.ts';
+
+const bytes = (text: string): Uint8Array => Buffer.from(text);
+const contract = (raw: unknown) => parseEngagement(raw, 'test');
+
+describe('a session', () => {
+  it('pumps both ways, counts, and half-closes', async () => {
+    const world = new SessionWorld();
+    const { id, app, appSaw, service, serviceSaw } = world.open();
+    app.write(bytes('hello'));
+    app.end();
+    await until(() => serviceSaw.ended);
+    expect(serviceSaw.text()).toBe('hello');
+    expect(world.sessions.get(id)?.state).toBe('open');
+    service.write(bytes('still here'));
+    await until(() => appSaw.bytes === 10);
+    service.end();
+    await until(() => world.sessions.get(id)?.state === 'closed');
+    const row = world.sessions.get(id);
+    expect(row).toMatchObject({ closeReason: 'consumer_close', bytesSent: 5, bytesReceived: 10 });
+    expect(appSaw.error).toBeUndefined();
+    expect(world.audit.kinds()).toEqual(['session.opened', 'session.closed']);
+  });
+
+  it('says provider_close where the service ends first', async () => {
+    const world = new SessionWorld();
+    const { id, app, appSaw, service } = world.open();
+    service.end();
+    await until(() => appSaw.ended);
+    app.end();
+    await until(() => world.sessions.get(id)?.state === 'closed');
+    expect(world.reasonOf(id)).toBe('provider_close');
+  });
+
+  it('carries a reset of one side to the other', async () => {
+    const world = new SessionWorld();
+    const first = world.open();
+    first.app.reset();
+    await until(() => first.serviceSaw.over);
+    expect(first.serviceSaw.error).toBeDefined();
+    expect(world.reasonOf(first.id)).toBe('consumer_close');
+    const second = world.open();
+    second.service.reset();
+    await until(() => second.appSaw.over);
+    expect(second.appSaw.error).toBeDefined();
+    expect(world.reasonOf(second.id)).toBe('provider_close');
+  });
+
+  it.each([
+    ['ziti.dial.access_denied', {}, 'policy_revoked'],
+    ['ziti.stream.reset', { revoked: true }, 'policy_revoked'],
+    ['ziti.channel.closed', {}, 'tunnel_failed'],
+    ['ziti.stream.decrypt', {}, 'tunnel_failed'],
+    ['ziti.stream.reset', {}, 'provider_close'],
+  ] as const)('names an overlay error %s %j as %s', async (code, details, reason) => {
+    const world = new SessionWorld();
+    const [, consumer] = memoryStreamPair();
+    const [provider] = memoryStreamPair();
+    const id = world.sessions.open(someFacts, consumer, provider);
+    provider.reset(new TunnelerError(code, 'gone', { details }));
+    await until(() => world.sessions.get(id)?.state === 'closed');
+    expect(world.reasonOf(id)).toBe(reason);
+  });
+
+  it('waits for the slower side and loses nothing', async () => {
+    const world = new SessionWorld();
+    const { app, appSaw, service, serviceSaw } = world.open({}, { highWaterMarkBytes: 64 * 1024 });
+    service.pause();
+    const chunk = new Uint8Array(16 * 1024);
+    let written = 0;
+    while (app.write(chunk.slice())) {
+      written += chunk.length;
+      await new Promise((resolve) => setImmediate(resolve));
+      if (written > 10_000_000) throw new Error('no back-pressure');
+    }
+    written += chunk.length;
+    expect(written).toBeLessThan(400 * 1024);
+    service.resume();
+    await until(() => serviceSaw.bytes === written && appSaw.drains > 0);
+    app.write(bytes('more'));
+    await until(() => serviceSaw.bytes === written + 4);
+  });
+
+  it('records the opening before the first byte, and refuses where it cannot', () => {
+    const world = new SessionWorld();
+    world.audit.failing = (event) => event.kind === 'session.opened';
+    expect(() => world.open()).toThrow(/disk full/);
+    expect(world.sessions.openCount()).toBe(0);
+    expect(world.sessions.total()).toBe(0);
+  });
+
+  it('keeps closed rows for ten minutes and a thousand', async () => {
+    const world = new SessionWorld();
+    const ids = Array.from({ length: 1_100 }, () => world.open().id);
+    world.sessions.closeWhere(() => true, 'tunnel_failed');
+    expect(world.sessions.list()).toHaveLength(1_000);
+    expect(world.sessions.get(ids[0] ?? '')).toBeUndefined();
+    world.clock.advance(10 * 60_000 + 1);
+    expect(world.sessions.list()).toHaveLength(0);
+    expect(world.sessions.total()).toBe(1_100);
+  });
+});
+
+describe('a contract on a session', () => {
+  it('ends to the second', () => {
+    const world = new SessionWorld();
+    const { id } = world.open({}, { contract: contract({ maxDurationSeconds: 90 }) });
+    world.clock.advance(89_999);
+    expect(world.sessions.get(id)).toMatchObject({ state: 'open', remaining: { seconds: 1 } });
+    world.clock.advance(1);
+    expect(world.reasonOf(id)).toBe('max_duration_exceeded');
+  });
+
+  it('counts time asleep, and is not stretched by a clock turned back', () => {
+    const world = new SessionWorld();
+    const slept = world.open({}, { contract: contract({ maxDurationSeconds: 3600 }) });
+    world.clock.jump(3_600_000);
+    world.clock.advance(10_000);
+    expect(world.reasonOf(slept.id)).toBe('max_duration_exceeded');
+    const turned = world.open({}, { contract: contract({ maxDurationSeconds: 60 }) });
+    world.clock.jump(-86_400_000);
+    world.clock.advance(60_000);
+    expect(world.reasonOf(turned.id)).toBe('max_duration_exceeded');
+  });
+
+  it('ends in silence only', async () => {
+    const world = new SessionWorld();
+    const { id, app, serviceSaw } = world.open({}, { contract: contract({ idleTimeoutSeconds: 5 }) });
+    world.clock.advance(4_000);
+    app.write(bytes('x'));
+    await until(() => serviceSaw.bytes === 1);
+    world.clock.advance(4_999);
+    expect(world.sessions.get(id)?.state).toBe('open');
+    world.clock.advance(1);
+    expect(world.reasonOf(id)).toBe('idle_timeout');
+  });
+
+  it('gives a datagram association a minute of silence', async () => {
+    const world = new SessionWorld();
+    const udp = world.open({ protocol: 'udp' }, { kind: 'datagram' });
+    const tcp = world.open();
+    world.clock.advance(60_000);
+    expect(world.reasonOf(udp.id)).toBe('idle_timeout');
+    expect(world.sessions.get(tcp.id)?.state).toBe('open');
+  });
+
+  it('delivers exactly up to the last byte, both directions together', async () => {
+    const world = new SessionWorld();
+    const { id, app, appSaw, service, serviceSaw } = world.open({}, { contract: contract({ maxBytes: 1_000 }) });
+    service.write(new Uint8Array(400));
+    await until(() => appSaw.bytes === 400);
+    app.write(new Uint8Array(600));
+    await until(() => serviceSaw.bytes === 600);
+    expect(world.sessions.get(id)).toMatchObject({ state: 'open', remaining: { bytes: 0 } });
+    app.write(new Uint8Array(1));
+    await until(() => world.sessions.get(id)?.state === 'closed');
+    expect(world.sessions.get(id)).toMatchObject({ closeReason: 'max_bytes_exceeded', bytesSent: 600 });
+
+    const over = world.open({}, { contract: contract({ maxBytes: 1_000 }) });
+    over.app.write(new Uint8Array(5_000));
+    await until(() => over.serviceSaw.ended && over.appSaw.ended);
+    expect(over.serviceSaw.bytes).toBe(1_000);
+    expect(world.reasonOf(over.id)).toBe('max_bytes_exceeded');
+    world.clock.advance(2_000);
+    await until(() => over.appSaw.over && over.serviceSaw.over);
+  });
+
+  it('closes what runs when the schedule ends', () => {
+    const world = new SessionWorld();
+    // The manual clock starts on Thursday 2026-01-01 00:00 UTC.
+    const schedule = { timezone: 'UTC', windows: [{ days: ['thu'], from: '00:00', to: '01:00' }] };
+    const { id } = world.open({}, { contract: contract({ schedule }) });
+    world.clock.advance(3_599_000);
+    expect(world.sessions.get(id)?.state).toBe('open');
+    world.clock.advance(1_000);
+    expect(world.reasonOf(id)).toBe('max_duration_exceeded');
+    expect(world.sessions.get(id)?.closeDetail).toContain('schedule');
+  });
+
+  it('admits no more sessions than it says, places held included', () => {
+    const world = new SessionWorld();
+    const terms = contract({ maxSessions: 2 });
+    world.open({}, { contract: terms });
+    const place = world.sessions.reserve('svc-1');
+    expect(world.sessions.openCount('svc-1')).toBe(2);
+    expect(() => world.open({}, { contract: terms })).toThrow(TunnelerError);
+    place[Symbol.dispose]();
+    world.open({}, { contract: terms });
+    try {
+      world.open({}, { contract: terms });
+      expect.unreachable();
+    } catch (error) {
+      expect(isTunnelerError(error, 'session.limit')).toBe(true);
+    }
+  });
+
+  it('is a frozen snapshot', () => {
+    const world = new SessionWorld();
+    const terms = { maxDurationSeconds: 10 };
+    const { id } = world.open({}, { contract: terms });
+    terms.maxDurationSeconds = 10_000;
+    world.clock.advance(10_000);
+    expect(world.reasonOf(id)).toBe('max_duration_exceeded');
+    expect(Object.isFrozen(world.sessions.get(id)?.contract)).toBe(true);
+  });
+});
+
+describe('a guard on a session', () => {
+  const scripted = (answer: (from: 'app' | 'service', text: string) => readonly GuardEffect[]): Guard => ({
+    kind: 'http',
+    fromApp: (chunk) => answer('app', Buffer.from(chunk).toString()),
+    fromService: (chunk) => answer('service', Buffer.from(chunk).toString()),
+    appEnded: () => [],
+    serviceEnded: () => [],
+    buffered: () => 0,
+  });
+  const reason = { code: 'guard.http.test', sentence: 'not like this' };
+
+  const guarded = (effects: readonly GuardEffect[], terms: unknown) => {
+    const world = new SessionWorld(() => scripted(() => effects));
+    return { world, ...world.open({}, { contract: contract(terms) }) };
+  };
+
+  it('has its effects applied and its calls counted, told and recorded', async () => {
+    const call = { protocol: 'http', method: 'GET', target: '/', decision: 'deny', startedAtMs: 0 } as const;
+    const { world, id, app, appSaw, serviceSaw } = guarded(
+      [
+        { kind: 'to-app', bytes: bytes('no') },
+        { kind: 'call', call },
+      ],
+      {},
+    );
+    app.write(bytes('ask'));
+    await until(() => appSaw.text() === 'no');
+    expect(serviceSaw.bytes).toBe(0);
+    expect(world.sessions.get(id)).toMatchObject({ calls: 1, denied: 1, guard: 'http' });
+    expect(world.events.map((event) => event.kind)).toEqual(['opened', 'called']);
+    expect(world.audit.records[1]).toMatchObject({ kind: 'call', tool: '/', decision: 'deny', session: id });
+  });
+
+  it.each([
+    ['close', 'contract_violation'],
+    ['quarantine', 'quarantined'],
+  ])('that is violated ends the session by %s', async (onViolation, expected) => {
+    const { world, id, app, appSaw, serviceSaw } = guarded([{ kind: 'violation', reason, lost: false }], {
+      onViolation,
+    });
+    app.write(bytes('bad'));
+    await until(() => serviceSaw.over && (appSaw.ended || appSaw.over));
+    expect(world.reasonOf(id)).toBe(expected);
+    expect(world.events.map((event) => event.kind)).toEqual(['opened', 'violated', 'closed']);
+    expect(world.audit.kinds()).toEqual(['session.opened', 'violation', 'session.closed']);
+  });
+
+  it('that only alerts goes on, unless the guard has lost the stream', async () => {
+    const going = guarded([{ kind: 'violation', reason, lost: false }], { onViolation: 'alert' });
+    going.app.write(bytes('bad'));
+    await until(() => going.world.events.length === 2);
+    expect(going.world.sessions.get(going.id)?.state).toBe('open');
+    const lost = guarded([{ kind: 'violation', reason, lost: true }], { onViolation: 'alert' });
+    lost.app.write(bytes('bad'));
+    await until(() => lost.world.sessions.get(lost.id)?.state === 'closed');
+    expect(lost.world.reasonOf(lost.id)).toBe('contract_violation');
+  });
+
+  it('whose call cannot be recorded ends the session', async () => {
+    const call = { protocol: 'http', method: 'GET', target: '/', decision: 'allow', startedAtMs: 0 } as const;
+    const { world, id, app } = guarded([{ kind: 'call', call }], {});
+    world.audit.failing = (event) => event.kind === 'call';
+    app.write(bytes('ask'));
+    await until(() => world.sessions.get(id)?.state === 'closed');
+    expect(world.reasonOf(id)).toBe('tunnel_failed');
+  });
+});
+
+describe('containment', () => {
+  it('cuts a thousand sessions at once', async () => {
+    const world = new SessionWorld();
+    const joined = Array.from({ length: 1_000 }, (_, index) => world.open({ identity: index % 2 === 0 ? 'a' : 'b' }));
+    const startedAt = performance.now();
+    const cut = world.sessions.closeWhere((session) => session.identity === 'a', 'quarantined', 'test');
+    const tookMs = performance.now() - startedAt;
+    expect(cut).toHaveLength(500);
+    expect(world.sessions.openCount()).toBe(500);
+    expect(tookMs).toBeLessThan(50);
+    await until(() => joined.every(({ appSaw }, index) => appSaw.over === (index % 2 === 0)));
+    expect(world.audit.kinds().filter((kind) => kind === 'session.closed')).toHaveLength(500);
+  });
+
+  it('also cuts what still lingers after its contract', async () => {
+    const world = new SessionWorld();
+    const { app, serviceSaw, service } = world.open({}, { contract: contract({ maxBytes: 10 }) });
+    service.pause();
+    app.write(new Uint8Array(100));
+    await until(() => world.sessions.openCount() === 0);
+    world.sessions.closeWhere(() => true, 'quarantined');
+    await until(() => serviceSaw.over);
+    expect(serviceSaw.bytes).toBe(0);
+  });
+
+  it('cuts everything when it is disposed', async () => {
+    const world = new SessionWorld();
+    const { id, appSaw } = world.open();
+    await world.sessions[Symbol.asyncDispose]();
+    await until(() => appSaw.over);
+    expect(world.reasonOf(id)).toBe('tunnel_failed');
+  });
+
+  it('keeps an idle session small', () => {
+    const world = new SessionWorld();
+    const recorder = new Recorder();
+    const inert = {
+      kind: 'stream',
+      start: () => undefined,
+      write: () => true,
+      end: () => undefined,
+      reset: () => undefined,
+      pause: () => undefined,
+      resume: () => undefined,
+    } as const;
+    const before = process.memoryUsage().heapUsed;
+    for (let index = 0; index < 10_000; index += 1) world.sessions.open(someFacts, inert, inert);
+    const perSession = (process.memoryUsage().heapUsed - before) / 10_000;
+    expect(recorder.over).toBe(false);
+    expect(perSession).toBeLessThan(8 * 1024);
+  });
+});
