@@ -1,0 +1,82 @@
+/** The native floor: TUN devices that rewrite known flows by themselves, and who owns a socket. */
+
+/** The addon, or why there is none. Looked for once; never throws. */
+export function loadNative(): NativeResult;
+
+export type NativeResult =
+  | { readonly ok: true; readonly native: Native }
+  | { readonly ok: false; readonly reason: string };
+
+export interface Native {
+  /**
+   * Create a TUN interface and start the thread that serves it. Throws an Error whose message starts with `EPERM`,
+   * `ENOENT`, `EBUSY`, `EINVAL` or `EIO`.
+   * @param notify called with '' when packets wait to be taken and none did before; with other text when the device has
+   *   failed, once. Never keeps the process alive.
+   */
+  openTun(options: TunOptions, notify: (failure: string) => void): NativeTun;
+  /**
+   * Who connected to this Unix socket, as the kernel noted it then. `fd` stays the caller's. Throws where the platform or
+   * the descriptor cannot say. `pid` is absent where it lies in a namespace we cannot see.
+   */
+  peerCredentials(fd: number): { readonly pid?: number; readonly uid: number; readonly gid: number };
+  /**
+   * The socket with exactly this pair of ends, its own first, in this network namespace; null where there is none.
+   * `inode` is what `/proc/PID/fd` names (Linux; 0 elsewhere), `pid` is present where the platform names it outright.
+   */
+  socketOwner(
+    protocol: 'tcp' | 'udp',
+    localAddress: string,
+    localPort: number,
+    remoteAddress: string,
+    remotePort: number,
+  ): { readonly inode: number; readonly uid: number; readonly pid?: number } | null;
+  /** Processes that hold the socket with this inode, lowest pid first. Searched off the JavaScript thread. */
+  socketProcesses(inode: number): Promise<Uint32Array>;
+}
+
+export interface TunOptions {
+  /** Wanted interface name; the platform may choose another (`name` of the result tells). At most 15 bytes on Linux. */
+  readonly name: string;
+  readonly mtu: number;
+  /** Bytes of packets that may wait to be taken; what does not fit is dropped and counted as `droppedQueue`. */
+  readonly queueBytes: number;
+}
+
+/** 4 or 16 address bytes, and a port. */
+export interface FlowEnd {
+  readonly address: Uint8Array;
+  readonly port: number;
+}
+
+export interface FlowEnds {
+  readonly source: FlowEnd;
+  readonly destination: FlowEnd;
+}
+
+export interface NativeTun {
+  readonly name: string;
+  /** True where a packet may be larger than the MTU, segmented by the kernel. */
+  readonly offloads: boolean;
+  /** All packets that wait, each behind its length (4 bytes, little-endian). The buffer is the caller's. */
+  take(): Uint8Array;
+  /** Hand whole IP packets with finished checksums to the kernel; how many it took. The memory stays the caller's. */
+  write(packets: readonly Uint8Array[]): number;
+  /**
+   * Rewrite this TCP flow from now on: `application` is how its packets leave the application, `listener` how they are to
+   * arrive at our listener. Only the SYN with sequence number `isn` passes; another one is raised. False where the id or
+   * either pair of ends is taken.
+   */
+  addFlow(id: number, application: FlowEnds, listener: FlowEnds, isn: number): boolean;
+  /** The flow's socket is closed: let the kernel finish its handshake, then forget the flow. Unknown ids are ignored. */
+  retireFlow(id: number): void;
+  /** Forget the flow now and reset both its sides. Unknown ids are ignored. */
+  resetFlow(id: number): void;
+  /** Ids of retired flows that ended since the last call. */
+  sweep(): Uint32Array;
+  flowCount(): number;
+  /** Counters since the device was opened, by name. */
+  stats(): { readonly name: string; readonly value: number }[];
+  /** Reset every flow on both sides, stop, remove the interface. Idempotent; afterwards the other methods do nothing. */
+  close(): void;
+}

@@ -1,0 +1,21 @@
+//! Native floor of Culvert, package `node-tun`.
+//!
+//! A packet meets the modules in this order: [`tun`] reads it off the descriptor, [`packet`] views its headers,
+//! [`table`] finds its flow, [`rewrite`] changes it in place, and it goes back to the device. What no flow claims goes up
+//! to TypeScript through [`queue`]. [`pump`] is the thread that does it, [`door`] what Node sees. [`peer`] is apart: who
+//! owns a socket.
+
+pub mod packet;
+pub mod peer;
+pub mod pump;
+pub mod queue;
+pub mod reset;
+pub mod rewrite;
+pub mod stats;
+pub mod table;
+pub mod tun;
+
+#[cfg(feature = "addon")]
+mod door;
+#[cfg(feature = "addon")]
+mod peer_door;

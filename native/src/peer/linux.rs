@@ -1,0 +1,124 @@
+//! Linux: SO_PEERCRED, NETLINK_SOCK_DIAG and /proc.
+
+use std::fs;
+use std::io;
+use std::mem::{size_of, zeroed};
+use std::net::IpAddr;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use super::{Credentials, Found, Owner, SocketQuery, Transport};
+
+/// include/uapi/linux/sock_diag.h, include/uapi/linux/inet_diag.h
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+const NLMSG_HEADER: usize = 16;
+const REQUEST: usize = NLMSG_HEADER + 56;
+/// struct inet_diag_msg: four bytes, the 48-byte socket id, then expires, rqueue, wqueue, uid, inode.
+const MESSAGE_UID: usize = NLMSG_HEADER + 4 + 48 + 12;
+const MESSAGE_INODE: usize = MESSAGE_UID + 4;
+/// INET_DIAG_NOCOOKIE
+const NO_COOKIE: u32 = u32::MAX;
+
+/// The process at the other end of the Unix socket `fd`.
+pub fn credentials(fd: RawFd) -> io::Result<Credentials> {
+    // SAFETY: all-zero is a valid ucred.
+    let mut found: libc::ucred = unsafe { zeroed() };
+    let mut length = size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: `found` and `length` are live and of the stated size.
+    let result =
+        unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_PEERCRED, (&raw mut found).cast(), &mut length) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // Pid zero: the peer lives in a pid namespace that ours cannot see.
+    let pid = u32::try_from(found.pid).ok().filter(|pid| *pid != 0);
+    Ok(Credentials { pid, uid: found.uid, gid: found.gid })
+}
+
+fn put_ip(id: &mut [u8], ip: IpAddr) {
+    match ip {
+        IpAddr::V4(ip) => id[..4].copy_from_slice(&ip.octets()),
+        IpAddr::V6(ip) => id[..16].copy_from_slice(&ip.octets()),
+    }
+}
+
+/// struct inet_diag_req_v2 behind its netlink header, for exactly one socket.
+fn request(query: &SocketQuery) -> [u8; REQUEST] {
+    let mut message = [0u8; REQUEST];
+    message[0..4].copy_from_slice(&(REQUEST as u32).to_ne_bytes());
+    message[4..6].copy_from_slice(&SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+    message[6..8].copy_from_slice(&(libc::NLM_F_REQUEST as u16).to_ne_bytes());
+    let body = &mut message[NLMSG_HEADER..];
+    body[0] = if query.tuple.source.ip.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 } as u8;
+    body[1] = match query.transport {
+        Transport::Tcp => libc::IPPROTO_TCP,
+        Transport::Udp => libc::IPPROTO_UDP,
+    } as u8;
+    body[4..8].copy_from_slice(&u32::MAX.to_ne_bytes());
+    let id = &mut body[8..];
+    id[0..2].copy_from_slice(&query.tuple.source.port.to_be_bytes());
+    id[2..4].copy_from_slice(&query.tuple.destination.port.to_be_bytes());
+    put_ip(&mut id[4..20], query.tuple.source.ip);
+    put_ip(&mut id[20..36], query.tuple.destination.ip);
+    id[40..44].copy_from_slice(&NO_COOKIE.to_ne_bytes());
+    id[44..48].copy_from_slice(&NO_COOKIE.to_ne_bytes());
+    message
+}
+
+/// Ask the kernel for the socket that has exactly this tuple, in our network namespace.
+pub fn owner(query: &SocketQuery) -> Found {
+    // SAFETY: plain system call.
+    let fd = unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, libc::NETLINK_SOCK_DIAG) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: `fd` was just opened and has no other owner.
+    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+    let message = request(query);
+    // SAFETY: pointer and length are of one live array.
+    if unsafe { libc::send(socket.as_raw_fd(), message.as_ptr().cast(), message.len(), 0) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let mut answer = [0u8; 1024];
+    // The answer to a request for one socket is made within `send`, so there is nothing to wait for.
+    // SAFETY: pointer and length are of one live array.
+    let length =
+        unsafe { libc::recv(socket.as_raw_fd(), answer.as_mut_ptr().cast(), answer.len(), libc::MSG_DONTWAIT) };
+    if length < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    parse_answer(&answer[..length as usize])
+}
+
+fn parse_answer(answer: &[u8]) -> Found {
+    let word = |at: usize| -> io::Result<u32> {
+        let bytes = answer.get(at..at + 4).ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+        Ok(u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+    };
+    let kind = word(4)? as u16;
+    if i32::from(kind) == libc::NLMSG_ERROR {
+        let error = -(word(NLMSG_HEADER)? as i32);
+        return if error == libc::ENOENT { Ok(None) } else { Err(io::Error::from_raw_os_error(error)) };
+    }
+    let inode = word(MESSAGE_INODE)?;
+    // A socket without an inode belongs to no process any more (TIME_WAIT and the like).
+    Ok((inode != 0).then_some(Owner { inode: u64::from(inode), uid: word(MESSAGE_UID)?, pid: None }))
+}
+
+/// Processes that hold the socket with this inode, lowest pid first. Processes that end meanwhile, or that we may not
+/// look into, are passed over.
+pub fn processes_of(inode: u64) -> Vec<u32> {
+    let wanted = format!("socket:[{inode}]");
+    let mut found: Vec<u32> = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+        .filter(|pid| {
+            let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+            let mut links = descriptors.filter_map(|entry| fs::read_link(entry.path()).ok());
+            links.any(|link| link.as_os_str() == wanted.as_str())
+        })
+        .collect();
+    found.sort_unstable();
+    found
+}
