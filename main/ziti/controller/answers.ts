@@ -1,0 +1,217 @@
+/**
+ * Shapes of the controller's answers, as far as Culvert reads them: unknown fields are ignored, missing ones named.
+ * Source: openziti/edge-api `client.yml`.
+ */
+import * as v from 'valibot';
+import { TunnelerError } from '../../base/errors.ts';
+import { apiError } from './api-error.ts';
+import type { HttpAnswer } from './transport.ts';
+
+const optionalText = v.nullish(v.string());
+const optionalFlag = v.nullish(v.boolean());
+/** Go marshals an empty list as null. */
+const list = <T extends v.GenericSchema>(item: T) => v.nullish(v.array(item), []);
+const record = <T extends v.GenericSchema>(value: T) => v.nullish(v.record(v.string(), value), {});
+
+const apiVersion = v.object({ path: optionalText, apiBaseUrls: list(v.string()) });
+
+export const versionAnswer = v.object({
+  version: v.string(),
+  capabilities: list(v.string()),
+  apiVersions: record(record(apiVersion)),
+});
+export type VersionAnswer = v.InferOutput<typeof versionAnswer>;
+
+export const authQuery = v.object({
+  typeId: optionalText,
+  provider: optionalText,
+  id: optionalText,
+  httpUrl: optionalText,
+  isTotpEnrolled: optionalFlag,
+});
+export type AuthQuery = v.InferOutput<typeof authQuery>;
+
+export const apiSessionAnswer = v.object({
+  id: v.string(),
+  token: v.string(),
+  expirationSeconds: v.nullish(v.number()),
+  identityId: v.string(),
+  identity: v.nullish(v.object({ id: v.string(), name: v.string() })),
+  authQueries: list(authQuery),
+  authenticatorId: optionalText,
+  isCertExtendable: optionalFlag,
+  isCertExtendRequested: optionalFlag,
+  isCertKeyRollRequested: optionalFlag,
+});
+export type ApiSessionAnswer = v.InferOutput<typeof apiSessionAnswer>;
+
+export const oidcLoginAnswer = v.object({ authQueries: list(authQuery) });
+export const tokenAnswer = v.object({
+  access_token: v.string(),
+  refresh_token: optionalText,
+  id_token: optionalText,
+  expires_in: v.nullish(v.number()),
+  session_cert: optionalText,
+});
+export const totpEnrolmentAnswer = v.object({
+  isVerified: optionalFlag,
+  provisioningUrl: optionalText,
+  recoveryCodes: list(v.string()),
+});
+/** Claims of an access token that a client may act on. Source: ziti `common/oidc_tokens.go`. */
+export const accessClaims = v.object({
+  sub: v.string(),
+  z_asid: v.string(),
+  z_authid: optionalText,
+  z_ice: optionalFlag,
+  z_cer: optionalFlag,
+  z_ckrr: optionalFlag,
+});
+
+const osProcess = v.object({ path: v.string(), osType: optionalText });
+const postureQuery = v.object({
+  id: v.string(),
+  queryType: v.string(),
+  isPassing: optionalFlag,
+  timeout: v.nullish(v.number()),
+  timeoutRemaining: v.nullish(v.number()),
+  promptOnWake: optionalFlag,
+  promptOnUnlock: optionalFlag,
+  process: v.nullish(osProcess),
+  processes: v.nullish(v.array(osProcess)),
+});
+const postureQueries = v.object({
+  policyId: v.string(),
+  policyType: optionalText,
+  postureQueries: list(postureQuery),
+});
+
+export const serviceAnswer = v.object({
+  id: v.string(),
+  name: v.string(),
+  encryptionRequired: v.boolean(),
+  permissions: list(v.string()),
+  config: record(v.unknown()),
+  roleAttributes: list(v.string()),
+  terminatorStrategy: optionalText,
+  postureQueries: list(postureQueries),
+});
+export type ServiceAnswer = v.InferOutput<typeof serviceAnswer>;
+export const serviceListAnswer = v.array(serviceAnswer);
+
+export const serviceUpdatesAnswer = v.object({ lastChangeAt: v.string() });
+
+export const edgeRouterAnswer = v.object({
+  name: v.string(),
+  hostname: optionalText,
+  isOnline: optionalFlag,
+  disabled: optionalFlag,
+  supportedProtocols: record(v.string()),
+  urls: record(v.string()),
+});
+export type EdgeRouterAnswer = v.InferOutput<typeof edgeRouterAnswer>;
+export const edgeRouterListAnswer = list(edgeRouterAnswer);
+export const serviceEdgeRoutersAnswer = v.object({ edgeRouters: list(edgeRouterAnswer) });
+
+export const sessionAnswer = v.object({
+  id: v.string(),
+  token: v.string(),
+  serviceId: optionalText,
+  edgeRouters: list(edgeRouterAnswer),
+});
+
+export const identityAnswer = v.object({
+  id: v.string(),
+  name: v.string(),
+  appData: record(v.unknown()),
+  tags: record(v.unknown()),
+  defaultHostingCost: v.nullish(v.number()),
+  defaultHostingPrecedence: optionalText,
+  serviceHostingCosts: record(v.number()),
+  serviceHostingPrecedences: record(v.string()),
+  isMfaEnabled: optionalFlag,
+});
+
+export const terminatorListAnswer = list(v.object({ id: v.string(), identity: optionalText }));
+export const sessionCertificateAnswer = v.object({ certificate: v.string(), cas: optionalText });
+export const extendedCertificateAnswer = v.object({ clientCert: v.string(), ca: optionalText });
+export const recoveryCodesAnswer = v.object({ recoveryCodes: list(v.string()) });
+export const totpTokenAnswer = v.object({ token: v.string() });
+
+const controllerAddress = v.object({ url: v.string(), version: optionalText });
+export const controllerListAnswer = list(
+  v.object({ id: v.string(), isOnline: optionalFlag, apiAddresses: record(list(controllerAddress)) }),
+);
+
+export const externalSignerListAnswer = list(
+  v.object({
+    id: v.string(),
+    name: v.string(),
+    externalAuthUrl: optionalText,
+    clientId: optionalText,
+    scopes: list(v.string()),
+    audience: optionalText,
+    openIdConfigurationUrl: optionalText,
+    targetToken: optionalText,
+    enrollToCertEnabled: optionalFlag,
+    enrollToTokenEnabled: optionalFlag,
+  }),
+);
+
+export const networkTokenListAnswer = list(v.object({ name: optionalText, token: v.string() }));
+export const enrolledAnswer = v.object({ cert: optionalText, ca: optionalText, username: optionalText });
+
+const enveloped = v.object({ data: v.unknown() });
+const paged = v.object({
+  meta: v.nullish(v.object({ pagination: v.nullish(v.object({ totalCount: v.number() })) })),
+});
+
+/** The `data` of a successful answer, checked. Throws what {@link apiError} makes of others, or `ziti.controller.malformed`. */
+export function readData<T>(answer: HttpAnswer, schema: v.GenericSchema<unknown, T>, doing: string): T {
+  return readJson(
+    answer,
+    v.pipe(
+      enveloped,
+      v.transform((body) => body.data),
+      schema,
+    ),
+    doing,
+  );
+}
+
+/** As {@link readData} for answers without the envelope. */
+export function readJson<T>(answer: HttpAnswer, schema: v.GenericSchema<unknown, T>, doing: string): T {
+  requireSuccess(answer, doing);
+  const body = parseBody(answer, doing);
+  const result = v.safeParse(schema, body);
+  if (result.success) return result.output;
+  const first = result.issues[0];
+  const path = v.getDotPath(first) ?? '(top)';
+  throw new TunnelerError(
+    'ziti.controller.malformed',
+    `${doing}: the controller's answer lacks what it must have: ${path}: ${first.message}`,
+    { details: { doing, path, expected: first.expected ?? '' } },
+  );
+}
+
+/** `totalCount` of a page. */
+export function readTotal(answer: HttpAnswer): number | undefined {
+  const result = v.safeParse(paged, JSON.parse(answer.text));
+  return result.success ? (result.output.meta?.pagination?.totalCount ?? undefined) : undefined;
+}
+
+/** Throw unless 2xx. */
+export function requireSuccess(answer: HttpAnswer, doing: string): void {
+  if (answer.status < 200 || answer.status > 299) throw apiError(answer, doing);
+}
+
+function parseBody(answer: HttpAnswer, doing: string): unknown {
+  try {
+    return JSON.parse(answer.text) as unknown;
+  } catch (cause) {
+    throw new TunnelerError('ziti.controller.malformed', `${doing}: the controller's answer is not JSON`, {
+      cause,
+      details: { doing },
+    });
+  }
+}

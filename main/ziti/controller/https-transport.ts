@@ -1,0 +1,78 @@
+/** {@link HttpTransport} over undici: one pool a controller and credential, bounded in time and size. */
+import { Pool } from 'undici';
+import { TunnelerError } from '../../base/errors.ts';
+import { transportError } from './transport-error.ts';
+import type { HttpAnswer, HttpRequest, HttpTransport, TransportCredential } from './transport.ts';
+
+const connectTimeoutMs = 10_000;
+const defaultTimeoutMs = 15_000;
+/** A page of 500 services with their configs stays far below this. */
+const maxBodyBytes = 32 * 1024 * 1024;
+
+/** Open a pool; nothing is connected before the first request. */
+export function openHttpsTransport(origin: string, credential: TransportCredential): HttpTransport {
+  return new HttpsTransport(origin, credential);
+}
+
+class HttpsTransport implements HttpTransport {
+  readonly origin: string;
+  readonly #pool: Pool;
+  #closed = false;
+
+  constructor(origin: string, credential: TransportCredential) {
+    this.origin = origin;
+    this.#pool = new Pool(origin, {
+      connections: 4,
+      // A controller closes idle connections after five seconds by default; ours must be gone before.
+      keepAliveTimeout: 3000,
+      maxResponseSize: maxBodyBytes,
+      connect: {
+        ca: credential.caPem,
+        minVersion: 'TLSv1.2',
+        timeout: connectTimeoutMs,
+        rejectUnauthorized: credential.unverified !== true,
+        ...(credential.partialChain === true ? { allowPartialTrustChain: true } : {}),
+        ...(credential.certPem === undefined ? {} : { cert: credential.certPem, key: credential.keyPem }),
+      },
+    });
+  }
+
+  async send(request: HttpRequest): Promise<HttpAnswer> {
+    if (this.#closed) throw new TunnelerError('base.closed', 'the connection to the controller was closed');
+    const timeoutMs = request.timeoutMs ?? defaultTimeoutMs;
+    const deadline = AbortSignal.timeout(timeoutMs);
+    try {
+      const answer = await this.#pool.request({
+        method: request.method,
+        path: request.path,
+        headers: { ...request.headers } as Record<string, string | string[]>,
+        body: request.body ?? null,
+        signal: request.signal === undefined ? deadline : AbortSignal.any([request.signal, deadline]),
+        headersTimeout: timeoutMs,
+        bodyTimeout: timeoutMs,
+      });
+      const text = await answer.body.text();
+      return { status: answer.statusCode, header: (name) => firstValue(answer.headers[name]), text };
+    } catch (error) {
+      if (request.signal?.aborted === true) {
+        throw new TunnelerError('base.cancelled', 'the request was cancelled', { cause: error });
+      }
+      if (deadline.aborted) {
+        const sentence = `the controller at ${this.origin} did not answer within ${timeoutMs / 1000} s`;
+        const details = { origin: this.origin, next: 'Check the network path and that the controller is running.' };
+        throw new TunnelerError('ziti.controller.unreachable', sentence, { cause: error, details });
+      }
+      throw transportError(this.origin, error);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#pool.destroy();
+  }
+}
+
+function firstValue(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value;
+}

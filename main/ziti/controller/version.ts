@@ -1,0 +1,43 @@
+/** What a controller offers, and the choice between the two ways of authentication. */
+import { readData, versionAnswer } from './answers.ts';
+import type { HttpTransport } from './transport.ts';
+
+export interface ControllerVersion {
+  readonly version: string;
+  readonly capabilities: readonly string[];
+  /** API base URLs of every controller that this one names for clients. */
+  readonly clientApis: readonly string[];
+  /** Path of the OpenID provider, where it has one. */
+  readonly oidcPath: string | undefined;
+}
+
+/** Default path of the client API. Source: edge-api client.yml basePath. */
+export const clientApiPath = '/edge/client/v1';
+
+/** Unauthenticated. Throws as {@link HttpTransport} does, and `ziti.controller.malformed` where no controller answers. */
+export async function discoverVersion(http: HttpTransport, signal?: AbortSignal): Promise<ControllerVersion> {
+  const answer = await http.send({
+    method: 'GET',
+    path: `${clientApiPath}/version`,
+    headers: { accept: 'application/json' },
+    ...(signal === undefined ? {} : { signal }),
+  });
+  const data = readData(answer, versionAnswer, 'reading the controller version');
+  const oidc = data.apiVersions['edge-oidc']?.['v1'];
+  return {
+    version: data.version,
+    capabilities: data.capabilities,
+    clientApis: data.apiVersions['edge-client']?.['v1']?.apiBaseUrls ?? [],
+    oidcPath: oidc === undefined ? undefined : (oidc.path ?? '/oidc'),
+  };
+}
+
+/**
+ * OIDC only where the release enforces revocation on OIDC sessions: those that also offer OIDC_AUTH_WITH_CSR (2.x). With
+ * older ones that merely offer OIDC_AUTH a deleted policy or disabled identity would keep working, and a token update can
+ * take a router down.
+ */
+export function chooseAuthentication(version: ControllerVersion): 'oidc' | 'legacy' {
+  const oidc = version.oidcPath !== undefined && version.capabilities.includes('OIDC_AUTH_WITH_CSR');
+  return oidc ? 'oidc' : 'legacy';
+}
