@@ -1,0 +1,90 @@
+/**
+ * The receiving half of SDK-side flow control: order, duplicates, what to acknowledge.
+ *
+ * Pure state over messages of any type. Whoever calls `accept` with `now` handles that message at once and then takes
+ * what follows it with `next`.
+ */
+
+/** Out-of-order messages kept for their turn; above it further ones are dropped unacknowledged and come again. */
+const maxStashedBytes = 4 * 1024 * 1024;
+
+export type Acceptance =
+  /** Its turn: handle it, then ask `next`. */
+  | 'now'
+  /** Early, and there is room: hand a copy to `stash`. */
+  | 'early'
+  /** Had before; only acknowledge again. */
+  | 'duplicate'
+  /** No room: drop it, and do not acknowledge. */
+  | 'dropped';
+
+export class XgressReceiver<Message> {
+  #expected = 0;
+  #stash = new Map<number, { readonly message: Message; readonly bytes: number }>();
+  #stashedBytes = 0;
+  #toAcknowledge: number[] = [];
+  #clock = 0;
+
+  /** Bytes waiting for earlier ones. */
+  get stashedBytes(): number {
+    return this.#stashedBytes;
+  }
+
+  /** Messages are missing before ones that already came. */
+  get hasGap(): boolean {
+    return this.#stash.size > 0;
+  }
+
+  /** Judge a message that came. @param full the reader holds so much that only its very next message is taken. */
+  accept(sequence: number, bytes: number, clock: number, full: boolean): Acceptance {
+    if (sequence < this.#expected || this.#stash.has(sequence)) {
+      this.#acknowledge(sequence, clock);
+      return 'duplicate';
+    }
+    if (full || (sequence > this.#expected && this.#stashedBytes + bytes > maxStashedBytes)) return 'dropped';
+    this.#acknowledge(sequence, clock);
+    if (sequence > this.#expected) return 'early';
+    this.#expected = sequence + 1;
+    return 'now';
+  }
+
+  /** Keep an early message; the receiver owns it until `next` gives it back. */
+  stash(sequence: number, message: Message, bytes: number): void {
+    this.#stash.set(sequence, { message, bytes });
+    this.#stashedBytes += bytes;
+  }
+
+  /** The message whose turn it is now, if it came already. */
+  next(): Message | undefined {
+    if (this.#stash.size === 0) return undefined;
+    const entry = this.#stash.get(this.#expected);
+    if (entry === undefined) return undefined;
+    this.#stash.delete(this.#expected);
+    this.#stashedBytes -= entry.bytes;
+    this.#expected += 1;
+    return entry.message;
+  }
+
+  get owesAcknowledgement(): boolean {
+    return this.#toAcknowledge.length > 0;
+  }
+
+  /** Sequences to acknowledge since the last call, and the clock to echo. */
+  takeAcknowledgements(): { readonly sequences: readonly number[]; readonly clock: number } {
+    const taken = { sequences: this.#toAcknowledge, clock: this.#clock };
+    this.#toAcknowledge = [];
+    this.#clock = 0;
+    return taken;
+  }
+
+  clear(): void {
+    this.#stash = new Map();
+    this.#stashedBytes = 0;
+    this.#toAcknowledge = [];
+  }
+
+  #acknowledge(sequence: number, clock: number): void {
+    this.#toAcknowledge.push(sequence);
+    this.#clock = clock;
+  }
+}
