@@ -32,10 +32,13 @@ export function listJournalFiles(directory: string): JournalFile[] {
     .sort((a, b) => a.firstSeq - b.firstSeq);
 }
 
-/** Lines of a file without their newlines. The last is flagged where its newline is missing (a torn write). */
-export async function* readLines(path: string): AsyncGenerator<{ readonly line: string; readonly torn: boolean }> {
+/** Lines of a file from a byte on, without their newlines. The last is flagged where its newline is missing (a torn write). */
+export async function* readLines(
+  path: string,
+  fromByte = 0,
+): AsyncGenerator<{ readonly line: string; readonly torn: boolean }> {
   let rest: Buffer = Buffer.alloc(0);
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
+  for await (const chunk of createReadStream(path, { start: fromByte, highWaterMark: 1 << 20 })) {
     let data = chunk as Buffer;
     if (rest.length > 0) data = Buffer.concat([rest, data]);
     let start = 0;

@@ -1,0 +1,88 @@
+import { appendFile, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { auditDirectory, openAudit } from '../../main/audit/audit.ts';
+import { openAuditIndex, type AuditIndex } from '../../main/audit/index-store.ts';
+import { silentLog } from '../../main/base/log.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+
+const clock = new ManualClock();
+const open: Disposable[] = [];
+afterEach(() => open.splice(0).forEach((thing) => thing[Symbol.dispose]()));
+
+async function journal() {
+  const stateDirectory = await mkdtemp(join(tmpdir(), 'culvert-index-'));
+  const deps = { stateDirectory, clock, log: silentLog };
+  const audit = openAudit(deps, { rotateBytes: 16 * 1024, keepFiles: 1000 });
+  const index = (): AuditIndex => {
+    const opened = openAuditIndex(deps);
+    open.push(opened);
+    return opened;
+  };
+  return { stateDirectory, audit, index };
+}
+
+describe('audit index', () => {
+  it('finds a record the moment it is written, newest first, across files', async () => {
+    const { audit, index } = await journal();
+    for (let i = 0; i < 300; i += 1)
+      audit.record({ kind: 'call', service: `s${i % 3}`, tool: 'search', decision: 'allow' });
+    const opened = index();
+    expect((await opened.search({ service: 's1', limit: 1000 })).length).toBe(100);
+    audit.record({ kind: 'call', service: 's1', tool: 'delete_repo', decision: 'deny', agent: 'claude-code' });
+    const [newest] = await opened.search({ service: 's1' });
+    expect(newest).toMatchObject({ seq: 301, tool: 'delete_repo' });
+    await audit[Symbol.asyncDispose]();
+  });
+
+  it('answers which agent called which tool, with what outcome', async () => {
+    const { audit, index } = await journal();
+    audit.record({ kind: 'call', agent: 'claude-code', tool: 'search', decision: 'allow', digest: 'abc' });
+    audit.record({ kind: 'call', agent: 'codex', tool: 'delete_repo', decision: 'deny', rule: 'contract:mcp.deny' });
+    const opened = index();
+    expect(await opened.search({ agent: 'codex', decision: 'deny' })).toMatchObject([{ tool: 'delete_repo' }]);
+    expect(await opened.search({ text: 'delete repo' })).toMatchObject([{ agent: 'codex' }]);
+    expect(await opened.search({ text: 'nobody' })).toEqual([]);
+    expect(await opened.search({ text: '" or 1=1 --' })).toEqual([]);
+    await audit[Symbol.asyncDispose]();
+  });
+
+  it('pages with beforeSeq and bounds with since and until', async () => {
+    const { audit, index } = await journal();
+    for (let i = 0; i < 10; i += 1) {
+      audit.record({ kind: 'verdict' });
+      clock.advance(1000);
+    }
+    const opened = index();
+    const page = await opened.search({ limit: 4 });
+    const next = await opened.search({ limit: 4, beforeSeq: page.at(-1)?.seq });
+    expect([...page, ...next].map((record) => record.seq)).toEqual([10, 9, 8, 7, 6, 5, 4, 3]);
+    const since = page.at(-1)?.at;
+    expect((await opened.search({ since })).length).toBe(4);
+    await audit[Symbol.asyncDispose]();
+  });
+
+  it('is rebuilt from the journal when it is lost, damaged or of another version', async () => {
+    const { audit, index, stateDirectory } = await journal();
+    for (let i = 0; i < 20; i += 1) audit.record({ kind: 'verdict', service: 'web' });
+    const first = index();
+    expect((await first.search({ service: 'web' })).length).toBe(20);
+    first[Symbol.dispose]();
+    await writeFile(join(stateDirectory, 'audit-index.db'), 'not a database at all, and long enough to be looked at');
+    for (const suffix of ['-wal', '-shm']) await rm(join(stateDirectory, `audit-index.db${suffix}`), { force: true });
+    expect((await index().search({ service: 'web' })).length).toBe(20);
+    await audit[Symbol.asyncDispose]();
+  });
+
+  it('leaves out a damaged line and finds those after it', async () => {
+    const { audit, index, stateDirectory } = await journal();
+    audit.record({ kind: 'verdict', service: 'before' });
+    const [file] = await readdir(auditDirectory(stateDirectory));
+    await appendFile(join(auditDirectory(stateDirectory), file ?? ''), 'garbage\n');
+    audit.record({ kind: 'verdict', service: 'after' });
+    const opened = index();
+    expect((await opened.search({})).map((record) => record['service'])).toEqual(['after', 'before']);
+    await audit[Symbol.asyncDispose]();
+  });
+});
