@@ -198,6 +198,8 @@ export const schema = {
   },
   policy: {
     show: call<void, PolicyView>({ needs: 'observe', parse: nothing }),
+    /** Read the rules from disk and say what is wrong; nothing changes. */
+    check: call<void, PolicyCheckView>({ needs: 'observe', parse: nothing }),
     reload: call<void, PolicyCheckView>({ needs: 'administer', parse: nothing }),
     explain: call<{ destination: string; app?: string | undefined }, WhyView>({
       needs: 'observe',

@@ -1,0 +1,148 @@
+/** What every verb is given: its options, its terminal, the engine; and the one way in which verbs fail. */
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { Option, type Command } from 'commander';
+import { systemClock, type Clock } from '../base/clock.ts';
+import { isTunnelerError, TunnelerError } from '../base/errors.ts';
+import { createClient } from '../contract/client.ts';
+import { schema } from '../contract/schema.ts';
+import { toErrorView } from '../contract/wire.ts';
+import { existsSync } from 'node:fs';
+import { defaultSocketPath } from '../door/socket-path.ts';
+import { connectSocket } from '../door/socket-transport.ts';
+import type { Engine, Programs } from './programs.ts';
+import { painter, type Paint, type Terminal } from './terminal.ts';
+
+/** Done, refused or failed with a reason, wrong usage. */
+export const exitCode = { done: 0, failed: 1, usage: 2 } as const;
+
+export interface CommonOptions {
+  readonly json?: true;
+  readonly state?: string;
+  readonly socket?: string;
+}
+
+export interface CliDeps {
+  readonly programs: Programs;
+  readonly terminal: Terminal;
+  /** Fires on SIGINT or SIGTERM. */
+  readonly signal: AbortSignal;
+  readonly clock?: Clock;
+}
+
+/** How long a client waits for an engine that is just starting to greet it. */
+const greetingTimeoutMs = 30_000;
+
+export class Cli {
+  readonly programs: Programs;
+  readonly terminal: Terminal;
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  readonly paint: Paint;
+  exit: number = exitCode.done;
+
+  constructor(deps: CliDeps) {
+    this.programs = deps.programs;
+    this.terminal = deps.terminal;
+    this.signal = deps.signal;
+    this.clock = deps.clock ?? systemClock;
+    this.paint = painter(deps.terminal);
+  }
+
+  stateDirectory(options: CommonOptions): string {
+    return resolve(options.state ?? this.terminal.env['CULVERT_STATE'] ?? this.#usualDirectory());
+  }
+
+  socketPath(options: CommonOptions): string {
+    if (options.socket !== undefined) return options.socket;
+    return defaultSocketPath(this.stateDirectory(options));
+  }
+
+  /** Connect to the engine for the length of `use`. Throws `engine.not_running` and what `use` throws. */
+  async withEngine<T>(options: CommonOptions, use: (engine: Engine) => Promise<T>): Promise<T> {
+    const connection = createClient(schema, await connectSocket(this.socketPath(options), this.signal));
+    const timer = this.clock.after(greetingTimeoutMs, () => connection.close());
+    try {
+      await connection.greeting;
+      timer[Symbol.dispose]();
+      return await use(connection.client);
+    } finally {
+      timer[Symbol.dispose]();
+      connection.close();
+    }
+  }
+
+  /** The engine where one runs, else what works without. */
+  async withEngineOr<T>(
+    options: CommonOptions,
+    use: (engine: Engine) => Promise<T>,
+    without: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await this.withEngine(options, use);
+    } catch (error) {
+      if (!isTunnelerError(error, 'engine.not_running')) throw error;
+      return without();
+    }
+  }
+
+  /** Print a result: as one JSON document, or as `human` puts it. */
+  print<T>(options: CommonOptions, value: T, human: (value: T) => string): void {
+    this.terminal.out(options.json === true ? `${JSON.stringify(value)}\n` : human(value));
+  }
+
+  /** One item of a stream: a JSON line, or a human one. */
+  printItem<T>(options: CommonOptions, item: T, human: (item: T) => string): void {
+    this.terminal.out(options.json === true ? `${JSON.stringify(item)}\n` : `${human(item)}\n`);
+  }
+
+  /** Tell of a failure on standard error and set the exit code. */
+  fail(error: unknown, json: boolean): void {
+    const view = toErrorView(error);
+    this.exit = view.code === 'cli.usage' ? exitCode.usage : exitCode.failed;
+    if (json) {
+      this.terminal.err(`${JSON.stringify({ error: { ...view, details: view.details ?? {} } })}\n`);
+      return;
+    }
+    this.terminal.err(`culvert: ${view.code}: ${view.message}\n`);
+    const next = view.details?.['next'];
+    if (typeof next === 'string') this.terminal.err(`  ${next}\n`);
+  }
+
+  #usualDirectory(): string {
+    const user = userDirectory(this.terminal.env);
+    const machine = machineDirectory(this.terminal.env);
+    if (process.getuid?.() === 0) return machine;
+    // A person's verbs reach the installed engine where they run none of their own.
+    if (!existsSync(defaultSocketPath(user)) && existsSync(defaultSocketPath(machine))) return machine;
+    return user;
+  }
+}
+
+function machineDirectory(env: Terminal['env']): string {
+  if (process.platform === 'win32') return join(env['ProgramData'] ?? 'C:\\ProgramData', 'Culvert');
+  return process.platform === 'darwin' ? '/Library/Application Support/Culvert' : '/var/lib/culvert';
+}
+
+function userDirectory(env: Terminal['env']): string {
+  const home = env['HOME'] ?? homedir();
+  if (process.platform === 'win32') return join(env['LOCALAPPDATA'] ?? home, 'Culvert');
+  if (process.platform === 'darwin') return join(home, 'Library', 'Application Support', 'Culvert');
+  return join(env['XDG_STATE_HOME'] ?? join(home, '.local', 'state'), 'culvert');
+}
+
+/** Add a verb with the options that all have. */
+export function addVerb(parent: Command, nameAndArgs: string, description: string): Command {
+  return parent
+    .command(nameAndArgs)
+    .description(description)
+    .option('--json', 'print JSON instead of text')
+    .option('--state <dir>', 'directory that holds everything the engine keeps')
+    .addOption(new Option('--socket <path>', "the engine's socket (default: DIR/engine.sock)"))
+    .allowExcessArguments(false);
+}
+
+/** A usage error: exit code 2. */
+export function usage(message: string): TunnelerError {
+  return new TunnelerError('cli.usage', message);
+}

@@ -1,0 +1,73 @@
+/** The process's own terminal. */
+import { writeSync } from 'node:fs';
+import { TunnelerError } from '../base/errors.ts';
+import type { Terminal } from './terminal.ts';
+
+export const nodeTerminal: Terminal = {
+  env: process.env,
+  outIsTty: process.stdout.isTTY,
+  inIsTty: process.stdin.isTTY,
+  get columns() {
+    return process.stdout.columns ?? 120;
+  },
+  out: (text) => writeAll(1, text),
+  err: (text) => writeAll(2, text),
+  async readInput() {
+    const chunks: Buffer[] = [];
+    for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+    return Buffer.concat(chunks).toString('utf8');
+  },
+  askSecret,
+};
+
+/** Written at once, so that nothing is lost when the process exits next; a reader that went away (`| head`) is no failure. */
+function writeAll(descriptor: number, text: string): void {
+  let bytes = Buffer.from(text);
+  while (bytes.length > 0) {
+    try {
+      bytes = bytes.subarray(writeSync(descriptor, bytes));
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EPIPE') process.exit(0);
+      if (code !== 'EAGAIN') throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5); // a full pipe: wait for its reader
+    }
+  }
+}
+
+function askSecret(question: string): Promise<string> {
+  const input = process.stdin;
+  if (!input.isTTY) {
+    throw new TunnelerError('identity.passphrase_missing', 'there is no terminal to ask for a passphrase on', {
+      details: { next: 'give it as systemd credential culvert-passphrase, or with --passphrase-fd' },
+    });
+  }
+  writeAll(2, question);
+  return new Promise((resolve, reject) => {
+    let typed = '';
+    input.setRawMode(true);
+    input.resume();
+    const finish = (): void => {
+      input.setRawMode(false);
+      input.pause();
+      input.removeListener('data', onData);
+      writeAll(2, '\n');
+    };
+    const onData = (chunk: Buffer): void => {
+      for (const letter of chunk.toString('utf8')) {
+        if (letter === '\r' || letter === '\n') {
+          finish();
+          resolve(typed);
+          return;
+        }
+        if (letter === '\u0003' || letter === '\u0004') {
+          finish();
+          reject(new TunnelerError('base.cancelled', 'cancelled'));
+          return;
+        }
+        typed = letter === '\u007f' || letter === '\b' ? typed.slice(0, -1) : typed + letter;
+      }
+    };
+    input.on('data', onData);
+  });
+}

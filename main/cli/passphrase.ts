@@ -1,0 +1,35 @@
+/** The passphrase of `file` identities: a systemd credential, a descriptor, or a person at the terminal. */
+import { isTunnelerError } from '../base/errors.ts';
+import { usage, type Cli } from './cli.ts';
+
+/** `--passphrase-fd N`. */
+export function parseDescriptor(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^\d{1,6}$/.test(text)) throw usage(`--passphrase-fd: expected a descriptor's number, got "${text}"`);
+  return Number(text);
+}
+
+/**
+ * Do something that may need a passphrase: first with what credential or descriptor give, then, where that was none and there is a
+ * terminal, with what a person types.
+ */
+export async function withPassphrase<T>(
+  cli: Cli,
+  descriptor: string | undefined,
+  question: { readonly text: string; readonly twice: boolean },
+  attempt: (passphrase: string | undefined) => Promise<T>,
+): Promise<T> {
+  const given = await cli.programs.readPassphrase(parseDescriptor(descriptor));
+  try {
+    return await attempt(given);
+  } catch (error) {
+    if (given !== undefined || !cli.terminal.inIsTty || !isTunnelerError(error, 'identity.passphrase_missing')) {
+      throw error;
+    }
+  }
+  const typed = await cli.terminal.askSecret(`${question.text}: `);
+  if (question.twice && (await cli.terminal.askSecret(`${question.text}, again: `)) !== typed) {
+    throw usage('the two passphrases differ');
+  }
+  return attempt(typed);
+}

@@ -1,0 +1,66 @@
+/**
+ * What the command line starts but does not contain: the engine, the embedded overlay, and what works on a state directory without an
+ * engine. `main/culvert.ts` hands them in; each is loaded only when a verb asks for it.
+ */
+import type { EngineClient } from '../contract/schema.ts';
+import type { AuditRecordView, AuditVerifyView, IdentityView, PolicyCheckView } from '../contract/views.ts';
+import type { EnrollRequest } from './enroll-request.ts';
+
+export interface RunOptions {
+  readonly stateDirectory: string;
+  readonly socketPath: string;
+  readonly mode?: 'auto' | 'tun' | 'proxy' | 'host';
+  readonly configFile?: string;
+  readonly proxyListen?: string;
+  readonly forwards: readonly { readonly service: string; readonly port: number }[];
+  /** Unlocks `file` identities; from a credential, a descriptor or a prompt. */
+  readonly passphrase?: string;
+  readonly logLevel?: string;
+}
+
+/** What a script needs to know of an engine that has started. */
+export interface RunningEngine extends AsyncDisposable {
+  readonly ready: Readonly<Record<string, unknown>>;
+  /** Resolves when the engine was asked to stop over its socket. */
+  readonly stopped: Promise<void>;
+}
+
+export interface OverlayOptions {
+  readonly listen?: { readonly host: string; readonly port: number };
+  readonly directory?: string;
+  /** Parsed JSON of a seed file. */
+  readonly seed?: unknown;
+}
+
+export interface RunningOverlay extends AsyncDisposable {
+  readonly controller: string;
+  readonly router: string;
+  /** Files written for the seed's identities, by name. */
+  readonly tokens: Readonly<Record<string, string>>;
+}
+
+/** The identity verbs that work on a state directory alone. */
+export interface OfflineIdentities {
+  enroll(request: EnrollRequest): Promise<IdentityView>;
+  list(): Promise<readonly IdentityView[]>;
+  setEnabled(name: string, enabled: boolean): Promise<void>;
+  remove(name: string): Promise<void>;
+}
+
+export interface Programs {
+  readonly version: string;
+  /** Throws where the engine cannot start; resolves once it is ready. */
+  runEngine(options: RunOptions): Promise<RunningEngine>;
+  openOverlay(options: OverlayOptions): Promise<RunningOverlay>;
+  /** The sources of product.md but the prompt: credential, then descriptor. */
+  readPassphrase(fileDescriptor: number | undefined): Promise<string | undefined>;
+  /** Throws `engine.already_running` where an engine holds the directory. */
+  openIdentities(stateDirectory: string, passphrase: string | undefined): Promise<OfflineIdentities>;
+  verifyAudit(stateDirectory: string): Promise<AuditVerifyView>;
+  searchAudit(stateDirectory: string, query: AuditQuery): Promise<readonly AuditRecordView[]>;
+  checkPolicy(stateDirectory: string): Promise<PolicyCheckView>;
+}
+
+/** The engine's calls, as every verb sees them. */
+export type Engine = EngineClient;
+export type AuditQuery = Parameters<EngineClient['audit']['search']>[0];

@@ -1,0 +1,109 @@
+import { Option, type Command } from 'commander';
+import type { AuditRecordView, AuditVerifyView } from '../../contract/views.ts';
+import { addVerb, exitCode, usage, type Cli, type CommonOptions } from '../cli.ts';
+import type { AuditQuery } from '../programs.ts';
+import { oneLine } from '../table.ts';
+
+type Filters = Omit<AuditQuery, 'limit' | 'beforeSeq' | 'decision'>;
+interface SearchOptions extends CommonOptions, Filters {
+  readonly decision?: 'allow' | 'deny';
+  readonly limit?: string;
+}
+
+/** `culvert audit tail|search|verify|export`: the journal of what was decided and done. */
+export function addAudit(program: Command, cli: Cli): void {
+  const group = program.command('audit').description('the journal of what was decided and done');
+  addVerb(group, 'tail', 'records as they are written')
+    .option('--after <seq>', 'begin behind this record')
+    .action(async (options: CommonOptions & { after?: string }) => {
+      const after = options.after === undefined ? {} : { after: wholeNumber(options.after, '--after') };
+      await cli.withEngine(options, async (engine) => {
+        for await (const record of engine.audit.tail(after, { signal: cli.signal })) {
+          cli.printItem(options, record, (one) => describe(one, cli));
+        }
+      });
+    });
+
+  addFilters(addVerb(group, 'search [text]', 'records that match, newest first'))
+    .option('--limit <n>', 'at most so many (default 100)')
+    .action(async (text: string | undefined, options: SearchOptions) => {
+      const query = searchQuery(text, options);
+      const records = await cli.withEngineOr(
+        options,
+        (engine) => engine.audit.search(query),
+        () => cli.programs.searchAudit(cli.stateDirectory(options), query),
+      );
+      cli.print(options, records, (rows) =>
+        rows.length === 0 ? 'No record matches.\n' : rows.map((row) => `${describe(row, cli)}\n`).join(''),
+      );
+    });
+
+  addVerb(group, 'verify', 'is the journal what was written? Works without the engine').action(
+    async (options: CommonOptions) => {
+      const verdict = await cli.programs.verifyAudit(cli.stateDirectory(options));
+      cli.print(options, verdict, (view) => describeVerdict(view, cli));
+      if (!verdict.ok) cli.exit = exitCode.failed;
+    },
+  );
+}
+
+function addFilters(command: Command): Command {
+  return command
+    .option('--kind <kind>', 'verdict, session.opened, session.closed, call, violation, …')
+    .option('--service <name>', 'of this service')
+    .option('--identity <name>', 'of this identity')
+    .option('--agent <name>', 'of this agent')
+    .option('--tool <name>', 'calls of this tool')
+    .option('--session <id>', 'of this session')
+    .addOption(new Option('--decision <decision>', 'how it was decided').choices(['allow', 'deny']))
+    .option('--since <time>', 'ISO 8601, or a span back from now such as 2h')
+    .option('--until <time>', 'ISO 8601, or a span back from now such as 5m');
+}
+
+function searchQuery(text: string | undefined, options: SearchOptions): AuditQuery {
+  const { kind, service, identity, agent, tool, session, decision, since, until } = options;
+  const given = { kind, service, identity, agent, tool, session, decision, text };
+  return {
+    ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<AuditQuery>),
+    ...(since === undefined ? {} : { since: instant(since, '--since') }),
+    ...(until === undefined ? {} : { until: instant(until, '--until') }),
+    limit: options.limit === undefined ? 100 : wholeNumber(options.limit, '--limit'),
+  };
+}
+
+const spanUnits: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+function instant(text: string, option: string): string {
+  const back = /^(\d+)([smhd])$/.exec(text);
+  const at = back === null ? Date.parse(text) : Date.now() - Number(back[1]) * (spanUnits[back[2] ?? 's'] ?? 0);
+  if (Number.isNaN(at)) throw usage(`${option}: expected an ISO 8601 time or a span such as 2h, got "${text}"`);
+  return new Date(at).toISOString();
+}
+
+function wholeNumber(text: string, option: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw usage(`${option}: expected a whole number, got "${text}"`);
+  return Number(text);
+}
+
+const shownElsewhere = new Set(['seq', 'at', 'kind', 'prev', 'hash', 'decision']);
+
+function describe(record: AuditRecordView, cli: Cli): string {
+  const decision = record['decision'];
+  const shown = Object.entries(record)
+    .filter(([name, value]) => !shownElsewhere.has(name) && value !== undefined && value !== null)
+    .map(
+      ([name, value]) => `${cli.paint('dim', `${name}=`)}${typeof value === 'string' ? value : JSON.stringify(value)}`,
+    );
+  const mark = decision === undefined ? '' : `${cli.paint(decision === 'deny' ? 'red' : 'green', String(decision))} `;
+  const line = `${String(record.seq).padStart(7)}  ${record.at}  ${record.kind.padEnd(18)} `;
+  return line + mark + shown.map((part) => (cli.terminal.outIsTty ? part : oneLine(part))).join(' ');
+}
+
+function describeVerdict(verdict: AuditVerifyView, cli: Cli): string {
+  if (verdict.ok) {
+    const gaps = verdict.gaps === 0 ? '' : `, ${verdict.gaps} known to be lost`;
+    return `${cli.paint('green', 'intact')}: ${verdict.count} records, ${verdict.checkpoints} checkpoints${gaps}\n`;
+  }
+  const bad = verdict.firstBad;
+  return `${cli.paint('red', 'tampered')}: record ${bad?.seq ?? '?'} in ${bad?.file ?? '?'}: ${bad?.reason ?? ''}\n`;
+}

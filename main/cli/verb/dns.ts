@@ -1,0 +1,45 @@
+import type { Command } from 'commander';
+import type { DnsView } from '../../contract/views.ts';
+import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
+import { facts, table } from '../table.ts';
+
+/** `culvert dns status`: who is asked for which name. */
+export function addDns(program: Command, cli: Cli): void {
+  const group = program.command('dns').description('names');
+  addVerb(group, 'status', 'which names Culvert answers, and who answers the rest').action(
+    async (options: CommonOptions) => {
+      const dns = await cli.withEngine(options, (engine) => engine.dns.status());
+      cli.print(options, dns, (view) => describe(view, cli));
+    },
+  );
+}
+
+function describe(dns: DnsView, cli: Cli): string {
+  const head = facts(
+    [
+      ['resolver', `${dns.backend}, ${dns.state}`],
+      ['listens', dns.server],
+      ['others go to', dns.upstreams.join(', ') || 'the system'],
+      [
+        'queries',
+        dns.queries === undefined
+          ? undefined
+          : `${dns.queries.answered} answered, ${dns.queries.forwarded} forwarded, ${dns.queries.refused} refused`,
+      ],
+      ['because', dns.reason?.sentence],
+    ],
+    cli.paint,
+  );
+  if (dns.names.length === 0) return head;
+  const names = table(
+    dns.names,
+    [
+      { title: 'NAME', text: (row) => row.name },
+      { title: 'ADDRESS', text: (row) => row.addresses.join(' ') || '–' },
+      { title: 'SERVICE', text: (row) => row.service },
+    ],
+    cli.paint,
+    cli.terminal.columns,
+  );
+  return `${head}\n${names}`;
+}

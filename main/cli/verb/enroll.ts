@@ -1,0 +1,103 @@
+import { readFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { Option } from 'commander';
+import type { IdentityView } from '../../contract/views.ts';
+import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
+import type { EnrollRequest } from '../enroll-request.ts';
+import { withPassphrase } from '../passphrase.ts';
+import { facts, relative } from '../table.ts';
+
+interface Options extends CommonOptions {
+  readonly name?: string;
+  readonly keystore?: string;
+  readonly scope?: 'machine' | 'user';
+  readonly passphraseFd?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly username?: string;
+  readonly jit?: true;
+}
+
+/** `culvert enroll`: a one-time token, or a controller's address, becomes an identity; with and without a running engine. */
+export function addEnroll(program: Command, cli: Cli): void {
+  addVerb(program, 'enroll <source>', 'a token file, - for standard input, or an https URL')
+    .option('--name <name>', 'the name later verbs use (default: the one in the token)')
+    .option('--keystore <store>', 'keychain, tpm, pkcs11, file, or a pkcs11: URI (default: what the host has)')
+    .addOption(new Option('--scope <scope>', 'whom it serves').choices(['machine', 'user']))
+    .option('--passphrase-fd <n>', 'read the passphrase of a file key from this descriptor')
+    .option('--cert <file>', "certificate of a third party's CA (PEM)")
+    .option('--key <file>', 'key of that certificate (PEM)')
+    .option(
+      '--username <name>',
+      'enrol by username and password; the password is asked for or read from standard input',
+    )
+    .option('--jit', 'use short-lived session certificates towards routers')
+    .action(async (source: string, options: Options) => {
+      const request = await enrollRequest(source, options, cli);
+      const question = { text: 'Passphrase that will protect the key', twice: true };
+      const identity = await withPassphrase(cli, options.passphraseFd, question, (passphrase) => {
+        const complete = passphrase === undefined ? request : { ...request, passphrase };
+        return cli.withEngineOr(
+          options,
+          (engine) => engine.identity.enroll(complete, { signal: cli.signal }),
+          async () => (await cli.programs.openIdentities(cli.stateDirectory(options), passphrase)).enroll(complete),
+        );
+      });
+      cli.print(options, identity, (view) => describe(view, cli));
+    });
+}
+
+async function enrollRequest(source: string, options: Options, cli: Cli): Promise<EnrollRequest> {
+  const url = /^https?:\/\//i.test(source);
+  if (/^http:\/\//i.test(source)) throw usage('a controller is reached by https only');
+  const text = url ? source : source === '-' ? await cli.terminal.readInput() : await readSource(source);
+  const password =
+    options.username === undefined
+      ? undefined
+      : cli.terminal.inIsTty
+        ? await cli.terminal.askSecret('Password: ')
+        : (await cli.terminal.readInput()).trimEnd();
+  const method = options.username !== undefined ? 'password' : url ? 'url' : 'token';
+  return {
+    source: text.trim(),
+    method,
+    ...(options.name === undefined ? {} : { name: options.name }),
+    ...(options.keystore === undefined ? {} : { keystore: options.keystore }),
+    ...(options.scope === undefined ? {} : { scope: options.scope }),
+    ...(options.cert === undefined ? {} : { certificate: await readPem(options.cert, '--cert') }),
+    ...(options.key === undefined ? {} : { key: await readPem(options.key, '--key') }),
+    ...(options.username === undefined ? {} : { username: options.username }),
+    ...(password === undefined ? {} : { password }),
+    ...(options.jit === undefined ? {} : { jit: options.jit }),
+  };
+}
+
+async function readSource(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw usage(`cannot read the token: ${(error as Error).message}`);
+  }
+}
+
+async function readPem(file: string, option: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw usage(`${option}: ${(error as Error).message}`);
+  }
+}
+
+/** A few lines about an identity that has just come to be. */
+export function describe(identity: IdentityView, cli: Cli): string {
+  const expires = identity.certExpiresAt;
+  return `${identity.name} is enrolled\n${facts(
+    [
+      ['controller', identity.controller],
+      ['key', identity.keystore],
+      ['scope', identity.scope],
+      ['certificate', expires === undefined ? undefined : `expires ${relative(expires, cli.clock.now())}`],
+    ],
+    cli.paint,
+  )}`;
+}

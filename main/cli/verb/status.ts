@@ -1,0 +1,70 @@
+import type { Command } from 'commander';
+import type { StatusView } from '../../contract/views.ts';
+import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
+import { facts, relative, table } from '../table.ts';
+import { stateTint } from '../tint.ts';
+
+/** `culvert status`: is it up, as whom, over which routers, and what is open. */
+export function addStatus(program: Command, cli: Cli): void {
+  addVerb(program, 'status', 'mode, identities, routers and counts of the running engine').action(
+    async (options: CommonOptions) => {
+      const status = await cli.withEngine(options, (engine) => engine.engine.status(undefined, { signal: cli.signal }));
+      cli.print(options, status, (value) => describe(value, cli));
+    },
+  );
+}
+
+function describe(status: StatusView, cli: Cli): string {
+  const { paint, clock } = cli;
+  const now = clock.now();
+  const head = facts(
+    [
+      ['mode', `${paint('bold', status.mode)} (${status.modeReason})`],
+      ['version', `${status.version}, pid ${status.pid}, up since ${relative(status.startedAt, now)}`],
+      ['proxy', status.proxy?.listen],
+      ['tun', status.tun === undefined ? undefined : `${status.tun.name} ${status.tun.range}`],
+      ['services', `${status.services.dial} to dial, ${status.services.bind} to host`],
+      ['sessions', `${status.sessions.open} open, ${status.sessions.total} in all`],
+      ['dns', `${status.dns.backend}, ${status.dns.state}`],
+      ['audit', `${status.audit.count} records, head ${status.audit.head.slice(0, 16)}`],
+    ],
+    paint,
+  );
+  const identities = table(
+    status.identities,
+    [
+      { title: 'IDENTITY', text: (row) => row.name },
+      { title: 'STATE', text: (row) => row.state, tint: (row) => stateTint(row.state) },
+      { title: 'MFA', text: (row) => row.mfa },
+      {
+        title: 'CERTIFICATE',
+        text: (row) => (row.certExpiresAt === undefined ? '–' : `expires ${relative(row.certExpiresAt, now)}`),
+      },
+      { title: 'CONTROLLER', text: (row) => row.controller },
+    ],
+    paint,
+    cli.terminal.columns,
+  );
+  const routers = table(
+    status.routers,
+    [
+      { title: 'ROUTER', text: (row) => row.name },
+      { title: 'STATE', text: (row) => row.state, tint: (row) => stateTint(row.state) },
+      {
+        title: 'LATENCY',
+        align: 'right',
+        text: (row) => (row.latencyMs === undefined ? '–' : `${row.latencyMs.toFixed(1)} ms`),
+      },
+      { title: 'IDENTITY', text: (row) => row.identity },
+    ],
+    paint,
+    cli.terminal.columns,
+  );
+  const warnings = status.warnings.map((warning) => `${paint('yellow', '!')} ${warning.sentence}\n`).join('');
+  return [
+    head,
+    status.identities.length === 0 ? `\nNo identity yet: culvert enroll <file.jwt>\n` : `\n${identities}`,
+    status.routers.length === 0 ? '' : `\n${routers}`,
+    warnings === '' ? '' : `\n${warnings}`,
+  ].join('');
+}

@@ -1,0 +1,42 @@
+import type { Command } from 'commander';
+import type { WhyView } from '../../contract/views.ts';
+import { addVerb, exitCode, type Cli, type CommonOptions } from '../cli.ts';
+import { stateTint } from '../tint.ts';
+
+/** `culvert why HOST[:PORT]`: each step from name to terminator, the first that fails, and what to do about it. */
+export function addWhy(program: Command, cli: Cli): void {
+  addVerb(program, 'why <destination>', 'HOST[:PORT]: each step from name to terminator')
+    .option('--app <path|name>', 'as this program or agent')
+    .action(async (destination: string, options: CommonOptions & { app?: string }) => {
+      const answer = await cli.withEngine(options, (engine) =>
+        engine.service.why(whyRequest(destination, options.app)),
+      );
+      printWhy(answer, options, cli);
+    });
+}
+
+export function whyRequest(destination: string, app: string | undefined): { destination: string; app?: string } {
+  return app === undefined ? { destination } : { destination, app };
+}
+
+/** Print the steps; exit 1 where the destination cannot be reached. */
+export function printWhy(answer: WhyView, options: CommonOptions, cli: Cli): void {
+  cli.print(options, answer, (view) => describe(view, cli));
+  if (!answer.reachable) cli.exit = exitCode.failed;
+}
+
+const marks = { pass: '✓', fail: '✗', skipped: '–', unknown: '?' } as const;
+
+function describe(view: WhyView, cli: Cli): string {
+  const { paint } = cli;
+  const room = Math.max(...view.steps.map((step) => step.step.length));
+  const steps = view.steps.map((step) => {
+    const next = step.next === undefined ? '' : `\n    ${' '.repeat(room)}${paint('cyan', step.next)}`;
+    return `  ${paint(stateTint(step.outcome), marks[step.outcome])} ${step.step.padEnd(room)}  ${step.text}${next}\n`;
+  });
+  const first = view.steps.find((step) => step.outcome === 'fail');
+  const head = view.reachable
+    ? `${view.destination} is reachable${view.service === undefined ? '' : ` as service ${view.service}`}${view.identity === undefined ? '' : ` by ${view.identity}`}.\n`
+    : `${view.destination} is not reachable${first === undefined ? '' : `: ${first.text}`}.\n`;
+  return head + steps.join('');
+}
