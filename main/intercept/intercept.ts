@@ -1,0 +1,278 @@
+/** Which service of which identity claims a destination. Pure: no I/O, no clock; state is what `replace` was given last. */
+import type { FlowRequest } from '../base/flow.ts';
+import { canonicalName } from '../base/hostname.ts';
+import { canonicalAddress } from '../base/ip.ts';
+import { renderTemplate } from '../base/tunneler-template.ts';
+import type { ZitiService } from '../ziti/model.ts';
+import { appDataOf, destinationOfService, templateFacts } from './app-data.ts';
+import type { DialDestination, Tunneler } from './app-data.ts';
+import { ClaimIndex } from './claim-index.ts';
+import type { AddressHit, Claim } from './claim-index.ts';
+import { parseInterceptConfigs, plainDialTimeoutMs } from './intercept-config.ts';
+import type { InterceptConfig, ParsedIntercept } from './intercept-config.ts';
+import type { Intercept, InterceptProblem, InterceptTable, Match, MatchResult } from './match.ts';
+
+/** Everything one identity brought. */
+interface Holding {
+  readonly identity: string;
+  readonly tunneler: Tunneler;
+  /** Services that may be dialled. */
+  readonly dialable: ClaimIndex;
+  /** Services seen but not to be dialled: they explain a refusal, and never stand in another's way. */
+  readonly forbidden: ClaimIndex;
+  readonly byName: ReadonlyMap<string, HeldService>;
+}
+
+interface HeldService {
+  readonly service: ZitiService;
+  readonly config: InterceptConfig | undefined;
+  readonly parsed: ParsedIntercept | undefined;
+  /** The configs as text: while they stay the same they need not be parsed again. */
+  readonly fingerprint: string;
+}
+
+interface Scored {
+  readonly holding: Holding;
+  readonly claim: Claim;
+  readonly score: number;
+}
+
+/** An empty table, to be filled by `replace`. */
+export function createIntercept(): Intercept {
+  const holdings = new Map<string, Holding>();
+  let table: InterceptTable | undefined;
+
+  return {
+    replace(identity, tunnelerName, services, tunnelerAppData = {}) {
+      const problems: InterceptProblem[] = [];
+      const tunneler = { name: tunnelerName, appData: tunnelerAppData };
+      holdings.set(identity, hold(identity, tunneler, services, problems, holdings.get(identity)));
+      table = undefined;
+      return problems;
+    },
+    remove(identity) {
+      if (holdings.delete(identity)) table = undefined;
+    },
+    match(flow) {
+      const destination = canonical(flow);
+      const dialable = score(holdings.values(), flow, destination, (holding) => holding.dialable);
+      const scored =
+        dialable.length > 0 ? dialable : score(holdings.values(), flow, destination, (holding) => holding.forbidden);
+      if (scored.length === 0) return none(flow, destination, holdings.values());
+      return {
+        kind: 'matched',
+        matches: scored.map(({ holding, claim }) => toMatch(holding, claim.service, claim.config, flow, destination)),
+      };
+    },
+    matchService(serviceName, flow) {
+      return matchService(holdings.values(), serviceName, flow);
+    },
+    table() {
+      table ??= tabulate(holdings.values());
+      return table;
+    },
+  };
+}
+
+function hold(
+  identity: string,
+  tunneler: Tunneler,
+  services: readonly ZitiService[],
+  problems: InterceptProblem[],
+  before: Holding | undefined,
+): Holding {
+  const dialable: Claim[] = [];
+  const forbidden: Claim[] = [];
+  const byName = new Map<string, HeldService>();
+  for (const service of services) {
+    const fingerprint = JSON.stringify(service.configs);
+    const known = before?.byName.get(service.name);
+    const parsed = known?.fingerprint === fingerprint ? known.parsed : parseInterceptConfigs(service.configs);
+    const config = parsed?.config;
+    byName.set(service.name, { service, config, parsed, fingerprint });
+    if (parsed === undefined) continue;
+    if (parsed.problems.length > 0) problems.push(problemOf(identity, service, parsed.problems, config === undefined));
+    if (config === undefined) continue;
+    (service.permissions.includes('Dial') ? dialable : forbidden).push({ service, config });
+  }
+  return { identity, tunneler, dialable: new ClaimIndex(dialable), forbidden: new ClaimIndex(forbidden), byName };
+}
+
+function problemOf(
+  identity: string,
+  service: ZitiService,
+  problems: readonly string[],
+  refused: boolean,
+): InterceptProblem {
+  const said = problems.slice(0, 5).join('; ');
+  return {
+    service: service.name,
+    identity,
+    refused,
+    reason: {
+      code: 'intercept.config_invalid',
+      sentence: `The config of service ${service.name} is ${refused ? 'broken' : 'not wholly understood'}: ${said}`,
+      next: 'Ask whoever keeps the service to mend its config on the controller.',
+    },
+  };
+}
+
+/** Name and address as the index knows them; a name that is an address in text becomes that address. */
+function canonical(flow: FlowRequest): DialDestination {
+  const { hostname, address, port } = flow.destination;
+  const literal = hostname === undefined ? undefined : canonicalAddress(hostname);
+  if (literal !== undefined) return { hostname: undefined, address: literal, port };
+  return {
+    hostname: hostname === undefined ? undefined : canonicalName(hostname),
+    address: address === undefined ? undefined : canonicalAddress(address),
+    port,
+  };
+}
+
+/**
+ * The claims that fit, best first. A name outranks the address it resolved to. Score as both SDKs count it: how much of the address is left
+ * open, then how wide the port range is; the lowest wins, a tie goes to the service's name. Sources: openziti/sdk-golang
+ * ziti/edge/types.go, openziti/ziti-sdk-c library/internal_model.c.
+ */
+function score(
+  holdings: Iterable<Holding>,
+  flow: FlowRequest,
+  destination: DialDestination,
+  indexOf: (holding: Holding) => ClaimIndex,
+): Scored[] {
+  const byName: Scored[] = [];
+  const byAddress: Scored[] = [];
+  for (const holding of holdings) {
+    const index = indexOf(holding);
+    if (destination.hostname !== undefined) collect(byName, holding, index.byName(destination.hostname), flow);
+    if (destination.address !== undefined) collect(byAddress, holding, index.byAddress(destination.address), flow);
+  }
+  return (byName.length > 0 ? byName : byAddress).sort(
+    (a, b) =>
+      a.score - b.score ||
+      compare(a.claim.service.name, b.claim.service.name) ||
+      compare(a.holding.identity, b.holding.identity),
+  );
+}
+
+function collect(scored: Scored[], holding: Holding, hits: readonly AddressHit[], flow: FlowRequest): void {
+  for (const { claim, addressScore } of hits) {
+    const { config } = claim;
+    if (!config.protocols.includes(flow.protocol)) continue;
+    const portScore = narrowestSpan(config, flow.destination.port);
+    if (portScore === undefined || !sourceAllowed(config, flow)) continue;
+    const total = addressScore * 65536 + portScore;
+    const known = scored.findIndex((other) => other.claim === claim);
+    if (known < 0) scored.push({ holding, claim, score: total });
+    else if (total < (scored[known]?.score ?? 0)) scored[known] = { holding, claim, score: total };
+  }
+}
+
+function narrowestSpan(config: InterceptConfig, port: number): number | undefined {
+  let best: number | undefined;
+  for (const { low, high } of config.portRanges) {
+    if (port >= low && port <= high && (best === undefined || high - low < best)) best = high - low;
+  }
+  return best;
+}
+
+function sourceAllowed(config: InterceptConfig, flow: FlowRequest): boolean {
+  return (
+    config.allowedSources === undefined || config.allowedSources.some((cidr) => cidr.contains(flow.source.address))
+  );
+}
+
+function toMatch(
+  holding: Holding,
+  service: ZitiService,
+  config: InterceptConfig | undefined,
+  flow: FlowRequest,
+  destination: DialDestination,
+): Match {
+  const facts = templateFacts(flow, destination, holding.tunneler);
+  return {
+    identity: holding.identity,
+    service,
+    dialTimeoutMs: config?.dialTimeoutMs ?? plainDialTimeoutMs,
+    ...(config?.identityTemplate === undefined
+      ? {}
+      : { terminatorIdentity: renderTemplate(config.identityTemplate, facts) }),
+    appData: appDataOf(flow, destination, config, facts),
+  };
+}
+
+function matchService(holdings: Iterable<Holding>, serviceName: string, flow: FlowRequest): MatchResult {
+  const dialable: Match[] = [];
+  const forbidden: Match[] = [];
+  for (const holding of holdings) {
+    const held = holding.byName.get(serviceName);
+    if (held === undefined) continue;
+    const list = held.service.permissions.includes('Dial') ? dialable : forbidden;
+    list.push(toMatch(holding, held.service, held.config, flow, destinationOfService(flow, held.config)));
+  }
+  const matches = dialable.length > 0 ? dialable : forbidden;
+  if (matches.length > 0) return { kind: 'matched', matches: matches.sort((a, b) => compare(a.identity, b.identity)) };
+  return {
+    kind: 'none',
+    reason: {
+      code: 'intercept.no_match',
+      sentence: `None of your identities sees a service named ${serviceName}.`,
+      next: 'See `culvert services` for those they see, or ask for a policy that grants it.',
+    },
+  };
+}
+
+/** Why nothing fits: no one claims the destination, or someone does but for another port, protocol or source. */
+function none(flow: FlowRequest, destination: DialDestination, holdings: Iterable<Holding>): MatchResult {
+  const host = destination.hostname ?? destination.address ?? flow.destination.hostname ?? 'the destination';
+  const where = `${host.includes(':') ? `[${host}]` : host}:${destination.port} (${flow.protocol})`;
+  for (const holding of holdings) {
+    const hits = [
+      ...(destination.hostname === undefined ? [] : holding.dialable.byName(destination.hostname)),
+      ...(destination.address === undefined ? [] : holding.dialable.byAddress(destination.address)),
+    ];
+    const near = hits.sort((a, b) => a.addressScore - b.addressScore)[0]?.claim;
+    if (near === undefined) continue;
+    const { config, service } = near;
+    const fits = config.protocols.includes(flow.protocol) && narrowestSpan(config, destination.port) !== undefined;
+    const ports = config.portRanges.map(({ low, high }) => (low === high ? String(low) : `${low}–${high}`)).join(', ');
+    return {
+      kind: 'none',
+      reason: {
+        code: 'intercept.no_match',
+        sentence: fits
+          ? `Service ${service.name} claims ${where}, but not for connections from ${flow.source.address}.`
+          : `Service ${service.name} claims ${host}, but only ${config.protocols.join(' and ')} on port ${ports}, not ${where}.`,
+      },
+    };
+  }
+  return {
+    kind: 'none',
+    reason: {
+      code: 'intercept.no_match',
+      sentence: `No service of your identities claims ${where}.`,
+      next: 'Check the name and port, and see `culvert services` for what you may reach.',
+    },
+  };
+}
+
+function tabulate(holdings: Iterable<Holding>): InterceptTable {
+  const names: InterceptTable['names'][number][] = [];
+  const wildcards: InterceptTable['wildcards'][number][] = [];
+  const prefixes: InterceptTable['prefixes'][number][] = [];
+  for (const { identity, dialable } of holdings) {
+    for (const { service, config } of dialable.claims) {
+      for (const address of config.addresses) {
+        const owner = { service: service.name, identity };
+        if (address.kind === 'name') names.push({ name: address.name, ...owner });
+        else if (address.kind === 'wildcard') wildcards.push({ domain: address.domain, ...owner });
+        else prefixes.push({ prefix: address.prefix.text, ...owner });
+      }
+    }
+  }
+  return { names, wildcards, prefixes };
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
