@@ -22,6 +22,7 @@ import {
   type EdgeRouterAnswer,
   type ServiceAnswer,
 } from './answers.ts';
+import { apiError } from './api-error.ts';
 import { Backoff } from './backoff.ts';
 import type { Endpoints } from './endpoints.ts';
 import { answerLegacyTotp, jsonHeaders, requireCodeAccepted, sessionHeaders } from './legacy-sign-in.ts';
@@ -195,9 +196,9 @@ export class ControllerClient {
     return readData(answer, totpTokenAnswer, 'checking the code').token;
   }
 
-  /** Any further authenticated call, for `enroll/` (renewal). Not repeated. */
-  call(method: 'GET' | 'POST', path: string, body: object | undefined, signal?: AbortSignal): Promise<HttpAnswer> {
-    return body === undefined ? this.#read(path, signal) : this.#write(method, path, body, signal);
+  /** Any further authenticated POST (certificate renewal); repeated only where it surely never left. */
+  post(path: string, body: object, signal?: AbortSignal): Promise<HttpAnswer> {
+    return this.#write('POST', path, body, signal);
   }
 
   async #read(path: string, signal?: AbortSignal, headers?: Readonly<Record<string, string>>): Promise<HttpAnswer> {
@@ -235,7 +236,11 @@ export class ControllerClient {
       headers: { ...authorization(session), ...call.headers },
     };
     if (session.kind === 'legacy' || call.method !== 'GET') return endpoints.transport().send(request);
-    return endpoints.run((http) => http.send(request));
+    return endpoints.run(async (http) => {
+      const answer = await http.send(request);
+      if (answer.status === 503 && endpoints.origins.length > 1) throw apiError(answer, 'asking the controller');
+      return answer;
+    });
   }
 }
 
