@@ -5,6 +5,7 @@ export type AuditKind =
   | 'engine.started'
   | 'engine.stopped'
   | 'verdict'
+  | 'dial.failed'
   | 'session.opened'
   | 'session.closed'
   | 'call'

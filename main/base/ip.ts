@@ -49,7 +49,7 @@ export function parseCidr(text: string): Cidr | undefined {
     contains(candidate) {
       const other = parse(candidate);
       if (other === undefined || other.kind() !== address.kind()) return false;
-      return other.match(address as ipaddr.IPv4 & ipaddr.IPv6, prefixLength);
+      return other.match(address, prefixLength);
     },
   };
 }

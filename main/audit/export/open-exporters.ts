@@ -1,0 +1,76 @@
+/** The exporters that `culvert.yaml` asks for, each on its own way through the journal. */
+import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { TunnelerError } from '../../base/errors.ts';
+import { parseHostPort } from '../../base/ip.ts';
+import { DisposalStack } from '../../base/lifecycle.ts';
+import { openExporter, type Exporter, type ExporterDeps, type ExporterState } from './exporter.ts';
+import { fileSink } from './file.ts';
+import { otlpSink } from './otlp.ts';
+import type { ExportSink } from './sink.ts';
+import { syslogSink } from './syslog.ts';
+
+/** One entry under `exporters:`; certificates and keys are paths of PEM files. */
+export type ExportTarget =
+  | { readonly type: 'ocsf'; readonly file: string }
+  | {
+      readonly type: 'syslog';
+      readonly address: string;
+      readonly ca?: string | undefined;
+      readonly cert?: string | undefined;
+      readonly key?: string | undefined;
+      readonly facility?: number | undefined;
+    }
+  | { readonly type: 'otlp'; readonly url: string; readonly headers?: Readonly<Record<string, string>> | undefined };
+
+export interface Exporters extends AsyncDisposable {
+  states(): readonly ExporterState[];
+}
+
+/** Start them all. Throws `engine.config_invalid` where a named PEM file cannot be read; a collector that is away is no error. */
+export async function openExporters(
+  targets: readonly ExportTarget[],
+  deps: ExporterDeps & { readonly version: string },
+): Promise<Exporters> {
+  const owned = new DisposalStack();
+  const exporters: Exporter[] = [];
+  for (const target of targets) exporters.push(owned.use(openExporter(deps, await sinkOf(target, deps))));
+  return {
+    states: () => exporters.map((exporter) => exporter.state()),
+    [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
+  };
+}
+
+async function sinkOf(target: ExportTarget, deps: ExporterDeps & { readonly version: string }): Promise<ExportSink> {
+  const device = { hostname: hostname(), version: deps.version };
+  switch (target.type) {
+    case 'ocsf':
+      return fileSink({ path: target.file, ...device });
+    case 'otlp':
+      return otlpSink({
+        url: target.url,
+        ...(target.headers === undefined ? {} : { headers: target.headers }),
+        ...device,
+      });
+    case 'syslog': {
+      const { host, port } = parseHostPort(target.address, 'exporters.syslog.address');
+      const pems = await Promise.all([pem('ca', target.ca), pem('cert', target.cert), pem('key', target.key)]);
+      const facility = target.facility === undefined ? {} : { facility: target.facility };
+      return syslogSink({ host, port, clock: deps.clock, ...facility, ...device, ...Object.assign({}, ...pems) });
+    }
+  }
+}
+
+async function pem(
+  field: 'ca' | 'cert' | 'key',
+  path: string | undefined,
+): Promise<{ ca?: string; cert?: string; key?: string }> {
+  if (path === undefined) return {};
+  try {
+    return { [field]: await readFile(path, 'utf8') };
+  } catch (error) {
+    throw new TunnelerError('engine.config_invalid', `exporters.syslog.${field}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,12 @@
+/** Where exported records go. Several sinks run side by side; each has its own place in the journal. */
+import type { ChainedRecord } from '../chain.ts';
+
+export interface ExportSink extends AsyncDisposable {
+  /** For the cursor's file and for people: `syslog:collector:6514`. */
+  readonly name: string;
+  /**
+   * Deliver a batch, in order; resolves once the far side has it as surely as its protocol can tell. Rejects with
+   * `audit.export_failed`; the same batch is then offered again later.
+   */
+  deliver(records: readonly ChainedRecord[], signal: AbortSignal): Promise<void>;
+}
