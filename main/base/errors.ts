@@ -99,6 +99,7 @@ export const errorCodes = [
   'policy.refused',
   'policy.invalid',
   'policy.quarantined',
+  'policy.quarantine_unknown',
   'contract.invalid',
   // session, guard, hosting
   'session.unknown',
