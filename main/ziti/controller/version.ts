@@ -15,12 +15,17 @@ export interface ControllerVersion {
 export const clientApiPath = '/edge/client/v1';
 
 /** Unauthenticated. Throws as {@link HttpTransport} does, and `ziti.controller.malformed` where no controller answers. */
-export async function discoverVersion(http: HttpTransport, signal?: AbortSignal): Promise<ControllerVersion> {
+export async function discoverVersion(
+  http: HttpTransport,
+  signal?: AbortSignal,
+  timeoutMs?: number,
+): Promise<ControllerVersion> {
   const answer = await http.send({
     method: 'GET',
     path: `${clientApiPath}/version`,
     headers: { accept: 'application/json' },
     ...(signal === undefined ? {} : { signal }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
   });
   const data = readData(answer, versionAnswer, 'reading the controller version');
   const oidc = data.apiVersions['edge-oidc']?.['v1'];

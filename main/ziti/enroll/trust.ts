@@ -15,6 +15,8 @@ import { parseCertsOnly, sha1Fingerprint, toPem } from './certificates.ts';
 import { verifyTokenSignature, type EnrolmentToken } from './token.ts';
 
 const connectTimeoutMs = 10_000;
+/** For requests that only make an error clearer. */
+const explainTimeoutMs = 3000;
 /** Beyond this, a time-bound refusal is blamed on the clock. */
 const skewToleranceMs = 5 * 60_000;
 
@@ -157,7 +159,7 @@ async function explainForeign(token: EnrolmentToken, leaf: X509Certificate, deps
   const details = { controller: token.issuer, tokenKey: token.keyId ?? '', controllerKey: sha1Fingerprint(leaf) };
   await using transport = deps.open(token.issuer, { caPem: '', unverified: true });
   try {
-    await discoverVersion(transport, deps.signal);
+    await discoverVersion(transport, deps.signal, explainTimeoutMs);
   } catch (cause) {
     return new TunnelerError(
       'ziti.controller.certificate',
@@ -194,7 +196,11 @@ async function clockIsOff(origin: string, deps: TrustDeps): Promise<boolean> {
 async function controllerTime(origin: string, deps: TrustDeps): Promise<number | undefined> {
   await using transport = deps.open(origin, { caPem: '', unverified: true });
   try {
-    const answer = await transport.send({ method: 'GET', path: `${clientApiPath}/version`, timeoutMs: 3000 });
+    const answer = await transport.send({
+      method: 'GET',
+      path: `${clientApiPath}/version`,
+      timeoutMs: explainTimeoutMs,
+    });
     const time = Date.parse(answer.header('date') ?? '');
     return Number.isNaN(time) ? undefined : time;
   } catch {

@@ -1,0 +1,38 @@
+/** The networks that the interop suite runs against: each test is written once and must pass on all. */
+import { afterAll, beforeAll, describe } from 'vitest';
+import type { Network } from './network.ts';
+import { openZitiMissing } from './openziti-binary.ts';
+import { mustSkip } from './optional.ts';
+import { openRealNetwork, realNetworkTimeoutMs } from './real-network.ts';
+
+interface Candidate {
+  readonly name: string;
+  missing(): string | undefined;
+  open(): Promise<Network>;
+  readonly timeoutMs: number;
+}
+
+const candidates: readonly Candidate[] = [
+  { name: 'OpenZiti', missing: openZitiMissing, open: openRealNetwork, timeoutMs: realNetworkTimeoutMs },
+];
+
+/** `describe` once a network; `network()` is good inside tests and hooks. `CULVERT_NETWORK` narrows to one by name. */
+export function describeNetworks(subject: string, body: (network: () => Network) => void): void {
+  const wanted = process.env['CULVERT_NETWORK'];
+  for (const candidate of candidates) {
+    if (wanted !== undefined && wanted !== '' && wanted !== candidate.name) continue;
+    describe.skipIf(mustSkip(candidate.missing()))(`${subject} (${candidate.name})`, () => {
+      let network: Network | undefined;
+      beforeAll(async () => {
+        network = await candidate.open();
+      }, candidate.timeoutMs);
+      afterAll(async () => {
+        await network?.[Symbol.asyncDispose]();
+      }, 60_000);
+      body(() => {
+        if (network === undefined) throw new Error('the network is open only inside tests and hooks');
+        return network;
+      });
+    });
+  }
+}
