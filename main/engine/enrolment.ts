@@ -1,0 +1,230 @@
+/**
+ * From an enrol request to an identity on disk. Everything that can fail without the controller is tried before the one-time token is
+ * spent: name, key store, passphrase, key, and room on the disk.
+ */
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { AuditWriter } from '../audit/record.ts';
+import { TunnelerError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { EngineClient } from '../contract/schema.ts';
+import type { IdentityRecord, IdentityStore, KeystoreKind, KeyUnlock, OpenKey } from '../identity/identities.ts';
+import { importIdentityFile } from './identity-import.ts';
+
+export type EnrollRequest = Parameters<EngineClient['identity']['enroll']>[0];
+
+/** What the SDK's enrolment yields, as far as it is kept. */
+export interface EnrolledIdentity {
+  readonly signIn: 'certificate' | 'password' | 'external';
+  readonly apis: readonly string[];
+  readonly caPem: string;
+  readonly certPem?: string;
+  readonly controllerId?: string;
+  readonly name?: string;
+}
+
+export interface EnrolmentDeps {
+  readonly stateDirectory: string;
+  readonly store: IdentityStore;
+  readonly audit: AuditWriter;
+  readonly log: Log;
+  /** What unlocks keys made here where the request brings nothing of its own. */
+  readonly unlock: KeyUnlock;
+  readonly enrollToken: (request: {
+    readonly jwt: string;
+    readonly prepareKey: () => Promise<OpenKey>;
+    readonly thirdParty?: { readonly certPem: string; readonly keyPem: string };
+    readonly name?: string;
+    readonly password?: string;
+    readonly signal?: AbortSignal;
+  }) => Promise<EnrolledIdentity>;
+  readonly inspectNetwork: (
+    url: string,
+    signal: AbortSignal | undefined,
+  ) => Promise<Pick<EnrolledIdentity, 'apis' | 'caPem'>>;
+  /** Reads a token without spending it; throws `ziti.enroll.token_invalid`. */
+  readonly nameOfToken: (jwt: string) => string;
+}
+
+export interface EnrolledRecord {
+  readonly record: IdentityRecord;
+  readonly unlock: KeyUnlock;
+}
+
+/** Room asked of the disk before a token is spent: an identity file with a long chain and bundle. */
+const reserveBytes = 256 * 1024;
+
+/**
+ * Enrol. Throws `identity.exists`, `identity.name_invalid`, `identity.keystore_*`, `identity.passphrase_missing`,
+ * `identity.write_failed`, `ziti.enroll.*`, `ziti.controller.*`; whatever it throws, no half identity is left.
+ */
+export async function enrollIdentity(
+  request: EnrollRequest,
+  deps: EnrolmentDeps,
+  signal?: AbortSignal,
+): Promise<EnrolledRecord> {
+  const unlock: KeyUnlock = request.passphrase === undefined ? deps.unlock : { passphrase: request.passphrase };
+  if (request.method === 'import') return importIdentityFile(request, unlock, deps);
+  const url = request.method === 'url' || /^https:\/\//.test(request.source);
+  const name = request.name ?? (url ? new URL(request.source).hostname : deps.nameOfToken(request.source));
+  await requireFree(deps.store, name);
+  const kind = await chooseKeystore(request.keystore, deps.store);
+  const common = commonFields(request, name, kind);
+  if (url) {
+    const network = await deps.inspectNetwork(request.source, signal);
+    return keep({ ...common, apis: network.apis, caPem: network.caPem }, unlock, deps, 'url');
+  }
+
+  const keystore = deps.store.keystore(kind);
+  let reference: string | undefined;
+  await using reserve = reserveSpace(deps.stateDirectory, name);
+  try {
+    const enrolled = await deps.enrollToken({
+      jwt: request.source,
+      ...(request.certificate === undefined || request.key === undefined
+        ? {}
+        : { thirdParty: { certPem: request.certificate, keyPem: request.key } }),
+      ...(request.name === undefined ? {} : { name: request.name }),
+      ...(request.password === undefined ? {} : { password: request.password }),
+      ...(signal === undefined ? {} : { signal }),
+      prepareKey: async () => {
+        await reserve.take();
+        const made = await keystore.create(name, 'ES256', keystoreUnlock(request, unlock));
+        reference = made.reference;
+        return made.key;
+      },
+    });
+    if (enrolled.signIn === 'certificate' && reference === undefined) {
+      // The credential is a third party's: its key moves into the key store.
+      const taken = await keystore.import(name, request.key ?? '', keystoreUnlock(request, unlock));
+      reference = taken.reference;
+    }
+    await reserve.giveBack();
+    return await keep(
+      {
+        ...common,
+        ...(reference === undefined ? {} : { keyReference: reference }),
+        apis: enrolled.apis,
+        caPem: enrolled.caPem,
+        ...(enrolled.certPem === undefined ? {} : { certPem: enrolled.certPem }),
+        ...(enrolled.controllerId === undefined ? {} : { controllerId: enrolled.controllerId }),
+        ...(enrolled.name === undefined ? {} : { controllerName: enrolled.name }),
+      },
+      unlock,
+      deps,
+      'token',
+    );
+  } catch (error) {
+    if (reference !== undefined) await eraseOrphan(keystore, reference, unlock, deps.log);
+    throw error;
+  }
+}
+
+/** Fields that every way of enrolling shares. */
+export function commonFields(
+  request: EnrollRequest,
+  name: string,
+  keystore: KeystoreKind,
+): Pick<IdentityRecord, 'name' | 'enabled' | 'scope' | 'ownerUid' | 'keystore' | 'jit' | 'foreign'> {
+  const scope = request.scope ?? (keystore === 'keychain' && process.getuid?.() !== 0 ? 'user' : 'machine');
+  const uid = process.getuid?.();
+  return {
+    name,
+    enabled: true,
+    scope,
+    ...(scope === 'user' && uid !== undefined ? { ownerUid: uid } : {}),
+    keystore,
+    jit: request.jit ?? false,
+    foreign: {},
+  };
+}
+
+/** Throws `identity.exists` before anything is spent. */
+export async function requireFree(store: IdentityStore, name: string): Promise<void> {
+  const taken = (await store.list()).some((entry) => (entry.kind === 'good' ? entry.record.name : entry.name) === name);
+  if (!taken) return;
+  throw new TunnelerError('identity.exists', `there is an identity "${name}" already`, {
+    details: { next: 'choose another with --name, or remove the old one first' },
+  });
+}
+
+/** The one asked for, which must work here; else the user's keychain where there is one, else `file`. */
+export async function chooseKeystore(asked: string | undefined, store: IdentityStore): Promise<KeystoreKind> {
+  if (asked === undefined) {
+    const keychain = await store.keystore('keychain').available();
+    return keychain.ok ? 'keychain' : 'file';
+  }
+  const kind = asked.startsWith('pkcs11:') ? 'pkcs11' : asked;
+  if (kind !== 'keychain' && kind !== 'tpm' && kind !== 'pkcs11' && kind !== 'file') {
+    throw new TunnelerError('identity.keystore_unknown', `there is no key store "${asked}"`, {
+      details: { next: 'keychain, tpm, pkcs11 and file are those there are' },
+    });
+  }
+  const here = await store.keystore(kind).available();
+  if (here.ok) return kind;
+  throw new TunnelerError(
+    here.code === 'identity.keystore_locked' ? here.code : 'identity.keystore_unavailable',
+    here.sentence,
+    { details: here.next === undefined ? { keystore: kind } : { keystore: kind, next: here.next } },
+  );
+}
+
+/** A `pkcs11:` URI names token, module and PIN; the key store reads it itself. */
+export function keystoreUnlock(request: EnrollRequest, unlock: KeyUnlock): KeyUnlock {
+  return request.keystore?.startsWith('pkcs11:') === true ? { ...unlock, pin: request.keystore } : unlock;
+}
+
+/** Write the record and note it. */
+export async function keep(
+  record: IdentityRecord,
+  unlock: KeyUnlock,
+  deps: Pick<EnrolmentDeps, 'store' | 'audit' | 'log'>,
+  method: string,
+): Promise<EnrolledRecord> {
+  await deps.store.add(record);
+  deps.audit.record({
+    kind: 'identity.enrolled',
+    identity: record.name,
+    keystore: record.keystore,
+    scope: record.scope,
+    controller: record.apis[0] ?? null,
+    method,
+  });
+  deps.log.info('identity.enrolled', { identity: record.name, keystore: record.keystore });
+  return { record, unlock };
+}
+
+async function eraseOrphan(
+  keystore: ReturnType<IdentityStore['keystore']>,
+  reference: string,
+  unlock: KeyUnlock,
+  log: Log,
+): Promise<void> {
+  await keystore.erase(reference, unlock).catch((error: unknown) => log.warn('identity.key_left', { error }));
+}
+
+interface Reserve extends AsyncDisposable {
+  take(): Promise<void>;
+  giveBack(): Promise<void>;
+}
+
+/** Real bytes on the disk, given back just before the identity needs them: a full disk shows before the token is spent. */
+function reserveSpace(stateDirectory: string, name: string): Reserve {
+  const path = join(stateDirectory, `.reserve-${process.pid}-${name}`);
+  const giveBack = (): Promise<void> => rm(path, { force: true });
+  return {
+    async take() {
+      try {
+        await writeFile(path, Buffer.alloc(reserveBytes, 0x2e), { mode: 0o600, flush: true });
+      } catch (error) {
+        await giveBack();
+        throw new TunnelerError('identity.write_failed', `there is no room for an identity: ${(error as Error).message}`, {
+          cause: error,
+          details: { identity: name, next: 'free some space and try again; the token has not been spent' },
+        });
+      }
+    },
+    giveBack,
+    [Symbol.asyncDispose]: giveBack,
+  };
+}

@@ -1,0 +1,183 @@
+/** All identities at work, each isolated from the others: started, enabled, renewed, unlocked and removed by name while the engine runs. */
+import { TunnelerError, type ErrorCode } from '../base/errors.ts';
+import type { CloseReason } from '../base/reason.ts';
+import type { AuditWriter } from '../audit/record.ts';
+import type { IdentityState } from '../contract/views.ts';
+import type { IdentityEntry, IdentityStore, KeyUnlock } from '../identity/identities.ts';
+import type { ZitiContext } from '../ziti/model.ts';
+import type { EnrolledRecord } from './enrolment.ts';
+import { IdentityRunner, type RunnerDeps } from './identity-runner.ts';
+
+export interface IdentitiesDeps extends RunnerDeps {
+  readonly store: IdentityStore;
+  readonly audit: AuditWriter;
+  /** What `run` was given to unlock keys with. */
+  readonly unlock: KeyUnlock;
+  /** Reset every session of an identity, before its network is told of anything. */
+  readonly cut: (identity: string, reason: CloseReason, detail: string) => void;
+  /** An identity is gone: forget its services and views. */
+  readonly onRemoved: (name: string) => void;
+}
+
+export class Identities implements AsyncDisposable {
+  readonly #deps: IdentitiesDeps;
+  readonly #runners = new Map<string, IdentityRunner>();
+  /** Changes of one identity run one after another. */
+  readonly #turns = new Map<string, Promise<unknown>>();
+
+  constructor(deps: IdentitiesDeps) {
+    this.#deps = deps;
+  }
+
+  /** Begin with everything in the store; resolves when each was tried, not when each is ready. One failure stops no other. */
+  async start(): Promise<void> {
+    const entries = await this.#deps.store.list();
+    await Promise.all(entries.map((entry) => this.#begin(entry, this.#deps.unlock)));
+  }
+
+  all(): readonly IdentityRunner[] {
+    return [...this.#runners.values()];
+  }
+
+  find(name: string): IdentityRunner | undefined {
+    return this.#runners.get(name);
+  }
+
+  /** Throws `identity.unknown`. */
+  get(name: string): IdentityRunner {
+    const runner = this.#runners.get(name);
+    if (runner !== undefined) return runner;
+    throw new TunnelerError('identity.unknown', `there is no identity "${name}" here`, {
+      details: { next: 'culvert identity list shows those there are' },
+    });
+  }
+
+  /** The context of an identity that works. Throws why it does not: `identity.*`, `ziti.controller.*`, `engine.not_ready`. */
+  context(name: string): ZitiContext {
+    const runner = this.get(name);
+    const context = runner.context();
+    if (context !== undefined) return context;
+    throw notWorking(runner);
+  }
+
+  /** Put a freshly enrolled identity to work. */
+  async add({ record, unlock }: EnrolledRecord): Promise<IdentityRunner> {
+    return this.#begin({ kind: 'good', record }, unlock);
+  }
+
+  setEnabled(name: string, enabled: boolean): Promise<void> {
+    return this.#inTurn(name, async (runner) => {
+      const record = runner.record();
+      if (record === undefined) throw notWorking(runner);
+      if (record.enabled === enabled) return;
+      await this.#deps.store.update({ ...record, enabled }, runner.unlock());
+      if (!enabled) this.#deps.cut(name, 'identity_disabled', `${name} was disabled here`);
+      await runner.setEnabled(enabled);
+      this.#deps.audit.record({ kind: 'identity.changed', identity: name, enabled });
+    });
+  }
+
+  remove(name: string): Promise<void> {
+    return this.#inTurn(name, async (runner) => {
+      this.#deps.cut(name, 'identity_disabled', `${name} was removed here`);
+      await runner[Symbol.asyncDispose]();
+      await this.#deps.store.remove(name, runner.unlock());
+      this.#runners.delete(name);
+      this.#deps.onRemoved(name);
+      this.#deps.audit.record({ kind: 'identity.removed', identity: name });
+    });
+  }
+
+  rename(name: string, to: string): Promise<void> {
+    return this.#inTurn(name, async (runner) => {
+      await this.#deps.store.rename(name, to);
+      this.#deps.cut(name, 'identity_disabled', `${name} is now ${to}`);
+      await runner[Symbol.asyncDispose]();
+      this.#runners.delete(name);
+      this.#deps.onRemoved(name);
+      const record = await this.#deps.store.get(to);
+      await this.#begin({ kind: 'good', record }, runner.unlock());
+      this.#deps.audit.record({ kind: 'identity.changed', identity: to, before: name });
+    });
+  }
+
+  /** Open sessions live on. Throws `identity.renewal_failed` and what keeps the identity from working. */
+  renew(name: string, rollKey: boolean): Promise<IdentityRunner> {
+    return this.#inTurn(name, async (runner) => {
+      const { expiresAt } = await this.context(name).renewCertificate({ rollKey });
+      this.#deps.audit.record({
+        kind: 'identity.renewed',
+        identity: name,
+        rollKey,
+        expiresAt: new Date(expiresAt).toISOString(),
+      });
+      return runner;
+    });
+  }
+
+  /** Try again with what opens the key. Throws `identity.passphrase_wrong` and the like where that does not open it. */
+  unlock(name: string, unlock: KeyUnlock): Promise<IdentityRunner> {
+    return this.#inTurn(name, async (runner) => {
+      const record = runner.record();
+      if (record === undefined) throw notWorking(runner);
+      if (record.keyReference !== undefined) await this.#deps.store.openKey(record, unlock);
+      if (runner.context() === undefined) await runner.start(unlock);
+      return runner;
+    });
+  }
+
+  lock(name: string): Promise<void> {
+    return this.#inTurn(name, async (runner) => {
+      if (runner.record() === undefined) throw notWorking(runner);
+      this.#deps.cut(name, 'identity_disabled', `${name} was locked here`);
+      await runner.lock();
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const runners = this.all();
+    this.#runners.clear();
+    const outcomes = await Promise.allSettled(runners.map((runner) => runner[Symbol.asyncDispose]()));
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected') this.#deps.log.warn('identity.close_failed', { error: outcome.reason as Error });
+    }
+  }
+
+  async #begin(entry: IdentityEntry, unlock: KeyUnlock): Promise<IdentityRunner> {
+    const runner = new IdentityRunner(entry, unlock, this.#deps);
+    this.#runners.set(runner.name, runner);
+    this.#deps.listener.changed(runner);
+    await runner.start();
+    return runner;
+  }
+
+  #inTurn<T>(name: string, act: (runner: IdentityRunner) => Promise<T>): Promise<T> {
+    const before = this.#turns.get(name) ?? Promise.resolve();
+    const turn = before.then(
+      () => act(this.get(name)),
+      () => act(this.get(name)),
+    );
+    this.#turns.set(name, turn);
+    const forget = (): void => {
+      if (this.#turns.get(name) === turn) this.#turns.delete(name);
+    };
+    turn.then(forget, forget);
+    return turn;
+  }
+}
+
+const codeOf: Partial<Record<IdentityState, ErrorCode>> = {
+  disabled: 'identity.disabled',
+  locked: 'identity.locked',
+  broken: 'identity.corrupt',
+  unauthenticated: 'ziti.controller.unauthenticated',
+  'mfa-required': 'ziti.controller.mfa_required',
+  'login-required': 'ziti.controller.external_login_required',
+};
+
+function notWorking(runner: IdentityRunner): TunnelerError {
+  const why = runner.trouble();
+  return new TunnelerError(codeOf[runner.state()] ?? 'engine.not_ready', why?.sentence ?? `${runner.name} is not at work`, {
+    details: { identity: runner.name, state: runner.state(), ...(why?.next === undefined ? {} : { next: why.next }) },
+  });
+}
