@@ -1,0 +1,217 @@
+/**
+ * Key store `tpm`: a P-256 or P-384 key made in the TPM that never leaves it. What is kept on disk is the key wrapped by this very TPM,
+ * useless anywhere else. Recovery: none by design; after a cleared TPM or a new board the device is enrolled anew.
+ */
+import { createHash, createPublicKey, randomBytes, verify } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { TunnelerError, toTunnelerError } from '../../base/errors.ts';
+import { removeDurably, writeAtomically } from '../atomic-file.ts';
+import type { Keystore, KeyUnlock, OpenKey } from '../identities.ts';
+import {
+  createPrimary,
+  createSigningKey,
+  curves,
+  flush,
+  loadKey,
+  publicPoint,
+  signDigest,
+  type TpmAlgorithm,
+  type TpmKeyBlobs,
+} from '../tpm/commands.ts';
+import { openTpm, type TpmAddress, type TpmTransport } from '../tpm/transport.ts';
+
+const hashNames = { ES256: 'sha256', ES384: 'sha384' } as const;
+const curveNames = { ES256: 'P-256', ES384: 'P-384' } as const;
+
+const referencePattern = /^tpm:([0-9a-f]{32})$/;
+const storedKey = v.object({
+  version: v.literal(1),
+  algorithm: v.picklist(['ES256', 'ES384']),
+  wrappedPrivate: v.pipe(v.string(), v.base64()),
+  publicArea: v.pipe(v.string(), v.base64()),
+});
+
+interface StoredKey {
+  readonly algorithm: TpmAlgorithm;
+  readonly blobs: TpmKeyBlobs;
+}
+
+/**
+ * @param directory keeps the wrapped keys, one file each.
+ * @param addresses where to look, asked at each use: a TPM may come and go (`TPM2TOOLS_TCTI`, simulators).
+ */
+export function tpmKeystore(directory: string, addresses: () => readonly TpmAddress[]): Keystore {
+  const pathOf = (reference: string): string => {
+    const id = referencePattern.exec(reference)?.[1];
+    if (id === undefined)
+      throw new TunnelerError('identity.corrupt', 'the identity names its key in a way nothing here understands');
+    return join(directory, `${id}.tpm`);
+  };
+
+  // TPMs without a resource manager hold three objects: one caller at a time, and everything flushed.
+  let queue: Promise<unknown> = Promise.resolve();
+  function exclusively<T>(work: (tpm: TpmTransport) => Promise<T>): Promise<T> {
+    const run = queue.then(async () => {
+      const tpm = await openTpm(addresses());
+      try {
+        return await work(tpm);
+      } finally {
+        await tpm[Symbol.asyncDispose]();
+      }
+    });
+    queue = run.catch(() => undefined);
+    return run;
+  }
+
+  function opened({ algorithm, blobs }: StoredKey, pin: string): OpenKey & { readonly kind: 'hardware' } {
+    return {
+      kind: 'hardware',
+      algorithm,
+      publicKeySpki: spkiOf(blobs, algorithm),
+      sign: (data) =>
+        exclusively(async (tpm) => {
+          const digest = createHash(hashNames[algorithm]).update(data).digest();
+          const { r, s } = await withKey(tpm, blobs, (key) => signDigest(tpm, key, algorithm, pin, digest));
+          return derSignature(r, s);
+        }),
+    };
+  }
+
+  return {
+    kind: 'tpm',
+    async available() {
+      try {
+        await exclusively(async (tpm) => flush(tpm, await createPrimary(tpm)));
+        return { ok: true };
+      } catch (error) {
+        const failure = toTunnelerError(error, 'identity.keystore_unavailable');
+        return {
+          ok: false,
+          code: failure.code,
+          sentence: failure.message,
+          next: String(failure.details['next'] ?? ''),
+        };
+      }
+    },
+    async create(_name, algorithm, unlock) {
+      const pin = pinOf(unlock);
+      const blobs = await exclusively(async (tpm) => {
+        const parent = await createPrimary(tpm);
+        try {
+          return await createSigningKey(tpm, parent, algorithm, pin);
+        } finally {
+          await flush(tpm, parent);
+        }
+      });
+      const key = opened({ algorithm, blobs }, pin);
+      await selfTest(key);
+      const reference = `tpm:${randomBytes(16).toString('hex')}`;
+      await writeKey(pathOf(reference), { algorithm, blobs });
+      return { reference, key };
+    },
+    import: () =>
+      Promise.reject(
+        new TunnelerError('base.unsupported', 'a TPM key is made in the TPM; an existing key cannot be moved into it'),
+      ),
+    async open(reference, unlock) {
+      const stored = await readKey(pathOf(reference));
+      // Loading proves that this is the TPM that made it; a PIN is proven by the first signature.
+      await exclusively((tpm) => withKey(tpm, stored.blobs, () => Promise.resolve()));
+      return opened(stored, pinOf(unlock));
+    },
+    async erase(reference) {
+      await removeDurably(pathOf(reference));
+    },
+  };
+}
+
+/** Empty where the key has none. */
+function pinOf(unlock: KeyUnlock): string {
+  return unlock.pin ?? '';
+}
+
+async function withKey<T>(tpm: TpmTransport, blobs: TpmKeyBlobs, work: (key: number) => Promise<T>): Promise<T> {
+  const parent = await createPrimary(tpm);
+  try {
+    const key = await loadKey(tpm, parent, blobs);
+    try {
+      return await work(key);
+    } finally {
+      await flush(tpm, key);
+    }
+  } finally {
+    await flush(tpm, parent);
+  }
+}
+
+/** A key that cannot sign is found out before anything is enrolled with it. */
+async function selfTest(key: OpenKey & { readonly kind: 'hardware' }): Promise<void> {
+  const probe = randomBytes(32);
+  const publicKey = createPublicKey({ key: Buffer.from(key.publicKeySpki), format: 'der', type: 'spki' });
+  const hash = key.algorithm === 'ES384' ? 'sha384' : 'sha256';
+  if (!verify(hash, probe, publicKey, await key.sign(probe))) {
+    throw new TunnelerError(
+      'identity.keystore_unavailable',
+      'the TPM failed its self-test: its signature does not verify',
+    );
+  }
+}
+
+function spkiOf(blobs: TpmKeyBlobs, algorithm: TpmAlgorithm): Uint8Array {
+  const { x, y } = publicPoint(blobs.publicArea);
+  const { coordinateBytes } = curves[algorithm];
+  const coordinate = (bytes: Buffer): string =>
+    Buffer.concat([Buffer.alloc(Math.max(0, coordinateBytes - bytes.length)), bytes]).toString('base64url');
+  return createPublicKey({
+    key: { kty: 'EC', crv: curveNames[algorithm], x: coordinate(x), y: coordinate(y) },
+    format: 'jwk',
+  }).export({ type: 'spki', format: 'der' });
+}
+
+/** ECDSA-Sig-Value (RFC 3279 section 2.2.3): SEQUENCE of two INTEGERs, each minimal and positive. */
+function derSignature(r: Buffer, s: Buffer): Buffer {
+  const integer = (bytes: Buffer): Buffer => {
+    let start = 0;
+    while (start < bytes.length - 1 && bytes[start] === 0) start += 1;
+    const magnitude = bytes.subarray(start);
+    const body = (magnitude[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.from([0]), magnitude]) : magnitude;
+    return Buffer.concat([Buffer.from([0x02, body.length]), body]);
+  };
+  const body = Buffer.concat([integer(r), integer(s)]);
+  return Buffer.concat([Buffer.from([0x30, body.length]), body]);
+}
+
+async function writeKey(path: string, { algorithm, blobs }: StoredKey): Promise<void> {
+  const text = JSON.stringify({
+    version: 1,
+    algorithm,
+    wrappedPrivate: blobs.wrappedPrivate.toString('base64'),
+    publicArea: blobs.publicArea.toString('base64'),
+  });
+  try {
+    await writeAtomically(path, `${text}\n`);
+  } catch (error) {
+    throw new TunnelerError(
+      'identity.write_failed',
+      `the wrapped key could not be written: ${(error as Error).message}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+async function readKey(path: string): Promise<StoredKey> {
+  try {
+    const { algorithm, wrappedPrivate, publicArea } = v.parse(storedKey, JSON.parse(await readFile(path, 'utf8')));
+    const bytes = (text: string): Buffer => Buffer.from(text, 'base64');
+    return { algorithm, blobs: { wrappedPrivate: bytes(wrappedPrivate), publicArea: bytes(publicArea) } };
+  } catch (error) {
+    throw new TunnelerError('identity.corrupt', 'the wrapped key of this identity cannot be read', {
+      cause: error,
+      details: { next: 'restore the state directory from a backup of this very machine, or enrol anew' },
+    });
+  }
+}
