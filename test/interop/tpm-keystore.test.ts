@@ -28,7 +28,8 @@ interface SoftTpm {
 
 async function startTpm(state: string): Promise<SoftTpm> {
   const port = await freePort();
-  const control = await freePort();
+  // Where the TPM tools expect it.
+  const control = port + 1;
   const child: ChildProcess = spawn(
     'swtpm',
     [
