@@ -1,0 +1,88 @@
+/**
+ * Which identity a program dials as. An agent's identity serves that agent, a user's identity that user's programs; everybody else has
+ * the device's identities, or none, as set. A doubtful owner is nobody's agent and nobody's program: it fails closed.
+ */
+import type { App } from '../apps/app.ts';
+import type { Clearance } from '../base/reason.ts';
+import type { Match } from '../intercept/match.ts';
+import { programName } from './program.ts';
+import type { DecisionFacts } from './verdict.ts';
+
+/** `agents:` of the settings: which agent dials as which identity. */
+export interface AgentBinding {
+  readonly name: string;
+  /** Local name of its identity; absent: recognised only, treated as any unbound program. */
+  readonly identity?: string;
+}
+
+export interface IdentityRules {
+  readonly agents: readonly AgentBinding[];
+  /** A program bound to no identity of its own dials as the device, or not at all. */
+  readonly unbound: 'device' | 'refuse';
+}
+
+export type Choice =
+  | { readonly kind: 'eligible'; /** Best first. */ readonly matches: readonly Match[] }
+  | { readonly kind: 'refused'; readonly reason: Clearance };
+
+export function chooseMatches(app: App, matches: readonly Match[], facts: DecisionFacts, rules: IdentityRules): Choice {
+  const binding = rules.agents.find((agent) => agent.name === app.agent && agent.identity !== undefined);
+  if (binding !== undefined) return forAgent(app, matches, binding);
+
+  const agentOwned = new Set(rules.agents.map((agent) => agent.identity));
+  const common = matches.filter((match) => !agentOwned.has(match.identity));
+  const own = common.filter((match) => servesUser(match, app, facts));
+  if (rules.unbound === 'refuse') {
+    if (own.length > 0) return { kind: 'eligible', matches: own };
+    return refused(
+      'policy.agent.unbound',
+      `${programName(app)} is bound to no identity, and such programs are refused`,
+      {
+        next: 'Bind it to an identity under agents: in culvert.yaml',
+        rule: 'settings:agents',
+      },
+    );
+  }
+  const device = common.filter((match) => facts.identity(match.identity)?.scope !== 'user');
+  if (own.length + device.length > 0) return { kind: 'eligible', matches: [...own, ...device] };
+
+  const claimants = [...new Set(matches.map((match) => match.identity))].join(', ');
+  return refused(
+    'policy.identity.not_yours',
+    `${claimants} serves another user or agent, not ${programName(app)}${app.user === undefined ? '' : ` of ${app.user}`}`,
+    { next: 'Enrol an identity for this user or program', rule: 'settings:agents' },
+  );
+}
+
+function forAgent(app: App, matches: readonly Match[], binding: AgentBinding): Choice {
+  if (app.attribution !== 'exact') {
+    return refused(
+      'policy.agent.uncertain',
+      `it is not certain that ${binding.name} asks, so its identity is not lent`,
+      {
+        rule: 'settings:agents',
+      },
+    );
+  }
+  const own = matches.filter((match) => match.identity === binding.identity);
+  if (own.length > 0) return { kind: 'eligible', matches: own };
+  return refused(
+    'policy.agent.no_reach',
+    `${binding.name} dials as ${binding.identity ?? ''}, which has no service for this destination`,
+    { next: `Grant ${binding.identity ?? 'it'} the service at the controller`, rule: 'settings:agents' },
+  );
+}
+
+function servesUser(match: Match, app: App, facts: DecisionFacts): boolean {
+  const identity = facts.identity(match.identity);
+  return (
+    identity?.scope === 'user' &&
+    identity.ownerUid !== undefined &&
+    identity.ownerUid === app.uid &&
+    app.attribution === 'exact'
+  );
+}
+
+function refused(code: string, sentence: string, more: Pick<Clearance, 'next' | 'rule'>): Choice {
+  return { kind: 'refused', reason: { code, sentence, ...more } };
+}

@@ -1,0 +1,177 @@
+/**
+ * Two contracts on one session: both hold. The result is never wider than either; where two patterns overlap without one covering the
+ * other it is narrower than both together would be, which is the safe side.
+ */
+import { TunnelerError } from '../base/errors.ts';
+import type { EngagementContract, HttpRules, McpRule, McpRules, ModbusRules } from '../base/engagement.ts';
+import { globCovers, type GlobStyle } from '../base/glob.ts';
+import type { Schedule } from './schedule.ts';
+
+const strictness = ['alert', 'close', 'quarantine'] as const;
+
+/** Throws `contract.invalid` where the two cannot hold together (windows in two time zones). */
+export function narrowContracts(left: EngagementContract, right: EngagementContract): EngagementContract {
+  return defined({
+    maxDurationSeconds: least(left.maxDurationSeconds, right.maxDurationSeconds),
+    idleTimeoutSeconds: least(left.idleTimeoutSeconds, right.idleTimeoutSeconds),
+    maxBytes: least(left.maxBytes, right.maxBytes),
+    maxSessions: least(left.maxSessions, right.maxSessions),
+    requireMfaWithinSeconds: least(left.requireMfaWithinSeconds, right.requireMfaWithinSeconds),
+    apps: both(left.apps, right.apps, (a, b) =>
+      defined({ allow: both(a.allow, b.allow, overlapNames), deny: either(a.deny, b.deny) }),
+    ),
+    schedule: both(left.schedule, right.schedule, narrowSchedule),
+    mcp: both(left.mcp, right.mcp, narrowMcp),
+    http: both(left.http, right.http, narrowHttp),
+    modbus: both(left.modbus, right.modbus, narrowModbus),
+    onViolation: both(left.onViolation, right.onViolation, (a, b) =>
+      strictness.indexOf(a) > strictness.indexOf(b) ? a : b,
+    ),
+  });
+}
+
+function narrowMcp(a: McpRules, b: McpRules): McpRules {
+  return defined({
+    allow: both(a.allow, b.allow, (x, y) => x.flatMap((rule) => y.flatMap((other) => overlapRules(rule, other)))),
+    deny: either(a.deny, b.deny),
+    maxCalls: least(a.maxCalls, b.maxCalls),
+    maxMessageBytes: least(a.maxMessageBytes, b.maxMessageBytes),
+    rateLimit: both(a.rateLimit, b.rateLimit, (x, y) => ({
+      calls: Math.min(x.calls, y.calls),
+      perSeconds: Math.max(x.perSeconds, y.perSeconds),
+    })),
+    recordArguments: both(a.recordArguments, b.recordArguments, (x, y) => x && y),
+  });
+}
+
+function narrowHttp(a: HttpRules, b: HttpRules): HttpRules {
+  return defined({
+    methods: both(a.methods, b.methods, (x, y) => x.filter((method) => y.includes(method))),
+    paths: both(a.paths, b.paths, (x, y) => overlap(x, y, 'path')),
+    models: both(a.models, b.models, overlapNames),
+    tokenBudget: both(a.tokenBudget, b.tokenBudget, (x, y) => ({
+      tokens: Math.min(x.tokens, y.tokens),
+      perSeconds: Math.max(x.perSeconds, y.perSeconds),
+    })),
+  });
+}
+
+function narrowModbus(a: ModbusRules, b: ModbusRules): ModbusRules {
+  return defined({
+    allow: overlapCodes(a.allow, b.allow),
+    units: both(a.units, b.units, (x, y) => x.filter((unit) => y.includes(unit))),
+    ranges: both(a.ranges, b.ranges, (x, y) =>
+      x.flatMap((range) =>
+        y.flatMap((other) => {
+          if (range.table !== undefined && other.table !== undefined && range.table !== other.table) return [];
+          const from = Math.max(range.from, other.from);
+          const to = Math.min(range.to, other.to);
+          return from > to ? [] : [defined({ table: range.table ?? other.table, from, to })];
+        }),
+      ),
+    ),
+  });
+}
+
+function overlapCodes(a: ModbusRules['allow'], b: ModbusRules['allow']): ModbusRules['allow'] {
+  if (a === 'write') return b;
+  if (b === 'write') return a;
+  if (a === 'read' && b === 'read') return 'read';
+  const codes = (allow: ModbusRules['allow']): readonly number[] => (typeof allow === 'string' ? readCodes : allow);
+  return codes(a).filter((code) => codes(b).includes(code));
+}
+
+/** Function codes that only read. Source: MODBUS Application Protocol Specification V1.1b3, section 6. */
+export const readCodes: readonly number[] = [1, 2, 3, 4, 7, 11, 12, 17, 20, 24];
+
+function narrowSchedule(a: Schedule, b: Schedule): Schedule {
+  if (a.windows !== undefined && b.windows !== undefined && a.timezone !== b.timezone) {
+    throw new TunnelerError(
+      'contract.invalid',
+      `two contracts set windows in different time zones (${a.timezone ?? 'local'}, ${b.timezone ?? 'local'})`,
+    );
+  }
+  return defined({
+    timezone: a.windows === undefined ? b.timezone : a.timezone,
+    windows: both(a.windows, b.windows, (x, y) =>
+      x.flatMap((window) => y.flatMap((other) => overlapWindows(window, other))),
+    ),
+    notBefore: both(a.notBefore, b.notBefore, (x, y) => (Date.parse(x) > Date.parse(y) ? x : y)),
+    notAfter: both(a.notAfter, b.notAfter, (x, y) => (Date.parse(x) < Date.parse(y) ? x : y)),
+  });
+}
+
+type Window = NonNullable<Schedule['windows']>[number];
+
+/** Windows past midnight are kept only where they are the same in both: the rest would have to be cut in two days. */
+function overlapWindows(a: Window, b: Window): readonly Window[] {
+  const days = both(a.days, b.days, (x, y) => x.filter((day) => y.includes(day)));
+  if (days?.length === 0) return [];
+  if (a.from === b.from && a.to === b.to) return [defined({ days, from: a.from, to: a.to })];
+  if (a.to <= a.from || b.to <= b.from) return [];
+  const from = a.from > b.from ? a.from : b.from;
+  const to = a.to < b.to ? a.to : b.to;
+  return from < to ? [defined({ days, from, to })] : [];
+}
+
+function overlapRules(a: McpRule, b: McpRule): readonly McpRule[] {
+  const left = typeof a === 'string' ? { tool: a } : a;
+  const right = typeof b === 'string' ? { tool: b } : b;
+  if (left.kind !== undefined && right.kind !== undefined && left.kind !== right.kind) return [];
+  const conditions = mergeConditions(left.arguments, right.arguments);
+  if (conditions === 'conflict') return [];
+  const kind = left.kind ?? right.kind;
+  return overlapNames([left.tool], [right.tool]).map((tool) =>
+    kind === undefined && conditions === undefined ? tool : defined({ tool, kind, arguments: conditions }),
+  );
+}
+
+type Conditions = NonNullable<Exclude<McpRule, string>['arguments']>;
+
+/** Conditions on different arguments, or different questions on one; the same question asked twice must be the same. */
+function mergeConditions(a: Conditions | undefined, b: Conditions | undefined): Conditions | undefined | 'conflict' {
+  if (a === undefined || b === undefined) return a ?? b;
+  const merged: Conditions = { ...a };
+  for (const [path, condition] of Object.entries(b)) {
+    const known: Conditions[string] = merged[path] ?? {};
+    for (const [question, value] of Object.entries(condition)) {
+      const other = known[question as keyof typeof known];
+      if (other !== undefined && JSON.stringify(other) !== JSON.stringify(value)) return 'conflict';
+    }
+    merged[path] = { ...known, ...condition };
+  }
+  return merged;
+}
+
+function overlapNames(a: readonly string[], b: readonly string[]): string[] {
+  return overlap(a, b, 'name');
+}
+
+function overlap(a: readonly string[], b: readonly string[], style: GlobStyle): string[] {
+  const found = a.flatMap((left) =>
+    b.flatMap((right) => (globCovers(left, right, style) ? [right] : globCovers(right, left, style) ? [left] : [])),
+  );
+  return [...new Set(found)];
+}
+
+function least(a: number | undefined, b: number | undefined): number | undefined {
+  return both(a, b, Math.min);
+}
+
+function both<T>(a: T | undefined, b: T | undefined, join: (a: T, b: T) => T): T | undefined {
+  if (a === undefined) return b;
+  return b === undefined ? a : join(a, b);
+}
+
+function either<T>(a: readonly T[] | undefined, b: readonly T[] | undefined): T[] | undefined {
+  return a === undefined && b === undefined ? undefined : [...(a ?? []), ...(b ?? [])];
+}
+
+type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
+  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
+};
+
+/** Absent fields are absent, not present and undefined. */
+function defined<T extends object>(value: T): Defined<T> {
+  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as Defined<T>;
+}

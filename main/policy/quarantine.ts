@@ -1,0 +1,112 @@
+/**
+ * What is cut off until a person releases it: `app:…`, `identity:…`, `service:…`, `session:…`. Consulted at every decision.
+ *
+ * The set outlives the engine: it is given what was kept and hands out what to keep at each change. A kept set that cannot be read is
+ * the keeper's failure to report; here everything given is taken.
+ */
+import type { Clock } from '../base/clock.ts';
+import { Emitter } from '../base/emitter.ts';
+import { TunnelerError } from '../base/errors.ts';
+
+export type QuarantineOrigin = 'operator' | 'contract' | 'detector' | 'breaker';
+
+export interface QuarantineEntry {
+  readonly subject: string;
+  readonly sinceMs: number;
+  readonly cause: string;
+  readonly by: QuarantineOrigin;
+  /** It ends by itself then; undefined: only by release. */
+  readonly untilMs?: number;
+}
+
+export type QuarantineEvent =
+  | { readonly kind: 'added'; readonly entry: QuarantineEntry }
+  | { readonly kind: 'released'; readonly entry: QuarantineEntry; readonly by: 'operator' | 'time' };
+
+export interface QuarantineDeps {
+  readonly clock: Clock;
+  /** Kept from before. */
+  readonly entries?: readonly QuarantineEntry[];
+  /** Keep these; called at every change, before anyone is told. What it throws refuses the change. */
+  save?(entries: readonly QuarantineEntry[]): void;
+}
+
+const subjectPattern = /^(app|identity|service|session):.+$/;
+
+export class Quarantine implements Disposable {
+  readonly events = new Emitter<QuarantineEvent>();
+  readonly #deps: QuarantineDeps;
+  readonly #entries = new Map<string, QuarantineEntry>();
+  readonly #timers = new Map<string, Disposable>();
+
+  constructor(deps: QuarantineDeps) {
+    this.#deps = deps;
+    for (const entry of deps.entries ?? []) {
+      this.#entries.set(entry.subject, entry);
+      this.#watch(entry);
+    }
+  }
+
+  /** Cut a subject off. One that is in already keeps its first cause. Throws `base.invalid` for what is no subject. */
+  add(subject: string, cause: string, by: QuarantineOrigin, forMs?: number): QuarantineEntry {
+    if (!subjectPattern.test(subject)) {
+      throw new TunnelerError('base.invalid', `"${subject}": expected app:…, identity:…, service:… or session:…`);
+    }
+    const known = this.#entries.get(subject);
+    if (known !== undefined) return known;
+    const nowMs = this.#deps.clock.now();
+    const until = forMs === undefined ? {} : { untilMs: nowMs + forMs };
+    const entry: QuarantineEntry = { subject, sinceMs: nowMs, cause, by, ...until };
+    this.#entries.set(subject, entry);
+    // It holds from this moment even where it cannot be kept: the failure is the caller's to report.
+    try {
+      this.#deps.save?.(this.list());
+    } finally {
+      this.#watch(entry);
+      this.events.emit({ kind: 'added', entry });
+    }
+    return entry;
+  }
+
+  /** False where it is not in quarantine. */
+  release(subject: string, by: 'operator' | 'time' = 'operator'): boolean {
+    const entry = this.#entries.get(subject);
+    if (entry === undefined) return false;
+    this.#entries.delete(subject);
+    try {
+      this.#deps.save?.(this.list());
+    } catch (error) {
+      this.#entries.set(subject, entry);
+      throw error;
+    }
+    this.#timers.get(subject)?.[Symbol.dispose]();
+    this.#timers.delete(subject);
+    this.events.emit({ kind: 'released', entry, by });
+    return true;
+  }
+
+  /** Its cause, where it is in quarantine. */
+  causeOf(subject: string): string | undefined {
+    return this.#entries.get(subject)?.cause;
+  }
+
+  list(): readonly QuarantineEntry[] {
+    return [...this.#entries.values()];
+  }
+
+  [Symbol.dispose](): void {
+    for (const timer of this.#timers.values()) timer[Symbol.dispose]();
+    this.#timers.clear();
+  }
+
+  #watch(entry: QuarantineEntry): void {
+    if (entry.untilMs === undefined) return;
+    const waitMs = Math.max(1, entry.untilMs - this.#deps.clock.now());
+    const timer = this.#deps.clock.after(Math.min(waitMs, 2_147_483_647), () => {
+      this.#timers.delete(entry.subject);
+      if ((entry.untilMs ?? 0) <= this.#deps.clock.now()) this.release(entry.subject, 'time');
+      else this.#watch(entry);
+    });
+    this.#timers.set(entry.subject, timer);
+  }
+}

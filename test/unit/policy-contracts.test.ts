@@ -1,0 +1,153 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parseEngagement } from '../../main/base/engagement.ts';
+import { narrowContracts } from '../../main/policy/narrow.ts';
+import { Quarantine, type QuarantineEvent } from '../../main/policy/quarantine.ts';
+import { programMatches } from '../../main/policy/program.ts';
+import { compileSchedule } from '../../main/policy/schedule.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { curl } from '../support/policy-world.ts';
+
+const contract = (raw: unknown) => parseEngagement(raw, 'test');
+
+describe('two contracts', () => {
+  it('leave the stricter of each limit', () => {
+    const left = contract({
+      maxBytes: 10,
+      maxDurationSeconds: 100,
+      http: { methods: ['GET', 'POST'], paths: ['/api/**'] },
+      mcp: { allow: ['search', 'list_*', 'delete_x'], rateLimit: { calls: 5, perSeconds: 1 }, recordArguments: true },
+      modbus: { allow: 'read', units: [1, 2], ranges: [{ table: 'holding', from: 0, to: 100 }] },
+      onViolation: 'alert',
+    });
+    const right = contract({
+      maxBytes: 20,
+      maxDurationSeconds: 50,
+      idleTimeoutSeconds: 5,
+      http: { methods: ['GET'], paths: ['/api/v1/*'] },
+      mcp: { allow: ['*'], deny: ['delete_*'], rateLimit: { calls: 9, perSeconds: 60 }, recordArguments: false },
+      modbus: { allow: [3, 6], ranges: [{ from: 50, to: 200 }] },
+    });
+    expect(narrowContracts(left, right)).toEqual({
+      maxBytes: 10,
+      maxDurationSeconds: 50,
+      idleTimeoutSeconds: 5,
+      http: { methods: ['GET'], paths: ['/api/v1/*'] },
+      mcp: {
+        allow: ['search', 'list_*', 'delete_x'],
+        deny: ['delete_*'],
+        rateLimit: { calls: 5, perSeconds: 60 },
+        recordArguments: false,
+      },
+      modbus: { allow: [3], units: [1, 2], ranges: [{ table: 'holding', from: 50, to: 100 }] },
+      onViolation: 'alert',
+    });
+  });
+
+  it('overlap in time, and cannot where their zones differ', () => {
+    const window = (zone: string, from: string, to: string) =>
+      contract({ schedule: { timezone: zone, windows: [{ days: ['mon', 'tue'], from, to }] } });
+    expect(narrowContracts(window('UTC', '08:00', '12:00'), window('UTC', '10:00', '14:00')).schedule?.windows).toEqual(
+      [{ days: ['mon', 'tue'], from: '10:00', to: '12:00' }],
+    );
+    expect(() => narrowContracts(window('UTC', '08:00', '12:00'), window('Asia/Tokyo', '08:00', '12:00'))).toThrow(
+      /zone/,
+    );
+  });
+
+  it('never allow a program that one of them does not', () => {
+    const glob = fc.string({ unit: fc.constantFrom('/', 'a', 'b', '*', '?'), minLength: 1, maxLength: 4 });
+    const path = fc.string({ unit: fc.constantFrom('/', 'a', 'b'), minLength: 1, maxLength: 4 });
+    const globs = fc.array(glob, { maxLength: 3 });
+    fc.assert(
+      fc.property(globs, globs, path, (left, right, candidate) => {
+        const app = { ...curl, path: candidate };
+        const { apps } = narrowContracts(contract({ apps: { allow: left } }), contract({ apps: { allow: right } }));
+        const allows = (patterns: readonly string[] | undefined): boolean =>
+          patterns?.some((pattern) => programMatches(pattern, app)) ?? true;
+        if (allows(apps?.allow)) expect(allows(left) && allows(right)).toBe(true);
+      }),
+    );
+  });
+});
+
+describe('a schedule', () => {
+  const at = (schedule: unknown, iso: string) =>
+    compileSchedule(contract({ schedule }).schedule ?? {}).at(Date.parse(iso));
+
+  it('knows weekdays and wall time of its zone', () => {
+    const work = { timezone: 'Europe/Berlin', windows: [{ days: ['mon', 'fri'], from: '08:00', to: '17:00' }] };
+    expect(at(work, '2026-01-05T07:00:00Z')).toEqual({ open: true, closesAtMs: Date.parse('2026-01-05T16:00:00Z') });
+    expect(at(work, '2026-01-05T06:59:59Z')).toMatchObject({ open: false });
+    expect(at(work, '2026-01-06T10:00:00Z')).toMatchObject({ open: false });
+    // Summer time: the wall is an hour nearer to UTC's eight.
+    expect(at(work, '2026-07-06T06:00:00Z')).toMatchObject({ open: true });
+  });
+
+  it('runs past midnight and joins windows that touch', () => {
+    const night = { timezone: 'UTC', windows: [{ days: ['sun'], from: '22:00', to: '06:00' }] };
+    expect(at(night, '2026-01-05T05:59:00Z')).toEqual({ open: true, closesAtMs: Date.parse('2026-01-05T06:00:00Z') });
+    expect(at(night, '2026-01-05T06:00:00Z')).toMatchObject({ open: false });
+    const touching = {
+      timezone: 'UTC',
+      windows: [
+        { from: '00:00', to: '12:00' },
+        { from: '12:00', to: '18:00' },
+      ],
+    };
+    expect(at(touching, '2026-01-05T01:00:00Z')).toEqual({
+      open: true,
+      closesAtMs: Date.parse('2026-01-05T18:00:00Z'),
+    });
+    const always = { timezone: 'UTC', windows: [{ from: '00:00', to: '24:00' }] };
+    expect(at(always, '2026-01-05T01:00:00Z')).toEqual({ open: true, closesAtMs: undefined });
+    expect(at({ timezone: 'UTC', windows: [] }, '2026-01-05T01:00:00Z')).toMatchObject({ open: false });
+  });
+
+  it('keeps to its dates', () => {
+    const dates = { notBefore: '2026-01-02T00:00:00Z', notAfter: '2026-01-03T00:00:00Z' };
+    expect(at(dates, '2026-01-01T23:59:59Z')).toMatchObject({ open: false });
+    expect(at(dates, '2026-01-02T00:00:00Z')).toEqual({ open: true, closesAtMs: Date.parse('2026-01-03T00:00:00Z') });
+    expect(at(dates, '2026-01-03T00:00:00Z')).toMatchObject({ open: false });
+  });
+});
+
+describe('quarantine', () => {
+  it('holds until released, is kept, and tells', () => {
+    const clock = new ManualClock();
+    const saved: string[][] = [];
+    const told: QuarantineEvent['kind'][] = [];
+    const quarantine = new Quarantine({ clock, save: (entries) => saved.push(entries.map((entry) => entry.subject)) });
+    quarantine.events.subscribe((event) => told.push(event.kind));
+    quarantine.add('app:claude', 'ran wild', 'detector');
+    quarantine.add('app:claude', 'again', 'operator');
+    expect(quarantine.causeOf('app:claude')).toBe('ran wild');
+    expect(quarantine.release('app:claude')).toBe(true);
+    expect(quarantine.release('app:claude')).toBe(false);
+    expect(saved).toEqual([['app:claude'], []]);
+    expect(told).toEqual(['added', 'released']);
+    expect(() => quarantine.add('claude', 'x', 'operator')).toThrow(/expected app:/);
+  });
+
+  it('of a breaker ends by itself, also after a restart', () => {
+    const clock = new ManualClock();
+    const first = new Quarantine({ clock });
+    first.add('service:db', 'five failures', 'breaker', 60_000);
+    const second = new Quarantine({ clock, entries: first.list() });
+    clock.advance(59_999);
+    expect(second.causeOf('service:db')).toBeDefined();
+    clock.advance(1);
+    expect(second.causeOf('service:db')).toBeUndefined();
+  });
+
+  it('holds even where it cannot be kept', () => {
+    const quarantine = new Quarantine({
+      clock: new ManualClock(),
+      save: () => {
+        throw new Error('disk full');
+      },
+    });
+    expect(() => quarantine.add('app:x', 'y', 'operator')).toThrow('disk full');
+    expect(quarantine.causeOf('app:x')).toBe('y');
+  });
+});
