@@ -1,0 +1,170 @@
+/**
+ * The HTTP side of the proxy: CONNECT tunnels, and plain `http://` requests in absolute form, which clients send for http URLs.
+ *
+ * Parsing, keep-alive and body framing are Node's own server's; each forwarded request has a flow of its own.
+ */
+import { createServer, request as httpRequest } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Destination } from '../../base/flow.ts';
+import { canonicalName } from '../../base/hostname.ts';
+import { canonicalAddress } from '../../base/ip.ts';
+import { duplexEnd } from '../../sockets/duplex-end.ts';
+import { socketError } from '../../sockets/socket-error.ts';
+import { tcpStream } from '../../sockets/tcp-stream.ts';
+import type { ClientSocket } from './client-socket.ts';
+import { endToEndHeaders } from './http-headers.ts';
+import { httpRefusal, refusalOf } from './refusal.ts';
+import type { Refusal } from './refusal.ts';
+import { openRoute } from './route.ts';
+import type { RouteDeps } from './route.ts';
+
+/** Request line and headers together; larger ones are answered with 431. */
+const maxHeaderBytes = 16 * 1024;
+/** A kept-alive connection may wait this long for its next request to be in. */
+const keepAliveMs = 60_000;
+
+/** What the HTTP side asks of the port it stands behind. */
+export interface HttpDoor {
+  /** This connection's request head is in; its time limit is over. */
+  requestRead(socket: Socket): void;
+  /** It may send another, and has so long. */
+  requestAwaited(socket: Socket, timeoutMs: number): void;
+  /** A connection that left HTTP behind, looked after until it is joined or closed. */
+  take(socket: Socket, early?: Buffer): ClientSocket;
+}
+
+/**
+ * A server that listens on nothing: sockets come in by `emit('connection', socket)`. Node keeps time limits and a list of connections only for
+ * servers that listen, so both are the door's.
+ */
+export function createHttpProxy(deps: RouteDeps, door: HttpDoor): Server {
+  const server = createServer({
+    maxHeaderSize: maxHeaderBytes,
+    keepAliveTimeout: keepAliveMs,
+  });
+  server.on('connect', (request, socket, head) => {
+    door.requestRead(socket as Socket);
+    void tunnel(deps, request, door.take(socket as Socket, head));
+  });
+  server.on('request', (request, response) => {
+    const { socket } = request;
+    door.requestRead(socket);
+    response.once('close', () => door.requestAwaited(socket, keepAliveMs));
+    void forward(deps, request, response);
+  });
+  server.on('clientError', (error, socket) => refuseMalformed(door, error, socket as Socket));
+  return server;
+}
+
+async function tunnel(deps: RouteDeps, request: IncomingMessage, client: ClientSocket): Promise<void> {
+  const destination = parseAuthority(request.url ?? '', undefined);
+  if (destination === undefined) return client.finish(encodeHead(400, { Connection: 'close' }));
+  const { source, via } = client;
+  const flow = { entry: 'http-connect', protocol: 'tcp', source, via, destination } as const;
+  const route = await openRoute(deps, flow, client.gone);
+  if (route.kind === 'refused') {
+    const { status, headers, body } = httpRefusal(route);
+    return client.finish(Buffer.concat([encodeHead(status, { ...headers, Connection: 'close' }), Buffer.from(body)]));
+  }
+  if (client.gone.aborted) {
+    route.abandon();
+    return client.destroy();
+  }
+  client.write(Buffer.from('HTTP/1.1 200 Connection established\r\n\r\n'));
+  return route.join(tcpStream(client.release()));
+}
+
+async function forward(deps: RouteDeps, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const target = parseTarget(request.url ?? '');
+  if (target === undefined) {
+    response.writeHead(400, { 'Content-Type': 'text/plain; charset=utf-8', Connection: 'close' });
+    response.end('This port is a proxy: it takes CONNECT, and requests for absolute http:// URLs.\n');
+    return;
+  }
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  const { socket } = request;
+  const source = { address: canonicalAddress(socket.remoteAddress ?? '') ?? '', port: socket.remotePort ?? 0 };
+  const via = { address: canonicalAddress(socket.localAddress ?? '') ?? '', port: socket.localPort ?? 0 };
+  const flow = { entry: 'http-connect', protocol: 'tcp', source, via, destination: target.destination } as const;
+  const route = await openRoute(deps, flow, gone.signal);
+  if (route.kind === 'refused') return refuse(response, route);
+  if (gone.signal.aborted) return route.abandon();
+
+  const { duplex, stream } = duplexEnd();
+  route.join(stream);
+  const upstream = httpRequest({
+    createConnection: () => duplex,
+    method: request.method,
+    path: target.path,
+    headers: endToEndHeaders(request.rawHeaders, { host: target.host, request: true }),
+    setHost: false,
+  });
+  gone.signal.addEventListener('abort', () => {
+    upstream.destroy();
+    duplex.destroy();
+  });
+  upstream.on('response', (answer) => {
+    response.writeHead(answer.statusCode ?? 502, answer.statusMessage ?? '', endToEndHeaders(answer.rawHeaders, {}));
+    answer.on('error', () => response.destroy());
+    answer.pipe(response);
+  });
+  upstream.on('error', (error) => {
+    if (response.headersSent) response.destroy();
+    else refuse(response, refusalOf(socketError(error)));
+  });
+  request.pipe(upstream);
+}
+
+function refuse(response: ServerResponse, refusal: Refusal): void {
+  if (response.headersSent || response.destroyed) return;
+  const { status, headers, body } = httpRefusal(refusal);
+  // The request's body was not read, so nothing else can follow on this connection.
+  response.writeHead(status, { ...headers, Connection: 'close' });
+  response.end(body);
+}
+
+function refuseMalformed(door: HttpDoor, error: Error & { code?: string }, socket: Socket): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+  door.take(socket).finish(encodeHead(status, { Connection: 'close', 'Content-Length': '0' }));
+}
+
+const reasonPhrases: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  403: 'Forbidden',
+  408: 'Request Timeout',
+  431: 'Request Header Fields Too Large',
+  502: 'Bad Gateway',
+  504: 'Gateway Timeout',
+};
+
+function encodeHead(status: number, headers: Readonly<Record<string, string>>): Buffer {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  return Buffer.from(`HTTP/1.1 ${status} ${reasonPhrases[status] ?? 'Error'}\r\n${lines.join('')}\r\n`, 'latin1');
+}
+
+/** `http://host[:port]/path`; other schemes and origin form are none of ours. */
+function parseTarget(url: string): { destination: Destination; host: string; path: string } | undefined {
+  const match = /^http:\/\/([^/?#]+)([^#]*)/i.exec(url);
+  const authority = match?.[1]?.replace(/^.*@/, '');
+  const destination = authority === undefined ? undefined : parseAuthority(authority, 80);
+  if (authority === undefined || destination === undefined) return undefined;
+  const rest = match?.[2] ?? '';
+  return { destination, host: authority, path: rest.startsWith('/') ? rest : `/${rest}` };
+}
+
+/** `host:port` or `[v6]:port`; the port may be missing where there is a default. */
+export function parseAuthority(authority: string, defaultPort: number | undefined): Destination | undefined {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(authority);
+  const port = match?.[3] === undefined ? defaultPort : Number(match[3]);
+  if (match === null || port === undefined || port < 1 || port > 65535) return undefined;
+  const address = canonicalAddress(match[1] ?? match[2] ?? '');
+  if (address !== undefined) return { address, port };
+  const hostname = match[2] === undefined ? undefined : canonicalName(match[2]);
+  return hostname === undefined ? undefined : { hostname, port };
+}

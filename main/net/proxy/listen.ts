@@ -1,0 +1,67 @@
+/** Listening on the host, on loopback unless told otherwise, with errors that say what to do. */
+import type { AddressInfo, Server } from 'node:net';
+import { TunnelerError } from '../../base/errors.ts';
+import type { Endpoint } from '../../base/flow.ts';
+import { canonicalAddress, parseCidr } from '../../base/ip.ts';
+import { errnoOf } from '../../sockets/socket-error.ts';
+
+export interface ListenAt {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+}
+
+const loopback4 = parseCidr('127.0.0.0/8');
+
+/** True for 127.0.0.0/8, ::1 and `localhost`. */
+export function isLoopback(host: string): boolean {
+  if (host.toLowerCase() === 'localhost') return true;
+  const address = canonicalAddress(host);
+  return address !== undefined && (address === '::1' || loopback4?.contains(address) === true);
+}
+
+/**
+ * Listen; the endpoint in use, once it is. Throws `net.listen_not_loopback`, `net.address_in_use` or `net.listen_failed`.
+ * Whoever can reach the port borrows this device's reach, hence loopback unless `allowRemote`.
+ */
+export function listen(
+  server: Server,
+  at: ListenAt,
+  options: { allowRemote?: boolean | undefined } = {},
+): Promise<Endpoint> {
+  const where = at.host.includes(':') ? `[${at.host}]:${at.port}` : `${at.host}:${at.port}`;
+  if (options.allowRemote !== true && !isLoopback(at.host)) {
+    return Promise.reject(
+      new TunnelerError(
+        'net.listen_not_loopback',
+        `${where} can be reached from other machines, and they would borrow this device's access; listen on 127.0.0.1 or allow it in culvert.yaml`,
+        { details: { host: at.host, port: at.port } },
+      ),
+    );
+  }
+  return new Promise((resolve, reject) => {
+    const onError = (error: Error): void => reject(listenError(error, where, at));
+    server.once('error', onError);
+    server.listen({ host: at.host, port: at.port }, () => {
+      server.off('error', onError);
+      const { address, port } = server.address() as AddressInfo;
+      resolve({ address: canonicalAddress(address) ?? address, port });
+    });
+  });
+}
+
+function listenError(error: Error, where: string, at: ListenAt): TunnelerError {
+  const errno = errnoOf(error);
+  const details = { host: at.host, port: at.port, ...(errno === undefined ? {} : { errno }) };
+  if (errno === 'EADDRINUSE') {
+    return new TunnelerError(
+      'net.address_in_use',
+      `${where} is in use by another program; stop it, or choose another port (port 0 takes any free one)`,
+      { cause: error, details },
+    );
+  }
+  return new TunnelerError('net.listen_failed', `cannot listen on ${where}: ${error.message}`, {
+    cause: error,
+    details,
+  });
+}
