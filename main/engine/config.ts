@@ -107,8 +107,6 @@ const detectors = v.strictObject({
 const policy = v.strictObject({
   /** Directory of `*.cedar` files; default `policy.d` in the state directory. */
   directory: v.optional(text),
-  /** Directory of local contracts, `SERVICE.yaml`; default `contracts` in the state directory. */
-  contracts: v.optional(text),
   /** Programs bound to no agent: use the device's identities (default) or be refused. */
   unbound: v.optional(v.picklist(['device', 'refuse'])),
   /** A user-scoped identity without a known user of the flow: refused (`closed`, default) or served. */

@@ -1,0 +1,172 @@
+/** `why`: each step from a name to a terminator, the first that fails, and what to do about it. Asks nothing to be dialled. */
+import { unknownApp, type App } from '../apps/app.ts';
+import type { FlowRequest } from '../base/flow.ts';
+import { ipFamily } from '../base/ip.ts';
+import type { WhyStep, WhyView } from '../contract/views.ts';
+import type { Intercept, Match } from '../intercept/match.ts';
+import type { Policy } from '../policy/policy.ts';
+import type { DecisionFacts, Verdict } from '../policy/verdict.ts';
+import type { Identities } from './identities.ts';
+
+export interface WhyDeps {
+  readonly intercept: Pick<Intercept, 'match' | 'matchService'>;
+  readonly policy: Pick<Policy, 'decide' | 'contractOf'>;
+  readonly facts: (app: App) => DecisionFacts;
+  readonly identities: Identities;
+  /** The agent or program a person names with `--app`. */
+  readonly appNamed: (name: string) => App;
+}
+
+type Outcome = WhyStep['outcome'];
+
+/** Ports tried where none is given: those a person most likely means. */
+const usualPorts = [443, 80, 22, 502, 5432, 8080];
+
+/** Explain `HOST[:PORT]`, or a service's name, for everybody or for one program. Never throws for an unreachable destination. */
+export async function explainWhy(destination: string, app: string | undefined, deps: WhyDeps): Promise<WhyView> {
+  const asked = app === undefined ? unknownApp : deps.appNamed(app);
+  const steps: WhyStep[] = [];
+  const add = (step: WhyStep['step'], outcome: Outcome, text: string, next?: string): void => {
+    steps.push({ step, outcome, text, ...(next === undefined ? {} : { next }) });
+  };
+  const done = (match?: Match): WhyView => ({
+    destination,
+    reachable: steps.every((step) => step.outcome !== 'fail'),
+    ...(match === undefined ? {} : { service: match.service.name, identity: match.identity }),
+    steps,
+  });
+
+  const found = findMatches(destination, deps.intercept);
+  if (found.matches.length === 0) {
+    add('name', 'fail', found.sentence, found.next);
+    return done();
+  }
+  const [first] = found.matches;
+  const names = [...new Set(found.matches.map((match) => match.service.name))].join(', ');
+  add('name', 'pass', `${destination} is claimed by ${names}`);
+  add(
+    'application',
+    app === undefined ? 'skipped' : 'pass',
+    app === undefined ? 'not asked; --app tells for one program' : `as ${asked.agent ?? asked.path ?? app}`,
+  );
+
+  const verdict = deps.policy.decide(found.flow, asked, found.matches, deps.facts(asked));
+  const match = (verdict.kind === 'pass' ? undefined : verdict.match) ?? first;
+  if (match === undefined) return done();
+  explainVerdict(verdict, match, deps, add);
+  await explainNetwork(match, deps, add);
+  return done(match);
+}
+
+function explainVerdict(
+  verdict: Verdict,
+  match: Match,
+  deps: WhyDeps,
+  add: (step: WhyStep['step'], outcome: Outcome, text: string, next?: string) => void,
+): void {
+  const failing = verdict.kind === 'refuse' ? stepOf(verdict.reason.code, verdict.reason.rule) : undefined;
+  const contract = deps.policy.contractOf(match.service);
+  const good: readonly (readonly [WhyStep['step'], string])[] = [
+    ['identity', `${match.identity} can work`],
+    ['service', `${match.service.name} is one of its services`],
+    ['permission', `${match.identity} may dial it`],
+    ['posture', match.service.postureChecks.length === 0 ? 'no posture check' : 'posture checks pass'],
+    ['quarantine', 'nothing of it is in quarantine'],
+    ['contract', contract.kind === 'set' ? `its contract (${contract.origin}) allows it` : 'no contract'],
+    ['local-policy', 'no local rule forbids it'],
+  ];
+  let failed = false;
+  for (const [step, text] of good) {
+    if (failed) add(step, 'skipped', 'not reached');
+    else if (step === failing && verdict.kind === 'refuse') {
+      failed = true;
+      add(step, 'fail', verdict.reason.sentence, verdict.reason.next);
+    } else add(step, 'pass', text);
+  }
+}
+
+/** Which step a refusal of policy belongs to. */
+function stepOf(code: string, rule: string | undefined): WhyStep['step'] {
+  if (code === 'policy.quarantined') return 'quarantine';
+  if (code.startsWith('permission.')) return 'permission';
+  if (code.startsWith('posture.')) return 'posture';
+  if (code.startsWith('contract.') || code.startsWith('policy.contract') || rule?.startsWith('contract') === true) {
+    return 'contract';
+  }
+  if (code.startsWith('policy.local') || rule?.startsWith('local') === true || rule?.includes('.cedar') === true) {
+    return 'local-policy';
+  }
+  return 'identity';
+}
+
+async function explainNetwork(
+  match: Match,
+  deps: WhyDeps,
+  add: (step: WhyStep['step'], outcome: Outcome, text: string, next?: string) => void,
+): Promise<void> {
+  const runner = deps.identities.find(match.identity);
+  const connected = (runner?.routers() ?? []).filter((router) => router.state === 'connected');
+  if (connected.length === 0) {
+    add('router', 'fail', `${match.identity} reaches no edge router`, 'culvert status shows its routers');
+    add('terminator', 'skipped', 'not reached');
+    return;
+  }
+  add('router', 'pass', `connected to ${connected.map((router) => router.name).join(', ')}`);
+  const context = runner?.context();
+  const count = await context?.terminatorCount(match.service.id).catch(() => undefined);
+  if (count === undefined) add('terminator', 'unknown', 'the controller does not say who hosts it');
+  else if (count > 0) add('terminator', 'pass', `${count} terminator${count === 1 ? '' : 's'} online`);
+  else add('terminator', 'fail', 'nobody hosts it now', 'start what hosts it, or ask its owner');
+}
+
+interface Found {
+  readonly flow: FlowRequest;
+  readonly matches: readonly Match[];
+  readonly sentence: string;
+  readonly next?: string;
+}
+
+/** By name and port; without a port by those most usual, then as a service's own name. */
+function findMatches(destination: string, intercept: Pick<Intercept, 'match' | 'matchService'>): Found {
+  const { host, port } = split(destination);
+  const ports = port === undefined ? usualPorts : [port];
+  let refusal: Found | undefined;
+  for (const protocol of ['tcp', 'udp'] as const) {
+    for (const one of ports) {
+      const flow = flowTo(host, one, protocol);
+      const result = intercept.match(flow);
+      if (result.kind === 'matched') return { flow, matches: result.matches, sentence: '' };
+      refusal ??= { flow, matches: [], sentence: result.reason.sentence, ...nextOf(result.reason.next) };
+    }
+  }
+  const flow = flowTo(host, port ?? 0, 'tcp');
+  const byName = intercept.matchService(destination, flow);
+  if (byName.kind === 'matched') return { flow, matches: byName.matches, sentence: '' };
+  return refusal ?? { flow, matches: [], sentence: `nothing claims ${destination}` };
+}
+
+function nextOf(next: string | undefined): { next?: string } {
+  return next === undefined ? {} : { next };
+}
+
+function flowTo(host: string, port: number, protocol: 'tcp' | 'udp'): FlowRequest {
+  const target = ipFamily(host) === undefined ? { hostname: host } : { address: host };
+  return {
+    entry: 'socks5',
+    protocol,
+    source: { address: '127.0.0.1', port: 0 },
+    destination: { ...target, port },
+  };
+}
+
+function split(destination: string): { host: string; port: number | undefined } {
+  const bracketed = /^\[([^\]]+)\](?::(\d{1,5}))?$/.exec(destination);
+  if (bracketed?.[1] !== undefined) return { host: bracketed[1], port: portOf(bracketed[2]) };
+  const plain = /^([^:]+):(\d{1,5})$/.exec(destination);
+  if (plain?.[1] !== undefined) return { host: plain[1], port: portOf(plain[2]) };
+  return { host: destination, port: undefined };
+}
+
+function portOf(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : Number(text);
+}
