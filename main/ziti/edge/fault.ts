@@ -1,0 +1,67 @@
+/**
+ * Routers and controllers say why in English; callers want a code. Matched without regard to case, by substring, first
+ * hit wins (texts: openziti/ziti: router/xgress_edge/listener.go, dialer.go, controller/network/*.go).
+ */
+import { TunnelerError, type ErrorCode } from '../../base/errors.ts';
+import { edgeErrorCode, type EdgeFault } from '../wire/edge-error.ts';
+
+const dialTexts: readonly (readonly [pattern: RegExp, code: ErrorCode, sentence: string])[] = [
+  [/invalid api session/i, 'ziti.dial.session_invalid', 'the router does not know our session any more'],
+  [
+    /invalid session|session not found/i,
+    'ziti.dial.session_invalid',
+    'the session for this service is not valid any more',
+  ],
+  [/posture/i, 'ziti.dial.posture_failed', 'a posture check of this service does not pass'],
+  [
+    /no access|access (denied|lost)|not authori[sz]ed|unauthori[sz]ed|policy/i,
+    'ziti.dial.access_denied',
+    'no policy lets this identity dial the service',
+  ],
+  [/did not send public header/i, 'ziti.dial.encryption_missing', 'the service wants end-to-end encryption'],
+  [/no terminators|no online terminators/i, 'ziti.dial.no_terminator', 'nobody is hosting the service'],
+  [/host for terminator address .* not found/i, 'ziti.dial.no_terminator', 'the host of the service is gone'],
+  [
+    /timeout waiting for message reply|timed? ?out|deadline exceeded/i,
+    'ziti.dial.timeout',
+    'the host did not answer in time',
+  ],
+  [/failed to establish connection with terminator/i, 'ziti.dial.refused', 'the host refused the connection'],
+  [/invalid service|service .*not found/i, 'ziti.dial.service_unknown', 'the service does not exist any more'],
+];
+
+/** The error for a dial that the router answered with `reason`. */
+export function dialFailure(reason: string, fault: EdgeFault): TunnelerError {
+  const details = { reason, ...(fault.code === undefined ? {} : { routerCode: fault.code }) };
+  for (const [pattern, code, sentence] of dialTexts) {
+    if (pattern.test(reason)) return new TunnelerError(code, sentence, { details });
+  }
+  if (fault.code === edgeErrorCode.accessDenied) {
+    return new TunnelerError('ziti.dial.access_denied', 'no policy lets this identity dial the service', { details });
+  }
+  return new TunnelerError('ziti.dial.failed', `the dial failed: ${reason === '' ? 'no reason given' : reason}`, {
+    details,
+  });
+}
+
+/** Access was taken away while a stream or binding was open (texts as 1.7 and 2.0 routers send them). */
+export function isAccessLoss(reason: string, fault: EdgeFault): boolean {
+  return (
+    fault.code === edgeErrorCode.accessDenied ||
+    /access lost|access denied|session (closed|ended|removed)|invalid (api )?session|not authori[sz]ed/i.test(reason)
+  );
+}
+
+/** The error for an open stream whose access was taken away. */
+export function accessLost(reason: string): TunnelerError {
+  return new TunnelerError('ziti.dial.access_denied', 'access to the service was revoked while the stream was open', {
+    details: { reason },
+  });
+}
+
+/** The error for an open stream that was cut off by the other side or on the way. */
+export function streamReset(reason: string): TunnelerError {
+  return new TunnelerError('ziti.stream.reset', 'the stream was cut off by the other side or on the way', {
+    details: { reason },
+  });
+}

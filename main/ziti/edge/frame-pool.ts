@@ -1,0 +1,29 @@
+/** Buffers for large outgoing frames, used again once acknowledged, so that bulk transfer allocates nothing per message. */
+
+/** Room for the largest message and its head. */
+const slabBytes = 68 * 1024;
+/** One window's worth. */
+const keptSlabs = 64;
+/** Smaller frames come from the allocator. */
+const smallFrameBytes = 8 * 1024;
+
+export class FramePool {
+  /** A message's worth of memory for putting small writes together; whoever uses it is done before it returns. */
+  readonly scratch = new Uint8Array(64 * 1024);
+  readonly #free: ArrayBuffer[] = [];
+
+  /** Memory for a frame of exactly `lengthBytes`, not zeroed. */
+  take(lengthBytes: number): Uint8Array {
+    if (lengthBytes <= smallFrameBytes) return Buffer.allocUnsafe(lengthBytes);
+    if (lengthBytes > slabBytes) return Buffer.allocUnsafeSlow(lengthBytes);
+    return Buffer.from(this.#free.pop() ?? new ArrayBuffer(slabBytes), 0, lengthBytes);
+  }
+
+  /** Give a frame back. Nothing may read or write it any more, the socket included. */
+  release(frame: Uint8Array): void {
+    const memory = frame.buffer;
+    if (memory.byteLength === slabBytes && memory instanceof ArrayBuffer && this.#free.length < keptSlabs) {
+      this.#free.push(memory);
+    }
+  }
+}
