@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import type { Command } from 'commander';
-import { Option } from 'commander';
+import { basename } from 'node:path';
+import { Option, type Command } from 'commander';
 import type { IdentityView } from '../../contract/views.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
 import type { EnrollRequest } from '../enroll-request.ts';
@@ -61,7 +61,7 @@ async function enrollRequest(source: string, options: Options, cli: Cli): Promis
   return {
     source: text.trim(),
     method,
-    ...(options.name === undefined ? {} : { name: options.name }),
+    ...nameOf(source, options),
     ...(options.keystore === undefined ? {} : { keystore: options.keystore }),
     ...(options.scope === undefined ? {} : { scope: options.scope }),
     ...(options.cert === undefined ? {} : { certificate: await readPem(options.cert, '--cert') }),
@@ -70,6 +70,13 @@ async function enrollRequest(source: string, options: Options, cli: Cli): Promis
     ...(password === undefined ? {} : { password }),
     ...(options.jit === undefined ? {} : { jit: options.jit }),
   };
+}
+
+/** The name given, else a token file's own; else the engine takes the token's. */
+function nameOf(source: string, options: Options): { name?: string } {
+  if (options.name !== undefined) return { name: options.name };
+  const file = /^[A-Za-z0-9_-][A-Za-z0-9._@ -]{0,127}$/.exec(basename(source, '.jwt'))?.[0];
+  return source === '-' || source.startsWith('https:') || file === undefined ? {} : { name: file };
 }
 
 async function readSource(file: string): Promise<string> {

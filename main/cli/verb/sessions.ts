@@ -58,19 +58,20 @@ export function sessionTable(sessions: readonly SessionView[], cli: Pick<Cli, 'p
 }
 
 async function watch(engine: Engine, options: CommonOptions, cli: Cli): Promise<void> {
-  let snapshot = await engine.state.snapshot();
-  for (const session of Object.values(snapshot.state.sessions))
-    cli.printItem(options, session, (one) => line(one, cli));
+  const show = (session: SessionView): void => cli.printItem(options, session, (one) => line(one, cli));
+  let before: Readonly<Record<string, SessionView>> = {};
   while (!cli.signal.aborted) {
+    let snapshot = await engine.state.snapshot();
+    for (const session of Object.values(snapshot.state.sessions)) {
+      if (JSON.stringify(before[session.id]) !== JSON.stringify(session)) show(session);
+    }
     for await (const delta of engine.state.changes({ after: snapshot.seq }, { signal: cli.signal })) {
       const next = applyDelta(snapshot, delta);
       if (next === undefined) break; // a gap: begin again from a new snapshot
       snapshot = next;
-      for (const change of delta.changes) {
-        if (change.kind === 'session-changed') cli.printItem(options, change.value, (one) => line(one, cli));
-      }
+      for (const change of delta.changes) if (change.kind === 'session-changed') show(change.value);
     }
-    if (!cli.signal.aborted) snapshot = await engine.state.snapshot();
+    before = snapshot.state.sessions;
   }
 }
 

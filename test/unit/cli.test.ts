@@ -1,0 +1,366 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { TunnelerError } from '../../main/base/errors.ts';
+import { silentLog } from '../../main/base/log.ts';
+import { runCommandLine } from '../../main/cli/command-line.ts';
+import type { Programs } from '../../main/cli/programs.ts';
+import { bytes, relative, span, table } from '../../main/cli/table.ts';
+import type { Terminal } from '../../main/cli/terminal.ts';
+import type { IdentityView, SessionView } from '../../main/contract/views.ts';
+import { openSocketServer } from '../../main/engine/socket-server.ts';
+import { defaultSocketPath } from '../../main/door/socket-path.ts';
+import { createFakeEngine, emptyState, type HandlerOverrides } from '../support/fake-engine.ts';
+
+let state: string;
+const open: AsyncDisposable[] = [];
+
+beforeEach(async () => {
+  state = await mkdtemp(join(tmpdir(), 'culvert-cli-'));
+});
+afterEach(async () => {
+  for (const one of open.splice(0)) await one[Symbol.asyncDispose]();
+  await rm(state, { recursive: true, force: true });
+});
+
+const notHere = (): never => {
+  throw new TunnelerError('base.unsupported', 'not in this test');
+};
+const noPrograms: Programs = {
+  version: '1.2.3',
+  runEngine: notHere,
+  openOverlay: notHere,
+  readPassphrase: () => Promise.resolve(undefined),
+  openIdentities: notHere,
+  verifyAudit: notHere,
+  searchAudit: notHere,
+  checkPolicy: notHere,
+};
+
+interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function culvert(
+  args: readonly string[],
+  options: {
+    programs?: Partial<Programs>;
+    tty?: boolean;
+    input?: string;
+    secrets?: string[];
+    env?: Record<string, string>;
+  } = {},
+): Promise<Ran> {
+  let out = '';
+  let err = '';
+  const terminal: Terminal = {
+    env: options.env ?? {},
+    outIsTty: options.tty ?? false,
+    inIsTty: options.secrets !== undefined,
+    columns: 120,
+    out: (text) => (out += text),
+    err: (text) => (err += text),
+    readInput: () => Promise.resolve(options.input ?? ''),
+    askSecret: () => Promise.resolve(options.secrets?.shift() ?? ''),
+  };
+  const code = await runCommandLine(args, {
+    programs: { ...noPrograms, ...options.programs },
+    terminal,
+    signal: new AbortController().signal,
+  });
+  return { code, out, err };
+}
+
+async function serveEngine(overrides: HandlerOverrides = {}, engineState = emptyState()) {
+  const engine = createFakeEngine(engineState, overrides);
+  open.push(
+    await openSocketServer({
+      path: defaultSocketPath(state),
+      dispatcher: engine.dispatcher,
+      log: silentLog,
+      peerCredentials: undefined,
+      groupId: undefined,
+    }),
+  );
+  return engine;
+}
+
+const session: SessionView = {
+  id: 'ses_1',
+  service: 'web.dark',
+  identity: 'laptop',
+  direction: 'dial',
+  app: { attribution: 'exact', path: '/usr/bin/curl', pid: 42 },
+  protocol: 'tcp',
+  source: '127.0.0.1:5000',
+  destination: 'web.dark:80',
+  startedAt: new Date(Date.now() - 65_000).toISOString(),
+  bytesSent: 1500,
+  bytesReceived: 2_400_000,
+  state: 'open',
+  encrypted: true,
+  guard: 'none',
+  decision: { code: 'policy.allowed', sentence: 'ok' },
+};
+
+const identity: IdentityView = {
+  name: 'laptop',
+  keystore: 'file',
+  scope: 'machine',
+  state: 'ready',
+  controller: 'https://127.0.0.1:1280',
+  controllers: [],
+  mfa: 'none',
+  services: { dial: 0, bind: 0 },
+};
+
+describe('exit codes and errors', () => {
+  it('are 1 and `culvert: CODE: sentence` on standard error where no engine runs', async () => {
+    const ran = await culvert(['status', '--state', state]);
+    expect(ran).toMatchObject({ code: 1, out: '' });
+    expect(ran.err).toMatch(/^culvert: engine\.not_running: no engine answers at .*engine\.sock\n/);
+  });
+
+  it('are one JSON document on standard error with --json', async () => {
+    const ran = await culvert(['status', '--state', state, '--json']);
+    expect(ran.out).toBe('');
+    expect(JSON.parse(ran.err)).toMatchObject({
+      error: { code: 'engine.not_running', message: expect.any(String) as string, details: {} },
+    });
+  });
+
+  it.each([
+    [['frobnicate'], /unknown command/],
+    [['status', '--frobnicate'], /unknown option/],
+    [['status', 'too-many'], /too many arguments/],
+    [['identity'], /identity needs one of: list, show/],
+    [['identity', 'show'], /missing required argument/],
+    [['run', '--mode', 'warp'], /Allowed choices are auto, tun, proxy, host/],
+    [['run', '--forward', 'nonsense'], /expected SERVICE:PORT/],
+    [['run', '--proxy-listen', 'nonsense'], /expected HOST:PORT/],
+    [['enroll', '/nowhere/x.jwt'], /cannot read the token/],
+    [['enroll', 'http://controller'], /https only/],
+  ])('are 2 and cli.usage for %j', async (args, message) => {
+    const ran = await culvert(args);
+    expect(ran).toMatchObject({ code: 2, out: '' });
+    expect(ran.err).toMatch(/^culvert: cli\.usage: /);
+    expect(ran.err).toMatch(message);
+    const json = await culvert([...args, '--json']);
+    expect(json.code).toBe(2);
+    expect(JSON.parse(json.err)).toMatchObject({ error: { code: 'cli.usage' } });
+  });
+
+  it('print help and version with 0, and help with 2 where nothing was asked', async () => {
+    expect(await culvert(['--help'])).toMatchObject({ code: 0, err: '' });
+    expect((await culvert(['--version'])).out.trim()).toBe('1.2.3');
+    expect((await culvert(['session', 'close', '--help'])).out).toContain('--socket');
+    expect((await culvert([])).code).toBe(2);
+  });
+});
+
+describe('verbs over a running engine', () => {
+  it('print one JSON document, or a table', async () => {
+    await serveEngine({}, emptyState({ sessions: { ses_1: session }, identities: { laptop: identity } }));
+    const json = await culvert(['sessions', '--json', '--state', state]);
+    expect(json.code).toBe(0);
+    expect(JSON.parse(json.out)).toEqual([session]);
+    expect(json.out.trimEnd()).not.toContain('\n');
+    const text = await culvert(['sessions', '--state', state]);
+    expect(text.out).toMatch(/ID\s+SERVICE\s+IDENTITY/);
+    expect(text.out).toMatch(/ses_1\s+web\.dark\s+laptop\s+curl\[42\]\s+1m\s+1\.5 kB\s+2\.4 MB\s+open/);
+    for (const verb of [
+      ['status'],
+      ['services'],
+      ['apps'],
+      ['quarantine', 'list'],
+      ['dns', 'status'],
+      ['identity', 'list'],
+    ]) {
+      expect((await culvert([...verb, '--state', state])).code, verb.join(' ')).toBe(0);
+      expect(() => JSON.parse('')).toThrow();
+      const asJson = await culvert([...verb, '--state', state, '--json']);
+      expect(JSON.parse(asJson.out)).toBeDefined();
+    }
+  });
+
+  it('take --socket in place of the usual one', async () => {
+    await serveEngine();
+    const ran = await culvert(['status', '--json', '--socket', defaultSocketPath(state)]);
+    expect(JSON.parse(ran.out)).toMatchObject({ mode: 'proxy' });
+  });
+
+  it('colour only a terminal, and none where NO_COLOR is set', async () => {
+    await serveEngine({}, emptyState({ sessions: { ses_1: session } }));
+    const args = ['sessions', '--state', state];
+    expect((await culvert(args)).out).not.toContain('\u001b');
+    expect((await culvert(args, { tty: true })).out).toContain('\u001b[32m');
+    expect((await culvert(args, { tty: true, env: { NO_COLOR: '1' } })).out).not.toContain('\u001b');
+  });
+
+  it('close sessions, and fail naming those that are not open', async () => {
+    await serveEngine({}, emptyState({ sessions: { ses_1: session } }));
+    expect((await culvert(['session', 'close', 'ses_1', '--state', state])).out).toBe('closed ses_1\n');
+    const again = await culvert(['session', 'close', 'ses_1', '--state', state, '--json']);
+    expect(again.code).toBe(1);
+    expect(JSON.parse(again.err)).toMatchObject({
+      error: { code: 'session.unknown', details: { missing: ['ses_1'] } },
+    });
+  });
+
+  it('say the steps of why, and fail where it is not reachable', async () => {
+    await serveEngine({
+      service: {
+        why: ({ destination }) => ({
+          destination,
+          reachable: false,
+          steps: [
+            { step: 'name', outcome: 'pass', text: 'claimed by web' },
+            { step: 'posture', outcome: 'fail', text: 'a program must run', next: 'start it' },
+          ],
+        }),
+      },
+    });
+    const ran = await culvert(['why', 'web.dark:80', '--state', state]);
+    expect(ran.code).toBe(1);
+    expect(ran.out).toContain('web.dark:80 is not reachable: a program must run');
+    expect(ran.out).toMatch(/✗ posture\s+a program must run\n\s+start it/);
+  });
+
+  it('watch sessions until told to stop, a JSON line each', async () => {
+    const engine = await serveEngine({}, emptyState({ sessions: { ses_1: session } }));
+    const abort = new AbortController();
+    let out = '';
+    const running = runCommandLine(['sessions', '--watch', '--json', '--state', state], {
+      programs: noPrograms,
+      terminal: {
+        env: {},
+        outIsTty: false,
+        inIsTty: false,
+        columns: 100,
+        out: (text) => (out += text),
+        err: () => undefined,
+        readInput: () => Promise.resolve(''),
+        askSecret: () => Promise.resolve(''),
+      },
+      signal: abort.signal,
+    });
+    const lines = (): { id: string; state: string }[] =>
+      out
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as { id: string; state: string });
+    await until(() => lines().length === 1);
+    await until(() => engine.calls.some((call) => call.name === 'state.changes'));
+    engine.push({ kind: 'session-changed', key: 'ses_2', value: { ...session, id: 'ses_2' } });
+    await until(() => lines().length === 2);
+    engine.skip(); // a gap: everything is shown anew, nothing is missed
+    engine.push({ kind: 'session-changed', key: 'ses_3', value: { ...session, id: 'ses_3' } });
+    engine.push({ kind: 'session-changed', key: 'ses_4', value: { ...session, id: 'ses_4' } });
+    await until(() => lines().some((line) => line.id === 'ses_4'));
+    expect(lines().map((line) => line.id)).toContain('ses_3');
+    abort.abort();
+    expect(await running).toBe(0);
+  });
+});
+
+describe('enroll', () => {
+  it('names the identity after the token file, and asks twice for a passphrase that is needed', async () => {
+    const token = join(state, 'field-laptop.jwt');
+    await writeFile(token, 'eyJ.x.y\n');
+    const requests: { name?: string | undefined; passphrase?: string | undefined; source: string }[] = [];
+    await serveEngine({
+      identity: {
+        enroll: (request) => {
+          requests.push(request);
+          if (request.passphrase === undefined) throw new TunnelerError('identity.passphrase_missing', 'needed');
+          return { ...identity, name: request.name ?? '' };
+        },
+      },
+    });
+    const ran = await culvert(['enroll', token, '--state', state], { secrets: ['s3cret', 's3cret'] });
+    expect(ran.out).toContain('field-laptop is enrolled');
+    expect(requests).toEqual([
+      { source: 'eyJ.x.y', method: 'token', name: 'field-laptop' },
+      { source: 'eyJ.x.y', method: 'token', name: 'field-laptop', passphrase: 's3cret' },
+    ]);
+    const differing = await culvert(['enroll', token, '--state', state], { secrets: ['a', 'b'] });
+    expect(differing.code).toBe(2);
+  });
+
+  it('reads the token from standard input, and works without an engine', async () => {
+    const seen: unknown[] = [];
+    const ran = await culvert(['enroll', '-', '--name', 'box', '--state', state, '--json'], {
+      input: 'eyJ.a.b\n',
+      programs: {
+        readPassphrase: () => Promise.resolve('from credential'),
+        openIdentities: () =>
+          Promise.resolve({
+            enroll: (request) => {
+              seen.push(request);
+              return Promise.resolve({ ...identity, name: 'box' });
+            },
+            list: () => Promise.resolve([]),
+            setEnabled: () => Promise.resolve(),
+            remove: () => Promise.resolve(),
+          }),
+      },
+    });
+    expect(ran.code).toBe(0);
+    expect(JSON.parse(ran.out)).toMatchObject({ name: 'box', keystore: 'file' });
+    expect(seen).toEqual([{ source: 'eyJ.a.b', method: 'token', name: 'box', passphrase: 'from credential' }]);
+  });
+});
+
+describe('audit verify', () => {
+  it('works without an engine, exits 1 and names the first bad record', async () => {
+    const ran = await culvert(['audit', 'verify', '--state', state, '--json'], {
+      programs: {
+        verifyAudit: () =>
+          Promise.resolve({
+            ok: false,
+            count: 6,
+            gaps: 0,
+            checkpoints: 0,
+            firstBad: { seq: 7, file: 'audit-0000000001.jsonl', reason: 'its content was altered' },
+          }),
+      },
+    });
+    expect(ran.code).toBe(1);
+    expect(JSON.parse(ran.out)).toMatchObject({ ok: false, firstBad: { seq: 7 } });
+  });
+});
+
+describe('numbers and tables', () => {
+  it('read as people read them', () => {
+    expect([0, 999, 1000, 1540, 999_600, 2_400_000, 7e9].map(bytes)).toEqual([
+      '0 B',
+      '999 B',
+      '1.0 kB',
+      '1.5 kB',
+      '1.0 MB',
+      '2.4 MB',
+      '7.0 GB',
+    ]);
+    expect(span(0, 59_000)).toBe('59s');
+    expect(span(0, 7_200_000)).toBe('2h');
+    expect(relative('2026-01-01T00:00:00Z', Date.parse('2026-01-03T00:00:00Z'))).toBe('2d ago');
+  });
+
+  it('let no control character through to the terminal', () => {
+    const shown = table(
+      [{ name: 'a\u001b[31mb\nc' }],
+      [{ title: 'N', text: (row) => row.name }],
+      (_, text) => text,
+      80,
+    );
+    expect(shown).toBe('N\na·[31mb·c\n');
+  });
+});
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 500 && !condition(); turn++) await new Promise((resolve) => setTimeout(resolve, 5));
+  expect(condition()).toBe(true);
+}
