@@ -1,0 +1,239 @@
+/** Connect: from a client's wish to a circuit through a terminator, in the words a real router uses when it fails. */
+import { contentType } from '../../ziti/wire/content-type.ts';
+import type { Frame } from '../../ziti/wire/frame.ts';
+import { headerId } from '../../ziti/wire/header-id.ts';
+import { bytesText, readU32 } from '../../ziti/wire/little-endian.ts';
+import { newId } from '../ids.ts';
+import type { ApiSessionRecord, ServiceRecord } from '../model.ts';
+import { headers } from './channel.ts';
+import { Circuit } from './circuit.ts';
+import type { EdgeSession } from './edge-session.ts';
+import { readServiceToken, type ServiceToken } from './service-token.ts';
+import { chooseTerminator, type Terminator } from './terminators.ts';
+
+/** Route attempts (openziti/ziti: controller/network options) and how long a host may take to answer each. */
+const maxAttempts = 2;
+const hostAnswerMs = 5000;
+const routerControlId = 'overlay-controller';
+
+/** What is kept of a Connect while it is under way: its frame is borrowed. */
+interface Attempt {
+  readonly dialer: EdgeSession;
+  readonly connId: number;
+  readonly request: Pick<Frame, 'sequence' | 'headers'>;
+  readonly token: ServiceToken;
+  readonly service: ServiceRecord;
+  readonly instanceId: string;
+  readonly usesXgress: boolean;
+  readonly stickyId: string | undefined;
+  readonly circuitId: string;
+}
+
+/** Handle a Connect; the client gets StateConnected or StateClosed in answer. */
+export function connect(dialer: EdgeSession, apiSession: ApiSessionRecord, frame: Frame): void {
+  const { network, signer } = dialer.router;
+  const connId = frame.headers.u32(headerId.connId);
+  if (connId === undefined) {
+    dialer.sendClosed(undefined, 'connId not set, required', frame);
+    return;
+  }
+  if (dialer.connections.has(connId)) {
+    dialer.sendClosed(connId, `sink id ${connId} already in use`, frame);
+    return;
+  }
+  const read = readServiceToken(network, signer, apiSession, bytesText(frame.body));
+  if (!read.ok) {
+    dialer.sendClosed(connId, read.reason, frame);
+    return;
+  }
+  const { token } = read;
+  const service = network.services.get(token.serviceId);
+  const refusal = service === undefined ? 'invalid service' : refuse(dialer, apiSession, service, token, frame);
+  if (service === undefined || refusal !== undefined) {
+    dialer.sendClosed(connId, refusal ?? 'invalid service', frame);
+    return;
+  }
+  dialer.connections.set(connId, {
+    kind: 'connecting',
+    serviceId: service.id,
+    serviceSessionId: token.id,
+    cancelled: false,
+  });
+  const sticky = frame.headers.bytes(headerId.stickinessToken);
+  const attempt: Attempt = {
+    dialer,
+    connId,
+    request: { sequence: frame.sequence, headers: headersCopy(frame) },
+    token,
+    service,
+    instanceId: frame.headers.string(headerId.terminatorIdentity) ?? '',
+    usesXgress: frame.headers.bool(headerId.useXgressToSdk),
+    stickyId: sticky === undefined ? undefined : bytesText(sticky),
+    circuitId: newId(22),
+  };
+  tryTerminator(attempt, 1, new Set());
+}
+
+function headersCopy(frame: Frame): Frame['headers'] {
+  const list = headers();
+  for (const [id, value] of frame.headers.entries()) list.bytes(id, value.slice());
+  return list.toBlock();
+}
+
+/** Why this Connect may not be, in a router's words; undefined where it may. */
+function refuse(
+  dialer: EdgeSession,
+  apiSession: ApiSessionRecord,
+  service: ServiceRecord,
+  token: ServiceToken,
+  frame: Frame,
+): string | undefined {
+  if (token.type !== 'Dial') return 'incorrect session type';
+  if (dialer.decide(service.id, 'Dial').kind !== 'granted') {
+    return apiSession.kind === 'oidc' ? 'no access to service, failed dial access check' : 'invalid session';
+  }
+  if (service.encryptionRequired && !frame.headers.has(headerId.publicKey)) {
+    return 'encryption required on service, initiator did not send public header';
+  }
+  return undefined;
+}
+
+function tryTerminator(attempt: Attempt, number: number, failed: Set<Terminator>): void {
+  const { terminators } = attempt.dialer.router;
+  const all = terminators.candidates(attempt.service.id, attempt.instanceId);
+  const fresh = all.filter((entry) => !failed.has(entry));
+  const chosen = chooseTerminator(fresh.length > 0 ? fresh : all, attempt.service.terminatorStrategy, attempt.stickyId);
+  if (chosen === undefined) {
+    const instance = attempt.instanceId === '' ? '' : ` for instanceId ${attempt.instanceId}`;
+    fail(attempt, `service ${attempt.service.id} has no terminators${instance}`);
+    return;
+  }
+  if (attempt.service.encryptionRequired && chosen.publicKey === undefined) {
+    fail(attempt, 'encryption required on service, terminator did not send public header');
+    return;
+  }
+  dialHost(attempt, chosen, (problem) => {
+    chosen.failures++;
+    failed.add(chosen);
+    if (number < maxAttempts && isWaiting(attempt)) tryTerminator(attempt, number + 1, failed);
+    else {
+      fail(
+        attempt,
+        `exceeded maximum [${maxAttempts}] retries creating circuit [c/${attempt.circuitId}] (error creating route for ` +
+          `[c/${attempt.circuitId}] on [r/${attempt.dialer.router.id}] (${problem}))`,
+      );
+    }
+  });
+}
+
+function isWaiting(attempt: Attempt): boolean {
+  const connection = attempt.dialer.connections.get(attempt.connId);
+  return connection?.kind === 'connecting' && !connection.cancelled && !attempt.dialer.channel.isClosed;
+}
+
+function fail(attempt: Attempt, reason: string): void {
+  const { dialer, connId } = attempt;
+  if (dialer.connections.get(connId)?.kind === 'connecting') dialer.connections.delete(connId);
+  if (!dialer.channel.isClosed) dialer.sendClosed(connId, reason, attempt.request);
+}
+
+/** Ask the host; on success the circuit exists before this call's reply handler returns, so no data can overtake it. */
+function dialHost(attempt: Attempt, terminator: Terminator, onFailure: (problem: string) => void): void {
+  const host = terminator.session;
+  const given = attempt.request.headers;
+  const assignedId = terminator.routerAssignsIds ? host.newHostedConnId() : undefined;
+  const list = headers().u32(headerId.connId, terminator.bindConnId).string(headerId.circuitId, attempt.circuitId);
+  for (const id of [headerId.publicKey, headerId.callerId, headerId.appData, headerId.connectionMarker]) {
+    const value = given.bytes(id);
+    if (value !== undefined) list.bytes(id, value);
+  }
+  if (assignedId !== undefined) list.u32(headerId.routerProvidedConnId, assignedId);
+  if (terminator.usesXgress) addXgress(list, `${attempt.circuitId}-host`);
+  if (!attempt.dialer.router.imitatesFirstRelease) {
+    list.string(headerId.dialerIdentityId, attempt.dialer.identityId);
+    list.string(headerId.dialerIdentityName, attempt.dialer.identityName);
+  }
+  // Holds the id, so that another dial meanwhile gets another one.
+  if (assignedId !== undefined) {
+    host.connections.set(assignedId, {
+      kind: 'connecting',
+      serviceId: attempt.service.id,
+      serviceSessionId: terminator.serviceSessionId,
+      cancelled: false,
+    });
+  }
+  host.channel.request(contentType.dial, list, Buffer.from(terminator.token), hostAnswerMs, (reply) => {
+    if (assignedId !== undefined) host.connections.delete(assignedId);
+    if (reply?.contentType !== contentType.dialSuccess) {
+      const said = reply === undefined ? 'timeout waiting for message reply' : bytesText(reply.body);
+      onFailure(
+        reply === undefined
+          ? said
+          : `failed to establish connection with terminator address ${terminator.id}. error: (${said})`,
+      );
+      return;
+    }
+    const hostConnId = assignedId ?? (reply.body.length >= 4 ? readU32(reply.body, 0) : 0);
+    if (!isWaiting(attempt)) {
+      // Cancelled, revoked or gone meanwhile.
+      fail(attempt, 'close called');
+      host.sendClosed(hostConnId, 'close called');
+      return;
+    }
+    if (assignedId === undefined) {
+      host.channel.reply(reply, contentType.stateConnected, headers().u32(headerId.connId, hostConnId));
+    }
+    establish(attempt, terminator, hostConnId);
+  });
+}
+
+function addXgress(list: ReturnType<typeof headers>, address: string): void {
+  list.bool(headerId.useXgressToSdk, true);
+  list.string(headerId.xgressCtrlId, routerControlId);
+  list.string(headerId.xgressAddress, address);
+}
+
+function establish(attempt: Attempt, terminator: Terminator, hostConnId: number): void {
+  const { dialer, connId, circuitId } = attempt;
+  const host = terminator.session;
+  const { router } = dialer;
+  const list = headers().u32(headerId.connId, connId).string(headerId.circuitId, circuitId);
+  if (terminator.publicKey !== undefined) list.bytes(headerId.publicKey, terminator.publicKey);
+  if (attempt.service.terminatorStrategy === 'sticky') list.string(headerId.stickinessToken, terminator.id);
+  if (attempt.request.headers.bool(headerId.routerProvidedConnId)) list.bool(headerId.routerProvidedConnId, true);
+  if (attempt.usesXgress) addXgress(list, `${circuitId}-dialer`);
+  // Before the circuit, whose first payload must not overtake it.
+  dialer.channel.reply(attempt.request, contentType.stateConnected, list);
+  const circuit = new Circuit({
+    id: circuitId,
+    clock: router.clock,
+    dialer: {
+      role: 'dialer',
+      channel: dialer.channel,
+      connId,
+      usesXgress: attempt.usesXgress,
+      unregister: () => dialer.connections.delete(connId),
+    },
+    host: {
+      role: 'host',
+      channel: host.channel,
+      connId: hostConnId,
+      usesXgress: terminator.usesXgress,
+      unregister: () => host.connections.delete(hostConnId),
+    },
+    onClosed: () => {
+      terminator.circuits--;
+      router.circuitClosed(circuit);
+    },
+  });
+  terminator.circuits++;
+  terminator.failures = Math.max(0, terminator.failures - 1);
+  const common = { kind: 'circuit', circuit, serviceId: attempt.service.id } as const;
+  dialer.connections.set(connId, { ...common, role: 'dialer', serviceSessionId: attempt.token.id });
+  host.connections.set(hostConnId, { ...common, role: 'host', serviceSessionId: terminator.serviceSessionId });
+  router.circuitOpened(circuit, {
+    serviceId: attempt.service.id,
+    dialerId: dialer.identityId,
+    hostId: host.identityId,
+  });
+}

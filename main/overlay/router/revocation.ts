@@ -1,0 +1,63 @@
+/** After each change: every channel, circuit and terminator is judged again, and what is no longer allowed ends now. */
+import type { PolicyType } from '../model.ts';
+import { accessLost, revokeTerminator, sessionLost } from './hosting.ts';
+import { headerId } from '../../ziti/wire/header-id.ts';
+import type { EdgeSession } from './edge-session.ts';
+import type { RouterContext } from './router.ts';
+
+/** What has been lost: access itself, or just the service session that stood for it. */
+type Loss = 'access' | 'session';
+
+export function judgeAll(router: RouterContext): void {
+  for (const session of [...router.sessions]) {
+    if (session.apiSession === undefined) continue;
+    // The record is gone once its identity is disabled or deleted, or it was ended or ran out.
+    if (router.network.apiSessions.get(session.apiSession.id) === undefined) session.channel.close();
+    else judgeConnections(router, session);
+  }
+}
+
+function judgeConnections(router: RouterContext, session: EdgeSession): void {
+  const known = new Map<string, Loss | undefined>();
+  const lossOf = (serviceId: string, type: PolicyType, serviceSessionId: string): Loss | undefined => {
+    const key = `${type} ${serviceId} ${serviceSessionId}`;
+    if (!known.has(key)) known.set(key, judge(router, session, serviceId, type, serviceSessionId));
+    return known.get(key);
+  };
+  const firstRelease = router.imitatesFirstRelease;
+  for (const connection of [...session.connections.values()]) {
+    if (connection.kind === 'terminator') {
+      const { terminator } = connection;
+      const loss = lossOf(terminator.serviceId, 'Bind', terminator.serviceSessionId);
+      if (loss === undefined) continue;
+      if (firstRelease) revokeTerminator(session, terminator, 'session ended', undefined);
+      else if (loss === 'session') revokeTerminator(session, terminator, 'session ended', sessionLost);
+      else revokeTerminator(session, terminator, 'bind access lost', accessLost);
+    } else if (connection.kind === 'circuit') {
+      const { circuit, role, serviceId, serviceSessionId } = connection;
+      const loss = lossOf(serviceId, role === 'dialer' ? 'Dial' : 'Bind', serviceSessionId);
+      if (loss === undefined) continue;
+      if (role === 'dialer') {
+        circuit.revoke(role, firstRelease || loss === 'session' ? 'session closed' : 'dial access lost');
+      } else if (!firstRelease && loss === 'access') {
+        // Release 1.7, and 2.0 for a mere session, let hosted children live on.
+        circuit.revoke(role, 'bind access lost', (list) => list.u32(headerId.errorCode, accessLost.code));
+      }
+    } else {
+      connection.cancelled ||= lossOf(connection.serviceId, 'Dial', connection.serviceSessionId) !== undefined;
+    }
+  }
+}
+
+function judge(
+  router: RouterContext,
+  session: EdgeSession,
+  serviceId: string,
+  type: PolicyType,
+  serviceSessionId: string,
+): Loss | undefined {
+  if (session.decide(serviceId, type).kind !== 'granted') return 'access';
+  const isKept =
+    session.apiSession?.kind === 'oidc' || router.network.serviceSessions.get(serviceSessionId) !== undefined;
+  return isKept ? undefined : 'session';
+}
