@@ -58,7 +58,12 @@ function unclaimed(deps: CorridorDeps, flow: FlowRequest, app: App, reason: Clea
   if (deps.unmatched === 'direct' && flow.service === undefined && flow.entry !== 'tun') {
     return { kind: 'pass', reason };
   }
-  const refusal = record(deps, { ...flowFields(flow, app), kind: 'verdict', decision: 'deny', ...reasonFields(reason) });
+  const refusal = record(deps, {
+    ...flowFields(flow, app),
+    kind: 'verdict',
+    decision: 'deny',
+    ...reasonFields(reason),
+  });
   return refusal ?? { kind: 'refused', reason, answer: 'reset' };
 }
 
@@ -168,7 +173,9 @@ function record(deps: CorridorDeps, event: AuditEvent): Admission | undefined {
 
 function verdictRecord(flow: FlowRequest, app: App, verdict: Verdict): AuditEvent {
   const fields =
-    verdict.kind === 'pass' || verdict.match === undefined ? flowFields(flow, app) : matchFields(flow, app, verdict.match);
+    verdict.kind === 'pass' || verdict.match === undefined
+      ? flowFields(flow, app)
+      : matchFields(flow, app, verdict.match);
   const decision = verdict.kind === 'dial' ? 'allow' : verdict.kind === 'pass' ? 'pass' : 'deny';
   const origin = verdict.kind === 'dial' ? (verdict.contractOrigin ?? null) : null;
   return { ...fields, kind: 'verdict', decision, ...reasonFields(verdict.reason), contract: origin };

@@ -218,10 +218,14 @@ function reserveSpace(stateDirectory: string, name: string): Reserve {
         await writeFile(path, Buffer.alloc(reserveBytes, 0x2e), { mode: 0o600, flush: true });
       } catch (error) {
         await giveBack();
-        throw new TunnelerError('identity.write_failed', `there is no room for an identity: ${(error as Error).message}`, {
-          cause: error,
-          details: { identity: name, next: 'free some space and try again; the token has not been spent' },
-        });
+        throw new TunnelerError(
+          'identity.write_failed',
+          `there is no room for an identity: ${(error as Error).message}`,
+          {
+            cause: error,
+            details: { identity: name, next: 'free some space and try again; the token has not been spent' },
+          },
+        );
       }
     },
     giveBack,

@@ -123,9 +123,7 @@ export function createHandlers(desk: EngineDesk): EngineHandlers {
         await identities.get(name).refreshMfa();
       },
       mfaRecoveryCodes: async ({ name, code, regenerate }) => ({
-        codes: await identities
-          .context(name)
-          .mfa.recoveryCodes(code, regenerate === undefined ? {} : { regenerate }),
+        codes: await identities.context(name).mfa.recoveryCodes(code, regenerate === undefined ? {} : { regenerate }),
       }),
       login: ({ name, provider, device }) => desk.login(name, provider, device ?? false),
     },

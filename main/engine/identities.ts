@@ -139,7 +139,8 @@ export class Identities implements AsyncDisposable {
     this.#runners.clear();
     const outcomes = await Promise.allSettled(runners.map((runner) => runner[Symbol.asyncDispose]()));
     for (const outcome of outcomes) {
-      if (outcome.status === 'rejected') this.#deps.log.warn('identity.close_failed', { error: outcome.reason as Error });
+      if (outcome.status === 'rejected')
+        this.#deps.log.warn('identity.close_failed', { error: outcome.reason as Error });
     }
   }
 
@@ -177,7 +178,11 @@ const codeOf: Partial<Record<IdentityState, ErrorCode>> = {
 
 function notWorking(runner: IdentityRunner): TunnelerError {
   const why = runner.trouble();
-  return new TunnelerError(codeOf[runner.state()] ?? 'engine.not_ready', why?.sentence ?? `${runner.name} is not at work`, {
-    details: { identity: runner.name, state: runner.state(), ...(why?.next === undefined ? {} : { next: why.next }) },
-  });
+  return new TunnelerError(
+    codeOf[runner.state()] ?? 'engine.not_ready',
+    why?.sentence ?? `${runner.name} is not at work`,
+    {
+      details: { identity: runner.name, state: runner.state(), ...(why?.next === undefined ? {} : { next: why.next }) },
+    },
+  );
 }

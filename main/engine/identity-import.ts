@@ -29,8 +29,7 @@ export async function importIdentityFile(
   const keyPem = await readPem(file.key, 'id.key', name);
   const common = commonFields(request, name, kind);
   const keystore = deps.store.keystore(kind);
-  const kept =
-    keyPem === undefined ? undefined : await keystore.import(name, keyPem, keystoreUnlock(request, unlock));
+  const kept = keyPem === undefined ? undefined : await keystore.import(name, keyPem, keystoreUnlock(request, unlock));
   try {
     return await keep(
       {

@@ -18,8 +18,7 @@ const row = v.object({
 const file = v.object({ version: v.literal(1), quarantined: v.array(row) });
 
 export type QuarantineEvent =
-  | { readonly kind: 'added'; readonly view: QuarantineView }
-  | { readonly kind: 'released'; readonly subject: string };
+  { readonly kind: 'added'; readonly view: QuarantineView } | { readonly kind: 'released'; readonly subject: string };
 
 export interface Quarantine {
   /** Cut off; an already quarantined subject keeps its first cause. Listeners (sockets!) hear of it before the disk does. */
