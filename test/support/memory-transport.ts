@@ -1,55 +1,39 @@
-/** A client transport joined to a dispatcher in memory: the same lines as over a socket, one turn later. */
-import { LineSplitter } from '../../main/contract/lines.ts';
+/** A client's Transport straight into a dispatcher: no socket, the same lines. */
 import type { Caller } from '../../main/contract/call.ts';
 import type { Transport } from '../../main/contract/client.ts';
-import type { Dispatcher } from '../../main/contract/dispatch.ts';
+import type { Dispatcher, DispatcherConnection } from '../../main/contract/dispatch.ts';
+import type { TunnelerError } from '../../main/base/errors.ts';
 
-export const testCaller: Caller = { permission: 'administer', via: 'internal' };
-
-/** Join a new client of `dispatcher`. */
-export function memoryTransport(dispatcher: Dispatcher, caller: Caller = testCaller): Transport {
-  let sink: Parameters<Transport['start']>[0] | undefined;
-  let open = true;
-  const early: string[] = [];
-  const connection = dispatcher.connect(caller, (line) => {
-    queueMicrotask(() => {
-      if (!open) return;
-      if (sink === undefined) early.push(line);
-      else sink.message(line);
-    });
-  });
-  return {
-    send(message) {
-      queueMicrotask(() => open && connection.receive(message));
-    },
-    start(given) {
-      sink = given;
-      queueMicrotask(() => early.splice(0).forEach((line) => given.message(line)));
-    },
-    close() {
-      if (!open) return;
-      open = false;
-      connection.close();
-      queueMicrotask(() => sink?.closed());
-    },
-  };
+export interface MemoryTransport extends Transport {
+  /** The engine is gone, as a crash would look to the client. */
+  break(error?: TunnelerError): void;
 }
 
-/** Feed raw bytes to a dispatcher connection as a socket would. Returns what it answered so far, parsed. */
-export function rawConnection(dispatcher: Dispatcher, caller: Caller = testCaller) {
-  const answers: Record<string, unknown>[] = [];
-  const lines = new LineSplitter();
-  const connection = dispatcher.connect(caller, (line) => {
-    answers.push(JSON.parse(line) as Record<string, unknown>);
-  });
+/** Connect to `dispatcher` as `caller`; messages arrive in later microtasks, as from a socket. */
+export function memoryTransport(
+  dispatcher: Dispatcher,
+  caller: Caller = { permission: 'administer', via: 'internal' },
+): MemoryTransport {
+  let connection: DispatcherConnection | undefined;
+  let closed: ((error?: TunnelerError) => void) | undefined;
+  const shut = (error?: TunnelerError): void => {
+    connection?.close();
+    connection = undefined;
+    const tell = closed;
+    closed = undefined;
+    queueMicrotask(() => tell?.(error));
+  };
   return {
-    answers,
-    connection,
-    push(bytes: Uint8Array): void {
-      for (const line of lines.push(bytes)) {
-        if (line.kind === 'line') connection.receive(line.text);
-        else connection.reject(line.kind);
-      }
+    send: (message) => queueMicrotask(() => connection?.receive(message)),
+    start(sink) {
+      closed = (error) => sink.closed(error);
+      connection = dispatcher.connect(caller, (line) => {
+        queueMicrotask(() => {
+          if (closed !== undefined) sink.message(line);
+        });
+      });
     },
+    close: () => shut(),
+    break: shut,
   };
 }

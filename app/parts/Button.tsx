@@ -1,0 +1,57 @@
+/** Buttons: one look, four weights; an icon-only button must bring its name. */
+import {
+  Button as AriaButton,
+  Tooltip,
+  TooltipTrigger,
+  type ButtonProps as AriaButtonProps,
+} from 'react-aria-components';
+import type { ReactNode } from 'react';
+import { Icon, type IconName } from './Icon.tsx';
+
+export interface ButtonProps extends Omit<AriaButtonProps, 'children' | 'className' | 'style'> {
+  readonly kind?: 'default' | 'primary' | 'danger' | 'plain';
+  readonly size?: 'normal' | 'small';
+  readonly icon?: IconName;
+  readonly children: ReactNode;
+}
+
+export function Button({
+  kind = 'default',
+  size = 'normal',
+  icon,
+  children,
+  isPending,
+  ...rest
+}: ButtonProps): ReactNode {
+  return (
+    <AriaButton {...rest} isPending={isPending ?? false} className="button" data-kind={kind} data-size={size}>
+      {isPending === true ? (
+        <Icon name="spinner" size={16} />
+      ) : icon === undefined ? null : (
+        <Icon name={icon} size={16} />
+      )}
+      {children}
+    </AriaButton>
+  );
+}
+
+export interface IconButtonProps extends Omit<AriaButtonProps, 'children' | 'className' | 'style' | 'aria-label'> {
+  readonly icon: IconName;
+  /** Its name, shown as a tooltip too. */
+  readonly label: string;
+  readonly kind?: 'default' | 'danger' | 'plain';
+  readonly size?: 'normal' | 'small';
+}
+
+export function IconButton({ icon, label, kind = 'plain', size = 'normal', ...rest }: IconButtonProps): ReactNode {
+  return (
+    <TooltipTrigger delay={500} closeDelay={0}>
+      <AriaButton {...rest} aria-label={label} className="button" data-kind={kind} data-size={size} data-icon="">
+        <Icon name={icon} size={16} />
+      </AriaButton>
+      <Tooltip className="tooltip" offset={6}>
+        {label}
+      </Tooltip>
+    </TooltipTrigger>
+  );
+}

@@ -1,0 +1,42 @@
+/** A few exclusive choices in one strip. */
+import { ToggleButton, ToggleButtonGroup } from 'react-aria-components';
+import type { ReactNode } from 'react';
+
+export interface Segment<V extends string> {
+  readonly value: V;
+  readonly text: string;
+  readonly count?: number;
+}
+
+export function Segments<V extends string>({
+  label,
+  value,
+  segments,
+  onChange,
+}: {
+  label: string;
+  value: V;
+  segments: readonly Segment<V>[];
+  onChange: (value: V) => void;
+}): ReactNode {
+  return (
+    <ToggleButtonGroup
+      className="segments"
+      aria-label={label}
+      selectionMode="single"
+      disallowEmptySelection
+      selectedKeys={[value]}
+      onSelectionChange={(keys) => {
+        const [first] = keys;
+        if (first !== undefined) onChange(first as V);
+      }}
+    >
+      {segments.map((segment) => (
+        <ToggleButton key={segment.value} id={segment.value} className="segment">
+          {segment.text}
+          {segment.count === undefined ? null : <span className="segment-count">{segment.count}</span>}
+        </ToggleButton>
+      ))}
+    </ToggleButtonGroup>
+  );
+}

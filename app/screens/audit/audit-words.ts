@@ -1,0 +1,47 @@
+/** What an audit record says in one line. Kinds and fields are the journal's own; unknown ones are shown as they are. */
+import type { AuditRecordView } from '../../../main/contract/views.ts';
+
+const framing = new Set(['seq', 'at', 'kind', 'prev', 'hash', 'mac', 'v']);
+const leading = [
+  'service',
+  'identity',
+  'agent',
+  'app',
+  'tool',
+  'session',
+  'subject',
+  'name',
+  'closeReason',
+  'reason',
+  'sentence',
+];
+
+function plain(value: unknown): string | undefined {
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return String(value);
+  if (typeof value !== 'object' || value === null) return undefined;
+  const record = value as Record<string, unknown>;
+  return plain(record['agent'] ?? record['path'] ?? record['sentence'] ?? record['code'] ?? record['name']);
+}
+
+/** The telling fields, most telling first. */
+export function auditLine(record: AuditRecordView): string {
+  return leading
+    .map((field) => plain(record[field]))
+    .filter((part) => part !== undefined && part !== '')
+    .join(' · ');
+}
+
+export function auditDecision(record: AuditRecordView): 'allow' | 'deny' | undefined {
+  const decision = record['decision'] ?? record['outcome'];
+  if (decision === 'allow' || decision === 'dial' || decision === 'permit') return 'allow';
+  return decision === 'deny' || decision === 'refuse' || decision === 'forbid' ? 'deny' : undefined;
+}
+
+/** The record without its framing, for reading. */
+export function auditBody(record: AuditRecordView): string {
+  return JSON.stringify(
+    Object.fromEntries(Object.entries(record).filter(([name]) => !framing.has(name))),
+    undefined,
+    2,
+  );
+}

@@ -1,0 +1,102 @@
+/** The whole window: theme and language applied, the rail, the screen the address names. */
+import { useEffect, useMemo, useState, type ReactNode } from 'react';
+import { I18nProvider } from 'react-aria-components';
+import { ToastList } from '../../parts/ToastList.tsx';
+import { useEngine, useLink, usePreferences, useStores } from '../../store/hooks.tsx';
+import { selectIdentities } from '../../store/selectors.ts';
+import { chooseLocale, createText, TextContext } from '../../text/text.ts';
+import { AgentsScreen } from '../agents/AgentsScreen.tsx';
+import { AuditScreen } from '../audit/AuditScreen.tsx';
+import { DiagnosticsScreen } from '../diagnostics/DiagnosticsScreen.tsx';
+import { EnrolScreen } from '../enrol/EnrolScreen.tsx';
+import { IdentitiesScreen } from '../identities/IdentitiesScreen.tsx';
+import { PolicyScreen } from '../policy/PolicyScreen.tsx';
+import { useRoute, type ScreenName } from '../route.ts';
+import { ServicesScreen } from '../services/ServicesScreen.tsx';
+import { SessionsScreen } from '../sessions/SessionsScreen.tsx';
+import { SettingsScreen } from '../settings/SettingsScreen.tsx';
+import { AlertToasts } from './AlertToasts.tsx';
+import { Arrivals } from './Arrivals.tsx';
+import { LinkBanner, NoEngine } from './LinkState.tsx';
+import { Rail } from './Rail.tsx';
+
+export function App(): ReactNode {
+  const preferences = usePreferences();
+  const locale = chooseLocale(preferences.locale, navigator.languages);
+  const text = useMemo(() => createText(locale), [locale]);
+  useTheme(preferences.theme, preferences.motion);
+  useEffect(() => {
+    document.documentElement.lang = locale;
+  }, [locale]);
+  return (
+    <I18nProvider locale={locale}>
+      <TextContext value={text}>
+        <Frame />
+      </TextContext>
+    </I18nProvider>
+  );
+}
+
+function Frame(): ReactNode {
+  const { toasts } = useStores();
+  const link = useLink();
+  const { route } = useRoute();
+  const identities = useEngine(selectIdentities);
+  const firstRun =
+    identities !== undefined &&
+    identities.length === 0 &&
+    route.screen !== 'settings' &&
+    route.screen !== 'diagnostics';
+  if (identities === undefined && link.phase !== 'connecting') return <NoEngine link={link} />;
+  return (
+    <div className="frame">
+      <Rail screen={firstRun ? 'enrol' : route.screen} />
+      <main className="screen" id="screen">
+        {firstRun ? <EnrolScreen firstRun /> : <Screen name={route.screen} item={route.item} />}
+        <LinkBanner link={link} />
+      </main>
+      <AlertToasts />
+      <Arrivals />
+      <ToastList toasts={toasts} />
+    </div>
+  );
+}
+
+function Screen({ name, item }: { name: ScreenName; item: string | undefined }): ReactNode {
+  switch (name) {
+    case 'sessions':
+      return <SessionsScreen openId={item} />;
+    case 'services':
+      return <ServicesScreen openKey={item} />;
+    case 'identities':
+      return <IdentitiesScreen openName={item} />;
+    case 'agents':
+      return <AgentsScreen />;
+    case 'policy':
+      return <PolicyScreen tab={item} />;
+    case 'audit':
+      return <AuditScreen />;
+    case 'diagnostics':
+      return <DiagnosticsScreen />;
+    case 'settings':
+      return <SettingsScreen />;
+    case 'enrol':
+      return <EnrolScreen />;
+  }
+}
+
+function useTheme(theme: 'system' | 'light' | 'dark', motion: 'system' | 'reduced' | 'full'): void {
+  const [systemDark, setSystemDark] = useState(() => matchMedia('(prefers-color-scheme: dark)').matches);
+  useEffect(() => {
+    const query = matchMedia('(prefers-color-scheme: dark)');
+    const onChange = (): void => setSystemDark(query.matches);
+    query.addEventListener('change', onChange);
+    return () => query.removeEventListener('change', onChange);
+  }, []);
+  useEffect(() => {
+    const root = document.documentElement;
+    root.dataset['theme'] = theme === 'system' ? (systemDark ? 'dark' : 'light') : theme;
+    root.dataset['motion'] = motion;
+    root.dispatchEvent(new Event('themechange'));
+  }, [theme, motion, systemDark]);
+}

@@ -1,0 +1,104 @@
+/** The rail: where one can go, and how the engine is, in one glance. */
+import type { ReactNode } from 'react';
+import { Icon, Mark, type IconName } from '../../parts/Icon.tsx';
+import { useEngine, useLink } from '../../store/hooks.tsx';
+import { selectIdentities, selectQuarantine, selectServices, selectStatus } from '../../store/selectors.ts';
+import { useText, type TextKey } from '../../text/text.ts';
+import { routeTo, type ScreenName } from '../route.ts';
+import { needsAttention } from '../services/service-words.ts';
+
+const places: readonly (readonly [ScreenName, IconName, TextKey])[] = [
+  ['sessions', 'sessions', 'nav.sessions'],
+  ['services', 'services', 'nav.services'],
+  ['identities', 'identities', 'nav.identities'],
+  ['agents', 'agents', 'nav.agents'],
+  ['policy', 'policy', 'nav.policy'],
+  ['audit', 'audit', 'nav.audit'],
+  ['diagnostics', 'diagnostics', 'nav.diagnostics'],
+];
+
+export function Rail({ screen }: { screen: ScreenName }): ReactNode {
+  const t = useText();
+  return (
+    <nav className="rail" aria-label={t('nav.label')}>
+      <div className="brand">
+        <Mark />
+        <span>{t('app.name')}</span>
+      </div>
+      <div className="rail-links">
+        {places.map(([name, icon, key]) => (
+          <RailLink key={name} name={name} icon={icon} label={t(key)} current={screen === name} />
+        ))}
+      </div>
+      <div className="rail-foot">
+        <Pulse />
+        <RailLink name="settings" icon="settings" label={t('nav.settings')} current={screen === 'settings'} />
+      </div>
+    </nav>
+  );
+}
+
+function RailLink({
+  name,
+  icon,
+  label,
+  current,
+}: {
+  name: ScreenName;
+  icon: IconName;
+  label: string;
+  current: boolean;
+}): ReactNode {
+  return (
+    <a className="rail-link" href={routeTo(name)} {...(current ? { 'aria-current': 'page' as const } : {})}>
+      <Icon name={icon} />
+      <span>{label}</span>
+      <Count name={name} />
+    </a>
+  );
+}
+
+/** How many there are, or how many ask for something. For the eye; the screen itself says it in words. */
+function Count({ name }: { name: ScreenName }): ReactNode {
+  const { format } = useText();
+  const status = useEngine(selectStatus);
+  const services = useEngine(selectServices);
+  const identities = useEngine(selectIdentities);
+  const quarantine = useEngine(selectQuarantine);
+  let count = 0;
+  let bad = false;
+  if (name === 'sessions') count = status?.sessions.open ?? 0;
+  else if (name === 'services') count = services?.filter(needsAttention).length ?? 0;
+  else if (name === 'identities')
+    count = identities?.filter(({ state }) => state !== 'ready' && state !== 'disabled').length ?? 0;
+  else if (name === 'policy') {
+    count = quarantine?.length ?? 0;
+    bad = true;
+  }
+  if (count === 0) return null;
+  return (
+    <span className="rail-count" data-tone={bad ? 'bad' : undefined} aria-hidden="true">
+      {format.number(count)}
+    </span>
+  );
+}
+
+function Pulse(): ReactNode {
+  const t = useText();
+  const status = useEngine(selectStatus);
+  const link = useLink();
+  const live = link.phase === 'live';
+  return (
+    <div className="pulse">
+      <div className="pulse-line">
+        <span className="dot" data-tone={live ? 'live' : 'warn'} aria-hidden="true" />
+        {live && status !== undefined ? t(`mode.${status.mode}`) : t(`link.${link.phase}`)}
+      </div>
+      <div className="quiet small clip">
+        {status === undefined
+          ? ' '
+          : t('nav.pulse', { ready: status.identities.filter((one) => one.state === 'ready').length })}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,92 @@
+/** Small dialogs of one identity: another name, and the passphrase that unlocks its key. */
+import { useState, type ReactNode } from 'react';
+import { Form } from 'react-aria-components';
+import { Button } from '../../parts/Button.tsx';
+import { Dialog } from '../../parts/Dialogs.tsx';
+import { Field } from '../../parts/Fields.tsx';
+import { useAction, useStores } from '../../store/hooks.tsx';
+import { useText } from '../../text/text.ts';
+
+export function RenameDialog({
+  name,
+  onClose,
+  onRenamed,
+}: {
+  name: string;
+  onClose: () => void;
+  onRenamed: (to: string) => void;
+}): ReactNode {
+  const t = useText();
+  const act = useAction();
+  const [to, setTo] = useState(name);
+  return (
+    <Dialog title={t('identity.renameTitle', { name })} onClose={onClose}>
+      <Form
+        className="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void act(async (client) => {
+            await client.identity.rename({ name, to: to.trim() });
+            onRenamed(to.trim());
+          }).finally(onClose);
+        }}
+      >
+        <Field label={t('identity.name')} value={to} onChange={setTo} autoFocus />
+        <div className="dialog-actions">
+          <Button kind="plain" onPress={onClose}>
+            {t('common.cancel')}
+          </Button>
+          <Button kind="primary" type="submit" isDisabled={to.trim() === '' || to.trim() === name}>
+            {t('identity.rename')}
+          </Button>
+        </div>
+      </Form>
+    </Dialog>
+  );
+}
+
+export function UnlockDialog({ name, onClose }: { name: string; onClose: () => void }): ReactNode {
+  const t = useText();
+  const { engine } = useStores();
+  const [passphrase, setPassphrase] = useState('');
+  const [error, setError] = useState<string>();
+  const [pending, setPending] = useState(false);
+  const unlock = async (): Promise<void> => {
+    setPending(true);
+    try {
+      await engine.client.identity.unlock({ name, passphrase });
+      onClose();
+    } catch (caught) {
+      setError(caught instanceof Error ? caught.message : String(caught));
+      setPending(false);
+    }
+  };
+  return (
+    <Dialog title={t('identity.unlockTitle', { name })} onClose={onClose}>
+      <Form
+        className="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void unlock();
+        }}
+      >
+        <Field
+          label={t('enrol.passphrase')}
+          type="password"
+          value={passphrase}
+          onChange={setPassphrase}
+          error={error}
+          autoFocus
+        />
+        <div className="dialog-actions">
+          <Button kind="plain" onPress={onClose}>
+            {t('common.cancel')}
+          </Button>
+          <Button kind="primary" type="submit" isPending={pending} isDisabled={passphrase === ''}>
+            {t('identity.unlock')}
+          </Button>
+        </div>
+      </Form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,225 @@
+/** The second factor: set up with a QR code and recovery codes, entered, removed. */
+import { useEffect, useState, type ReactNode } from 'react';
+import { Form } from 'react-aria-components';
+import type { MfaEnrolmentView } from '../../../main/contract/views.ts';
+import { Button } from '../../parts/Button.tsx';
+import { Dialog } from '../../parts/Dialogs.tsx';
+import { Field } from '../../parts/Fields.tsx';
+import { Notice } from '../../parts/Pieces.tsx';
+import { QrCode } from '../../parts/QrCode.tsx';
+import { saveText } from '../../parts/save.ts';
+import { useStores } from '../../store/hooks.tsx';
+import { useText } from '../../text/text.ts';
+import { secretOf } from './otp-url.ts';
+
+interface OfIdentity {
+  readonly name: string;
+  readonly onClose: () => void;
+}
+
+/** A form that sends one code and says what came of it; the code stays in the field when it was wrong. */
+function CodeForm({
+  action,
+  danger = false,
+  send,
+  onDone,
+  onCancel,
+}: {
+  action: string;
+  danger?: boolean;
+  send: (code: string) => Promise<unknown>;
+  onDone: () => void;
+  onCancel: () => void;
+}): ReactNode {
+  const t = useText();
+  const [code, setCode] = useState('');
+  const [error, setError] = useState<string>();
+  const [pending, setPending] = useState(false);
+  const submit = async (): Promise<void> => {
+    setPending(true);
+    setError(undefined);
+    try {
+      await send(code.replaceAll(' ', ''));
+      onDone();
+    } catch (caught) {
+      setError(caught instanceof Error ? caught.message : String(caught));
+    } finally {
+      setPending(false);
+    }
+  };
+  return (
+    <Form
+      className="stack"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void submit();
+      }}
+    >
+      <Field
+        label={t('mfa.code')}
+        value={code}
+        onChange={setCode}
+        error={error}
+        mono
+        autoFocus
+        autoComplete="one-time-code"
+      />
+      <div className="dialog-actions">
+        <Button kind="plain" onPress={onCancel}>
+          {t('common.cancel')}
+        </Button>
+        <Button
+          kind={danger ? 'danger' : 'primary'}
+          type="submit"
+          isPending={pending}
+          isDisabled={code.trim().length < 4}
+        >
+          {action}
+        </Button>
+      </div>
+    </Form>
+  );
+}
+
+export function MfaCodeDialog({ name, onClose }: OfIdentity): ReactNode {
+  const t = useText();
+  const { engine, toasts } = useStores();
+  return (
+    <Dialog title={t('mfa.enterTitle', { name })} onClose={onClose}>
+      <p>{t('mfa.enterText')}</p>
+      <CodeForm
+        action={t('mfa.confirm')}
+        send={(code) => engine.client.identity.mfaVerify({ name, code })}
+        onDone={() => {
+          toasts.show({ tone: 'ok', text: t('mfa.accepted', { name }) });
+          onClose();
+        }}
+        onCancel={onClose}
+      />
+    </Dialog>
+  );
+}
+
+export function MfaRemoveDialog({ name, onClose }: OfIdentity): ReactNode {
+  const t = useText();
+  const { engine, toasts } = useStores();
+  return (
+    <Dialog title={t('mfa.removeTitle', { name })} onClose={onClose}>
+      <p>{t('mfa.removeText')}</p>
+      <CodeForm
+        action={t('mfa.remove')}
+        danger
+        send={(code) => engine.client.identity.mfaRemove({ name, code })}
+        onDone={() => {
+          toasts.show({ tone: 'ok', text: t('mfa.removed', { name }) });
+          onClose();
+        }}
+        onCancel={onClose}
+      />
+    </Dialog>
+  );
+}
+
+export function RecoveryCodesDialog({ name, onClose }: OfIdentity): ReactNode {
+  const t = useText();
+  const { engine } = useStores();
+  const [codes, setCodes] = useState<readonly string[]>();
+  return (
+    <Dialog title={t('mfa.codesTitle', { name })} onClose={onClose}>
+      {codes === undefined ? (
+        <>
+          <p>{t('mfa.codesAsk')}</p>
+          <CodeForm
+            action={t('mfa.codesShow')}
+            send={async (code) => setCodes((await engine.client.identity.mfaRecoveryCodes({ name, code })).codes)}
+            onDone={() => undefined}
+            onCancel={onClose}
+          />
+        </>
+      ) : (
+        <RecoveryCodes name={name} codes={codes} onDone={onClose} />
+      )}
+    </Dialog>
+  );
+}
+
+export function MfaEnrolDialog({ name, onClose }: OfIdentity): ReactNode {
+  const t = useText();
+  const { engine } = useStores();
+  const [enrolment, setEnrolment] = useState<MfaEnrolmentView>();
+  const [error, setError] = useState<string>();
+  const [confirmed, setConfirmed] = useState(false);
+  useEffect(() => {
+    const abort = new AbortController();
+    engine.client.identity
+      .mfaEnroll({ name }, { signal: abort.signal })
+      .then(setEnrolment)
+      .catch((caught: unknown) => {
+        if (!abort.signal.aborted) setError(caught instanceof Error ? caught.message : String(caught));
+      });
+    return () => abort.abort();
+  }, [engine, name]);
+  return (
+    <Dialog title={t(confirmed ? 'mfa.codesTitle' : 'mfa.setUpTitle', { name })} onClose={onClose} wide>
+      {error === undefined ? null : <Notice tone="bad">{error}</Notice>}
+      {confirmed && enrolment !== undefined ? (
+        <RecoveryCodes name={name} codes={enrolment.recoveryCodes} onDone={onClose} />
+      ) : (
+        <div className="mfa">
+          {enrolment === undefined ? (
+            <div
+              className="skeleton"
+              style={{ width: 184, height: 184 }}
+              role="status"
+              aria-label={t('common.loading')}
+            />
+          ) : (
+            <QrCode value={enrolment.provisioningUrl} label={t('mfa.qrLabel')} />
+          )}
+          <div className="stack">
+            <p>{t('mfa.scan')}</p>
+            <p className="quiet">
+              {t('mfa.bySecret')} <span className="mono wrap-any">{secretOf(enrolment?.provisioningUrl)}</span>
+            </p>
+            <CodeForm
+              action={t('mfa.confirm')}
+              send={(code) => engine.client.identity.mfaVerify({ name, code })}
+              onDone={() => setConfirmed(true)}
+              onCancel={onClose}
+            />
+          </div>
+        </div>
+      )}
+    </Dialog>
+  );
+}
+
+function RecoveryCodes({
+  name,
+  codes,
+  onDone,
+}: {
+  name: string;
+  codes: readonly string[];
+  onDone: () => void;
+}): ReactNode {
+  const t = useText();
+  return (
+    <>
+      <p>{t('mfa.codesText')}</p>
+      <ul className="recovery mono" aria-label={t('mfa.codes')}>
+        {codes.map((code) => (
+          <li key={code}>{code}</li>
+        ))}
+      </ul>
+      <div className="dialog-actions">
+        <Button icon="download" onPress={() => saveText(`culvert-${name}-recovery-codes.txt`, `${codes.join('\n')}\n`)}>
+          {t('common.save')}
+        </Button>
+        <Button kind="primary" onPress={onDone}>
+          {t('mfa.codesKept')}
+        </Button>
+      </div>
+    </>
+  );
+}

@@ -1,0 +1,157 @@
+/** What this device may dial and hosts, each service with one status in words. */
+import {
+  getCoreRowModel,
+  getExpandedRowModel,
+  getGroupedRowModel,
+  getSortedRowModel,
+  useReactTable,
+  type SortingState,
+} from '@tanstack/react-table';
+import { useMemo, useState, type ReactNode } from 'react';
+import type { ServiceView } from '../../../main/contract/views.ts';
+import { Button } from '../../parts/Button.tsx';
+import { DataTable } from '../../parts/DataTable.tsx';
+import { Choice, Search } from '../../parts/Fields.tsx';
+import { Empty, SkeletonRows } from '../../parts/Pieces.tsx';
+import { Segments } from '../../parts/Segments.tsx';
+import { useEngine, usePreferences } from '../../store/hooks.tsx';
+import { selectServices, serviceKey } from '../../store/selectors.ts';
+import { useText } from '../../text/text.ts';
+import { ScreenHead } from '../frame/Screen.tsx';
+import { useRoute } from '../route.ts';
+import { ServiceDrawer } from './ServiceDrawer.tsx';
+import { serviceColumns } from './service-columns.tsx';
+import { needsAttention, searchableService } from './service-words.ts';
+import { WhyDialog } from './WhyDialog.tsx';
+
+type Shown = 'all' | 'attention' | 'dial' | 'hosted';
+type Grouping = 'none' | 'workgroup' | 'identity' | 'status';
+
+const shows: Readonly<Record<Shown, (service: ServiceView) => boolean>> = {
+  all: () => true,
+  attention: needsAttention,
+  dial: ({ permissions }) => permissions.includes('Dial'),
+  hosted: ({ permissions }) => permissions.includes('Bind'),
+};
+
+export function ServicesScreen({ openKey }: { openKey: string | undefined }): ReactNode {
+  const t = useText();
+  const { go } = useRoute();
+  const { density } = usePreferences();
+  const services = useEngine(selectServices);
+  const [search, setSearch] = useState('');
+  const [shown, setShown] = useState<Shown>('all');
+  const [grouping, setGrouping] = useState<Grouping>('none');
+  const [sorting, setSorting] = useState<SortingState>([{ id: 'name', desc: false }]);
+  const [asking, setAsking] = useState(false);
+  const counts = useMemo(() => countEach(services ?? []), [services]);
+  const rows = useMemo(() => {
+    const words = search.trim().toLowerCase();
+    return (services ?? []).filter(
+      (service) => shows[shown](service) && (words === '' || searchableService(service).includes(words)),
+    );
+  }, [services, search, shown]);
+  const columns = useMemo(() => serviceColumns(t), [t]);
+  const table = useReactTable({
+    data: rows as ServiceView[],
+    columns,
+    getRowId: serviceKey,
+    state: {
+      sorting,
+      grouping: grouping === 'none' ? [] : [grouping],
+      expanded: true,
+      columnVisibility: { workgroup: false },
+    },
+    onSortingChange: setSorting,
+    groupedColumnMode: false,
+    autoResetAll: false,
+    getCoreRowModel: getCoreRowModel(),
+    getSortedRowModel: getSortedRowModel(),
+    getGroupedRowModel: getGroupedRowModel(),
+    getExpandedRowModel: getExpandedRowModel(),
+  });
+  const open = openKey === undefined ? undefined : services?.find((service) => serviceKey(service) === openKey);
+
+  return (
+    <>
+      <ScreenHead
+        title={t('services.title')}
+        lead={
+          services === undefined ? ' ' : t('services.lead', { count: services.length, attention: counts.attention })
+        }
+      >
+        <Button icon="question" onPress={() => setAsking(true)}>
+          {t('why.ask')}
+        </Button>
+      </ScreenHead>
+      <div className="screen-body">
+        <div className="toolbar">
+          <Segments
+            label={t('services.show')}
+            value={shown}
+            onChange={setShown}
+            segments={(['all', 'attention', 'dial', 'hosted'] as const).map((value) => ({
+              value,
+              text: t(`services.show.${value}`),
+              count: counts[value],
+            }))}
+          />
+          <div className="toolbar-end">
+            <Choice
+              label={t('services.group')}
+              hideLabel
+              value={grouping}
+              onChange={setGrouping}
+              options={(['none', 'workgroup', 'identity', 'status'] as const).map((value) => ({
+                value,
+                text: t(`services.group.${value}`),
+              }))}
+            />
+            <Search label={t('services.search')} value={search} onChange={setSearch} />
+          </div>
+        </div>
+        <div className="with-drawer" data-open={open === undefined ? undefined : ''}>
+          {services === undefined ? (
+            <SkeletonRows rows={8} heightPx={52} label={t('common.loading')} />
+          ) : (
+            <DataTable
+              label={t('services.title')}
+              table={table}
+              rowHeightPx={density === 'compact' ? 44 : 52}
+              minWidthPx={open === undefined ? 820 : 560}
+              selectedId={openKey}
+              onOpen={(service) => go('services', serviceKey(service))}
+              groupTitle={(row) => (
+                <>
+                  {row.groupingColumnId === 'status' && row.subRows[0] !== undefined
+                    ? t(`service.status.${row.subRows[0].original.status}`)
+                    : String(row.groupingValue)}
+                  <span className="table-group-facts">{t('services.groupFacts', { count: row.subRows.length })}</span>
+                </>
+              )}
+              empty={
+                services.length > 0 ? (
+                  <Empty title={t('common.noMatchTitle')} text={t('services.noMatch')} icon="search" />
+                ) : (
+                  <Empty title={t('services.emptyTitle')} text={t('services.emptyText')} />
+                )
+              }
+            />
+          )}
+          {open === undefined ? null : <ServiceDrawer key={openKey} service={open} onClose={() => go('services')} />}
+        </div>
+      </div>
+      {asking ? <WhyDialog onClose={() => setAsking(false)} /> : null}
+    </>
+  );
+}
+
+function countEach(services: readonly ServiceView[]): Record<Shown, number> {
+  const counts = { all: services.length, attention: 0, dial: 0, hosted: 0 };
+  for (const service of services) {
+    if (shows.attention(service)) counts.attention += 1;
+    if (shows.dial(service)) counts.dial += 1;
+    if (shows.hosted(service)) counts.hosted += 1;
+  }
+  return counts;
+}

@@ -1,0 +1,42 @@
+/** Each step from name to terminator, the first that fails, and what to do about it. */
+import type { ReactNode } from 'react';
+import type { WhyStep, WhyView } from '../../../main/contract/views.ts';
+import type { IconName } from '../../parts/Icon.tsx';
+import { Notice } from '../../parts/Pieces.tsx';
+import { Track, type TrackItem } from '../../parts/Track.tsx';
+import { useText } from '../../text/text.ts';
+
+const icons: Readonly<Record<WhyStep['outcome'], IconName>> = {
+  pass: 'check',
+  fail: 'cross',
+  skipped: 'minus',
+  unknown: 'question',
+};
+const tones = { pass: 'ok', fail: 'bad', skipped: 'plain', unknown: 'warn' } as const;
+
+export function WhySteps({ why }: { why: WhyView }): ReactNode {
+  const t = useText();
+  const failed = why.steps.find((step) => step.outcome === 'fail');
+  const items = why.steps.map((step, index): TrackItem => ({
+    key: `${step.step}-${index}`,
+    icon: icons[step.outcome],
+    tone: tones[step.outcome],
+    title: t(`why.step.${step.step}`),
+    spoken: t(`why.outcome.${step.outcome}`),
+    text: step.text,
+    ...(step.next === undefined ? {} : { next: step.next }),
+  }));
+  return (
+    <div className="stack" role="group" aria-label={t('why.result')}>
+      <Notice tone={why.reachable ? 'info' : 'bad'}>
+        {why.reachable
+          ? t('why.reachable', { destination: why.destination })
+          : t('why.unreachable', {
+              destination: why.destination,
+              step: failed === undefined ? t('why.somewhere') : t(`why.step.${failed.step}`),
+            })}
+      </Notice>
+      <Track label={t('why.result')} items={items} />
+    </div>
+  );
+}

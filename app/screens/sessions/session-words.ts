@@ -1,0 +1,64 @@
+/** How a session is put in words. */
+import type { SessionView } from '../../../main/contract/views.ts';
+import type { Tone } from '../../parts/Pieces.tsx';
+import { programOf } from '../../store/selectors.ts';
+import type { Text } from '../../text/text.ts';
+
+export function sessionTone(session: SessionView): Tone {
+  if (session.state === 'open') return 'live';
+  if (session.state === 'opening') return 'warn';
+  return session.closeReason === 'consumer_close' ||
+    session.closeReason === 'provider_close' ||
+    session.closeReason === 'idle_timeout'
+    ? 'off'
+    : 'bad';
+}
+
+export function sessionStateText(session: SessionView, t: Text): string {
+  if (session.state !== 'closed') return t(`session.state.${session.state}`);
+  return session.closeReason === undefined ? t('session.state.closed') : t(`close.${session.closeReason}`);
+}
+
+/** The program's name as a person knows it; a hosted session shows who called. */
+export function programText(session: SessionView, t: Text): string {
+  if (session.direction === 'host') return session.source;
+  return programOf(session) ?? t('session.unknownProgram');
+}
+
+/** What stands under the name: agent or program, whose, which process. */
+export function programSub(session: SessionView, t: Text): string {
+  const { app } = session;
+  if (session.direction === 'host') return t('session.hosted');
+  const file = app.path?.split(/[\\/]/).at(-1);
+  return [
+    app.agent === undefined ? undefined : t('session.agent'),
+    app.agent !== undefined && file !== app.agent ? file : undefined,
+    app.user,
+    app.pid === undefined ? undefined : t('session.pid', { pid: app.pid }),
+  ]
+    .filter((part) => part !== undefined)
+    .join(' · ');
+}
+
+/** Everything a search looks at, lower case. */
+export function searchableText(session: SessionView): string {
+  const { app } = session;
+  return [
+    session.service,
+    session.identity,
+    session.destination,
+    app.agent,
+    app.path,
+    app.user,
+    session.router,
+    session.closeReason,
+  ]
+    .filter((part) => part !== undefined)
+    .join('\n')
+    .toLowerCase();
+}
+
+/** How long it has lived, or lived. */
+export function ageMs(session: SessionView, nowMs: number): number {
+  return (session.endedAt === undefined ? nowMs : Date.parse(session.endedAt)) - Date.parse(session.startedAt);
+}

@@ -1,0 +1,149 @@
+/** How the window looks and speaks, what the shell does, and what the engine was configured with. */
+import { useEffect, useState, type ReactNode } from 'react';
+import type { SettingsView } from '../../../main/contract/views.ts';
+import { Choice } from '../../parts/Fields.tsx';
+import { Mark } from '../../parts/Icon.tsx';
+import { Facts } from '../../parts/Pieces.tsx';
+import { Segments } from '../../parts/Segments.tsx';
+import { useEngine, useLink, usePreferences, useStores } from '../../store/hooks.tsx';
+import { selectStatus } from '../../store/selectors.ts';
+import { useText } from '../../text/text.ts';
+import { ScreenHead } from '../frame/Screen.tsx';
+import { ShellSettingsCard } from './ShellSettingsCard.tsx';
+
+export function SettingsScreen(): ReactNode {
+  const t = useText();
+  const { preferences, bridge } = useStores();
+  const values = usePreferences();
+  return (
+    <>
+      <ScreenHead title={t('settings.title')} lead={t('settings.lead')} />
+      <div className="screen-body">
+        <div className="screen-scroll">
+          <div className="settings">
+            <section className="card card-pad">
+              <h2 className="section-title">{t('settings.look')}</h2>
+              <Setting title={t('settings.theme')}>
+                <Segments
+                  label={t('settings.theme')}
+                  value={values.theme}
+                  onChange={(theme) => preferences.set({ theme })}
+                  segments={(['system', 'light', 'dark'] as const).map((value) => ({
+                    value,
+                    text: t(`settings.theme.${value}`),
+                  }))}
+                />
+              </Setting>
+              <Setting title={t('settings.density')}>
+                <Segments
+                  label={t('settings.density')}
+                  value={values.density}
+                  onChange={(density) => preferences.set({ density })}
+                  segments={(['roomy', 'compact'] as const).map((value) => ({
+                    value,
+                    text: t(`settings.density.${value}`),
+                  }))}
+                />
+              </Setting>
+              <Setting title={t('settings.motion')}>
+                <Segments
+                  label={t('settings.motion')}
+                  value={values.motion}
+                  onChange={(motion) => preferences.set({ motion })}
+                  segments={(['system', 'reduced', 'full'] as const).map((value) => ({
+                    value,
+                    text: t(`settings.motion.${value}`),
+                  }))}
+                />
+              </Setting>
+              <Setting title={t('settings.language')}>
+                <Choice
+                  label={t('settings.language')}
+                  hideLabel
+                  value={values.locale}
+                  onChange={(locale) => preferences.set({ locale })}
+                  options={(['system', 'en', 'de'] as const).map((value) => ({
+                    value,
+                    text: t(`settings.language.${value}`),
+                  }))}
+                />
+              </Setting>
+            </section>
+            {bridge.shell === undefined ? null : <ShellSettingsCard door={bridge.shell} />}
+            <EngineSettings />
+            <About />
+          </div>
+        </div>
+      </div>
+    </>
+  );
+}
+
+export function Setting({ title, text, children }: { title: string; text?: string; children: ReactNode }): ReactNode {
+  return (
+    <div className="setting">
+      <div>
+        <div>{title}</div>
+        {text === undefined ? null : <div className="quiet small">{text}</div>}
+      </div>
+      {children}
+    </div>
+  );
+}
+
+function EngineSettings(): ReactNode {
+  const t = useText();
+  const { engine } = useStores();
+  const [settings, setSettings] = useState<SettingsView>();
+  useEffect(() => {
+    engine.client.engine
+      .settings()
+      .then(setSettings)
+      .catch(() => undefined); // the card stays away; the link banner tells of a lost engine
+  }, [engine]);
+  if (settings === undefined) return null;
+  const text = JSON.stringify(settings.config, undefined, 2);
+  return (
+    <section className="card card-pad stack">
+      <div>
+        <h2 className="section-title">{t('settings.engine')}</h2>
+        <p className="quiet">{t('settings.engineText')}</p>
+      </div>
+      <Facts
+        items={[
+          [t('settings.file'), settings.file === undefined ? undefined : <span className="mono">{settings.file}</span>],
+        ]}
+      />
+      {text === '{}' ? (
+        <p className="quiet">{t('settings.defaults')}</p>
+      ) : (
+        <pre className="code-block" tabIndex={0} role="region" aria-label={t('settings.engine')}>
+          {text}
+        </pre>
+      )}
+    </section>
+  );
+}
+
+function About(): ReactNode {
+  const t = useText();
+  const link = useLink();
+  const status = useEngine(selectStatus);
+  return (
+    <section className="card card-pad about">
+      <Mark size={36} />
+      <div>
+        <h2 className="section-title">{t('app.name')}</h2>
+        <p className="quiet">{t('app.motto')}</p>
+        <p className="quiet small">
+          {status === undefined
+            ? ''
+            : t('settings.about', {
+                version: status.version,
+                permission: link.phase === 'live' ? t(`permission.${link.permission}`) : '–',
+              })}
+        </p>
+      </div>
+    </section>
+  );
+}

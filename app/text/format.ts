@@ -1,0 +1,80 @@
+/** Numbers, sizes, spans and instants in the words of a language. Sizes in powers of 1000, as network tools count. */
+
+export interface Format {
+  number(value: number): string;
+  bytes(bytes: number): string;
+  /** Bytes a second. */
+  rate(bytesPerSecond: number): string;
+  /** `3 s`, `4 min`, `2 h 10 min`, `5 d`. */
+  span(spanMs: number): string;
+  /** `14:03:22`. */
+  time(iso: string): string;
+  date(iso: string): string;
+  dateTime(iso: string): string;
+  /** `in 12 days`, `3 hours ago`. */
+  relative(iso: string, nowMs: number): string;
+  percent(share: number): string;
+}
+
+const sizes = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const;
+
+export function createFormat(locale: string): Format {
+  const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
+  const tenth = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+  const percent = new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: 0 });
+  const time = new Intl.DateTimeFormat(locale, {
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+    hour12: false,
+  });
+  const date = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short', year: 'numeric' });
+  const dateTime = new Intl.DateTimeFormat(locale, {
+    day: 'numeric',
+    month: 'short',
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+    hour12: false,
+  });
+  const relative = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
+  const units = { day: { en: 'd', de: 'T' }[locale] ?? 'd', hour: { de: 'Std.' }[locale] ?? 'h' };
+
+  const bytes = (value: number): string => {
+    let scaled = value;
+    let unit = 0;
+    while (scaled >= 999.5 && unit < sizes.length - 1) {
+      scaled /= 1000;
+      unit += 1;
+    }
+    return `${unit === 0 || scaled >= 100 ? whole.format(scaled) : tenth.format(scaled)} ${sizes[unit] ?? ''}`;
+  };
+
+  return {
+    number: (value) => whole.format(value),
+    bytes,
+    rate: (value) => `${bytes(value)}/s`,
+    span(spanMs) {
+      const seconds = Math.max(0, Math.floor(spanMs / 1000));
+      if (seconds < 60) return `${seconds} s`;
+      const minutes = Math.floor(seconds / 60);
+      if (minutes < 60) return `${minutes} min`;
+      const hours = Math.floor(minutes / 60);
+      if (hours < 48)
+        return minutes % 60 === 0 ? `${hours} ${units.hour}` : `${hours} ${units.hour} ${minutes % 60} min`;
+      return `${Math.floor(hours / 24)} ${units.day}`;
+    },
+    time: (iso) => time.format(new Date(iso)),
+    date: (iso) => date.format(new Date(iso)),
+    dateTime: (iso) => dateTime.format(new Date(iso)),
+    relative(iso, nowMs) {
+      const seconds = (Date.parse(iso) - nowMs) / 1000;
+      const size = Math.abs(seconds);
+      if (size < 60) return relative.format(Math.round(seconds), 'second');
+      if (size < 3600) return relative.format(Math.round(seconds / 60), 'minute');
+      if (size < 86_400) return relative.format(Math.round(seconds / 3600), 'hour');
+      return relative.format(Math.round(seconds / 86_400), 'day');
+    },
+    percent: (share) => percent.format(share),
+  };
+}

@@ -1,0 +1,48 @@
+/** Every visible string, by typed key. English gives keys and parameters; another language that misses one does not compile. */
+import { createContext, useContext } from 'react';
+import { de } from './de.ts';
+import { en } from './en.ts';
+import { createFormat, type Format } from './format.ts';
+
+export type Locale = 'en' | 'de';
+export type TextKey = keyof typeof en;
+type Arguments<K extends TextKey> = (typeof en)[K] extends (parameters: infer P) => string ? [P] : [];
+
+export interface Text {
+  readonly locale: Locale;
+  <K extends TextKey>(key: K, ...parameters: Arguments<K>): string;
+  readonly format: Format;
+}
+
+const catalogues: Readonly<Record<Locale, Readonly<Record<TextKey, unknown>>>> = { en, de };
+
+/** The words of a language. */
+export function createText(locale: Locale): Text {
+  const catalogue = catalogues[locale];
+  const say = (key: TextKey, parameters?: unknown): string => {
+    const message = catalogue[key];
+    return typeof message === 'function' ? (message as (parameters: unknown) => string)(parameters) : String(message);
+  };
+  return Object.assign(say, { locale, format: createFormat(locale) }) as Text;
+}
+
+/** The person's choice, else the first of the browser's languages that has a catalogue, else English. */
+export function chooseLocale(choice: Locale | 'system', languages: readonly string[]): Locale {
+  if (choice !== 'system') return choice;
+  for (const language of languages) {
+    const base = language.toLowerCase().split('-')[0];
+    if (base === 'en' || base === 'de') return base;
+  }
+  return 'en';
+}
+
+export const TextContext = createContext<Text>(createText('en'));
+
+export function useText(): Text {
+  return useContext(TextContext);
+}
+
+/** True where the catalogue has this key: for keys put together from codes the engine sends. */
+export function hasText(key: string): key is TextKey {
+  return Object.hasOwn(en, key);
+}
