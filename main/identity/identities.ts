@@ -23,8 +23,17 @@ export interface IdentityRecord {
   readonly controllerId?: string;
   /** Software keys: authenticate, then use a short-lived session certificate. */
   readonly jit: boolean;
+  /** A renewal under way: the certificate that will be the one once the controller has confirmed it. Both are kept until then. */
+  readonly staged?: StagedCertificate;
   /** Fields of an imported identity file we do not know, kept. */
   readonly foreign: Readonly<Record<string, unknown>>;
+}
+
+export interface StagedCertificate {
+  readonly certPem: string;
+  readonly caPem?: string;
+  /** Of the new key, where keys roll. */
+  readonly keyReference?: string;
 }
 
 /** An opened key. Software keys can be exported into TLS; hardware ones only sign. */
@@ -43,6 +52,8 @@ export interface KeyUnlock {
   readonly passphrase?: string;
   readonly wrappingKey?: Uint8Array;
   readonly pin?: string;
+  /** `pkcs11` only, when a key is made: the `pkcs11:` URI of the token to make it on, or of a key that is there already. */
+  readonly tokenUri?: string;
 }
 
 /** One way of keeping keys. Every implementation passes `test/conformance/keystore.ts`. */

@@ -4,7 +4,7 @@
  */
 import * as v from 'valibot';
 import { TunnelerError } from '../base/errors.ts';
-import type { IdentityRecord } from './identities.ts';
+import type { IdentityRecord, StagedCertificate } from './identities.ts';
 
 const own = v.object({
   version: v.literal(1),
@@ -16,6 +16,9 @@ const own = v.object({
   controllerName: v.optional(v.string()),
   controllerId: v.optional(v.string()),
   jit: v.optional(v.boolean(), false),
+  staged: v.optional(
+    v.object({ certPem: v.string(), caPem: v.optional(v.string()), keyReference: v.optional(v.string()) }),
+  ),
 });
 
 const nullableStrings = v.optional(v.nullable(v.array(v.string())));
@@ -50,6 +53,7 @@ export function encodeIdentityFile(record: IdentityRecord): string {
       controllerName: record.controllerName,
       controllerId: record.controllerId,
       jit: record.jit,
+      staged: record.staged,
     },
   };
   return `${JSON.stringify(file, undefined, 2)}\n`;
@@ -72,6 +76,7 @@ export function decodeIdentityFile(name: string, text: string): IdentityRecord {
     ...optional('controllerName', record.controllerName),
     ...optional('controllerId', record.controllerId),
     jit: record.jit,
+    ...optional('staged', record.staged as StagedCertificate | undefined),
     foreign: unknownFields(file),
   };
 }
