@@ -125,13 +125,14 @@ export class OverlayAdmin {
     return { id: identity.id, jwt };
   }
 
-  /** A further one-time token for an identity. */
+  /** A new one-time token for an identity; those it has not used are void from here on. */
   async createToken(
     identity: string,
     options: { readonly method?: EnrollmentMethod; readonly expiresInMs?: number } = {},
   ): Promise<string> {
     const { context } = this.#deps;
     const record = this.#find(context.network.identities, identity, 'identity');
+    context.network.enrollments.deleteWhere((entry) => entry.identityId === record.id);
     const { jwt } = addEnrollment(
       context,
       record.id,

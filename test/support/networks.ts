@@ -1,5 +1,6 @@
 /** The networks that the interop suite runs against: each test is written once and must pass on all. */
 import { afterAll, beforeAll, describe } from 'vitest';
+import { openEmbeddedNetwork } from './embedded-network.ts';
 import type { Network } from './network.ts';
 import { openZitiMissing } from './openziti-binary.ts';
 import { mustSkip } from './optional.ts';
@@ -14,6 +15,8 @@ interface Candidate {
 
 const candidates: readonly Candidate[] = [
   { name: 'OpenZiti', missing: openZitiMissing, open: openRealNetwork, timeoutMs: realNetworkTimeoutMs },
+  { name: 'embedded', missing: () => undefined, open: () => openEmbeddedNetwork('both'), timeoutMs: 60_000 },
+  { name: 'embedded-legacy', missing: () => undefined, open: () => openEmbeddedNetwork('legacy'), timeoutMs: 60_000 },
 ];
 
 /** `describe` once a network; `network()` is good inside tests and hooks. `CULVERT_NETWORK` narrows to one by name. */
