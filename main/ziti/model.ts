@@ -146,11 +146,26 @@ export interface MfaDoor {
   recoveryCodes(code: string, options?: { readonly regenerate?: boolean }): Promise<readonly string[]>;
 }
 
+/** The identity as its controller keeps it. Source: edge-api client.yml, IdentityDetail. */
+export interface ZitiIdentity {
+  readonly id: string;
+  readonly name: string;
+  readonly appData: Readonly<Record<string, unknown>>;
+  readonly tags: Readonly<Record<string, unknown>>;
+  readonly defaultHostingCost: number;
+  readonly defaultHostingPrecedence: Precedence;
+  /** By service id. */
+  readonly serviceHostingCosts: Readonly<Record<string, number>>;
+  /** By service id. */
+  readonly serviceHostingPrecedences: Readonly<Record<string, Precedence>>;
+}
+
 /** One enrolled identity at work: authenticated, connected to routers, services known, dialling and hosting. */
 export interface ZitiContext extends AsyncDisposable {
   readonly events: Pick<Emitter<ZitiEvent>, 'subscribe'>;
   readonly mfa: MfaDoor;
-  identity(): { readonly id: string; readonly name: string } | undefined;
+  /** As the controller last described it; undefined before the first sign-in. */
+  identity(): ZitiIdentity | undefined;
   state(): ContextState;
   services(): readonly ZitiService[];
   routers(): readonly RouterState[];

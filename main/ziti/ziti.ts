@@ -11,3 +11,6 @@ export { parseEnrolmentToken } from './enroll/token.ts';
 export type { EnrolmentMethod, EnrolmentToken } from './enroll/token.ts';
 export { openHttpsTransport } from './controller/https-transport.ts';
 export type { HttpTransport, OpenTransport, TransportCredential } from './controller/transport.ts';
+export { openZitiContext } from './context/ziti-context.ts';
+export type { Credential, RenewalKeeper, ZitiContextOptions } from './context/options.ts';
+export type { Renewal } from './enroll/renewal.ts';

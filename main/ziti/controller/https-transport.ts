@@ -20,6 +20,11 @@ class HttpsTransport implements HttpTransport {
   #closed = false;
 
   constructor(origin: string, credential: TransportCredential) {
+    if (credential.signer !== undefined) {
+      throw new TunnelerError('base.unsupported', 'this TLS cannot ask a hardware key to sign', {
+        details: { next: 'Install the native part, or keep the key in the keychain or a file.' },
+      });
+    }
     this.origin = origin;
     this.#pool = new Pool(origin, {
       connections: 4,

@@ -11,6 +11,16 @@ export interface TransportCredential {
   /** Client chain PEM, leaf first, and its private key PEM; both or neither. */
   readonly certPem?: string;
   readonly keyPem?: string;
+  /** Instead of `keyPem`: a key that only signs. Needs a transport that can ask it; the built-in one refuses. */
+  readonly signer?: TransportSigner;
+}
+
+/** A private key in hardware. */
+export interface TransportSigner {
+  readonly publicKeySpki: Uint8Array;
+  readonly algorithm: 'ES256' | 'ES384' | 'RS256';
+  /** DER-encoded (ECDSA) or plain (RSA) signature over `data`, hashed with the algorithm's hash. */
+  sign(data: Uint8Array): Promise<Uint8Array>;
 }
 
 export type HttpHeaders = Readonly<Record<string, string | readonly string[]>>;

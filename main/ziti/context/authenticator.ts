@@ -1,0 +1,249 @@
+/**
+ * Signing in and what it yields: a session, and a TLS credential for the API and for routers. Where the identity's own key cannot
+ * or shall not be at work (hardware, just-in-time, no certificate at all), a throw-away key with a session certificate is.
+ */
+import { arch, hostname, platform, release, version as osVersion } from 'node:os';
+import type { Clock } from '../../base/clock.ts';
+import { TunnelerError } from '../../base/errors.ts';
+import { ControllerClient } from '../controller/controller-client.ts';
+import { Endpoints } from '../controller/endpoints.ts';
+import { openHttpsTransport } from '../controller/https-transport.ts';
+import { readLegacySession, signInLegacy } from '../controller/legacy-sign-in.ts';
+import { signInOidc } from '../controller/oidc-sign-in.ts';
+import { refreshOidc, revokeOidc } from '../controller/oidc-token.ts';
+import type { ApiSession, ClientInfo, PrimaryProof, SignIn } from '../controller/sign-in.ts';
+import type { OpenTransport, TransportCredential } from '../controller/transport.ts';
+import { chooseAuthentication, discoverVersion, type ControllerVersion } from '../controller/version.ts';
+import { createSigningRequest, newSoftwareKey } from '../enroll/signing-request.ts';
+import type { Credential, ZitiContextOptions } from './options.ts';
+
+/** TLS material for routers. */
+export interface RouterTls {
+  readonly cert: string;
+  readonly key: string;
+  readonly ca: string;
+}
+
+/** Signed in: everything further goes through here. Disposing closes its own connections, not the session. */
+export class SignedIn implements AsyncDisposable {
+  readonly controller: ControllerVersion;
+  readonly endpoints: Endpoints;
+  readonly client: ControllerClient;
+  readonly routerTls: RouterTls;
+  #session: ApiSession;
+
+  constructor(session: ApiSession, controller: ControllerVersion, endpoints: Endpoints, tls: RouterTls, clock: Clock) {
+    this.#session = session;
+    this.controller = controller;
+    this.endpoints = endpoints;
+    this.routerTls = tls;
+    this.client = new ControllerClient({ endpoints, session: () => this.#session, clock });
+  }
+
+  get session(): ApiSession {
+    return this.#session;
+  }
+
+  /** The same session with a fresher token or expiry. */
+  adopt(session: ApiSession): void {
+    this.#session = session;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.endpoints[Symbol.asyncDispose]();
+  }
+}
+
+export type SignInOutcome =
+  | { readonly kind: 'signed-in'; readonly signedIn: SignedIn }
+  | {
+      readonly kind: 'pending';
+      readonly step: SignIn & { kind: 'pending' };
+      complete(session: ApiSession): Promise<SignedIn>;
+    };
+
+export class Authenticator implements AsyncDisposable {
+  readonly #options: ZitiContextOptions;
+  readonly #open: OpenTransport;
+  #credential: Credential;
+  #externalToken: string | undefined;
+  #login: Endpoints | undefined;
+  #apis: readonly string[];
+
+  constructor(options: ZitiContextOptions) {
+    this.#options = options;
+    this.#open = options.open ?? openHttpsTransport;
+    this.#credential = options.credential;
+    this.#apis = options.apis;
+    if (options.credential.kind === 'external') this.#externalToken = options.credential.token;
+  }
+
+  /** Controllers learnt since; used from the next sign-in on. */
+  learnControllers(apis: readonly string[]): void {
+    this.#apis = [...new Set([...this.#apis, ...apis])];
+    this.#login?.add(apis);
+  }
+
+  /** For the next sign-in, as first or second proof. */
+  useExternalToken(token: string): void {
+    this.#externalToken = token;
+  }
+
+  /** The renewed certificate, from the next sign-in or {@link recredential} on. */
+  async useCredential(credential: Credential): Promise<void> {
+    this.#credential = credential;
+    const old = this.#login;
+    this.#login = undefined;
+    await old?.[Symbol.asyncDispose]();
+  }
+
+  /** Calls over TLS with the identity's own certificate (renewal compares it), under a given session. */
+  ownClient(session: () => ApiSession): ControllerClient {
+    return new ControllerClient({ endpoints: this.#loginEndpoints(), session, clock: this.#options.clock });
+  }
+
+  /** Where only a throw-away key may face routers. */
+  #worksWithSessionCertificate(): boolean {
+    const credential = this.#credential;
+    return credential.kind !== 'certificate' || credential.justInTime === true || credential.key.kind === 'hardware';
+  }
+
+  /** One sign-in. Throws `ziti.controller.*`; `.external_login_required` where a token is needed first. */
+  async signIn(signal: AbortSignal): Promise<SignInOutcome> {
+    const endpoints = this.#loginEndpoints();
+    const proof = await this.#proof(endpoints);
+    const work = this.#worksWithSessionCertificate() ? await throwAwayKey() : undefined;
+    const { step, controller } = await endpoints.run(async (http) => {
+      const controller = await discoverVersion(http, signal);
+      return { controller, step: await this.#present(http, controller, proof, work?.csrPem, signal) };
+    });
+    const complete = (session: ApiSession): Promise<SignedIn> => this.#complete(session, controller, work);
+    if (step.kind === 'pending') return { kind: 'pending', step, complete };
+    return { kind: 'signed-in', signedIn: await complete(step.session) };
+  }
+
+  /** The same session, fresh. Throws `ziti.controller.session_expired` where a new sign-in is needed. */
+  async refresh(current: SignedIn, signal: AbortSignal): Promise<ApiSession> {
+    const { session, controller, endpoints } = current;
+    if (session.kind === 'legacy') {
+      const read = await readLegacySession(endpoints.transport(), session, signal);
+      if (read.pendingQueries.length > 0) {
+        throw new TunnelerError('ziti.controller.session_expired', 'the controller asks for a further proof');
+      }
+      return { ...read.session, identityName: read.session.identityName ?? session.identityName };
+    }
+    const oidcPath = controller.oidcPath ?? '/oidc';
+    return endpoints.run((http) => refreshOidc(http, { oidcPath, session, signal }));
+  }
+
+  /** Tell the controller that the session is over. Throws where it cannot be told. */
+  async signOut(current: SignedIn): Promise<void> {
+    const { session, controller, client, endpoints } = current;
+    if (session.kind === 'legacy') await client.logOut();
+    else await revokeOidc(endpoints.transport(), controller.oidcPath ?? '/oidc', session);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#login?.[Symbol.asyncDispose]();
+    this.#login = undefined;
+  }
+
+  async #proof(endpoints: Endpoints): Promise<PrimaryProof> {
+    const credential = this.#credential;
+    if (credential.kind === 'certificate') return { kind: 'cert' };
+    if (credential.kind === 'password') {
+      return { kind: 'password', username: credential.username, password: credential.password };
+    }
+    if (this.#externalToken !== undefined) return { kind: 'ext-jwt', token: this.#externalToken };
+    throw new TunnelerError('ziti.controller.external_login_required', 'sign in with an external provider first', {
+      details: { controller: endpoints.current, next: 'Use `identity login`.' },
+    });
+  }
+
+  #present(
+    http: Parameters<typeof signInOidc>[0],
+    controller: ControllerVersion,
+    proof: PrimaryProof,
+    csrPem: string | undefined,
+    signal: AbortSignal,
+  ): Promise<SignIn> {
+    const wanted = this.#options.authentication ?? 'auto';
+    const way = wanted === 'auto' ? chooseAuthentication(controller) : wanted;
+    const secondary = proof.kind === 'ext-jwt' ? undefined : this.#externalToken;
+    const common = {
+      proof,
+      configTypes: this.#options.configTypes ?? ['all'],
+      info: clientInfo(this.#options.version),
+      signal,
+      ...(secondary === undefined ? {} : { secondaryToken: secondary }),
+    };
+    if (way === 'legacy') return signInLegacy(http, common);
+    const withCsr = csrPem !== undefined && controller.capabilities.includes('OIDC_AUTH_WITH_CSR');
+    const oidcPath = controller.oidcPath ?? '/oidc';
+    return signInOidc(http, { ...common, oidcPath, ...(withCsr ? { csrPem } : {}) });
+  }
+
+  async #complete(
+    session: ApiSession,
+    controller: ControllerVersion,
+    work: ThrowAwayKey | undefined,
+  ): Promise<SignedIn> {
+    const { caPem } = this.#options;
+    const credential = this.#credential;
+    if (work === undefined && credential.kind === 'certificate' && credential.key.kind === 'software') {
+      const own = { certPem: credential.certPem, keyPem: credential.key.privateKeyPem };
+      return this.#signedIn(session, controller, { caPem, ...own });
+    }
+    if (work === undefined) throw new TunnelerError('base.internal', 'no key to work with');
+    let certPem = session.kind === 'oidc' ? session.sessionCertPem : undefined;
+    certPem ??= (await this.ownClient(() => session).createSessionCertificate(work.csrPem)).certPem;
+    return this.#signedIn(session, controller, { caPem, certPem, keyPem: work.privateKeyPem });
+  }
+
+  #signedIn(
+    session: ApiSession,
+    controller: ControllerVersion,
+    credential: TransportCredential & { readonly certPem: string; readonly keyPem: string },
+  ): SignedIn {
+    const tls = { cert: credential.certPem, key: credential.keyPem, ca: credential.caPem };
+    return new SignedIn(session, controller, this.#newEndpoints(credential), tls, this.#options.clock);
+  }
+
+  #loginEndpoints(): Endpoints {
+    const credential = this.#credential;
+    const { caPem } = this.#options;
+    if (this.#login !== undefined) return this.#login;
+    if (credential.kind !== 'certificate') this.#login = this.#newEndpoints({ caPem });
+    else if (credential.key.kind === 'software') {
+      this.#login = this.#newEndpoints({ caPem, certPem: credential.certPem, keyPem: credential.key.privateKeyPem });
+    } else {
+      this.#login = this.#newEndpoints({ caPem, certPem: credential.certPem, signer: credential.key });
+    }
+    return this.#login;
+  }
+
+  #newEndpoints(credential: TransportCredential): Endpoints {
+    const { random } = this.#options;
+    // A session begins where the sign-in was, so the preferred controller is the one that last worked.
+    const last = this.#login?.current;
+    const apis = last === undefined ? this.#apis : [last, ...this.#apis];
+    return new Endpoints({ apis, credential, open: this.#open, ...(random ? { random } : {}) });
+  }
+}
+
+interface ThrowAwayKey {
+  readonly privateKeyPem: string;
+  readonly csrPem: string;
+}
+
+async function throwAwayKey(): Promise<ThrowAwayKey> {
+  const key = await newSoftwareKey('ES256');
+  return { privateKeyPem: key.privateKeyPem, csrPem: await createSigningRequest(key, 'culvert session') };
+}
+
+function clientInfo(version: string): ClientInfo {
+  return {
+    version,
+    environment: { arch: arch(), os: platform(), osRelease: release(), osVersion: osVersion(), hostname: hostname() },
+  };
+}

@@ -1,0 +1,190 @@
+/** Dialling a service: its session, the nearest connected router, the connection; one more try where a session went stale. */
+import type { Clock } from '../../base/clock.ts';
+import { TunnelerError, isTunnelerError } from '../../base/errors.ts';
+import type { ByteSink } from '../../base/stream.ts';
+import type { ServiceSession } from '../controller/controller-client.ts';
+import type { EdgeRouter } from '../edge/edge-router.ts';
+import type { DialOptions, ZitiService, ZitiStream } from '../model.ts';
+import type { SignedIn } from './authenticator.ts';
+import type { RouterSet } from './router-set.ts';
+import type { ServiceSessions } from './service-sessions.ts';
+
+const defaultTimeoutMs = 15_000;
+
+export interface DialerDeps {
+  readonly clock: Clock;
+  readonly sessions: ServiceSessions;
+  readonly routers: RouterSet;
+  service(id: string): ZitiService | undefined;
+  /** Waits for the first sign-in; throws why there is none when `signal` aborts first. */
+  signedIn(signal: AbortSignal): Promise<SignedIn>;
+  /** A router or the controller denied what the list grants, or took it away: look again at once. */
+  accessDoubted(): void;
+  /** A router no longer knows the API session. */
+  sessionDoubted(): void;
+}
+
+export class Dialer {
+  readonly #deps: DialerDeps;
+  /** By service and terminator identity. Source: openziti/ziti sticky strategy; forgotten where an answer brings none. */
+  readonly #stickiness = new Map<string, Uint8Array>();
+
+  constructor(deps: DialerDeps) {
+    this.#deps = deps;
+  }
+
+  async dial(serviceId: string, options: DialOptions): Promise<ZitiStream> {
+    const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
+    const deadline = new AbortController();
+    const timer = this.#deps.clock.after(timeoutMs, () => deadline.abort());
+    const signal = options.signal === undefined ? deadline.signal : AbortSignal.any([options.signal, deadline.signal]);
+    const endsAt = this.#deps.clock.monotonic() + timeoutMs;
+    const left = (): number => Math.max(1, endsAt - this.#deps.clock.monotonic());
+    try {
+      return await withAbort(this.#tryTwice(serviceId, options, left, signal), signal);
+    } catch (error) {
+      if (options.signal?.aborted === true)
+        throw new TunnelerError('base.cancelled', 'the dial was cancelled', { cause: error });
+      if (deadline.signal.aborted && isTunnelerError(error, 'base.cancelled')) {
+        throw new TunnelerError('ziti.dial.timeout', `the dial was not answered within ${timeoutMs / 1000} s`, {
+          details: { timeoutMs, next: 'Check that the host of the service is up.' },
+        });
+      }
+      if (isTunnelerError(error, 'ziti.dial.access_denied')) this.#deps.accessDoubted();
+      throw error;
+    } finally {
+      timer[Symbol.dispose]();
+    }
+  }
+
+  async #tryTwice(
+    serviceId: string,
+    options: DialOptions,
+    left: () => number,
+    signal: AbortSignal,
+  ): Promise<ZitiStream> {
+    const signedIn = await this.#deps.signedIn(signal);
+    const service = this.#permitted(serviceId);
+    const session = await this.#session(signedIn, service);
+    try {
+      return await this.#once(service, session, options, left, signal);
+    } catch (error) {
+      const stale = isTunnelerError(error, 'ziti.dial.session_invalid');
+      const cut = isTunnelerError(error, 'ziti.channel.closed') || isTunnelerError(error, 'ziti.channel.rejected');
+      if (!stale && !cut) throw error;
+      if (stale) this.#deps.sessions.drop(serviceId, 'Dial', session.token);
+      if (stale && /api session/i.test(String((error as TunnelerError).details['reason']))) this.#deps.sessionDoubted();
+      const again = await this.#session(await this.#deps.signedIn(signal), service);
+      return this.#once(service, again, options, left, signal);
+    }
+  }
+
+  #permitted(serviceId: string): ZitiService {
+    const service = this.#deps.service(serviceId);
+    if (service === undefined) {
+      throw new TunnelerError('ziti.dial.service_unknown', 'the controller shows this identity no such service', {
+        details: { serviceId, next: 'Ask the administrator for a dial policy.' },
+      });
+    }
+    if (!service.permissions.includes('Dial')) {
+      throw new TunnelerError('ziti.dial.access_denied', `no policy lets this identity dial ${service.name}`, {
+        details: { serviceId, next: 'Ask the administrator for a dial policy.' },
+      });
+    }
+    return service;
+  }
+
+  async #session(signedIn: SignedIn, service: ZitiService): Promise<ServiceSession> {
+    try {
+      const session = await this.#deps.sessions.get(signedIn.client, service.id, 'Dial');
+      this.#deps.routers.learn(session.edgeRouters);
+      return session;
+    } catch (error) {
+      if (isTunnelerError(error, 'ziti.controller.session_expired')) this.#deps.sessionDoubted();
+      if (isTunnelerError(error, 'ziti.controller.not_found')) {
+        this.#deps.accessDoubted();
+        throw new TunnelerError('ziti.dial.access_denied', `no policy lets this identity dial ${service.name}`, {
+          cause: error,
+          details: { ...error.details, serviceId: service.id, next: 'Ask the administrator for a dial policy.' },
+        });
+      }
+      throw error;
+    }
+  }
+
+  async #once(
+    service: ZitiService,
+    session: ServiceSession,
+    options: DialOptions,
+    left: () => number,
+    signal: AbortSignal,
+  ): Promise<ZitiStream> {
+    const names = new Set(session.edgeRouters.map((router) => router.name));
+    const [router] = await this.#deps.routers.whenConnected(names, signal);
+    const key = `${service.id}/${options.terminatorIdentity ?? ''}`;
+    const opened = await (router as EdgeRouter).dial({
+      sessionToken: session.token,
+      encryptionRequired: service.encryptionRequired,
+      kind: options.kind ?? 'stream',
+      timeoutMs: left(),
+      signal,
+      ...(options.terminatorIdentity === undefined ? {} : { terminatorIdentity: options.terminatorIdentity }),
+      ...(options.appData === undefined ? {} : { appData: options.appData }),
+      ...this.#sticky(key),
+    });
+    if (opened.stickinessToken === undefined) this.#stickiness.delete(key);
+    else this.#stickiness.set(key, opened.stickinessToken);
+    return watched(opened.stream, () => this.#deps.accessDoubted());
+  }
+
+  #sticky(key: string): { stickinessToken?: Uint8Array } {
+    const token = this.#stickiness.get(key);
+    return token === undefined ? {} : { stickinessToken: token };
+  }
+}
+
+/** Revocation reaches a client as the end of its streams; the list of services has to follow at once. */
+function watched(stream: ZitiStream, accessLost: () => void): ZitiStream {
+  const start = (sink: ByteSink): void => {
+    stream.start({
+      data: (chunk) => sink.data(chunk),
+      end: () => sink.end(),
+      drain: () => sink.drain(),
+      closed: (error) => {
+        if (isTunnelerError(error, 'ziti.dial.access_denied')) accessLost();
+        sink.closed(error);
+      },
+    });
+  };
+  return {
+    kind: stream.kind,
+    circuitId: stream.circuitId,
+    routerName: stream.routerName,
+    encrypted: stream.encrypted,
+    start,
+    write: (chunk) => stream.write(chunk),
+    end: () => stream.end(),
+    reset: (error) => stream.reset(error),
+    pause: () => stream.pause(),
+    resume: () => stream.resume(),
+  };
+}
+
+/** Reject when `signal` aborts; a stream that comes all the same is reset. */
+function withAbort(dialling: Promise<ZitiStream>, signal: AbortSignal): Promise<ZitiStream> {
+  return new Promise((resolve, reject) => {
+    let over = false;
+    const onAbort = (): void => {
+      over = true;
+      reject(new TunnelerError('base.cancelled', 'the dial was given up'));
+    };
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    dialling
+      .then(
+        (stream) => (over ? stream.reset() : resolve(stream)),
+        (error: unknown) => reject(error as Error),
+      )
+      .finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}

@@ -1,0 +1,141 @@
+/** Answers posture checks: gathers the facts that checks ask for, and sends what changed to whoever judges. */
+import type { Clock } from '../../base/clock.ts';
+import { toTunnelerError } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
+import type { EdgeRouter } from '../edge/edge-router.ts';
+import type { PostureCheck, PostureFacts, ZitiService } from '../model.ts';
+import type { SignedIn } from './authenticator.ts';
+import { encodePosture, encodeTotpToken } from './posture-message.ts';
+
+/** As the Go SDK looks (sdk-golang `ziti/edge/posture`). */
+const periodMs = 10_000;
+
+export interface PostureKeeperDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  signedIn(): SignedIn | undefined;
+  services(): readonly ZitiService[];
+  routers(): readonly EdgeRouter[];
+  /** The controller took answers: what it says of the checks may have changed. */
+  answered(): void;
+}
+
+export type GatherPosture = (checks: readonly PostureCheck[]) => Promise<PostureFacts>;
+
+export class PostureKeeper implements Disposable {
+  readonly #deps: PostureKeeperDeps;
+  readonly #timer: Disposable;
+  #gather: GatherPosture | undefined;
+  #facts: PostureFacts = {};
+  #sentToController = '';
+  #running: Promise<void> | undefined;
+
+  constructor(deps: PostureKeeperDeps) {
+    this.#deps = deps;
+    this.#timer = deps.clock.every(periodMs, () => void this.look());
+  }
+
+  use(gather: GatherPosture): void {
+    this.#gather = gather;
+    void this.look();
+  }
+
+  /** A new API session knows nothing yet. */
+  forget(): void {
+    this.#sentToController = '';
+  }
+
+  /** Gather, and send what changed. Never throws; callers that dial next may wait for it. */
+  look(): Promise<void> {
+    this.#running ??= this.#look()
+      .catch((error: unknown) => this.#deps.log.warn('ziti.posture_failed', { code: toTunnelerError(error).code }))
+      .finally(() => {
+        this.#running = undefined;
+      });
+    return this.#running;
+  }
+
+  /** A router that just connected gets all there is. */
+  greet(router: EdgeRouter): void {
+    if (router.supportsPostureChecks && this.#judgedByRouters() && Object.keys(this.#facts).length > 0) {
+      router.sendPosture(encodePosture(this.#facts));
+    }
+  }
+
+  /** An MFA answer of an OIDC session goes to every router. */
+  sendTotpToken(token: string): void {
+    for (const router of this.#deps.routers()) {
+      if (!router.supportsPostureChecks) continue;
+      for (const message of encodeTotpToken(token, this.#facts.processes)) router.sendPosture(message);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#timer[Symbol.dispose]();
+  }
+
+  #judgedByRouters(): boolean {
+    return this.#deps.signedIn()?.session.kind === 'oidc';
+  }
+
+  async #look(): Promise<void> {
+    const signedIn = this.#deps.signedIn();
+    if (this.#gather === undefined || signedIn === undefined) return;
+    const checks = distinctChecks(this.#deps.services()).filter((check) => check.queryType !== 'MFA');
+    if (checks.length === 0) return;
+    const facts = await this.#gather(checks);
+    const changed = JSON.stringify(facts) !== JSON.stringify(this.#facts);
+    this.#facts = facts;
+    const routers = this.#deps.routers();
+    if (changed) for (const router of routers) this.greet(router);
+    if (this.#judgedByRouters() && routers.every((router) => router.supportsPostureChecks)) return;
+    const responses = toResponses(checks, facts);
+    // Each wake and unlock is a change of its own, though the controller is not told when it was.
+    const text = JSON.stringify([responses, facts.wokenAt, facts.unlockedAt]);
+    if (responses.length === 0 || text === this.#sentToController) return;
+    await signedIn.client.sendPosture(responses);
+    this.#sentToController = text;
+    this.#deps.answered();
+  }
+}
+
+function distinctChecks(services: readonly ZitiService[]): PostureCheck[] {
+  return [...new Map(services.flatMap((service) => service.postureChecks).map((check) => [check.id, check])).values()];
+}
+
+/** The controller's form. Source: edge-api client.yml, `postureResponseCreate` and its subtypes. */
+function toResponses(checks: readonly PostureCheck[], facts: PostureFacts): object[] {
+  const responses = checks.flatMap((check) => toResponse(check, facts));
+  if (facts.wokenAt === undefined && facts.unlockedAt === undefined) return responses;
+  const woken = facts.wokenAt !== undefined;
+  const unlocked = facts.unlockedAt !== undefined;
+  return [...responses, { id: '0', typeId: 'ENDPOINT_STATE', woken, unlocked }];
+}
+
+function toResponse(check: PostureCheck, facts: PostureFacts): object[] {
+  const common = { id: check.id, typeId: check.queryType };
+  switch (check.queryType) {
+    case 'OS':
+      return facts.os === undefined ? [] : [{ ...common, ...facts.os }];
+    case 'DOMAIN':
+      return facts.domain === undefined ? [] : [{ ...common, domain: facts.domain }];
+    case 'MAC':
+      return facts.macAddresses === undefined ? [] : [{ ...common, macAddresses: facts.macAddresses }];
+    case 'PROCESS':
+    case 'PROCESS_MULTI': {
+      const paths = (check.processes ?? (check.process === undefined ? [] : [check.process])).map(({ path }) => path);
+      return (facts.processes ?? [])
+        .filter((process) => paths.includes(process.path))
+        .map((process) => ({
+          id: check.id,
+          typeId: 'PROCESS',
+          path: process.path,
+          isRunning: process.isRunning,
+          hash: process.hash ?? '',
+          signerFingerprints: process.signerFingerprints ?? [],
+        }));
+    }
+    case 'MFA':
+      return [];
+  }
+}

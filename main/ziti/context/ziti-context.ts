@@ -1,0 +1,338 @@
+/** One identity at work: the parts of this room put together, and what happens in one told to the others. */
+import { Emitter } from '../../base/emitter.ts';
+import { TunnelerError, isTunnelerError, toTunnelerError } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
+import { openEdgeRouter } from '../edge/open-edge-router.ts';
+import { leafOf } from '../enroll/certificates.ts';
+import { listSigners } from '../enroll/signers.ts';
+import { openHttpsTransport } from '../controller/https-transport.ts';
+import type {
+  Binding,
+  BindOptions,
+  ContextState,
+  DialOptions,
+  IncomingDial,
+  PostureCheck,
+  PostureFacts,
+  RouterState,
+  ZitiContext,
+  ZitiEvent,
+  ZitiIdentity,
+  ZitiService,
+  ZitiStream,
+} from '../model.ts';
+import { Authenticator, type SignedIn } from './authenticator.ts';
+import { CertificateKeeper } from './certificate-keeper.ts';
+import { Dialer } from './dialer.ts';
+import { HostedServices } from './hosted-services.ts';
+import { toIdentity } from './identity.ts';
+import { ContextMfa } from './mfa-door.ts';
+import type { ZitiContextOptions } from './options.ts';
+import { PostureKeeper } from './posture-keeper.ts';
+import { RouterSet } from './router-set.ts';
+import { ServiceList } from './service-list.ts';
+import { ServiceSessions } from './service-sessions.ts';
+import { SessionKeeper } from './session-keeper.ts';
+
+const defaultPollPeriodMs = 15_000;
+const allConfigTypes: readonly string[] = ['all'];
+
+/**
+ * Put an identity to work. Resolves at once, in state `starting`: signing in, connecting and loading go on by themselves, forever
+ * retried, and are told as events. `signal` closes it. Throws `base.invalid` for options that could never work (an unreadable
+ * certificate, a URL that is none).
+ */
+export function openZitiContext(
+  options: ZitiContextOptions,
+  { signal }: { readonly signal?: AbortSignal } = {},
+): Promise<ZitiContext> {
+  return new Promise((resolve) => {
+    if (options.credential.kind === 'certificate') leafOf(options.credential.certPem);
+    const context = new OpenContext(options);
+    signal?.addEventListener('abort', () => void context[Symbol.asyncDispose](), { once: true });
+    if (signal?.aborted === true) void context[Symbol.asyncDispose]();
+    resolve(context);
+  });
+}
+
+class OpenContext implements ZitiContext {
+  readonly events: Emitter<ZitiEvent>;
+  readonly mfa: ContextMfa;
+  readonly #options: ZitiContextOptions;
+  readonly #log: Log;
+  readonly #authenticator: Authenticator;
+  readonly #sessions = new ServiceSessions();
+  readonly #keeper: SessionKeeper;
+  readonly #services: ServiceList;
+  readonly #routers: RouterSet;
+  readonly #dialer: Dialer;
+  readonly #hosted: HostedServices;
+  readonly #posture: PostureKeeper;
+  readonly #certificate: CertificateKeeper;
+  readonly #signInWaiters = new Set<() => void>();
+  #identity: ZitiIdentity | undefined;
+  #apis: readonly string[];
+  #closing: Promise<void> | undefined;
+
+  constructor(options: ZitiContextOptions) {
+    const { clock, random = Math.random } = options;
+    const log = options.log.child({ identity: options.name });
+    this.#options = options;
+    this.#log = log;
+    this.#apis = options.apis;
+    this.events = new Emitter<ZitiEvent>((error) => log.error('ziti.listener_failed', { error }));
+    this.#authenticator = new Authenticator(options);
+    const common = { clock, log, random };
+    const signedIn = (): SignedIn | undefined => this.#keeper.signedIn();
+    const accessDoubted = (): void => this.#accessDoubted();
+    const sessionDoubted = (): void => this.#keeper.check();
+    this.#routers = new RouterSet({
+      ...common,
+      openRouter: options.openRouter ?? openEdgeRouter,
+      access: () => this.#routerAccess(),
+      connected: (router) => {
+        this.#posture.greet(router);
+        this.#hosted.tryMore();
+      },
+      // A router cuts the channel of a disabled identity; the controller knows whether that was it.
+      lost: sessionDoubted,
+      changed: (router) => this.events.emit({ kind: 'router-changed', router }),
+    });
+    this.#services = new ServiceList({
+      ...common,
+      pollPeriodMs: options.pollPeriodMs ?? defaultPollPeriodMs,
+      configTypes: options.configTypes ?? allConfigTypes,
+      client: () => signedIn()?.client,
+      changed: (services) => this.#servicesChanged(services),
+      report: (failure) => this.#keeper.report(failure),
+      woke: () => this.#woke(),
+    });
+    this.#posture = new PostureKeeper({
+      ...common,
+      signedIn,
+      services: () => this.#services.all(),
+      routers: () => this.#routers.connected(),
+      answered: accessDoubted,
+    });
+    this.#keeper = new SessionKeeper({
+      ...common,
+      authenticator: this.#authenticator,
+      start: (now, signal) => this.#start(now, signal),
+      refreshed: (now) => {
+        if (now.session.kind === 'oidc') this.#routers.updateToken(now.session.token);
+      },
+      ended: () => this.#sessions.clear(),
+      stateChanged: (state) => this.#stateChanged(state),
+      signerNames: () => this.#signerNames(),
+    });
+    const forServices = { ...common, sessions: this.#sessions, routers: this.#routers, accessDoubted, sessionDoubted };
+    this.#hosted = new HostedServices({ ...forServices, signedIn });
+    this.#dialer = new Dialer({
+      ...forServices,
+      service: (id) => this.#services.byId(id),
+      signedIn: (signal) => this.#whenSignedIn(signal),
+    });
+    this.mfa = new ContextMfa({
+      clock,
+      keeper: this.#keeper,
+      posture: this.#posture,
+      verified: accessDoubted,
+    });
+    this.#certificate = new CertificateKeeper({
+      ...common,
+      options,
+      authenticator: this.#authenticator,
+      signedIn,
+      commonName: () => this.#identity?.id ?? 'culvert',
+      restart: () => this.#keeper.restart(),
+      emit: (event) => this.events.emit(event),
+    });
+  }
+
+  identity(): ZitiIdentity | undefined {
+    return this.#identity;
+  }
+
+  state(): ContextState {
+    return this.#keeper.state();
+  }
+
+  services(): readonly ZitiService[] {
+    return this.#services.all();
+  }
+
+  routers(): readonly RouterState[] {
+    return this.#routers.states();
+  }
+
+  controller(): { readonly url: string; readonly version?: string; readonly authentication?: 'oidc' | 'legacy' } {
+    const signedIn = this.#keeper.signedIn();
+    if (signedIn === undefined) return { url: this.#options.apis[0] ?? '' };
+    const { endpoints, controller, session } = signedIn;
+    return { url: endpoints.current, version: controller.version, authentication: session.kind };
+  }
+
+  dial(serviceId: string, options: DialOptions = {}): Promise<ZitiStream> {
+    return this.#dialer.dial(serviceId, options);
+  }
+
+  async bind(serviceId: string, options: BindOptions, onDial: (dial: IncomingDial) => void): Promise<Binding> {
+    const service = this.#services.byId(serviceId);
+    if (service?.permissions.includes('Bind') !== true) {
+      throw new TunnelerError('ziti.bind.refused', 'no policy lets this identity host the service', {
+        details: { serviceId, next: 'Ask the administrator for a bind policy.' },
+      });
+    }
+    return this.#hosted.add(service, options, onDial);
+  }
+
+  async refresh(): Promise<void> {
+    this.#keeper.check();
+    this.#routers.hurry();
+    await this.#services.reload();
+    await this.#posture.look();
+  }
+
+  async terminatorCount(serviceId: string): Promise<number | undefined> {
+    try {
+      return await this.#keeper.signedIn()?.client.terminatorCount(serviceId);
+    } catch (error) {
+      if (isTunnelerError(error, 'ziti.controller.not_found')) return undefined;
+      throw error;
+    }
+  }
+
+  renewCertificate(options: { readonly rollKey?: boolean } = {}): Promise<{ readonly expiresAt: number }> {
+    return this.#certificate.renew(options.rollKey === true);
+  }
+
+  setPosture(gather: (checks: readonly PostureCheck[]) => Promise<PostureFacts>): void {
+    this.#posture.use(gather);
+  }
+
+  async provideExternalToken(token: string): Promise<void> {
+    this.#authenticator.useExternalToken(token);
+    const pending = this.#keeper.pending();
+    if (pending === undefined) this.#keeper.restart();
+    else this.#keeper.advance(await pending.provideExternal(token));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#certificate[Symbol.dispose]();
+    this.#posture[Symbol.dispose]();
+    this.#services[Symbol.dispose]();
+    this.#hosted[Symbol.dispose]();
+    await this.#routers[Symbol.asyncDispose]();
+    await this.#keeper[Symbol.asyncDispose]();
+    await this.#authenticator[Symbol.asyncDispose]();
+    for (const wake of [...this.#signInWaiters]) wake();
+  }
+
+  /** After each sign-in: who we are, what we see, where to connect. */
+  async #start(signedIn: SignedIn, signal: AbortSignal): Promise<void> {
+    const { client } = signedIn;
+    this.#sessions.clear();
+    this.#posture.forget();
+    this.#identity = toIdentity(await client.identity(signal));
+    const routers = await client.edgeRouters(signal);
+    await this.#services.reload();
+    this.#routers.renewAll();
+    this.#routers.replace(routers);
+    await this.#learnControllers(signedIn);
+    await this.#posture.look();
+    this.#hosted.tryMore();
+    this.#certificate.consider();
+  }
+
+  async #learnControllers(signedIn: SignedIn): Promise<void> {
+    const found = await signedIn.client.controllers().catch((error: unknown) => {
+      // Releases without clusters refuse the question.
+      this.#log.debug('ziti.controllers_unknown', { code: toTunnelerError(error).code });
+      return [];
+    });
+    const merged = [...new Set([...this.#apis, ...found.filter((url) => URL.canParse(url))])];
+    if (found.length < 2 || merged.length === this.#apis.length) return;
+    this.#apis = merged;
+    signedIn.endpoints.add(merged);
+    this.#authenticator.learnControllers(merged);
+    this.events.emit({ kind: 'controllers-changed', apis: merged });
+  }
+
+  #routerAccess(): ReturnType<ConstructorParameters<typeof RouterSet>[0]['access']> {
+    const signedIn = this.#keeper.signedIn();
+    if (signedIn === undefined) return undefined;
+    const { session, routerTls } = signedIn;
+    const callerId = this.#identity?.name ?? session.identityName ?? session.identityId;
+    return { tls: routerTls, token: session.token, tokenKind: session.kind, callerId };
+  }
+
+  #servicesChanged(services: readonly ZitiService[]): void {
+    const permits = (id: string, type: 'Dial' | 'Bind'): boolean =>
+      services.some((service) => service.id === id && service.permissions.includes(type));
+    this.#sessions.retain(permits);
+    this.events.emit({ kind: 'services-changed', services });
+    this.#hosted.retain((id) => permits(id, 'Bind'));
+    void this.#posture.look();
+  }
+
+  #stateChanged(state: ContextState): void {
+    if (state.kind === 'unauthenticated') this.#services.clear();
+    this.events.emit({ kind: 'state-changed', state });
+    for (const wake of [...this.#signInWaiters]) wake();
+  }
+
+  /** Something says that the list of services is not true any more: read it now. */
+  #accessDoubted(): void {
+    this.#services.reload().then(
+      () => this.#keeper.report(undefined),
+      (error: unknown) => this.#keeper.report(error),
+    );
+  }
+
+  #woke(): void {
+    this.#log.info('ziti.woke');
+    this.#keeper.check();
+    this.#routers.hurry();
+  }
+
+  async #whenSignedIn(signal: AbortSignal): Promise<SignedIn> {
+    for (;;) {
+      const signedIn = this.#keeper.signedIn();
+      const state = this.#keeper.state();
+      if (signedIn !== undefined && this.#identity !== undefined) return signedIn;
+      if (state.kind === 'unauthenticated') throw state.error;
+      if (state.kind === 'closed') throw new TunnelerError('base.closed', 'the identity was closed');
+      if (state.kind === 'mfa-required')
+        throw new TunnelerError('ziti.controller.mfa_required', 'a code is needed first');
+      if (state.kind === 'external-login-required') {
+        throw new TunnelerError('ziti.controller.external_login_required', 'sign in with the provider first');
+      }
+      if (signal.aborted) throw state.kind === 'degraded' ? state.error : (signal.reason as Error);
+      await new Promise<void>((resolve) => {
+        const done = (): void => {
+          this.#signInWaiters.delete(done);
+          signal.removeEventListener('abort', done);
+          resolve();
+        };
+        this.#signInWaiters.add(done);
+        signal.addEventListener('abort', done, { once: true });
+      });
+    }
+  }
+
+  async #signerNames(): Promise<readonly string[]> {
+    const open = this.#options.open ?? openHttpsTransport;
+    const origin = new URL(this.#options.apis[0] ?? '').origin;
+    try {
+      return (await listSigners(origin, this.#options.caPem, { open })).map((signer) => signer.name);
+    } catch (error) {
+      this.#log.debug('ziti.signers_unknown', { code: toTunnelerError(error).code });
+      return [];
+    }
+  }
+}
