@@ -2,7 +2,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openOverlay, type AuthenticationOffer, type Overlay, type OverlayOptions } from '../../main/overlay/overlay.ts';
+import {
+  openOverlay,
+  type AuthenticationOffer,
+  type Overlay,
+  type OverlayOptions,
+} from '../../main/overlay/overlay.ts';
 import type { PostureCheckRecord } from '../../main/overlay/model.ts';
 import type {
   CreatedIdentity,
@@ -115,7 +120,8 @@ class EmbeddedAdmin implements NetworkAdmin {
 
   createService(service: NewService): Promise<string> {
     const { terminatorStrategy, ...rest } = service;
-    const strategy = terminatorStrategy === 'sticky' || terminatorStrategy === 'random' || terminatorStrategy === 'weighted';
+    const strategy =
+      terminatorStrategy === 'sticky' || terminatorStrategy === 'random' || terminatorStrategy === 'weighted';
     return this.#overlay.admin.createService({ ...rest, ...(strategy ? { terminatorStrategy } : {}) });
   }
 
@@ -157,7 +163,9 @@ class EmbeddedAdmin implements NetworkAdmin {
   }
 }
 
-function asRecord(check: PostureCheckSpec): Pick<PostureCheckRecord, 'kind' | 'timeoutSeconds' | 'processes' | 'operatingSystems'> {
+function asRecord(
+  check: PostureCheckSpec,
+): Pick<PostureCheckRecord, 'kind' | 'timeoutSeconds' | 'processes' | 'operatingSystems'> {
   if (check.type === 'MFA') return { kind: 'MFA', timeoutSeconds: check.timeoutSeconds ?? -1 };
   if (check.type === 'OS') return { kind: 'OS', operatingSystems: [{ type: check.osType, versions: check.versions }] };
   const { path, osType, hashes = [] } = check;
