@@ -31,6 +31,21 @@ export interface Native {
     remoteAddress: string,
     remotePort: number,
   ): { readonly inode: number; readonly uid: number; readonly pid?: number } | null;
+  /** Make an EC key pair on a PKCS#11 token, never extractable. Rejects with `CODE: text`, as all token calls: UNAVAILABLE, REMOVED, PIN, LOCKED, NOKEY, EIO. */
+  tokenGenerate(place: TokenPlace, curve: 'P-256' | 'P-384', id: Uint8Array, label: string): Promise<TokenKey>;
+  /** The public half of the key that `place` selects. */
+  tokenFind(place: TokenPlace): Promise<TokenKey>;
+  /** ECDSA over a finished digest; `point` of the answer is `r || s`. */
+  tokenSign(place: TokenPlace, digest: Uint8Array): Promise<TokenKey>;
+  /** Remove both halves; what is not there counts as removed. */
+  tokenDestroy(place: TokenPlace): Promise<null>;
+  /**
+   * One HTTPS exchange with a client certificate whose key only signs. `wanted` is called for the handshake's signature and must lead to
+   * `provideSignature`. Rejects with `CODE: text`: UNREACHABLE (nothing was sent), CERTIFICATE, KEY, BROKEN.
+   */
+  httpsExchange(options: ExchangeOptions, wanted: (ask: { readonly ticket: number; readonly message: Uint8Array }) => void): Promise<ExchangeAnswer>;
+  /** The DER signature over a ticket's message; null where the key refused. Late answers are ignored. */
+  provideSignature(ticket: number, signature: Uint8Array | null): void;
   /** Processes that hold the socket with this inode, lowest pid first. Searched off the JavaScript thread. */
   socketProcesses(inode: number): Promise<Uint32Array>;
 }
@@ -79,4 +94,41 @@ export interface NativeTun {
   stats(): { readonly name: string; readonly value: number }[];
   /** Reset every flow on both sides, stop, remove the interface. Idempotent; afterwards the other methods do nothing. */
   close(): void;
+}
+
+/** A PKCS#11 token, and which key on it (any, where neither id nor label is given). */
+export interface TokenPlace {
+  readonly module: string;
+  readonly token?: string;
+  readonly slot?: number;
+  readonly pin?: string;
+  readonly id?: Uint8Array;
+  readonly label?: string;
+}
+
+export interface TokenKey {
+  readonly curve: 'P-256' | 'P-384';
+  /** `04 || x || y`. */
+  readonly point: Uint8Array;
+  readonly id: Uint8Array;
+}
+
+export interface ExchangeOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly trustPem: string;
+  /** Client chain, leaf first. */
+  readonly chainPem: string;
+  readonly algorithm: 'ES256' | 'ES384';
+  /** A whole HTTP/1.1 request that asks for `Connection: close`. */
+  readonly request: Uint8Array;
+  readonly timeoutMs: number;
+  readonly maxBodyBytes: number;
+}
+
+export interface ExchangeAnswer {
+  readonly status: number;
+  /** Name (lower case), value, name, value. */
+  readonly headers: readonly string[];
+  readonly body: Uint8Array;
 }

@@ -8,6 +8,9 @@ import { decodeIdentityFile, encodeIdentityFile } from './identity-file.ts';
 import type { IdentityEntry, IdentityRecord, IdentityStore, Keystore, KeystoreKind, KeyUnlock } from './identities.ts';
 import { fileKeystore } from './keystore/file-keystore.ts';
 import { keychainKeystore } from './keystore/keychain-keystore.ts';
+import { pkcs11Keystore } from './keystore/pkcs11-keystore.ts';
+import { tpmKeystore } from './keystore/tpm-keystore.ts';
+import { tpmAddresses } from './tpm/transport.ts';
 
 const suffix = '.json';
 const namePattern = /^[A-Za-z0-9_-][A-Za-z0-9._@ -]{0,127}$/;
@@ -15,8 +18,6 @@ const namePattern = /^[A-Za-z0-9_-][A-Za-z0-9._@ -]{0,127}$/;
 export interface IdentityStoreDeps {
   readonly stateDirectory: string;
   readonly log: Log;
-  /** Key stores beside `file` and `keychain` (hardware), where the host has them. */
-  readonly keystores?: readonly Keystore[];
 }
 
 /** Open the store, creating its directories (0700). Throws `engine.state_unusable` where that fails. Nothing stays open: no dispose. */
@@ -39,7 +40,8 @@ export async function openIdentityStore(deps: IdentityStoreDeps): Promise<Identi
   await sweepTemporaries([directory, keysDirectory], deps.log);
   const files = fileKeystore(keysDirectory);
   const keystores = new Map<KeystoreKind, Keystore>();
-  for (const keystore of [files, keychainKeystore(files), ...(deps.keystores ?? [])])
+  const tpm = tpmKeystore(keysDirectory, () => tpmAddresses(process.env));
+  for (const keystore of [files, keychainKeystore(files), tpm, pkcs11Keystore()])
     keystores.set(keystore.kind, keystore);
   return new DirectoryIdentityStore(directory, keystores);
 }

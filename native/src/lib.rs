@@ -3,8 +3,9 @@
 //! A packet meets the modules in this order: [`tun`] reads it off the descriptor, [`packet`] views its headers,
 //! [`table`] finds its flow, [`rewrite`] changes it in place, and it goes back to the device. What no flow claims goes up
 //! to TypeScript through [`queue`]. [`pump`] is the thread that does it, [`door`] what Node sees. [`peer`] is apart: who
-//! owns a socket.
+//! owns a socket; and [`keystore`]: keys that stay in hardware, and HTTPS with them.
 
+pub mod keystore;
 pub mod packet;
 pub mod peer;
 pub mod pump;
@@ -17,5 +18,7 @@ pub mod tun;
 
 #[cfg(feature = "addon")]
 mod door;
+#[cfg(feature = "addon")]
+mod keystore_door;
 #[cfg(feature = "addon")]
 mod peer_door;

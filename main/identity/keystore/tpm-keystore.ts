@@ -7,12 +7,12 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { TunnelerError, toTunnelerError } from '../../base/errors.ts';
+import { derSignature, spkiOfPoint } from '../ecdsa.ts';
 import { removeDurably, writeAtomically } from '../atomic-file.ts';
 import type { Keystore, KeyUnlock, OpenKey } from '../identities.ts';
 import {
   createPrimary,
   createSigningKey,
-  curves,
   flush,
   loadKey,
   publicPoint,
@@ -161,26 +161,7 @@ async function selfTest(key: OpenKey & { readonly kind: 'hardware' }): Promise<v
 
 function spkiOf(blobs: TpmKeyBlobs, algorithm: TpmAlgorithm): Uint8Array {
   const { x, y } = publicPoint(blobs.publicArea);
-  const { coordinateBytes } = curves[algorithm];
-  const coordinate = (bytes: Buffer): string =>
-    Buffer.concat([Buffer.alloc(Math.max(0, coordinateBytes - bytes.length)), bytes]).toString('base64url');
-  return createPublicKey({
-    key: { kty: 'EC', crv: curveNames[algorithm], x: coordinate(x), y: coordinate(y) },
-    format: 'jwk',
-  }).export({ type: 'spki', format: 'der' });
-}
-
-/** ECDSA-Sig-Value (RFC 3279 section 2.2.3): SEQUENCE of two INTEGERs, each minimal and positive. */
-function derSignature(r: Buffer, s: Buffer): Buffer {
-  const integer = (bytes: Buffer): Buffer => {
-    let start = 0;
-    while (start < bytes.length - 1 && bytes[start] === 0) start += 1;
-    const magnitude = bytes.subarray(start);
-    const body = (magnitude[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.from([0]), magnitude]) : magnitude;
-    return Buffer.concat([Buffer.from([0x02, body.length]), body]);
-  };
-  const body = Buffer.concat([integer(r), integer(s)]);
-  return Buffer.concat([Buffer.from([0x30, body.length]), body]);
+  return spkiOfPoint(curveNames[algorithm], x, y);
 }
 
 async function writeKey(path: string, { algorithm, blobs }: StoredKey): Promise<void> {
