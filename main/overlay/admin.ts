@@ -1,5 +1,13 @@
 /** The administrator's side of the overlay, as typed calls. What refers to something takes its id or its name. */
-import { TunnelerError } from '../base/errors.ts';
+import { asObject, configType, definedOnly, dropRole, find, requireFree, roles, update } from './admin-lookup.ts';
+import type {
+  CircuitView,
+  CreatedIdentity,
+  NewIdentityOptions,
+  NewPolicy,
+  NewPostureCheck,
+  NewService,
+} from './admin-model.ts';
 import { addAuthority, addSigner, type NewAuthority, type NewSigner } from './admin-trust.ts';
 import { addEnrollment, addIdentity, addPassword } from './controller/enroll-routes.ts';
 import type { ControllerContext, TerminatorView } from './controller/context.ts';
@@ -10,83 +18,9 @@ import type {
   EnrollmentMethod,
   IdentityRecord,
   PolicyRecord,
-  PolicyType,
   PostureCheckRecord,
-  PrecedenceName,
   ServiceRecord,
-  Semantic,
-  TerminatorStrategy,
 } from './model.ts';
-import type { Table } from './table.ts';
-
-/** How a new identity enrols, and what it is. */
-export interface NewIdentityOptions {
-  readonly enrollment?: EnrollmentMethod | 'none';
-  /** updb: default the identity's name. */
-  readonly username?: string;
-  /** ottca: the authority whose certificate will be shown. */
-  readonly authority?: string;
-  readonly expiresInMs?: number;
-  readonly isAdmin?: boolean;
-  readonly roleAttributes?: readonly string[];
-  readonly externalId?: string;
-  readonly authPolicy?: string;
-  readonly appData?: Readonly<Record<string, unknown>>;
-  readonly tags?: Readonly<Record<string, unknown>>;
-  readonly defaultHostingCost?: number;
-  readonly defaultHostingPrecedence?: PrecedenceName;
-  readonly serviceHostingCosts?: Readonly<Record<string, number>>;
-  readonly serviceHostingPrecedences?: Readonly<Record<string, PrecedenceName>>;
-}
-
-export interface CreatedIdentity {
-  readonly id: string;
-  /** One-time enrolment token; empty where it enrols by none. */
-  readonly jwt: string;
-}
-
-export interface NewService {
-  readonly name: string;
-  /** Data by config type name; a type not known yet is made. */
-  readonly configs?: Readonly<Record<string, unknown>>;
-  /** Default true. */
-  readonly encryptionRequired?: boolean;
-  readonly terminatorStrategy?: TerminatorStrategy;
-  readonly roleAttributes?: readonly string[];
-  readonly tags?: Readonly<Record<string, unknown>>;
-}
-
-export interface NewPolicy {
-  readonly name?: string;
-  readonly type: PolicyType;
-  readonly semantic?: Semantic;
-  /** Each `#all`, `#attribute`, `@id`, or the id or name itself. */
-  readonly identities: readonly string[];
-  readonly services: readonly string[];
-  readonly postureChecks?: readonly string[];
-}
-
-/** A posture check: its kind and what that kind asks (see {@link PostureCheckRecord}). */
-export type NewPostureCheck = Pick<
-  PostureCheckRecord,
-  | 'kind'
-  | 'operatingSystems'
-  | 'macAddresses'
-  | 'domains'
-  | 'processes'
-  | 'semantic'
-  | 'timeoutSeconds'
-  | 'promptOnWake'
-  | 'promptOnUnlock'
-> & { readonly name?: string; readonly roleAttributes?: readonly string[] };
-
-export interface CircuitView {
-  readonly id: string;
-  readonly serviceId: string;
-  readonly dialerId: string;
-  readonly hostId: string;
-  readonly bytes: number;
-}
 
 /** Seen by administrators only through this; kept private to the overlay otherwise. */
 export interface AdminDeps {
@@ -108,11 +42,10 @@ export class OverlayAdmin {
   async createIdentity(name: string, options: NewIdentityOptions = {}): Promise<CreatedIdentity> {
     const { context } = this.#deps;
     const { enrollment = 'ott', username, authority, expiresInMs, authPolicy, ...rest } = options;
-    this.#free(context.network.identities, name, 'identity');
-    const caId =
-      authority === undefined ? undefined : this.#find(context.network.authorities, authority, 'authority').id;
+    requireFree(context.network.identities, name, 'identity');
+    const caId = authority === undefined ? undefined : find(context.network.authorities, authority, 'authority').id;
     const authPolicyId =
-      authPolicy === undefined ? undefined : this.#find(context.network.authPolicies, authPolicy, 'auth policy').id;
+      authPolicy === undefined ? undefined : find(context.network.authPolicies, authPolicy, 'auth policy').id;
     const identity = addIdentity(context, name, {
       ...definedOnly(rest as Partial<IdentityRecord>),
       ...(authPolicyId === undefined ? {} : { authPolicyId }),
@@ -131,7 +64,7 @@ export class OverlayAdmin {
     options: { readonly method?: EnrollmentMethod; readonly expiresInMs?: number } = {},
   ): Promise<string> {
     const { context } = this.#deps;
-    const record = this.#find(context.network.identities, identity, 'identity');
+    const record = find(context.network.identities, identity, 'identity');
     context.network.enrollments.deleteWhere((entry) => entry.identityId === record.id);
     const { jwt } = addEnrollment(
       context,
@@ -147,7 +80,7 @@ export class OverlayAdmin {
   async oneTimeToken(identity: string): Promise<string> {
     const { context } = this.#deps;
     const { network, signer } = context;
-    const { id } = this.#find(network.identities, identity, 'identity');
+    const { id } = find(network.identities, identity, 'identity');
     const valid = network.enrollments.find((entry) => {
       const verified = signer.verify(entry.jwt, network.clock.now());
       // One that names another address is of no use, though it has not run out.
@@ -161,7 +94,7 @@ export class OverlayAdmin {
   /** Let an identity sign in by password, without enrolment. */
   async setPassword(identity: string, username: string, password: string): Promise<void> {
     const { network } = this.#deps.context;
-    const record = this.#find(network.identities, identity, 'identity');
+    const record = find(network.identities, identity, 'identity');
     network.authenticators.deleteWhere((entry) => entry.identityId === record.id && entry.method === 'updb');
     addPassword(this.#deps.context, record.id, username, password);
     await this.#deps.flush();
@@ -172,7 +105,7 @@ export class OverlayAdmin {
     change: Partial<Omit<IdentityRecord, 'id' | 'createdAt' | 'mfa'>>,
   ): Promise<void> {
     const { network } = this.#deps.context;
-    this.#update(network.identities, this.#find(network.identities, identity, 'identity'), change);
+    update(this.#deps.context.network, network.identities, find(network.identities, identity, 'identity'), change);
     await this.#changed();
   }
 
@@ -187,7 +120,7 @@ export class OverlayAdmin {
 
   async deleteIdentity(identity: string): Promise<void> {
     const { network } = this.#deps.context;
-    const { id } = this.#find(network.identities, identity, 'identity');
+    const { id } = find(network.identities, identity, 'identity');
     network.authenticators.deleteWhere((entry) => entry.identityId === id);
     network.enrollments.deleteWhere((entry) => entry.identityId === id);
     network.identities.delete(id);
@@ -198,7 +131,7 @@ export class OverlayAdmin {
   /** Ask for a renewed certificate at the next sign-in. */
   async requestRenewal(identity: string, options: { readonly rollKeys?: boolean } = {}): Promise<void> {
     const { network } = this.#deps.context;
-    const { id } = this.#find(network.identities, identity, 'identity');
+    const { id } = find(network.identities, identity, 'identity');
     for (const entry of network.authenticators.filter((each) => each.identityId === id && each.method === 'cert')) {
       entry.extendRequested = true;
       entry.keyRollRequested = options.rollKeys === true;
@@ -210,7 +143,7 @@ export class OverlayAdmin {
   /** SHA-1 (lower hex) of the certificates an identity may sign in with. */
   certificateFingerprints(identity: string): readonly string[] {
     const { network } = this.#deps.context;
-    const { id } = this.#find(network.identities, identity, 'identity');
+    const { id } = find(network.identities, identity, 'identity');
     return network.authenticators
       .filter((entry) => entry.identityId === id && entry.fingerprint !== undefined)
       .map((entry) => entry.fingerprint!);
@@ -219,7 +152,7 @@ export class OverlayAdmin {
   /** Throws `overlay.exists` where the name is taken. */
   async createService(service: NewService): Promise<string> {
     const { network } = this.#deps.context;
-    this.#free(network.services, service.name, 'service');
+    requireFree(network.services, service.name, 'service');
     const record = network.services.put({
       ...network.stamp(),
       name: service.name,
@@ -238,25 +171,25 @@ export class OverlayAdmin {
   /** Replace the data of one config of a service; made and attached where it lacks. */
   async setServiceConfig(service: string, type: string, data: unknown): Promise<void> {
     const { network } = this.#deps.context;
-    const record = this.#find(network.services, service, 'service');
-    const typeId = this.#configType(type);
+    const record = find(network.services, service, 'service');
+    const typeId = configType(this.#deps.context.network, type);
     const existing = record.configs
       .map((id) => network.configs.get(id))
       .find((config) => config?.configTypeId === typeId);
     if (existing === undefined) this.#attachConfig(record, type, data);
-    else this.#update(network.configs, existing, { data: asObject(data, type) });
+    else update(this.#deps.context.network, network.configs, existing, { data: asObject(data, type) });
     await this.#changed();
   }
 
   async updateService(service: string, change: Partial<Omit<ServiceRecord, 'id' | 'createdAt'>>): Promise<void> {
     const { network } = this.#deps.context;
-    this.#update(network.services, this.#find(network.services, service, 'service'), change);
+    update(this.#deps.context.network, network.services, find(network.services, service, 'service'), change);
     await this.#changed();
   }
 
   async deleteService(service: string): Promise<void> {
     const { network } = this.#deps.context;
-    const { id } = this.#find(network.services, service, 'service');
+    const { id } = find(network.services, service, 'service');
     network.services.delete(id);
     dropRole(network.policies, (policy) => policy.serviceRoles, id);
     await this.#changed();
@@ -264,7 +197,7 @@ export class OverlayAdmin {
 
   async createConfig(name: string, type: string, data: unknown): Promise<string> {
     const { network } = this.#deps.context;
-    this.#free(network.configs, name, 'config');
+    requireFree(network.configs, name, 'config');
     const id = this.#newConfig(name, type, data).id;
     await this.#changed();
     return id;
@@ -275,13 +208,13 @@ export class OverlayAdmin {
     change: Partial<Omit<ConfigRecord, 'id' | 'createdAt' | 'configTypeId'>>,
   ): Promise<void> {
     const { network } = this.#deps.context;
-    this.#update(network.configs, this.#find(network.configs, config, 'config'), change);
+    update(this.#deps.context.network, network.configs, find(network.configs, config, 'config'), change);
     await this.#changed();
   }
 
   async deleteConfig(config: string): Promise<void> {
     const { network } = this.#deps.context;
-    const { id } = this.#find(network.configs, config, 'config');
+    const { id } = find(network.configs, config, 'config');
     network.configs.delete(id);
     for (const service of network.services.list()) service.configs = service.configs.filter((entry) => entry !== id);
     await this.#changed();
@@ -291,15 +224,15 @@ export class OverlayAdmin {
     const { network } = this.#deps.context;
     const stamp = network.stamp();
     const name = policy.name ?? `${policy.type.toLowerCase()}-${stamp.id}`;
-    this.#free(network.policies, name, 'policy');
+    requireFree(network.policies, name, 'policy');
     network.policies.put({
       ...stamp,
       name,
       type: policy.type,
       semantic: policy.semantic ?? 'AnyOf',
-      identityRoles: this.#roles(network.identities, policy.identities, 'identity'),
-      serviceRoles: this.#roles(network.services, policy.services, 'service'),
-      postureCheckRoles: this.#roles(network.postureChecks, policy.postureChecks ?? [], 'posture check'),
+      identityRoles: roles(network.identities, policy.identities, 'identity'),
+      serviceRoles: roles(network.services, policy.services, 'service'),
+      postureCheckRoles: roles(network.postureChecks, policy.postureChecks ?? [], 'posture check'),
       tags: {},
     });
     await this.#changed();
@@ -308,22 +241,22 @@ export class OverlayAdmin {
 
   async updatePolicy(policy: string, change: Partial<Omit<NewPolicy, 'type'>>): Promise<void> {
     const { network } = this.#deps.context;
-    const record = this.#find(network.policies, policy, 'policy');
+    const record = find(network.policies, policy, 'policy');
     const { identities, services, postureChecks, ...rest } = change;
-    this.#update(network.policies, record, {
+    update(this.#deps.context.network, network.policies, record, {
       ...definedOnly(rest),
-      ...(identities === undefined ? {} : { identityRoles: this.#roles(network.identities, identities, 'identity') }),
-      ...(services === undefined ? {} : { serviceRoles: this.#roles(network.services, services, 'service') }),
+      ...(identities === undefined ? {} : { identityRoles: roles(network.identities, identities, 'identity') }),
+      ...(services === undefined ? {} : { serviceRoles: roles(network.services, services, 'service') }),
       ...(postureChecks === undefined
         ? {}
-        : { postureCheckRoles: this.#roles(network.postureChecks, postureChecks, 'posture check') }),
+        : { postureCheckRoles: roles(network.postureChecks, postureChecks, 'posture check') }),
     });
     await this.#changed();
   }
 
   async deletePolicy(policy: string): Promise<void> {
     const { network } = this.#deps.context;
-    network.policies.delete(this.#find(network.policies, policy, 'policy').id);
+    network.policies.delete(find(network.policies, policy, 'policy').id);
     await this.#changed();
   }
 
@@ -331,7 +264,7 @@ export class OverlayAdmin {
     const { network } = this.#deps.context;
     const stamp = network.stamp();
     const name = check.name ?? `${check.kind.toLowerCase()}-${stamp.id}`;
-    this.#free(network.postureChecks, name, 'posture check');
+    requireFree(network.postureChecks, name, 'posture check');
     network.postureChecks.put({ ...check, ...stamp, name, roleAttributes: [...(check.roleAttributes ?? [])] });
     await this.#changed();
     return stamp.id;
@@ -339,7 +272,7 @@ export class OverlayAdmin {
 
   async deletePostureCheck(check: string): Promise<void> {
     const { network } = this.#deps.context;
-    const { id } = this.#find(network.postureChecks, check, 'posture check');
+    const { id } = find(network.postureChecks, check, 'posture check');
     network.postureChecks.delete(id);
     dropRole(network.policies, (policy) => policy.postureCheckRoles, id);
     await this.#changed();
@@ -364,7 +297,7 @@ export class OverlayAdmin {
     rules: Partial<Omit<AuthPolicyRecord, 'id' | 'createdAt' | 'name'>>,
   ): Promise<string> {
     const { network } = this.#deps.context;
-    this.#free(network.authPolicies, name, 'auth policy');
+    requireFree(network.authPolicies, name, 'auth policy');
     const record = network.authPolicies.put({
       certAllowed: true,
       certExpiredAllowed: true,
@@ -384,7 +317,7 @@ export class OverlayAdmin {
   /** End every API session of an identity; it may sign in again at once. */
   async endSessions(identity: string): Promise<void> {
     const { network } = this.#deps.context;
-    const { id } = this.#find(network.identities, identity, 'identity');
+    const { id } = find(network.identities, identity, 'identity');
     for (const session of network.apiSessions.filter((entry) => entry.identityId === id)) {
       network.removeApiSession(session.id);
     }
@@ -430,7 +363,7 @@ export class OverlayAdmin {
   /** Of one service where given. */
   listTerminators(service?: string): readonly TerminatorView[] {
     const { context } = this.#deps;
-    const id = service === undefined ? undefined : this.#find(context.network.services, service, 'service').id;
+    const id = service === undefined ? undefined : find(context.network.services, service, 'service').id;
     return context
       .router()
       .terminators()
@@ -446,45 +379,9 @@ export class OverlayAdmin {
     return this.#deps.flush();
   }
 
-  #update<T extends { readonly id: string; updatedAt: number }>(table: Table<T>, record: T, change: Partial<T>): void {
-    Object.assign(record, change, { updatedAt: this.#deps.context.network.clock.now() });
-    table.touched();
-  }
-
-  #find<T extends { readonly id: string; readonly name: string }>(table: Table<T>, idOrName: string, what: string): T {
-    const found = table.get(idOrName) ?? table.find((record) => record.name === idOrName);
-    if (found !== undefined) return found;
-    throw new TunnelerError('overlay.unknown', `there is no ${what} '${idOrName}'`, {
-      details: { what, name: idOrName },
-    });
-  }
-
-  #free<T extends { readonly id: string; readonly name: string }>(table: Table<T>, name: string, what: string): void {
-    if (name === '')
-      throw new TunnelerError('overlay.invalid', `the name of the ${what} is empty`, { details: { what } });
-    if (table.find((record) => record.name === name) === undefined) return;
-    throw new TunnelerError('overlay.exists', `there already is a ${what} '${name}'`, { details: { what, name } });
-  }
-
-  #roles<T extends { readonly id: string; readonly name: string }>(
-    table: Table<T>,
-    given: readonly string[],
-    what: string,
-  ): string[] {
-    return given.map((role) =>
-      role.startsWith('#') ? role : `@${this.#find(table, role.startsWith('@') ? role.slice(1) : role, what).id}`,
-    );
-  }
-
-  #configType(name: string): string {
-    const { network } = this.#deps.context;
-    const known = network.configTypes.get(name) ?? network.configTypes.find((type) => type.name === name);
-    return (known ?? network.configTypes.put({ ...network.stamp(), name })).id;
-  }
-
   #newConfig(name: string, type: string, data: unknown): ConfigRecord {
     const { network } = this.#deps.context;
-    const configTypeId = this.#configType(type);
+    const configTypeId = configType(this.#deps.context.network, type);
     return network.configs.put({ ...network.stamp(), name, configTypeId, data: asObject(data, type), tags: {} });
   }
 
@@ -494,26 +391,4 @@ export class OverlayAdmin {
     service.configs = [...service.configs, config.id];
     network.services.touched();
   }
-}
-
-function asObject(data: unknown, type: string): Record<string, unknown> {
-  if (typeof data === 'object' && data !== null && !Array.isArray(data)) return data as Record<string, unknown>;
-  throw new TunnelerError('overlay.invalid', `the data of a config of type ${type} must be an object`, {
-    details: { type },
-  });
-}
-
-function definedOnly<T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
-}
-
-function dropRole(policies: Table<PolicyRecord>, rolesOf: (policy: PolicyRecord) => string[], id: string): void {
-  for (const policy of policies.list()) {
-    const roles = rolesOf(policy);
-    const at = roles.indexOf(`@${id}`);
-    if (at >= 0) roles.splice(at, 1);
-  }
-  policies.touched();
 }
