@@ -9,6 +9,7 @@ import { TunnelerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { EngineClient } from '../contract/schema.ts';
 import type { IdentityRecord, IdentityStore, KeystoreKind, KeyUnlock, OpenKey } from '../identity/identities.ts';
+import { defaultKeystore, parseKeystoreChoice, type KeystoreChoice } from '../identity/keystore-choice.ts';
 import { importIdentityFile } from './identity-import.ts';
 
 export type EnrollRequest = Parameters<EngineClient['identity']['enroll']>[0];
@@ -63,12 +64,13 @@ export async function enrollIdentity(
   deps: EnrolmentDeps,
   signal?: AbortSignal,
 ): Promise<EnrolledRecord> {
-  const unlock: KeyUnlock = request.passphrase === undefined ? deps.unlock : { passphrase: request.passphrase };
-  if (request.method === 'import') return importIdentityFile(request, unlock, deps);
+  const given: KeyUnlock = request.passphrase === undefined ? deps.unlock : { passphrase: request.passphrase };
+  if (request.method === 'import') return importIdentityFile(request, given, deps);
   const url = request.method === 'url' || /^https:\/\//.test(request.source);
   const name = request.name ?? (url ? new URL(request.source).hostname : deps.nameOfToken(request.source));
   await requireFree(deps.store, name);
-  const kind = await chooseKeystore(request.keystore, deps.store);
+  const { kind, tokenUri } = await chooseKeystore(request.keystore, deps.store);
+  const unlock: KeyUnlock = tokenUri === undefined ? given : { ...given, tokenUri };
   const common = commonFields(request, name, kind);
   if (url) {
     const network = await deps.inspectNetwork(request.source, signal);
@@ -89,14 +91,14 @@ export async function enrollIdentity(
       ...(signal === undefined ? {} : { signal }),
       prepareKey: async () => {
         await reserve.take();
-        const made = await keystore.create(name, 'ES256', keystoreUnlock(request, unlock));
+        const made = await keystore.create(name, 'ES256', unlock);
         reference = made.reference;
         return made.key;
       },
     });
     if (enrolled.signIn === 'certificate' && reference === undefined) {
       // The credential is a third party's: its key moves into the key store.
-      const taken = await keystore.import(name, request.key ?? '', keystoreUnlock(request, unlock));
+      const taken = await keystore.import(name, request.key ?? '', unlock);
       reference = taken.reference;
     }
     await reserve.giveBack();
@@ -149,29 +151,16 @@ export async function requireFree(store: IdentityStore, name: string): Promise<v
 }
 
 /** The one asked for, which must work here; else the user's keychain where there is one, else `file`. */
-export async function chooseKeystore(asked: string | undefined, store: IdentityStore): Promise<KeystoreKind> {
-  if (asked === undefined) {
-    const keychain = await store.keystore('keychain').available();
-    return keychain.ok ? 'keychain' : 'file';
-  }
-  const kind = asked.startsWith('pkcs11:') ? 'pkcs11' : asked;
-  if (kind !== 'keychain' && kind !== 'tpm' && kind !== 'pkcs11' && kind !== 'file') {
-    throw new TunnelerError('identity.keystore_unknown', `there is no key store "${asked}"`, {
-      details: { next: 'keychain, tpm, pkcs11 and file are those there are' },
-    });
-  }
-  const here = await store.keystore(kind).available();
-  if (here.ok) return kind;
+export async function chooseKeystore(asked: string | undefined, store: IdentityStore): Promise<KeystoreChoice> {
+  if (asked === undefined) return defaultKeystore(store, { mayUseKeychain: process.getuid?.() !== 0 });
+  const choice = parseKeystoreChoice(asked);
+  const here = await store.keystore(choice.kind).available();
+  if (here.ok) return choice;
   throw new TunnelerError(
     here.code === 'identity.keystore_locked' ? here.code : 'identity.keystore_unavailable',
     here.sentence,
-    { details: here.next === undefined ? { keystore: kind } : { keystore: kind, next: here.next } },
+    { details: here.next === undefined ? { keystore: choice.kind } : { keystore: choice.kind, next: here.next } },
   );
-}
-
-/** A `pkcs11:` URI names token, module and PIN; the key store reads it itself. */
-export function keystoreUnlock(request: EnrollRequest, unlock: KeyUnlock): KeyUnlock {
-  return request.keystore?.startsWith('pkcs11:') === true ? { ...unlock, pin: request.keystore } : unlock;
 }
 
 /** Write the record and note it. */

@@ -7,7 +7,6 @@ import {
   chooseKeystore,
   commonFields,
   keep,
-  keystoreUnlock,
   requireFree,
   type EnrolledRecord,
   type EnrolmentDeps,
@@ -17,19 +16,20 @@ import {
 /** Import the file whose JSON stands in `request.source`. Throws `identity.corrupt`, `identity.exists`, `identity.write_failed`. */
 export async function importIdentityFile(
   request: EnrollRequest,
-  unlock: KeyUnlock,
+  given: KeyUnlock,
   deps: Pick<EnrolmentDeps, 'store' | 'audit' | 'log'>,
 ): Promise<EnrolledRecord> {
   const name = request.name ?? 'imported';
   const file = decodeForeignIdentityFile(name, request.source);
   await requireFree(deps.store, name);
-  const kind = await chooseKeystore(request.keystore, deps.store);
+  const { kind, tokenUri } = await chooseKeystore(request.keystore, deps.store);
+  const unlock: KeyUnlock = tokenUri === undefined ? given : { ...given, tokenUri };
   const caPem = (await readPem(file.ca, 'id.ca', name)) ?? '';
   const certPem = await readPem(file.cert, 'id.cert', name);
   const keyPem = await readPem(file.key, 'id.key', name);
   const common = commonFields(request, name, kind);
   const keystore = deps.store.keystore(kind);
-  const kept = keyPem === undefined ? undefined : await keystore.import(name, keyPem, keystoreUnlock(request, unlock));
+  const kept = keyPem === undefined ? undefined : await keystore.import(name, keyPem, unlock);
   try {
     return await keep(
       {

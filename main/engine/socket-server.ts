@@ -16,7 +16,7 @@ import { LineSplitter } from '../contract/lines.ts';
 import { isPipe, socketAddress } from '../door/socket-path.ts';
 
 export interface PeerCredentials {
-  readonly pid: number;
+  readonly pid?: number;
   readonly uid: number;
   readonly gid: number;
 }
@@ -158,7 +158,7 @@ function identify(socket: Socket, deps: SocketServerDeps): Caller | undefined {
   const { pid, uid, gid } = peer;
   const member = deps.groupId !== undefined && (gid === deps.groupId || deps.isMember?.(uid, deps.groupId) === true);
   if (uid !== 0 && uid !== own && !member) return undefined;
-  return { permission: 'administer', via: 'socket', uid, pid };
+  return { permission: 'administer', via: 'socket', uid, ...(pid === undefined ? {} : { pid }) };
 }
 
 function readPeer(socket: Socket, deps: SocketServerDeps): PeerCredentials | undefined {

@@ -6,7 +6,8 @@ import { LineSplitter } from '../../main/contract/lines.ts';
 import { schema } from '../../main/contract/schema.ts';
 import { maxLineBytes } from '../../main/contract/wire.ts';
 import { createFakeEngine, emptyState } from '../support/fake-engine.ts';
-import { memoryTransport, rawConnection } from '../support/memory-transport.ts';
+import { memoryTransport } from '../support/memory-transport.ts';
+import { rawConnection } from '../support/raw-connection.ts';
 
 const utf8 = new TextEncoder();
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
