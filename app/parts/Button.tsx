@@ -9,7 +9,7 @@ import type { ReactNode } from 'react';
 import { Icon, type IconName } from './Icon.tsx';
 
 export interface ButtonProps extends Omit<AriaButtonProps, 'children' | 'className' | 'style'> {
-  readonly kind?: 'default' | 'primary' | 'danger' | 'plain';
+  readonly kind?: 'default' | 'primary' | 'danger' | 'quiet-danger' | 'plain';
   readonly size?: 'normal' | 'small';
   readonly icon?: IconName;
   readonly children: ReactNode;

@@ -20,6 +20,7 @@ export function Drawer({
   const region = useRef<HTMLElement>(null);
   useEffect(() => {
     const opener = document.activeElement;
+    region.current?.focus({ preventScroll: true });
     return () => {
       if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
     };
@@ -28,6 +29,7 @@ export function Drawer({
     <aside
       ref={region}
       className="drawer"
+      tabIndex={-1}
       aria-label={t('common.details')}
       onKeyDown={(event) => {
         if (event.key !== 'Escape') return;
@@ -40,7 +42,7 @@ export function Drawer({
           <h2 className="drawer-title clip">{title}</h2>
           <div className="quiet clip">{sub}</div>
         </div>
-        <IconButton icon="close" label={t('common.closeDetails')} onPress={onClose} autoFocus />
+        <IconButton icon="close" label={t('common.closeDetails')} onPress={onClose} />
       </header>
       <div className="drawer-body" tabIndex={0} role="group" aria-label={t('common.details')}>
         {children}

@@ -134,7 +134,7 @@ export function TwoLines({ main, sub, title }: { main: ReactNode; sub?: ReactNod
   return (
     <div className="cell-two" {...(title === undefined ? {} : { title })}>
       <span className="cell-main">{main}</span>
-      {sub === undefined || sub === '' ? null : <span className="cell-sub">{sub}</span>}
+      {sub === undefined || sub === null || sub === '' ? null : <span className="cell-sub">{sub}</span>}
     </div>
   );
 }

@@ -9,3 +9,16 @@ export type Translation<Source> = {
     ? (parameters: P) => string
     : string;
 };
+
+const english = new Intl.NumberFormat('en');
+const german = new Intl.NumberFormat('de');
+
+/** A count as English writes it. */
+export function englishNumber(value: number): string {
+  return english.format(value);
+}
+
+/** A count as German writes it. */
+export function germanNumber(value: number): string {
+  return german.format(value);
+}

@@ -84,7 +84,7 @@ function AgentCard({ agent, sessions }: { agent: AgentView; sessions: readonly S
         {agent.reach.length > 12 ? <Tag>{t('agents.more', { more: agent.reach.length - 12 })}</Tag> : null}
         {agent.reach.length === 0 ? <span className="quiet">{t('agents.reachNothing')}</span> : null}
       </div>
-      <p className="quiet small mono wrap-any">{agent.programs.join('\n')}</p>
+      <p className="quiet small mono wrap-any agent-programs">{agent.programs.join('\n')}</p>
       <div className="agent-actions">
         <a className="link-button" href={routeTo('sessions')}>
           {t('agents.seeSessions')}

@@ -8,7 +8,7 @@ const leading = [
   'agent',
   'app',
   'tool',
-  'session',
+  'destination',
   'subject',
   'name',
   'closeReason',
@@ -25,10 +25,8 @@ function plain(value: unknown): string | undefined {
 
 /** The telling fields, most telling first. */
 export function auditLine(record: AuditRecordView): string {
-  return leading
-    .map((field) => plain(record[field]))
-    .filter((part) => part !== undefined && part !== '')
-    .join(' · ');
+  const parts = leading.map((field) => plain(record[field])).filter((part) => part !== undefined && part !== '');
+  return [...new Set(parts)].join(' · ');
 }
 
 export function auditDecision(record: AuditRecordView): 'allow' | 'deny' | undefined {

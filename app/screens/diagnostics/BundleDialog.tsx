@@ -29,13 +29,15 @@ export function BundleDialog({ onClose }: { onClose: () => void }): ReactNode {
   return (
     <Dialog title={t('bundle.title')} onClose={onClose} wide>
       <p>{t('bundle.text')}</p>
-      <div>
-        <Segments
-          label={t('bundle.redact')}
-          value={redact}
-          onChange={setRedact}
-          segments={(['full', 'basic'] as const).map((value) => ({ value, text: t(`bundle.redact.${value}`) }))}
-        />
+      <div className="field">
+        <div>
+          <Segments
+            label={t('bundle.redact')}
+            value={redact}
+            onChange={setRedact}
+            segments={(['full', 'basic'] as const).map((value) => ({ value, text: t(`bundle.redact.${value}`) }))}
+          />
+        </div>
         <p className="field-hint">{t(`bundle.redactHint.${redact}`)}</p>
       </div>
       <div className="bundle" role="region" aria-label={t('bundle.preview')} tabIndex={0}>

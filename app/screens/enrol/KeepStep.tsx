@@ -159,7 +159,7 @@ function SourceFacts({ brought }: { brought: Brought }): ReactNode {
               ? undefined
               : expired
                 ? t('enrol.expired', { when: t.format.relative(expiresAt, nowMs) })
-                : `${t.format.dateTime(expiresAt)} (${t.format.relative(expiresAt, nowMs)})`,
+                : `${t.format.date(expiresAt)} (${t.format.relative(expiresAt, nowMs)})`,
           ],
         ]}
       />

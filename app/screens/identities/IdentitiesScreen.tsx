@@ -20,6 +20,10 @@ import { useRoute } from '../route.ts';
 import { IdentityDrawer } from './IdentityDrawer.tsx';
 import { expiryTone, identityTone } from './identity-words.ts';
 
+const everyColumn = {};
+/** Beside the drawer only what tells rows apart keeps its column. */
+const besideDrawer = { enabled: false };
+
 export function IdentitiesScreen({ openName }: { openName: string | undefined }): ReactNode {
   const t = useText();
   const { go } = useRoute();
@@ -31,17 +35,17 @@ export function IdentitiesScreen({ openName }: { openName: string | undefined })
     return (identities ?? []).filter(({ name, controller }) => `${name}\n${controller}`.toLowerCase().includes(words));
   }, [identities, search]);
   const columns = useMemo(() => identityColumns(t), [t]);
+  const open = identities?.find(({ name }) => name === openName);
   const table = useReactTable({
     data: rows as IdentityView[],
     columns,
     getRowId: ({ name }) => name,
-    state: { sorting },
+    state: { sorting, columnVisibility: open === undefined ? everyColumn : besideDrawer },
     onSortingChange: setSorting,
     autoResetAll: false,
     getCoreRowModel: getCoreRowModel(),
     getSortedRowModel: getSortedRowModel(),
   });
-  const open = identities?.find(({ name }) => name === openName);
   const ready = identities?.filter(({ state }) => state === 'ready').length ?? 0;
   return (
     <>
@@ -86,10 +90,7 @@ function identityColumns(t: Text): ColumnDef<IdentityView>[] {
       header: t('identity.name'),
       accessorFn: ({ name }) => name,
       cell: ({ row: { original } }) => (
-        <TwoLines
-          main={original.name}
-          sub={<span className="mono">{original.controller.replace(/^https:\/\//, '')}</span>}
-        />
+        <TwoLines main={original.name} sub={original.controller.replace(/^https:\/\//, '')} />
       ),
       meta: { width: 'minmax(180px, 1.5fr)' },
     },

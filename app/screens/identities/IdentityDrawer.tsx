@@ -111,7 +111,11 @@ function MfaSection({ identity, open }: { identity: IdentityView; open: (what: O
   return (
     <Section
       title={t('mfa.title')}
-      aside={<Tag {...(enrolled ? { tone: 'ok' as const } : {})}>{t(`mfa.state.${identity.mfa}`)}</Tag>}
+      aside={
+        <Tag {...(identity.mfa === 'required' ? { tone: 'warn' as const } : enrolled ? { tone: 'ok' as const } : {})}>
+          {t(`mfa.state.${identity.mfa}`)}
+        </Tag>
+      }
     >
       <p className="quiet">{t(enrolled ? 'mfa.onText' : 'mfa.offText')}</p>
       <div className="tags">

@@ -38,7 +38,7 @@ function termValue(name: string, value: unknown, t: Text): ReactNode {
     return name === 'maxBytes' ? t.format.bytes(value) : t.format.number(value);
   }
   if (typeof value === 'string') return value;
-  if (Array.isArray(value)) return value.map(String).join(', ');
+  if (Array.isArray(value)) return value.map(oneLine).join(', ');
   if (typeof value === 'object' && value !== null) {
     return Object.entries(value).map(([part, inner]) => (
       <div key={part}>
@@ -51,5 +51,8 @@ function termValue(name: string, value: unknown, t: Text): ReactNode {
 
 function oneLine(value: unknown): string {
   if (Array.isArray(value)) return value.map(oneLine).join(', ');
-  return typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value);
+  if (typeof value !== 'object' || value === null) return String(value);
+  return Object.entries(value)
+    .map(([name, inner]) => `${name} ${oneLine(inner)}`)
+    .join(', ');
 }

@@ -34,6 +34,10 @@ const shows: Readonly<Record<Shown, (service: ServiceView) => boolean>> = {
   hosted: ({ permissions }) => permissions.includes('Bind'),
 };
 
+const everyColumn = { workgroup: false };
+/** Beside the drawer only what tells rows apart keeps its column. */
+const besideDrawer = { workgroup: false, terms: false, sessions: false };
+
 export function ServicesScreen({ openKey }: { openKey: string | undefined }): ReactNode {
   const t = useText();
   const { go } = useRoute();
@@ -52,6 +56,7 @@ export function ServicesScreen({ openKey }: { openKey: string | undefined }): Re
     );
   }, [services, search, shown]);
   const columns = useMemo(() => serviceColumns(t), [t]);
+  const open = openKey === undefined ? undefined : services?.find((service) => serviceKey(service) === openKey);
   const table = useReactTable({
     data: rows as ServiceView[],
     columns,
@@ -60,7 +65,7 @@ export function ServicesScreen({ openKey }: { openKey: string | undefined }): Re
       sorting,
       grouping: grouping === 'none' ? [] : [grouping],
       expanded: true,
-      columnVisibility: { workgroup: false },
+      columnVisibility: open === undefined ? everyColumn : besideDrawer,
     },
     onSortingChange: setSorting,
     groupedColumnMode: false,
@@ -70,7 +75,6 @@ export function ServicesScreen({ openKey }: { openKey: string | undefined }): Re
     getGroupedRowModel: getGroupedRowModel(),
     getExpandedRowModel: getExpandedRowModel(),
   });
-  const open = openKey === undefined ? undefined : services?.find((service) => serviceKey(service) === openKey);
 
   return (
     <>

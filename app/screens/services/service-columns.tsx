@@ -14,11 +14,7 @@ export function serviceColumns(t: Text): ColumnDef<ServiceView>[] {
       header: t('service.name'),
       accessorFn: (service) => service.name,
       cell: ({ row: { original } }) => (
-        <TwoLines
-          main={original.name}
-          sub={<span className="mono">{addressLine(original)}</span>}
-          title={original.addresses.join('\n')}
-        />
+        <TwoLines main={original.name} sub={addressLine(original)} title={original.addresses.join('\n')} />
       ),
       meta: { width: 'minmax(190px, 1.6fr)' },
     },
@@ -70,7 +66,7 @@ function StatusCell({ service }: { service: ServiceView }): ReactNode {
   return (
     <TwoLines
       main={<Status tone={serviceTone(service)}>{t(`service.status.${service.status}`)}</Status>}
-      sub={<span style={{ paddingLeft: 15 }}>{sub}</span>}
+      sub={sub === '' ? '' : <span style={{ paddingLeft: 15 }}>{sub}</span>}
       {...(sub === '' ? {} : { title: sub })}
     />
   );

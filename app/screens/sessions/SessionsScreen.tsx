@@ -37,6 +37,10 @@ const shows: Readonly<Record<Shown, (session: SessionView) => boolean>> = {
   closed: ({ state }) => state === 'closed',
 };
 
+const everyColumn = {};
+/** Beside the drawer only what tells rows apart keeps its column. */
+const besideDrawer = { bytes: false, age: false, actions: false };
+
 export function SessionsScreen({ openId }: { openId: string | undefined }): ReactNode {
   const t = useText();
   const { go } = useRoute();
@@ -67,11 +71,17 @@ export function SessionsScreen({ openId }: { openId: string | undefined }): Reac
     [act, t],
   );
   const columns = useMemo(() => sessionColumns(t, close), [t, close]);
+  const open = live?.find((session) => session.id === openId);
   const table = useReactTable({
     data: rows as SessionView[],
     columns,
     getRowId: (session) => session.id,
-    state: { sorting, grouping: grouping === 'none' ? [] : [grouping], expanded: true },
+    state: {
+      sorting,
+      grouping: grouping === 'none' ? [] : [grouping],
+      expanded: true,
+      columnVisibility: open === undefined ? everyColumn : besideDrawer,
+    },
     onSortingChange: setSorting,
     groupedColumnMode: false,
     autoResetAll: false,
@@ -82,7 +92,6 @@ export function SessionsScreen({ openId }: { openId: string | undefined }): Reac
     getExpandedRowModel: getExpandedRowModel(),
   });
 
-  const open = live?.find((session) => session.id === openId);
   const openCount = live?.filter(shows.open).length ?? 0;
   return (
     <>
@@ -134,7 +143,7 @@ export function SessionsScreen({ openId }: { openId: string | undefined }): Reac
               label={t('sessions.title')}
               table={table}
               rowHeightPx={density === 'compact' ? 44 : 52}
-              minWidthPx={open === undefined ? 980 : 640}
+              minWidthPx={open === undefined ? 960 : 560}
               selectedId={open?.id}
               onOpen={(session) => go('sessions', session.id)}
               onRowKey={(key, session) => {

@@ -17,14 +17,14 @@ export function sessionColumns(t: Text, close: (session: SessionView) => void): 
       header: t('session.program'),
       accessorFn: (session) => programText(session, t),
       cell: ({ row: { original } }) => <ProgramCell session={original} />,
-      meta: { width: 'minmax(170px, 1.5fr)' },
+      meta: { width: 'minmax(140px, 1.5fr)' },
     },
     {
       id: 'service',
       header: t('session.service'),
       accessorFn: (session) => session.service,
       cell: ({ row: { original } }) => <TwoLines main={original.service} sub={original.destination} />,
-      meta: { width: 'minmax(150px, 1.4fr)' },
+      meta: { width: 'minmax(140px, 1.5fr)' },
     },
     {
       id: 'identity',
@@ -36,14 +36,14 @@ export function sessionColumns(t: Text, close: (session: SessionView) => void): 
           sub={original.router === undefined ? '' : t('session.via', { router: original.router })}
         />
       ),
-      meta: { width: 'minmax(130px, 1.1fr)' },
+      meta: { width: 'minmax(112px, 1.1fr)' },
     },
     {
       id: 'state',
       header: t('session.stateTitle'),
       accessorFn: (session) => sessionStateText(session, t),
       cell: ({ row: { original } }) => <StateCell session={original} />,
-      meta: { width: 'minmax(150px, 1fr)' },
+      meta: { width: 'minmax(132px, 1.1fr)' },
     },
     {
       id: 'rate',
@@ -66,7 +66,7 @@ export function sessionColumns(t: Text, close: (session: SessionView) => void): 
       // newest first is what a person means by sorting ages, whatever the arrow says about time
       accessorFn: (session) => -Date.parse(session.startedAt),
       cell: ({ row: { original } }) => <AgeCell session={original} />,
-      meta: { width: '74px', align: 'end' },
+      meta: { width: '66px', align: 'end' },
     },
     {
       id: 'actions',
@@ -74,7 +74,7 @@ export function sessionColumns(t: Text, close: (session: SessionView) => void): 
       enableSorting: false,
       accessorFn: () => 0,
       cell: ({ row: { original } }) => <CloseCell session={original} close={close} />,
-      meta: { width: '66px', align: 'end' },
+      meta: { width: '58px', align: 'end' },
     },
   ];
 }
@@ -104,7 +104,7 @@ function StateCell({ session }: { session: SessionView }): ReactNode {
   return (
     <TwoLines
       main={<Status tone={sessionTone(session)}>{sessionStateText(session, t)}</Status>}
-      sub={<span style={{ paddingLeft: 15 }}>{sub}</span>}
+      sub={sub === undefined || sub === '' ? '' : <span style={{ paddingLeft: 15 }}>{sub}</span>}
     />
   );
 }
@@ -152,7 +152,7 @@ function CloseCell({ session, close }: { session: SessionView; close: (session: 
   return (
     <Button
       size="small"
-      kind="danger"
+      kind="quiet-danger"
       excludeFromTabOrder={!current}
       aria-label={t('session.closeOne', { service: session.service })}
       onPress={() => close(session)}

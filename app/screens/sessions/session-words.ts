@@ -29,12 +29,10 @@ export function programText(session: SessionView, t: Text): string {
 export function programSub(session: SessionView, t: Text): string {
   const { app } = session;
   if (session.direction === 'host') return t('session.hosted');
-  const file = app.path?.split(/[\\/]/).at(-1);
   return [
     app.agent === undefined ? undefined : t('session.agent'),
-    app.agent !== undefined && file !== app.agent ? file : undefined,
     app.user,
-    app.pid === undefined ? undefined : t('session.pid', { pid: app.pid }),
+    app.pid === undefined || app.agent !== undefined ? undefined : t('session.pid', { pid: app.pid }),
   ]
     .filter((part) => part !== undefined)
     .join(' · ');

@@ -1,11 +1,13 @@
 /** Sitzungen und Dienste. */
 import type { flowEn } from '../en/flow.ts';
-import { plural, type Translation } from '../plural.ts';
+import { germanNumber, plural, type Translation } from '../plural.ts';
 
 export const flowDe: Translation<typeof flowEn> = {
   'sessions.title': 'Sitzungen',
   'sessions.lead': (p) =>
-    p.open === 0 ? 'Im Augenblick fließt nichts.' : `${p.open} offene ${plural(p.open, 'Sitzung', 'Sitzungen')}, live.`,
+    p.open === 0
+      ? 'Im Augenblick fließt nichts.'
+      : `${germanNumber(p.open)} offene ${plural(p.open, 'Sitzung', 'Sitzungen')}, live.`,
   'sessions.pause': 'Anhalten',
   'sessions.resume': 'Fortsetzen',
   'sessions.toServices': 'Zu den Diensten',
@@ -22,7 +24,7 @@ export const flowDe: Translation<typeof flowEn> = {
   'sessions.group.program': 'Nach Programm',
   'sessions.group.service': 'Nach Dienst',
   'sessions.group.identity': 'Nach Identität',
-  'sessions.groupFacts': (p) => `${p.open} offen · ${p.bytes}`,
+  'sessions.groupFacts': (p) => `${germanNumber(p.open)} offen · ${p.bytes}`,
   'sessions.search': 'Sitzungen filtern',
   'sessions.noMatch': 'Keine Sitzung passt zu diesem Filter.',
   'sessions.emptyTitle': 'Stilles Wasser',
@@ -40,7 +42,7 @@ export const flowDe: Translation<typeof flowEn> = {
   'session.hosted': 'Ruft einen hier bereitgestellten Dienst',
   'session.unknownProgram': 'Unbekanntes Programm',
   'session.calls': (p) =>
-    `${p.calls} ${plural(p.calls, 'Aufruf', 'Aufrufe')}${p.denied > 0 ? `, ${p.denied} abgelehnt` : ''}`,
+    `${germanNumber(p.calls)} ${plural(p.calls, 'Aufruf', 'Aufrufe')}${p.denied > 0 ? `, ${germanNumber(p.denied)} abgelehnt` : ''}`,
   'session.state.opening': 'Wird geöffnet',
   'session.state.open': 'Offen',
   'session.state.closed': 'Beendet',
@@ -87,7 +89,7 @@ export const flowDe: Translation<typeof flowEn> = {
   'guard.not-visible': 'Inhalt nicht sichtbar',
   'decision.allow': 'Erlaubt',
   'decision.deny': 'Abgelehnt',
-  'close.consumer_close': 'Vom Programm beendet',
+  'close.consumer_close': 'Auf dieser Seite beendet',
   'close.provider_close': 'Vom Dienst beendet',
   'close.policy_revoked': 'Zugriff entzogen',
   'close.contract_violation': 'Vertrag gebrochen',
@@ -107,7 +109,7 @@ export const flowDe: Translation<typeof flowEn> = {
   'timeline.closed': 'Beendet',
   'services.title': 'Dienste',
   'services.lead': (p) =>
-    `${p.count} ${plural(p.count, 'Dienst', 'Dienste')}${p.attention > 0 ? `, ${p.attention} ${plural(p.attention, 'braucht', 'brauchen')} Aufmerksamkeit` : ', alles in Ordnung'}.`,
+    `${germanNumber(p.count)} ${plural(p.count, 'Dienst', 'Dienste')}${p.attention > 0 ? `, ${germanNumber(p.attention)} ${plural(p.attention, 'braucht', 'brauchen')} Aufmerksamkeit` : ', alles in Ordnung'}.`,
   'services.show': 'Welche Dienste gezeigt werden',
   'services.show.all': 'Alle',
   'services.show.attention': 'Zu klären',
@@ -118,7 +120,7 @@ export const flowDe: Translation<typeof flowEn> = {
   'services.group.workgroup': 'Nach Arbeitsgruppe',
   'services.group.identity': 'Nach Identität',
   'services.group.status': 'Nach Zustand',
-  'services.groupFacts': (p) => `${p.count} ${plural(p.count, 'Dienst', 'Dienste')}`,
+  'services.groupFacts': (p) => `${germanNumber(p.count)} ${plural(p.count, 'Dienst', 'Dienste')}`,
   'services.noWorkgroup': 'Ohne Arbeitsgruppe',
   'services.search': 'Dienste filtern',
   'services.noMatch': 'Kein Dienst passt zu diesem Filter.',
@@ -142,7 +144,7 @@ export const flowDe: Translation<typeof flowEn> = {
   'service.status.config-invalid': 'Konfiguration nicht verstanden',
   'service.status.quarantined': 'In Quarantäne',
   'service.status.hosting-failed': 'Bereitstellen misslingt',
-  'service.hostedFacts': (p) => `${p.terminators} ${plural(p.terminators, 'Terminator', 'Terminatoren')}`,
+  'service.hostedFacts': (p) => `${germanNumber(p.terminators)} ${plural(p.terminators, 'Terminator', 'Terminatoren')}`,
   'service.facts': 'Angaben',
   'service.addresses': 'Adressen',
   'service.ports': 'Ports',

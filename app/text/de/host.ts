@@ -1,6 +1,6 @@
 /** Diagnose, DNS, Router, Hilfspaket. */
 import type { hostEn } from '../en/host.ts';
-import { plural, type Translation } from '../plural.ts';
+import { germanNumber, plural, type Translation } from '../plural.ts';
 
 export const hostDe: Translation<typeof hostEn> = {
   'diagnostics.title': 'Diagnose',
@@ -13,7 +13,7 @@ export const hostDe: Translation<typeof hostEn> = {
   'diagnostics.tun': 'Schnittstelle',
   'diagnostics.range': 'Adressbereich',
   'diagnostics.sessions': 'Sitzungen',
-  'diagnostics.sessionFacts': (p) => `${p.open} offen, ${p.total} seit dem Start`,
+  'diagnostics.sessionFacts': (p) => `${germanNumber(p.open)} offen, ${germanNumber(p.total)} seit dem Start`,
   'diagnostics.dns': 'DNS',
   'diagnostics.names': 'Namen, die zu Diensten führen',
   'diagnostics.routes': 'Routen',
@@ -42,7 +42,7 @@ export const hostDe: Translation<typeof hostEn> = {
   'dns.forwarded': 'Weitergereicht',
   'dns.refused': 'Abgewiesen',
   'dns.noNames': 'Bisher keine Namen.',
-  'dns.moreNames': (p) => `${p.more} weitere`,
+  'dns.moreNames': (p) => `${germanNumber(p.more)} weitere`,
   'bundle.make': 'Hilfspaket',
   'bundle.title': 'Hilfspaket',
   'bundle.text':
@@ -53,5 +53,6 @@ export const hostDe: Translation<typeof hostEn> = {
   'bundle.redactHint.basic': 'Namen von Diensten, Benutzern und Rechnern bleiben lesbar.',
   'bundle.redactHint.full': 'Namen und Adressen werden durch Platzhalter ersetzt, jedes Mal durch denselben.',
   'bundle.preview': 'Was hineinkommt',
-  'bundle.entry': (p) => `${p.bytes} · ${p.redactions} ${plural(p.redactions, 'Schwärzung', 'Schwärzungen')}`,
+  'bundle.entry': (p) =>
+    `${p.bytes} · ${germanNumber(p.redactions)} ${plural(p.redactions, 'Schwärzung', 'Schwärzungen')}`,
 };

@@ -1,10 +1,11 @@
 /** Identitäten, zweiter Faktor, Anmeldung, Einrichtung. */
 import type { identitiesEn } from '../en/identities.ts';
-import { plural, type Translation } from '../plural.ts';
+import { germanNumber, plural, type Translation } from '../plural.ts';
 
 export const identitiesDe: Translation<typeof identitiesEn> = {
   'identities.title': 'Identitäten',
-  'identities.lead': (p) => `${p.count} ${plural(p.count, 'Identität', 'Identitäten')}, ${p.ready} bereit.`,
+  'identities.lead': (p) =>
+    `${germanNumber(p.count)} ${plural(p.count, 'Identität', 'Identitäten')}, ${germanNumber(p.ready)} bereit.`,
   'identities.add': 'Identität hinzufügen',
   'identities.search': 'Identitäten filtern',
   'identities.noMatch': 'Keine Identität passt zu diesem Filter.',
@@ -31,7 +32,8 @@ export const identitiesDe: Translation<typeof identitiesEn> = {
   'identity.renewed': (p) => `Das Zertifikat von ${p.name} ist erneuert.`,
   'identity.unlock': 'Entsperren',
   'identity.unlockTitle': (p) => `${p.name} entsperren`,
-  'identity.reach': (p) => `${p.dial} erreichbar${p.bind > 0 ? `, ${p.bind} bereitgestellt` : ''}`,
+  'identity.reach': (p) =>
+    `${germanNumber(p.dial)} erreichbar${p.bind > 0 ? `, ${germanNumber(p.bind)} bereitgestellt` : ''}`,
   'identity.facts': 'Angaben',
   'identity.controller': 'Controller',
   'identity.controllerName': 'Dort bekannt als',

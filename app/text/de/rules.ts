@@ -1,19 +1,19 @@
 /** Agenten, Richtlinien, Quarantäne, Protokoll. */
 import type { rulesEn } from '../en/rules.ts';
-import { plural, type Translation } from '../plural.ts';
+import { germanNumber, plural, type Translation } from '../plural.ts';
 
 export const rulesDe: Translation<typeof rulesEn> = {
   'agents.title': 'Agenten',
   'agents.lead': (p) =>
-    `${p.count} ${plural(p.count, 'Agent', 'Agenten')} bekannt, ${p.active} aktiv. Jeder erreicht nur, was seine eigene Identität darf.`,
+    `${germanNumber(p.count)} ${plural(p.count, 'Agent', 'Agenten')} bekannt, ${germanNumber(p.active)} aktiv. Jeder erreicht nur, was seine eigene Identität darf.`,
   'agents.dialsAs': (p) => `wählt als ${p.identity}`,
   'agents.noIdentity': 'hat keine eigene Identität',
-  'agents.open': (p) => `${p.open} offen`,
+  'agents.open': (p) => `${germanNumber(p.open)} offen`,
   'agents.idle': 'Untätig',
   'agents.reach': 'Könnte erreichen',
   'agents.calls': 'Werkzeugaufrufe',
   'agents.denied': 'Abgelehnt',
-  'agents.more': (p) => `${p.more} weitere`,
+  'agents.more': (p) => `${germanNumber(p.more)} weitere`,
   'agents.reachNothing': 'Erreicht nichts.',
   'agents.seeSessions': 'Sitzungen ansehen',
   'agents.emptyTitle': 'Noch keine Agenten',
@@ -23,8 +23,8 @@ export const rulesDe: Translation<typeof rulesEn> = {
   'policy.lead': 'Was der Controller gewährt und was dieses Gerät davon einschränkt.',
   'policy.reload': 'Lokale Regeln neu laden',
   'policy.reloaded': (p) =>
-    `${p.rules} ${plural(p.rules, 'Regel', 'Regeln')} aus ${p.files} ${plural(p.files, 'Datei', 'Dateien')} in Kraft.`,
-  'policy.reloadFailed': (p) => `${p.errors} Fehler in lokalen Regeln; die bisherigen bleiben in Kraft.`,
+    `${germanNumber(p.rules)} ${plural(p.rules, 'Regel', 'Regeln')} aus ${germanNumber(p.files)} ${plural(p.files, 'Datei', 'Dateien')} in Kraft.`,
+  'policy.reloadFailed': (p) => `${germanNumber(p.errors)} Fehler in lokalen Regeln; die bisherigen bleiben in Kraft.`,
   'policy.tab.contracts': 'Verträge',
   'policy.tab.rules': 'Lokale Regeln',
   'policy.tab.posture': 'Geräteprüfungen',
@@ -83,7 +83,8 @@ export const rulesDe: Translation<typeof rulesEn> = {
   'quarantine.by.detector': 'Durch Erkennung',
   'quarantine.by.breaker': 'Durch den Schutzschalter',
   'audit.title': 'Protokoll',
-  'audit.lead': (p) => `${p.count} ${plural(p.count, 'Eintrag', 'Einträge')}, verkettet, damit Eingriffe auffallen.`,
+  'audit.lead': (p) =>
+    `${germanNumber(p.count)} ${plural(p.count, 'Eintrag', 'Einträge')}, verkettet, damit Eingriffe auffallen.`,
   'audit.export': 'Ausgeben',
   'audit.exportTitle': 'Protokoll ausgeben',
   'audit.exportAll': 'Das ganze Protokoll wird gesichert.',
@@ -95,8 +96,8 @@ export const rulesDe: Translation<typeof rulesEn> = {
   'audit.verify': 'Jetzt prüfen',
   'audit.unchecked': 'Seit dieses Fenster offen ist nicht geprüft',
   'audit.intact': (p) =>
-    `Unversehrt: ${p.count} ${plural(p.count, 'Eintrag', 'Einträge')}, ${p.checkpoints} ${plural(p.checkpoints, 'Prüfpunkt', 'Prüfpunkte')}`,
-  'audit.tampered': (p) => `Verändert bei Eintrag ${p.seq}: ${p.reason}`,
+    `Unversehrt: ${germanNumber(p.count)} ${plural(p.count, 'Eintrag', 'Einträge')}, ${germanNumber(p.checkpoints)} ${plural(p.checkpoints, 'Prüfpunkt', 'Prüfpunkte')}`,
+  'audit.tampered': (p) => `Verändert bei Eintrag ${germanNumber(p.seq)}: ${p.reason}`,
   'audit.search': 'Protokoll durchsuchen',
   'audit.noMatch': 'Kein Eintrag passt zu dieser Suche.',
   'audit.older': 'Ältere Einträge laden',

@@ -1,10 +1,12 @@
 /** Sessions and services. */
-import { plural } from '../plural.ts';
+import { englishNumber, plural } from '../plural.ts';
 
 export const flowEn = {
   'sessions.title': 'Sessions',
   'sessions.lead': (p: { open: number }) =>
-    p.open === 0 ? 'Nothing flows right now.' : `${p.open} open ${plural(p.open, 'session', 'sessions')}, live.`,
+    p.open === 0
+      ? 'Nothing flows right now.'
+      : `${englishNumber(p.open)} open ${plural(p.open, 'session', 'sessions')}, live.`,
   'sessions.pause': 'Pause',
   'sessions.resume': 'Resume',
   'sessions.toServices': 'To services',
@@ -21,7 +23,7 @@ export const flowEn = {
   'sessions.group.program': 'By program',
   'sessions.group.service': 'By service',
   'sessions.group.identity': 'By identity',
-  'sessions.groupFacts': (p: { open: number; bytes: string }) => `${p.open} open · ${p.bytes}`,
+  'sessions.groupFacts': (p: { open: number; bytes: string }) => `${englishNumber(p.open)} open · ${p.bytes}`,
   'sessions.search': 'Filter sessions',
   'sessions.noMatch': 'No session fits this filter.',
   'sessions.emptyTitle': 'Still water',
@@ -39,7 +41,7 @@ export const flowEn = {
   'session.hosted': 'Calls a service hosted here',
   'session.unknownProgram': 'Unknown program',
   'session.calls': (p: { calls: number; denied: number }) =>
-    `${p.calls} ${plural(p.calls, 'call', 'calls')}${p.denied > 0 ? `, ${p.denied} denied` : ''}`,
+    `${englishNumber(p.calls)} ${plural(p.calls, 'call', 'calls')}${p.denied > 0 ? `, ${englishNumber(p.denied)} denied` : ''}`,
   'session.state.opening': 'Opening',
   'session.state.open': 'Open',
   'session.state.closed': 'Closed',
@@ -85,7 +87,7 @@ export const flowEn = {
   'guard.not-visible': 'Content not visible',
   'decision.allow': 'Allowed',
   'decision.deny': 'Denied',
-  'close.consumer_close': 'Closed by the program',
+  'close.consumer_close': 'Closed on this side',
   'close.provider_close': 'Closed by the service',
   'close.policy_revoked': 'Access revoked',
   'close.contract_violation': 'Broke its contract',
@@ -105,7 +107,7 @@ export const flowEn = {
   'timeline.closed': 'Closed',
   'services.title': 'Services',
   'services.lead': (p: { count: number; attention: number }) =>
-    `${p.count} ${plural(p.count, 'service', 'services')}${p.attention > 0 ? `, ${p.attention} ${plural(p.attention, 'asks', 'ask')} for your attention` : ', all well'}.`,
+    `${englishNumber(p.count)} ${plural(p.count, 'service', 'services')}${p.attention > 0 ? `, ${englishNumber(p.attention)} ${plural(p.attention, 'asks', 'ask')} for your attention` : ', all well'}.`,
   'services.show': 'Which services to show',
   'services.show.all': 'All',
   'services.show.attention': 'Need attention',
@@ -116,7 +118,8 @@ export const flowEn = {
   'services.group.workgroup': 'By workgroup',
   'services.group.identity': 'By identity',
   'services.group.status': 'By status',
-  'services.groupFacts': (p: { count: number }) => `${p.count} ${plural(p.count, 'service', 'services')}`,
+  'services.groupFacts': (p: { count: number }) =>
+    `${englishNumber(p.count)} ${plural(p.count, 'service', 'services')}`,
   'services.noWorkgroup': 'No workgroup',
   'services.search': 'Filter services',
   'services.noMatch': 'No service fits this filter.',
@@ -141,7 +144,7 @@ export const flowEn = {
   'service.status.quarantined': 'Quarantined',
   'service.status.hosting-failed': 'Hosting fails',
   'service.hostedFacts': (p: { terminators: number }) =>
-    `${p.terminators} ${plural(p.terminators, 'terminator', 'terminators')}`,
+    `${englishNumber(p.terminators)} ${plural(p.terminators, 'terminator', 'terminators')}`,
   'service.facts': 'Facts',
   'service.addresses': 'Addresses',
   'service.ports': 'Ports',

@@ -1,5 +1,5 @@
 /** Diagnostics, DNS, routers, the support bundle. */
-import { plural } from '../plural.ts';
+import { englishNumber, plural } from '../plural.ts';
 
 export const hostEn = {
   'diagnostics.title': 'Diagnostics',
@@ -12,7 +12,8 @@ export const hostEn = {
   'diagnostics.tun': 'Interface',
   'diagnostics.range': 'Range',
   'diagnostics.sessions': 'Sessions',
-  'diagnostics.sessionFacts': (p: { open: number; total: number }) => `${p.open} open, ${p.total} since start`,
+  'diagnostics.sessionFacts': (p: { open: number; total: number }) =>
+    `${englishNumber(p.open)} open, ${englishNumber(p.total)} since start`,
   'diagnostics.dns': 'DNS',
   'diagnostics.names': 'Names that lead to services',
   'diagnostics.routes': 'Routes',
@@ -41,7 +42,7 @@ export const hostEn = {
   'dns.forwarded': 'Passed on',
   'dns.refused': 'Refused',
   'dns.noNames': 'No names so far.',
-  'dns.moreNames': (p: { more: number }) => `${p.more} more`,
+  'dns.moreNames': (p: { more: number }) => `${englishNumber(p.more)} more`,
   'bundle.make': 'Support bundle',
   'bundle.title': 'Support bundle',
   'bundle.text':
@@ -53,5 +54,5 @@ export const hostEn = {
   'bundle.redactHint.full': 'Names and addresses are replaced by stand-ins, the same one each time.',
   'bundle.preview': 'What goes in',
   'bundle.entry': (p: { bytes: string; redactions: number }) =>
-    `${p.bytes} · ${p.redactions} ${plural(p.redactions, 'redaction', 'redactions')}`,
+    `${p.bytes} · ${englishNumber(p.redactions)} ${plural(p.redactions, 'redaction', 'redactions')}`,
 };

@@ -1,10 +1,10 @@
 /** Identities, second factor, sign-in, enrolment. */
-import { plural } from '../plural.ts';
+import { englishNumber, plural } from '../plural.ts';
 
 export const identitiesEn = {
   'identities.title': 'Identities',
   'identities.lead': (p: { count: number; ready: number }) =>
-    `${p.count} ${plural(p.count, 'identity', 'identities')}, ${p.ready} ready.`,
+    `${englishNumber(p.count)} ${plural(p.count, 'identity', 'identities')}, ${englishNumber(p.ready)} ready.`,
   'identities.add': 'Add identity',
   'identities.search': 'Filter identities',
   'identities.noMatch': 'No identity fits this filter.',
@@ -31,7 +31,7 @@ export const identitiesEn = {
   'identity.unlock': 'Unlock',
   'identity.unlockTitle': (p: { name: string }) => `Unlock ${p.name}`,
   'identity.reach': (p: { dial: number; bind: number }) =>
-    `${p.dial} to reach${p.bind > 0 ? `, ${p.bind} hosted` : ''}`,
+    `${englishNumber(p.dial)} to reach${p.bind > 0 ? `, ${englishNumber(p.bind)} hosted` : ''}`,
   'identity.facts': 'Facts',
   'identity.controller': 'Controller',
   'identity.controllerName': 'Known there as',

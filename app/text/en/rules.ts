@@ -1,18 +1,18 @@
 /** Agents, policy, quarantine, audit. */
-import { plural } from '../plural.ts';
+import { englishNumber, plural } from '../plural.ts';
 
 export const rulesEn = {
   'agents.title': 'Agents',
   'agents.lead': (p: { count: number; active: number }) =>
-    `${p.count} ${plural(p.count, 'agent', 'agents')} known, ${p.active} active. Each reaches only what its own identity may.`,
+    `${englishNumber(p.count)} ${plural(p.count, 'agent', 'agents')} known, ${englishNumber(p.active)} active. Each reaches only what its own identity may.`,
   'agents.dialsAs': (p: { identity: string }) => `dials as ${p.identity}`,
   'agents.noIdentity': 'has no identity of its own',
-  'agents.open': (p: { open: number }) => `${p.open} open`,
+  'agents.open': (p: { open: number }) => `${englishNumber(p.open)} open`,
   'agents.idle': 'Idle',
   'agents.reach': 'Could reach',
   'agents.calls': 'Tool calls',
   'agents.denied': 'Denied',
-  'agents.more': (p: { more: number }) => `${p.more} more`,
+  'agents.more': (p: { more: number }) => `${englishNumber(p.more)} more`,
   'agents.reachNothing': 'Reaches nothing.',
   'agents.seeSessions': 'See sessions',
   'agents.emptyTitle': 'No agents yet',
@@ -22,9 +22,9 @@ export const rulesEn = {
   'policy.lead': 'What the controller grants, and what this device narrows.',
   'policy.reload': 'Reload local rules',
   'policy.reloaded': (p: { rules: number; files: number }) =>
-    `${p.rules} ${plural(p.rules, 'rule', 'rules')} from ${p.files} ${plural(p.files, 'file', 'files')} in force.`,
+    `${englishNumber(p.rules)} ${plural(p.rules, 'rule', 'rules')} from ${englishNumber(p.files)} ${plural(p.files, 'file', 'files')} in force.`,
   'policy.reloadFailed': (p: { errors: number }) =>
-    `${p.errors} ${plural(p.errors, 'error', 'errors')} in local rules; those before stay in force.`,
+    `${englishNumber(p.errors)} ${plural(p.errors, 'error', 'errors')} in local rules; those before stay in force.`,
   'policy.tab.contracts': 'Contracts',
   'policy.tab.rules': 'Local rules',
   'policy.tab.posture': 'Posture',
@@ -83,7 +83,7 @@ export const rulesEn = {
   'quarantine.by.breaker': 'By the circuit breaker',
   'audit.title': 'Audit',
   'audit.lead': (p: { count: number }) =>
-    `${p.count} ${plural(p.count, 'record', 'records')}, chained so that tampering shows.`,
+    `${englishNumber(p.count)} ${plural(p.count, 'record', 'records')}, chained so that tampering shows.`,
   'audit.export': 'Export',
   'audit.exportTitle': 'Export the audit',
   'audit.exportAll': 'The whole journal is saved.',
@@ -95,8 +95,9 @@ export const rulesEn = {
   'audit.verify': 'Verify now',
   'audit.unchecked': 'Not verified since this window opened',
   'audit.intact': (p: { count: number; checkpoints: number }) =>
-    `Intact: ${p.count} ${plural(p.count, 'record', 'records')}, ${p.checkpoints} ${plural(p.checkpoints, 'checkpoint', 'checkpoints')}`,
-  'audit.tampered': (p: { seq: number; reason: string }) => `Tampered with at record ${p.seq}: ${p.reason}`,
+    `Intact: ${englishNumber(p.count)} ${plural(p.count, 'record', 'records')}, ${englishNumber(p.checkpoints)} ${plural(p.checkpoints, 'checkpoint', 'checkpoints')}`,
+  'audit.tampered': (p: { seq: number; reason: string }) =>
+    `Tampered with at record ${englishNumber(p.seq)}: ${p.reason}`,
   'audit.search': 'Search the journal',
   'audit.noMatch': 'No record fits this search.',
   'audit.older': 'Load older records',
