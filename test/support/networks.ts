@@ -19,7 +19,7 @@ const candidates: readonly Candidate[] = [
   { name: 'embedded-legacy', missing: () => undefined, open: () => openEmbeddedNetwork('legacy'), timeoutMs: 60_000 },
 ];
 
-/** `describe` once a network; `network()` is good inside tests and hooks. `CULVERT_NETWORK` narrows to one by name. */
+/** `describe` once a network; `network()` is good inside tests and hooks. `CULVERT_NETWORK` narrows to one, by name. */
 export function describeNetworks(subject: string, body: (network: () => Network) => void): void {
   const wanted = process.env['CULVERT_NETWORK'];
   for (const candidate of candidates) {
