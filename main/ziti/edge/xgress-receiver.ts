@@ -84,7 +84,8 @@ export class XgressReceiver<Message> {
   }
 
   #acknowledge(sequence: number, clock: number): void {
+    // The earliest clock, so that the sender's idea of a round trip has our gathering in it and it waits long enough.
+    if (this.#toAcknowledge.length === 0) this.#clock = clock;
     this.#toAcknowledge.push(sequence);
-    this.#clock = clock;
   }
 }

@@ -19,6 +19,13 @@ const maxWindowMessages = 48;
 const initialWindowMessages = 24;
 const minWindowMessages = 4;
 
+/**
+ * A message passed by later ones may only be late: peers hold several connections to a router, and messages change places
+ * between them. So it is given at least this long beyond a round trip, and longer once that has proved too short.
+ */
+const minReorderMs = 25;
+const maxReorderFactor = 8;
+
 /** Growth stops where queues on the way delay messages by more than this. */
 const tolerableQueueMs = 30;
 
@@ -54,6 +61,8 @@ export class XgressSender {
   #windowMessages = initialWindowMessages;
   /** Losses among messages sent before this do not close the window again. */
   #recoveryOrder = 0;
+  #windowBeforeLoss = 0;
+  #reorderFactor = 1;
   #timerAtMs: number | undefined;
   #resent = 0;
 
@@ -81,11 +90,8 @@ export class XgressSender {
   /** May another message go now? One always may when nothing is in flight, so that a lost word of the peer's buffer heals. */
   mayStart(): boolean {
     if (this.#flights.size === 0) return true;
-    return (
-      this.#flights.size < this.#windowMessages &&
-      this.#bytesInFlight < windowBytes &&
-      this.#peerHeldBytes <= windowBytes
-    );
+    // What is in flight must still find room at a peer that drops what goes above the window.
+    return this.#flights.size < this.#windowMessages && this.#bytesInFlight + this.#peerHeldBytes < windowBytes;
   }
 
   /** Take the next payload sequence for `frame`, which goes out now. */
@@ -109,7 +115,9 @@ export class XgressSender {
       this.#flights.delete(sequence);
       this.#bytesInFlight -= flight.bodyBytes;
       if (flight.order > this.#highestAckedOrder) this.#highestAckedOrder = flight.order;
-      if (!flight.sentAgain) {
+      if (flight.sentAgain) {
+        this.#judgeResend(nowMs - flight.sentAtMs);
+      } else {
         sampleMs = nowMs - flight.sentAtMs;
         released.push(flight.frame);
       }
@@ -134,6 +142,7 @@ export class XgressSender {
       const oldest = this.#oldest();
       if (oldest !== undefined && nowMs - oldest.sentAtMs >= this.roundTrip.timeoutMs()) {
         this.roundTrip.timedOut();
+        this.#windowBeforeLoss = this.#windowMessages;
         this.#windowMessages = minWindowMessages;
         this.#recoveryOrder = this.#nextOrder;
         resend.push(this.#sendAgain(oldest, nowMs));
@@ -180,7 +189,18 @@ export class XgressSender {
   /** Age at which a message passed by later acknowledgements is taken for lost. */
   #lossAgeMs(): number {
     const smoothedMs = this.roundTrip.smoothedMs ?? this.roundTrip.timeoutMs();
-    return smoothedMs + Math.max(5, smoothedMs / 4, this.roundTrip.variationMs);
+    return smoothedMs + this.#reorderFactor * Math.max(minReorderMs, smoothedMs / 2, 2 * this.roundTrip.variationMs);
+  }
+
+  /** An acknowledgement that comes too soon after sending again is one for the first time: nothing had been lost. */
+  #judgeResend(elapsedMs: number): void {
+    const smoothedMs = this.roundTrip.smoothedMs ?? 0;
+    if (elapsedMs < Math.max(this.roundTrip.leastMs, smoothedMs / 2)) {
+      this.#reorderFactor = Math.min(maxReorderFactor, this.#reorderFactor * 1.5);
+      this.#windowMessages = Math.max(this.#windowMessages, this.#windowBeforeLoss);
+    } else {
+      this.#reorderFactor = Math.max(1, this.#reorderFactor * 0.9);
+    }
   }
 
   #takeLost(nowMs: number): Uint8Array[] {
@@ -189,6 +209,7 @@ export class XgressSender {
     for (let oldest = this.#oldest(); oldest !== undefined; oldest = this.#oldest()) {
       if (oldest.order > this.#highestAckedOrder || nowMs - oldest.sentAtMs < lossAgeMs) break;
       if (oldest.order >= this.#recoveryOrder) {
+        this.#windowBeforeLoss = this.#windowMessages;
         this.#windowMessages = Math.max(minWindowMessages, this.#windowMessages * 0.7);
         this.#recoveryOrder = this.#nextOrder;
       }
