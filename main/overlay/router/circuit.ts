@@ -132,26 +132,26 @@ export class Circuit {
       this.#finished();
       return;
     }
-    if (target.usesXgress) {
-      if (!source.usesXgress) this.#end?.finish();
+    if (target.usesXgress && !source.usesXgress) {
+      this.#end?.finish();
       this.#linger ??= this.#clock.after(lingerMs, () => this.#tell(target, 'xgress unrouted'));
       return;
     }
-    target.outbox.afterwards(() => this.#tell(target, 'close called'));
+    target.outbox.afterwards(() => this.#tell(target, closedText(target)));
   }
 
   /** A side's channel is gone: the other side hears of it at once. */
   takeChannelLoss(role: CircuitRole): void {
     const [source, target] = this.#sides(role);
     this.#closeSide(source);
-    this.#tell(target, target.usesXgress ? 'xgress unrouted' : 'close called');
+    this.#tell(target, closedText(target));
   }
 
   /** End the circuit now because this side's access is over: it is told why, the other that it closed. */
   revoke(role: CircuitRole, reason: string, extra?: (list: HeaderList) => HeaderList): void {
     const [side, other] = this.#sides(role);
     this.#tell(side, reason, extra);
-    this.#tell(other, other.usesXgress ? 'xgress unrouted' : 'close called');
+    this.#tell(other, closedText(other));
   }
 
   #sides(role: CircuitRole): readonly [Side, Side] {
@@ -258,6 +258,11 @@ export class Circuit {
     this.#end?.finish();
     this.#linger ??= this.#clock.after(lingerMs, () => this.#tell(xgress, 'xgress unrouted'));
   }
+}
+
+/** What a side is told when it was the other one that went. */
+function closedText(side: Side): string {
+  return side.usesXgress ? 'xgress unrouted' : 'close called';
 }
 
 function openSide(side: CircuitSide): Side {
