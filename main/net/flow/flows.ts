@@ -50,6 +50,8 @@ export interface FlowsDeps {
   isLocal(address: string): boolean;
   readonly addresses: { readonly 4?: FlowAddresses; readonly 6?: FlowAddresses };
   readonly udpIdleMs?: number;
+  /** The device can no longer be used. */
+  failed(reason: string): void;
   readonly clock: Clock;
   readonly log: Log;
   /** Default: the kernel's. */
@@ -70,12 +72,15 @@ export async function openFlows(deps: FlowsDeps, options: { readonly signal: Abo
   options.signal.throwIfAborted();
   const stack = new DisposalStack();
   try {
-    const router = new PacketRouter(deps, await openFamilies(deps, stack, (connection) => router.tcp.accept(connection)));
+    const router = new PacketRouter(
+      deps,
+      await openFamilies(deps, stack, (connection) => router.tcp.accept(connection)),
+    );
     stack.defer(() => router.close());
     stack.use(deps.clock.every(sweepPeriodMs, () => router.sweep()));
     deps.device.start({
       packets: (batch) => router.packets(batch),
-      failed: (reason) => deps.log.error('tun.failed', { reason }),
+      failed: (reason) => deps.failed(reason),
     });
     return {
       counts: () => ({ held: router.tcp.counts().held, tcp: router.tcp.counts().flows, udp: router.udp.count() }),
@@ -115,6 +120,7 @@ class PacketRouter {
   readonly counters: Record<string, number> = {};
   readonly #deps: FlowsDeps;
   readonly #resolvers: ReadonlySet<string>;
+  #lastLocal: Uint8Array | undefined;
   #echoes = 0;
   #errorsLeft = errorsPerSecond;
 
@@ -141,7 +147,7 @@ class PacketRouter {
     const ip = viewIp(packet);
     if (typeof ip === 'string') return this.#count(`dropped.${ip}`);
     if (isGroup(destinationBytes(packet, ip))) return this.#count('dropped.group');
-    if (!this.#deps.isLocal(addressFromBytes(sourceBytes(packet, ip)))) {
+    if (!this.#isLocal(sourceBytes(packet, ip))) {
       this.#count('dropped.foreign');
       return this.#answer(packet, ip, 'prohibited');
     }
@@ -155,6 +161,15 @@ class PacketRouter {
       else this.#datagram(packet, ip, udp);
     } else if (isEchoRequest(packet, ip)) this.#echo(packet, ip);
     else this.#count('dropped.protocol');
+  }
+
+  /** Most packets come from where the last one came from; that is not asked again for a while. */
+  #isLocal(source: Uint8Array): boolean {
+    const last = this.#lastLocal;
+    if (last?.length === source.length && source.every((byte, index) => byte === last[index])) return true;
+    const local = this.#deps.isLocal(addressFromBytes(source));
+    if (local) this.#lastLocal = source.slice();
+    return local;
   }
 
   #datagram(packet: Uint8Array, ip: IpView, udp: UdpView): void {
@@ -202,6 +217,7 @@ class PacketRouter {
 
   sweep(): void {
     this.#errorsLeft = errorsPerSecond;
+    this.#lastLocal = undefined;
     this.tcp.sweep();
     this.udp.sweep();
   }

@@ -21,10 +21,7 @@ export interface FlowListener extends AsyncDisposable {
 }
 
 /** Open a listener on this address, any port. Throws `net.listen_failed`. */
-export type OpenListener = (
-  address: string,
-  accept: (connection: AcceptedConnection) => void,
-) => Promise<FlowListener>;
+export type OpenListener = (address: string, accept: (connection: AcceptedConnection) => void) => Promise<FlowListener>;
 
 /** Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn. */
 const backlog = 4096;

@@ -95,9 +95,7 @@ export function unreachableFor(packet: Uint8Array, ip: IpView, kind: Unreachable
 export function isEchoRequest(packet: Uint8Array, ip: IpView): boolean {
   if (ip.end < ip.offset + 8) return false;
   const type = packet[ip.offset];
-  return ip.version === 4
-    ? ip.protocol === protocolIcmp && type === 8
-    : ip.protocol === protocolIcmp6 && type === 128;
+  return ip.version === 4 ? ip.protocol === protocolIcmp && type === 8 : ip.protocol === protocolIcmp6 && type === 128;
 }
 
 /** The reply to an echo request. */

@@ -27,7 +27,9 @@ export function canUseTun(): { readonly ok: true } | { readonly ok: false; reado
   } catch (error) {
     return { ok: false, reason: `/dev/net/tun cannot be opened (${messageOf(error)})` };
   }
-  return mayAdministerNetwork() ? { ok: true } : { ok: false, reason: 'creating a TUN device takes root or CAP_NET_ADMIN' };
+  return mayAdministerNetwork()
+    ? { ok: true }
+    : { ok: false, reason: 'creating a TUN device takes root or CAP_NET_ADMIN' };
 }
 
 /** CAP_NET_ADMIN, bit 12 of the effective set (capabilities(7), include/uapi/linux/capability.h). */
@@ -148,7 +150,7 @@ class NativeDevice implements TunDevice {
 function splitBatch(batch: Uint8Array): Uint8Array[] {
   const view = new DataView(batch.buffer, batch.byteOffset, batch.byteLength);
   const packets: Uint8Array[] = [];
-  for (let at = 0; at + 4 <= batch.length; ) {
+  for (let at = 0; at + 4 <= batch.length;) {
     const end = at + 4 + view.getUint32(at, true);
     packets.push(batch.subarray(at + 4, end));
     at = end;

@@ -1,0 +1,128 @@
+/** Sending a query on to the resolvers the system had before us, one after the other, until one answers. */
+import { createSocket } from 'node:dgram';
+import { randomInt } from 'node:crypto';
+import { isIP } from 'node:net';
+import type { Clock } from '../../base/clock.ts';
+import { connectTcp } from '../../sockets/connect-tcp.ts';
+import { framed } from './tcp-queries.ts';
+
+const dnsPort = 53;
+/** Queries under way; more are not sent on, and their askers get SERVFAIL. */
+const maxUnderWay = 512;
+
+export interface ForwarderDeps {
+  /** Asked anew for each query; `address` or `address#port`. */
+  upstreams(): readonly string[];
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** How long one upstream may take. */
+  readonly timeoutMs?: number;
+}
+
+interface Upstream {
+  readonly host: string;
+  readonly port: number;
+}
+
+const defaultTimeoutMs = 2_000;
+
+export class Forwarder {
+  readonly #deps: ForwarderDeps;
+  #underWay = 0;
+
+  constructor(deps: ForwarderDeps) {
+    this.#deps = deps;
+  }
+
+  /** The first upstream's answer, with the asker's id; undefined where none answers. Never rejects. */
+  async forward(query: Uint8Array, transport: 'udp' | 'tcp'): Promise<Uint8Array | undefined> {
+    if (this.#underWay >= maxUnderWay) return undefined;
+    this.#underWay += 1;
+    try {
+      for (const text of this.#deps.upstreams()) {
+        const upstream = parseUpstream(text);
+        if (upstream === undefined || this.#deps.signal.aborted) continue;
+        const answer = await (transport === 'udp' ? this.#overUdp(query, upstream) : this.#overTcp(query, upstream));
+        if (answer !== undefined) return answer;
+      }
+      return undefined;
+    } finally {
+      this.#underWay -= 1;
+    }
+  }
+
+  /** A socket and an id of its own for each query leave a forger two numbers to guess (RFC 5452). */
+  #overUdp(query: Uint8Array, upstream: Upstream): Promise<Uint8Array | undefined> {
+    return new Promise((resolve) => {
+      const socket = createSocket(isIP(upstream.host) === 6 ? 'udp6' : 'udp4');
+      const asked = withRandomId(query);
+      const finish = (answer: Uint8Array | undefined): void => {
+        timer[Symbol.dispose]();
+        this.#deps.signal.removeEventListener('abort', give);
+        socket.removeAllListeners();
+        socket.on('error', () => undefined);
+        socket.close();
+        resolve(answer);
+      };
+      const give = (): void => finish(undefined);
+      const timer = this.#deps.clock.after(this.#deps.timeoutMs ?? defaultTimeoutMs, give);
+      this.#deps.signal.addEventListener('abort', give, { once: true });
+      socket.on('error', give);
+      socket.on('message', (message) => {
+        if (sameId(message, asked)) finish(withId(message, query));
+      });
+      socket.connect(upstream.port, upstream.host, () => socket.send(asked));
+    });
+  }
+
+  async #overTcp(query: Uint8Array, upstream: Upstream): Promise<Uint8Array | undefined> {
+    const timeoutMs = this.#deps.timeoutMs ?? defaultTimeoutMs;
+    const { clock, signal } = this.#deps;
+    const socket = await connectTcp({ ...upstream, timeoutMs, clock, signal }).catch(() => undefined);
+    if (socket === undefined) return undefined;
+    const asked = withRandomId(query);
+    return new Promise((resolve) => {
+      const chunks: Buffer[] = [];
+      const finish = (answer: Uint8Array | undefined): void => {
+        timer[Symbol.dispose]();
+        socket.destroy();
+        resolve(answer);
+      };
+      const timer = clock.after(timeoutMs, () => finish(undefined));
+      socket.on('error', () => finish(undefined));
+      socket.on('close', () => finish(undefined));
+      socket.on('data', (chunk: Buffer) => {
+        chunks.push(chunk);
+        const all = Buffer.concat(chunks);
+        if (all.length < 2 || all.length < 2 + all.readUInt16BE(0)) return;
+        const message = all.subarray(2, 2 + all.readUInt16BE(0));
+        finish(sameId(message, asked) ? withId(message, query) : undefined);
+      });
+      socket.write(framed(asked));
+    });
+  }
+}
+
+function parseUpstream(text: string): Upstream | undefined {
+  const [host = '', port] = text.split('#');
+  if (isIP(host.replace(/%.*$/, '')) === 0) return undefined;
+  return { host, port: port === undefined ? dnsPort : Number(port) };
+}
+
+function withRandomId(query: Uint8Array): Uint8Array {
+  const copy = query.slice();
+  const id = randomInt(0x10000);
+  copy[0] = id >>> 8;
+  copy[1] = id;
+  return copy;
+}
+
+function sameId(message: Uint8Array, asked: Uint8Array): boolean {
+  return message.length >= 12 && message[0] === asked[0] && message[1] === asked[1];
+}
+
+function withId(message: Uint8Array, query: Uint8Array): Uint8Array {
+  const copy = message.slice();
+  copy.set(query.subarray(0, 2));
+  return copy;
+}

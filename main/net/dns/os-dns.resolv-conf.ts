@@ -1,0 +1,127 @@
+/** A plain /etc/resolv.conf that no program looks after: our resolver goes first in it, and sends on what is not ours. */
+import { readFileSync } from 'node:fs';
+import { TunnelerError } from '../../base/errors.ts';
+import type { Clearance } from '../../base/reason.ts';
+import { readFileBefore, replaceFile, restoreFile, sha256 } from '../journal/file-change.ts';
+import type { FileBefore } from '../journal/host-change.ts';
+import type { DnsSettings, OsDns, OsDnsDeps } from './os-dns.ts';
+import { nameserversOf, withNameservers } from './resolv-conf.ts';
+
+const watchPeriodMs = 2_000;
+/** Another program may well write the file once in a while (a new DHCP lease); more often than this it and we would fight. */
+const maxTakenBack = 3;
+const fightWindowMs = 60_000;
+
+interface Written {
+  readonly journalId: number;
+  readonly before: FileBefore;
+  readonly base: string;
+  readonly own: string;
+}
+
+export class ResolvConfDns implements OsDns {
+  readonly backend = 'resolv.conf';
+  readonly splits = false;
+  readonly #deps: OsDnsDeps;
+  readonly #keepOthers: boolean;
+  #written: Written | undefined;
+  #settings: DnsSettings | undefined;
+  #watch: Disposable | undefined;
+  #takenBackAtMs: number[] = [];
+  #trouble: Clearance | undefined;
+
+  /** @param keepOthers leave former resolvers behind ours; default: where the libc asks one after the other (glibc). */
+  constructor(deps: OsDnsDeps, keepOthers = usesGlibc()) {
+    this.#deps = deps;
+    this.#keepOthers = keepOthers;
+  }
+
+  upstreams(): readonly string[] {
+    const own = this.#settings?.servers ?? [];
+    return nameserversOf(this.#written?.base ?? this.#read()).filter((address) => !own.includes(address));
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await -- the interface is for mechanisms that wait
+  async set(settings: DnsSettings): Promise<void> {
+    const same = this.#settings?.servers.join() === settings.servers.join();
+    this.#settings = settings;
+    // Which names are ours is the resolver's business; the file only says where it is.
+    if (this.#written !== undefined && same) return;
+    if (this.#written !== undefined) this.#putBack(this.#written);
+    this.#apply();
+    this.#watch ??= this.#deps.clock.every(watchPeriodMs, () => this.#look());
+  }
+
+  trouble(): Clearance | undefined {
+    return this.#trouble;
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await -- see above
+  async restore(): Promise<void> {
+    this.#watch?.[Symbol.dispose]();
+    this.#watch = undefined;
+    if (this.#written !== undefined) this.#putBack(this.#written);
+    this.#written = undefined;
+    this.#settings = undefined;
+  }
+
+  #apply(): void {
+    const { journal, paths } = this.#deps;
+    try {
+      const before = readFileBefore(paths.resolvConf);
+      const base = this.#read();
+      const own = withNameservers(base, this.#settings?.servers ?? [], this.#keepOthers);
+      this.#written = { journalId: replaceFile(journal, paths.resolvConf, own, before), before, base, own };
+    } catch (error) {
+      throw new TunnelerError('net.dns.failed', `${paths.resolvConf} could not be written`, { cause: error });
+    }
+  }
+
+  #putBack(written: Written): void {
+    const { journal, paths } = this.#deps;
+    restoreFile({ kind: 'file', path: paths.resolvConf, before: written.before, ownSha256: sha256(written.own) });
+    journal.forget(written.journalId);
+  }
+
+  /** Has someone else written the file? Then that is the new base, unless it happens so often that we had better let go. */
+  #look(): void {
+    const written = this.#written;
+    if (written === undefined || this.#read() === written.own) return;
+    const nowMs = this.#deps.clock.monotonic();
+    this.#takenBackAtMs = this.#takenBackAtMs.filter((atMs) => nowMs - atMs < fightWindowMs);
+    this.#deps.journal.forget(written.journalId);
+    this.#written = undefined;
+    if (this.#takenBackAtMs.length >= maxTakenBack) {
+      this.#watch?.[Symbol.dispose]();
+      this.#trouble = {
+        code: 'net.dns.fight',
+        sentence: `another program keeps rewriting ${this.#deps.paths.resolvConf}; names are not resolved through Culvert`,
+        next: 'find that program, or set another dns backend in culvert.yaml',
+      };
+      this.#deps.log.warn('dns.fight', { path: this.#deps.paths.resolvConf });
+      return;
+    }
+    this.#takenBackAtMs.push(nowMs);
+    this.#deps.log.info('dns.file_rewritten', { path: this.#deps.paths.resolvConf });
+    try {
+      this.#apply();
+    } catch (error) {
+      this.#trouble = { code: 'net.dns.failed', sentence: `${this.#deps.paths.resolvConf} could not be written again` };
+      this.#deps.log.warn('dns.write_failed', { error });
+    }
+  }
+
+  #read(): string {
+    try {
+      return readFileSync(this.#deps.paths.resolvConf, 'utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+      throw error;
+    }
+  }
+}
+
+function usesGlibc(): boolean {
+  const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
+  return report.header?.glibcVersionRuntime !== undefined;
+}

@@ -1,0 +1,112 @@
+/** Undoing what the journal says was changed on the host: on close, at the next start, or by hand. */
+import type { Log } from '../base/log.ts';
+import { removeNrptRules } from './dns/os-dns.windows.ts';
+import { flushDarwinCache } from './dns/os-dns.darwin.ts';
+import { restoreFile } from './journal/file-change.ts';
+import type { HostChange } from './journal/host-change.ts';
+import { HostJournal } from './journal/host-journal.ts';
+import { hostRoutes } from './route/route.ts';
+import { runCommand } from './run-command.ts';
+import type { RunCommand } from './run-command.ts';
+
+export interface RepairDeps {
+  /** Where the journal lies. */
+  readonly journalDir: string;
+  readonly log: Log;
+  readonly run?: RunCommand;
+  readonly platform?: NodeJS.Platform;
+}
+
+export interface RepairReport {
+  /** In words, newest change first. */
+  readonly undone: readonly string[];
+  /** Changes that could not be undone; they stay in the journal. */
+  readonly failed: readonly { readonly change: string; readonly reason: string }[];
+}
+
+/** Undo every change a dead engine left. Only while no engine with this journal runs. Idempotent. Throws `net.journal.failed`. */
+export async function repairHost(deps: RepairDeps): Promise<RepairReport> {
+  const journal = HostJournal.open(deps.journalDir);
+  try {
+    if (journal.unreadable > 0) deps.log.warn('journal.unreadable', { lines: journal.unreadable });
+    return await undoPending(journal, deps);
+  } finally {
+    journal[Symbol.dispose]();
+  }
+}
+
+/** As {@link repairHost}, with a journal that is open. */
+export async function undoPending(
+  journal: HostJournal,
+  deps: Pick<RepairDeps, 'log' | 'run' | 'platform'>,
+): Promise<RepairReport> {
+  const undone: string[] = [];
+  const failed: { change: string; reason: string }[] = [];
+  const run = deps.run ?? runCommand;
+  for (const { id, change } of journal.pending()) {
+    try {
+      await undo(change, run, deps.platform ?? process.platform);
+      journal.forget(id);
+      undone.push(describe(change));
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      failed.push({ change: describe(change), reason });
+      deps.log.warn('repair.failed', { change: change.kind, error });
+    }
+  }
+  return { undone, failed };
+}
+
+/** Each is idempotent: what is gone already is as it should be. */
+async function undo(change: HostChange, run: RunCommand, platform: NodeJS.Platform): Promise<void> {
+  switch (change.kind) {
+    case 'address':
+    case 'route':
+      // These go with their interface, and the interface went with the process that made it.
+      return;
+    case 'pin':
+      await hostRoutes(run, platform).unpin(change.address, change.device);
+      return;
+    case 'file':
+      restoreFile(change);
+      return;
+    case 'resolved-link':
+      await run('resolvectl', ['revert', change.device]);
+      await run('resolvectl', ['flush-caches']);
+      return;
+    case 'networkmanager-reload':
+      await run('nmcli', ['general', 'reload']);
+      return;
+    case 'resolvconf':
+      await run('resolvconf', ['-d', change.record]);
+      return;
+    case 'darwin-cache':
+      await flushDarwinCache(run);
+      return;
+    case 'nrpt':
+      await removeNrptRules(run, change.comment);
+  }
+}
+
+function describe(change: HostChange): string {
+  switch (change.kind) {
+    case 'address':
+      return `address ${change.address} on ${change.device}`;
+    case 'route':
+      return `route ${change.prefix} on ${change.device}`;
+    case 'pin':
+      return `route of ${change.address} on ${change.device}`;
+    case 'file':
+      return `file ${change.path}`;
+    case 'resolved-link':
+      return `systemd-resolved settings of ${change.device}`;
+    case 'networkmanager-reload':
+      return 'NetworkManager configuration';
+    case 'resolvconf':
+      return `resolvconf record ${change.record}`;
+    case 'darwin-cache':
+      return 'resolver cache';
+    case 'nrpt':
+      return 'name resolution policy rules';
+  }
+}

@@ -1,0 +1,92 @@
+/** macOS: ifconfig(8) and route(8). */
+import { TunnelerError } from '../../base/errors.ts';
+import type { RunCommand } from '../run-command.ts';
+import type { HostRoute, HostRoutes } from './route.ts';
+
+export class DarwinRoutes implements HostRoutes {
+  readonly #run: RunCommand;
+
+  constructor(run: RunCommand) {
+    this.#run = run;
+  }
+
+  async configure(device: string, mtu: number, addresses: readonly string[]): Promise<void> {
+    await this.#must('ifconfig', [device, 'mtu', String(mtu), 'up']);
+    for (const cidr of addresses) {
+      const [address = '', length = ''] = cidr.split('/');
+      if (address.includes(':')) {
+        await this.#must('ifconfig', [device, 'inet6', address, 'prefixlen', length, 'alias']);
+      } else {
+        // utun is point to point: its own address stands at both ends, and the range is routed into it.
+        await this.#must('ifconfig', [device, 'inet', cidr, address, 'alias']);
+        await this.#must('route', ['-n', 'add', '-inet', '-net', cidr, '-interface', device]);
+      }
+    }
+  }
+
+  async add(device: string, prefixes: readonly string[]): Promise<readonly string[]> {
+    const refused: string[] = [];
+    for (const prefix of prefixes) {
+      const result = await this.#run('route', ['-n', 'add', familyFlag(prefix), '-net', prefix, '-interface', device]);
+      if (result.code !== 0 || /File exists/.test(result.stdout + result.stderr)) refused.push(prefix);
+    }
+    return refused;
+  }
+
+  async remove(device: string, prefixes: readonly string[]): Promise<void> {
+    for (const prefix of prefixes) {
+      await this.#run('route', ['-n', 'delete', familyFlag(prefix), '-net', prefix, '-interface', device]);
+    }
+  }
+
+  async list(): Promise<readonly HostRoute[]> {
+    const result = await this.#run('netstat', ['-rn']);
+    return result.stdout.split('\n').flatMap((line) => {
+      const columns = line.trim().split(/\s+/);
+      const prefix = wholePrefix(columns[0] ?? '', columns[1] ?? '');
+      return prefix === undefined ? [] : [{ prefix, device: columns[3] ?? '' }];
+    });
+  }
+
+  async wayTo(address: string): Promise<{ readonly via?: string; readonly device: string } | undefined> {
+    const result = await this.#run('route', ['-n', 'get', familyFlag(address), address]);
+    const device = /^\s*interface: (\S+)$/m.exec(result.stdout)?.[1];
+    const via = /^\s*gateway: (\S+)$/m.exec(result.stdout)?.[1];
+    if (result.code !== 0 || device === undefined || device === 'lo0') return undefined;
+    return { ...(via === undefined ? {} : { via }), device };
+  }
+
+  async pin(address: string, way: { readonly via?: string; readonly device: string }): Promise<boolean> {
+    const next = way.via === undefined ? ['-interface', way.device] : [way.via];
+    const result = await this.#run('route', ['-n', 'add', familyFlag(address), '-host', address, ...next]);
+    return result.code === 0;
+  }
+
+  async unpin(address: string): Promise<void> {
+    await this.#run('route', ['-n', 'delete', familyFlag(address), '-host', address]);
+  }
+
+  async #must(command: string, args: readonly string[]): Promise<void> {
+    const result = await this.#run(command, args);
+    if (result.code === 0) return;
+    throw new TunnelerError('net.route.failed', `${command} ${args.join(' ')} failed`, {
+      details: { code: result.code, stderr: result.stderr.trim() },
+    });
+  }
+}
+
+function familyFlag(prefix: string): string {
+  return prefix.includes(':') ? '-inet6' : '-inet';
+}
+
+/** `netstat -rn` cuts trailing zero octets off: `100.64/10`, `192.168.1`. A line that is no route is undefined. */
+function wholePrefix(destination: string, gateway: string): string | undefined {
+  if (gateway === '' || destination === 'Destination') return undefined;
+  if (destination === 'default') return gateway.includes(':') ? '::/0' : '0.0.0.0/0';
+  const [network = '', length] = destination.replace(/%[^/]*/, '').split('/');
+  if (network.includes(':')) return `${network}/${length ?? '128'}`;
+  const octets = network.split('.');
+  if (octets.length > 4 || !octets.every((octet) => /^\d{1,3}$/.test(octet))) return undefined;
+  const bits = length ?? String(octets.length === 4 ? 32 : octets.length * 8);
+  return `${[...octets, '0', '0', '0'].slice(0, 4).join('.')}/${bits}`;
+}

@@ -1,0 +1,37 @@
+/** Addresses and routes of the TUN interface: one small interface, a file a platform. */
+import { TunnelerError } from '../../base/errors.ts';
+import type { RunCommand } from '../run-command.ts';
+import { DarwinRoutes } from './route.darwin.ts';
+import { LinuxRoutes } from './route.linux.ts';
+import { WindowsRoutes } from './route.windows.ts';
+
+/** A route of the host as far as a collision matters. */
+export interface HostRoute {
+  /** `10.0.0.0/8`; `default` is `0.0.0.0/0` or `::/0`. */
+  readonly prefix: string;
+  readonly device: string;
+}
+
+export interface HostRoutes {
+  /** Give the interface its addresses (`100.64.0.1/16`, `fd00::1/64`) and bring it up. Throws `net.route.failed`. */
+  configure(device: string, mtu: number, addresses: readonly string[]): Promise<void>;
+  /** Send these prefixes into the interface; those that could not be set, for another route has them already. */
+  add(device: string, prefixes: readonly string[]): Promise<readonly string[]>;
+  /** Take routes back; what is not there is passed over. */
+  remove(device: string, prefixes: readonly string[]): Promise<void>;
+  /** Every route of every table. */
+  list(): Promise<readonly HostRoute[]>;
+  /** The way to an address now: next hop and interface. Undefined where there is none. */
+  wayTo(address: string): Promise<{ readonly via?: string; readonly device: string } | undefined>;
+  /** Keep one address on a way of its own, whatever else is routed. False where that could not be set. */
+  pin(address: string, way: { readonly via?: string; readonly device: string }): Promise<boolean>;
+  unpin(address: string, device: string): Promise<void>;
+}
+
+/** The host's routes by its own tools. Throws `base.unsupported` on a platform without. */
+export function hostRoutes(run: RunCommand, platform: NodeJS.Platform = process.platform): HostRoutes {
+  if (platform === 'linux') return new LinuxRoutes(run);
+  if (platform === 'darwin') return new DarwinRoutes(run);
+  if (platform === 'win32') return new WindowsRoutes(run);
+  throw new TunnelerError('base.unsupported', `routes cannot be set on ${platform}`);
+}
