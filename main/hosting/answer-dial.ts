@@ -1,0 +1,135 @@
+/** A dial that reached a hosted service, from its app data to two joined streams or a refusal that says why. */
+import type { Clock } from '../base/clock.ts';
+import { toTunnelerError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { Clearance } from '../base/reason.ts';
+import type { ByteStream } from '../base/stream.ts';
+import { connectTarget } from './connect-target.ts';
+import { decideTarget, parseAppData } from './dial-target.ts';
+import type { AppData, DialTarget } from './dial-target.ts';
+import type { HostTerminator } from './host-config.ts';
+import type { AdmitHosted, HostedAdmission, HostedDial, HostedRequest, HostedService } from './hosting.ts';
+import { serveResolver } from './resolver.ts';
+import type { HostDns } from './resolver.ts';
+
+export interface AnswerDeps {
+  readonly admit: AdmitHosted;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly dns: HostDns;
+}
+
+/** `connType` of the connection that carries DNS questions. Source: openziti/ziti tunnel/const.go. */
+const resolverConnType = 'resolver';
+
+/** Answer exactly once, by accept or reject. Never rejects. The target is connected first, so an accepted dial is a true one. */
+export async function answerDial(
+  dial: HostedDial,
+  service: HostedService,
+  config: HostTerminator,
+  deps: AnswerDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const startedMs = deps.clock.monotonic();
+  const refuse = (code: string, sentence: string): void => {
+    deps.log.info('hosting.refused', { service: service.serviceName, code, reason: sentence });
+    dial.reject(sentence);
+  };
+  const parsed = parseAppData(dial.appData);
+  if (parsed.kind === 'broken') return refuse('hosting.refused', parsed.sentence);
+  if (parsed.values['connType'] === resolverConnType) return answerResolver(dial, config, deps, refuse);
+
+  // Promise 2: a service that asks for encryption is never served in clear.
+  if (service.encryptionRequired && !dial.encrypted) {
+    return refuse('hosting.refused', 'the service requires end-to-end encryption, and the dialer offers none');
+  }
+  const decision = decideTarget(config, parsed.values);
+  if (decision.kind === 'refused') return refuse('hosting.refused', decision.sentence);
+  const { target } = decision;
+  const admission = await admit(deps, requestOf(dial, service, target, parsed.values));
+  if (admission.kind === 'refuse') return refuse(admission.reason.code, admission.reason.sentence);
+
+  const local = await connect(config, target, deps, signal, startedMs);
+  if ('code' in local) {
+    admission.failed(local);
+    return refuse(local.code, local.sentence);
+  }
+  join(dial, target, local, admission, deps);
+}
+
+function answerResolver(
+  dial: HostedDial,
+  config: HostTerminator,
+  deps: AnswerDeps,
+  refuse: (code: string, sentence: string) => void,
+): void {
+  const allowed = config.address.forward ? config.address.allowed.addresses : [];
+  if (!allowed.some(({ kind }) => kind !== 'prefix')) {
+    return refuse('hosting.refused', 'this service resolves no names');
+  }
+  // As datagrams: one message a question, however the far side cuts its stream.
+  serveResolver(dial.accept('datagram'), allowed, deps.dns, deps.log);
+}
+
+async function admit(deps: AnswerDeps, request: HostedRequest): Promise<HostedAdmission> {
+  try {
+    return await deps.admit(request);
+  } catch (error) {
+    // What cannot be decided is not served.
+    const failure = toTunnelerError(error);
+    deps.log.error('hosting.admit_failed', { service: request.serviceName, error: failure.message });
+    return { kind: 'refuse', reason: { code: failure.code, sentence: 'the host could not decide on this dial' } };
+  }
+}
+
+async function connect(
+  config: HostTerminator,
+  target: DialTarget,
+  deps: AnswerDeps,
+  signal: AbortSignal,
+  startedMs: number,
+): Promise<ByteStream | Clearance> {
+  const timeoutMs = Math.max(1, config.connectTimeoutMs - (deps.clock.monotonic() - startedMs));
+  try {
+    return await connectTarget({ target, proxy: config.proxy, timeoutMs, clock: deps.clock, signal });
+  } catch (error) {
+    const failure = toTunnelerError(error);
+    return { code: failure.code, sentence: failure.message };
+  }
+}
+
+function join(
+  dial: HostedDial,
+  target: DialTarget,
+  local: ByteStream,
+  admission: Extract<HostedAdmission, { readonly kind: 'accept' }>,
+  deps: AnswerDeps,
+): void {
+  let remote: ByteStream;
+  try {
+    remote = dial.accept(target.protocol === 'udp' ? 'datagram' : 'stream');
+  } catch (error) {
+    // The dialer gave up or its router went away meanwhile.
+    const failure = toTunnelerError(error);
+    local.reset(failure);
+    deps.log.info('hosting.accept_failed', { code: failure.code });
+    admission.failed({ code: failure.code, sentence: failure.message });
+    return;
+  }
+  admission.join(local, remote);
+}
+
+function requestOf(dial: HostedDial, service: HostedService, target: DialTarget, appData: AppData): HostedRequest {
+  return {
+    identity: service.identity,
+    serviceId: service.serviceId,
+    serviceName: service.serviceName,
+    protocol: target.protocol,
+    target: { host: target.host, port: target.port },
+    caller: dial.caller,
+    circuitId: dial.circuitId,
+    routerName: dial.routerName,
+    encrypted: dial.encrypted,
+    appData,
+  };
+}

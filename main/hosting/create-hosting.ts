@@ -1,0 +1,108 @@
+/** The bind side of every identity: what is to be hosted, kept bound; each change of state told. */
+import type { Clock } from '../base/clock.ts';
+import { Emitter } from '../base/emitter.ts';
+import type { Log } from '../base/log.ts';
+import { HostedServiceRun, fingerprintOf } from './hosted-service.ts';
+import type { AdmitHosted, HostedService, HostedState, Hosting } from './hosting.ts';
+import { systemDns } from './resolver.ts';
+import type { HostDns } from './resolver.ts';
+
+export interface HostingDeps {
+  /** Asked for every dial; joins both ends into a session. */
+  readonly admit: AdmitHosted;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Default: the system's. */
+  readonly dns?: HostDns;
+}
+
+/** Nothing is hosted until `replace`. Disposing unbinds everything; sessions live on, they are the engine's. */
+export function createHosting(deps: HostingDeps): Hosting {
+  return new HostingOfAll(deps);
+}
+
+class HostingOfAll implements Hosting {
+  readonly #deps: Required<HostingDeps>;
+  /** By identity, then by service id. */
+  readonly #runs = new Map<string, Map<string, HostedServiceRun>>();
+  /** Changes of one identity happen one after another. */
+  readonly #changes = new Map<string, Promise<void>>();
+  readonly #states = new Emitter<HostedState>();
+
+  constructor(deps: HostingDeps) {
+    this.#deps = { dns: systemDns(), ...deps };
+  }
+
+  replace(identity: string, services: readonly HostedService[]): Promise<void> {
+    return this.#inOrder(identity, () => this.#replace(identity, services));
+  }
+
+  remove(identity: string): Promise<void> {
+    return this.replace(identity, []);
+  }
+
+  states(): readonly HostedState[] {
+    return [...this.#runs.values()].flatMap((runs) => [...runs.values()].map((run) => run.state()));
+  }
+
+  sourcePrefixes(): readonly string[] {
+    const all = [...this.#runs.values()].flatMap((runs) => [...runs.values()].flatMap((run) => run.sourcePrefixes()));
+    return [...new Set(all)];
+  }
+
+  subscribe(listener: (state: HostedState) => void): Disposable {
+    return this.#states.subscribe(listener);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#runs.keys()].map((identity) => this.remove(identity)));
+  }
+
+  #inOrder(identity: string, change: () => Promise<void>): Promise<void> {
+    const done = (this.#changes.get(identity) ?? Promise.resolve()).then(change);
+    // The chain goes on even where one change failed; its caller is told by `done`.
+    const settled = done.catch(() => undefined);
+    this.#changes.set(identity, settled);
+    void settled.then(() => {
+      if (this.#changes.get(identity) === settled) this.#changes.delete(identity);
+    });
+    return done;
+  }
+
+  async #replace(identity: string, services: readonly HostedService[]): Promise<void> {
+    const before = this.#runs.get(identity) ?? new Map<string, HostedServiceRun>();
+    const after = new Map<string, HostedServiceRun>();
+    const started: HostedService[] = [];
+    for (const service of services) {
+      const run = before.get(service.serviceId);
+      if (run?.fingerprint === fingerprintOf(service)) {
+        run.refresh(service);
+        after.set(service.serviceId, run);
+        before.delete(service.serviceId);
+      } else {
+        started.push(service);
+      }
+    }
+    if (services.length === 0) this.#runs.delete(identity);
+    else this.#runs.set(identity, after);
+    // What changed is unbound before it is bound anew, or the router would keep both.
+    await Promise.all([...before.values()].map((run) => this.#close(run)));
+    for (const service of started) this.#start(after, service);
+  }
+
+  #start(runs: Map<string, HostedServiceRun>, service: HostedService): void {
+    const log = this.#deps.log.child({ identity: service.identity, service: service.serviceName });
+    const changed = (): void => this.#states.emit(run.state());
+    const run = new HostedServiceRun(service, { ...this.#deps, log, changed });
+    runs.set(service.serviceId, run);
+    this.#states.emit(run.state());
+  }
+
+  async #close(run: HostedServiceRun): Promise<void> {
+    try {
+      await run[Symbol.asyncDispose]();
+    } catch (error) {
+      this.#deps.log.warn('hosting.unbind_failed', { error: String(error) });
+    }
+  }
+}

@@ -1,0 +1,99 @@
+/** One hosted service: its config, its terminators and what is to be said of them. */
+import type { Clearance } from '../base/reason.ts';
+import { parseHostConfigs } from './host-config.ts';
+import type { HostTerminator } from './host-config.ts';
+import type { HostedService, HostedState } from './hosting.ts';
+import { Terminator } from './terminator.ts';
+import type { TerminatorDeps } from './terminator.ts';
+
+/** All that a binding depends on, as text: while it stays the same nothing is re-bound. */
+export function fingerprintOf(service: HostedService): string {
+  const { serviceId, serviceName, tunnelerName, tunnelerAppData, encryptionRequired, configs, hostingDefaults } =
+    service;
+  return JSON.stringify([
+    serviceId,
+    serviceName,
+    tunnelerName,
+    tunnelerAppData,
+    encryptionRequired,
+    configs,
+    hostingDefaults,
+  ]);
+}
+
+export class HostedServiceRun implements AsyncDisposable {
+  readonly fingerprint: string;
+  readonly #service: HostedService;
+  readonly #terminators: readonly Terminator[];
+  readonly #configs: readonly HostTerminator[];
+  readonly #configProblem: Clearance | undefined;
+
+  constructor(service: HostedService, deps: TerminatorDeps) {
+    this.#service = service;
+    this.fingerprint = fingerprintOf(service);
+    const parsed = parseHostConfigs(service.configs);
+    this.#configs = parsed?.terminators ?? [];
+    this.#configProblem = problemOf(service, parsed?.problems, parsed?.terminators === undefined);
+    this.#terminators = this.#configs.map((config) => new Terminator(service, config, deps));
+  }
+
+  refresh(service: HostedService): void {
+    for (const terminator of this.#terminators) terminator.refresh(service);
+  }
+
+  state(): HostedState {
+    const { identity, serviceId, serviceName } = this.#service;
+    return {
+      identity,
+      serviceId,
+      serviceName,
+      terminators: this.#terminators.reduce((sum, terminator) => sum + terminator.terminators, 0),
+      target: this.#configs.map(describe).join(', '),
+      health: worst(this.#terminators.map(({ health }) => health)),
+      problem: this.#terminators.find(({ problem }) => problem !== undefined)?.problem ?? this.#configProblem,
+    };
+  }
+
+  sourcePrefixes(): readonly string[] {
+    return this.#configs.flatMap(({ allowedSources }) => allowedSources.map(({ text }) => text));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#terminators.map((terminator) => terminator[Symbol.asyncDispose]()));
+  }
+}
+
+function problemOf(
+  service: HostedService,
+  problems: readonly string[] | undefined,
+  refused: boolean,
+): Clearance | undefined {
+  const next = 'Ask whoever keeps the service to mend its host config on the controller.';
+  if (problems === undefined) {
+    return {
+      code: 'hosting.config_invalid',
+      sentence: `Service ${service.serviceName} may be hosted here, but has no host config that says where it is.`,
+      next: 'Give it a config of type host.v1 or host.v2 on the controller.',
+    };
+  }
+  if (problems.length === 0) return undefined;
+  const said = problems.slice(0, 5).join('; ');
+  return {
+    code: 'hosting.config_invalid',
+    sentence: `The host config of service ${service.serviceName} is ${refused ? 'broken' : 'not wholly understood'}: ${said}`,
+    next,
+  };
+}
+
+/** `tcp 127.0.0.1:8080`; `forwarded` where the dialer names the address. */
+function describe(config: HostTerminator): string {
+  if (config.address.forward) return 'forwarded';
+  const protocol = config.protocol.forward ? config.protocol.allowed.protocols.join('/') : config.protocol.value;
+  const host = config.address.value.includes(':') ? `[${config.address.value}]` : config.address.value;
+  return `${protocol} ${host}:${config.port.forward ? '*' : config.port.value}`;
+}
+
+function worst(healths: readonly HostedState['health'][]): HostedState['health'] {
+  if (healths.includes('unhealthy')) return 'unhealthy';
+  return healths.includes('healthy') ? 'healthy' : 'unchecked';
+}
