@@ -2,17 +2,15 @@
  * The TUN as one entry of the corridor: interface, addresses, resolver, routes and flows, set up together and taken down together, with the
  * host as it was before.
  */
-import { readFileSync } from 'node:fs';
 import type { Clock } from '../base/clock.ts';
-import { TunnelerError, toTunnelerError } from '../base/errors.ts';
+import { toTunnelerError } from '../base/errors.ts';
 import type { Admit, Destination } from '../base/flow.ts';
 import { parseCidr } from '../base/ip.ts';
-import type { Cidr } from '../base/ip.ts';
 import { DisposalStack } from '../base/lifecycle.ts';
 import type { Log } from '../base/log.ts';
 import type { Clearance } from '../base/reason.ts';
 import { Forwarder } from './dns/forwarder.ts';
-import { NameTable, addressAt } from './dns/name-table.ts';
+import { NameTable } from './dns/name-table.ts';
 import type { InterceptedNames } from './dns/name-table.ts';
 import { chooseOsDns, systemDnsPaths } from './dns/os-dns.ts';
 import type { ChosenDns, DnsBackend, DnsPaths } from './dns/os-dns.ts';
@@ -20,17 +18,24 @@ import { Resolver } from './dns/resolver.ts';
 import type { ResolveRemote } from './dns/resolver.ts';
 import { serveTcpQueries } from './dns/tcp-queries.ts';
 import { openFlows } from './flow/flows.ts';
-import type { FlowAddresses, Flows } from './flow/flows.ts';
+import type { Flows } from './flow/flows.ts';
 import type { OpenListener } from './flow/listener.ts';
 import { HostJournal } from './journal/host-journal.ts';
 import { localAddresses } from './local-addresses.ts';
 import { undoPending } from './repair.ts';
 import { HostRouteSet } from './route/host-route-set.ts';
-import { chooseRange } from './route/range.ts';
 import { hostRoutes } from './route/route.ts';
-import type { HostRoutes } from './route/route.ts';
 import { runCommand } from './run-command.ts';
 import type { RunCommand } from './run-command.ts';
+import {
+  chooseRanges,
+  configureDevice,
+  defaultDeviceName,
+  deviceAddress,
+  flowAddresses,
+  withoutOwn,
+} from './tun-addresses.ts';
+import type { Ranges } from './tun-addresses.ts';
 import type { TunDevice } from './tun/device.ts';
 import { openNativeDevice } from './tun/native-device.ts';
 
@@ -39,9 +44,6 @@ export { repairHost } from './repair.ts';
 
 /** As large as a packet can be: what a segment costs to carry does not depend on its size. */
 const defaultMtu = 65_535;
-/** Places within each range. */
-const offsets = { device: 1, resolver: 2, firstNat: 16, natCount: 8 } as const;
-
 export interface TunEntryConfig {
   /** Interface name, `%d` for a number (Linux). */
   readonly deviceName?: string;
@@ -150,7 +152,7 @@ async function open(deps: TunEntryDeps, stack: DisposalStack, signal: AbortSigna
   const device = stack.use(
     (deps.openDevice ?? openNativeDevice)({ name: config.deviceName ?? defaultDeviceName(), mtu }),
   );
-  await configure(device, mtu, ranges, routes, journal, stack);
+  await configureDevice(device, mtu, ranges, routes, journal, stack);
 
   const names = new NameTable(ranges[4], ranges[6]);
   const osDns = await chooseOsDns(
@@ -212,84 +214,6 @@ async function open(deps: TunEntryDeps, stack: DisposalStack, signal: AbortSigna
   stack.defer(() => osDns.dns.restore());
   await entry.setNames({ names: [], wildcards: [] });
   return entry;
-}
-
-interface Ranges {
-  readonly 4: Cidr;
-  readonly 6: Cidr | undefined;
-}
-
-async function chooseRanges(config: TunEntryConfig, routes: HostRoutes, warnings: Clearance[]): Promise<Ranges> {
-  const taken = await routes.list();
-  const four = chooseRange(4, config.range, taken);
-  if (four === undefined)
-    throw new TunnelerError('net.route.collision', 'every range for names collides with a route of this host');
-  if (four.range.prefixLength > 22) {
-    throw new TunnelerError('base.invalid', `range: expected at least a /22, got ${four.range.text}`);
-  }
-  const six = config.range6 === 'off' || !hasIpv6() ? undefined : chooseRange(6, config.range6, taken);
-  for (const choice of [four, six]) {
-    if (choice?.collision === undefined) continue;
-    const { wanted, route } = choice.collision;
-    warnings.push({
-      code: 'net.route.collision',
-      sentence: `${wanted} collides with the route ${route.prefix} on ${route.device}; names get addresses of ${choice.range.text}`,
-      next: 'set another range in culvert.yaml if this one does not suit either',
-    });
-  }
-  return { 4: four.range, 6: six?.range };
-}
-
-/** Turned off by the administrator, or not compiled in. */
-function hasIpv6(): boolean {
-  if (process.platform !== 'linux') return true;
-  try {
-    return readFileSync('/proc/sys/net/ipv6/conf/default/disable_ipv6', 'utf8').trim() === '0';
-  } catch {
-    // No such file: a kernel without IPv6.
-    return false;
-  }
-}
-
-function defaultDeviceName(): string {
-  return process.platform === 'darwin' ? 'utun' : process.platform === 'win32' ? 'Culvert' : 'culvert%d';
-}
-
-async function configure(
-  device: TunDevice,
-  mtu: number,
-  ranges: Ranges,
-  routes: HostRoutes,
-  journal: HostJournal,
-  stack: DisposalStack,
-): Promise<void> {
-  const own = [ranges[4], ranges[6]].flatMap((range) =>
-    range === undefined ? [] : [`${addressAt(range, offsets.device)}/${range.prefixLength}`],
-  );
-  const ids = own.map((address) => journal.record({ kind: 'address', device: device.name, address }));
-  stack.defer(async () => {
-    await device[Symbol.asyncDispose]();
-    for (const id of ids) journal.forget(id);
-  });
-  await routes.configure(device.name, mtu, own);
-}
-
-function flowAddresses(family: 4 | 6, range: Cidr | undefined): { 4?: FlowAddresses; 6?: FlowAddresses } {
-  if (range === undefined) return {};
-  return {
-    [family]: {
-      device: addressAt(range, offsets.device),
-      resolver: addressAt(range, offsets.resolver),
-      nat: Array.from({ length: offsets.natCount }, (_, index) => addressAt(range, offsets.firstNat + index)),
-    },
-  };
-}
-
-function withoutOwn(upstreams: readonly string[], ranges: Ranges): readonly string[] {
-  return upstreams.filter((text) => {
-    const [address = ''] = text.split('#');
-    return !ranges[4].contains(address) && ranges[6]?.contains(address) !== true;
-  });
 }
 
 /** Connections to the resolver end here; all others go down the corridor. */
@@ -373,20 +297,20 @@ class Entry implements TunEntry {
   }
 
   status(): TunEntryStatus {
-    const { device, mtu, ranges, names, osDns, resolver, flows, routeSet, warnings } = this.#parts;
+    const { device, mtu, ranges, names, osDns, servers, resolver, flows, routeSet, warnings } = this.#parts;
     const { dns } = osDns;
     const trouble = this.#dnsFailure ?? dns.trouble();
     return {
       name: device.name,
-      address: addressAt(ranges[4], offsets.device),
+      address: deviceAddress(ranges[4]),
       range: ranges[4].text,
-      ...(ranges[6] === undefined ? {} : { address6: addressAt(ranges[6], offsets.device), range6: ranges[6].text }),
+      ...(ranges[6] === undefined ? {} : { address6: deviceAddress(ranges[6]), range6: ranges[6].text }),
       mtu,
       dns: {
         backend: dns.backend,
         choice: osDns.reason,
         state: trouble !== undefined ? 'failed' : dns.backend === 'off' ? 'off' : 'active',
-        server: addressAt(ranges[4], offsets.resolver),
+        server: servers[0] ?? '',
         splits: dns.splits,
         upstreams: dns.upstreams(),
         names: names.list(),

@@ -41,7 +41,6 @@ export class ResolvConfDns implements OsDns {
     return nameserversOf(this.#written?.base ?? this.#read()).filter((address) => !own.includes(address));
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- the interface is for mechanisms that wait
   async set(settings: DnsSettings): Promise<void> {
     const same = this.#settings?.servers.join() === settings.servers.join();
     this.#settings = settings;
@@ -56,7 +55,6 @@ export class ResolvConfDns implements OsDns {
     return this.#trouble;
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- see above
   async restore(): Promise<void> {
     this.#watch?.[Symbol.dispose]();
     this.#watch = undefined;

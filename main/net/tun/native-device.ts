@@ -42,13 +42,9 @@ function mayAdministerNetwork(): boolean {
 export function openNativeDevice(options: NativeDeviceOptions): TunDevice {
   const loaded = loadNative();
   if (!loaded.ok) throw new TunnelerError('net.tun.unsupported', loaded.reason);
-  // Packets may wait before the native call has even returned.
-  const early: string[] = [];
-  let device: NativeDevice | undefined;
-  const notify = (failure: string): void => {
-    if (device === undefined) early.push(failure);
-    else device.notified(failure);
-  };
+  // Called from the event loop, so never before this function has returned.
+  const opened: { device?: NativeDevice } = {};
+  const notify = (failure: string): void => opened.device?.notified(failure);
   let tun: NativeTun;
   try {
     tun = loaded.native.openTun({ ...options, queueBytes }, notify);
@@ -58,9 +54,8 @@ export function openNativeDevice(options: NativeDeviceOptions): TunDevice {
       details: { name: options.name },
     });
   }
-  device = new NativeDevice(tun);
-  for (const failure of early) device.notified(failure);
-  return device;
+  opened.device = new NativeDevice(tun);
+  return opened.device;
 }
 
 function messageOf(error: unknown): string {
