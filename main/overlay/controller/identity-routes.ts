@@ -85,8 +85,8 @@ async function extend(context: ControllerContext, request: ApiRequest) {
 
 function confirmExtension(context: ControllerContext, request: ApiRequest) {
   const [record, caller] = extendable(context, request);
-  const shown = new X509Certificate(requiredString(jsonBody(request), 'clientCert'));
-  if (record.pending === undefined || fingerprintOf(shown.raw) !== record.pending.fingerprint) {
+  const shown = fingerprintShown(requiredString(jsonBody(request), 'clientCert'));
+  if (record.pending === undefined || shown !== record.pending.fingerprint) {
     throw new ApiError(400, 'INVALID_CLIENT_CERT', 'The provided client certificate is invalid');
   }
   const old = record.fingerprint;
@@ -101,6 +101,15 @@ function confirmExtension(context: ControllerContext, request: ApiRequest) {
   }
   context.network.authenticators.touched();
   return data({});
+}
+
+function fingerprintShown(pem: string): string | undefined {
+  try {
+    return fingerprintOf(new X509Certificate(pem).raw);
+  } catch {
+    // No certificate: refused as the wrong one.
+    return undefined;
+  }
 }
 
 function addMfaRoutes(routes: Routes, path: string, context: ControllerContext): void {
