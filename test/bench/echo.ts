@@ -1,0 +1,94 @@
+/** Small exchanges through the router: added latency, connections a second, memory with many idle connections. */
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { quantile } from './figures.ts';
+import { residentBytes } from './process.ts';
+
+/** A TCP server that sends back what it gets. */
+export async function openEcho(): Promise<{ readonly port: number } & AsyncDisposable> {
+  const sockets = new Set<Socket>();
+  const server = createServer({ noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    socket.on('error', () => socket.destroy());
+    socket.pipe(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', 20_000, resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    [Symbol.asyncDispose]: () =>
+      new Promise((resolve) => {
+        for (const socket of sockets) socket.destroy();
+        server.close(() => resolve());
+      }),
+  };
+}
+
+/** Connected, and one byte there and back. */
+export async function openConnection(port: number): Promise<Socket> {
+  const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+  await new Promise<void>((resolve, reject) => {
+    socket.once('connect', resolve);
+    socket.once('error', reject);
+  });
+  await ping(socket);
+  return socket;
+}
+
+/** Milliseconds of one byte there and back. */
+export function ping(socket: Socket): Promise<number> {
+  const start = performance.now();
+  return new Promise((resolve, reject) => {
+    const done = (settle: () => void): void => {
+      socket.off('data', onData);
+      socket.off('close', onClose);
+      settle();
+    };
+    const onData = (): void => done(() => resolve(performance.now() - start));
+    const onClose = (): void => done(() => reject(new Error('the connection closed')));
+    socket.once('data', onData);
+    socket.once('close', onClose);
+    socket.write('x');
+  });
+}
+
+export interface Latency {
+  readonly p50: number;
+  readonly p99: number;
+}
+
+/** `count` round trips on one connection, milliseconds. */
+export async function measureLatency(port: number, count: number): Promise<Latency> {
+  const socket = await openConnection(port);
+  const values: number[] = [];
+  for (let i = 0; i < count; i += 1) values.push(await ping(socket));
+  socket.destroy();
+  return { p50: quantile(values, 0.5), p99: quantile(values, 0.99) };
+}
+
+/** Connect, one byte there and back, close; `count` in all, `parallel` at a time; connections a second. */
+export async function measureConnections(port: number, count: number, parallel: number): Promise<number> {
+  const start = performance.now();
+  let left = count;
+  const worker = async (): Promise<void> => {
+    while (left > 0) {
+      left -= 1;
+      (await openConnection(port)).destroy();
+    }
+  };
+  await Promise.all(Array.from({ length: parallel }, worker));
+  return count / ((performance.now() - start) / 1000);
+}
+
+/** Bytes of resident memory a connection, of each process, once `count` are open and idle. */
+export async function measureIdle(port: number, count: number, pids: readonly number[]): Promise<number[]> {
+  const before = pids.map(residentBytes);
+  const sockets: Socket[] = [];
+  while (sockets.length < count) {
+    const batch = Math.min(50, count - sockets.length);
+    sockets.push(...(await Promise.all(Array.from({ length: batch }, () => openConnection(port)))));
+  }
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  const after = pids.map(residentBytes);
+  for (const socket of sockets) socket.destroy();
+  return after.map((bytes, i) => (bytes - (before[i] ?? 0)) / count);
+}

@@ -1,0 +1,96 @@
+/** The two kinds of end that are compared: Culvert's engine and OpenZiti's Go tunneler, each dialling and hosting. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Child, freePorts } from '../support/child.ts';
+import { GoPeer } from '../support/go-peer.ts';
+
+export type EndKind = 'culvert' | 'go';
+
+/** One program that dials a service on a loopback port. */
+export interface DialEnd extends AsyncDisposable {
+  readonly kind: EndKind;
+  readonly port: number;
+  readonly pid: number;
+}
+
+/** One program that hosts. */
+export interface HostEnd extends AsyncDisposable {
+  readonly kind: EndKind;
+  readonly pid: number;
+}
+
+const program = join(process.cwd(), 'dist', 'culvert.mjs');
+
+/** A state directory with one enrolled identity, key in the `file` store. */
+export class CulvertEnd implements AsyncDisposable {
+  readonly directory: string;
+  readonly #children: Child[] = [];
+
+  private constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  static async enrol(jwt: string): Promise<CulvertEnd> {
+    const end = new CulvertEnd(await mkdtemp(join(tmpdir(), 'culvert-bench-')));
+    await writeFile(join(end.directory, 'token.jwt'), jwt);
+    await writeFile(join(end.directory, 'culvert-passphrase'), 'bench');
+    const child = end.#run('enrol', [
+      'enroll',
+      join(end.directory, 'token.jwt'),
+      '--name',
+      'bench',
+      '--keystore',
+      'file',
+      '--json',
+    ]);
+    if ((await child.exited) !== 0) throw new Error(`enrolment failed: ${child.output()}`);
+    return end;
+  }
+
+  async run(args: readonly string[]): Promise<Child> {
+    const child = this.#run('run', ['run', '--json', ...args]);
+    await child.until('the engine to be ready', (output) => output.includes('"ready":true'));
+    return child;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#children.map((child) => child.stop()));
+    await rm(this.directory, { recursive: true, force: true });
+  }
+
+  #run(name: string, args: readonly string[]): Child {
+    const logFile = join(this.directory, `${name}.log`);
+    writeFileSync(logFile, '');
+    const child = new Child(process.execPath, [program, ...args, '--state', join(this.directory, 'state')], {
+      logFile,
+      env: { CREDENTIALS_DIRECTORY: this.directory },
+    });
+    this.#children.push(child);
+    return child;
+  }
+}
+
+export async function openDialEnd(kind: EndKind, jwt: string, service: string): Promise<DialEnd> {
+  if (kind === 'go') {
+    const peer = await GoPeer.enrol(jwt);
+    const { port, child } = await peer.proxy(service);
+    return { kind, port, pid: child.pid, [Symbol.asyncDispose]: () => peer[Symbol.asyncDispose]() };
+  }
+  const end = await CulvertEnd.enrol(jwt);
+  const [port] = (await freePorts(1)) as [number];
+  const child = await end.run(['--mode', 'proxy', '--forward', `${service}:${port}`]);
+  return { kind, port, pid: child.pid, [Symbol.asyncDispose]: () => end[Symbol.asyncDispose]() };
+}
+
+export async function openHostEnd(kind: EndKind, jwt: string): Promise<HostEnd> {
+  if (kind === 'go') {
+    const peer = await GoPeer.enrol(jwt);
+    const child = peer.host();
+    return { kind, pid: child.pid, [Symbol.asyncDispose]: () => peer[Symbol.asyncDispose]() };
+  }
+  const end = await CulvertEnd.enrol(jwt);
+  const child = await end.run(['--mode', 'host']);
+  return { kind, pid: child.pid, [Symbol.asyncDispose]: () => end[Symbol.asyncDispose]() };
+}
