@@ -131,6 +131,7 @@ export const errorCodes = [
   'overlay.unknown',
   'overlay.exists',
   'console.refused',
+  'console.unavailable',
   'cli.usage',
 ] as const;
 

@@ -141,6 +141,7 @@ function DrawerActions({ session, close }: { session: SessionView; close: (sessi
       )}
       {app === undefined || session.direction === 'host' ? null : (
         <Button
+          aria-label={t('session.closeAllOf', { program })}
           onPress={() =>
             setAsking({
               title: t('session.closeAllTitle', { program }),
@@ -150,7 +151,7 @@ function DrawerActions({ session, close }: { session: SessionView; close: (sessi
             })
           }
         >
-          {t('session.closeAllOf', { program })}
+          {t('session.closeAll')}
         </Button>
       )}
       <span style={{ marginLeft: 'auto' }}>

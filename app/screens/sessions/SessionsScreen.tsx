@@ -39,7 +39,7 @@ const shows: Readonly<Record<Shown, (session: SessionView) => boolean>> = {
 
 const everyColumn = {};
 /** Beside the drawer only what tells rows apart keeps its column. */
-const besideDrawer = { bytes: false, age: false, actions: false };
+const besideDrawer = { identity: false, bytes: false, age: false, actions: false };
 
 export function SessionsScreen({ openId }: { openId: string | undefined }): ReactNode {
   const t = useText();

@@ -1,0 +1,180 @@
+/**
+ * The window in a browser: the built page and one WebSocket to the engine's dispatcher, on loopback.
+ *
+ * A person comes in with an address that works once; the browser then holds a cookie no script can read. Every request is
+ * checked for the name it was sent to and the page that sent it before anything else.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { WebSocketServer } from 'ws';
+import type { Clock } from '../base/clock.ts';
+import { TunnelerError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { Caller, Permission } from '../contract/call.ts';
+import type { Dispatcher } from '../contract/dispatch.ts';
+import { loadAssets, type Asset } from './assets.ts';
+import { maxMessageBytes, serveWindow } from './engine-socket.ts';
+import { passGate, tokenTarget, type Gate, type GateRequest } from './gate.ts';
+import { refusalPage, securityHeaders } from './headers.ts';
+import { Secrets } from './one-time-tokens.ts';
+
+export interface ConsoleDeps {
+  /** Where to listen; port 0 takes a free one. The host must be a loopback address. */
+  readonly listen: { readonly host: string; readonly port: number };
+  /** The built window (`dist/app`). */
+  readonly assetsDir: string;
+  /** The engine's dispatcher: one call a window. */
+  readonly connect: Dispatcher['connect'];
+  /** What a window may do. Default `administer`: the address is handed only to who may. */
+  readonly permission?: Permission;
+  /** Further `name:port` (or plain names) browsers reach it under, as when it is hosted as a dark service. */
+  readonly hosts?: readonly string[];
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface Console extends AsyncDisposable {
+  readonly port: number;
+  /** A fresh address that lets one browser in, once, within ten minutes. `host` is one of those it is known by. */
+  url(host?: string): string;
+  /** Idempotent; open windows are told to go. */
+  close(): Promise<void>;
+}
+
+const tokenLifetimeMs = 10 * 60_000;
+const browserLifetimeMs = 12 * 3_600_000;
+const maxTokens = 64;
+const maxBrowsers = 64;
+const maxWindows = 32;
+/** A browser's headers are far smaller; more is no browser. */
+const maxHeaderBytes = 16 * 1024;
+const goingAway = 1001;
+
+const loopback = /^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1|localhost)$/;
+
+/** Serve the window until closed. Throws `console.unavailable` without a built window, `net.listen_failed`, or `base.invalid` off loopback. */
+export async function openConsole(deps: ConsoleDeps): Promise<Console> {
+  const { clock, log } = deps;
+  if (!loopback.test(deps.listen.host)) {
+    throw new TunnelerError('base.invalid', `console.listen: expected a loopback address, got ${deps.listen.host}`);
+  }
+  const assets = await loadAssets(deps.assetsDir);
+  const tokens = new Secrets({ clock, lifetimeMs: tokenLifetimeMs, max: maxTokens });
+  const browsers = new Secrets({ clock, lifetimeMs: browserLifetimeMs, max: maxBrowsers });
+  const caller: Caller = { permission: deps.permission ?? 'administer', via: 'console' };
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: maxMessageBytes, perMessageDeflate: false });
+  const server = createServer({ maxHeaderSize: maxHeaderBytes, requestTimeout: 10_000, headersTimeout: 10_000 });
+  const port = await listen(server, deps.listen);
+  // cookies know no ports: two consoles on one address must not put out each other's
+  const gate: Gate = { hosts: hostsOf(deps, port), cookieName: `culvert-console-${port}` };
+
+  const refuse = (response: ServerResponse, status: number, reason: string): void => {
+    log.warn('console.refused', { status, reason });
+    const body = refusalPage('This address is not, or no longer, good. Run “culvert console” for a new one.');
+    response.writeHead(status, { ...securityHeaders(), 'content-type': 'text/html; charset=utf-8' }).end(body);
+  };
+
+  server.on('request', (request, response) => {
+    request.resume();
+    const verdict = passGate(gate, gateRequest(request), false);
+    if (verdict.kind === 'refuse') return refuse(response, verdict.status, verdict.reason);
+    if (verdict.kind === 'token') {
+      if (!tokens.redeem(verdict.token)) return refuse(response, 403, 'token');
+      const cookie = `${gate.cookieName}=${browsers.issue()}; HttpOnly; SameSite=Strict; Path=/`;
+      response.writeHead(303, { ...securityHeaders(), location: '/', 'set-cookie': cookie }).end();
+      return undefined;
+    }
+    if (verdict.secret === undefined || !browsers.recognise(verdict.secret)) return refuse(response, 401, 'cookie');
+    const asset = assets.get(verdict.path === '/' ? '/index.html' : verdict.path);
+    if (asset === undefined) return refuse(response, 404, 'path');
+    return sendAsset(response, asset, request.method === 'HEAD');
+  });
+
+  server.on('upgrade', (request, socket, head) => {
+    const verdict = passGate(gate, gateRequest(request), true);
+    if (verdict.kind !== 'path' || verdict.path !== '/engine') {
+      return refuseUpgrade(socket, verdict.kind === 'refuse' ? verdict.status : 404, log);
+    }
+    if (verdict.secret === undefined || !browsers.recognise(verdict.secret)) return refuseUpgrade(socket, 401, log);
+    if (sockets.clients.size >= maxWindows) return refuseUpgrade(socket, 429, log);
+    return sockets.handleUpgrade(request, socket, head, (window) => serveWindow(window, caller, deps.connect, clock));
+  });
+
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closing ??= shut(server, sockets);
+    return closing;
+  };
+  const own = deps.listen.host.includes(':') ? `[${deps.listen.host}]:${port}` : `${deps.listen.host}:${port}`;
+  return {
+    port,
+    url: (host = own) => `http://${host}${tokenTarget(tokens.issue())}`,
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+function hostsOf(deps: ConsoleDeps, port: number): ReadonlySet<string> {
+  const own = [`127.0.0.1:${port}`, `localhost:${port}`, `[::1]:${port}`];
+  const listened = deps.listen.host.includes(':') ? [] : [`${deps.listen.host}:${port}`];
+  return new Set([...own, ...listened, ...(deps.hosts ?? [])].map((host) => host.toLowerCase()));
+}
+
+function gateRequest(request: IncomingMessage): GateRequest {
+  const fetchSite = request.headers['sec-fetch-site'];
+  return {
+    method: request.method ?? '',
+    target: request.url ?? '',
+    host: request.headers.host,
+    origin: request.headers.origin,
+    cookie: request.headers.cookie,
+    fetchSite: typeof fetchSite === 'string' ? fetchSite : undefined,
+  };
+}
+
+function sendAsset(response: ServerResponse, asset: Asset, headOnly: boolean): void {
+  const caching = asset.immutable ? { 'cache-control': 'private, max-age=31536000, immutable' } : {};
+  response.writeHead(200, {
+    ...securityHeaders(),
+    ...caching,
+    'content-type': asset.type,
+    'content-length': asset.body.length,
+  });
+  response.end(headOnly ? undefined : asset.body);
+}
+
+const upgradeReasons: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  429: 'Too Many Requests',
+};
+
+function refuseUpgrade(socket: Duplex, status: number, log: Log): void {
+  log.warn('console.refused', { status, reason: 'upgrade' });
+  socket.on('error', () => socket.destroy());
+  socket.end(`HTTP/1.1 ${status} ${upgradeReasons[status] ?? ''}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}
+
+function listen(server: Server, at: ConsoleDeps['listen']): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => {
+      reject(new TunnelerError('net.listen_failed', `console.listen: ${error.message}`, { cause: error }));
+    });
+    server.listen(at.port, at.host, () => resolve((server.address() as AddressInfo).port));
+  });
+}
+
+async function shut(server: Server, sockets: WebSocketServer): Promise<void> {
+  for (const window of sockets.clients) {
+    window.close(goingAway);
+    window.terminate();
+  }
+  sockets.close();
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeAllConnections();
+  await closed;
+}

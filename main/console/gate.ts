@@ -1,0 +1,76 @@
+/**
+ * Who may come in: decided from a request's line and headers alone, before anything of it is acted on.
+ *
+ * Host is compared with the names this console is known by, so that a name an attacker points at 127.0.0.1 (DNS rebinding) leads
+ * nowhere; Origin, so that another page in the same browser cannot speak for the person.
+ */
+
+export interface GateRequest {
+  readonly method: string;
+  /** Request target as sent. */
+  readonly target: string;
+  readonly host: string | undefined;
+  readonly origin: string | undefined;
+  readonly cookie: string | undefined;
+  /** `Sec-Fetch-Site`, where the browser tells. */
+  readonly fetchSite: string | undefined;
+}
+
+export interface Gate {
+  /** `127.0.0.1:8441`, `localhost:8441`, and names it is hosted under; lower case. */
+  readonly hosts: ReadonlySet<string>;
+  readonly cookieName: string;
+}
+
+export type GateVerdict =
+  | { readonly kind: 'refuse'; readonly status: 400 | 403 | 405; readonly reason: string }
+  /** Someone brings a token; it is not yet looked at. */
+  | { readonly kind: 'token'; readonly token: string }
+  /** A page, a file or the socket; good only with the cookie's secret. */
+  | { readonly kind: 'path'; readonly path: string; readonly secret: string | undefined };
+
+const tokenPath = '/open/';
+
+/** Decide about a request; `upgrade` for a WebSocket's, which must name its Origin. */
+export function passGate(gate: Gate, request: GateRequest, upgrade: boolean): GateVerdict {
+  const host = request.host?.toLowerCase();
+  if (host === undefined || !gate.hosts.has(host)) return refuse(403, 'host');
+  if (request.origin === undefined ? upgrade : !isOwnOrigin(request.origin, host)) return refuse(403, 'origin');
+  if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(405, 'method');
+  const path = pathOf(request.target);
+  if (path === undefined) return refuse(400, 'target');
+  if (path.startsWith(tokenPath)) {
+    // a page that loads this address as a picture or script must not use the token up
+    if (request.method === 'HEAD' || request.fetchSite === 'cross-site') return refuse(403, 'navigation');
+    return { kind: 'token', token: path.slice(tokenPath.length) };
+  }
+  return { kind: 'path', path, secret: readCookie(request.cookie, gate.cookieName) };
+}
+
+/** The path under which a token is brought. */
+export function tokenTarget(token: string): string {
+  return `${tokenPath}${token}`;
+}
+
+function isOwnOrigin(origin: string, host: string): boolean {
+  const lower = origin.toLowerCase();
+  return lower === `http://${host}` || lower === `https://${host}`;
+}
+
+function pathOf(target: string): string | undefined {
+  if (!target.startsWith('/') || target.startsWith('//')) return undefined;
+  const end = target.search(/[?#]/);
+  return end < 0 ? target : target.slice(0, end);
+}
+
+function readCookie(header: string | undefined, name: string): string | undefined {
+  for (const pair of header?.split(';') ?? []) {
+    const at = pair.indexOf('=');
+    if (at > 0 && pair.slice(0, at).trim() === name) return pair.slice(at + 1).trim();
+  }
+  return undefined;
+}
+
+function refuse(status: 400 | 403 | 405, reason: string): GateVerdict {
+  return { kind: 'refuse', status, reason };
+}
