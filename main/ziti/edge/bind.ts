@@ -9,9 +9,11 @@ import { connType, headerId, precedenceByte } from '../wire/header-id.ts';
 import { bytesText } from '../wire/little-endian.ts';
 import type { Connection, ConnectionHost } from './connection.ts';
 import type { EdgeBinding, EdgeBindRequest } from './edge-router.ts';
+import type { EdgeStream } from './edge-stream.ts';
 import { isAccessLoss } from './fault.ts';
 import { ReceivedDial } from './incoming-dial.ts';
 import { sessionTokenBody } from './session-token.ts';
+import { StreamGroups } from './stream-groups.ts';
 
 /** As the Go host waits (openziti/sdk-golang: ziti/edge/network/hosting_conn.go). */
 const replyTimeoutMs = 5_000;
@@ -38,6 +40,7 @@ class RouterBinding implements EdgeBinding, Connection {
   readonly connType = connType.bind;
   readonly #options: BindOptions;
   readonly #token: Uint8Array;
+  readonly #children = new StreamGroups();
   #state: 'binding' | 'bound' | 'over' = 'binding';
   #established = false;
   #timer: Disposable | undefined;
@@ -100,6 +103,8 @@ class RouterBinding implements EdgeBinding, Connection {
       case contentType.stateClosed: {
         const reason = bytesText(frame.body);
         const fault = readEdgeFault(frame.headers);
+        // Routers of 2.x close the children too; those of 1.7 leave them to us.
+        if (isAccessLoss(reason, fault)) this.#children.revoke('', reason);
         this.#end(refused(reason, fault), whatThen(reason, fault));
         return;
       }
@@ -166,7 +171,8 @@ class RouterBinding implements EdgeBinding, Connection {
   #dialled(frame: Frame): void {
     const { host, request, register, connId } = this.#options;
     const keys = request.encryptionRequired ? request.keys : undefined;
-    const dial = new ReceivedDial({ host, frame, bindConnId: connId, keys, register });
+    const opened = (stream: EdgeStream): void => this.#children.add('', stream);
+    const dial = new ReceivedDial({ host, frame, bindConnId: connId, keys, register, opened });
     try {
       request.onDial(dial);
     } catch (error) {

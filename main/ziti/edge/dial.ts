@@ -22,6 +22,8 @@ export interface DialOptions {
   readonly request: EdgeDialRequest;
   /** Put `connection` in the table under this dial's id. */
   register(connection: Connection): void;
+  /** The stream is open, under the request's service session. */
+  opened(stream: EdgeStream): void;
 }
 
 /** Dial. The id stays registered while the dial or its stream lives. */
@@ -142,6 +144,7 @@ class Dial implements Connection {
     const stickinessToken = reply.headers.bytes(headerId.stickinessToken);
     this.#settle(() => {
       register(stream);
+      this.#options.opened(stream);
       this.#resolve({
         stream,
         ...(stickinessToken === undefined ? {} : { stickinessToken: copyBytes(stickinessToken) }),

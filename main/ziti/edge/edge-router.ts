@@ -94,6 +94,12 @@ export interface EdgeRouter extends AsyncDisposable {
   bind(request: EdgeBindRequest): Promise<EdgeBinding>;
   /** OIDC only. Throws `ziti.channel.rejected` where the router refused (it then closes the channel). */
   updateToken(token: string): Promise<void>;
+  /**
+   * The controller ended this service session: cut every stream dialled with it, with `ziti.dial.access_denied`. Routers of
+   * 2.x do that themselves; 1.7 routers leave circuits under the SDK's flow control open, and who watches the controller
+   * must say so. Returns how many were cut.
+   */
+  revoke(sessionToken: string, reason: string): number;
   /** Fire and forget; an encoded PostureResponses protobuf. */
   sendPosture(body: Uint8Array): void;
   /** Live streams over this router. */

@@ -76,6 +76,7 @@ export class EdgeStream implements ZitiStream, Connection, CarrierOwner, Flushab
   #overWith: TunnelerError | undefined;
   #closedTold = false;
   #lingering: Disposable | undefined;
+  #overListener: (() => void) | undefined;
 
   constructor(options: EdgeStreamOptions) {
     this.kind = options.kind;
@@ -131,6 +132,17 @@ export class EdgeStream implements ZitiStream, Connection, CarrierOwner, Flushab
   resume(): void {
     this.#paused = false;
     this.#scheduleDelivery();
+  }
+
+  /** Call back once when the stream is over; at once where it is. One listener. */
+  onOver(listener: () => void): void {
+    if (this.#over) listener();
+    else this.#overListener = listener;
+  }
+
+  /** Access was taken away: cut both directions now, whatever is still held. */
+  revoke(reason: string): void {
+    this.reset(accessLost(reason));
   }
 
   // Called by the channel's side.
@@ -359,6 +371,8 @@ export class EdgeStream implements ZitiStream, Connection, CarrierOwner, Flushab
     this.#held = [];
     this.#heldBytes = 0;
     this.#host.unregister(this.#connId);
+    this.#overListener?.();
+    this.#overListener = undefined;
     this.#scheduleDelivery();
   }
 

@@ -25,6 +25,8 @@ export interface IncomingDialOptions {
   /** Present: the service is encrypted, and so must this connection be. */
   readonly keys: ListenerKeys | undefined;
   register(connId: number, connection: Connection): void;
+  /** It was accepted. */
+  opened(stream: EdgeStream): void;
 }
 
 export class ReceivedDial implements IncomingDial {
@@ -86,6 +88,7 @@ export class ReceivedDial implements IncomingDial {
           : new RouterCarrier({ host, connId, owner }),
     });
     register(connId, stream);
+    this.#options.opened(stream);
     return stream;
   }
 

@@ -19,6 +19,7 @@ import type {
 } from './edge-router.ts';
 import { EdgeStream } from './edge-stream.ts';
 import { FramePool } from './frame-pool.ts';
+import { StreamGroups } from './stream-groups.ts';
 import { answerConnInspect, answerInspect, answerTraceRoute } from './inspection.ts';
 
 /** Ids of ours; from 2³¹ on they are the router's (openziti/ziti: router/xgress_edge/fabric.go, nextDialConnId). */
@@ -192,6 +193,7 @@ class OpenEdgeRouter implements EdgeRouter {
   readonly #channel: Channel;
   readonly #connections: Connections;
   readonly #host: ConnectionHost;
+  readonly #sessions = new StreamGroups();
 
   constructor(options: EdgeRouterOptions, channel: Channel, connections: Connections) {
     this.#options = options;
@@ -224,7 +226,12 @@ class OpenEdgeRouter implements EdgeRouter {
       callerId: this.#options.callerId,
       request,
       register: (connection) => this.#connections.register(connId, connection),
+      opened: (stream) => this.#sessions.add(request.sessionToken, stream),
     });
+  }
+
+  revoke(sessionToken: string, reason: string): number {
+    return this.#sessions.revoke(sessionToken, reason);
   }
 
   async bind(request: EdgeBindRequest): Promise<EdgeBinding> {

@@ -28,6 +28,10 @@ const heldLimitBytes = 2 * windowBytes;
 /** Reports smaller than this are not worth an acknowledgement of their own (openziti/sdk-golang: xgress/xgress.go, tx). */
 const smallReportBytes = 10_000;
 
+/** A peer that holds a window's worth says when there is room; in case that was lost, one message asks, ever less often. */
+const firstProbeMs = 1_000;
+const lastProbeMs = 30_000;
+
 interface Stashed {
   readonly body: Uint8Array;
   readonly flags: number;
@@ -61,6 +65,8 @@ export class XgressCarrier implements Carrier {
   #reportedBytes = 0;
   #timer: Disposable | undefined;
   #timerAtMs = 0;
+  #probeTimer: Disposable | undefined;
+  #probeAfterMs = firstProbeMs;
 
   constructor(options: XgressCarrierOptions) {
     this.#host = options.host;
@@ -90,7 +96,10 @@ export class XgressCarrier implements Carrier {
   }
 
   mayStart(): boolean {
-    return this.#started && !this.#over && !this.#refused && this.#sender.mayStart();
+    if (!this.#started || this.#over || this.#refused) return false;
+    if (this.#sender.mayStart()) return true;
+    if (this.#sender.waitsForPeer) this.#armProbe();
+    return false;
   }
 
   begin(bodyBytes: number): Uint8Array {
@@ -179,6 +188,7 @@ export class XgressCarrier implements Carrier {
     this.#over = true;
     this.#timer?.[Symbol.dispose]();
     this.#timer = undefined;
+    this.#probeTimer?.[Symbol.dispose]();
     this.#sender.clear();
     this.#receiver.clear();
   }
@@ -235,7 +245,19 @@ export class XgressCarrier implements Carrier {
     for (const released of outcome.released) this.#host.pool.release(released);
     this.#sendAgain(outcome.resend);
     this.#armTimer();
+    if (!this.#sender.waitsForPeer) this.#probeAfterMs = firstProbeMs;
     this.#owner.progressed();
+  }
+
+  #armProbe(): void {
+    if (this.#probeTimer !== undefined) return;
+    this.#probeTimer = this.#host.clock.after(this.#probeAfterMs, () => {
+      this.#probeTimer = undefined;
+      if (!this.#sender.waitsForPeer) return;
+      this.#probeAfterMs = Math.min(2 * this.#probeAfterMs, lastProbeMs);
+      this.#sender.probe();
+      this.#owner.progressed();
+    });
   }
 
   #sendSpecial(payload: SpecialPayload): void {

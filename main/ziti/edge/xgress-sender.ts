@@ -63,6 +63,7 @@ export class XgressSender {
   #recoveryOrder = 0;
   #windowBeforeLoss = 0;
   #reorderFactor = 1;
+  #probing = false;
   #timerAtMs: number | undefined;
   #resent = 0;
 
@@ -87,16 +88,27 @@ export class XgressSender {
     return Math.floor(this.#windowMessages);
   }
 
-  /** May another message go now? One always may when nothing is in flight, so that a lost word of the peer's buffer heals. */
+  /** May another message go now? */
   mayStart(): boolean {
-    if (this.#flights.size === 0) return true;
+    if (this.#flights.size === 0) return this.#peerHeldBytes < windowBytes || this.#probing;
     // What is in flight must still find room at a peer that drops what goes above the window.
     return this.#flights.size < this.#windowMessages && this.#bytesInFlight + this.#peerHeldBytes < windowBytes;
+  }
+
+  /** Nothing is in flight, and only the peer's unread bytes keep us from sending: it will say when there is room. */
+  get waitsForPeer(): boolean {
+    return this.#flights.size === 0 && this.#peerHeldBytes >= windowBytes;
+  }
+
+  /** Let one message go all the same: that the peer has room may have been said and lost. */
+  probe(): void {
+    this.#probing = true;
   }
 
   /** Take the next payload sequence for `frame`, which goes out now. */
   sent(frame: Uint8Array, bodyBytes: number, nowMs: number): void {
     const sequence = this.#nextSequence++;
+    this.#probing = false;
     const flight: Flight = { sequence, frame, bodyBytes, order: 0, sentAtMs: nowMs, sentAgain: false };
     this.#flights.set(sequence, flight);
     this.#bytesInFlight += bodyBytes;
