@@ -4,7 +4,7 @@ import type { Clock } from '../base/clock.ts';
 import type { DecisionFacts } from '../policy/verdict.ts';
 import type { Sessions } from '../session/sessions.ts';
 import type { Identities } from './identities.ts';
-import type { Quarantine } from './quarantine.ts';
+import type { Quarantine } from '../policy/quarantine.ts';
 
 const recentMs = 60_000;
 /** Programs whose dials are counted; the longest silent is forgotten beyond it. */

@@ -25,7 +25,8 @@ import { tailAudit } from './audit-tail.ts';
 import type { EnrolledRecord, EnrollRequest } from './enrolment.ts';
 import type { Identities } from './identities.ts';
 import type { EngineLog } from './logger.ts';
-import type { Quarantine } from './quarantine.ts';
+import type { Quarantine } from '../policy/quarantine.ts';
+import { quarantineView, releaseFrom } from './quarantine.ts';
 import type { StateHub } from './state-hub.ts';
 import { sessionView } from './views.ts';
 
@@ -144,9 +145,9 @@ export function createHandlers(desk: EngineDesk): EngineHandlers {
     },
     app: { list: () => desk.agents() },
     quarantine: {
-      list: () => quarantine.list(),
-      add: ({ subject, cause }) => quarantine.add(subject, cause ?? 'by hand', 'operator'),
-      release: ({ subject }) => quarantine.release(subject),
+      list: () => quarantine.list().map(quarantineView),
+      add: ({ subject, cause }) => quarantineView(quarantine.add(subject, cause ?? 'by hand', 'operator')),
+      release: ({ subject }) => releaseFrom(quarantine, subject),
     },
     policy: {
       show: () => desk.policy(),

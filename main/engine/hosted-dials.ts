@@ -7,7 +7,7 @@ import type { Clearance } from '../base/reason.ts';
 import type { AdmitHosted, HostedRequest } from '../hosting/hosting.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Sessions } from '../session/sessions.ts';
-import type { Quarantine } from './quarantine.ts';
+import type { Quarantine } from '../policy/quarantine.ts';
 import type { Clock } from '../base/clock.ts';
 
 export interface HostedDialsDeps {

@@ -34,17 +34,19 @@ export interface Projector extends Disposable {
   /** Something about identities, their services or routers changed: compare and tell what differs, once a turn. */
   refresh(): void;
   session(snapshot: SessionSnapshot): void;
-  sessionGone(id: string): void;
 }
 
 /** Counters are looked at this often while somebody listens; less often where there are very many sessions. */
 const countersMs = 100;
 const countersMsPerSession = 0.25;
+const forgetEveryTurns = 50;
 
 export function createProjector(deps: { clock: Clock; hub: StateHub; sources: ViewSources }): Projector {
   const { clock, hub, sources } = deps;
   const told = new Map<string, string>();
+  /** What was last counted of each session that clients know. */
   const counted = new Map<string, number>();
+  let turns = 0;
   let scheduled = false;
   let closed = false;
   let timer: Disposable | undefined;
@@ -98,7 +100,10 @@ export function createProjector(deps: { clock: Clock; hub: StateHub; sources: Vi
 
   const count = (): void => {
     if (closed) return;
-    const sessions = hub.observed() ? sources.sessions() : [];
+    turns += 1;
+    const forget = turns % forgetEveryTurns === 0;
+    const sessions = forget || hub.observed() ? sources.sessions() : [];
+    if (forget) forgetClosed(sessions);
     for (const session of sessions) {
       if (session.state === 'closed') continue;
       const sum = session.bytesSent + session.bytesReceived + session.calls + session.timeline.length;
@@ -108,6 +113,15 @@ export function createProjector(deps: { clock: Clock; hub: StateHub; sources: Vi
     }
     if (hub.observed()) hub.gather(...single('status', sources.status()));
     timer = clock.after(Math.max(countersMs, sessions.length * countersMsPerSession), count);
+  };
+  /** Closed rows stay for a while; then clients are told to drop them. */
+  const forgetClosed = (sessions: readonly SessionSnapshot[]): void => {
+    const kept = new Set(sessions.map((session) => session.id));
+    for (const id of [...counted.keys()]) {
+      if (kept.has(id)) continue;
+      counted.delete(id);
+      hub.change({ kind: 'session-removed', key: id });
+    }
   };
   timer = clock.after(countersMs, count);
 
@@ -123,13 +137,9 @@ export function createProjector(deps: { clock: Clock; hub: StateHub; sources: Vi
       setImmediate(refreshNow);
     },
     session(snapshot) {
-      counted.delete(snapshot.id);
+      counted.set(snapshot.id, -1);
       const value: SessionView = sessionView(snapshot);
       hub.change({ kind: 'session-changed', key: snapshot.id, value });
-    },
-    sessionGone(id) {
-      counted.delete(id);
-      hub.change({ kind: 'session-removed', key: id });
     },
     [Symbol.dispose]: () => ended[Symbol.dispose](),
   };

@@ -1,35 +1,23 @@
-/** What is cut off: programs, agents, identities, services and single sessions. Kept on disk, for a restart must not free anyone. */
-import { readFile, rename, writeFile } from 'node:fs/promises';
+/** The quarantine kept on disk and in the audit: a restart must not free anyone. */
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import type { AuditWriter } from '../audit/record.ts';
 import type { Clock } from '../base/clock.ts';
-import { Emitter } from '../base/emitter.ts';
 import { TunnelerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { QuarantineView } from '../contract/views.ts';
+import { Quarantine, type QuarantineEntry } from '../policy/quarantine.ts';
+import { iso } from './views.ts';
 
-const row = v.object({
+const entry = v.object({
   subject: v.string(),
-  since: v.string(),
+  sinceMs: v.number(),
   cause: v.string(),
   by: v.picklist(['operator', 'contract', 'detector', 'breaker']),
+  untilMs: v.exactOptional(v.number()),
 });
-const file = v.object({ version: v.literal(1), quarantined: v.array(row) });
-
-export type QuarantineEvent =
-  { readonly kind: 'added'; readonly view: QuarantineView } | { readonly kind: 'released'; readonly subject: string };
-
-export interface Quarantine {
-  /** Cut off; an already quarantined subject keeps its first cause. Listeners (sockets!) hear of it before the disk does. */
-  add(subject: string, cause: string, by: QuarantineView['by']): Promise<QuarantineView>;
-  /** Throws `policy.quarantine_unknown`. */
-  release(subject: string): Promise<void>;
-  list(): readonly QuarantineView[];
-  /** The cause, where the subject is quarantined. */
-  causeOf(subject: string): string | undefined;
-  subscribe(listener: (event: QuarantineEvent) => void): Disposable;
-}
+const file = v.object({ version: v.literal(1), quarantined: v.array(entry) });
 
 export interface QuarantineDeps {
   readonly stateDirectory: string;
@@ -39,63 +27,52 @@ export interface QuarantineDeps {
 }
 
 /** Read what is quarantined. A damaged file throws `engine.state_unusable`: forgetting it would free whom it holds. */
-export async function openQuarantine(deps: QuarantineDeps): Promise<Quarantine> {
+export function openQuarantine(deps: QuarantineDeps): Quarantine {
   const path = join(deps.stateDirectory, 'quarantine.json');
-  const held = new Map((await read(path)).map((view) => [view.subject, view]));
-  const events = new Emitter<QuarantineEvent>((error) => deps.log.error('quarantine.listener_failed', { error }));
-  let writing: Promise<void> = Promise.resolve();
-
-  const write = (): Promise<void> => {
-    writing = writing
-      .then(async () => {
-        const draft = `${path}.tmp`;
-        await writeFile(draft, JSON.stringify({ version: 1, quarantined: [...held.values()] }), { mode: 0o600 });
-        await rename(draft, path);
-      })
-      .catch((error: unknown) => deps.log.error('quarantine.not_written', { error }));
-    return writing;
-  };
-
-  return {
-    async add(subject, cause, by) {
-      const before = held.get(subject);
-      if (before !== undefined) return before;
-      const view: QuarantineView = { subject, cause, by, since: new Date(deps.clock.now()).toISOString() };
-      held.set(subject, view);
-      events.emit({ kind: 'added', view });
-      note(deps, { kind: 'quarantine.added', subject, cause, by });
-      await write();
-      return view;
-    },
-    async release(subject) {
-      if (!held.delete(subject)) {
-        throw new TunnelerError('policy.quarantine_unknown', `${subject} is not quarantined`, {
-          details: { next: 'culvert quarantine list shows what is' },
+  const quarantine = new Quarantine({
+    clock: deps.clock,
+    entries: read(path),
+    save(entries) {
+      try {
+        writeFileSync(`${path}.tmp`, JSON.stringify({ version: 1, quarantined: entries }), {
+          mode: 0o600,
+          flush: true,
         });
+        renameSync(`${path}.tmp`, path);
+      } catch (error) {
+        // It holds all the same, as long as this engine lives; cutting off must not fail because the disk does.
+        deps.log.error('quarantine.not_written', { error });
       }
-      events.emit({ kind: 'released', subject });
-      note(deps, { kind: 'quarantine.released', subject });
-      await write();
     },
-    list: () => [...held.values()],
-    causeOf: (subject) => held.get(subject)?.cause,
-    subscribe: (listener) => events.subscribe(listener),
-  };
+  });
+  quarantine.events.subscribe((event) => {
+    const { subject, cause, by } = event.entry;
+    try {
+      if (event.kind === 'added') deps.audit.record({ kind: 'quarantine.added', subject, cause, by });
+      else deps.audit.record({ kind: 'quarantine.released', subject, by: event.by });
+    } catch (error) {
+      deps.log.error('quarantine.not_recorded', { error });
+    }
+  });
+  return quarantine;
 }
 
-/** Cutting off must not fail because the journal does; it is the one fact told even where it cannot be recorded. */
-function note(deps: QuarantineDeps, event: Parameters<AuditWriter['record']>[0]): void {
-  try {
-    deps.audit.record(event);
-  } catch (error) {
-    deps.log.error('quarantine.not_recorded', { error });
-  }
+export function quarantineView(held: QuarantineEntry): QuarantineView {
+  return { subject: held.subject, since: iso(held.sinceMs), cause: held.cause, by: held.by };
 }
 
-async function read(path: string): Promise<readonly QuarantineView[]> {
+/** Let a subject back. Throws `policy.quarantine_unknown` where it is not held. */
+export function releaseFrom(quarantine: Quarantine, subject: string): void {
+  if (quarantine.release(subject)) return;
+  throw new TunnelerError('policy.quarantine_unknown', `${subject} is not quarantined`, {
+    details: { next: 'culvert quarantine list shows what is' },
+  });
+}
+
+function read(path: string): readonly QuarantineEntry[] {
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    text = readFileSync(path, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw damaged(path, error);

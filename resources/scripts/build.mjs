@@ -25,6 +25,7 @@ const common = {
   loader: { '.node': 'copy' },
 };
 
+rmSync(join(dist, 'chunks'), { recursive: true, force: true });
 rmSync(stamp, { force: true }); // a build that fails half way must not look finished
 
 // Lazy imports become chunks of their own: the overlay and the engine are loaded only by the verbs that ask for them.

@@ -1,0 +1,68 @@
+#!/usr/bin/env node
+/** The program `culvert`: the command line, and lazily behind it whatever a verb needs. The only file that sees command line and engine. */
+import packageFile from '../package.json' with { type: 'json' };
+import { runCommandLine } from './cli/command-line.ts';
+import { nodeTerminal } from './cli/node-terminal.ts';
+import type { Programs } from './cli/programs.ts';
+
+const { version } = packageFile;
+
+const programs: Programs = {
+  version,
+  async runEngine(options) {
+    const { openEngine } = await import('./engine/compose.ts');
+    return openEngine({ ...options, version, logDescriptor: 2 });
+  },
+  async openOverlay({ listen, directory, seed }) {
+    const { openOverlay, seedOverlay } = await import('./overlay/overlay.ts');
+    const overlay = await openOverlay({
+      ...(listen === undefined ? {} : { listen: `${listen.host}:${listen.port}` }),
+      ...(directory === undefined ? {} : { dir: directory }),
+    });
+    try {
+      const seeded = seed === undefined ? undefined : await seedOverlay(overlay, seed, directory ?? process.cwd());
+      return {
+        controller: overlay.controller,
+        router: overlay.router,
+        tokens: seeded?.tokens ?? {},
+        [Symbol.asyncDispose]: () => overlay.close(),
+      };
+    } catch (error) {
+      await overlay.close();
+      throw error;
+    }
+  },
+  async readPassphrase(fileDescriptor) {
+    const { readPassphrase } = await import('./identity/passphrase.ts');
+    return readPassphrase({ credentialsDirectory: process.env['CREDENTIALS_DIRECTORY'], fileDescriptor });
+  },
+  async openIdentities(stateDirectory, passphrase) {
+    const { offlineIdentities } = await import('./engine/offline.ts');
+    return offlineIdentities(stateDirectory, passphrase);
+  },
+  async verifyAudit(stateDirectory) {
+    const { offlineVerify } = await import('./engine/offline.ts');
+    return offlineVerify(stateDirectory);
+  },
+  async searchAudit(stateDirectory, query) {
+    const { offlineSearch } = await import('./engine/offline.ts');
+    return offlineSearch(stateDirectory, query);
+  },
+  async checkPolicy(stateDirectory) {
+    const { offlineCheckPolicy } = await import('./engine/offline.ts');
+    return offlineCheckPolicy(stateDirectory);
+  },
+};
+
+const abort = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => abort.abort());
+// A reader that went away (`culvert sessions | head`) ends the program, not with a stack.
+process.stdout.on('error', () => process.exit(0));
+
+process.exitCode = await runCommandLine(process.argv.slice(2), {
+  programs,
+  terminal: nodeTerminal,
+  signal: abort.signal,
+});
+// Everything is closed by now; a handle some library forgot must not keep a finished verb alive.
+process.exit();

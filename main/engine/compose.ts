@@ -1,0 +1,392 @@
+/**
+ * The engine, put together: the only file that sees all rooms. It reads in the order of the corridor; control runs across it, from the
+ * identities into intercept and hosting, and from the rooms' events into the clients' state.
+ */
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { unknownApp, type AppFinder } from '../apps/app.ts';
+import { openAudit } from '../audit/audit.ts';
+import { openExporters, type ExportTarget } from '../audit/export/open-exporters.ts';
+import { openAuditIndex } from '../audit/index-store.ts';
+import { systemClock, type Clock } from '../base/clock.ts';
+import { TunnelerError } from '../base/errors.ts';
+import { DisposalStack } from '../base/lifecycle.ts';
+import type { LogLevel } from '../base/log.ts';
+import { createDispatcher } from '../contract/dispatch.ts';
+import { schema } from '../contract/schema.ts';
+import type { EngineMode } from '../contract/views.ts';
+import { createHosting } from '../hosting/create-hosting.ts';
+import { openHardwareTransport } from '../identity/hardware-transport.ts';
+import { openIdentityStore } from '../identity/identity-store.ts';
+import { createIntercept } from '../intercept/intercept.ts';
+import type { InterceptProblem } from '../intercept/match.ts';
+import { openPolicy } from '../policy/policy.ts';
+import { checkPolicies } from '../policy/local/policy-files.ts';
+import { createSessions } from '../session/create-sessions.ts';
+import { openZitiContext } from '../ziti/ziti.ts';
+import { createAlerts } from './alerts.ts';
+import { readConfig, type EngineConfig } from './config.ts';
+import { createCorridor } from './corridor.ts';
+import { Dialing } from './dialing.ts';
+import { createEngineViews, policyCheckView } from './engine-views.ts';
+import { enrolmentDeps } from './enrolment-deps.ts';
+import { enrollIdentity } from './enrolment.ts';
+import { chooseMode } from './entries/mode.ts';
+import { openProxyEntries, type ProxyEntries } from './entries/proxy-entries.ts';
+import { exportIdentity } from './identity-export.ts';
+import { factsFor, RecentDials } from './facts.ts';
+import { createHandlers } from './handlers.ts';
+import { admitHostedDials } from './hosted-dials.ts';
+import { Identities } from './identities.ts';
+import { lockInstance } from './instance-lock.ts';
+import { openLog, type EngineLog } from './logger.ts';
+import { contextOpener } from './open-context.ts';
+import { peerCredentials } from './peer-credentials.ts';
+import { createProjector } from './projector.ts';
+import { openQuarantine, quarantineView } from './quarantine.ts';
+import { createReactions, isSubject } from './reactions.ts';
+import { openReadiness } from './readiness.ts';
+import { openSocketServer } from './socket-server.ts';
+import { openStateDirectory } from './state-directory.ts';
+import { createStateHub } from './state-hub.ts';
+import { explainWhy } from './why.ts';
+
+export interface EngineOptions {
+  readonly stateDirectory: string;
+  readonly socketPath: string;
+  readonly version: string;
+  readonly mode?: 'auto' | EngineMode;
+  readonly configFile?: string;
+  readonly proxyListen?: string;
+  readonly forwards?: readonly { readonly service: string; readonly port: number }[];
+  readonly passphrase?: string;
+  readonly logLevel?: string;
+  /** Descriptor the log goes to; absent: nowhere but the configured file. */
+  readonly logDescriptor?: number;
+  readonly clock?: Clock;
+}
+
+export interface Engine extends AsyncDisposable {
+  /** Facts for whoever started it. */
+  readonly ready: Readonly<Record<string, unknown>>;
+  /** Resolves when a client asked it to stop. */
+  readonly stopped: Promise<void>;
+}
+
+/**
+ * Start an engine; resolves once it is ready. Throws `engine.config_invalid`, `engine.already_running`, `engine.state_unusable`,
+ * `net.address_in_use` and the like, leaving nothing behind. Disposing stops it in reverse order.
+ */
+export async function openEngine(options: EngineOptions): Promise<Engine> {
+  const stack = new DisposalStack();
+  try {
+    await openStateDirectory(options.stateDirectory);
+    const configFile = options.configFile ?? join(options.stateDirectory, 'culvert.yaml');
+    const config = await readConfig(configFile, options.configFile !== undefined);
+    const log = openLog({
+      level: (options.logLevel as LogLevel | undefined) ?? config.log?.level ?? 'info',
+      ...(config.log?.file === undefined ? {} : { file: config.log.file }),
+      ...(options.logDescriptor === undefined ? {} : { stderr: options.logDescriptor }),
+    });
+    stack.defer(() => log.flush());
+    stack.use(await lockInstance(options.stateDirectory, options.socketPath));
+    return await assemble(options, config, configFile, log, stack);
+  } catch (error) {
+    await stack[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function assemble(
+  options: EngineOptions,
+  config: EngineConfig,
+  configFile: string,
+  log: EngineLog,
+  stack: DisposalStack,
+): Promise<Engine> {
+  const { stateDirectory, version } = options;
+  const clock = options.clock ?? systemClock;
+  const startedAt = new Date(clock.now()).toISOString();
+  const unlock = options.passphrase === undefined ? {} : { passphrase: options.passphrase };
+  const { mode, reason: modeReason } = chooseMode(options.mode ?? config.mode ?? 'auto', {
+    ok: false,
+    reason: 'this engine has no TUN entry',
+  });
+
+  // Written before anything happens.
+  const audit = stack.use(
+    openAudit({ stateDirectory, clock, log }, { onWriteFailure: config.audit?.onFailure ?? 'closed' }),
+  );
+  const auditIndex = stack.use(openAuditIndex({ stateDirectory, clock, log }));
+  const targets = (config.exporters ?? []).filter((one): one is ExportTarget => one.type !== 'prometheus');
+  stack.use(
+    await openExporters(targets, {
+      stateDirectory,
+      clock,
+      log,
+      version,
+      onRecord: (listener) => audit.subscribe(listener),
+    }),
+  );
+  const store = await openIdentityStore({ stateDirectory, log });
+  const quarantine = stack.use(openQuarantine({ stateDirectory, clock, audit, log }));
+
+  // Step 5: whose flow is it.
+  const apps: Pick<AppFinder, 'find'> = { find: () => Promise.resolve(unknownApp) };
+
+  // Step 6: which service of which identity.
+  const intercept = createIntercept();
+  const problems = new Map<string, readonly InterceptProblem[]>();
+
+  // Step 7: may it.
+  const policyDirectory = config.policy?.directory ?? join(stateDirectory, 'policy.d');
+  const policy = await openPolicy({ dir: policyDirectory, device: hostname(), log });
+  policy.replaceIdentityRules({
+    agents: Object.entries(config.agents ?? {}).map(([name, { identity }]) => ({
+      name,
+      ...(identity === undefined ? {} : { identity }),
+    })),
+    unbound: config.policy?.unbound ?? 'device',
+  });
+
+  // Steps 9 and 11: dial, pump, limit, guard, count.
+  const sessions = stack.use(createSessions({ clock, audit, log, guard: () => undefined }));
+
+  // The other direction: what is hosted here.
+  const hosting = stack.use(
+    createHosting({
+      clock,
+      log,
+      admit: admitHostedDials({
+        clock,
+        log,
+        policy,
+        quarantine,
+        audit,
+        sessions,
+        workgroupsOf: (identity, serviceId) =>
+          identities
+            .find(identity)
+            ?.services()
+            .find((service) => service.id === serviceId)?.roleAttributes ?? [],
+      }),
+    }),
+  );
+
+  // Step 12: the networks, an identity each.
+  const alerts = createAlerts({
+    clock,
+    audit,
+    log,
+    tell: (alert) => hub.change({ kind: 'alert-raised', value: alert }),
+  });
+  const reactions = createReactions({
+    log,
+    audit,
+    intercept,
+    hosting,
+    sessions,
+    quarantine,
+    problems,
+    onIntercepted: () => undefined,
+    onSession: (session) => projector.session(session),
+    refresh: () => {
+      readiness.look();
+      projector.refresh();
+    },
+    raise: (alert) => alerts.raise(alert),
+  });
+  const identities: Identities = stack.use(
+    new Identities({
+      store,
+      audit,
+      clock,
+      log,
+      unlock,
+      listener: reactions.runner,
+      openContext: contextOpener({ store, clock, log, version, openZitiContext, openTransport: openHardwareTransport }),
+      cut: (identity, reason, detail) =>
+        sessions.closeWhere((session) => session.identity === identity, reason, detail),
+      onRemoved: (name) => reactions.removed(name),
+    }),
+  );
+  const readiness = openReadiness({ clock, settled: () => identities.all().every((runner) => runner.settled()) });
+
+  // Steps 4 to 10 as one function, for every entry.
+  const recentDials = new RecentDials(clock);
+  const facts = factsFor({ clock, identities, sessions, quarantine, recentDials });
+  const dialing = new Dialing({ clock, identities, quarantine, recentDials, refresh: () => projector.refresh() });
+  const admit = createCorridor({
+    clock,
+    log,
+    intercept,
+    audit,
+    sessions,
+    findApp: (flow) => apps.find(flow),
+    decide: policy.decide,
+    facts,
+    dial: (match, flow, app, signal) => dialing.dial(match, flow, app, signal),
+    stillCleared: (match, app) => dialing.stillCleared(match, app),
+    unmatched: config.proxy?.unmatched ?? 'refuse',
+    onDialed: (app, match, outcome) => dialing.note(app, match, outcome),
+  });
+
+  // What clients see.
+  let entries: ProxyEntries | undefined;
+  const views = createEngineViews({
+    version,
+    startedAt,
+    identities,
+    sessions,
+    hosting,
+    policy,
+    quarantine,
+    audit,
+    problems,
+    deserted: dialing.deserted,
+    agents: config.agents ?? {},
+    mode: () => ({ mode, reason: modeReason }),
+    entries: () => ({
+      routes: [],
+      warnings: [],
+      ...(entries?.listen === undefined ? {} : { proxy: { listen: entries.listen } }),
+    }),
+    forwards: () => entries?.forwards ?? [],
+    dns: () => ({ backend: 'none', state: 'off', names: [], upstreams: [] }),
+  });
+  const hub = stack.use(
+    createStateHub({
+      clock,
+      initial: {
+        status: views.status(),
+        identities: {},
+        services: {},
+        sessions: {},
+        routers: {},
+        agents: {},
+        quarantine: {},
+        alerts: [],
+        dns: { backend: 'none', state: 'off', names: [], upstreams: [] },
+        policy: views.policy(),
+      },
+    }),
+  );
+  const projector = stack.use(
+    createProjector({
+      clock,
+      hub,
+      sources: {
+        ...views,
+        identities: () => identities.all().map((runner) => runner.view()),
+        quarantine: () => quarantine.list().map(quarantineView),
+        sessions: () => sessions.list(),
+        dns: () => ({ backend: 'none', state: 'off', names: [], upstreams: [] }),
+      },
+    }),
+  );
+  stack.use(sessions.subscribe(reactions.session));
+  stack.use(quarantine.events.subscribe(reactions.quarantined));
+  stack.use(hosting.subscribe(() => projector.refresh()));
+
+  // The door.
+  let stop: () => void = () => undefined;
+  const stopped = new Promise<void>((resolve) => (stop = resolve));
+  const enrolment = enrolmentDeps({ stateDirectory, store, audit, clock, log, unlock });
+  const handlers = createHandlers({
+    stateDirectory,
+    hub,
+    log,
+    audit,
+    auditIndex,
+    identities,
+    sessions,
+    quarantine,
+    ready: () => readiness.wait(),
+    status: () => views.status(),
+    settings: () => ({ config, file: configFile, logLevel: log.level() }),
+    services: () => views.services(),
+    agents: () => views.agents(),
+    alerts: () => alerts.list(),
+    dns: () => hub.snapshot().state.dns,
+    policy: () => views.policy(),
+    why: (destination, app) =>
+      explainWhy(destination, app, {
+        intercept,
+        policy,
+        facts,
+        identities,
+        appNamed: (name) =>
+          config.agents?.[name] === undefined && !name.includes('/')
+            ? { ...unknownApp, attribution: 'exact', path: name, agent: name }
+            : name.includes('/')
+              ? { ...unknownApp, attribution: 'exact', path: name }
+              : { ...unknownApp, attribution: 'exact', agent: name },
+      }),
+    checkPolicy: () => checkPolicies(policyDirectory),
+    async reloadPolicy() {
+      const view = policyCheckView(await policy.reload());
+      audit.record({ kind: 'policy.changed', ok: view.ok, files: view.files, rules: view.rules });
+      projector.refresh();
+      return view;
+    },
+    enroll: (request, signal) => enrollIdentity(request, enrolment, signal),
+    exportIdentity: (name) => exportIdentity(identities.get(name), store),
+    login: () => Promise.reject(unsupported('signing in with an external provider')),
+    mcpEndpoint: () => Promise.reject(unsupported('the MCP entry')),
+    openConsole: () => Promise.reject(unsupported('the console')),
+    bundle: () => Promise.reject(unsupported('the support bundle')),
+    stop: () => void setTimeout(stop, 50),
+    isApp: (session, name) => isSubject(session, `app:${name}`),
+  });
+  const dispatcher = createDispatcher(schema, handlers, {
+    version,
+    onDefect: (call, error) => log.error('engine.defect', { call, error }),
+  });
+  stack.use(
+    await openSocketServer({
+      path: options.socketPath,
+      dispatcher,
+      log,
+      peerCredentials: peerCredentials(),
+      groupId: undefined,
+    }),
+  );
+
+  // Everything stands: identities go to work, then the entries let flows in.
+  audit.record({ kind: 'engine.started', version, mode, pid: process.pid });
+  stack.defer(() => void audit.record({ kind: 'engine.stopped', version, pid: process.pid }));
+  await identities.start();
+  await readiness.settle();
+  if (mode !== 'host') {
+    entries = stack.use(
+      await openProxyEntries({
+        admit,
+        clock,
+        log,
+        listen:
+          options.proxyListen ?? config.proxy?.listen ?? (config.proxy?.enabled === false ? undefined : '127.0.0.1:0'),
+        forwards: [...(config.proxy?.forwards ?? []), ...(options.forwards ?? [])],
+        passThrough: config.proxy?.unmatched === 'direct',
+      }),
+    );
+  }
+  projector.refresh();
+  readiness.open();
+  log.info('engine.ready', { mode, version, proxy: entries?.listen });
+  return {
+    ready: {
+      mode,
+      modeReason,
+      socket: options.socketPath,
+      state: stateDirectory,
+      ...(entries?.listen === undefined ? {} : { proxy: entries.listen }),
+      forwards: entries?.forwards ?? [],
+    },
+    stopped,
+    [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
+  };
+}
+
+function unsupported(what: string): TunnelerError {
+  return new TunnelerError('base.unsupported', `${what} is not part of this build`);
+}

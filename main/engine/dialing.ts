@@ -1,0 +1,110 @@
+/** Dialling as the identity a match names, and what the engine remembers of it. */
+import type { App } from '../apps/app.ts';
+import type { Clock } from '../base/clock.ts';
+import { isTunnelerError } from '../base/errors.ts';
+import type { FlowRequest } from '../base/flow.ts';
+import type { Clearance } from '../base/reason.ts';
+import type { Match } from '../intercept/match.ts';
+import { programSubjects } from '../policy/program.ts';
+import type { Quarantine } from '../policy/quarantine.ts';
+import type { ZitiStream } from '../ziti/model.ts';
+import type { RecentDials } from './facts.ts';
+import type { Identities } from './identities.ts';
+
+/** For how long a service counts as deserted after a dial that found nobody. */
+const desertedMs = 30_000;
+
+export interface DialingDeps {
+  readonly clock: Clock;
+  readonly identities: Identities;
+  readonly quarantine: Pick<Quarantine, 'causeOf'>;
+  readonly recentDials: RecentDials;
+  readonly refresh: () => void;
+}
+
+export class Dialing {
+  readonly #deps: DialingDeps;
+  readonly #deserted = new Map<string, Disposable>();
+
+  constructor(deps: DialingDeps) {
+    this.#deps = deps;
+  }
+
+  /** `identity/serviceId` that nobody hosted when last dialled. */
+  get deserted(): ReadonlyMap<string, unknown> {
+    return this.#deserted;
+  }
+
+  /** Throws `ziti.*`, and `identity.*` where the identity does not work. */
+  async dial(match: Match, flow: FlowRequest, app: App, signal: AbortSignal): Promise<ZitiStream> {
+    this.#deps.recentDials.note(app);
+    const context = this.#deps.identities.context(match.identity);
+    try {
+      return await context.dial(match.service.id, {
+        signal,
+        timeoutMs: match.dialTimeoutMs,
+        kind: flow.protocol === 'udp' ? 'datagram' : 'stream',
+        appData: Buffer.from(JSON.stringify({ ...match.appData, ...attribution(app) })),
+        ...(match.terminatorIdentity === undefined ? {} : { terminatorIdentity: match.terminatorIdentity }),
+      });
+    } catch (error) {
+      if (isTunnelerError(error, 'ziti.dial.no_terminator')) this.#desert(match);
+      throw error;
+    }
+  }
+
+  note(_app: App, match: Match, outcome: 'open' | 'failed'): void {
+    if (outcome === 'open' && this.#forget(keyOf(match))) this.#deps.refresh();
+  }
+
+  /** Revoked, locked or quarantined while the dial was under way? */
+  stillCleared(match: Match, app: App): Clearance | undefined {
+    const runner = this.#deps.identities.find(match.identity);
+    const trouble = runner?.trouble();
+    if (runner === undefined || trouble !== undefined) {
+      return trouble ?? { code: 'identity.unknown', sentence: `${match.identity} was removed meanwhile` };
+    }
+    const service = runner.services().find((candidate) => candidate.id === match.service.id);
+    if (service?.permissions.includes('Dial') !== true) {
+      return { code: 'permission.dial', sentence: `${match.identity} lost ${match.service.name} meanwhile` };
+    }
+    const subjects = [`identity:${match.identity}`, `service:${match.service.name}`, ...programSubjects(app)];
+    for (const subject of subjects) {
+      const cause = this.#deps.quarantine.causeOf(subject);
+      if (cause !== undefined) return { code: 'policy.quarantined', sentence: `${subject} is in quarantine: ${cause}` };
+    }
+    return undefined;
+  }
+
+  #desert(match: Match): void {
+    const key = keyOf(match);
+    this.#forget(key);
+    this.#deserted.set(
+      key,
+      this.#deps.clock.after(desertedMs, () => {
+        this.#deserted.delete(key);
+        this.#deps.refresh();
+      }),
+    );
+    this.#deps.refresh();
+  }
+
+  #forget(key: string): boolean {
+    this.#deserted.get(key)?.[Symbol.dispose]();
+    return this.#deserted.delete(key);
+  }
+}
+
+function keyOf(match: Match): string {
+  return `${match.identity}/${match.service.id}`;
+}
+
+/** Who asks, for the hosting side: more string fields beside the peers' own, which ignore what they do not know. */
+function attribution(app: App): Readonly<Record<string, string>> {
+  return {
+    ...(app.agent === undefined ? {} : { culvert_agent: app.agent }),
+    ...(app.path === undefined ? {} : { culvert_app: app.script ?? app.path }),
+    ...(app.user === undefined ? {} : { culvert_user: app.user }),
+    ...(app.attribution === 'unknown' ? {} : { culvert_attribution: app.attribution }),
+  };
+}

@@ -1,0 +1,123 @@
+/** What works on a state directory while no engine runs: enrolling, looking, enabling, removing, reading the journal. */
+import { X509Certificate } from 'node:crypto';
+import { openAudit } from '../audit/audit.ts';
+import { openAuditIndex, type AuditQuery } from '../audit/index-store.ts';
+import { verifyAudit } from '../audit/verify.ts';
+import { systemClock } from '../base/clock.ts';
+import { DisposalStack } from '../base/lifecycle.ts';
+import { silentLog } from '../base/log.ts';
+import type { AuditRecordView, AuditVerifyView, IdentityView, PolicyCheckView } from '../contract/views.ts';
+import { defaultSocketPath } from '../door/socket-path.ts';
+import type { IdentityEntry, IdentityStore } from '../identity/identities.ts';
+import { openIdentityStore } from '../identity/identity-store.ts';
+import { checkPolicies } from '../policy/local/policy-files.ts';
+import { enrolmentDeps } from './enrolment-deps.ts';
+import { enrollIdentity, type EnrollRequest } from './enrolment.ts';
+import { lockInstance } from './instance-lock.ts';
+import { openStateDirectory } from './state-directory.ts';
+import { join } from 'node:path';
+
+/** Every method holds the instance lock for its length: an engine and a verb never write at the same time. */
+export function offlineIdentities(stateDirectory: string, passphrase: string | undefined) {
+  const unlock = passphrase === undefined ? {} : { passphrase };
+  const clock = systemClock;
+
+  const change = async <T>(
+    act: (store: IdentityStore, audit: ReturnType<typeof openAudit>) => Promise<T>,
+  ): Promise<T> => {
+    await openStateDirectory(stateDirectory);
+    const stack = new DisposalStack();
+    try {
+      stack.use(await lockInstance(stateDirectory, defaultSocketPath(stateDirectory)));
+      const audit = stack.use(openAudit({ stateDirectory, clock, log: silentLog }));
+      return await act(await openIdentityStore({ stateDirectory, log: silentLog }), audit);
+    } finally {
+      await stack[Symbol.asyncDispose]();
+    }
+  };
+
+  return {
+    enroll: (request: EnrollRequest): Promise<IdentityView> =>
+      change(async (store, audit) => {
+        const deps = enrolmentDeps({ stateDirectory, store, audit, clock, log: silentLog, unlock });
+        const { record } = await enrollIdentity(request, deps);
+        return entryView({ kind: 'good', record });
+      }),
+    async list(): Promise<readonly IdentityView[]> {
+      const store = await openIdentityStore({ stateDirectory, log: silentLog });
+      return (await store.list()).map(entryView);
+    },
+    setEnabled: (name: string, enabled: boolean): Promise<void> =>
+      change(async (store, audit) => {
+        await store.update({ ...(await store.get(name)), enabled }, unlock);
+        audit.record({ kind: 'identity.changed', identity: name, enabled });
+      }),
+    remove: (name: string): Promise<void> =>
+      change(async (store, audit) => {
+        await store.remove(name, unlock);
+        audit.record({ kind: 'identity.removed', identity: name });
+      }),
+  };
+}
+
+/** Works with the engine dead or alive: the journal is read as it stands. */
+export async function offlineVerify(stateDirectory: string): Promise<AuditVerifyView> {
+  const { ok, count, head, firstBad, gaps, checkpoints } = await verifyAudit(stateDirectory);
+  return {
+    ok,
+    count,
+    gaps,
+    checkpoints,
+    ...(head === undefined ? {} : { head }),
+    ...(firstBad === undefined ? {} : { firstBad }),
+  };
+}
+
+export async function offlineSearch(stateDirectory: string, query: AuditQuery): Promise<readonly AuditRecordView[]> {
+  using index = openAuditIndex({ stateDirectory, clock: systemClock, log: silentLog });
+  return index.search(query);
+}
+
+export function offlineCheckPolicy(stateDirectory: string): Promise<PolicyCheckView> {
+  return checkPolicies(join(stateDirectory, 'policy.d'));
+}
+
+/** An identity as it lies on disk; whether its controller would have it, only an engine can tell. */
+function entryView(entry: IdentityEntry): IdentityView {
+  const none = { mfa: 'none', services: { dial: 0, bind: 0 } } as const;
+  if (entry.kind === 'broken') {
+    return {
+      name: entry.name,
+      keystore: 'none',
+      scope: 'machine',
+      state: 'broken',
+      reason: { code: entry.error.code, sentence: entry.error.message },
+      controller: '',
+      controllers: [],
+      ...none,
+    };
+  }
+  const { record } = entry;
+  const leaf = record.certPem === undefined ? undefined : new X509Certificate(record.certPem);
+  return {
+    name: record.name,
+    keystore: record.keyReference === undefined ? 'none' : record.keystore,
+    scope: record.scope,
+    ...(record.ownerUid === undefined ? {} : { owner: String(record.ownerUid) }),
+    state: record.enabled ? 'starting' : 'disabled',
+    ...(record.enabled
+      ? { reason: { code: 'engine.not_running', sentence: 'no engine runs here', next: 'culvert run' } }
+      : {}),
+    controller: record.apis[0] ?? '',
+    controllers: record.apis,
+    ...(leaf === undefined
+      ? {}
+      : {
+          certExpiresAt: new Date(leaf.validTo).toISOString(),
+          fingerprint: leaf.fingerprint256.replaceAll(':', '').toLowerCase(),
+        }),
+    ...(record.controllerName === undefined ? {} : { controllerName: record.controllerName }),
+    ...(record.controllerId === undefined ? {} : { id: record.controllerId }),
+    ...none,
+  };
+}

@@ -1,0 +1,151 @@
+/** What the engine does when a fact comes in: services gained and lost, sessions opened and closed, subjects cut off. */
+import type { AuditEvent, AuditWriter } from '../audit/record.ts';
+import type { Log } from '../base/log.ts';
+import type { AlertView } from '../contract/views.ts';
+import type { Hosting } from '../hosting/hosting.ts';
+import type { Intercept, InterceptProblem } from '../intercept/match.ts';
+import { programSubjects, quarantineSubject } from '../policy/program.ts';
+import type { Quarantine, QuarantineEvent } from '../policy/quarantine.ts';
+import type { SessionEvent, Sessions, SessionSnapshot } from '../session/sessions.ts';
+import type { ZitiService } from '../ziti/model.ts';
+import { hostedServicesOf } from './hosted-services.ts';
+import type { IdentityRunner, RunnerListener } from './identity-runner.ts';
+
+export interface ReactionsDeps {
+  readonly log: Log;
+  readonly audit: AuditWriter;
+  readonly intercept: Intercept;
+  readonly hosting: Hosting;
+  readonly sessions: Sessions;
+  readonly quarantine: Quarantine;
+  /** What intercept could not use, by identity. */
+  readonly problems: Map<string, readonly InterceptProblem[]>;
+  /** Names, addresses or routes that are intercepted changed. */
+  readonly onIntercepted: () => void;
+  readonly onSession: (session: SessionSnapshot) => void;
+  readonly refresh: () => void;
+  readonly raise: (alert: Omit<AlertView, 'id' | 'at'>) => void;
+}
+
+export interface Reactions {
+  readonly runner: RunnerListener;
+  removed(identity: string): void;
+  session(event: SessionEvent): void;
+  quarantined(event: QuarantineEvent): void;
+}
+
+export function createReactions(deps: ReactionsDeps): Reactions {
+  const { intercept, hosting, sessions, problems, log } = deps;
+
+  const record = (event: AuditEvent): void => {
+    try {
+      deps.audit.record(event);
+    } catch (error) {
+      log.error('engine.not_recorded', { kind: event.kind, error });
+    }
+  };
+
+  const takeServices = (
+    runner: IdentityRunner,
+    before: readonly ZitiService[],
+    after: readonly ZitiService[],
+  ): void => {
+    const { name } = runner;
+    // First the sockets: what may no longer be reached ends now, whatever else there is to do.
+    const reason = runner.state() === 'unauthenticated' ? 'identity_disabled' : 'policy_revoked';
+    for (const [permission, direction] of [
+      ['Dial', 'dial'],
+      ['Bind', 'host'],
+    ] as const) {
+      const lost = new Map(without(before, after, permission).map((service) => [service.id, service]));
+      if (lost.size === 0) continue;
+      sessions.closeWhere(
+        (session) => session.identity === name && session.direction === direction && lost.has(session.serviceId),
+        reason,
+        `${name} may no longer ${direction} it`,
+      );
+    }
+    if (after.length === 0) intercept.remove(name);
+    const identity = runner.context()?.identity();
+    const found = after.length === 0 ? [] : intercept.replace(name, identity?.name ?? name, after, identity?.appData);
+    problems.set(name, found);
+    for (const problem of found) {
+      log.warn('intercept.problem', { identity: name, service: problem.service, reason: problem.reason.sentence });
+    }
+    deps.onIntercepted();
+    hosting
+      .replace(name, hostedServicesOf(runner))
+      .catch((error: unknown) => log.error('hosting.replace_failed', { identity: name, error }));
+    for (const permission of ['Dial', 'Bind'] as const) {
+      for (const service of without(after, before, permission)) {
+        record({ kind: 'service.gained', identity: name, service: service.name, permission });
+      }
+      for (const service of without(before, after, permission)) {
+        record({ kind: 'service.lost', identity: name, service: service.name, permission });
+      }
+    }
+    deps.refresh();
+  };
+
+  return {
+    runner: {
+      changed: deps.refresh,
+      services: takeServices,
+      routers: deps.refresh,
+    },
+    removed(identity) {
+      intercept.remove(identity);
+      problems.delete(identity);
+      deps.onIntercepted();
+      hosting.remove(identity).catch((error: unknown) => log.error('hosting.remove_failed', { identity, error }));
+      deps.refresh();
+    },
+    session(event) {
+      deps.onSession(event.session);
+      if (event.kind === 'violated') {
+        const { session, reason } = event;
+        deps.raise({
+          severity: 'critical',
+          kind: 'contract-violation',
+          text: `${session.service}: ${reason.sentence}`,
+          session: session.id,
+        });
+        if (session.contract?.onViolation === 'quarantine') {
+          const subject = quarantineSubject(session.app) ?? `identity:${session.identity}`;
+          deps.quarantine.add(subject, reason.sentence, 'contract');
+        }
+      }
+      if (event.kind === 'opened' || event.kind === 'closed') deps.refresh();
+    },
+    quarantined(event) {
+      const { subject, cause, by } = event.entry;
+      if (event.kind === 'added') {
+        sessions.closeWhere((session) => isSubject(session, subject), 'quarantined', cause);
+        if (by !== 'operator') {
+          deps.raise({ severity: 'critical', kind: 'quarantine', text: `${subject} was cut off: ${cause}`, subject });
+        }
+      }
+      deps.refresh();
+    },
+  };
+}
+
+/** True where a session belongs to a quarantine subject. */
+export function isSubject(session: SessionSnapshot, subject: string): boolean {
+  return (
+    subject === `identity:${session.identity}` ||
+    subject === `service:${session.service}` ||
+    subject === `session:${session.id}` ||
+    programSubjects(session.app).includes(subject)
+  );
+}
+
+/** Services of `these` with a permission that `others` do not have. */
+function without(
+  these: readonly ZitiService[],
+  others: readonly ZitiService[],
+  permission: 'Dial' | 'Bind',
+): readonly ZitiService[] {
+  const known = new Set(others.filter((service) => service.permissions.includes(permission)).map(({ id }) => id));
+  return these.filter((service) => service.permissions.includes(permission) && !known.has(service.id));
+}
