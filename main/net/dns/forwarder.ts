@@ -110,7 +110,7 @@ function parseUpstream(text: string): Upstream | undefined {
 }
 
 function withRandomId(query: Uint8Array): Uint8Array {
-  const copy = query.slice();
+  const copy = new Uint8Array(query);
   const id = randomInt(0x10000);
   copy[0] = id >>> 8;
   copy[1] = id;
@@ -122,7 +122,7 @@ function sameId(message: Uint8Array, asked: Uint8Array): boolean {
 }
 
 function withId(message: Uint8Array, query: Uint8Array): Uint8Array {
-  const copy = message.slice();
+  const copy = new Uint8Array(message);
   copy.set(query.subarray(0, 2));
   return copy;
 }

@@ -141,13 +141,16 @@ class NativeDevice implements TunDevice {
   }
 }
 
-/** Packets of a native batch, each behind its length (4 bytes, little-endian); views into it. */
+/**
+ * Packets of a native batch, each behind its length (4 bytes, little-endian); views into it. Not Buffers, whose `slice` would not copy.
+ */
 function splitBatch(batch: Uint8Array): Uint8Array[] {
+  const bytes = new Uint8Array(batch.buffer, batch.byteOffset, batch.byteLength);
   const view = new DataView(batch.buffer, batch.byteOffset, batch.byteLength);
   const packets: Uint8Array[] = [];
-  for (let at = 0; at + 4 <= batch.length;) {
+  for (let at = 0; at + 4 <= bytes.length;) {
     const end = at + 4 + view.getUint32(at, true);
-    packets.push(batch.subarray(at + 4, end));
+    packets.push(bytes.subarray(at + 4, end));
     at = end;
   }
   return packets;
