@@ -66,6 +66,21 @@ export async function openChannel(options: ChannelOptions, handlers: ChannelHand
   return channel;
 }
 
+/** What connections need of a channel. */
+export type FrameChannel = Pick<
+  Channel,
+  | 'hello'
+  | 'nextSequence'
+  | 'writable'
+  | 'scheduleFlush'
+  | 'sendEncoded'
+  | 'send'
+  | 'request'
+  | 'reply'
+  | 'pauseReading'
+  | 'resumeReading'
+>;
+
 export class Channel implements AsyncDisposable {
   /** Resolves once, with why the channel is gone. */
   readonly closed: Promise<TunnelerError>;

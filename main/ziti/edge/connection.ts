@@ -2,7 +2,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { TunnelerError } from '../../base/errors.ts';
-import type { Channel } from '../channel/channel.ts';
+import type { FrameChannel } from '../channel/channel.ts';
 import type { Frame } from '../wire/frame.ts';
 import type { FramePool } from './frame-pool.ts';
 
@@ -26,7 +26,7 @@ export interface Flushable {
 
 /** What a connection may use of its router. */
 export interface ConnectionHost {
-  readonly channel: Channel;
+  readonly channel: FrameChannel;
   readonly clock: Clock;
   readonly log: Log;
   readonly pool: FramePool;

@@ -1,5 +1,5 @@
 /** Answers to a router that asks after connections. */
-import type { Channel } from '../channel/channel.ts';
+import type { FrameChannel } from '../channel/channel.ts';
 import { contentType } from '../wire/content-type.ts';
 import type { Frame } from '../wire/frame.ts';
 import { HeaderList } from '../wire/header-block.ts';
@@ -9,7 +9,7 @@ import type { Connection } from './connection.ts';
 
 /** ConnInspectRequest: without a valid answer a router takes a terminator away after about ten minutes. */
 export function answerConnInspect(
-  channel: Channel,
+  channel: FrameChannel,
   request: Frame,
   connId: number,
   found: Connection | undefined,
@@ -22,7 +22,7 @@ export function answerConnInspect(
 }
 
 /** InspectRequest (an operator's `fabric inspect`): an empty answer is a valid one (openziti/sdk-golang: inspect). */
-export function answerInspect(channel: Channel, request: Frame, connId: number | undefined): void {
+export function answerInspect(channel: FrameChannel, request: Frame, connId: number | undefined): void {
   const headers = new HeaderList();
   if (connId !== undefined) headers.u32(headerId.connId, connId);
   const body = textBytes(JSON.stringify({ success: true, values: {}, errors: null }));
@@ -30,7 +30,7 @@ export function answerInspect(channel: Channel, request: Frame, connId: number |
 }
 
 /** TraceRoute that ends here (openziti/sdk-golang: ziti/edge/network/conn.go). */
-export function answerTraceRoute(channel: Channel, request: Frame, connId: number): void {
+export function answerTraceRoute(channel: FrameChannel, request: Frame, connId: number): void {
   const hops = request.headers.u32(headerId.traceHopCount) ?? 0;
   const headers = new HeaderList()
     .u32(headerId.connId, connId)

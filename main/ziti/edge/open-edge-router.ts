@@ -1,14 +1,12 @@
-/** One edge router over one channel: which frame belongs to which connection, and what routers may be asked. */
-import { TunnelerError, toTunnelerError } from '../../base/errors.ts';
+/** One edge router over one channel: what it may be asked. */
+import { TunnelerError } from '../../base/errors.ts';
 import { openChannel, type Channel } from '../channel/channel.ts';
 import { contentType } from '../wire/content-type.ts';
-import type { Frame } from '../wire/frame.ts';
-import { HeaderList } from '../wire/header-block.ts';
-import { headerId } from '../wire/header-id.ts';
 import { bytesText, textBytes } from '../wire/little-endian.ts';
 import { bind } from './bind.ts';
-import type { Connection, ConnectionHost, Flushable } from './connection.ts';
-import { dial, endCircuit } from './dial.ts';
+import type { ConnectionHost } from './connection.ts';
+import { Connections } from './connections.ts';
+import { dial } from './dial.ts';
 import type {
   EdgeBinding,
   EdgeBindRequest,
@@ -17,13 +15,7 @@ import type {
   EdgeRouterOptions,
   EdgeStreamOpened,
 } from './edge-router.ts';
-import { EdgeStream } from './edge-stream.ts';
-import { FramePool } from './frame-pool.ts';
 import { StreamGroups } from './stream-groups.ts';
-import { answerConnInspect, answerInspect, answerTraceRoute } from './inspection.ts';
-
-/** Ids of ours; from 2³¹ on they are the router's (openziti/ziti: router/xgress_edge/fabric.go, nextDialConnId). */
-const maxOwnConnId = 0x7fffffff - 1;
 
 const updateTokenTimeoutMs = 10_000;
 
@@ -32,156 +24,6 @@ export async function openEdgeRouter(options: EdgeRouterOptions): Promise<EdgeRo
   const connections = new Connections(options);
   const channel = await openChannel(options, connections);
   return new OpenEdgeRouter(options, channel, connections);
-}
-
-/** The table of connections of one channel, and their turn in its flushes. */
-class Connections {
-  readonly #options: EdgeRouterOptions;
-  readonly #table = new Map<number, Connection>();
-  #dirty = new Set<Flushable>();
-  #waiting = new Set<Flushable>();
-  readonly #notReading = new Set<object>();
-  #channel: Channel | undefined;
-  #lastConnId = 0;
-
-  constructor(options: EdgeRouterOptions) {
-    this.#options = options;
-  }
-
-  /** The channel is up. */
-  attach(channel: Channel): ConnectionHost {
-    this.#channel = channel;
-    const { clock, log, name } = this.#options;
-    return {
-      channel,
-      clock,
-      log,
-      pool: new FramePool(),
-      routerName: name,
-      wantsFlush: (connection) => {
-        this.#dirty.add(connection);
-        channel.scheduleFlush();
-      },
-      waitsForChannel: (connection) => this.#waiting.add(connection),
-      setReading: (connection, reading) => this.#setReading(channel, connection, reading),
-      unregister: (connId) => this.#table.delete(connId),
-    };
-  }
-
-  register(connId: number, connection: Connection): void {
-    this.#table.set(connId, connection);
-  }
-
-  nextConnId(): number {
-    do {
-      this.#lastConnId = this.#lastConnId >= maxOwnConnId ? 1 : this.#lastConnId + 1;
-    } while (this.#table.has(this.#lastConnId));
-    return this.#lastConnId;
-  }
-
-  streams(): number {
-    let count = 0;
-    for (const connection of this.#table.values()) if (connection instanceof EdgeStream) count += 1;
-    return count;
-  }
-
-  lost(error: TunnelerError): void {
-    const all = [...this.#table.values()];
-    this.#table.clear();
-    for (const connection of all) this.#isolated(connection, () => connection.channelLost(error));
-  }
-
-  // ChannelHandlers
-
-  frame(frame: Frame): void {
-    const channel = this.#channel;
-    if (channel === undefined) return;
-    const connId = frame.headers.u32(headerId.connId);
-    if (frame.contentType === contentType.inspectRequest) {
-      answerInspect(channel, frame, connId);
-      return;
-    }
-    if (connId === undefined) return;
-    const connection = this.#table.get(connId);
-    if (frame.contentType === contentType.connInspectRequest) {
-      answerConnInspect(channel, frame, connId, connection);
-    } else if (frame.contentType === contentType.traceRoute) {
-      answerTraceRoute(channel, frame, connId);
-    } else if (connection !== undefined) {
-      this.#isolated(connection, () => connection.receive(frame));
-    } else {
-      this.#unclaimed(channel, frame, connId);
-    }
-  }
-
-  gather(): void {
-    const dirty = this.#dirty;
-    if (dirty.size === 0) return;
-    this.#dirty = new Set();
-    for (const connection of dirty) {
-      let more = false;
-      try {
-        more = connection.flush();
-      } catch (error) {
-        this.#options.log.error('ziti.edge.flush_failed', { router: this.#options.name, error });
-        if (connection instanceof EdgeStream) connection.failed(toTunnelerError(error));
-      }
-      if (more) this.#dirty.add(connection);
-    }
-    if (this.#dirty.size > 0) this.#channel?.scheduleFlush();
-  }
-
-  drained(): void {
-    const waiting = this.#waiting;
-    this.#waiting = new Set();
-    for (const connection of waiting) this.#dirty.add(connection);
-    if (waiting.size > 0) this.#channel?.scheduleFlush();
-  }
-
-  /** Connections do not share their failures. */
-  #isolated(connection: Connection, work: () => void): void {
-    try {
-      work();
-    } catch (error) {
-      this.#options.log.warn('ziti.edge.connection_failed', { router: this.#options.name, error });
-      connection.failed(toTunnelerError(error));
-    }
-  }
-
-  /** A frame for an id that is not, or no longer, in use. */
-  #unclaimed(channel: Channel, frame: Frame, connId: number): void {
-    const reply = new HeaderList().u32(headerId.connId, connId);
-    switch (frame.contentType) {
-      case contentType.stateConnected: {
-        // A dial that was given up meanwhile.
-        const circuitId = frame.headers.bool(headerId.useXgressToSdk)
-          ? frame.headers.string(headerId.circuitId)
-          : undefined;
-        endCircuit({ channel }, connId, circuitId);
-        return;
-      }
-      case contentType.dial:
-        channel.reply(frame, {
-          contentType: contentType.dialFailed,
-          headers: reply,
-          body: textBytes('not hosted here'),
-        });
-        return;
-      case contentType.data:
-        channel.send({ contentType: contentType.stateClosed, headers: reply });
-        return;
-      default:
-    }
-  }
-
-  #setReading(channel: Channel, connection: object, reading: boolean): void {
-    const wasReading = this.#notReading.size === 0;
-    if (reading) this.#notReading.delete(connection);
-    else this.#notReading.add(connection);
-    const nowReading = this.#notReading.size === 0;
-    if (wasReading && !nowReading) channel.pauseReading();
-    else if (!wasReading && nowReading) channel.resumeReading();
-  }
 }
 
 class OpenEdgeRouter implements EdgeRouter {
