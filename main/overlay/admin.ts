@@ -145,8 +145,8 @@ export class OverlayAdmin {
     const { network } = this.#deps.context;
     const { id } = find(network.identities, identity, 'identity');
     return network.authenticators
-      .filter((entry) => entry.identityId === id && entry.fingerprint !== undefined)
-      .map((entry) => entry.fingerprint!);
+      .filter((entry) => entry.identityId === id)
+      .flatMap((entry) => entry.fingerprint ?? []);
   }
 
   /** Throws `overlay.exists` where the name is taken. */

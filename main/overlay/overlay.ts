@@ -316,11 +316,12 @@ interface HostPort {
 /** `host:port`, `[v6]:port`. Throws `overlay.invalid`. */
 function parseHostPort(text: string): HostPort {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);
-  if (match === null || port > 65_535) {
+  if (host === undefined || port > 65_535) {
     throw new TunnelerError('overlay.invalid', `expected HOST:PORT, got '${text}'`, { details: { value: text } });
   }
-  return { host: (match[1] ?? match[2])!, port };
+  return { host, port };
 }
 
 function urlHost(host: string): string {

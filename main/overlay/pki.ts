@@ -226,7 +226,7 @@ async function makeServer(
 
 async function makeServerKey(kind: 'rsa' | 'ecdsa'): Promise<string> {
   const algorithm = kind === 'rsa' ? rsa : ecdsa;
-  const keys = (await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as CryptoKeyPair;
+  const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
   return exportKey(keys.privateKey);
 }
 
@@ -252,6 +252,6 @@ function importKey(pem: string): Promise<CryptoKey> {
 /** A positive serial number of 16 bytes, hex (RFC 5280 section 4.1.2.2). */
 function serial(): string {
   const bytes = randomBytes(16);
-  bytes[0] = (bytes[0]! & 0x7f) | 0x40;
+  bytes.writeUInt8((bytes.readUInt8() & 0x7f) | 0x40);
   return bytes.toString('hex');
 }

@@ -56,10 +56,10 @@ class DirectoryStore implements Store {
 
   async flush(): Promise<void> {
     while (this.#writing !== undefined) await this.#writing;
-    if (this.#wanted !== undefined) {
-      this.save(this.#wanted);
-      await this.#writing;
-    }
+    if (this.#wanted === undefined) return;
+    // An earlier write failed: try again, so that whoever asks hears of it.
+    this.save(this.#wanted);
+    await this.flush();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

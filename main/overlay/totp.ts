@@ -6,7 +6,7 @@ const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
 /** A new secret, base32 without padding (RFC 4648 section 6). */
 export function newTotpSecret(): string {
-  return [...randomBytes(32)].map((byte) => alphabet[byte & 31]).join('');
+  return [...randomBytes(32)].map((byte) => alphabet.charAt(byte & 31)).join('');
 }
 
 /** Twenty codes to use once each when the authenticator is lost. */
@@ -19,7 +19,7 @@ export function totpCode(secret: string, atMs: number): string {
   const counter = Buffer.alloc(8);
   counter.writeBigUInt64BE(BigInt(Math.floor(atMs / periodMs)));
   const digest = createHmac('sha1', decodeBase32(secret)).update(counter).digest();
-  const offset = digest[digest.length - 1]! & 0x0f;
+  const offset = digest.readUInt8(digest.length - 1) & 0x0f;
   return String((digest.readUInt32BE(offset) & 0x7fffffff) % 1_000_000).padStart(6, '0');
 }
 
@@ -33,7 +33,7 @@ export function totpMatches(secret: string, code: string, nowMs: number): boolea
 }
 
 function letter(): string {
-  return alphabet[randomBytes(1)[0]! % 26]!;
+  return alphabet.charAt(randomBytes(1).readUInt8() % 26);
 }
 
 function decodeBase32(text: string): Buffer {

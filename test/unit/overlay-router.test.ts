@@ -5,7 +5,8 @@ import { contentType } from '../../main/ziti/wire/content-type.ts';
 import { encodeFrame } from '../../main/ziti/wire/frame.ts';
 import { HeaderList } from '../../main/ziti/wire/header-block.ts';
 import { edgeFlag, headerId } from '../../main/ziti/wire/header-id.ts';
-import { ControllerClient, enrolClient, RouterClient, type KeptFrame } from '../support/overlay-client.ts';
+import type { ControllerClient } from '../support/overlay-client.ts';
+import { enrolClient, RouterClient, type KeptFrame } from '../support/overlay-client.ts';
 import { until } from '../support/until.ts';
 
 let overlay: Overlay;

@@ -98,7 +98,7 @@ export class Routes {
       if (route.method !== method || route.parts.length !== parts.length) continue;
       const params: Record<string, string> = {};
       const matches = route.parts.every((part, i) => {
-        const given = parts[i]!;
+        const given = parts[i] ?? '';
         if (!part.startsWith('{')) return part === given;
         params[part.slice(1, -1)] = decodeURIComponent(given);
         return true;
@@ -222,8 +222,11 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
 export function peerChain(socket: TLSSocket): Buffer[] {
   const chain: Buffer[] = [];
   let certificate: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
-  while (certificate?.raw !== undefined && !chain.some((seen) => seen.equals(certificate!.raw))) {
-    chain.push(certificate.raw);
+  while (certificate !== undefined) {
+    const raw: Buffer | undefined = certificate.raw;
+    // Without a certificate Node gives an empty object; a self-signed one names itself as issuer.
+    if (raw === undefined || chain.some((seen) => seen.equals(raw))) break;
+    chain.push(raw);
     certificate = certificate.issuerCertificate;
   }
   return chain;
@@ -239,6 +242,11 @@ export function jsonBody(request: ApiRequest): Record<string, unknown> {
     // Falls through to the refusal below, which is what the caller can act on.
   }
   throw new ApiError(400, 'COULD_NOT_PARSE_BODY', 'The body of the request could not be parsed');
+}
+
+/** The part of the path that stands for `{name}`; the route has it, so it is there. */
+export function pathPart(request: ApiRequest, name: string): string {
+  return request.params[name] ?? '';
 }
 
 /** A field that must be a non-empty string. */

@@ -9,6 +9,7 @@ import {
   jsonBody,
   optionalString,
   page,
+  pathPart,
   requiredString,
   stringList,
   type ApiReply,
@@ -172,11 +173,11 @@ function mountIdentities(mount: Mount, add: Add, admin: OverlayAdmin, context: C
     remove: (id) => admin.deleteIdentity(id),
   });
   add('POST', 'identities/{id}/disable', async (request) => {
-    await admin.disableIdentity(request.params['id']!);
+    await admin.disableIdentity(pathPart(request, 'id'));
     return data({});
   });
   add('POST', 'identities/{id}/enable', async (request) => {
-    await admin.enableIdentity(request.params['id']!);
+    await admin.enableIdentity(pathPart(request, 'id'));
     return data({});
   });
 }

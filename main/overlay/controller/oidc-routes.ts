@@ -266,8 +266,8 @@ async function issueTokens(context: ControllerContext, flows: OidcFlows, request
 
 /** Client id of an `Authorization: Basic` header (RFC 6749 section 2.3.1). */
 function basicClient(request: ApiRequest): string | undefined {
-  const match = /^Basic\s+(\S+)$/i.exec(request.headers.authorization ?? '');
-  return match === null ? undefined : Buffer.from(match[1]!, 'base64').toString('utf8').split(':')[0];
+  const encoded = /^Basic\s+(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+  return encoded === undefined ? undefined : Buffer.from(encoded, 'base64').toString('utf8').split(':')[0];
 }
 
 function expiresIn(context: ControllerContext): number {

@@ -3,7 +3,17 @@ import type { PolicyType, ServiceSessionRecord } from '../model.ts';
 import { newUuid } from '../ids.ts';
 import type { AccessDecision, VisibleService } from '../network.ts';
 import { requireCaller, type Caller, type ControllerContext } from './context.ts';
-import { ApiError, data, jsonBody, page, requiredString, type ApiReply, type ApiRequest, type Routes } from './http.ts';
+import {
+  ApiError,
+  data,
+  jsonBody,
+  page,
+  pathPart,
+  requiredString,
+  type ApiReply,
+  type ApiRequest,
+  type Routes,
+} from './http.ts';
 import { takePosture } from './posture-response.ts';
 import { configTypesOf, nameFilter, notFound } from './session-routes.ts';
 import { iso, routerView, serviceView } from './views.ts';
@@ -25,13 +35,13 @@ export function addServiceRoutes(routes: Routes, base: string, context: Controll
   });
   routes.add('GET', `${base}/services/{id}`, (request) => {
     const caller = requireCaller(context, request);
-    const visible = requireVisible(context, caller, request.params['id']!);
+    const visible = requireVisible(context, caller, pathPart(request, 'id'));
     const types = configTypesOf(request, caller.session);
     return data(serviceView(network, visible, caller.identity, caller.session, types));
   });
   routes.add('GET', `${base}/services/{id}/terminators`, (request) => {
     const caller = requireCaller(context, request);
-    const { service } = requireVisible(context, caller, request.params['id']!);
+    const { service } = requireVisible(context, caller, pathPart(request, 'id'));
     const terminators = context
       .router()
       .terminators()
@@ -43,7 +53,7 @@ export function addServiceRoutes(routes: Routes, base: string, context: Controll
   });
   routes.add('GET', `${base}/services/{id}/edge-routers`, (request) => {
     const caller = requireCaller(context, request);
-    requireVisible(context, caller, request.params['id']!);
+    requireVisible(context, caller, pathPart(request, 'id'));
     return data({ edgeRouters: [commonRouter(context)] });
   });
   routes.add('GET', `${base}/current-identity/edge-routers`, (request) => {
@@ -68,11 +78,11 @@ export function addServiceRoutes(routes: Routes, base: string, context: Controll
   });
   routes.add('GET', `${base}/sessions/{id}`, (request) => {
     const caller = requireCaller(context, request);
-    return data(sessionDetail(context, caller, ownSession(context, caller, request.params['id']!)));
+    return data(sessionDetail(context, caller, ownSession(context, caller, pathPart(request, 'id'))));
   });
   routes.add('DELETE', `${base}/sessions/{id}`, (request) => {
     const caller = requireCaller(context, request);
-    network.serviceSessions.delete(ownSession(context, caller, request.params['id']!).id);
+    network.serviceSessions.delete(ownSession(context, caller, pathPart(request, 'id')).id);
     network.changes.emit({ kind: 'access-changed' });
     return data({});
   });

@@ -10,10 +10,11 @@ import { contentType } from '../../ziti/wire/content-type.ts';
 import { encodeFrame, type Frame } from '../../ziti/wire/frame.ts';
 import { HeaderList } from '../../ziti/wire/header-block.ts';
 import { headerId } from '../../ziti/wire/header-id.ts';
-import { readU32 } from '../../ziti/wire/little-endian.ts';
+import { copyBytes, readU32 } from '../../ziti/wire/little-endian.ts';
+import { payloadFlag, readAcknowledgedSequences } from '../../ziti/wire/xgress.ts';
 import { headers, type RouterChannel } from './channel.ts';
 import type { Outbox } from './outbox.ts';
-import { lowClock, payloadFlag, XgressEnd, type DeliveredPayload, type OutgoingPayload } from './xgress.ts';
+import { lowClock, XgressEnd, type DeliveredPayload, type OutgoingPayload } from './xgress.ts';
 
 /** Bytes queued towards a slow plain client at which its plain peer's channel is held, and let go. */
 const holdBytes = 4 * 1024 * 1024;
@@ -97,7 +98,7 @@ export class Circuit {
     const flags = frame.headers.u32(headerId.flags);
     const uuid = frame.headers.bytes(headerId.uuid);
     if (this.#end !== undefined) {
-      this.#end.send(flags, uuid?.slice(), frame.body.slice());
+      this.#end.send(flags, uuid === undefined ? undefined : copyBytes(uuid), copyBytes(frame.body));
       return;
     }
     if (!target.isOpen) return;
@@ -216,21 +217,19 @@ export class Circuit {
     const flags = frame.headers.u32(headerId.xgFlags) ?? 0;
     const edgeFlags = frame.headers.u32(headerId.payloadEdgeFlags);
     // Payload header 0, the trace id, travels as 2000.
-    const uuid = frame.headers.bytes(headerId.payloadCapabilities - 1)?.slice();
+    const uuid = frame.headers.bytes(headerId.payloadCapabilities - 1);
     if ((flags & payloadFlag.writeFailed) !== 0) this.#sawWriteFailed = true;
-    end.takePayload(sequence, { flags, edgeFlags, uuid, body: frame.body.slice() }, frame.headers.u16(headerId.xgRtt));
+    end.takePayload(
+      sequence,
+      { flags, edgeFlags, uuid: uuid === undefined ? undefined : copyBytes(uuid), body: copyBytes(frame.body) },
+      frame.headers.u16(headerId.xgRtt),
+    );
     if (this.#sawEof && this.#sawWriteFailed) this.#xgressLeft();
   }
 
   #takeAcknowledgement(end: XgressEnd, frame: Frame): void {
-    const sequences: number[] = [];
-    for (let at = 0; at + 4 <= frame.body.length; at += 4) {
-      sequences.push(
-        (frame.body[at]! << 24) | (frame.body[at + 1]! << 16) | (frame.body[at + 2]! << 8) | frame.body[at + 3]!,
-      );
-    }
     end.takeAcknowledgement(
-      sequences,
+      readAcknowledgedSequences(frame.body) ?? [],
       frame.headers.u32(headerId.xgRecvBufferSize) ?? 0,
       frame.headers.u16(headerId.xgRtt),
     );

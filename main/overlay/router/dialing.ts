@@ -2,7 +2,7 @@
 import { contentType } from '../../ziti/wire/content-type.ts';
 import type { Frame } from '../../ziti/wire/frame.ts';
 import { headerId } from '../../ziti/wire/header-id.ts';
-import { bytesText, readU32 } from '../../ziti/wire/little-endian.ts';
+import { bytesText, copyBytes, readU32 } from '../../ziti/wire/little-endian.ts';
 import { newId } from '../ids.ts';
 import type { ApiSessionRecord, ServiceRecord } from '../model.ts';
 import { headers } from './channel.ts';
@@ -76,7 +76,7 @@ export function connect(dialer: EdgeSession, apiSession: ApiSessionRecord, frame
 
 function headersCopy(frame: Frame): Frame['headers'] {
   const list = headers();
-  for (const [id, value] of frame.headers.entries()) list.bytes(id, value.slice());
+  for (const [id, value] of frame.headers.entries()) list.bytes(id, copyBytes(value));
   return list.toBlock();
 }
 

@@ -114,7 +114,7 @@ export class EdgeSession {
   #dispatch(frame: Frame, session: ApiSessionRecord): void {
     switch (frame.contentType) {
       case contentType.data:
-        this.#circuitOf(frame)?.circuit.takeData(this.#circuitOf(frame)!.role, frame);
+        this.#takeData(frame);
         break;
       case contentType.xgPayload:
       case contentType.xgAcknowledgement:
@@ -190,6 +190,11 @@ export class EdgeSession {
   #circuitOf(frame: Frame): Extract<Connection, { kind: 'circuit' }> | undefined {
     const connection = this.connections.get(frame.headers.u32(headerId.connId) ?? -1);
     return connection?.kind === 'circuit' ? connection : undefined;
+  }
+
+  #takeData(frame: Frame): void {
+    const own = this.#circuitOf(frame);
+    own?.circuit.takeData(own.role, frame);
   }
 
   /** The circuit of an xgress message, provided this client is the side that the message says it is. */

@@ -3,7 +3,7 @@ import { contentType } from '../../ziti/wire/content-type.ts';
 import { edgeErrorCode } from '../../ziti/wire/edge-error.ts';
 import type { Frame } from '../../ziti/wire/frame.ts';
 import { connType, headerId, precedenceByte } from '../../ziti/wire/header-id.ts';
-import { bytesText } from '../../ziti/wire/little-endian.ts';
+import { bytesText, copyBytes } from '../../ziti/wire/little-endian.ts';
 import type { ApiSessionRecord, PrecedenceName } from '../model.ts';
 import { headers } from './channel.ts';
 import type { EdgeSession } from './edge-session.ts';
@@ -39,7 +39,7 @@ export function bind(host: EdgeSession, apiSession: ApiSessionRecord, frame: Fra
     serviceSessionId: token.id,
     listenerId: frame.headers.string(headerId.listenerId) ?? '',
     instanceId: frame.headers.string(headerId.terminatorIdentity) ?? '',
-    publicKey: frame.headers.bytes(headerId.publicKey)?.slice(),
+    publicKey: ownCopy(frame.headers.bytes(headerId.publicKey)),
     routerAssignsIds: frame.headers.bool(headerId.routerProvidedConnId),
     usesXgress: frame.headers.bool(headerId.useXgressToSdk),
     cost: costOf(frame) ?? 0,
@@ -157,10 +157,15 @@ export const accessLost = { code: edgeErrorCode.accessDenied, retryHint: 2 } as 
 /** For a service session removed: invalid session, start over. */
 export const sessionLost = { code: edgeErrorCode.invalidSession, retryHint: 2 } as const;
 
+/** Frames are borrowed, terminators live on. */
+function ownCopy(bytes: Uint8Array | undefined): Uint8Array | undefined {
+  return bytes === undefined ? undefined : copyBytes(bytes);
+}
+
 /** At Bind the first two bytes count, whatever the length. */
 function costOf(frame: Frame): number | undefined {
-  const raw = frame.headers.bytes(headerId.cost);
-  return raw === undefined || raw.length < 2 ? undefined : raw[0]! | (raw[1]! << 8);
+  const [low, high] = frame.headers.bytes(headerId.cost) ?? [];
+  return low === undefined || high === undefined ? undefined : low | (high << 8);
 }
 
 function precedenceOf(frame: Frame): PrecedenceName | undefined {

@@ -21,7 +21,7 @@ export interface Outbox {
 export class ChannelWriter {
   readonly #socket: TLSSocket;
   #corked = false;
-  #busy = new Set<QueuedOutbox>();
+  readonly #busy = new Set<QueuedOutbox>();
 
   constructor(socket: TLSSocket) {
     this.#socket = socket;

@@ -107,7 +107,7 @@ function totalCost(terminator: Terminator): number {
 }
 
 function chooseWeighted(candidates: readonly Terminator[]): Terminator | undefined {
-  const weights = candidates.map((entry) => 1 / (1 + totalCost(entry)));
-  let point = Math.random() * weights.reduce((sum, weight) => sum + weight, 0);
-  return candidates.find((_, i) => (point -= weights[i]!) <= 0) ?? candidates.at(-1);
+  const weightOf = (entry: Terminator): number => 1 / (1 + totalCost(entry));
+  let point = Math.random() * candidates.reduce((sum, entry) => sum + weightOf(entry), 0);
+  return candidates.find((entry) => (point -= weightOf(entry)) <= 0) ?? candidates.at(-1);
 }

@@ -3,17 +3,7 @@
  * payloads and acknowledgements (openziti/sdk-golang: xgress/xgress.go, xgress/link_send_buffer.go).
  */
 import type { Clock } from '../../base/clock.ts';
-
-/** Bits of header 2258 (openziti/sdk-golang: xgress/messages.go). */
-export const payloadFlag = {
-  circuitEnd: 1,
-  originator: 2,
-  circuitStart: 4,
-  chunk: 8,
-  retransmit: 16,
-  eof: 32,
-  writeFailed: 64,
-} as const;
+import { payloadFlag } from '../../ziti/wire/xgress.ts';
 
 /** Bytes under way at most, and bytes the far side may hold at most (openziti/sdk-golang: xgress/options.go). */
 const windowBytes = 4 * 1024 * 1024;
@@ -170,8 +160,9 @@ export class XgressEnd {
 
   #flush(): void {
     let sent = 0;
-    while (this.#started && sent < this.#waiting.length && this.#maySend()) {
-      const payload = this.#waiting[sent++]!;
+    for (const payload of this.#waiting) {
+      if (!this.#started || !this.#maySend()) break;
+      sent++;
       this.#waitingBytes -= payload.body.length;
       this.#underWayBytes += payload.body.length;
       this.#unacknowledged.set(payload.sequence, { payload, sentAt: this.#clock.monotonic(), resent: false });
