@@ -9,32 +9,31 @@ import { openAudit } from '../audit/audit.ts';
 import { openExporters, type ExportTarget } from '../audit/export/open-exporters.ts';
 import { openAuditIndex } from '../audit/index-store.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
-import { TunnelerError } from '../base/errors.ts';
 import { DisposalStack } from '../base/lifecycle.ts';
 import type { LogLevel } from '../base/log.ts';
 import { createDispatcher } from '../contract/dispatch.ts';
 import { schema } from '../contract/schema.ts';
-import type { EngineMode } from '../contract/views.ts';
+import type { DnsView, EngineMode } from '../contract/views.ts';
+import { createLedger } from '../guard/ledger.ts';
 import { createHosting } from '../hosting/create-hosting.ts';
 import { openHardwareTransport } from '../identity/hardware-transport.ts';
 import { openIdentityStore } from '../identity/identity-store.ts';
 import { createIntercept } from '../intercept/intercept.ts';
 import type { InterceptProblem } from '../intercept/match.ts';
 import { openPolicy } from '../policy/policy.ts';
-import { checkPolicies } from '../policy/local/policy-files.ts';
 import { createSessions } from '../session/create-sessions.ts';
 import { openZitiContext } from '../ziti/ziti.ts';
 import { createAlerts } from './alerts.ts';
 import { readConfig, type EngineConfig } from './config.ts';
 import { createCorridor } from './corridor.ts';
 import { Dialing } from './dialing.ts';
-import { createEngineViews, policyCheckView } from './engine-views.ts';
-import { enrolmentDeps } from './enrolment-deps.ts';
-import { enrollIdentity } from './enrolment.ts';
+import { openClientState } from './client-state.ts';
+import { lazyConsole, type ConsoleDoor } from './console-door.ts';
+import { createDesk } from './desk.ts';
 import { chooseMode } from './entries/mode.ts';
-import { openProxyEntries, type ProxyEntries } from './entries/proxy-entries.ts';
-import { exportIdentity } from './identity-export.ts';
-import { factsFor, RecentDials } from './facts.ts';
+import { openProxyEntries } from './entries/proxy-entries.ts';
+import { factsFor, RecentUse } from './facts.ts';
+import { guardsFor } from './guards.ts';
 import { createHandlers } from './handlers.ts';
 import { admitHostedDials } from './hosted-dials.ts';
 import { Identities } from './identities.ts';
@@ -42,14 +41,11 @@ import { lockInstance } from './instance-lock.ts';
 import { openLog, type EngineLog } from './logger.ts';
 import { contextOpener } from './open-context.ts';
 import { peerCredentials } from './peer-credentials.ts';
-import { createProjector } from './projector.ts';
-import { openQuarantine, quarantineView } from './quarantine.ts';
-import { createReactions, isSubject } from './reactions.ts';
+import { openQuarantine } from './quarantine.ts';
+import { createReactions } from './reactions.ts';
 import { openReadiness } from './readiness.ts';
 import { openSocketServer } from './socket-server.ts';
 import { openStateDirectory } from './state-directory.ts';
-import { createStateHub } from './state-hub.ts';
-import { explainWhy } from './why.ts';
 
 export interface EngineOptions {
   readonly stateDirectory: string;
@@ -63,6 +59,8 @@ export interface EngineOptions {
   readonly logLevel?: string;
   /** Descriptor the log goes to; absent: nowhere but the configured file. */
   readonly logDescriptor?: number;
+  /** Serves the window to a browser; handed in, for the engine knows no windows. */
+  readonly consoleDoor?: ConsoleDoor;
   readonly clock?: Clock;
 }
 
@@ -117,6 +115,8 @@ async function assemble(
   const audit = stack.use(
     openAudit({ stateDirectory, clock, log }, { onWriteFailure: config.audit?.onFailure ?? 'closed' }),
   );
+  audit.record({ kind: 'engine.started', version, mode, pid: process.pid });
+  stack.defer(() => void audit.record({ kind: 'engine.stopped', version, pid: process.pid }));
   const auditIndex = stack.use(openAuditIndex({ stateDirectory, clock, log }));
   const targets = (config.exporters ?? []).filter((one): one is ExportTarget => one.type !== 'prometheus');
   stack.use(
@@ -150,7 +150,15 @@ async function assemble(
   });
 
   // Steps 9 and 11: dial, pump, limit, guard, count.
-  const sessions = stack.use(createSessions({ clock, audit, log, guard: () => undefined }));
+  const recentDials = new RecentUse(clock);
+  const recentCalls = new RecentUse(clock);
+  const workgroupsOf = (identity: string, serviceId: string): readonly string[] =>
+    identities
+      .find(identity)
+      ?.services()
+      .find((service) => service.id === serviceId)?.roleAttributes ?? [];
+  const guard = guardsFor({ policy, ledger: createLedger(), facts: (app) => facts(app), recentCalls, workgroupsOf });
+  const sessions = stack.use(createSessions({ clock, audit, log, guard }));
 
   // The other direction: what is hosted here.
   const hosting = stack.use(
@@ -164,11 +172,7 @@ async function assemble(
         quarantine,
         audit,
         sessions,
-        workgroupsOf: (identity, serviceId) =>
-          identities
-            .find(identity)
-            ?.services()
-            .find((service) => service.id === serviceId)?.roleAttributes ?? [],
+        workgroupsOf,
       }),
     }),
   );
@@ -194,6 +198,7 @@ async function assemble(
       readiness.look();
       projector.refresh();
     },
+    onCall: (session) => recentCalls.note(session.app),
     raise: (alert) => alerts.raise(alert),
   });
   const identities: Identities = stack.use(
@@ -213,7 +218,6 @@ async function assemble(
   const readiness = openReadiness({ clock, settled: () => identities.all().every((runner) => runner.settled()) });
 
   // Steps 4 to 10 as one function, for every entry.
-  const recentDials = new RecentDials(clock);
   const facts = factsFor({ clock, identities, sessions, quarantine, recentDials });
   const dialing = new Dialing({ clock, identities, quarantine, recentDials, refresh: () => projector.refresh() });
   const admit = createCorridor({
@@ -231,59 +235,40 @@ async function assemble(
     onDialed: (app, match, outcome) => dialing.note(app, match, outcome),
   });
 
+  // The loopback entries; flows are refused until an identity has services.
+  const entries =
+    mode === 'host'
+      ? undefined
+      : stack.use(await openProxyEntries({ admit, clock, log, ...proxyWishes(options, config) }));
+
   // What clients see.
-  let entries: ProxyEntries | undefined;
-  const views = createEngineViews({
-    version,
-    startedAt,
-    identities,
-    sessions,
-    hosting,
-    policy,
-    quarantine,
-    audit,
-    problems,
-    deserted: dialing.deserted,
-    agents: config.agents ?? {},
-    mode: () => ({ mode, reason: modeReason }),
-    entries: () => ({
-      routes: [],
-      warnings: [],
-      ...(entries?.listen === undefined ? {} : { proxy: { listen: entries.listen } }),
-    }),
-    forwards: () => entries?.forwards ?? [],
-    dns: () => ({ backend: 'none', state: 'off', names: [], upstreams: [] }),
-  });
-  const hub = stack.use(
-    createStateHub({
+  const dns = (): DnsView => ({ backend: 'none', state: 'off', names: [], upstreams: [] });
+  const state = openClientState(
+    {
       clock,
-      initial: {
-        status: views.status(),
-        identities: {},
-        services: {},
-        sessions: {},
-        routers: {},
-        agents: {},
-        quarantine: {},
-        alerts: [],
-        dns: { backend: 'none', state: 'off', names: [], upstreams: [] },
-        policy: views.policy(),
-      },
-    }),
+      version,
+      startedAt,
+      identities,
+      sessions,
+      hosting,
+      policy,
+      quarantine,
+      audit,
+      problems,
+      dns,
+      deserted: dialing.deserted,
+      agents: config.agents ?? {},
+      mode: () => ({ mode, reason: modeReason }),
+      entries: () => ({
+        routes: [],
+        warnings: [],
+        ...(entries?.listen === undefined ? {} : { proxy: { listen: entries.listen } }),
+      }),
+      forwards: () => entries?.forwards ?? [],
+    },
+    stack,
   );
-  const projector = stack.use(
-    createProjector({
-      clock,
-      hub,
-      sources: {
-        ...views,
-        identities: () => identities.all().map((runner) => runner.view()),
-        quarantine: () => quarantine.list().map(quarantineView),
-        sessions: () => sessions.list(),
-        dns: () => ({ backend: 'none', state: 'off', names: [], upstreams: [] }),
-      },
-    }),
-  );
+  const { hub, projector } = state;
   stack.use(sessions.subscribe(reactions.session));
   stack.use(quarantine.events.subscribe(reactions.quarantined));
   stack.use(hosting.subscribe(() => projector.refresh()));
@@ -291,57 +276,35 @@ async function assemble(
   // The door.
   let stop: () => void = () => undefined;
   const stopped = new Promise<void>((resolve) => (stop = resolve));
-  const enrolment = enrolmentDeps({ stateDirectory, store, audit, clock, log, unlock });
-  const handlers = createHandlers({
+  const desk = createDesk({
     stateDirectory,
-    hub,
+    config,
+    configFile,
+    policyDirectory,
+    clock,
     log,
+    unlock,
     audit,
     auditIndex,
+    store,
     identities,
     sessions,
     quarantine,
-    ready: () => readiness.wait(),
-    status: () => views.status(),
-    settings: () => ({ config, file: configFile, logLevel: log.level() }),
-    services: () => views.services(),
-    agents: () => views.agents(),
-    alerts: () => alerts.list(),
-    dns: () => hub.snapshot().state.dns,
-    policy: () => views.policy(),
-    why: (destination, app) =>
-      explainWhy(destination, app, {
-        intercept,
-        policy,
-        facts,
-        identities,
-        appNamed: (name) =>
-          config.agents?.[name] === undefined && !name.includes('/')
-            ? { ...unknownApp, attribution: 'exact', path: name, agent: name }
-            : name.includes('/')
-              ? { ...unknownApp, attribution: 'exact', path: name }
-              : { ...unknownApp, attribution: 'exact', agent: name },
-      }),
-    checkPolicy: () => checkPolicies(policyDirectory),
-    async reloadPolicy() {
-      const view = policyCheckView(await policy.reload());
-      audit.record({ kind: 'policy.changed', ok: view.ok, files: view.files, rules: view.rules });
-      projector.refresh();
-      return view;
-    },
-    enroll: (request, signal) => enrollIdentity(request, enrolment, signal),
-    exportIdentity: (name) => exportIdentity(identities.get(name), store),
-    login: () => Promise.reject(unsupported('signing in with an external provider')),
-    mcpEndpoint: () => Promise.reject(unsupported('the MCP entry')),
-    openConsole: () => Promise.reject(unsupported('the console')),
-    bundle: () => Promise.reject(unsupported('the support bundle')),
-    stop: () => void setTimeout(stop, 50),
-    isApp: (session, name) => isSubject(session, `app:${name}`),
+    intercept,
+    policy,
+    facts,
+    state,
+    alerts,
+    readiness,
+    dns,
+    openConsole: async () => ({ url: (await openedConsole()).url() }),
+    stop,
   });
-  const dispatcher = createDispatcher(schema, handlers, {
+  const dispatcher = createDispatcher(schema, createHandlers(desk), {
     version,
     onDefect: (call, error) => log.error('engine.defect', { call, error }),
   });
+  const openedConsole = lazyConsole(options, config, { dispatcher, clock, log }, stack);
   stack.use(
     await openSocketServer({
       path: options.socketPath,
@@ -352,24 +315,9 @@ async function assemble(
     }),
   );
 
-  // Everything stands: identities go to work, then the entries let flows in.
-  audit.record({ kind: 'engine.started', version, mode, pid: process.pid });
-  stack.defer(() => void audit.record({ kind: 'engine.stopped', version, pid: process.pid }));
+  // Everything stands: the identities go to work.
   await identities.start();
   await readiness.settle();
-  if (mode !== 'host') {
-    entries = stack.use(
-      await openProxyEntries({
-        admit,
-        clock,
-        log,
-        listen:
-          options.proxyListen ?? config.proxy?.listen ?? (config.proxy?.enabled === false ? undefined : '127.0.0.1:0'),
-        forwards: [...(config.proxy?.forwards ?? []), ...(options.forwards ?? [])],
-        passThrough: config.proxy?.unmatched === 'direct',
-      }),
-    );
-  }
   projector.refresh();
   readiness.open();
   log.info('engine.ready', { mode, version, proxy: entries?.listen });
@@ -387,6 +335,11 @@ async function assemble(
   };
 }
 
-function unsupported(what: string): TunnelerError {
-  return new TunnelerError('base.unsupported', `${what} is not part of this build`);
+function proxyWishes(options: EngineOptions, config: EngineConfig) {
+  const wanted = config.proxy?.enabled !== false;
+  return {
+    listen: options.proxyListen ?? config.proxy?.listen ?? (wanted ? '127.0.0.1:0' : undefined),
+    forwards: [...(config.proxy?.forwards ?? []), ...(options.forwards ?? [])],
+    passThrough: config.proxy?.unmatched === 'direct',
+  };
 }

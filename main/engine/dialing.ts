@@ -8,7 +8,7 @@ import type { Match } from '../intercept/match.ts';
 import { programSubjects } from '../policy/program.ts';
 import type { Quarantine } from '../policy/quarantine.ts';
 import type { ZitiStream } from '../ziti/model.ts';
-import type { RecentDials } from './facts.ts';
+import type { RecentUse } from './facts.ts';
 import type { Identities } from './identities.ts';
 
 /** For how long a service counts as deserted after a dial that found nobody. */
@@ -18,7 +18,7 @@ export interface DialingDeps {
   readonly clock: Clock;
   readonly identities: Identities;
   readonly quarantine: Pick<Quarantine, 'causeOf'>;
-  readonly recentDials: RecentDials;
+  readonly recentDials: RecentUse;
   readonly refresh: () => void;
 }
 

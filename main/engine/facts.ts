@@ -10,8 +10,8 @@ const recentMs = 60_000;
 /** Programs whose dials are counted; the longest silent is forgotten beyond it. */
 const maxPrograms = 4096;
 
-/** Dials of each program within the last minute. */
-export class RecentDials {
+/** How often each program did something (dialled, called) within the last minute. */
+export class RecentUse {
   readonly #clock: Clock;
   readonly #times = new Map<string, number[]>();
 
@@ -52,7 +52,7 @@ export function factsFor(deps: {
   readonly identities: Pick<Identities, 'find'>;
   readonly sessions: Pick<Sessions, 'openCount'>;
   readonly quarantine: Pick<Quarantine, 'causeOf'>;
-  readonly recentDials: RecentDials;
+  readonly recentDials: RecentUse;
 }): (app: App) => DecisionFacts {
   return (app) => ({
     nowMs: deps.clock.now(),

@@ -24,6 +24,7 @@ export interface ReactionsDeps {
   readonly onIntercepted: () => void;
   readonly onSession: (session: SessionSnapshot) => void;
   readonly refresh: () => void;
+  readonly onCall: (session: SessionSnapshot) => void;
   readonly raise: (alert: Omit<AlertView, 'id' | 'at'>) => void;
 }
 
@@ -102,6 +103,7 @@ export function createReactions(deps: ReactionsDeps): Reactions {
     },
     session(event) {
       deps.onSession(event.session);
+      if (event.kind === 'called') deps.onCall(event.session);
       if (event.kind === 'violated') {
         const { session, reason } = event;
         deps.raise({

@@ -1,0 +1,103 @@
+/** The desk behind the handlers: calls that need several rooms at once, answered here and nowhere else. */
+import { unknownApp, type App } from '../apps/app.ts';
+import type { Clock } from '../base/clock.ts';
+import { TunnelerError } from '../base/errors.ts';
+import type { ConsoleView, DnsView } from '../contract/views.ts';
+import type { IdentityStore, KeyUnlock } from '../identity/identities.ts';
+import type { Intercept } from '../intercept/match.ts';
+import { checkPolicies } from '../policy/local/policy-files.ts';
+import type { Policy } from '../policy/policy.ts';
+import type { DecisionFacts } from '../policy/verdict.ts';
+import type { Alerts } from './alerts.ts';
+import type { ClientState } from './client-state.ts';
+import type { EngineConfig } from './config.ts';
+import { policyCheckView } from './engine-views.ts';
+import { enrolmentDeps } from './enrolment-deps.ts';
+import { enrollIdentity } from './enrolment.ts';
+import type { EngineDesk } from './handlers.ts';
+import { exportIdentity } from './identity-export.ts';
+import { isSubject } from './reactions.ts';
+import type { Readiness } from './readiness.ts';
+import { explainWhy } from './why.ts';
+
+/** What the desk is put together from, beside what handlers use as it is. */
+export interface DeskParts extends Pick<
+  EngineDesk,
+  'stateDirectory' | 'log' | 'audit' | 'auditIndex' | 'identities' | 'sessions' | 'quarantine'
+> {
+  readonly config: EngineConfig;
+  readonly configFile: string;
+  readonly policyDirectory: string;
+  readonly clock: Clock;
+  readonly unlock: KeyUnlock;
+  readonly store: IdentityStore;
+  readonly intercept: Intercept;
+  readonly policy: Policy;
+  readonly facts: (app: App) => DecisionFacts;
+  readonly state: ClientState;
+  readonly alerts: Alerts;
+  readonly readiness: Readiness;
+  readonly dns: () => DnsView;
+  readonly openConsole: () => Promise<ConsoleView>;
+  readonly stop: () => void;
+}
+
+/** An answer must be out before the engine goes. */
+const stopDelayMs = 50;
+
+export function createDesk(parts: DeskParts): EngineDesk {
+  const { stateDirectory, log, audit, identities, policy, store, state, config, clock } = parts;
+  const enrolment = enrolmentDeps({ stateDirectory, store, audit, clock, log, unlock: parts.unlock });
+  return {
+    stateDirectory,
+    log,
+    audit,
+    auditIndex: parts.auditIndex,
+    identities,
+    sessions: parts.sessions,
+    quarantine: parts.quarantine,
+    hub: state.hub,
+    ready: () => parts.readiness.wait(),
+    status: () => state.views.status(),
+    settings: () => ({ config, file: parts.configFile, logLevel: log.level() }),
+    services: () => state.views.services(),
+    agents: () => state.views.agents(),
+    alerts: () => parts.alerts.list(),
+    dns: parts.dns,
+    policy: () => state.views.policy(),
+    why: (destination, app) =>
+      explainWhy(destination, app, {
+        intercept: parts.intercept,
+        policy,
+        facts: parts.facts,
+        identities,
+        appNamed: (name) => appNamed(name, config),
+      }),
+    checkPolicy: () => checkPolicies(parts.policyDirectory),
+    async reloadPolicy() {
+      const view = policyCheckView(await policy.reload());
+      audit.record({ kind: 'policy.changed', ok: view.ok, files: view.files, rules: view.rules });
+      state.projector.refresh();
+      return view;
+    },
+    enroll: (request, signal) => enrollIdentity(request, enrolment, signal),
+    exportIdentity: (name) => exportIdentity(identities.get(name), store),
+    login: () => Promise.reject(unsupported('signing in with an external provider')),
+    mcpEndpoint: () => Promise.reject(unsupported('the MCP entry')),
+    openConsole: parts.openConsole,
+    bundle: () => Promise.reject(unsupported('the support bundle')),
+    stop: () => void clock.after(stopDelayMs, parts.stop),
+    isApp: (session, name) => isSubject(session, `app:${name}`),
+  };
+}
+
+/** A program a person names: an agent of the settings by its name, else a path, else a bare name that may be either. */
+function appNamed(name: string, config: EngineConfig): App {
+  const known = { ...unknownApp, attribution: 'exact' as const };
+  if (config.agents?.[name] !== undefined) return { ...known, agent: name };
+  return /[/\\]/.test(name) ? { ...known, path: name } : { ...known, path: name, agent: name };
+}
+
+function unsupported(what: string): TunnelerError {
+  return new TunnelerError('base.unsupported', `${what} is not part of this build`);
+}
