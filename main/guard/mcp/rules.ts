@@ -1,0 +1,127 @@
+/**
+ * Which tools, prompts and resources a contract lets through. Pure.
+ *
+ * Where a condition cannot be judged (a number asked of a text, a rule about an argument of another type) it counts against the call:
+ * an `allow` rule then does not hold, a `deny` rule does.
+ */
+import type { McpRule, McpRules } from '../../base/engagement.ts';
+import { compileGlob, globMatches, type Glob } from '../../base/glob.ts';
+
+export type ThingKind = 'tool' | 'prompt' | 'resource';
+
+export type RuleVerdict =
+  { readonly allowed: true; readonly rule: string | undefined } | { readonly allowed: false; readonly rule: string };
+
+type Conditions = NonNullable<Exclude<McpRule, string>['arguments']>;
+type Condition = Conditions[string];
+/** `unclear`: it cannot be judged. */
+type Holds = 'yes' | 'no' | 'unclear';
+
+interface CompiledRule {
+  readonly text: string;
+  readonly name: Glob;
+  readonly kind: ThingKind | undefined;
+  readonly conditions: readonly (readonly [path: readonly string[], condition: Condition])[];
+}
+
+export class CompiledMcpRules {
+  readonly #allow: readonly CompiledRule[] | undefined;
+  readonly #deny: readonly CompiledRule[];
+
+  constructor(rules: McpRules) {
+    this.#allow = rules.allow?.map(compile);
+    this.#deny = (rules.deny ?? []).map(compile);
+  }
+
+  /** May it be called with these arguments? */
+  judge(kind: ThingKind, name: string, args: unknown): RuleVerdict {
+    const denied = this.#deny.find((rule) => names(rule, kind, name) && holds(rule, args) !== 'no');
+    if (denied !== undefined) return { allowed: false, rule: `contract:mcp.deny ${denied.text}` };
+    if (this.#allow === undefined) return { allowed: true, rule: undefined };
+    const named = this.#allow.filter((rule) => names(rule, kind, name));
+    const allowing = named.find((rule) => holds(rule, args) === 'yes');
+    if (allowing !== undefined) return { allowed: true, rule: `contract:mcp.allow ${allowing.text}` };
+    const [nearest] = named;
+    return {
+      allowed: false,
+      rule: nearest === undefined ? 'contract:mcp.allow' : `contract:mcp.allow ${nearest.text}`,
+    };
+  }
+
+  /** Does it exist at all, as lists show it? What only some arguments close is shown. */
+  shows(kind: ThingKind, name: string): boolean {
+    if (this.#deny.some((rule) => rule.conditions.length === 0 && names(rule, kind, name))) return false;
+    return this.#allow === undefined || this.#allow.some((rule) => names(rule, kind, name));
+  }
+}
+
+function compile(rule: McpRule): CompiledRule {
+  if (typeof rule === 'string') return { text: rule, name: compileGlob(rule), kind: undefined, conditions: [] };
+  const conditions = Object.entries(rule.arguments ?? {});
+  return {
+    text: rule.tool,
+    name: compileGlob(rule.tool),
+    kind: rule.kind,
+    conditions: conditions.map(([path, condition]) => [path.split('.'), condition]),
+  };
+}
+
+function names(rule: CompiledRule, kind: ThingKind, name: string): boolean {
+  return (rule.kind === undefined || rule.kind === kind) && rule.name.matches(name);
+}
+
+function holds(rule: CompiledRule, args: unknown): Holds {
+  return all(rule.conditions.map(([path, condition]) => conditionHolds(condition, valueAt(args, path))));
+}
+
+function conditionHolds(condition: Condition, value: unknown): Holds {
+  const { present, equals, in: oneOf, glob, max, min, maxLength } = condition;
+  const answers: Holds[] = [];
+  if (present !== undefined) answers.push(present === (value !== undefined) ? 'yes' : 'no');
+  if (equals !== undefined) answers.push(sameAs(value, equals));
+  if (oneOf !== undefined) answers.push(any(oneOf.map((candidate) => sameAs(value, candidate))));
+  if (glob !== undefined) answers.push(asked(value, 'string', (text) => globMatches(glob, text)));
+  if (max !== undefined) answers.push(asked(value, 'number', (number) => number <= max));
+  if (min !== undefined) answers.push(asked(value, 'number', (number) => number >= min));
+  if (maxLength !== undefined) {
+    const length = typeof value === 'string' || Array.isArray(value) ? value.length : undefined;
+    answers.push(value === undefined ? 'yes' : length === undefined ? 'unclear' : length <= maxLength ? 'yes' : 'no');
+  }
+  return all(answers);
+}
+
+function asked<T extends 'string' | 'number'>(
+  value: unknown,
+  type: T,
+  test: (value: T extends 'string' ? string : number) => boolean,
+): Holds {
+  if (value === undefined) return 'no';
+  if (typeof value !== type) return 'unclear';
+  return test(value as T extends 'string' ? string : number) ? 'yes' : 'no';
+}
+
+/** `"5"` and `5` may be the same to the tool: nobody can tell from here. */
+function sameAs(value: unknown, expected: string | number | boolean | null): Holds {
+  if (value === expected) return 'yes';
+  if (value === undefined) return 'no';
+  return typeof value !== typeof expected && String(value) === String(expected) ? 'unclear' : 'no';
+}
+
+function all(answers: readonly Holds[]): Holds {
+  if (answers.includes('no')) return 'no';
+  return answers.includes('unclear') ? 'unclear' : 'yes';
+}
+
+function any(answers: readonly Holds[]): Holds {
+  if (answers.includes('yes')) return 'yes';
+  return answers.includes('unclear') ? 'unclear' : 'no';
+}
+
+function valueAt(args: unknown, path: readonly string[]): unknown {
+  let value = args;
+  for (const key of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
+    value = (value as Readonly<Record<string, unknown>>)[key];
+  }
+  return value;
+}
