@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The program `culvert`: the command line, and lazily behind it whatever a verb needs. The only file that sees command line and engine. */
+import { fileURLToPath } from 'node:url';
 import packageFile from '../package.json' with { type: 'json' };
 import { runCommandLine } from './cli/command-line.ts';
 import { nodeTerminal } from './cli/node-terminal.ts';
@@ -11,7 +12,15 @@ const programs: Programs = {
   version,
   async runEngine(options) {
     const { openEngine } = await import('./engine/compose.ts');
-    return openEngine({ ...options, version, logDescriptor: 2 });
+    return openEngine({
+      ...options,
+      version,
+      ...(options.logFile === undefined ? { logDescriptor: 2 } : {}),
+      consoleDoor: async (deps) => {
+        const { openConsole } = await import('./console/console.ts');
+        return openConsole({ ...deps, assetsDir: fileURLToPath(new URL('./app', import.meta.url)) });
+      },
+    });
   },
   async openOverlay({ listen, directory, seed }) {
     const { openOverlay, seedOverlay } = await import('./overlay/overlay.ts');

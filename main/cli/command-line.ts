@@ -14,9 +14,12 @@ import { addQuarantine } from './verb/quarantine.ts';
 import { addWhy } from './verb/why.ts';
 import { addPolicy } from './verb/policy.ts';
 import { addAudit } from './verb/audit.ts';
+import { addConsole } from './verb/console.ts';
+import { addDemo } from './verb/demo.ts';
 import { addDns } from './verb/dns.ts';
 
 const verbs = [
+  addDemo,
   addOverlay,
   addRun,
   addEnroll,
@@ -30,6 +33,7 @@ const verbs = [
   addWhy,
   addPolicy,
   addAudit,
+  addConsole,
   addDns,
 ];
 

@@ -16,6 +16,8 @@ export interface RunOptions {
   /** Unlocks `file` identities; from a credential, a descriptor or a prompt. */
   readonly passphrase?: string;
   readonly logLevel?: string;
+  /** The log goes there instead of to standard error. */
+  readonly logFile?: string;
 }
 
 /** What a script needs to know of an engine that has started. */

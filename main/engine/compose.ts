@@ -57,7 +57,8 @@ export interface EngineOptions {
   readonly forwards?: readonly { readonly service: string; readonly port: number }[];
   readonly passphrase?: string;
   readonly logLevel?: string;
-  /** Descriptor the log goes to; absent: nowhere but the configured file. */
+  readonly logFile?: string;
+  /** Descriptor the log goes to; absent: nowhere but the file. */
   readonly logDescriptor?: number;
   /** Serves the window to a browser; handed in, for the engine knows no windows. */
   readonly consoleDoor?: ConsoleDoor;
@@ -81,9 +82,10 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     await openStateDirectory(options.stateDirectory);
     const configFile = options.configFile ?? join(options.stateDirectory, 'culvert.yaml');
     const config = await readConfig(configFile, options.configFile !== undefined);
+    const logFile = options.logFile ?? config.log?.file;
     const log = openLog({
       level: (options.logLevel as LogLevel | undefined) ?? config.log?.level ?? 'info',
-      ...(config.log?.file === undefined ? {} : { file: config.log.file }),
+      ...(logFile === undefined ? {} : { file: logFile }),
       ...(options.logDescriptor === undefined ? {} : { stderr: options.logDescriptor }),
     });
     stack.defer(() => log.flush());
