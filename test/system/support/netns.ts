@@ -115,6 +115,7 @@ export interface TunHostStatus {
   readonly admitted: number;
   readonly open: number;
   readonly rssBytes: number;
+  readonly cpuMs: number;
 }
 
 /** The TUN host program, running in a namespace. */

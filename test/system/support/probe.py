@@ -38,6 +38,17 @@ try:
                 connection.recv(1)
                 slowest = max(slowest, (time.monotonic() - sent) * 1000)
             tell(ok=True, slowestMs=slowest)
+    elif what == "latency":
+        with connect() as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            took = []
+            for number in range(2000):
+                sent = time.monotonic()
+                connection.sendall(b"k")
+                connection.recv(1)
+                took.append((time.monotonic() - sent) * 1000)
+            took.sort()
+            tell(ok=True, text="%.3f / %.3f" % (took[1000], took[1980]))
     elif what == "half-close":
         with connect() as connection:
             for _ in range(int(argument)):

@@ -19,6 +19,8 @@ export interface StandInService {
   /** A name, or a prefix. */
   readonly at: string;
   readonly to?: { readonly host: string; readonly port: number };
+  /** Echoed by the stand-in itself, so that nothing but the TUN is in the way. */
+  readonly echo?: boolean;
   readonly refuse?: RefusalAnswer;
   readonly delayMs?: number;
 }
@@ -71,6 +73,7 @@ async function admit(request: FlowRequest, options: { readonly signal: AbortSign
   const service = serviceOf(request);
   if (service === undefined) return { kind: 'refused', reason, answer: 'reset' };
   if (service.delayMs !== undefined) await new Promise((resolve) => setTimeout(resolve, service.delayMs));
+  if (service.echo === true) return { kind: 'dialled', join: echo, abandon: () => undefined };
   const { to } = service;
   if (to === undefined) return { kind: 'refused', reason, answer: service.refuse ?? 'reset' };
   const dial = { ...to, timeoutMs: 5_000, clock: systemClock, signal: options.signal };
@@ -103,6 +106,18 @@ function join(local: ByteStream, remote: ByteStream): void {
   carry(remote, local);
 }
 
+function echo(local: ByteStream): void {
+  joined.add(local);
+  local.start({
+    data: (chunk) => {
+      if (!local.write(chunk)) local.pause();
+    },
+    end: () => local.end(),
+    drain: () => local.resume(),
+    closed: () => joined.delete(local),
+  });
+}
+
 interface Command {
   readonly do: 'services' | 'prefixes' | 'status' | 'reset' | 'close' | 'memory';
   readonly services?: readonly StandInService[];
@@ -116,7 +131,7 @@ const entry = await openTunEntry(
     admit,
     isReachable: (destination) => {
       const service = serviceOf({ entry: 'tun', protocol: 'tcp', source: { address: '', port: 0 }, destination });
-      return Promise.resolve(service?.to !== undefined);
+      return Promise.resolve(service?.to !== undefined || service?.echo === true);
     },
     resolveRemote: (question) =>
       Promise.resolve({
@@ -150,6 +165,11 @@ async function setServices(next: readonly StandInService[]): Promise<void> {
   });
 }
 
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 async function close(): Promise<void> {
   await entry[Symbol.asyncDispose]();
   line({ closed: true });
@@ -167,5 +187,5 @@ for await (const text of createInterface({ input: process.stdin })) {
   if (command.do === 'prefixes') await entry.setPrefixes(command.prefixes ?? [], command.keepDirect);
   if (command.do === 'reset') for (const stream of [...joined]) stream.reset();
   if (command.do === 'close') await close();
-  line({ status: entry.status(), admitted, open: joined.size, rssBytes: process.memoryUsage().rss });
+  line({ status: entry.status(), admitted, open: joined.size, rssBytes: process.memoryUsage().rss, cpuMs: cpuMs() });
 }
