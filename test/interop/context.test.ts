@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { Agent, request } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { IncomingDial } from '../../main/ziti/ziti.ts';
 import { describeNetworks } from '../support/networks.ts';
@@ -21,11 +22,16 @@ describeNetworks('dialling and hosting', (network) => {
     await bob?.context[Symbol.asyncDispose]();
   });
 
-  test('the way of authentication follows what the release enforces', () => {
-    const { authentication, version } = alice.context.controller();
-    expect(version).toBe(network().version);
-    expect(['oidc', 'legacy']).toContain(authentication);
-    if (/^v[01]\./.test(network().version)) expect(authentication).toBe('legacy');
+  test('the way of authentication follows what the release enforces', async () => {
+    const dispatcher = new Agent({ connect: { ca: network().caPem } });
+    const answer = await request(`${network().controllerUrl}/version`, { dispatcher });
+    const { data } = (await answer.body.json()) as { data: { version: string; capabilities?: string[] } };
+    await dispatcher.close();
+    expect(alice.context.controller()).toMatchObject({
+      url: network().controllerUrl,
+      version: data.version,
+      authentication: data.capabilities?.includes('OIDC_AUTH_WITH_CSR') === true ? 'oidc' : 'legacy',
+    });
   });
 
   test('the identity, its router and its latency are known', async () => {

@@ -1,4 +1,5 @@
 /** A small client of OpenZiti's management API (edge-api management.yml), for the administrator's side of tests. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { Agent, request } from 'undici';
 
 export type Json = Readonly<Record<string, unknown>>;
@@ -51,10 +52,17 @@ export class ManagementApi {
   /** One call with the admin's session; signs in again once where that was lost. Throws with the controller's answer. */
   async call(method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE', path: string, body?: Json): Promise<unknown> {
     this.#token ??= await this.#signIn();
-    const first = await this.#send(method, path, body, this.#token);
-    if (first.status !== 401) return checked(method, path, first);
-    this.#token = await this.#signIn();
-    return checked(method, path, await this.#send(method, path, body, this.#token));
+    let answer = await this.#send(method, path, body, this.#token);
+    if (answer.status === 401) {
+      this.#token = await this.#signIn();
+      answer = await this.#send(method, path, body, this.#token);
+    }
+    // 2.x controllers are clusters of one at least, and need seconds after their start to elect themselves.
+    for (let tries = 0; answer.status === 503 && tries < 100; tries += 1) {
+      await delay(200);
+      answer = await this.#send(method, path, body, this.#token);
+    }
+    return checked(method, path, answer);
   }
 
   async close(): Promise<void> {
@@ -63,7 +71,11 @@ export class ManagementApi {
 
   async #signIn(): Promise<string> {
     const credentials = { username: this.#login.user, password: this.#login.password };
-    const answer = await this.#send('POST', 'authenticate?method=password', credentials, undefined);
+    let answer = await this.#send('POST', 'authenticate?method=password', credentials, undefined);
+    for (let tries = 0; answer.status === 503 && tries < 100; tries += 1) {
+      await delay(200);
+      answer = await this.#send('POST', 'authenticate?method=password', credentials, undefined);
+    }
     return (checked('POST', 'authenticate', answer) as { token: string }).token;
   }
 

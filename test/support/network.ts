@@ -18,7 +18,7 @@ export interface Network extends AsyncDisposable {
   /** Start it again on the same port; resolves when the controller says it is online. */
   startRouter(): Promise<void>;
   stopController(): Promise<void>;
-  /** Start it again on the same port with the same data; resolves when its API answers. */
+  /** Start it again on the same port with the same data; resolves when its API answers and a running router is back online. */
   startController(): Promise<void>;
 }
 

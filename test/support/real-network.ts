@@ -136,6 +136,8 @@ export class RealNetwork implements Network {
   async startController(): Promise<void> {
     this.#controller = this.#run('controller', this.#parts.configs.controller);
     await this.#controller.until('the controller API', () => this.#parts.api.answers());
+    if (this.#router?.running !== true) return;
+    await this.#controller.until('the router to be back', async () => (await this.#parts.api.onlineRouters()) > 0);
   }
 
   async stopController(): Promise<void> {

@@ -29,6 +29,9 @@ export class Dialer {
   /** By service and terminator identity. Source: openziti/ziti sticky strategy; forgotten where an answer brings none. */
   readonly #stickiness = new Map<string, Uint8Array>();
 
+  /** Session tokens under which streams were opened, by service. */
+  readonly #tokens = new Map<string, Set<string>>();
+
   constructor(deps: DialerDeps) {
     this.#deps = deps;
   }
@@ -41,7 +44,7 @@ export class Dialer {
     const endsAt = this.#deps.clock.monotonic() + timeoutMs;
     const left = (): number => Math.max(1, endsAt - this.#deps.clock.monotonic());
     try {
-      return await withAbort(this.#tryTwice(serviceId, options, left, signal), signal);
+      return await withAbort(this.#tryTwice(serviceId, options, left, signal), signal, this.#deps.clock);
     } catch (error) {
       if (options.signal?.aborted === true)
         throw new TunnelerError('base.cancelled', 'the dial was cancelled', { cause: error });
@@ -132,9 +135,27 @@ export class Dialer {
       ...(options.appData === undefined ? {} : { appData: options.appData }),
       ...this.#sticky(key),
     });
+    this.#remember(service.id, session.token);
     if (opened.stickinessToken === undefined) this.#stickiness.delete(key);
     else this.#stickiness.set(key, opened.stickinessToken);
     return watched(opened.stream, () => this.#deps.accessDoubted());
+  }
+
+  /** Cut what runs to services this identity may no longer dial: not every router does that by itself. */
+  revokeUnless(permitted: (serviceId: string) => boolean): void {
+    for (const [serviceId, tokens] of this.#tokens) {
+      if (permitted(serviceId)) continue;
+      this.#tokens.delete(serviceId);
+      for (const router of this.#deps.routers.serving()) {
+        for (const token of tokens) router.revoke(token, 'dial access lost');
+      }
+    }
+  }
+
+  #remember(serviceId: string, token: string): void {
+    const tokens = this.#tokens.get(serviceId) ?? new Set();
+    this.#tokens.set(serviceId, tokens);
+    tokens.add(token);
   }
 
   #sticky(key: string): { stickinessToken?: Uint8Array } {
@@ -170,13 +191,19 @@ function watched(stream: ZitiStream, accessLost: () => void): ZitiStream {
   };
 }
 
-/** Reject when `signal` aborts; a stream that comes all the same is reset. */
-function withAbort(dialling: Promise<ZitiStream>, signal: AbortSignal): Promise<ZitiStream> {
+/** What a dial waits for mostly ends by itself when `signal` aborts, and says why; this is for what does not. */
+const abortGraceMs = 25;
+
+/** Reject soon after `signal` aborts; a stream that comes all the same is reset. */
+function withAbort(dialling: Promise<ZitiStream>, signal: AbortSignal, clock: Clock): Promise<ZitiStream> {
   return new Promise((resolve, reject) => {
     let over = false;
+    let grace: Disposable | undefined;
     const onAbort = (): void => {
-      over = true;
-      reject(new TunnelerError('base.cancelled', 'the dial was given up'));
+      grace = clock.after(abortGraceMs, () => {
+        over = true;
+        reject(new TunnelerError('base.cancelled', 'the dial was given up'));
+      });
     };
     if (signal.aborted) onAbort();
     signal.addEventListener('abort', onAbort, { once: true });
@@ -185,6 +212,9 @@ function withAbort(dialling: Promise<ZitiStream>, signal: AbortSignal): Promise<
         (stream) => (over ? stream.reset() : resolve(stream)),
         (error: unknown) => reject(error as Error),
       )
-      .finally(() => signal.removeEventListener('abort', onAbort));
+      .finally(() => {
+        grace?.[Symbol.dispose]();
+        signal.removeEventListener('abort', onAbort);
+      });
   });
 }

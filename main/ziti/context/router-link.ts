@@ -78,18 +78,25 @@ export class RouterLink implements AsyncDisposable {
     });
   }
 
-  /** Take no new work; close once the last stream ended. */
-  retire(): void {
-    if (this.#retired) return;
-    this.#retired = true;
-    this.#poke();
-    const close = (): void => {
-      if ((this.#router?.streams() ?? 0) > 0) return;
-      timer[Symbol.dispose]();
-      void this[Symbol.asyncDispose]();
-    };
-    const timer = this.#deps.clock.every(drainPollMs, close);
-    close();
+  /** The live channel, also while it only serves out its streams. */
+  channel(): EdgeRouter | undefined {
+    return this.#router;
+  }
+
+  /** Take no new work; close once the last stream ended. Resolves when closed. */
+  retire(): Promise<void> {
+    if (!this.#retired) {
+      this.#retired = true;
+      this.#poke();
+      const close = (): void => {
+        if ((this.#router?.streams() ?? 0) > 0) return;
+        timer[Symbol.dispose]();
+        void this[Symbol.asyncDispose]();
+      };
+      const timer = this.#deps.clock.every(drainPollMs, close);
+      close();
+    }
+    return this.#running;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -8,6 +8,7 @@ import { RouterLink, type RouterLinkDeps } from './router-link.ts';
 export class RouterSet implements AsyncDisposable {
   readonly #deps: RouterLinkDeps;
   readonly #links = new Map<string, RouterLink>();
+  readonly #retired = new Set<RouterLink>();
   readonly #waiting = new Set<() => void>();
   #closed = false;
 
@@ -28,7 +29,7 @@ export class RouterSet implements AsyncDisposable {
     for (const [name, link] of this.#links) {
       if (wanted.get(name) === link.address) continue;
       this.#links.delete(name);
-      link.retire();
+      this.#retire(link);
     }
     this.#open(wanted);
   }
@@ -43,7 +44,7 @@ export class RouterSet implements AsyncDisposable {
     const known = [...this.#links.values()];
     this.#links.clear();
     for (const link of known) {
-      link.retire();
+      this.#retire(link);
       this.#open(new Map([[link.name, link.address]]));
     }
   }
@@ -69,6 +70,11 @@ export class RouterSet implements AsyncDisposable {
       .sort((a, b) => a.latencyMs() - b.latencyMs());
   }
 
+  /** Every live channel, those that only serve out their streams included. */
+  serving(): readonly EdgeRouter[] {
+    return [...this.#links.values(), ...this.#retired].flatMap((link) => link.channel() ?? []);
+  }
+
   /** As {@link connected}, waiting for the first. Throws `ziti.dial.no_router` when `signal` aborts first. */
   async whenConnected(names: ReadonlySet<string>, signal: AbortSignal): Promise<readonly EdgeRouter[]> {
     for (;;) {
@@ -91,9 +97,14 @@ export class RouterSet implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     for (const wake of [...this.#waiting]) wake();
-    const links = [...this.#links.values()];
+    const links = [...this.#links.values(), ...this.#retired];
     this.#links.clear();
     await Promise.all(links.map((link) => link[Symbol.asyncDispose]()));
+  }
+
+  #retire(link: RouterLink): void {
+    this.#retired.add(link);
+    void link.retire().then(() => this.#retired.delete(link));
   }
 
   #open(wanted: ReadonlyMap<string, string>): void {

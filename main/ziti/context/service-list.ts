@@ -17,12 +17,18 @@ export interface ServiceListDeps {
   changed(services: readonly ZitiService[]): void;
   /** How a poll went; undefined: well. */
   report(failure: unknown): void;
+  /** Streams are open whose end the network would not tell of when access is revoked: watch closely. */
+  mustWatch(): boolean;
   /** The wall clock ran ahead of the timers: the machine slept. */
   woke(): void;
 }
 
 /** Wall and monotonic time that drift apart by more than this between two polls mean a sleep. */
 const sleepToleranceMs = 20_000;
+
+/** While watching closely: well inside half a second, and never more than a tenth of the time on the controller. */
+const watchPeriodMs = 200;
+const watchLoadFactor = 10;
 
 export class ServiceList implements Disposable {
   readonly #deps: ServiceListDeps;
@@ -34,6 +40,7 @@ export class ServiceList implements Disposable {
   #timer: Disposable | undefined;
   #closed = false;
   #driftMs: number;
+  #watchTimer: Disposable | undefined;
 
   constructor(deps: ServiceListDeps) {
     this.#deps = deps;
@@ -73,6 +80,23 @@ export class ServiceList implements Disposable {
   [Symbol.dispose](): void {
     this.#closed = true;
     this.#timer?.[Symbol.dispose]();
+    this.#watchTimer?.[Symbol.dispose]();
+  }
+
+  /** Streams were opened: watch closely as long as must be. Idempotent. */
+  watch(): void {
+    if (this.#watchTimer !== undefined || this.#closed || !this.#deps.mustWatch()) return;
+    this.#watchTimer = this.#deps.clock.after(watchPeriodMs, () => void this.#watched());
+  }
+
+  async #watched(): Promise<void> {
+    const { clock } = this.#deps;
+    const startedMs = clock.monotonic();
+    await this.#look(false);
+    const waitMs = Math.max(watchPeriodMs, (clock.monotonic() - startedMs) * watchLoadFactor);
+    this.#watchTimer = undefined;
+    if (this.#closed || !this.#deps.mustWatch()) return;
+    this.#watchTimer = clock.after(waitMs, () => void this.#watched());
   }
 
   async #loadUntilCurrent(): Promise<void> {
@@ -105,19 +129,23 @@ export class ServiceList implements Disposable {
   }
 
   async #poll(): Promise<void> {
-    const { clock, log } = this.#deps;
+    const { clock } = this.#deps;
     const driftMs = clock.now() - clock.monotonic();
     if (driftMs - this.#driftMs > sleepToleranceMs) this.#deps.woke();
     this.#driftMs = driftMs;
+    // An empty list is always read again: a session that sees nothing may be one whose start went wrong.
+    await this.#look(this.#services.length === 0);
+  }
+
+  async #look(always: boolean): Promise<void> {
     const client = this.#deps.client();
     if (client === undefined) return;
     try {
-      // An empty list is always read again: a session that sees nothing may be one whose start went wrong.
-      const differs = this.#services.length === 0 || (await client.lastServiceChange()) !== this.#marker;
+      const differs = always || (await client.lastServiceChange()) !== this.#marker;
       if (differs) await this.reload();
       this.#deps.report(undefined);
     } catch (error) {
-      log.debug('ziti.poll_failed', { code: toTunnelerError(error).code });
+      this.#deps.log.debug('ziti.poll_failed', { code: toTunnelerError(error).code });
       this.#deps.report(error);
     }
   }

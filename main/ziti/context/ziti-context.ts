@@ -105,6 +105,7 @@ class OpenContext implements ZitiContext {
       client: () => signedIn()?.client,
       changed: (services) => this.#servicesChanged(services),
       report: (failure) => this.#keeper.report(failure),
+      mustWatch: () => this.#mustWatch(),
       woke: () => this.#woke(),
     });
     this.#posture = new PostureKeeper({
@@ -173,7 +174,7 @@ class OpenContext implements ZitiContext {
   }
 
   dial(serviceId: string, options: DialOptions = {}): Promise<ZitiStream> {
-    return this.#dialer.dial(serviceId, options);
+    return this.#dialer.dial(serviceId, options).finally(() => this.#services.watch());
   }
 
   async bind(serviceId: string, options: BindOptions, onDial: (dial: IncomingDial) => void): Promise<Binding> {
@@ -274,6 +275,7 @@ class OpenContext implements ZitiContext {
   #servicesChanged(services: readonly ZitiService[]): void {
     const permits = (id: string, type: 'Dial' | 'Bind'): boolean =>
       services.some((service) => service.id === id && service.permissions.includes(type));
+    this.#dialer.revokeUnless((id) => permits(id, 'Dial'));
     this.#sessions.retain(permits);
     this.events.emit({ kind: 'services-changed', services });
     this.#hosted.retain((id) => permits(id, 'Bind'));
@@ -292,6 +294,12 @@ class OpenContext implements ZitiContext {
       () => this.#keeper.report(undefined),
       (error: unknown) => this.#keeper.report(error),
     );
+  }
+
+  /** 1.x routers leave circuits under the SDK's flow control open when access to their service ends. */
+  #mustWatch(): boolean {
+    if (this.#keeper.signedIn()?.session.kind !== 'legacy') return false;
+    return this.#routers.serving().some((router) => router.streams() > 0 && !pushesRevocation(router.version));
   }
 
   #woke(): void {
@@ -335,4 +343,9 @@ class OpenContext implements ZitiContext {
       return [];
     }
   }
+}
+
+/** Unknown versions (development builds say 0.0.0) count as not doing so. */
+function pushesRevocation(version: string | undefined): boolean {
+  return Number(/^v?(\d+)\./.exec(version ?? '')?.[1] ?? 0) >= 2;
 }
