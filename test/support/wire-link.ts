@@ -173,6 +173,7 @@ export function linkedStreams(options: LinkedStreamsOptions): {
           for (const side of [0, 1] as const) channels[side].arrive(stateClosed(ids[side], 'xgress unrouted'));
           return;
         case contentType.stateClosed:
+          if (frame.headers.u32(headerId.connId) !== ids[from]) return;
           if (!torn) channels[to].arrive(stateClosed(ids[to], 'close called'));
           torn = true;
           return;

@@ -1,0 +1,334 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { TunnelerError } from '../../main/base/errors.ts';
+import type { ByteStream } from '../../main/base/stream.ts';
+import { contentType } from '../../main/ziti/wire/content-type.ts';
+import { encodeFrame, type Frame } from '../../main/ziti/wire/frame.ts';
+import { HeaderList } from '../../main/ziti/wire/header-block.ts';
+import { edgeFlag, headerId } from '../../main/ziti/wire/header-id.ts';
+import { payloadFlag, readPayload, type PayloadFields } from '../../main/ziti/wire/xgress.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { linkedStreams, stateClosed } from '../support/wire-link.ts';
+
+/** What a stream told its sink. */
+interface Told {
+  readonly chunks: Uint8Array[];
+  ends: number;
+  drains: number;
+  closed: boolean;
+  error: TunnelerError | undefined;
+}
+
+function listen(stream: ByteStream): Told {
+  const told: Told = { chunks: [], ends: 0, drains: 0, closed: false, error: undefined };
+  stream.start({
+    data: (chunk) => told.chunks.push(chunk),
+    end: () => (told.ends += 1),
+    drain: () => (told.drains += 1),
+    closed: (error) => {
+      told.closed = true;
+      told.error = error;
+    },
+  });
+  return told;
+}
+
+const turn = async (clock: ManualClock, ms: number, stepMs = 1): Promise<void> => {
+  for (let left = ms; left > 0; left -= stepMs) {
+    clock.advance(Math.min(stepMs, left));
+    await Promise.resolve();
+    await Promise.resolve();
+  }
+};
+
+/** Small, repeatable randomness. */
+function dice(seed: number): () => number {
+  let state = seed >>> 0 || 1;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 0x1_0000_0000;
+  };
+}
+
+function bytes(lengthBytes: number, seed: number): Uint8Array {
+  const roll = dice(seed);
+  return Uint8Array.from({ length: lengthBytes }, () => Math.floor(roll() * 256));
+}
+
+function frame(type: number, connId: number, headers: HeaderList, body?: Uint8Array): Uint8Array {
+  headers.u32(headerId.connId, connId);
+  return encodeFrame({ contentType: type, sequence: 1, headers, ...(body === undefined ? {} : { body }) });
+}
+
+describe('a stream over a link that loses, repeats and reorders', () => {
+  it('delivers exactly the bytes, each way, with the ends', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.record({
+          seed: fc.integer({ min: 1, max: 1_000_000 }),
+          loss: fc.double({ min: 0, max: 0.25, noNaN: true }),
+          repeat: fc.double({ min: 0, max: 0.2, noNaN: true }),
+          delayMs: fc.integer({ min: 0, max: 80 }),
+          encrypted: fc.boolean(),
+        }),
+        async ({ seed, loss, repeat, delayMs, encrypted }) => {
+          const clock = new ManualClock();
+          const roll = dice(seed);
+          const delay = (): number => Math.floor(roll() * delayMs);
+          const fate = (): number[] => {
+            if (roll() < loss) return [];
+            return roll() < repeat ? [delay(), delay()] : [delay()];
+          };
+          const { near, far } = linkedStreams({ clock, encrypted, fate });
+          const [a, b] = [listen(near), listen(far)];
+          const up = bytes(150_000 + (seed % 1000), seed);
+          const down = bytes(90_000, seed + 1);
+          for (let at = 0; at < up.length; at += 7_001) near.write(up.slice(at, at + 7_001));
+          near.end();
+          for (let at = 0; at < down.length; at += 30_000) far.write(down.slice(at, at + 30_000));
+          far.end();
+          for (let round = 0; round < 400 && !(a.ends === 1 && b.ends === 1); round++) await turn(clock, 500, 5);
+          expect(Buffer.compare(Buffer.concat(b.chunks), up)).toBe(0);
+          expect(Buffer.compare(Buffer.concat(a.chunks), down)).toBe(0);
+          await turn(clock, 20_000, 50);
+          expect([a.ends, b.ends, a.closed, b.closed]).toEqual([1, 1, true, true]);
+          expect(clock.pending()).toBe(0);
+        },
+      ),
+      { numRuns: 25 },
+    );
+  }, 120_000);
+
+  it('sends nothing twice over a link that only delays', async () => {
+    const clock = new ManualClock();
+    let payloads = 0;
+    let again = 0;
+    const fields: PayloadFields = { sequence: 0, flags: 0, edgeFlags: 0, capabilities: false, clock: 0 };
+    const tap = (seen: Frame): void => {
+      if (seen.contentType !== contentType.xgPayload || !readPayload(seen.headers, fields)) return;
+      payloads += 1;
+      if ((fields.flags & payloadFlag.retransmit) !== 0) again += 1;
+    };
+    const { near, far } = linkedStreams({ clock, fate: () => [20], tap });
+    listen(near);
+    const b = listen(far);
+    const sent = 20 * 1024 * 1024;
+    let left = sent;
+    while (left > 0) {
+      while (left > 0 && near.write(new Uint8Array(65_536))) left -= 65_536;
+      left -= left > 0 ? 65_536 : 0;
+      await turn(clock, 10);
+    }
+    for (let i = 0; i < 200 && b.chunks.reduce((sum, chunk) => sum + chunk.length, 0) < sent; i++)
+      await turn(clock, 10);
+    expect(payloads).toBeGreaterThan(320);
+    expect(again).toBe(0);
+  });
+});
+
+describe('half-close, as each peer spells it', () => {
+  for (const [spelling, headers] of [
+    ['FIN in the payload', () => new HeaderList().u32(headerId.payloadEdgeFlags, edgeFlag.fin)],
+    ['the EOF flag', () => new HeaderList().u32(headerId.xgFlags, payloadFlag.eof | payloadFlag.originator)],
+    [
+      "the circuit's end",
+      () => new HeaderList().u32(headerId.xgFlags, payloadFlag.circuitEnd | payloadFlag.originator),
+    ],
+  ] as const) {
+    it(`is the end of what comes, and of nothing else: ${spelling}`, async () => {
+      const clock = new ManualClock();
+      const { near, channels } = linkedStreams({ clock, encrypted: false, fate: () => [] });
+      const a = listen(near);
+      const payload = headers().u64(headerId.xgSequence, 0);
+      channels[0].arrive(frame(contentType.xgPayload, 1, payload));
+      await turn(clock, 5);
+      expect([a.ends, a.closed]).toEqual([1, false]);
+      expect(near.write(Uint8Array.of(1))).toBe(true);
+    });
+  }
+
+  it('delivers data that comes with the FIN before the end', async () => {
+    const clock = new ManualClock();
+    const { near, channels } = linkedStreams({ clock, encrypted: false, flowControl: 'router' });
+    const a = listen(near);
+    channels[0].arrive(
+      frame(contentType.data, 1, new HeaderList().u32(headerId.flags, edgeFlag.fin), Uint8Array.of(1, 2)),
+    );
+    channels[0].arrive(frame(contentType.data, 1, new HeaderList(), Uint8Array.of(3)));
+    await turn(clock, 5);
+    expect([...Buffer.concat(a.chunks)]).toEqual([1, 2]);
+    expect([a.ends, a.closed]).toEqual([1, false]);
+  });
+});
+
+describe("under the router's flow control", () => {
+  it('carries both ways, half-closes, and takes the close of a side that cannot half-close for its end', async () => {
+    const clock = new ManualClock();
+    const { near, far, channels } = linkedStreams({ clock, flowControl: 'router' });
+    const [a, b] = [listen(near), listen(far)];
+    near.write(bytes(200_000, 1));
+    near.end();
+    await turn(clock, 10);
+    expect(Buffer.concat(b.chunks).length).toBe(200_000);
+    expect(b.ends).toBe(1);
+    far.write(Uint8Array.of(5));
+    await turn(clock, 5);
+    channels[0].arrive(stateClosed(1, 'close called'));
+    await turn(clock, 5);
+    expect([...Buffer.concat(a.chunks)]).toEqual([5]);
+    expect([a.ends, a.closed, a.error]).toEqual([1, true, undefined]);
+  });
+
+  it('stops the channel while one reader holds too much, and only so long', async () => {
+    const clock = new ManualClock();
+    const { near, far, channels } = linkedStreams({ clock, flowControl: 'router', encrypted: false });
+    listen(near);
+    const b = listen(far);
+    far.pause();
+    for (let i = 0; i < 140; i++) {
+      near.write(new Uint8Array(65_536));
+      await turn(clock, 2);
+    }
+    expect(channels[1].reading).toBe(false);
+    far.resume();
+    await turn(clock, 10);
+    expect(channels[1].reading).toBe(true);
+    expect(Buffer.concat(b.chunks).length).toBe(140 * 65_536);
+  });
+});
+
+describe('what ends a stream', () => {
+  it('revocation cuts at once, held bytes and all, with a code of its own', async () => {
+    for (const reason of ['dial access lost', 'session closed', 'bind access lost', 'session ended']) {
+      const clock = new ManualClock();
+      const { near, far, channels } = linkedStreams({ clock });
+      const a = listen(near);
+      listen(far);
+      near.pause();
+      far.write(Uint8Array.of(1));
+      await turn(clock, 5);
+      channels[0].arrive(stateClosed(1, reason));
+      await turn(clock, 5);
+      expect(a).toMatchObject({ closed: true, chunks: [], ends: 0 });
+      expect(a.error).toMatchObject({ code: 'ziti.dial.access_denied', details: { reason } });
+    }
+  });
+
+  it('a close without an end before it is a reset', async () => {
+    const clock = new ManualClock();
+    const { near, channels } = linkedStreams({ clock });
+    const a = listen(near);
+    channels[0].arrive(stateClosed(1, 'xgress unrouted'));
+    await turn(clock, 5);
+    expect(a.error?.code).toBe('ziti.stream.reset');
+  });
+
+  it('a close with messages missing before it is a reset, even after an end', async () => {
+    const clock = new ManualClock();
+    const { near, channels } = linkedStreams({ clock, encrypted: false, fate: () => [] });
+    const a = listen(near);
+    const late = new HeaderList().u64(headerId.xgSequence, 1).u32(headerId.payloadEdgeFlags, edgeFlag.fin);
+    channels[0].arrive(frame(contentType.xgPayload, 1, late));
+    channels[0].arrive(stateClosed(1, 'xgress unrouted'));
+    await turn(clock, 5);
+    expect([a.ends, a.error?.code]).toEqual([0, 'ziti.stream.reset']);
+  });
+
+  it('a message that does not authenticate resets the stream, and the table lives on', async () => {
+    const clock = new ManualClock();
+    const { near, channels } = linkedStreams({ clock });
+    const a = listen(near);
+    const forged = (sequence: number, size: number): Uint8Array =>
+      frame(contentType.xgPayload, 1, new HeaderList().u64(headerId.xgSequence, sequence), new Uint8Array(size));
+    channels[0].arrive(forged(0, 24));
+    channels[0].arrive(forged(1, 40));
+    await turn(clock, 5);
+    expect(a.error?.code).toBe('ziti.stream.decrypt');
+    expect(channels[0].connections.streams()).toBe(0);
+  });
+
+  it('a sink that throws loses its own stream, no other', async () => {
+    const clock = new ManualClock();
+    const { near, far, channels } = linkedStreams({ clock });
+    let error: TunnelerError | undefined;
+    near.start({
+      data: () => {
+        throw new Error('sink');
+      },
+      end: () => undefined,
+      drain: () => undefined,
+      closed: (why) => (error = why),
+    });
+    const b = listen(far);
+    far.write(Uint8Array.of(1));
+    await turn(clock, 10);
+    expect(error?.code).toBe('base.internal');
+    expect(b.error?.code).toBe('ziti.stream.reset');
+    expect(channels[0].connections.streams()).toBe(0);
+  });
+
+  it('the loss of the channel ends every stream on it, with its code', async () => {
+    const clock = new ManualClock();
+    const { near, channels } = linkedStreams({ clock });
+    const a = listen(near);
+    channels[0].connections.lost(new TunnelerError('ziti.channel.closed', 'gone'));
+    await turn(clock, 1);
+    expect(a.error?.code).toBe('ziti.channel.closed');
+    expect(channels[0].connections.streams()).toBe(0);
+  });
+});
+
+describe('messages of several parts', () => {
+  it('are datagrams of their own', async () => {
+    const clock = new ManualClock();
+    const { near, channels } = linkedStreams({ clock, kind: 'datagram', encrypted: false, fate: () => [] });
+    const a = listen(near);
+    const headers = new HeaderList()
+      .u64(headerId.xgSequence, 0)
+      .u32(headerId.payloadEdgeFlags, edgeFlag.multipartMessage);
+    channels[0].arrive(frame(contentType.xgPayload, 1, headers, Uint8Array.of(1, 0, 7, 0, 0, 2, 0, 8, 9)));
+    await turn(clock, 2);
+    expect(a.chunks.map((chunk) => [...chunk])).toEqual([[7], [], [8, 9]]);
+  });
+
+  it('reset the stream where a length lies', async () => {
+    const clock = new ManualClock();
+    const { near, channels } = linkedStreams({ clock, kind: 'datagram', encrypted: false, fate: () => [] });
+    const a = listen(near);
+    const headers = new HeaderList()
+      .u64(headerId.xgSequence, 0)
+      .u32(headerId.payloadEdgeFlags, edgeFlag.multipartMessage);
+    channels[0].arrive(frame(contentType.xgPayload, 1, headers, Uint8Array.of(200, 0, 7)));
+    await turn(clock, 2);
+    expect(a.error?.code).toBe('ziti.stream.reset');
+  });
+});
+
+describe('a host', () => {
+  it('sends nothing before the circuit starts, and its capabilities only to a side that spoke of them', async () => {
+    for (const spoken of [true, false]) {
+      const clock = new ManualClock();
+      const seen: Frame[] = [];
+      const { far, channels } = linkedStreams({
+        clock,
+        encrypted: false,
+        fate: () => [],
+        tap: (frameSeen) => {
+          if (frameSeen.contentType === contentType.xgPayload && frameSeen.headers.u32(headerId.connId) !== 1) {
+            seen.push(frameSeen);
+          }
+        },
+      });
+      listen(far);
+      far.write(Uint8Array.of(1));
+      await turn(clock, 5);
+      expect(seen).toHaveLength(0);
+      const start = new HeaderList().u64(headerId.xgSequence, 0).u32(headerId.xgFlags, payloadFlag.circuitStart);
+      if (spoken) start.bytes(headerId.payloadCapabilities, Uint8Array.of(0, 0, 1, 0));
+      channels[1].arrive(frame(contentType.xgPayload, 0x80000001, start));
+      await turn(clock, 5);
+      const bodies = seen.map((payload) => payload.body.length);
+      expect(bodies).toEqual(spoken ? [0, 1] : [1]);
+    }
+  });
+});
