@@ -23,7 +23,7 @@ export function createText(locale: Locale): Text {
     const message = catalogue[key];
     return typeof message === 'function' ? (message as (parameters: unknown) => string)(parameters) : String(message);
   };
-  return Object.assign(say, { locale, format: createFormat(locale) }) as Text;
+  return Object.assign(say, { locale, format: createFormat(locale) });
 }
 
 /** The person's choice, else the first of the browser's languages that has a catalogue, else English. */

@@ -37,7 +37,7 @@ export function IdentitiesScreen({ openName }: { openName: string | undefined })
   const columns = useMemo(() => identityColumns(t), [t]);
   const open = identities?.find(({ name }) => name === openName);
   const table = useReactTable({
-    data: rows as IdentityView[],
+    data: rows,
     columns,
     getRowId: ({ name }) => name,
     state: { sorting, columnVisibility: open === undefined ? everyColumn : besideDrawer },

@@ -58,7 +58,7 @@ export function ServicesScreen({ openKey }: { openKey: string | undefined }): Re
   const columns = useMemo(() => serviceColumns(t), [t]);
   const open = openKey === undefined ? undefined : services?.find((service) => serviceKey(service) === openKey);
   const table = useReactTable({
-    data: rows as ServiceView[],
+    data: rows,
     columns,
     getRowId: serviceKey,
     state: {

@@ -73,7 +73,7 @@ export function SessionsScreen({ openId }: { openId: string | undefined }): Reac
   const columns = useMemo(() => sessionColumns(t, close), [t, close]);
   const open = live?.find((session) => session.id === openId);
   const table = useReactTable({
-    data: rows as SessionView[],
+    data: rows,
     columns,
     getRowId: (session) => session.id,
     state: {

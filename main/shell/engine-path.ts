@@ -1,0 +1,37 @@
+/** Which engine's socket the shell talks to: the installed service's, else the user's own. */
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { defaultSocketPath } from '../door/socket-path.ts';
+
+export interface EnginePathFacts {
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly platform: NodeJS.Platform;
+}
+
+/** `--socket PATH` or `--state DIR` as given, else the first socket that is there, else the service's. */
+export function enginePath(facts: EnginePathFacts, exists: (path: string) => boolean = existsSync): string {
+  const socket = optionOf(facts.argv, '--socket');
+  if (socket !== undefined) return socket;
+  const state = optionOf(facts.argv, '--state');
+  if (state !== undefined) return defaultSocketPath(state);
+  const candidates = directories(facts).map(defaultSocketPath);
+  return candidates.find(exists) ?? candidates[0] ?? '';
+}
+
+function directories({ env, platform }: EnginePathFacts): readonly string[] {
+  const home = env['HOME'] ?? homedir();
+  if (platform === 'win32') {
+    return [join(env['ProgramData'] ?? 'C:\\ProgramData', 'Culvert'), join(env['LOCALAPPDATA'] ?? home, 'Culvert')];
+  }
+  if (platform === 'darwin') {
+    return ['/Library/Application Support/Culvert', join(home, 'Library', 'Application Support', 'Culvert')];
+  }
+  return ['/var/lib/culvert', join(env['XDG_STATE_HOME'] ?? join(home, '.local', 'state'), 'culvert')];
+}
+
+function optionOf(argv: readonly string[], name: string): string | undefined {
+  const at = argv.indexOf(name);
+  return at >= 0 ? argv[at + 1] : argv.find((argument) => argument.startsWith(`${name}=`))?.slice(name.length + 1);
+}

@@ -1,0 +1,199 @@
+/** Electron's main process: wires window, tray, notifications and the engine's lines. Decisions stand in the files beside it. */
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { systemClock } from '../base/clock.ts';
+import type { ShellSettings } from '../contract/shell-door.ts';
+import type { StateChange } from '../contract/state.ts';
+import { connectSocket } from '../door/socket-transport.ts';
+import { ArrivalBox, arrivalOf, parseLink, readTokenFile } from './arrivals.ts';
+import { loadElectron, type BrowserWindowLike, type TrayLike } from './electron.ts';
+import { EngineLines } from './engine-lines.ts';
+import { enginePath } from './engine-path.ts';
+import { watchEngine } from './engine-watch.ts';
+import { serveIpc } from './ipc.ts';
+import { lockSession, openWindow, registerScheme } from './main-window.ts';
+import { gather, Notices, type Notice } from './notices.ts';
+import { readSettings, writeSettings } from './shell-settings.ts';
+import { stderrLog } from './stderr-log.ts';
+import { watchUpdates, type Updater, type Updates } from './updates.ts';
+import { openWindowFiles } from './window-files.ts';
+import { shellWords } from './words.ts';
+
+const electron = loadElectron();
+const { app } = electron;
+const here = dirname(fileURLToPath(import.meta.url));
+const paths = {
+  preload: join(here, 'preload.cjs'),
+  icon: join(here, '../../resources/icons/256.png'),
+  window: join(here, '../app'),
+};
+const log = stderrLog();
+const abort = new AbortController();
+const arrivals = new ArrivalBox();
+const connect = () => connectSocket(enginePath({ argv: process.argv, env: process.env, platform: process.platform }));
+
+let window: BrowserWindowLike | undefined;
+let tray: TrayLike | undefined;
+let updates: Updates | undefined;
+let quitting = false;
+
+function showWindow(screen?: string): void {
+  window ??= openOwnWindow();
+  if (window.isMinimized()) window.restore();
+  window.show();
+  window.focus();
+  if (screen !== undefined) arrivals.put({ kind: 'screen', value: screen });
+}
+
+function openOwnWindow(): BrowserWindowLike {
+  const made = openWindow(electron, paths, log);
+  made.on('close', (event) => {
+    // with a tray the window only hides; without one closing it ends the shell, never the tunnel
+    if (quitting || tray === undefined) return;
+    event.preventDefault();
+    made.hide();
+  });
+  return made;
+}
+
+function notify(notice: Notice, press: () => void): void {
+  if (!electron.Notification.isSupported() || window?.isFocused() === true) return;
+  const shown = new electron.Notification({
+    title: notice.title,
+    body: notice.body,
+    icon: paths.icon,
+    actions: [{ type: 'button', text: notice.action }],
+  });
+  shown.on('click', press);
+  shown.on('action', press);
+  shown.show();
+}
+
+async function openTray(words: ReturnType<typeof shellWords>): Promise<void> {
+  try {
+    tray = new electron.Tray(electron.nativeImage.createFromPath(join(dirname(paths.icon), 'tray.png')));
+    tray.on('click', () => showWindow());
+    tray.setContextMenu(
+      electron.Menu.buildFromTemplate([
+        { label: words.open, click: () => showWindow() },
+        { type: 'separator' },
+        { label: words.quit, click: () => app.quit() },
+      ]),
+    );
+  } catch (error) {
+    // a desktop without a tray: the window is first and enough
+    log.info('shell.no_tray', { message: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+async function start(): Promise<void> {
+  await app.whenReady();
+  const words = shellWords(app.getLocale());
+  const settingsFile = join(app.getPath('userData'), 'shell.json');
+  let kept = readSettings(settingsFile);
+  const settings = (): ShellSettings => {
+    const update = updates?.state();
+    return {
+      autostart: app.getLoginItemSettings().openAtLogin,
+      notifications: kept.notifications,
+      tray: tray !== undefined,
+      version: app.getVersion(),
+      ...(update === undefined ? {} : { update }),
+    };
+  };
+  electron.Menu.setApplicationMenu(null);
+  lockSession(electron.session.defaultSession, openWindowFiles(paths.window), log);
+  serveIpc(electron.ipcMain, {
+    lines: new EngineLines({ connect }),
+    settings,
+    set: ({ autostart, notifications }) => {
+      if (autostart !== undefined) app.setLoginItemSettings({ openAtLogin: autostart, args: ['--hidden'] });
+      if (notifications !== undefined) {
+        kept = { notifications };
+        writeSettings(settingsFile, kept);
+      }
+      return settings();
+    },
+    openOutside: (url) => electron.shell.openExternal(url),
+    installUpdate: () => updates?.install(),
+    arrivals: (deliver) => arrivals.open(deliver),
+    log,
+  });
+  await openTray(words);
+  if (!process.argv.includes('--hidden') || tray === undefined) showWindow();
+
+  const notices = new Notices(words);
+  const tell = (changes: readonly StateChange[]): void => {
+    const found = changes.map((change) => notices.of(change)).filter((notice) => notice !== undefined);
+    if (!kept.notifications) return;
+    for (const notice of gather(found, words)) notify(notice, () => showWindow(notice.screen));
+  };
+  void watchEngine(
+    {
+      connect,
+      clock: systemClock,
+      log,
+      onSnapshot: (snapshot) => {
+        if (snapshot !== undefined) notices.seen(snapshot.state);
+        tray?.setToolTip(snapshot === undefined ? words.noEngine : words.status(snapshot.state.status.sessions.open));
+      },
+      onChanges: (changes, snapshot) => {
+        tell(changes);
+        tray?.setToolTip(words.status(snapshot.state.status.sessions.open));
+      },
+    },
+    abort.signal,
+  );
+  const { autoUpdater } = createRequire(import.meta.url)('electron-updater') as { autoUpdater: Updater };
+  updates = watchUpdates(autoUpdater, {
+    clock: systemClock,
+    log,
+    onReady: (version) => {
+      const notice: Notice = {
+        key: 'update',
+        title: words.updateReady(version),
+        body: '',
+        screen: 'settings',
+        action: words.restart,
+      };
+      notify(notice, () => showWindow('settings'));
+    },
+  });
+}
+
+function take(arrival: Awaited<ReturnType<typeof arrivalOf>>): void {
+  if (arrival === undefined) return;
+  showWindow();
+  arrivals.put(arrival);
+}
+
+registerScheme(electron);
+app.enableSandbox();
+if (!app.requestSingleInstanceLock()) {
+  app.quit();
+} else {
+  app.setAsDefaultProtocolClient('culvert');
+  app.on('second-instance', (_event, argv) => {
+    showWindow();
+    void arrivalOf(argv).then(take);
+  });
+  app.on('open-url', (event, url) => {
+    event.preventDefault();
+    void app.whenReady().then(() => take(parseLink(url)));
+  });
+  app.on('open-file', (event, path) => {
+    event.preventDefault();
+    void app.whenReady().then(async () => take(await readTokenFile(path)));
+  });
+  app.on('activate', () => showWindow());
+  app.on('window-all-closed', () => {
+    if (tray === undefined) app.quit();
+  });
+  app.on('before-quit', () => {
+    quitting = true;
+    abort.abort();
+    updates?.[Symbol.dispose]();
+  });
+  void start().then(async () => take(await arrivalOf(process.argv)));
+}

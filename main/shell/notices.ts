@@ -1,0 +1,103 @@
+/** Which changes of the engine's state are worth a notification, and what pressing it does. Pure. */
+import type { EngineState, StateChange } from '../contract/state.ts';
+import type { CloseReason } from '../base/reason.ts';
+import type { SessionView } from '../contract/views.ts';
+import type { ShellWords } from './words.ts';
+
+export interface Notice {
+  /** The same key is told once until it has passed. */
+  readonly key: string;
+  readonly title: string;
+  readonly body: string;
+  /** The screen that the notification, or its button, opens. */
+  readonly screen: 'identities' | 'sessions' | 'settings';
+  readonly action: string;
+}
+
+/** Ends a person did not choose. */
+const told: ReadonlySet<CloseReason> = new Set([
+  'policy_revoked',
+  'contract_violation',
+  'max_duration_exceeded',
+  'max_bytes_exceeded',
+  'quarantined',
+]);
+
+/** Tells of one change at most once: remembers which identities asked and which sessions ended. */
+export class Notices {
+  readonly #words: ShellWords;
+  readonly #asked = new Map<string, string>();
+  readonly #ended = new Set<string>();
+
+  constructor(words: ShellWords) {
+    this.#words = words;
+  }
+
+  /** What a snapshot shows is no news. */
+  seen(state: EngineState): void {
+    for (const { name, state: at } of Object.values(state.identities)) this.#asked.set(name, at);
+    for (const session of Object.values(state.sessions)) if (session.state === 'closed') this.#ended.add(session.id);
+  }
+
+  /** The notice a change is worth, if it is. */
+  of(change: StateChange): Notice | undefined {
+    if (change.kind === 'identity-changed') return this.#identity(change.key, change.value.state);
+    if (change.kind === 'session-changed') return this.#session(change.value);
+    if (change.kind === 'session-removed') this.#ended.delete(change.key);
+    return undefined;
+  }
+
+  #identity(name: string, state: string): Notice | undefined {
+    const before = this.#asked.get(name);
+    this.#asked.set(name, state);
+    if (before === state) return undefined;
+    const words = this.#words;
+    if (state === 'mfa-required') {
+      return {
+        key: `mfa:${name}`,
+        title: words.codeWanted,
+        body: words.codeWantedBody(name),
+        screen: 'identities',
+        action: words.enterCode,
+      };
+    }
+    if (state === 'login-required') {
+      return {
+        key: `login:${name}`,
+        title: words.signInWanted,
+        body: words.signInWantedBody(name),
+        screen: 'identities',
+        action: words.signIn,
+      };
+    }
+    return undefined;
+  }
+
+  #session(session: SessionView): Notice | undefined {
+    const reason = session.closeReason;
+    if (session.state !== 'closed' || reason === undefined || !told.has(reason) || this.#ended.has(session.id))
+      return undefined;
+    this.#ended.add(session.id);
+    const program = session.app.agent ?? session.app.path?.split(/[\\/]/).at(-1) ?? session.source;
+    return {
+      key: `session:${session.id}`,
+      title: this.#words.sessionClosed(session.service),
+      body: session.closeDetail ?? `${program}: ${reason}`,
+      screen: 'sessions',
+      action: this.#words.show,
+    };
+  }
+}
+
+/** Several at once become one: nobody reads a stack of toasts. */
+export function gather(notices: readonly Notice[], words: ShellWords): readonly Notice[] {
+  const sessions = notices.filter(({ screen }) => screen === 'sessions');
+  if (sessions.length <= 3) return notices;
+  const rest = notices.filter(({ screen }) => screen !== 'sessions');
+  const [first] = sessions;
+  if (first === undefined) return notices;
+  return [
+    ...rest,
+    { ...first, key: 'sessions', title: words.sessionsClosed(sessions.length), body: words.sessionsClosedBody },
+  ];
+}

@@ -1,0 +1,63 @@
+/** The few words the shell itself says: notifications and tray. The window's own stand in its catalogue. */
+
+export interface ShellWords {
+  readonly open: string;
+  readonly quit: string;
+  readonly show: string;
+  readonly codeWanted: string;
+  readonly codeWantedBody: (name: string) => string;
+  readonly enterCode: string;
+  readonly signInWanted: string;
+  readonly signInWantedBody: (name: string) => string;
+  readonly signIn: string;
+  readonly sessionClosed: (service: string) => string;
+  readonly sessionsClosed: (count: number) => string;
+  readonly sessionsClosedBody: string;
+  readonly updateReady: (version: string) => string;
+  readonly restart: string;
+  readonly status: (open: number) => string;
+  readonly noEngine: string;
+}
+
+const en: ShellWords = {
+  open: 'Open Culvert',
+  quit: 'Quit window',
+  show: 'Show',
+  codeWanted: 'A code is needed',
+  codeWantedBody: (name) => `${name} waits for a code from your authenticator.`,
+  enterCode: 'Enter code',
+  signInWanted: 'Sign-in needed',
+  signInWantedBody: (name) => `${name} waits for you to sign in.`,
+  signIn: 'Sign in',
+  sessionClosed: (service) => `Session to ${service} closed`,
+  sessionsClosed: (count) => `${count} sessions closed`,
+  sessionsClosedBody: 'Open Culvert to see why.',
+  updateReady: (version) => `Culvert ${version} is ready`,
+  restart: 'Restart',
+  status: (open) => (open === 1 ? 'Culvert: 1 open session' : `Culvert: ${open} open sessions`),
+  noEngine: 'Culvert: the engine does not answer',
+};
+
+const de: ShellWords = {
+  open: 'Culvert öffnen',
+  quit: 'Fenster beenden',
+  show: 'Zeigen',
+  codeWanted: 'Ein Code ist nötig',
+  codeWantedBody: (name) => `${name} wartet auf einen Code Ihrer Authenticator-App.`,
+  enterCode: 'Code eingeben',
+  signInWanted: 'Anmeldung nötig',
+  signInWantedBody: (name) => `${name} wartet auf Ihre Anmeldung.`,
+  signIn: 'Anmelden',
+  sessionClosed: (service) => `Sitzung zu ${service} geschlossen`,
+  sessionsClosed: (count) => `${count} Sitzungen geschlossen`,
+  sessionsClosedBody: 'Culvert zeigt, warum.',
+  updateReady: (version) => `Culvert ${version} steht bereit`,
+  restart: 'Neu starten',
+  status: (open) => (open === 1 ? 'Culvert: 1 offene Sitzung' : `Culvert: ${open} offene Sitzungen`),
+  noEngine: 'Culvert: der Tunneldienst antwortet nicht',
+};
+
+/** The words of a locale such as `de-AT`; English for all that have none. */
+export function shellWords(locale: string): ShellWords {
+  return locale.toLowerCase().startsWith('de') ? de : en;
+}
