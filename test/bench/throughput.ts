@@ -29,7 +29,7 @@ export const ways: readonly Way[] = [
 /** iperf3's server, the backend behind every hosted service. */
 export async function openBackend(): Promise<{ readonly port: number; readonly child: Child }> {
   const [port] = (await freePorts(1)) as [number];
-  const child = new Child('iperf3', ['-s', '-B', '127.0.0.1', '-p', String(port)], {
+  const child = new Child('iperf3', ['-s', '--forceflush', '-B', '127.0.0.1', '-p', String(port)], {
     logFile: join(tmpdir(), `culvert-bench-iperf-${process.pid}.log`),
   });
   await child.until('iperf3 to listen', (output) => output.includes('listening'));
@@ -71,9 +71,15 @@ export async function measureThroughput(paths: readonly Path[], rounds: number, 
 }
 
 async function run(path: Path, way: Way, seconds: number): Promise<Sample> {
+  // iperf3's server serves one test at a time, and hears of the last one's end through the tunnel.
+  await new Promise((resolve) => setTimeout(resolve, 300));
   const dialBefore = cpuSeconds(path.dial.pid);
   const hostBefore = cpuSeconds(path.host.pid);
-  const bytes = await iperf(path.dial.port, way, seconds);
+  const bytes = await iperf(path.dial.port, way, seconds).catch(async (error: Error) => {
+    process.stderr.write(`${path.name} ${way.name} ×${way.streams}: ${error.message}; once more\n`);
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    return iperf(path.dial.port, way, seconds);
+  });
   const gib = bytes.bytes / 1024 ** 3;
   return {
     gbitPerSecond: (bytes.bytes * 8) / bytes.seconds / 1e9,
