@@ -4,6 +4,15 @@ import type { FlowRequest } from '../base/flow.ts';
 /** How sure the attribution is: the owning socket was found; several could be meant; nothing was found. */
 export type Attribution = 'exact' | 'inferred' | 'unknown';
 
+/** A process further up the chain. */
+export interface AppParent {
+  readonly pid: number;
+  readonly path: string;
+  readonly script?: string;
+  /** As the app's own; present after `identify`. */
+  readonly hash?: string;
+}
+
 export interface App {
   readonly attribution: Attribution;
   readonly pid?: number;
@@ -19,7 +28,7 @@ export interface App {
   readonly cgroup?: string;
   readonly container?: string;
   /** Nearest first. */
-  readonly parents: readonly { readonly pid: number; readonly path: string }[];
+  readonly parents: readonly AppParent[];
   /** Name of the agent, where a rule recognised or bound one. */
   readonly agent?: string;
 }

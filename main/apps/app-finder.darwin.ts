@@ -1,0 +1,161 @@
+/** macOS: lsof names the socket's process, ps its path, arguments and ancestors, codesign its signer. */
+import type { Clock } from '../base/clock.ts';
+import type { Endpoint } from '../base/flow.ts';
+import type { Log } from '../base/log.ts';
+import type { App, AppFinder, AppParent } from './app.ts';
+import { unknownApp } from './app.ts';
+import { ExecutableHashes } from './executable-hash.ts';
+import { interpreterScript } from './interpreter-script.ts';
+import type { RunCommand } from './run-command.ts';
+
+const commandTimeoutMs = 2_000;
+/** One listing of all processes serves the flows that open together. */
+const processesFreshMs = 500;
+const maxParents = 24;
+
+export interface DarwinAppFinderDeps {
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly run: RunCommand;
+}
+
+/** Needs nothing closed. */
+export function createDarwinAppFinder(deps: DarwinAppFinderDeps): AppFinder {
+  const hashes = new ExecutableHashes();
+  const signers = new Map<string, Promise<string | undefined>>();
+  let listing: { readonly atMs: number; readonly processes: Promise<ReadonlyMap<number, ProcessRow>> } | undefined;
+
+  const processes = (): Promise<ReadonlyMap<number, ProcessRow>> => {
+    const atMs = deps.clock.monotonic();
+    if (listing === undefined || atMs - listing.atMs > processesFreshMs) {
+      listing = {
+        atMs,
+        processes: deps
+          .run('/bin/ps', ['-axww', '-o', 'pid=,ppid=,uid=,user=,comm='], commandTimeoutMs)
+          .then(({ stdout }) => parseProcesses(stdout)),
+      };
+    }
+    return listing.processes;
+  };
+
+  const scriptOf = async (row: ProcessRow): Promise<string | undefined> => {
+    // Only interpreters have one; asking for the arguments of every process would cost a command each.
+    if (interpreterScript(row.path, [row.path, 'x']) === undefined) return undefined;
+    const { stdout } = await deps.run('/bin/ps', ['-ww', '-o', 'command=', '-p', String(row.pid)], commandTimeoutMs);
+    return interpreterScript(row.path, stdout.trim().split(/\s+/));
+  };
+
+  const describe = async (pid: number, rows: ReadonlyMap<number, ProcessRow>): Promise<App | undefined> => {
+    const row = rows.get(pid);
+    if (row === undefined) return undefined;
+    const script = await scriptOf(row);
+    const hash = hashes.known(row.path);
+    const parents: AppParent[] = [];
+    for (
+      let at = rows.get(row.parentPid);
+      at !== undefined && parents.length < maxParents;
+      at = rows.get(at.parentPid)
+    ) {
+      const parentScript = await scriptOf(at);
+      parents.push({ pid: at.pid, path: at.path, ...(parentScript === undefined ? {} : { script: parentScript }) });
+      if (at.parentPid === at.pid) break;
+    }
+    return {
+      attribution: 'exact',
+      pid,
+      path: row.path,
+      uid: row.uid,
+      user: row.user,
+      parents,
+      ...(script === undefined ? {} : { script }),
+      ...(hash === undefined ? {} : { hash }),
+    };
+  };
+
+  const signerOf = (path: string): Promise<string | undefined> => {
+    const known = signers.get(path);
+    if (known !== undefined) return known;
+    const asked = deps
+      .run('/usr/bin/codesign', ['-dv', '--verbose=2', path], commandTimeoutMs)
+      .then(({ stderr }) => parseTeam(stderr));
+    signers.set(path, asked);
+    return asked;
+  };
+
+  return {
+    async find(flow) {
+      const { address } = flow.source;
+      const internet = `${address.includes(':') ? 6 : 4}${flow.protocol}:${flow.source.port}`;
+      const [lsof, rows] = await Promise.all([
+        deps.run('/usr/sbin/lsof', ['-nP', '-a', '-i', internet, '-F', 'pn'], commandTimeoutMs),
+        processes(),
+      ]);
+      const remote = flow.via ?? remoteOf(flow.destination);
+      const pids = parseLsof(lsof.stdout, flow.source, flow.protocol === 'udp' ? undefined : remote);
+      const [pid] = pids;
+      if (pid === undefined) return unknownApp;
+      const app = await describe(pid, rows);
+      if (app === undefined) return unknownApp;
+      return pids.length > 1 ? { ...app, attribution: 'inferred' } : app;
+    },
+    async identify(app) {
+      if (app.path === undefined) return app;
+      const [hash, signer] = await Promise.all([app.hash ?? hashes.hash(app.path), app.signer ?? signerOf(app.path)]);
+      const parents = await Promise.all(
+        app.parents.map(async (parent): Promise<AppParent> => {
+          const found = parent.hash ?? (await hashes.hash(parent.path));
+          return found === undefined ? parent : { ...parent, hash: found };
+        }),
+      );
+      return { ...app, parents, ...(hash === undefined ? {} : { hash }), ...(signer === undefined ? {} : { signer }) };
+    },
+  };
+}
+
+interface ProcessRow {
+  readonly pid: number;
+  readonly parentPid: number;
+  readonly uid: number;
+  readonly user: string;
+  readonly path: string;
+}
+
+/** Lines of `ps -o pid=,ppid=,uid=,user=,comm=`; on macOS `comm` is the whole path, spaces included. */
+export function parseProcesses(text: string): ReadonlyMap<number, ProcessRow> {
+  const rows = new Map<number, ProcessRow>();
+  for (const line of text.split('\n')) {
+    const match = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(.+?)\s*$/.exec(line);
+    if (match === null) continue;
+    const [, pid, parentPid, uid, user = '', path = ''] = match;
+    rows.set(Number(pid), { pid: Number(pid), parentPid: Number(parentPid), uid: Number(uid), user, path });
+  }
+  return rows;
+}
+
+/** Pids of `lsof -F pn` whose socket has these ends; a name is `local->remote`, or just `local` where it is not connected. */
+export function parseLsof(text: string, local: Endpoint, remote: Endpoint | undefined): readonly number[] {
+  const pids = new Set<number>();
+  let pid: number | undefined;
+  for (const line of text.split('\n')) {
+    if (line.startsWith('p')) pid = Number(line.slice(1));
+    if (!line.startsWith('n') || pid === undefined) continue;
+    const [from = '', to] = line.slice(1).split('->');
+    const own = from === endpointText(local) || (to === undefined && from === `*:${local.port}`);
+    if (own && (remote === undefined || to === endpointText(remote))) pids.add(pid);
+  }
+  return [...pids];
+}
+
+/** The team a code signature names; ad-hoc signatures say `not set`. */
+export function parseTeam(text: string): string | undefined {
+  const team = /^TeamIdentifier=(.+)$/m.exec(text)?.[1]?.trim();
+  return team === undefined || team === 'not set' ? undefined : team;
+}
+
+function endpointText(at: Endpoint): string {
+  return at.address.includes(':') ? `[${at.address}]:${at.port}` : `${at.address}:${at.port}`;
+}
+
+function remoteOf(destination: { readonly address?: string; readonly port: number }): Endpoint | undefined {
+  return destination.address === undefined ? undefined : { address: destination.address, port: destination.port };
+}

@@ -1,0 +1,198 @@
+/** Windows: the addon's extended tables name the socket's process, netstat where there is no addon; PowerShell tells of processes. */
+import type { Native } from 'node-tun';
+import type { Clock } from '../base/clock.ts';
+import type { Endpoint, FlowRequest } from '../base/flow.ts';
+import type { Log } from '../base/log.ts';
+import type { App, AppFinder, AppParent } from './app.ts';
+import { unknownApp } from './app.ts';
+import { ExecutableHashes } from './executable-hash.ts';
+import { interpreterScript } from './interpreter-script.ts';
+import type { RunCommand } from './run-command.ts';
+
+/** Starting PowerShell alone takes most of a second. */
+const commandTimeoutMs = 5_000;
+const processesFreshMs = 2_000;
+const maxParents = 24;
+
+export interface WindowsAppFinderDeps {
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly run: RunCommand;
+  readonly native?: Pick<Native, 'socketOwner'>;
+}
+
+/** Needs nothing closed. */
+export function createWindowsAppFinder(deps: WindowsAppFinderDeps): AppFinder {
+  const hashes = new ExecutableHashes();
+  const signers = new Map<string, Promise<string | undefined>>();
+  let listing: { readonly atMs: number; readonly processes: Promise<ReadonlyMap<number, ProcessRow>> } | undefined;
+
+  const processes = (pid: number): Promise<ReadonlyMap<number, ProcessRow>> => {
+    const atMs = deps.clock.monotonic();
+    const fresh = listing !== undefined && atMs - listing.atMs <= processesFreshMs;
+    const current = fresh ? listing?.processes : undefined;
+    // A process that has just started is not in a listing made before.
+    return (current ?? Promise.resolve(new Map<number, ProcessRow>())).then((rows) => {
+      if (rows.has(pid)) return rows;
+      listing = { atMs, processes: powerShell(deps.run, processScript).then(parseProcesses) };
+      return listing.processes;
+    });
+  };
+
+  return {
+    async find(flow) {
+      const pid = askKernel(deps, flow) ?? (await askNetstat(deps.run, flow));
+      if (pid === undefined) return unknownApp;
+      const app = describe(pid, await processes(pid));
+      const hash = app?.path === undefined ? undefined : hashes.known(app.path);
+      if (app === undefined) return unknownApp;
+      return hash === undefined ? app : { ...app, hash };
+    },
+    async identify(app) {
+      if (app.path === undefined) return app;
+      const asked = signers.get(app.path) ?? powerShell(deps.run, signerScript(app.path)).then(parseSigner);
+      signers.set(app.path, asked);
+      const [hash, signer] = await Promise.all([app.hash ?? hashes.hash(app.path), app.signer ?? asked]);
+      const parents = await Promise.all(
+        app.parents.map(async (parent): Promise<AppParent> => {
+          const found = parent.hash ?? (await hashes.hash(parent.path));
+          return found === undefined ? parent : { ...parent, hash: found };
+        }),
+      );
+      return { ...app, parents, ...(hash === undefined ? {} : { hash }), ...(signer === undefined ? {} : { signer }) };
+    },
+  };
+}
+
+interface ProcessRow {
+  readonly pid: number;
+  readonly parentPid: number;
+  readonly startedAt: string;
+  readonly path: string;
+  readonly command: string;
+  readonly user: string;
+}
+
+const processScript =
+  'Get-CimInstance Win32_Process | ForEach-Object { $o = $null; try { $o = Invoke-CimMethod -InputObject $_ -MethodName GetOwner } catch {}; ' +
+  '[pscustomobject]@{ p = $_.ProcessId; q = $_.ParentProcessId; t = $_.CreationDate.Ticks; x = $_.ExecutablePath; c = $_.CommandLine; u = $o.User } } ' +
+  '| ConvertTo-Json -Compress';
+
+function signerScript(path: string): string {
+  // In a single-quoted string of PowerShell a quote is doubled, and nothing else is special.
+  return `(Get-AuthenticodeSignature -LiteralPath '${path.replaceAll("'", "''")}' | Where-Object Status -eq Valid).SignerCertificate.Subject`;
+}
+
+async function powerShell(run: RunCommand, script: string): Promise<string> {
+  const args = [
+    '-NoProfile',
+    '-NonInteractive',
+    '-Command',
+    `[Console]::OutputEncoding=[Text.Encoding]::UTF8; ${script}`,
+  ];
+  return (await run('powershell.exe', args, commandTimeoutMs)).stdout;
+}
+
+function describe(pid: number, rows: ReadonlyMap<number, ProcessRow>): App | undefined {
+  const row = rows.get(pid);
+  if (row === undefined) return undefined;
+  const parents: AppParent[] = [];
+  for (let child = row; parents.length < maxParents;) {
+    const parent = rows.get(child.parentPid);
+    // Windows keeps the number of a parent that has gone; whoever has it now started later than the child.
+    if (parent === undefined || parent === child || BigInt(parent.startedAt) > BigInt(child.startedAt)) break;
+    const script = interpreterScript(parent.path, splitCommand(parent.command));
+    if (parent.path !== '')
+      parents.push({ pid: parent.pid, path: parent.path, ...(script === undefined ? {} : { script }) });
+    child = parent;
+  }
+  const script = interpreterScript(row.path, splitCommand(row.command));
+  return {
+    attribution: 'exact',
+    pid,
+    parents,
+    ...(row.path === '' ? {} : { path: row.path }),
+    ...(row.user === '' ? {} : { user: row.user }),
+    ...(script === undefined ? {} : { script }),
+  };
+}
+
+function askKernel(deps: WindowsAppFinderDeps, flow: Parameters<AppFinder['find']>[0]): number | undefined {
+  const remote = flow.via ?? remoteOf(flow.destination);
+  if (deps.native === undefined || remote === undefined) return undefined;
+  const { source, protocol } = flow;
+  try {
+    return deps.native.socketOwner(protocol, source.address, source.port, remote.address, remote.port)?.pid;
+  } catch (error) {
+    deps.log.debug('apps.tables_failed', { error: String(error) });
+    return undefined;
+  }
+}
+
+async function askNetstat(run: RunCommand, flow: Parameters<AppFinder['find']>[0]): Promise<number | undefined> {
+  const six = flow.source.address.includes(':');
+  const name = `${flow.protocol.toUpperCase()}${six ? 'v6' : ''}`;
+  const { stdout } = await run('netstat.exe', ['-ano', '-p', name], commandTimeoutMs);
+  return parseNetstat(stdout, flow.protocol, flow.source, flow.via ?? remoteOf(flow.destination));
+}
+
+/** `TCP local remote STATE pid`, `UDP local *:* pid`. */
+export function parseNetstat(
+  text: string,
+  protocol: FlowRequest['protocol'],
+  local: Endpoint,
+  remote: Endpoint | undefined,
+): number | undefined {
+  const own = endpointText(local);
+  const anywhere = local.address.includes(':') ? `[::]:${local.port}` : `0.0.0.0:${local.port}`;
+  for (const line of text.split('\n')) {
+    const fields = line.trim().split(/\s+/);
+    if (fields[0] !== protocol.toUpperCase()) continue;
+    const fits =
+      protocol === 'tcp'
+        ? fields[1] === own && remote !== undefined && fields[2] === endpointText(remote)
+        : fields[1] === own || fields[1] === anywhere;
+    const pid = Number(fields.at(-1));
+    if (fits && Number.isSafeInteger(pid) && pid > 0) return pid;
+  }
+  return undefined;
+}
+
+/** The JSON of {@link processScript}; what is not as expected is left out. */
+export function parseProcesses(text: string): ReadonlyMap<number, ProcessRow> {
+  const rows = new Map<number, ProcessRow>();
+  let raw: unknown;
+  try {
+    raw = JSON.parse(text);
+  } catch {
+    // PowerShell failed or was cut off: nobody is known, and flows stay unattributed.
+    return rows;
+  }
+  for (const entry of Array.isArray(raw) ? (raw as readonly unknown[]) : [raw]) {
+    if (typeof entry !== 'object' || entry === null) continue;
+    const { p, q, t, x, c, u } = entry as Record<string, unknown>;
+    if (typeof p !== 'number' || typeof q !== 'number') continue;
+    const startedAt = typeof t === 'number' || (typeof t === 'string' && /^\d+$/.test(t)) ? String(t) : '0';
+    const text = (value: unknown): string => (typeof value === 'string' ? value : '');
+    rows.set(p, { pid: p, parentPid: q, startedAt, path: text(x), command: text(c), user: text(u) });
+  }
+  return rows;
+}
+
+/** Arguments of a command line, by the rules of CommandLineToArgvW as far as quotes go. */
+export function splitCommand(command: string): readonly string[] {
+  return [...command.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)].map((match) => match[1] ?? match[2] ?? '');
+}
+
+function parseSigner(text: string): string | undefined {
+  const subject = text.trim();
+  return subject === '' ? undefined : subject;
+}
+
+function endpointText(at: Endpoint): string {
+  return at.address.includes(':') ? `[${at.address}]:${at.port}` : `${at.address}:${at.port}`;
+}
+
+function remoteOf(destination: { readonly address?: string; readonly port: number }): Endpoint | undefined {
+  return destination.address === undefined ? undefined : { address: destination.address, port: destination.port };
+}

@@ -1,0 +1,52 @@
+/** The finder for this platform, and agents recognised in what it finds. */
+import type { Native } from 'node-tun';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import { createDarwinAppFinder } from './app-finder.darwin.ts';
+import { createLinuxAppFinder } from './app-finder.linux.ts';
+import { createWindowsAppFinder } from './app-finder.windows.ts';
+import type { AppFinder } from './app.ts';
+import { unknownApp } from './app.ts';
+import { withAgent } from './recognise.ts';
+import type { AgentRules } from './recognise.ts';
+import { runCommand } from './run-command.ts';
+
+export interface AppFinderDeps {
+  readonly log: Log;
+  readonly clock: Clock;
+  /** The addon where it is there; everything works without it, on busy hosts more slowly. */
+  readonly native?: Pick<Native, 'socketOwner'>;
+  readonly platform?: NodeJS.Platform;
+}
+
+/** A finder of owners, without agents. On a platform nobody wrote one for every owner is unknown. Needs nothing closed. */
+export function createAppFinder(deps: AppFinderDeps): AppFinder {
+  const { log, clock } = deps;
+  const native = deps.native === undefined ? {} : { native: deps.native };
+  switch (deps.platform ?? process.platform) {
+    case 'linux':
+      return createLinuxAppFinder({ log, ...native });
+    case 'darwin':
+      return createDarwinAppFinder({ log, clock, run: runCommand });
+    case 'win32':
+      return createWindowsAppFinder({ log, clock, run: runCommand, ...native });
+    default:
+      return { find: () => Promise.resolve(unknownApp), identify: (app) => Promise.resolve(app) };
+  }
+}
+
+/**
+ * The same finder, whose apps carry their agent's name. Executables are hashed before a flow is answered only where a binding asks for it.
+ * `rules` is read at each call, so that new settings count from the next flow on.
+ */
+export function recogniseAgents(finder: AppFinder, rules: () => AgentRules): AppFinder {
+  return {
+    async find(flow) {
+      const app = await finder.find(flow);
+      const current = rules();
+      if (!current.needsIdentify || app.pid === undefined) return withAgent(app, current);
+      return withAgent(await finder.identify(app), current);
+    },
+    identify: async (app) => withAgent(await finder.identify(app), rules()),
+  };
+}

@@ -1,0 +1,21 @@
+/** A tool of the operating system, run with a time limit. */
+import { execFile } from 'node:child_process';
+
+export interface CommandResult {
+  readonly ok: boolean;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Never rejects: a tool that is missing, fails or takes too long is `ok: false`. No shell is involved. */
+export type RunCommand = (file: string, args: readonly string[], timeoutMs: number) => Promise<CommandResult>;
+
+export const runCommand: RunCommand = (file, args, timeoutMs) =>
+  new Promise((resolve) => {
+    execFile(
+      file,
+      [...args],
+      { timeout: timeoutMs, maxBuffer: 16 * 1024 * 1024, windowsHide: true, encoding: 'utf8' },
+      (error, stdout, stderr) => resolve({ ok: error === null, stdout, stderr }),
+    );
+  });

@@ -1,0 +1,109 @@
+/**
+ * Which process holds a socket: a bounded search of `/proc/PID/fd`, likely processes first.
+ *
+ * Synchronous calls in short runs: `/proc` never waits for a disk, and a promise for each link would cost ten times the link itself.
+ */
+import { readdirSync, readlinkSync, statSync } from 'node:fs';
+
+/** Longest run before other work of the engine has its turn. */
+const runMs = 2;
+/** Longest search in all; what is not found by then is not attributed. */
+const searchMs = 250;
+/** Processes that held a socket lately; on a desktop few programs open most connections. */
+const rememberedPids = 64;
+
+export class SocketHolders {
+  readonly #procRoot: string;
+  /** Most recent last. */
+  readonly #recent = new Set<number>();
+
+  constructor(procRoot: string) {
+    this.#procRoot = procRoot;
+  }
+
+  /** The process that holds the socket, processes of `uid` first; undefined where none that we may look into does. */
+  async find(inode: number, uid: number): Promise<number | undefined> {
+    const link = `socket:[${inode}]`;
+    const startedMs = performance.now();
+    for (const pid of [...this.#recent].reverse()) {
+      if (this.#holds(pid, link)) return this.#remember(pid);
+    }
+    let turnMs = performance.now();
+    for (const pid of this.#candidates(uid)) {
+      if (this.#recent.has(pid)) continue;
+      if (this.#holds(pid, link)) return this.#remember(pid);
+      const nowMs = performance.now();
+      if (nowMs - startedMs > searchMs) return undefined;
+      if (nowMs - turnMs < runMs) continue;
+      await new Promise((resolve) => setImmediate(resolve));
+      turnMs = performance.now();
+    }
+    return undefined;
+  }
+
+  /** True where this process holds the socket too. */
+  holds(pid: number, inode: number): boolean {
+    return this.#holds(pid, `socket:[${inode}]`);
+  }
+
+  /** Newest first, for who connects now has often just started; those of the socket's own user before all others. */
+  *#candidates(uid: number): Iterable<number> {
+    const others: number[] = [];
+    const pids = names(this.#procRoot)
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number)
+      .sort((a, b) => b - a);
+    for (const pid of pids) {
+      if (pid === process.pid) continue;
+      if (this.#uidOf(pid) === uid) yield pid;
+      else others.push(pid);
+    }
+    yield* others;
+    // The engine's own connections, of its demo's clients for one.
+    yield process.pid;
+  }
+
+  #uidOf(pid: number): number | undefined {
+    return statSync(`${this.#procRoot}/${pid}`, { throwIfNoEntry: false })?.uid;
+  }
+
+  #holds(pid: number, link: string): boolean {
+    const directory = `${this.#procRoot}/${pid}/fd`;
+    const descriptors = names(directory);
+    // A new connection has one of the highest descriptors.
+    for (let at = descriptors.length - 1; at >= 0; at -= 1) {
+      if (linkOf(`${directory}/${descriptors[at] ?? ''}`) === link) return true;
+    }
+    if (descriptors.length === 0) this.#recent.delete(pid);
+    return false;
+  }
+
+  #remember(pid: number): number {
+    this.#recent.delete(pid);
+    this.#recent.add(pid);
+    if (this.#recent.size > rememberedPids) {
+      const [oldest] = this.#recent;
+      if (oldest !== undefined) this.#recent.delete(oldest);
+    }
+    return pid;
+  }
+}
+
+/** Empty where the process is gone or not ours to look into. */
+function names(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    // Gone, or another user's: both mean that this is not where it is found.
+    return [];
+  }
+}
+
+function linkOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    // Closed meanwhile.
+    return undefined;
+  }
+}
