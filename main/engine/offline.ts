@@ -75,7 +75,7 @@ export async function offlineVerify(stateDirectory: string): Promise<AuditVerify
 
 export async function offlineSearch(stateDirectory: string, query: AuditQuery): Promise<readonly AuditRecordView[]> {
   using index = openAuditIndex({ stateDirectory, clock: systemClock, log: silentLog });
-  return index.search(query);
+  return await index.search(query);
 }
 
 export function offlineCheckPolicy(stateDirectory: string): Promise<PolicyCheckView> {

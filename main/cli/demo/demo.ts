@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { sleep } from '../../base/clock.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { DisposalStack } from '../../base/lifecycle.ts';
 import type { SessionView } from '../../contract/views.ts';
@@ -29,6 +30,8 @@ export interface Demo extends AsyncDisposable {
 
 const device = 'laptop';
 const host = 'workshop';
+const hostedTurns = 300;
+const hostedTurnMs = 100;
 
 /** Run the whole scenario; resolves with everything still up. Throws where any step fails, leaving nothing behind. */
 export async function openDemo(cli: Cli, narrate: Narrate): Promise<Demo> {
@@ -57,7 +60,8 @@ async function scenario(cli: Cli, narrate: Narrate, stack: DisposalStack): Promi
   );
   narrate('An OpenZiti overlay runs in this process', `controller ${overlay.controller}, router ${overlay.router}`);
 
-  const hostEngine = await startDevice(host, 'host', overlay.tokens[host], directory, programs, stack);
+  await startDevice(host, 'host', overlay.tokens[host], directory, programs, stack);
+  await waitUntilHosted(cli, join(directory, host));
   narrate(`"${host}" enrolled and hosts both as dark services`, 'it only dials out: no inbound port was opened');
   const engine = await startDevice(device, 'auto', overlay.tokens[device], directory, programs, stack);
   const mode = String(engine.ready['mode']);
@@ -71,8 +75,17 @@ async function scenario(cli: Cli, narrate: Narrate, stack: DisposalStack): Promi
   const sessions = await cli.withEngine({ state }, (client) => client.session.list());
   if (sessions.length === 0) throw failed('no session was listed');
   narrate('Every session is counted and recorded', `${sessions.length} so far, see below`);
-  void hostEngine;
   return { state, mode, proxy, sessions, [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose]() };
+}
+
+/** A terminator is made some milliseconds after the engine is ready. */
+async function waitUntilHosted(cli: Cli, state: string): Promise<void> {
+  for (let turn = 0; turn < hostedTurns; turn++) {
+    const services = await cli.withEngine({ state }, (client) => client.service.list());
+    if (services.length > 0 && services.every((service) => (service.hosted?.terminators ?? 0) > 0)) return;
+    await sleep(cli.clock, hostedTurnMs, cli.signal);
+  }
+  throw failed(`"${host}" did not get to host its services`);
 }
 
 async function startDevice(
