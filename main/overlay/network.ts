@@ -46,6 +46,8 @@ export interface NetworkOptions {
   readonly kept: StateDocument['entities'] | undefined;
   /** A legacy session ends this long after its last use. */
   readonly apiSessionTimeoutMs: number;
+  /** An OIDC session is forgotten this long after its last use: no token of it can still hold. */
+  readonly refreshTokenMs: number;
   /** Some record changed and wants keeping. */
   onDirty(): void;
 }
@@ -75,6 +77,7 @@ export class Network {
   /** Wall clock of the last change that a client's service list may show. */
   lastChangeAt: number;
   readonly #apiSessionTimeoutMs: number;
+  readonly #refreshTokenMs: number;
   readonly #posture = new Map<string, PostureFacts>();
   /** OIDC sessions logged out or removed: their tokens hold no longer. */
   readonly #revoked = new Set<string>();
@@ -83,6 +86,7 @@ export class Network {
     this.clock = options.clock;
     this.lastChangeAt = options.clock.now();
     this.#apiSessionTimeoutMs = options.apiSessionTimeoutMs;
+    this.#refreshTokenMs = options.refreshTokenMs;
     const table = <T extends { readonly id: string }>(name: string): Table<T> =>
       new Table<T>(options.kept?.[name] ?? [], options.onDirty);
     this.identities = table('identities');
@@ -132,6 +136,19 @@ export class Network {
   accessChanged(): void {
     this.lastChangeAt = Math.max(this.clock.now(), this.lastChangeAt + 1);
     this.reconcile();
+  }
+
+  /** Take what a session tells of its host. Its service list counts as changed only where a check's outcome did. */
+  updatePosture(session: ApiSessionRecord, change: (facts: PostureFacts) => void): void {
+    const outcomes = (): string =>
+      this.postureChecks
+        .list()
+        .map((check) => this.checkPasses(session, check))
+        .join();
+    const before = outcomes();
+    change(this.posture(session.id));
+    if (outcomes() !== before) this.accessChanged();
+    else this.reconcile();
   }
 
   /** End what the present facts no longer allow. Called after each change and by the clock. */
@@ -220,9 +237,9 @@ export class Network {
     return this.#revoked.has(apiSessionId);
   }
 
-  /** Wall clock at which a legacy session ends when it is not used again. */
+  /** Wall clock at which a session ends when it is not used again. */
   expiresAt(session: ApiSessionRecord): number {
-    return session.lastActivityAt + this.#apiSessionTimeoutMs;
+    return session.lastActivityAt + (session.kind === 'oidc' ? this.#refreshTokenMs : this.#apiSessionTimeoutMs);
   }
 
   get apiSessionTimeoutMs(): number {
@@ -232,7 +249,7 @@ export class Network {
   #apiSessionHolds(session: ApiSessionRecord): boolean {
     const identity = this.identities.get(session.identityId);
     if (identity === undefined || identity.disabled) return false;
-    return session.kind === 'oidc' || this.expiresAt(session) > this.clock.now();
+    return this.expiresAt(session) > this.clock.now();
   }
 
   #seedDefaults(): void {

@@ -159,6 +159,7 @@ class RunningOverlay implements Overlay {
       clock: this.#clock,
       kept: store.kept?.entities,
       apiSessionTimeoutMs: options.apiSessionTimeoutMs ?? 30 * minuteMs,
+      refreshTokenMs: options.refreshTokenMs ?? dayMs,
       onDirty: () => this.#save(),
     });
     this.#context = this.#makeContext();

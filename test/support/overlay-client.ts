@@ -1,4 +1,5 @@
 /** A bare client of the embedded overlay: enrols, calls the controller, and speaks frames to the router. */
+import { createHash, randomBytes } from 'node:crypto';
 import { Agent, request as httpsRequest } from 'node:https';
 import { connect as tlsConnect, type TLSSocket } from 'node:tls';
 import { totpCode } from '../../main/overlay/totp.ts';
@@ -99,12 +100,50 @@ export class ControllerClient {
     return answer;
   }
 
+  /** Sign in by OIDC with PKCE, headless; resolves with the answer of the token endpoint. */
+  async signInByOidc(extra: object = {}, otherVerifier?: string): Promise<Answer> {
+    const verifier = randomBytes(40).toString('base64url');
+    const begun = await this.call('GET', `/oidc/authorize?${authorizeQuery(verifier)}`);
+    const id = new URL(String(begun.headers['location']), this.#overlay.controller).searchParams.get('authRequestID');
+    const loggedIn = await this.call('POST', '/oidc/login/cert', { json: { id, configTypes: ['all'], ...extra } });
+    const callback = new URL(String(loggedIn.headers['location']));
+    const finished = await this.call('GET', `${callback.pathname}${callback.search}`);
+    const target = new URL(String(finished.headers['location']));
+    const answer = await this.call('POST', '/oidc/oauth/token', {
+      form: {
+        grant_type: 'authorization_code',
+        client_id: 'openziti',
+        code: target.searchParams.get('code') ?? '',
+        code_verifier: otherVerifier ?? verifier,
+        redirect_uri: redirectUri,
+      },
+    });
+    this.session = { authorization: `Bearer ${answer.text('access_token')}` };
+    return answer;
+  }
+
   /** A token for a service. */
   async sessionToken(serviceId: string, type: 'Dial' | 'Bind'): Promise<string> {
     const answer = await this.call('POST', 'sessions', { json: { serviceId, type } });
     if (answer.status !== 201) throw new Error(`no session: ${answer.status} ${answer.body}`);
     return answer.text('data.token');
   }
+}
+
+const redirectUri = 'http://localhost:20314/auth/callback';
+
+/** The query that begins a login. */
+export function authorizeQuery(verifier: string, redirect = redirectUri): string {
+  return new URLSearchParams({
+    client_id: 'openziti',
+    response_type: 'code',
+    scope: 'openid offline_access',
+    redirect_uri: redirect,
+    state: 'S',
+    nonce: 'N',
+    code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+    code_challenge_method: 'S256',
+  }).toString();
 }
 
 function formOf(form: Ask['form']): string | undefined {
@@ -125,8 +164,8 @@ export async function enrolClient(overlay: Overlay, name: string): Promise<Contr
 }
 
 /** The code an authenticator app would show for a provisioning URL. */
-export function codeOf(provisioningUrl: string): string {
-  return totpCode(new URL(provisioningUrl).searchParams.get('secret') ?? '', Date.now());
+export function codeOf(provisioningUrl: string, atMs = Date.now()): string {
+  return totpCode(new URL(provisioningUrl).searchParams.get('secret') ?? '', atMs);
 }
 
 /** A frame kept. */

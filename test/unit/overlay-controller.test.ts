@@ -1,7 +1,14 @@
-import { createHash, randomBytes, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openOverlay, type Overlay } from '../../main/overlay/overlay.ts';
-import { codeOf, ControllerClient, enrolClient, newKey, type Answer } from '../support/overlay-client.ts';
+import {
+  authorizeQuery,
+  codeOf,
+  ControllerClient,
+  enrolClient,
+  newKey,
+  type Answer,
+} from '../support/overlay-client.ts';
 
 let overlay: Overlay;
 
@@ -223,7 +230,7 @@ describe('its OpenID provider', () => {
   test('signs in with PKCE and a certificate request, binds tokens to certificates, refreshes', async () => {
     const client = await enrolClient(overlay, 'modern');
     const { key, csr } = await newKey();
-    const tokens = await signInByOidc(client, { csrPem: csr });
+    const tokens = await client.signInByOidc({ csrPem: csr });
     expect(tokens.status, tokens.body).toBe(200);
     const bearer = { authorization: `Bearer ${tokens.text('access_token')}` };
     expect((await client.call('GET', 'services', { headers: bearer })).status).toBe(200);
@@ -234,6 +241,7 @@ describe('its OpenID provider', () => {
 
     const form = { grant_type: 'refresh_token', client_id: 'openziti', refresh_token: tokens.text('refresh_token') };
     expect((await bare.call('POST', '/oidc/oauth/token', { form })).at('error')).toBe('access_denied');
+    client.session = {};
     const foreign = await client.call('POST', '/oidc/oauth/token', { form: { ...form, client_id: 'native' } });
     expect(foreign.at('error')).toBe('invalid_grant');
     const refreshed = await client.call('POST', '/oidc/oauth/token', { form });
@@ -245,20 +253,20 @@ describe('its OpenID provider', () => {
 
   test('refuses redirects that are not allowed, hosts that are not its own and wrong verifiers', async () => {
     const client = await enrolClient(overlay, 'forger');
-    const query = loginQuery('x', 'https://evil.example/auth/callback');
+    const query = authorizeQuery('x', 'https://evil.example/auth/callback');
     expect((await client.call('GET', `/oidc/authorize?${query}`)).at('error')).toBe('invalid_request');
     const elsewhere = await client.call('GET', '/oidc/.well-known/openid-configuration', {
       headers: { host: '127.0.0.1:1' },
     });
     expect(elsewhere.status).toBe(404);
-    expect((await signInByOidc(client, {}, 'another verifier than was hashed')).at('error')).toBe('invalid_grant');
+    expect((await client.signInByOidc({}, 'another verifier than was hashed')).at('error')).toBe('invalid_grant');
   });
 
   test('asks for the one-time password and lets enrol it at login where a policy requires it', async () => {
     const authPolicyId = await overlay.admin.createAuthPolicy('strict', { requireTotp: true });
     const client = await enrolClient(overlay, 'strict-one');
     await overlay.admin.updateIdentity('strict-one', { authPolicyId });
-    const login = await client.call('GET', `/oidc/authorize?${loginQuery('v')}`);
+    const login = await client.call('GET', `/oidc/authorize?${authorizeQuery('v')}`);
     const id = new URL(String(login.headers['location']), overlay.controller).searchParams.get('authRequestID')!;
     const pending = await client.call('POST', '/oidc/login/cert', { json: { id } });
     expect(pending.at('authQueries.0')).toMatchObject({ typeId: 'TOTP', isTotpEnrolled: false });
@@ -274,42 +282,6 @@ describe('its OpenID provider', () => {
 
 function idOf(service: string): string {
   return overlay.admin.listServices().find((each) => each.name === service)!.id;
-}
-
-const redirect = 'http://localhost:20314/auth/callback';
-
-function loginQuery(verifier: string, redirectUri = redirect): string {
-  return new URLSearchParams({
-    client_id: 'openziti',
-    response_type: 'code',
-    scope: 'openid offline_access',
-    redirect_uri: redirectUri,
-    state: 'S',
-    nonce: 'N',
-    code_challenge: createHash('sha256').update(verifier).digest('base64url'),
-    code_challenge_method: 'S256',
-  }).toString();
-}
-
-/** The whole headless sign-in; resolves with the answer of the token endpoint. */
-async function signInByOidc(client: ControllerClient, extra: object, otherVerifier?: string): Promise<Answer> {
-  const verifier = randomBytes(40).toString('base64url');
-  const begun = await client.call('GET', `/oidc/authorize?${loginQuery(verifier)}`);
-  const id = new URL(String(begun.headers['location']), overlay.controller).searchParams.get('authRequestID');
-  const loggedIn = await client.call('POST', '/oidc/login/cert', { json: { id, configTypes: ['all'], ...extra } });
-  const callback = new URL(String(loggedIn.headers['location']));
-  const finished = await client.call('GET', `${callback.pathname}${callback.search}`);
-  const target = new URL(String(finished.headers['location']));
-  expect(target.searchParams.get('state')).toBe('S');
-  return client.call('POST', '/oidc/oauth/token', {
-    form: {
-      grant_type: 'authorization_code',
-      client_id: 'openziti',
-      code: target.searchParams.get('code') ?? '',
-      code_verifier: otherVerifier ?? verifier,
-      redirect_uri: redirect,
-    },
-  });
 }
 
 function sessionIdOf(token: string): unknown {

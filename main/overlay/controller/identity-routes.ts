@@ -144,9 +144,8 @@ function addMfaRoutes(routes: Routes, path: string, context: ControllerContext):
     if (mfa.verified && !takeCode(context, identity, codeHeader(request))) throw wrongCode();
     identity.mfa = undefined;
     session.totpPassedAt = undefined;
-    context.network.posture(session.id).totpPassedAt = undefined;
     context.network.identities.touched();
-    context.network.accessChanged();
+    context.network.updatePosture(session, (facts) => (facts.totpPassedAt = undefined));
     return data({});
   });
   routes.add('GET', `${path}/recovery-codes`, (request) => {

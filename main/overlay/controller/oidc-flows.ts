@@ -143,6 +143,7 @@ export class OidcFlows {
     csrPem: string | undefined,
   ): Promise<{ readonly tokens: Tokens; readonly certificate: string | undefined }> {
     const { session, claims } = this.checkRefresh(token, clientId, request);
+    this.#context.network.sessionUsed(session);
     const id = stringClaim(claims, 'jti') ?? '';
     if (!this.#used.has(id)) this.#used.set(id, this.#context.network.clock.now());
     const isBound = stringsClaim(claims, 'z_cfs').length > 0;

@@ -1,6 +1,6 @@
 /** Posture told to the controller over REST (sessions of the older kind) → facts of the session. */
 import type { ApiSessionRecord } from '../model.ts';
-import type { ReportedProcess } from '../posture.ts';
+import type { PostureFacts, ReportedProcess } from '../posture.ts';
 import type { ControllerContext } from './context.ts';
 import { optionalString, stringList } from './http.ts';
 
@@ -10,37 +10,39 @@ export function takePosture(
   session: ApiSessionRecord,
   responses: readonly Readonly<Record<string, unknown>>[],
 ): void {
-  const facts = context.network.posture(session.id);
-  for (const response of responses) {
-    switch (response['typeId']) {
-      case 'OS':
-        facts.os = { type: optionalString(response, 'type') ?? '', version: optionalString(response, 'version') ?? '' };
-        break;
-      case 'DOMAIN':
-        facts.domain = optionalString(response, 'domain') ?? '';
-        break;
-      case 'MAC':
-        facts.macAddresses = stringList(response, 'macAddresses');
-        break;
-      case 'PROCESS': {
-        const process = processOf(response);
-        facts.processes = [...(facts.processes ?? []).filter((known) => known.path !== process.path), process];
-        break;
-      }
-      case 'PROCESS_MULTI': {
-        const list = response['processes'];
-        const told = (Array.isArray(list) ? list : []).map((entry) => processOf(entry as Record<string, unknown>));
-        const paths = new Set(told.map((process) => process.path));
-        facts.processes = [...(facts.processes ?? []).filter((known) => !paths.has(known.path)), ...told];
-        break;
-      }
-      case 'ENDPOINT_STATE':
-        if (response['woken'] === true) facts.wokenAt = context.network.clock.now();
-        if (response['unlocked'] === true) facts.unlockedAt = context.network.clock.now();
-        break;
+  context.network.updatePosture(session, (facts) => {
+    for (const response of responses) takeOne(facts, response, context.network.clock.now());
+  });
+}
+
+function takeOne(facts: PostureFacts, response: Readonly<Record<string, unknown>>, now: number): void {
+  switch (response['typeId']) {
+    case 'OS':
+      facts.os = { type: optionalString(response, 'type') ?? '', version: optionalString(response, 'version') ?? '' };
+      break;
+    case 'DOMAIN':
+      facts.domain = optionalString(response, 'domain') ?? '';
+      break;
+    case 'MAC':
+      facts.macAddresses = stringList(response, 'macAddresses');
+      break;
+    case 'PROCESS': {
+      const process = processOf(response);
+      facts.processes = [...(facts.processes ?? []).filter((known) => known.path !== process.path), process];
+      break;
     }
+    case 'PROCESS_MULTI': {
+      const list = response['processes'];
+      const told = (Array.isArray(list) ? list : []).map((entry) => processOf(entry as Record<string, unknown>));
+      const paths = new Set(told.map((process) => process.path));
+      facts.processes = [...(facts.processes ?? []).filter((known) => !paths.has(known.path)), ...told];
+      break;
+    }
+    case 'ENDPOINT_STATE':
+      if (response['woken'] === true) facts.wokenAt = now;
+      if (response['unlocked'] === true) facts.unlockedAt = now;
+      break;
   }
-  context.network.accessChanged();
 }
 
 function processOf(response: Readonly<Record<string, unknown>>): ReportedProcess {

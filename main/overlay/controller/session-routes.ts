@@ -150,10 +150,9 @@ export function takeCode(context: ControllerContext, identity: IdentityRecord, c
 export function markTotpPassed(context: ControllerContext, session: ApiSessionRecord): void {
   const now = context.network.clock.now();
   session.totpPending = false;
+  context.network.updatePosture(session, (facts) => (facts.totpPassedAt = now));
   session.totpPassedAt = now;
-  context.network.posture(session.id).totpPassedAt = now;
   context.network.apiSessions.touched();
-  context.network.accessChanged();
 }
 
 function currentView(context: ControllerContext, caller: Caller) {

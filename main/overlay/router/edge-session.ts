@@ -263,15 +263,15 @@ export class EdgeSession {
     const { network, signer, clock } = this.#router;
     const message = readPostureMessage(frame.body);
     if (message === undefined) return;
-    const facts = network.posture(session.id);
-    Object.assign(facts, message.facts);
-    if (message.woken) facts.wokenAt = clock.now();
-    if (message.unlocked) facts.unlockedAt = clock.now();
     const totp = message.totpToken === undefined ? undefined : signer.verify(message.totpToken, clock.now());
-    if (totp?.ok === true && totp.claims['z_t'] === 't' && totp.claims['z_asid'] === session.id) {
-      facts.totpPassedAt = Number(totp.claims['iat']) * 1000;
-    }
-    network.accessChanged();
+    network.updatePosture(session, (facts) => {
+      Object.assign(facts, message.facts);
+      if (message.woken) facts.wokenAt = clock.now();
+      if (message.unlocked) facts.unlockedAt = clock.now();
+      if (totp?.ok === true && totp.claims['z_t'] === 't' && totp.claims['z_asid'] === session.id) {
+        facts.totpPassedAt = Number(totp.claims['iat']) * 1000;
+      }
+    });
   }
 
   #traceRoute(frame: Frame): void {

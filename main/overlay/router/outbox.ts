@@ -4,6 +4,9 @@ import type { TLSSocket } from 'node:tls';
 /** While the socket holds more than this, data waits in the connections' own queues. */
 const socketBufferBytes = 512 * 1024;
 
+/** Smaller frames of one turn go out together. */
+const largeFrameBytes = 8 * 1024;
+
 /** One connection's queue towards its client. */
 export interface Outbox {
   /** Data frames waiting here, bytes. */
@@ -31,13 +34,13 @@ export class ChannelWriter {
   /** Bypass the queues: for control frames, which are few and small. */
   sendNow(frame: Uint8Array): void {
     if (this.#socket.destroyed || !this.#socket.writable) return;
-    if (!this.#corked) {
+    if (frame.length >= largeFrameBytes) {
+      // Alone: gathered with others it would be copied once more.
+      this.#uncork();
+    } else if (!this.#corked) {
       this.#corked = true;
       this.#socket.cork();
-      process.nextTick(() => {
-        this.#corked = false;
-        this.#socket.uncork();
-      });
+      process.nextTick(() => this.#uncork());
     }
     this.#socket.write(frame);
   }
@@ -53,6 +56,12 @@ export class ChannelWriter {
   /** Forget all queues: the channel is gone. */
   discardAll(): void {
     for (const outbox of [...this.#busy]) outbox.discard();
+  }
+
+  #uncork(): void {
+    if (!this.#corked) return;
+    this.#corked = false;
+    this.#socket.uncork();
   }
 
   #drain(): void {

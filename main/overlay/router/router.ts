@@ -17,6 +17,8 @@ import { judgeAll } from './revocation.ts';
 
 /** Channels whose OIDC token has run out are found this often (openziti/ziti: router/state/manager.go). */
 const tokenSweepMs = 5000;
+/** At least so often within a session's life is it said that its channel is in use. */
+const usesPerSession = 3;
 
 /** A circuit as administrators see it. */
 export interface CircuitFacts {
@@ -52,6 +54,7 @@ export interface RouterContext extends Omit<
   readonly terminators: Terminators;
   readonly circuits: ReadonlyMap<string, Circuit>;
   readonly sessions: ReadonlySet<EdgeSession>;
+  sessionOpened(session: EdgeSession): void;
   sessionClosed(session: EdgeSession): void;
   circuitOpened(circuit: Circuit, facts: CircuitFacts): void;
   circuitClosed(circuit: Circuit): void;
@@ -96,7 +99,8 @@ export async function openRouter(options: RouterOptions): Promise<EdgeRouterServ
   });
   const port = await listen(server, options.host, options.port);
   stack.use(options.network.changes.subscribe(() => judgeAll(context)));
-  stack.use(options.clock.every(tokenSweepMs, () => sweepTokens(context)));
+  const sweepMs = Math.min(tokenSweepMs, options.network.apiSessionTimeoutMs / usesPerSession);
+  stack.use(options.clock.every(sweepMs, () => sweepTokens(context)));
   return { port, context, [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose]() };
 }
 
@@ -108,6 +112,7 @@ function makeContext(options: RouterOptions): RouterContext {
     terminators: new Terminators(),
     circuits,
     sessions,
+    sessionOpened: (session) => sessions.add(session),
     sessionClosed: (session) => sessions.delete(session),
     circuitOpened(circuit, facts) {
       circuits.set(circuit.id, circuit);
@@ -132,7 +137,7 @@ function accept(context: RouterContext, socket: TLSSocket): void {
     return;
   }
   const channel = new RouterChannel(socket, newId(12), context.clock, context.log);
-  (context.sessions as Set<EdgeSession>).add(new EdgeSession(context, channel));
+  context.sessionOpened(new EdgeSession(context, channel));
 }
 
 /** Channels whose token has run out are dropped without a word; those still open keep their legacy session alive. */
