@@ -19,5 +19,12 @@ export function chooseBridge(page: Window & { readonly culvert?: ShellDoor }): B
   address.protocol = page.location.protocol === 'https:' ? 'wss:' : 'ws:';
   address.hash = '';
   address.search = '';
-  return { kind: 'console', open: () => openConsoleTransport(address.href) };
+  const isRefused = async (): Promise<boolean> => {
+    try {
+      return (await fetch(page.location.href, { method: 'HEAD', cache: 'no-store' })).status === 401;
+    } catch {
+      return false; // nobody answers at all: that is a lost engine, not a refused page
+    }
+  };
+  return { kind: 'console', open: () => openConsoleTransport(address.href, isRefused) };
 }

@@ -2,12 +2,12 @@
 import { TunnelerError } from '../../main/base/errors.ts';
 import type { Transport } from '../../main/contract/client.ts';
 
-/** Code the console closes with where the page's cookie is not (or no longer) good: connecting again will not help. */
-export const refusedCloseCode = 4403;
-
-/** Dial `address`. Messages sent before it opens are kept; `closed` comes once, with `console.refused` where the page must be opened anew. */
-export function openConsoleTransport(address: string, dial = (url: string) => new WebSocket(url)): Transport {
-  const socket = dial(address);
+/**
+ * Dial `address`. Messages sent before it opens are kept; `closed` comes once, with `console.refused` where the page must be opened anew.
+ * @param isRefused asked where the socket never opened, for a browser does not tell a page why.
+ */
+export function openConsoleTransport(address: string, isRefused: () => Promise<boolean>): Transport {
+  const socket = new WebSocket(address);
   const waiting: string[] = [];
   return {
     send(message) {
@@ -15,22 +15,28 @@ export function openConsoleTransport(address: string, dial = (url: string) => ne
       else if (socket.readyState === WebSocket.CONNECTING) waiting.push(message);
     },
     start(sink) {
-      let over = false;
+      let opened = false;
       socket.addEventListener('open', () => {
+        opened = true;
         for (const message of waiting.splice(0)) socket.send(message);
       });
       socket.addEventListener('message', (event: MessageEvent<unknown>) => {
         if (typeof event.data === 'string') sink.message(event.data);
       });
-      socket.addEventListener('close', (event) => {
-        if (over) return;
-        over = true;
-        sink.closed(
-          event.code === refusedCloseCode
-            ? new TunnelerError('console.refused', 'this address was used before or has expired')
-            : new TunnelerError('base.closed', 'the console closed the connection'),
-        );
-      });
+      const lost = new TunnelerError('base.closed', 'the console closed the connection');
+      socket.addEventListener(
+        'close',
+        () => {
+          if (opened) sink.closed(lost);
+          else
+            void isRefused().then((refused) =>
+              sink.closed(
+                refused ? new TunnelerError('console.refused', 'this address was used before or has expired') : lost,
+              ),
+            );
+        },
+        { once: true },
+      );
     },
     close() {
       socket.close();

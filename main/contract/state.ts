@@ -60,9 +60,15 @@ export interface StateSnapshot {
   readonly state: EngineState;
 }
 
-/** Fold changes into a state; untouched parts keep their identity, so selectors may compare by reference. */
+/**
+ * Fold changes into a state; untouched parts keep their identity, so selectors may compare by reference. A part is copied once for all the
+ * changes given together, so a batch of thousands costs what one costs.
+ */
 export function reduce(state: EngineState, changes: readonly StateChange[]): EngineState {
-  return changes.reduce(reduceOne, state);
+  const draft: Draft = { state: { ...state }, own: new Set() };
+  let changed = false;
+  for (const change of changes) changed = apply(draft, change) || changed;
+  return changed ? draft.state : state;
 }
 
 /** Fold a delta; undefined where its number does not follow, and a new snapshot is needed. */
@@ -71,50 +77,73 @@ export function applyDelta(snapshot: StateSnapshot, delta: StateDelta): StateSna
   return { seq: delta.seq, state: reduce(snapshot.state, delta.changes) };
 }
 
-function reduceOne(state: EngineState, change: StateChange): EngineState {
+type Records = 'identities' | 'services' | 'sessions' | 'routers' | 'agents' | 'quarantine';
+
+/** A state under construction: parts named in `own` were copied in this fold and may be written to. */
+interface Draft {
+  readonly state: { -readonly [Part in keyof EngineState]: EngineState[Part] };
+  readonly own: Set<Records>;
+}
+
+/** Fold one change in; false where it changed nothing. */
+function apply(draft: Draft, change: StateChange): boolean {
   switch (change.kind) {
     case 'status-changed':
-      return { ...state, status: change.value };
+      draft.state.status = change.value;
+      return true;
     case 'identity-changed':
-      return { ...state, identities: put(state.identities, change.key, change.value) };
+      return put(draft, 'identities', change.key, change.value);
     case 'identity-removed':
-      return { ...state, identities: drop(state.identities, change.key) };
+      return drop(draft, 'identities', change.key);
     case 'service-changed':
-      return { ...state, services: put(state.services, change.key, change.value) };
+      return put(draft, 'services', change.key, change.value);
     case 'service-removed':
-      return { ...state, services: drop(state.services, change.key) };
+      return drop(draft, 'services', change.key);
     case 'session-changed':
-      return { ...state, sessions: put(state.sessions, change.key, change.value) };
+      return put(draft, 'sessions', change.key, change.value);
     case 'session-removed':
-      return { ...state, sessions: drop(state.sessions, change.key) };
+      return drop(draft, 'sessions', change.key);
     case 'router-changed':
-      return { ...state, routers: put(state.routers, change.key, change.value) };
+      return put(draft, 'routers', change.key, change.value);
     case 'router-removed':
-      return { ...state, routers: drop(state.routers, change.key) };
+      return drop(draft, 'routers', change.key);
     case 'agent-changed':
-      return { ...state, agents: put(state.agents, change.key, change.value) };
+      return put(draft, 'agents', change.key, change.value);
     case 'agent-removed':
-      return { ...state, agents: drop(state.agents, change.key) };
+      return drop(draft, 'agents', change.key);
     case 'quarantine-changed':
-      return { ...state, quarantine: put(state.quarantine, change.key, change.value) };
+      return put(draft, 'quarantine', change.key, change.value);
     case 'quarantine-removed':
-      return { ...state, quarantine: drop(state.quarantine, change.key) };
+      return drop(draft, 'quarantine', change.key);
     case 'alert-raised':
-      return { ...state, alerts: [...state.alerts, change.value].slice(-maxAlerts) };
+      draft.state.alerts = [...draft.state.alerts, change.value].slice(-maxAlerts);
+      return true;
     case 'dns-changed':
-      return { ...state, dns: change.value };
+      draft.state.dns = change.value;
+      return true;
     case 'policy-changed':
-      return { ...state, policy: change.value };
+      draft.state.policy = change.value;
+      return true;
   }
 }
 
-function put<V>(record: Readonly<Record<string, V>>, key: string, value: V): Readonly<Record<string, V>> {
-  return { ...record, [key]: value };
+function put<Part extends Records>(draft: Draft, part: Part, key: string, value: EngineState[Part][string]): boolean {
+  // defined, not assigned: an identity may be called `__proto__`
+  Object.defineProperty(own(draft, part), key, { value, enumerable: true, writable: true, configurable: true });
+  return true;
 }
 
-function drop<V>(record: Readonly<Record<string, V>>, key: string): Readonly<Record<string, V>> {
-  if (!(key in record)) return record;
-  const next = { ...record };
-  delete next[key];
-  return next;
+function drop(draft: Draft, part: Records, key: string): boolean {
+  if (!Object.hasOwn(draft.state[part], key)) return false;
+  delete own(draft, part)[key];
+  return true;
+}
+
+/** The part, copied if this fold has not yet; a caller's state is never written to. */
+function own<Part extends Records>(draft: Draft, part: Part): Record<string, EngineState[Part][string]> {
+  if (!draft.own.has(part)) {
+    draft.own.add(part);
+    draft.state[part] = { ...draft.state[part] };
+  }
+  return draft.state[part] as Record<string, EngineState[Part][string]>;
 }
