@@ -4,7 +4,7 @@
  */
 import { arch, hostname, platform, release, version as osVersion } from 'node:os';
 import type { Clock } from '../../base/clock.ts';
-import { TunnelerError } from '../../base/errors.ts';
+import { TunnelerError, isTunnelerError } from '../../base/errors.ts';
 import { ControllerClient } from '../controller/controller-client.ts';
 import { Endpoints } from '../controller/endpoints.ts';
 import { openHttpsTransport } from '../controller/https-transport.ts';
@@ -134,6 +134,23 @@ export class Authenticator implements AsyncDisposable {
     }
     const oidcPath = controller.oidcPath ?? '/oidc';
     return endpoints.run((http) => refreshOidc(http, { oidcPath, session, signal }));
+  }
+
+  /**
+   * Does the session still hold? A legacy one is told by reading it, which also extends it. An OIDC token by using it, for the
+   * controller refreshes tokens of a disabled identity all the same. Throws as {@link refresh}.
+   */
+  async check(current: SignedIn, signal: AbortSignal): Promise<ApiSession> {
+    if (current.session.kind === 'legacy') return this.refresh(current, signal);
+    try {
+      await current.client.lastServiceChange(signal);
+      return current.session;
+    } catch (error) {
+      if (!isTunnelerError(error, 'ziti.controller.session_expired')) throw error;
+    }
+    current.adopt(await this.refresh(current, signal));
+    await current.client.lastServiceChange(signal);
+    return current.session;
   }
 
   /** Tell the controller that the session is over. Throws where it cannot be told. */

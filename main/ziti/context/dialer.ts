@@ -1,6 +1,6 @@
 /** Dialling a service: its session, the nearest connected router, the connection; one more try where a session went stale. */
 import type { Clock } from '../../base/clock.ts';
-import { TunnelerError, isTunnelerError } from '../../base/errors.ts';
+import { TunnelerError, isTunnelerError, type ErrorCode } from '../../base/errors.ts';
 import type { ByteSink } from '../../base/stream.ts';
 import type { ServiceSession } from '../controller/controller-client.ts';
 import type { EdgeRouter } from '../edge/edge-router.ts';
@@ -20,6 +20,8 @@ export interface DialerDeps {
   signedIn(signal: AbortSignal): Promise<SignedIn>;
   /** A router or the controller denied what the list grants, or took it away: look again at once. */
   accessDoubted(): void;
+  /** Asks the controller, briefly: may this identity still dial the service? */
+  accessKept(serviceId: string): Promise<boolean>;
   /** A router no longer knows the API session. */
   sessionDoubted(): void;
 }
@@ -138,7 +140,7 @@ export class Dialer {
     this.#remember(service.id, session.token);
     if (opened.stickinessToken === undefined) this.#stickiness.delete(key);
     else this.#stickiness.set(key, opened.stickinessToken);
-    return watched(opened.stream, () => this.#deps.accessDoubted());
+    return watched(opened.stream, service.id, this.#deps);
   }
 
   /** Cut what runs to services this identity may no longer dial: not every router does that by itself. */
@@ -164,15 +166,22 @@ export class Dialer {
   }
 }
 
-/** Revocation reaches a client as the end of its streams; the list of services has to follow at once. */
-function watched(stream: ZitiStream, accessLost: () => void): ZitiStream {
+/** Ends that a revoked access may look like: routers do not always say which it was. */
+const doubtful: readonly ErrorCode[] = ['ziti.stream.reset', 'ziti.channel.closed', 'ziti.channel.rejected'];
+
+/** Revocation reaches a client as the end of its streams; the list of services has to follow, and the reason to be true. */
+function watched(stream: ZitiStream, serviceId: string, deps: DialerDeps): ZitiStream {
   const start = (sink: ByteSink): void => {
     stream.start({
       data: (chunk) => sink.data(chunk),
       end: () => sink.end(),
       drain: () => sink.drain(),
       closed: (error) => {
-        if (isTunnelerError(error, 'ziti.dial.access_denied')) accessLost();
+        if (error !== undefined && doubtful.includes(error.code)) {
+          void deps.accessKept(serviceId).then((kept) => sink.closed(kept ? error : accessLost(error)));
+          return;
+        }
+        if (error?.code === 'ziti.dial.access_denied') deps.accessDoubted();
         sink.closed(error);
       },
     });
@@ -189,6 +198,13 @@ function watched(stream: ZitiStream, accessLost: () => void): ZitiStream {
     pause: () => stream.pause(),
     resume: () => stream.resume(),
   };
+}
+
+function accessLost(cause: TunnelerError): TunnelerError {
+  return new TunnelerError('ziti.dial.access_denied', 'access to the service was revoked while the stream was open', {
+    cause,
+    details: { ...cause.details, reason: 'access lost' },
+  });
 }
 
 /** What a dial waits for mostly ends by itself when `signal` aborts, and says why; this is for what does not. */

@@ -1,5 +1,5 @@
 /** The services an identity sees: loaded whole, asked for changes every so often, and told where anything differs. */
-import type { Clock } from '../../base/clock.ts';
+import { sleep, type Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import { toTunnelerError } from '../../base/errors.ts';
 import type { ServiceAnswer } from '../controller/answers.ts';
@@ -29,6 +29,7 @@ const sleepToleranceMs = 20_000;
 /** While watching closely: well inside half a second, and never more than a tenth of the time on the controller. */
 const watchPeriodMs = 200;
 const watchLoadFactor = 10;
+const confirmSpacingMs = 100;
 
 export class ServiceList implements Disposable {
   readonly #deps: ServiceListDeps;
@@ -41,6 +42,8 @@ export class ServiceList implements Disposable {
   #closed = false;
   #driftMs: number;
   #watchTimer: Disposable | undefined;
+  #confirming: Promise<void> | undefined;
+  #confirmedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(deps: ServiceListDeps) {
     this.#deps = deps;
@@ -83,10 +86,25 @@ export class ServiceList implements Disposable {
     this.#watchTimer?.[Symbol.dispose]();
   }
 
+  /** Ask now whether anything changed; calls in quick succession share one question. Never throws. */
+  confirm(): Promise<void> {
+    this.#confirming ??= this.#confirm();
+    return this.#confirming;
+  }
+
   /** Streams were opened: watch closely as long as must be. Idempotent. */
   watch(): void {
     if (this.#watchTimer !== undefined || this.#closed || !this.#deps.mustWatch()) return;
     this.#watchTimer = this.#deps.clock.after(watchPeriodMs, () => void this.#watched());
+  }
+
+  async #confirm(): Promise<void> {
+    const { clock } = this.#deps;
+    await sleep(clock, Math.max(0, this.#confirmedAtMs + confirmSpacingMs - clock.monotonic()));
+    // Who asks from here on may know of a later change, and gets a question of their own.
+    this.#confirming = undefined;
+    this.#confirmedAtMs = clock.monotonic();
+    await this.#look(false);
   }
 
   async #watched(): Promise<void> {

@@ -48,6 +48,7 @@ export class SessionKeeper implements AsyncDisposable {
   #poke: () => void = () => undefined;
   #checkWanted = false;
   #restartWanted = false;
+  #checking = false;
 
   constructor(deps: SessionKeeperDeps) {
     this.#deps = deps;
@@ -71,6 +72,11 @@ export class SessionKeeper implements AsyncDisposable {
   /** Hand in the step that an answer to {@link pending} led to. */
   advance(step: SignIn): void {
     this.#answer?.(step);
+  }
+
+  /** No doubt is being looked into: what {@link state} says holds. */
+  settled(): boolean {
+    return !this.#checkWanted && !this.#checking && (this.#signedIn !== undefined || this.#state.kind !== 'ready');
   }
 
   /** Look soon whether the session still holds; also ends any back-off. */
@@ -173,19 +179,26 @@ export class SessionKeeper implements AsyncDisposable {
         await this.#drop();
         return;
       }
-      if (!this.#checkWanted && clock.monotonic() < refreshAt) continue;
+      const due = clock.monotonic() >= refreshAt;
+      if (!this.#checkWanted && !due) continue;
       this.#checkWanted = false;
+      const tokenBefore = signedIn.session.token;
+      this.#checking = true;
       try {
-        const session = await this.#deps.authenticator.refresh(signedIn, signal);
-        const isNew = session.token !== signedIn.session.token;
+        const session = await this.#deps.authenticator[due ? 'refresh' : 'check'](signedIn, signal);
         signedIn.adopt(session);
-        if (isNew) this.#deps.refreshed(signedIn);
+        const renewed = session.token !== tokenBefore;
+        if (renewed) this.#deps.refreshed(signedIn);
         this.report(undefined);
         backoff.reset();
-        endsAt = clock.monotonic() + session.lifetimeMs;
-        refreshAt = clock.monotonic() + session.lifetimeMs * (1 / 2 + random() / 3);
+        if (due || renewed || session.kind === 'legacy') {
+          endsAt = clock.monotonic() + session.lifetimeMs;
+          refreshAt = clock.monotonic() + session.lifetimeMs * (1 / 2 + random() / 3);
+        }
+        this.#checking = false;
         await sleep(clock, checkSpacingMs, signal);
       } catch (error) {
+        this.#checking = false;
         if (isTunnelerError(error, 'ziti.controller.session_expired') || clock.monotonic() >= endsAt) throw error;
         this.report(error);
         refreshAt = Math.min(endsAt, clock.monotonic() + backoff.next());

@@ -1,4 +1,5 @@
 /** One identity at work: the parts of this room put together, and what happens in one told to the others. */
+import { sleep } from '../../base/clock.ts';
 import { Emitter } from '../../base/emitter.ts';
 import { TunnelerError, isTunnelerError, toTunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
@@ -35,6 +36,8 @@ import { ServiceSessions } from './service-sessions.ts';
 import { SessionKeeper } from './session-keeper.ts';
 
 const defaultPollPeriodMs = 15_000;
+/** How long the end of a stream may wait for the controller to say why. */
+const accessQuestionMs = 250;
 const allConfigTypes: readonly string[] = ['all'];
 
 /**
@@ -131,6 +134,7 @@ class OpenContext implements ZitiContext {
     this.#dialer = new Dialer({
       ...forServices,
       service: (id) => this.#services.byId(id),
+      accessKept: (id) => this.#accessKept(id),
       signedIn: (signal) => this.#whenSignedIn(signal),
     });
     this.mfa = new ContextMfa({
@@ -294,6 +298,17 @@ class OpenContext implements ZitiContext {
       () => this.#keeper.report(undefined),
       (error: unknown) => this.#keeper.report(error),
     );
+  }
+
+  /** Never takes long: an unreachable controller must not hold up the end of a stream. */
+  async #accessKept(serviceId: string): Promise<boolean> {
+    const { clock } = this.#options;
+    const endsAt = clock.monotonic() + accessQuestionMs;
+    if (this.#closing !== undefined) return true;
+    await Promise.race([this.#services.confirm(), sleep(clock, accessQuestionMs)]);
+    // A session found dead is being signed in anew, and how that goes is the answer.
+    while (!this.#keeper.settled() && clock.monotonic() < endsAt) await sleep(clock, 10);
+    return this.#services.byId(serviceId)?.permissions.includes('Dial') === true;
   }
 
   /** 1.x routers leave circuits under the SDK's flow control open when access to their service ends. */
