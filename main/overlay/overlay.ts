@@ -314,12 +314,12 @@ interface HostPort {
   readonly port: number;
 }
 
-/** `host:port`, `[v6]:port`. Throws `overlay.invalid`. */
+/** `host:port`, `[v6]:port`, or a bare IPv6 address before the last colon. Throws `overlay.invalid`. */
 function parseHostPort(text: string): HostPort {
-  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+  const match = /^(?:\[([^\]]+)\]|(.+)):(\d{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);
-  if (host === undefined || port > 65_535) {
+  if (host === undefined || port > 65_535 || (host.includes(':') && isIP(host) !== 6)) {
     throw new TunnelerError('overlay.invalid', `expected HOST:PORT, got '${text}'`, { details: { value: text } });
   }
   return { host, port };

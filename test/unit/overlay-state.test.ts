@@ -87,6 +87,13 @@ describe('the state of the embedded overlay', () => {
     expect(second.caPem).toBe(first.caPem);
   });
 
+  test.each(['[::1]:0', '::1:0', 'localhost:0'])('listens on %s with a certificate that fits', async (listen) => {
+    const overlay = await openOverlay({ listen });
+    open.push(overlay);
+    const client = await enrolClient(overlay, 'one');
+    expect((await client.signIn()).status).toBe(200);
+  });
+
   test('an abort closes it', async () => {
     const abort = new AbortController();
     const overlay = await openOverlay({}, { signal: abort.signal });

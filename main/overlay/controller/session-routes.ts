@@ -4,7 +4,7 @@ import type { ApiSessionRecord, IdentityRecord } from '../model.ts';
 import { fingerprintOfPem } from '../pki.ts';
 import { totpMatches } from '../totp.ts';
 import { bearerTokens, requireCaller, requirePartialCaller, type Caller, type ControllerContext } from './context.ts';
-import { authenticate, type Authenticated, verifyExternalToken } from './credentials.ts';
+import { authenticate, claimText, type Authenticated, verifyExternalToken } from './credentials.ts';
 import {
   ApiError,
   data,
@@ -121,7 +121,10 @@ export async function takeSecondaryToken(
 ): Promise<void> {
   if (session.signerPending === undefined) return;
   const found = await verifyExternalToken(context.network, bearerTokens(request));
-  if (found?.signer.id === session.signerPending) session.signerPending = undefined;
+  const identity = context.network.identities.get(session.identityId);
+  if (found === undefined || identity === undefined || found.signer.id !== session.signerPending) return;
+  const own = found.signer.useExternalId ? identity.externalId : identity.id;
+  if (claimText(found.claims, found.signer.claimsProperty) === own) session.signerPending = undefined;
 }
 
 /** Take a code: from the app or, once each, from the recovery codes. Throws MFA_INVALID_TOKEN or MFA_NOT_ENROLLED. */
