@@ -4,15 +4,19 @@
  */
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { AuditWriter } from '../audit/record.ts';
 import { TunnelerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import type { EngineClient } from '../contract/schema.ts';
-import type { IdentityRecord, IdentityStore, KeystoreKind, KeyUnlock, OpenKey } from '../identity/identities.ts';
-import { defaultKeystore, parseKeystoreChoice, type KeystoreChoice } from '../identity/keystore-choice.ts';
+import type { IdentityStore, KeyUnlock, OpenKey } from '../identity/identities.ts';
 import { importIdentityFile } from './identity-import.ts';
-
-export type EnrollRequest = Parameters<EngineClient['identity']['enroll']>[0];
+import {
+  chooseKeystore,
+  commonFields,
+  keep,
+  requireFree,
+  type EnrolledRecord,
+  type EnrollRequest,
+  type NewIdentityDeps,
+} from './new-identity.ts';
 
 /** What the SDK's enrolment yields, as far as it is kept. */
 export interface EnrolledIdentity {
@@ -24,11 +28,8 @@ export interface EnrolledIdentity {
   readonly name?: string;
 }
 
-export interface EnrolmentDeps {
+export interface EnrolmentDeps extends NewIdentityDeps {
   readonly stateDirectory: string;
-  readonly store: IdentityStore;
-  readonly audit: AuditWriter;
-  readonly log: Log;
   /** What unlocks keys made here where the request brings nothing of its own. */
   readonly unlock: KeyUnlock;
   readonly enrollToken: (request: {
@@ -45,11 +46,6 @@ export interface EnrolmentDeps {
   ) => Promise<Pick<EnrolledIdentity, 'apis' | 'caPem'>>;
   /** Reads a token without spending it; throws `ziti.enroll.token_invalid`. */
   readonly nameOfToken: (jwt: string) => string;
-}
-
-export interface EnrolledRecord {
-  readonly record: IdentityRecord;
-  readonly unlock: KeyUnlock;
 }
 
 /** Room asked of the disk before a token is spent: an identity file with a long chain and bundle. */
@@ -120,67 +116,6 @@ export async function enrollIdentity(
     if (reference !== undefined) await eraseOrphan(keystore, reference, unlock, deps.log);
     throw error;
   }
-}
-
-/** Fields that every way of enrolling shares. */
-export function commonFields(
-  request: EnrollRequest,
-  name: string,
-  keystore: KeystoreKind,
-): Pick<IdentityRecord, 'name' | 'enabled' | 'scope' | 'ownerUid' | 'keystore' | 'jit' | 'foreign'> {
-  const scope = request.scope ?? (keystore === 'keychain' && process.getuid?.() !== 0 ? 'user' : 'machine');
-  const uid = process.getuid?.();
-  return {
-    name,
-    enabled: true,
-    scope,
-    ...(scope === 'user' && uid !== undefined ? { ownerUid: uid } : {}),
-    keystore,
-    jit: request.jit ?? false,
-    foreign: {},
-  };
-}
-
-/** Throws `identity.exists` before anything is spent. */
-export async function requireFree(store: IdentityStore, name: string): Promise<void> {
-  const taken = (await store.list()).some((entry) => (entry.kind === 'good' ? entry.record.name : entry.name) === name);
-  if (!taken) return;
-  throw new TunnelerError('identity.exists', `there is an identity "${name}" already`, {
-    details: { next: 'choose another with --name, or remove the old one first' },
-  });
-}
-
-/** The one asked for, which must work here; else the user's keychain where there is one, else `file`. */
-export async function chooseKeystore(asked: string | undefined, store: IdentityStore): Promise<KeystoreChoice> {
-  if (asked === undefined) return defaultKeystore(store, { mayUseKeychain: process.getuid?.() !== 0 });
-  const choice = parseKeystoreChoice(asked);
-  const here = await store.keystore(choice.kind).available();
-  if (here.ok) return choice;
-  throw new TunnelerError(
-    here.code === 'identity.keystore_locked' ? here.code : 'identity.keystore_unavailable',
-    here.sentence,
-    { details: here.next === undefined ? { keystore: choice.kind } : { keystore: choice.kind, next: here.next } },
-  );
-}
-
-/** Write the record and note it. */
-export async function keep(
-  record: IdentityRecord,
-  unlock: KeyUnlock,
-  deps: Pick<EnrolmentDeps, 'store' | 'audit' | 'log'>,
-  method: string,
-): Promise<EnrolledRecord> {
-  await deps.store.add(record);
-  deps.audit.record({
-    kind: 'identity.enrolled',
-    identity: record.name,
-    keystore: record.keystore,
-    scope: record.scope,
-    controller: record.apis[0] ?? null,
-    method,
-  });
-  deps.log.info('identity.enrolled', { identity: record.name, keystore: record.keystore });
-  return { record, unlock };
 }
 
 async function eraseOrphan(

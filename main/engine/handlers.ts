@@ -22,7 +22,7 @@ import type {
 import type { KeyUnlock } from '../identity/identities.ts';
 import type { Sessions } from '../session/sessions.ts';
 import { tailAudit } from './audit-tail.ts';
-import type { EnrolledRecord, EnrollRequest } from './enrolment.ts';
+import type { EnrolledRecord, EnrollRequest } from './new-identity.ts';
 import type { Identities } from './identities.ts';
 import type { EngineLog } from './logger.ts';
 import type { Quarantine } from '../policy/quarantine.ts';

@@ -5,7 +5,7 @@ import type { AuditWriter } from '../audit/record.ts';
 import type { IdentityState } from '../contract/views.ts';
 import type { IdentityEntry, IdentityStore, KeyUnlock } from '../identity/identities.ts';
 import type { ZitiContext } from '../ziti/model.ts';
-import type { EnrolledRecord } from './enrolment.ts';
+import type { EnrolledRecord } from './new-identity.ts';
 import { IdentityRunner, type RunnerDeps } from './identity-runner.ts';
 
 export interface IdentitiesDeps extends RunnerDeps {

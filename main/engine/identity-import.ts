@@ -9,15 +9,15 @@ import {
   keep,
   requireFree,
   type EnrolledRecord,
-  type EnrolmentDeps,
   type EnrollRequest,
-} from './enrolment.ts';
+  type NewIdentityDeps,
+} from './new-identity.ts';
 
 /** Import the file whose JSON stands in `request.source`. Throws `identity.corrupt`, `identity.exists`, `identity.write_failed`. */
 export async function importIdentityFile(
   request: EnrollRequest,
   given: KeyUnlock,
-  deps: Pick<EnrolmentDeps, 'store' | 'audit' | 'log'>,
+  deps: NewIdentityDeps,
 ): Promise<EnrolledRecord> {
   const name = request.name ?? 'imported';
   const file = decodeForeignIdentityFile(name, request.source);
