@@ -151,7 +151,14 @@ export class Network {
     else this.reconcile();
   }
 
-  /** End what the present facts no longer allow. Called after each change and by the clock. */
+  /** Time has passed: as {@link reconcile}, where that can have changed anything. */
+  tick(): void {
+    const isExpired = this.apiSessions.find((session) => !this.#apiSessionHolds(session)) !== undefined;
+    const hasTimedChecks = this.postureChecks.find((check) => check.kind === 'MFA') !== undefined;
+    if (isExpired || hasTimedChecks) this.reconcile();
+  }
+
+  /** End what the present facts no longer allow. */
   reconcile(): void {
     for (const session of this.apiSessions.list()) {
       if (!this.#apiSessionHolds(session)) this.removeApiSession(session.id);

@@ -188,7 +188,7 @@ class RunningOverlay implements Overlay {
     this.#stack.defer(() => this.stopRouter());
     await this.startController();
     await this.startRouter();
-    this.#stack.use(this.#clock.every(reconcileMs, () => this.#network.reconcile()));
+    this.#stack.use(this.#clock.every(reconcileMs, () => this.#network.tick()));
     this.#save();
     await this.#store.flush();
     this.#log.warn('overlay.started', {

@@ -21,7 +21,13 @@ const sessionCertificateMs = 12 * 3_600_000;
 
 /** Mount below `base` (client or management API). */
 export function addSessionRoutes(routes: Routes, base: string, context: ControllerContext): void {
-  routes.add('POST', `${base}/authenticate`, (request) => signIn(context, request));
+  routes.add('POST', `${base}/authenticate`, (request) => {
+    // The offer is for clients; administration has this one way only.
+    if (context.authentication === 'oidc' && base.includes('/client/')) {
+      throw new ApiError(400, 'INVALID_AUTH_METHOD', 'The supplied authentication method is not valid');
+    }
+    return signIn(context, request);
+  });
   routes.add('POST', `${base}/authenticate/mfa`, (request) => {
     const caller = requirePartialCaller(context, request);
     takeTotp(context, caller, requiredString(jsonBody(request), 'code'));
@@ -76,9 +82,6 @@ export function wrongCode(): ApiError {
 }
 
 async function signIn(context: ControllerContext, request: ApiRequest): Promise<ApiReply> {
-  if (context.authentication === 'oidc') {
-    throw new ApiError(400, 'INVALID_AUTH_METHOD', 'The supplied authentication method is not valid');
-  }
   const body = request.body.length === 0 ? {} : jsonBody(request);
   const who = await authenticate(context, request.query.get('method') ?? '', request, body);
   const session = context.network.addApiSession({
