@@ -13,7 +13,7 @@ import type { ContractBook, ContractInForce } from './contract-book.ts';
 import { dialQuestion } from './local/questions.ts';
 import type { LocalRules } from './local/rules.ts';
 import { postureOf, type PostureState } from './posture.ts';
-import { programMatches, programName, programSubjects } from './program.ts';
+import { flowSubjects, programMatches, programName, programSubjects } from './program.ts';
 import type { DecisionFacts, IdentityFacts, Verdict } from './verdict.ts';
 
 /** The rules in force, replaced as a whole. */
@@ -45,7 +45,7 @@ export function decideFlow(
   const contract = rules.contracts.inForce(match.service);
 
   const refusal =
-    subjectRefusal(match, facts) ??
+    subjectRefusal(match, app, facts) ??
     permissionRefusal(match) ??
     postureRefusal(posture) ??
     contractRefusal(contract, match, app, identity, facts);
@@ -111,8 +111,8 @@ function quarantineOf(subjects: readonly string[], facts: DecisionFacts): Cleara
   return undefined;
 }
 
-function subjectRefusal(match: Match, facts: DecisionFacts): Refusal | undefined {
-  const reason = quarantineOf([`identity:${match.identity}`, `service:${match.service.name}`], facts);
+function subjectRefusal(match: Match, app: App, facts: DecisionFacts): Refusal | undefined {
+  const reason = quarantineOf(flowSubjects(app, match.service.name, match.identity), facts);
   return reason === undefined ? undefined : { reason, answer: 'prohibited' };
 }
 

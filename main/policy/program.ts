@@ -14,6 +14,17 @@ export function programSubjects(app: App): readonly string[] {
   return [...new Set([...names, hash])].flatMap((name) => (name === undefined ? [] : [`app:${name}`]));
 }
 
+/** Every quarantine subject that holds a flow of this program on this service: alone, together, and the identity it would use. */
+export function flowSubjects(app: App, service: string, identity: string): readonly string[] {
+  const programs = programSubjects(app);
+  return [
+    ...programs,
+    ...programs.map((subject) => `${subject}@${service}`),
+    `identity:${identity}`,
+    `service:${service}`,
+  ];
+}
+
 /** The one subject under which a misbehaving program is put in quarantine; undefined where nobody knows which it was. */
 export function quarantineSubject(app: App): string | undefined {
   const name = app.agent ?? app.script ?? app.path;

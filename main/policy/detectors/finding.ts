@@ -1,0 +1,50 @@
+/** What detectors are told, and what they find. Plain data. */
+
+/** A fact of the data path, past tense. `program` as `programName` has it; absent where nobody knows it. */
+export type WatchedEvent =
+  | {
+      readonly kind: 'dial';
+      readonly program: string | undefined;
+      readonly service: string;
+      readonly identity: string;
+      readonly outcome: 'opened' | 'failed' | 'refused';
+    }
+  | {
+      readonly kind: 'closed';
+      readonly program: string | undefined;
+      readonly service: string;
+      readonly identity: string;
+      readonly bytes: number;
+    }
+  | {
+      readonly kind: 'call';
+      readonly program: string | undefined;
+      readonly service: string;
+      readonly identity: string;
+      readonly tool: string;
+      readonly outcome: 'ok' | 'failed' | 'denied';
+    }
+  | {
+      readonly kind: 'violation';
+      readonly program: string | undefined;
+      readonly service: string;
+      readonly identity: string;
+    };
+
+export interface Finding {
+  /** `breaker.failures`, `baseline.new-tool`: stable, for scripts. */
+  readonly detector: string;
+  readonly severity: 'warning' | 'critical';
+  /** What is unusual and against what it was measured, for a person. */
+  readonly text: string;
+  /** The subject it speaks of, as quarantine has it. */
+  readonly subject: string;
+  readonly action: 'alert' | 'quarantine';
+  /** A quarantine that ends by itself; absent: only by release. */
+  readonly holdMs?: number;
+}
+
+/** The subject for one program on one service; for an unknown program the service itself. */
+export function pairSubject(program: string | undefined, service: string): string {
+  return program === undefined ? `service:${service}` : `app:${program}@${service}`;
+}
