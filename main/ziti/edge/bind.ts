@@ -193,7 +193,7 @@ class RouterBinding implements EdgeBinding, Connection {
     this.#state = 'over';
     this.#rejectBinding = undefined;
     this.#timer?.[Symbol.dispose]();
-    this.#options.host.unregister(this.#options.connId);
+    this.#options.host.unregister(this.#options.connId, this);
   }
 }
 

@@ -32,8 +32,11 @@ export interface Carrier {
   flush(): void;
   /** A frame for this connection. */
   receive(frame: Frame): void;
-  /** Tell the router that the connection is over; `abort` without waiting for what is in flight. Ends the carrier. */
+  /**
+   * The connection is over: `done` after both sides have ended, `abort` at once whatever is in flight. Ends the carrier's
+   * service to its owner; towards the network it may linger for a while on its own.
+   */
   close(how: 'done' | 'abort'): void;
-  /** The connection is over and nobody needs to be told. Idempotent. */
+  /** The connection is over and nobody needs to be told. Idempotent; no effect on a carrier that lingers. */
   dispose(): void;
 }

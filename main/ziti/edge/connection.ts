@@ -37,6 +37,8 @@ export interface ConnectionHost {
   waitsForChannel(connection: Flushable): void;
   /** This connection holds too much unread under the router's flow control: stop reading the channel until `reads` says so again. */
   setReading(connection: object, reading: boolean): void;
-  /** The connection is over: its id may be used again. */
-  unregister(connId: number): void;
+  /** Give this id's frames to `connection` from now on. */
+  register(connId: number, connection: Connection): void;
+  /** The connection is over: its id may be used again. No effect where the id went to another meanwhile. */
+  unregister(connId: number, connection: Connection): void;
 }

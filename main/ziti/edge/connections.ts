@@ -54,7 +54,10 @@ export class Connections implements ChannelHandlers {
       },
       waitsForChannel: (connection) => this.#waiting.add(connection),
       setReading: (connection, reading) => this.#setReading(channel, connection, reading),
-      unregister: (connId) => this.#table.delete(connId),
+      register: (connId, connection) => this.register(connId, connection),
+      unregister: (connId, connection) => {
+        if (this.#table.get(connId) === connection) this.#table.delete(connId);
+      },
     };
   }
 

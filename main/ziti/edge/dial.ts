@@ -166,7 +166,7 @@ class Dial implements Connection {
     this.#pending?.[Symbol.dispose]();
     const { host, connId, request } = this.#options;
     request.signal?.removeEventListener('abort', this.#onAbort);
-    host.unregister(connId);
+    host.unregister(connId, this);
     tell();
   }
 }

@@ -370,7 +370,7 @@ export class EdgeStream implements ZitiStream, Connection, CarrierOwner, Flushab
     this.#outbound.clear();
     this.#held = [];
     this.#heldBytes = 0;
-    this.#host.unregister(this.#connId);
+    this.#host.unregister(this.#connId, this);
     this.#overListener?.();
     this.#overListener = undefined;
     this.#scheduleDelivery();

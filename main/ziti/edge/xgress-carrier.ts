@@ -18,6 +18,7 @@ import {
 } from '../wire/xgress.ts';
 import type { Carrier, CarrierOwner } from './carrier.ts';
 import type { ConnectionHost } from './connection.ts';
+import { LingeringCircuit } from './lingering-circuit.ts';
 import { XgressReceiver } from './xgress-receiver.ts';
 import { windowBytes, XgressSender } from './xgress-sender.ts';
 
@@ -59,6 +60,8 @@ export class XgressCarrier implements Carrier {
   readonly #fields: PayloadFields = { sequence: 0, flags: 0, edgeFlags: 0, capabilities: false, clock: 0 };
   #started = false;
   #refused = false;
+  /** The other side said that the circuit is at its end. */
+  #peerDone = false;
   #over = false;
   #begun: Uint8Array = noBytes;
   #heldBytes = 0;
@@ -174,23 +177,45 @@ export class XgressCarrier implements Carrier {
     }
   }
 
+  /**
+   * Once both sides have ended we say so in order (the circuit's end), but do not close the circuit yet unless the other side
+   * said the same: on a close, other implementations drop what they have acknowledged and not yet handed on.
+   */
   close(how: 'done' | 'abort'): void {
     if (this.#over) return;
-    if (how === 'done') {
+    if (how === 'abort' || this.#peerDone) {
       this.flush();
-      this.#sendSpecial({ flags: payloadFlag.circuitEnd });
+      if (how === 'done') this.#sendSpecial({ flags: payloadFlag.circuitEnd });
+      this.#host.channel.send({ contentType: contentType.xgClose, body: textBytes(this.#circuitId) });
+      this.dispose();
+      return;
     }
-    this.#host.channel.send({ contentType: contentType.xgClose, body: textBytes(this.#circuitId) });
-    this.dispose();
+    this.#over = true;
+    this.#stopTimers();
+    new LingeringCircuit({
+      host: this.#host,
+      connId: this.#connId,
+      circuitId: this.#circuitId,
+      originator: this.#originator,
+      writer: this.#writer,
+      sender: this.#sender,
+      receiver: this.#receiver,
+    });
   }
 
   dispose(): void {
+    if (this.#over) return;
     this.#over = true;
+    this.#stopTimers();
+    this.#sender.clear();
+    this.#receiver.clear();
+  }
+
+  #stopTimers(): void {
     this.#timer?.[Symbol.dispose]();
     this.#timer = undefined;
     this.#probeTimer?.[Symbol.dispose]();
-    this.#sender.clear();
-    this.#receiver.clear();
+    this.#probeTimer = undefined;
   }
 
   #report(): number {
@@ -233,6 +258,7 @@ export class XgressCarrier implements Carrier {
     }
     const fin = (edgeFlags & edgeFlag.fin) !== 0;
     if (body.length > 0 || fin) this.#owner.message(body, edgeFlags);
+    if ((flags & payloadFlag.circuitEnd) !== 0) this.#peerDone = true;
     // Half-close has three spellings: the edge's FIN, EOF, and for sides that do not know EOF the circuit's end.
     if ((flags & (payloadFlag.eof | payloadFlag.circuitEnd)) !== 0 && !this.#over) this.#owner.remoteEnded();
   }

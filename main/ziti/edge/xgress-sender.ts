@@ -79,6 +79,11 @@ export class XgressSender {
     return this.#bytesInFlight;
   }
 
+  /** Bytes the peer last said it holds unread. */
+  get peerHeldBytes(): number {
+    return this.#peerHeldBytes;
+  }
+
   /** Messages sent more than once so far, counted by transmission. */
   get resent(): number {
     return this.#resent;
