@@ -36,15 +36,20 @@ export function createAppFinder(deps: AppFinderDeps): AppFinder {
 }
 
 /**
- * The same finder, whose apps carry their agent's name. Executables are hashed before a flow is answered only where a binding asks for it.
- * `rules` is read at each call, so that new settings count from the next flow on.
+ * The same finder, whose apps carry their agent's name. Executables are hashed before a flow is answered only where a binding asks for it, or
+ * `hashesMatter` says that somebody else's rules do (a contract that names `sha256:…`): the first flow of a program then waits until its
+ * executable is read. `rules` is read at each call, so that new settings count from the next flow on.
  */
-export function recogniseAgents(finder: AppFinder, rules: () => AgentRules): AppFinder {
+export function recogniseAgents(
+  finder: AppFinder,
+  rules: () => AgentRules,
+  hashesMatter: () => boolean = () => false,
+): AppFinder {
   return {
     async find(flow) {
       const app = await finder.find(flow);
       const current = rules();
-      if (!current.needsIdentify || app.pid === undefined) return withAgent(app, current);
+      if (app.pid === undefined || !(current.needsIdentify || hashesMatter())) return withAgent(app, current);
       return withAgent(await finder.identify(app), current);
     },
     identify: async (app) => withAgent(await finder.identify(app), rules()),

@@ -6,9 +6,10 @@ import {
   parseProcesses,
   splitCommand,
 } from '../../main/apps/app-finder.windows.ts';
-import type { App } from '../../main/apps/app.ts';
+import type { App, AppFinder } from '../../main/apps/app.ts';
 import { interpreterScript } from '../../main/apps/interpreter-script.ts';
 import { knownAgents } from '../../main/apps/known-agents.ts';
+import { recogniseAgents } from '../../main/apps/open-app-finder.ts';
 import { agentRules, recognise } from '../../main/apps/recognise.ts';
 import type { RunCommand } from '../../main/apps/run-command.ts';
 import { silentLog } from '../../main/base/log.ts';
@@ -125,6 +126,31 @@ describe('agents bound by settings', () => {
     expect(recognise(app({ path: '/y', parents: [{ pid: 1, path: '/x', hash }] }), rules)?.agent).toBe('exact');
     expect(recognise(app({ path: '/x', signer: 'TEAM1' }), rules)?.agent).toBe('signed');
     expect(recognise(app({ path: '/x' }), rules)).toBeUndefined();
+  });
+
+  it('have executables read only where some rule looks at hashes', async () => {
+    let identified = 0;
+    const finder: AppFinder = {
+      find: () => Promise.resolve(app({ pid: 1, path: '/x' })),
+      identify: (found) => {
+        identified += 1;
+        return Promise.resolve({ ...found, hash: 'ab'.repeat(32) });
+      },
+    };
+    const plain = agentRules({ one: { path: '/x' } });
+    expect(await recogniseAgents(finder, () => plain).find(flow)).toMatchObject({ agent: 'one' });
+    expect(identified).toBe(0);
+    expect(
+      await recogniseAgents(
+        finder,
+        () => plain,
+        () => true,
+      ).find(flow),
+    ).toHaveProperty('hash');
+    expect((await recogniseAgents(finder, () => agentRules({ two: { hash: 'ab'.repeat(32) } })).find(flow)).agent).toBe(
+      'two',
+    );
+    expect(identified).toBe(2);
   });
 
   it('without any condition match nothing', () => {
