@@ -2,6 +2,7 @@
 import type { Log } from '../base/log.ts';
 import { removeNrptRules } from './dns/os-dns.windows.ts';
 import { flushDarwinCache } from './dns/os-dns.darwin.ts';
+import { closeFirewall } from './firewall/firewall.linux.ts';
 import { restoreFile } from './journal/file-change.ts';
 import type { HostChange } from './journal/host-change.ts';
 import { HostJournal } from './journal/host-journal.ts';
@@ -70,6 +71,11 @@ async function undo(change: HostChange, run: RunCommand, platform: NodeJS.Platfo
     case 'file':
       restoreFile(change);
       return;
+    case 'firewalld-zone':
+    case 'nft-rules':
+    case 'iptables-rules':
+      await closeFirewall(change, run);
+      return;
     case 'resolved-link':
       await run('resolvectl', ['revert', change.device]);
       await run('resolvectl', ['flush-caches']);
@@ -98,6 +104,10 @@ function describe(change: HostChange): string {
       return `route of ${change.address} on ${change.device}`;
     case 'file':
       return `file ${change.path}`;
+    case 'firewalld-zone':
+    case 'nft-rules':
+    case 'iptables-rules':
+      return 'firewall rules';
     case 'resolved-link':
       return `systemd-resolved settings of ${change.device}`;
     case 'networkmanager-reload':

@@ -12,7 +12,7 @@ import type { HostRoutes } from './route/route.ts';
 import type { TunDevice } from './tun/device.ts';
 
 /** Places within each range. */
-const offsets = { device: 1, resolver: 2, firstNat: 16, natCount: 8 } as const;
+const offsets = { device: 1, resolver: 2, probe: 3, firstNat: 16, natCount: 8 } as const;
 
 /** The ranges names get their addresses from. */
 export interface Ranges {
@@ -105,4 +105,9 @@ export function withoutOwn(upstreams: readonly string[], ranges: Ranges): readon
 /** The interface's own address in a range. */
 export function deviceAddress(range: Cidr): string {
   return addressAt(range, offsets.device);
+}
+
+/** An address in a range that the entry answers by itself, to see whether flows arrive. */
+export function probeAddress(range: Cidr): string {
+  return addressAt(range, offsets.probe);
 }

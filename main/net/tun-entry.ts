@@ -4,11 +4,12 @@
  */
 import type { Clock } from '../base/clock.ts';
 import { toTunnelerError } from '../base/errors.ts';
-import type { Admit, Destination } from '../base/flow.ts';
+import type { Admission, Admit, Destination } from '../base/flow.ts';
 import { parseCidr } from '../base/ip.ts';
 import { DisposalStack } from '../base/lifecycle.ts';
 import type { Log } from '../base/log.ts';
 import type { Clearance } from '../base/reason.ts';
+import type { ByteStream } from '../base/stream.ts';
 import { Forwarder } from './dns/forwarder.ts';
 import { NameTable } from './dns/name-table.ts';
 import type { InterceptedNames } from './dns/name-table.ts';
@@ -17,6 +18,7 @@ import type { ChosenDns, DnsBackend, DnsPaths } from './dns/os-dns.ts';
 import { Resolver } from './dns/resolver.ts';
 import type { ResolveRemote } from './dns/resolver.ts';
 import { serveTcpQueries } from './dns/tcp-queries.ts';
+import { InputPath } from './firewall/input-path.ts';
 import { openFlows } from './flow/flows.ts';
 import type { Flows } from './flow/flows.ts';
 import type { OpenListener } from './flow/listener.ts';
@@ -33,6 +35,7 @@ import {
   defaultDeviceName,
   deviceAddress,
   flowAddresses,
+  probeAddress,
   withoutOwn,
 } from './tun-addresses.ts';
 import type { Ranges } from './tun-addresses.ts';
@@ -176,11 +179,12 @@ async function open(deps: TunEntryDeps, stack: DisposalStack, signal: AbortSigna
 
   const addresses = { ...flowAddresses(4, ranges[4]), ...flowAddresses(6, ranges[6]) };
   const servers = [addresses[4]?.resolver, addresses[6]?.resolver].filter((server) => server !== undefined);
+  const probes = [ranges[4], ranges[6]].flatMap((range) => (range === undefined ? [] : [probeAddress(range)]));
   const flows = stack.use(
     await openFlows(
       {
         device,
-        admit: withResolver(deps.admit, resolver, servers, clock),
+        admit: withOwnServices(deps.admit, resolver, servers, probes, clock),
         isReachable: (destination) => deps.isReachable(destination),
         nameOf: (address) => names.nameOf(address),
         resolve: (query) => resolver.answer(query, 'udp'),
@@ -196,7 +200,19 @@ async function open(deps: TunEntryDeps, stack: DisposalStack, signal: AbortSigna
     ),
   );
   const routeSet = stack.use(new HostRouteSet(device.name, routes, journal, log));
-  const entry = new Entry({
+  const inputPath = stack.use(
+    new InputPath({
+      device: device.name,
+      probes: process.platform === 'linux' && deps.openListener === undefined ? probes : [],
+      lostFlows: () => flows.stats()['acceptTimeout'] ?? 0,
+      run,
+      journal,
+      clock,
+      log,
+    }),
+  );
+  await inputPath.check();
+  const parts = {
     device,
     mtu,
     ranges,
@@ -206,26 +222,35 @@ async function open(deps: TunEntryDeps, stack: DisposalStack, signal: AbortSigna
     resolver,
     flows,
     routeSet,
+    inputPath,
     warnings,
     log,
     stack,
-  });
+  };
+  const entry = new Entry(parts);
   // Last opened, first closed: names must not lead here any more when flows end.
   stack.defer(() => osDns.dns.restore());
   await entry.setNames({ names: [], wildcards: [] });
   return entry;
 }
 
-/** Connections to the resolver end here; all others go down the corridor. */
-function withResolver(admit: Admit, resolver: Resolver, servers: readonly string[], clock: Clock): Admit {
+/** Connections to the resolver and to the probe end here; all others go down the corridor. */
+function withOwnServices(
+  admit: Admit,
+  resolver: Resolver,
+  servers: readonly string[],
+  probes: readonly string[],
+  clock: Clock,
+): Admit {
   return (request, options) => {
-    const { address, port } = request.destination;
-    if (request.protocol !== 'tcp' || port !== 53 || !servers.includes(address ?? '')) return admit(request, options);
-    return Promise.resolve({
-      kind: 'dialled',
-      join: (local) => serveTcpQueries(local, (query) => resolver.answer(query, 'tcp'), clock),
-      abandon: () => undefined,
-    });
+    const { address = '', port } = request.destination;
+    const own = (join: (local: ByteStream) => void): Promise<Admission> =>
+      Promise.resolve({ kind: 'dialled', join, abandon: () => undefined });
+    if (request.protocol === 'tcp' && port === 53 && servers.includes(address)) {
+      return own((local) => serveTcpQueries(local, (query) => resolver.answer(query, 'tcp'), clock));
+    }
+    if (request.protocol === 'tcp' && probes.includes(address)) return own((local) => local.reset());
+    return admit(request, options);
   };
 }
 
@@ -239,6 +264,7 @@ interface EntryParts {
   readonly resolver: Resolver;
   readonly flows: Flows;
   readonly routeSet: HostRouteSet;
+  readonly inputPath: InputPath;
   readonly warnings: readonly Clearance[];
   readonly log: Log;
   readonly stack: DisposalStack;
@@ -273,6 +299,7 @@ class Entry implements TunEntry {
 
   async networkChanged(): Promise<void> {
     await this.#parts.routeSet.refresh();
+    await this.#parts.inputPath.check();
     await this.#setDns();
   }
 
@@ -297,8 +324,9 @@ class Entry implements TunEntry {
   }
 
   status(): TunEntryStatus {
-    const { device, mtu, ranges, names, osDns, servers, resolver, flows, routeSet, warnings } = this.#parts;
+    const { device, mtu, ranges, names, osDns, servers, resolver, flows, routeSet, inputPath, warnings } = this.#parts;
     const { dns } = osDns;
+    const blocked = inputPath.trouble();
     const trouble = this.#dnsFailure ?? dns.trouble();
     return {
       name: device.name,
@@ -318,7 +346,7 @@ class Entry implements TunEntry {
         ...(trouble === undefined ? {} : { reason: trouble }),
       },
       routes: [ranges[4].text, ...(ranges[6] === undefined ? [] : [ranges[6].text]), ...routeSet.routed()],
-      warnings: [...warnings, ...routeSet.collisions()],
+      warnings: [...warnings, ...routeSet.collisions(), ...(blocked === undefined ? [] : [blocked])],
       flows: flows.counts(),
       counters: { ...device.stats(), ...flows.stats() },
     };

@@ -182,4 +182,41 @@ describe.skipIf(whyNoNamespaces() !== undefined)('names and host changes of a TU
     await host.kill('SIGTERM');
     expect(namespace.network()).toBe(before);
   });
+
+  it.each([
+    'nft add table inet filter; nft add chain inet filter input { type filter hook input priority 0; policy drop; }; nft add rule inet filter input ct state established,related accept',
+    'iptables -P INPUT DROP; ip6tables -P INPUT DROP',
+  ])('gets past a firewall that drops what it does not know, and leaves it as it was: %s', async (rules) => {
+    using namespace = new Namespace();
+    for (const rule of rules.split('; ').map((text) => text.trim()))
+      await namespace.run('sh', ['-c', rule.replace(/;$/, '\\;')]);
+    await namespace.run('sh', [
+      '-c',
+      'nft add rule inet filter input iif lo accept; iptables -A INPUT -i lo -j ACCEPT; true',
+    ]);
+    const ruleset = async (): Promise<string> =>
+      (await namespace.run('nft', ['list', 'ruleset'])).stdout.replace(/packets \d+ bytes \d+/g, '');
+    const before = await ruleset();
+    await startServers(namespace);
+    const host = await TunHost.start(namespace, { journalDir: temporaryFolder(), services });
+    expect(host.ready.warnings).toEqual([]);
+    expect(await probe(namespace, 'echo', 'echo.dark', 80, 'past it')).toMatchObject({ ok: true, text: 'past it' });
+    expect(await ruleset()).toContain('culvert0');
+    await host.kill('SIGTERM');
+    expect(await ruleset()).toBe(before);
+  });
+
+  it('says so when its interface is taken away', async () => {
+    using namespace = new Namespace();
+    const host = await TunHost.start(namespace, { journalDir: temporaryFolder(), services });
+    namespace.ip('link', 'delete', 'culvert0');
+    for (let waited = 0; waited < 5_000; waited += 50) {
+      const { failure } = await host.status();
+      if (failure !== undefined) break;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect((await host.status()).failure).toMatchObject({ code: 'net.tun.failed' });
+    await host.kill('SIGTERM');
+    expect(namespace.resolvConf()).not.toMatch(/100\.64/);
+  });
 });

@@ -15,6 +15,12 @@ export type HostChange =
   | { readonly kind: 'pin'; readonly device: string; readonly address: string }
   /** A file we wrote. `ownSha256`: of what we wrote, so that another's later change is not undone. */
   | { readonly kind: 'file'; readonly path: string; readonly before: FileBefore; readonly ownSha256: string }
+  /** Our interface in firewalld's zone `trusted`, until its next reload. */
+  | { readonly kind: 'firewalld-zone'; readonly device: string }
+  /** Rules with this comment in nftables' input chains. */
+  | { readonly kind: 'nft-rules'; readonly comment: string }
+  /** A rule for our interface in iptables' and ip6tables' INPUT. */
+  | { readonly kind: 'iptables-rules'; readonly device: string }
   /** Per-link settings in systemd-resolved. */
   | { readonly kind: 'resolved-link'; readonly device: string }
   /** NetworkManager must read its configuration again after our file in it is gone. */
@@ -33,6 +39,9 @@ const kinds: Readonly<Record<HostChangeKind, readonly string[]>> = {
   route: ['device', 'prefix'],
   pin: ['device', 'address'],
   file: ['path', 'ownSha256'],
+  'firewalld-zone': ['device'],
+  'nft-rules': ['comment'],
+  'iptables-rules': ['device'],
   'resolved-link': ['device'],
   'networkmanager-reload': [],
   resolvconf: ['record'],

@@ -54,11 +54,16 @@ fn request(query: &SocketQuery) -> [u8; REQUEST] {
         Transport::Udp => libc::IPPROTO_UDP,
     } as u8;
     body[4..8].copy_from_slice(&u32::MAX.to_ne_bytes());
+    // For UDP the kernel takes the ends of an exact request the other way round (net/ipv4/udp_diag.c, udp_dump_one).
+    let (first, second) = match query.transport {
+        Transport::Tcp => (query.tuple.source, query.tuple.destination),
+        Transport::Udp => (query.tuple.destination, query.tuple.source),
+    };
     let id = &mut body[8..];
-    id[0..2].copy_from_slice(&query.tuple.source.port.to_be_bytes());
-    id[2..4].copy_from_slice(&query.tuple.destination.port.to_be_bytes());
-    put_ip(&mut id[4..20], query.tuple.source.ip);
-    put_ip(&mut id[20..36], query.tuple.destination.ip);
+    id[0..2].copy_from_slice(&first.port.to_be_bytes());
+    id[2..4].copy_from_slice(&second.port.to_be_bytes());
+    put_ip(&mut id[4..20], first.ip);
+    put_ip(&mut id[20..36], second.ip);
     id[40..44].copy_from_slice(&NO_COOKIE.to_ne_bytes());
     id[44..48].copy_from_slice(&NO_COOKIE.to_ne_bytes());
     message

@@ -57,7 +57,7 @@ export class Namespace implements Disposable {
     return ['addr', 'route', '-6 route', 'rule']
       .map((what) => must('ip', ['-n', this.name, '-o', ...what.split(' ')]))
       .join('')
-      .replace(/valid_lft \S+ preferred_lft \S+/g, '');
+      .replace(/valid_lft \S+ preferred_lft \S+| tentative/g, '');
   }
 
   ip(...args: readonly string[]): string {
@@ -116,6 +116,10 @@ export interface TunHostStatus {
   readonly open: number;
   readonly rssBytes: number;
   readonly cpuMs: number;
+  /** Why the interface failed, if it did. */
+  readonly failure?: { readonly code: string };
+  /** Of the flow asked about last. */
+  readonly owner?: { readonly uid: number; readonly pids: readonly number[] } | null;
 }
 
 /** The TUN host program, running in a namespace. */

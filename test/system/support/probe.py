@@ -70,6 +70,13 @@ try:
             tell(ok=True, held=True)
             connection.recv(1)
             tell(ok=True, ended=True)
+    elif what == "hold-udp":
+        connection = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+        connection.connect((host, port))
+        connection.send(b"x")
+        connection.recv(1)
+        tell(ok=True, held=True)
+        connection.recv(1)
     elif what == "bulk":
         import threading
 

@@ -41,11 +41,17 @@ export async function probe(
 }
 
 /** A connection that stays until it is ended from elsewhere. */
-export function hold(namespace: Namespace, host: string, port: number): { next(): Promise<Seen> } {
-  const child = namespace.spawn('python3', [`${folder}probe.py`, 'hold', host, String(port)]);
+export function hold(
+  namespace: Namespace,
+  host: string,
+  port: number,
+  what: 'hold' | 'hold-udp' = 'hold',
+): { readonly pid: number | undefined; next(): Promise<Seen> } {
+  const child = namespace.spawn('python3', [`${folder}probe.py`, what, host, String(port)]);
   if (child.stdout === null) throw new Error('no output');
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return {
+    pid: child.pid,
     async next() {
       const line = await lines.next();
       if (line.done === true) throw new Error('the probe has ended');

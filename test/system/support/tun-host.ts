@@ -3,11 +3,13 @@
  * test sees the network alone. Commands come as JSON lines on stdin, answers go as JSON lines to stdout, the log to stderr.
  */
 import { createInterface } from 'node:readline';
+import { loadNative } from 'node-tun';
 import { systemClock } from '../../../main/base/clock.ts';
 import { TunnelerError } from '../../../main/base/errors.ts';
 import type { Admission, FlowRequest, RefusalAnswer } from '../../../main/base/flow.ts';
 import { parseCidr } from '../../../main/base/ip.ts';
 import type { Log } from '../../../main/base/log.ts';
+import type { Clearance } from '../../../main/base/reason.ts';
 import type { ByteStream } from '../../../main/base/stream.ts';
 import { connectTcp } from '../../../main/sockets/connect-tcp.ts';
 import { connectUdp } from '../../../main/sockets/connect-udp.ts';
@@ -29,12 +31,17 @@ export interface TunHostSettings {
   readonly journalDir: string;
   readonly config?: TunEntryConfig;
   readonly services: readonly StandInService[];
+  /** Look up who owns each flow's socket while it is held. */
+  readonly owners?: boolean;
 }
 
 const settings = JSON.parse(process.argv[2] ?? '{}') as TunHostSettings;
 let services = settings.services;
 const joined = new Set<ByteStream>();
+const native = loadNative();
 let admitted = 0;
+let failure: Clearance | undefined;
+let owner: unknown;
 
 function line(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
@@ -70,6 +77,18 @@ function serviceOf(request: FlowRequest): StandInService | undefined {
 async function admit(request: FlowRequest, options: { readonly signal: AbortSignal }): Promise<Admission> {
   admitted += 1;
   const reason = { code: 'stand-in', sentence: 'the stand-in says so' };
+  if (native.ok && settings.owners === true) {
+    const { source, destination } = request;
+    const socket = native.native.socketOwner(
+      request.protocol,
+      source.address,
+      source.port,
+      destination.address ?? '',
+      destination.port,
+    );
+    owner =
+      socket === null ? null : { uid: socket.uid, pids: [...(await native.native.socketProcesses(socket.inode))] };
+  }
   const service = serviceOf(request);
   if (service === undefined) return { kind: 'refused', reason, answer: 'reset' };
   if (service.delayMs !== undefined) await new Promise((resolve) => setTimeout(resolve, service.delayMs));
@@ -147,7 +166,9 @@ const entry = await openTunEntry(
           },
         ],
       }),
-    failed: (reason) => line({ failed: reason }),
+    failed: (reason) => {
+      failure = reason;
+    },
     journalDir: settings.journalDir,
     clock: systemClock,
     log: logger({}),
@@ -187,5 +208,13 @@ for await (const text of createInterface({ input: process.stdin })) {
   if (command.do === 'prefixes') await entry.setPrefixes(command.prefixes ?? [], command.keepDirect);
   if (command.do === 'reset') for (const stream of [...joined]) stream.reset();
   if (command.do === 'close') await close();
-  line({ status: entry.status(), admitted, open: joined.size, rssBytes: process.memoryUsage().rss, cpuMs: cpuMs() });
+  line({
+    status: entry.status(),
+    admitted,
+    open: joined.size,
+    rssBytes: process.memoryUsage().rss,
+    cpuMs: cpuMs(),
+    failure,
+    owner,
+  });
 }
