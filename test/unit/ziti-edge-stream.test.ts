@@ -332,3 +332,27 @@ describe('a host', () => {
     }
   });
 });
+
+describe('an encrypted stream', () => {
+  it('sends nothing that is not sealed, whatever opens and shuts the way between two looks', async () => {
+    const clock = new ManualClock();
+    const bodies: Buffer[] = [];
+    const tap = (seen: Frame): void => {
+      if (seen.contentType === contentType.xgPayload) bodies.push(Buffer.from(seen.body));
+    };
+    const { near, far, channels } = linkedStreams({ clock, tap });
+    listen(near);
+    listen(far);
+    const { budget } = channels[0].host;
+    // The budget is full at the first look and free at the next, as time may have it.
+    let looks = 0;
+    budget.mayStart = () => ++looks % 3 === 2;
+    for (let i = 0; i < 40; i++) {
+      near.write(new Uint8Array(1_000).fill(0x41));
+      await turn(clock, 3);
+    }
+    expect(bodies.length).toBeGreaterThan(10);
+    expect(bodies.find((body) => body.length > 0)).toHaveLength(24);
+    for (const body of bodies) expect(body.includes('AAAAAAAA')).toBe(false);
+  });
+});

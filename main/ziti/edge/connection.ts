@@ -5,6 +5,7 @@ import type { TunnelerError } from '../../base/errors.ts';
 import type { FrameChannel } from '../channel/channel.ts';
 import type { Frame } from '../wire/frame.ts';
 import type { FramePool } from './frame-pool.ts';
+import type { SendBudget } from './send-budget.ts';
 
 /** Anything that has a connection id on a channel: a stream, a dial under way, a binding. */
 export interface Connection {
@@ -33,6 +34,10 @@ export interface ConnectionHost {
   readonly routerName: string;
   /** Have `flush` called with the next write. */
   wantsFlush(connection: Flushable): void;
+  /** What all connections together may have on their way. */
+  readonly budget: SendBudget;
+  /** Have `flush` called when the budget has room again. */
+  waitsForBudget(connection: Flushable): void;
   /** Have `flush` called when the channel takes bulk again. */
   waitsForChannel(connection: Flushable): void;
   /** This connection holds too much unread under the router's flow control: stop reading the channel until `reads` says so again. */

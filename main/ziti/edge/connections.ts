@@ -13,6 +13,7 @@ import { endCircuit } from './dial.ts';
 import { EdgeStream } from './edge-stream.ts';
 import { FramePool } from './frame-pool.ts';
 import { answerConnInspect, answerInspect, answerTraceRoute } from './inspection.ts';
+import { SendBudget } from './send-budget.ts';
 
 /** Ids of ours; from 2³¹ on they are the router's (openziti/ziti: router/xgress_edge/fabric.go, nextDialConnId). */
 const maxOwnConnId = 0x7fffffff - 1;
@@ -30,6 +31,9 @@ export class Connections implements ChannelHandlers {
   readonly #table = new Map<number, Connection>();
   #dirty = new Set<Flushable>();
   #waiting = new Set<Flushable>();
+  readonly #budget = new SendBudget();
+  readonly #waitingForBudget = new Set<Flushable>();
+  #budgetTimer: Disposable | undefined;
   readonly #notReading = new Set<object>();
   #channel: FrameChannel | undefined;
   #lastConnId = 0;
@@ -51,6 +55,11 @@ export class Connections implements ChannelHandlers {
       wantsFlush: (connection) => {
         this.#dirty.add(connection);
         channel.scheduleFlush();
+      },
+      budget: this.#budget,
+      waitsForBudget: (connection) => {
+        this.#waitingForBudget.add(connection);
+        this.#armBudget();
       },
       waitsForChannel: (connection) => this.#waiting.add(connection),
       setReading: (connection, reading) => this.#setReading(channel, connection, reading),
@@ -81,6 +90,7 @@ export class Connections implements ChannelHandlers {
   lost(error: TunnelerError): void {
     const all = [...this.#table.values()];
     this.#table.clear();
+    this.#budgetTimer?.[Symbol.dispose]();
     for (const connection of all) this.#isolated(connection, () => connection.channelLost(error));
   }
 
@@ -102,6 +112,7 @@ export class Connections implements ChannelHandlers {
       answerTraceRoute(channel, frame, connId);
     } else if (connection !== undefined) {
       this.#isolated(connection, () => connection.receive(frame));
+      if (this.#waitingForBudget.size > 0) this.#spendBudget();
     } else {
       this.#unclaimed(channel, frame, connId);
     }
@@ -129,6 +140,27 @@ export class Connections implements ChannelHandlers {
     this.#waiting = new Set();
     for (const connection of waiting) this.#dirty.add(connection);
     if (waiting.size > 0) this.#channel?.scheduleFlush();
+  }
+
+  /** Let as many of those that wait for the budget flush as it has room for, the longest waiting first. */
+  #spendBudget(): void {
+    let free = this.#budget.free(this.#options.clock.monotonic());
+    for (const connection of this.#waitingForBudget) {
+      if (free-- <= 0) break;
+      this.#waitingForBudget.delete(connection);
+      this.#dirty.add(connection);
+    }
+    if (this.#dirty.size > 0) this.#channel?.scheduleFlush();
+    this.#armBudget();
+  }
+
+  #armBudget(): void {
+    if (this.#budgetTimer !== undefined || this.#waitingForBudget.size === 0) return;
+    const { clock } = this.#options;
+    this.#budgetTimer = clock.after(Math.max(1, this.#budget.waitMs(clock.monotonic())), () => {
+      this.#budgetTimer = undefined;
+      this.#spendBudget();
+    });
   }
 
   /** Connections do not share their failures. */

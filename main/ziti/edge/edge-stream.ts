@@ -290,7 +290,8 @@ export class EdgeStream implements ZitiStream, Connection, CarrierOwner, Flushab
   #pump(): boolean {
     const carrier = this.#carrier;
     let share = flushShareBytes;
-    if (!this.#opened && this.#sealer !== undefined && carrier.mayStart()) {
+    if (this.#sealer !== undefined && !this.#opened) {
+      if (!carrier.mayStart()) return false;
       this.#opened = true;
       carrier.sendFlagged(this.#openingFlags(), this.#sealer.header);
     }
@@ -315,15 +316,15 @@ export class EdgeStream implements ZitiStream, Connection, CarrierOwner, Flushab
       this.kind === 'datagram'
         ? this.#outbound.takeWhole()
         : this.#outbound.takeCoalesced(maxMessageBytes, this.#host.pool.scratch);
-    if (!this.#opened) {
-      this.#opened = true;
-      this.#carrier.sendFlagged(this.#openingFlags(), plain);
-    } else if (this.#sealer === undefined) {
+    if (this.#sealer !== undefined) {
+      this.#sealer.seal(this.#carrier.begin(plain.length + sealOverheadBytes), plain);
+      this.#carrier.commit();
+    } else if (this.#opened) {
       this.#carrier.begin(plain.length).set(plain);
       this.#carrier.commit();
     } else {
-      this.#sealer.seal(this.#carrier.begin(plain.length + sealOverheadBytes), plain);
-      this.#carrier.commit();
+      this.#opened = true;
+      this.#carrier.sendFlagged(this.#openingFlags(), plain);
     }
     return plain.length;
   }

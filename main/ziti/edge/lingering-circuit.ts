@@ -58,6 +58,7 @@ export class LingeringCircuit implements Connection, Flushable {
     const flags = payloadFlag.circuitEnd;
     const frame = writer.special(host.channel.nextSequence(), sender.nextSequence, { flags }, host.clock.now());
     sender.sent(frame, 0, host.clock.monotonic());
+    host.budget.sent(host.clock.monotonic());
     host.wantsFlush(this);
     host.channel.sendEncoded(frame);
     this.#armResend();
@@ -105,7 +106,9 @@ export class LingeringCircuit implements Connection, Flushable {
     const sequences = readAcknowledgedSequences(frame.body);
     if (sequences === undefined) return;
     const heldBytes = frame.headers.u32(headerId.xgRecvBufferSize) ?? 0;
-    this.#sendAgain(sender.acknowledged(sequences, heldBytes, host.clock.monotonic()).resend);
+    const outcome = sender.acknowledged(sequences, heldBytes, host.clock.monotonic());
+    host.budget.answered(outcome.answered);
+    this.#sendAgain(outcome.resend);
     this.#armResend();
   }
 
@@ -124,7 +127,7 @@ export class LingeringCircuit implements Connection, Flushable {
     if (dueMs === undefined || this.#over || this.#resendTimer !== undefined) return;
     this.#resendTimer = host.clock.after(Math.max(2, dueMs - host.clock.monotonic()), () => {
       this.#resendTimer = undefined;
-      this.#sendAgain(sender.timerFired(host.clock.monotonic()));
+      if (host.budget.mayStart(host.clock.monotonic())) this.#sendAgain(sender.timerFired(host.clock.monotonic()));
       this.#armResend();
     });
   }
@@ -133,6 +136,7 @@ export class LingeringCircuit implements Connection, Flushable {
     const { host } = this.#options;
     for (const frame of frames) {
       markRetransmission(frame, host.clock.now());
+      host.budget.sent(host.clock.monotonic());
       host.channel.sendEncoded(frame);
     }
   }

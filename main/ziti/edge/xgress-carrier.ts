@@ -100,8 +100,12 @@ export class XgressCarrier implements Carrier {
 
   mayStart(): boolean {
     if (!this.#started || this.#over || this.#refused) return false;
-    if (this.#sender.mayStart()) return true;
-    if (this.#sender.waitsForPeer) this.#armProbe();
+    if (!this.#sender.mayStart()) {
+      if (this.#sender.waitsForPeer) this.#armProbe();
+      return false;
+    }
+    if (this.#host.budget.mayStart(this.#host.clock.monotonic())) return true;
+    this.#host.waitsForBudget(this.#owner);
     return false;
   }
 
@@ -268,6 +272,7 @@ export class XgressCarrier implements Carrier {
     if (sequences === undefined) return;
     const peerHeldBytes = frame.headers.u32(headerId.xgRecvBufferSize) ?? 0;
     const outcome = this.#sender.acknowledged(sequences, peerHeldBytes, this.#host.clock.monotonic());
+    this.#host.budget.answered(outcome.answered);
     for (const released of outcome.released) this.#host.pool.release(released);
     this.#sendAgain(outcome.resend);
     this.#armTimer();
@@ -293,7 +298,9 @@ export class XgressCarrier implements Carrier {
   }
 
   #transmit(frame: Uint8Array, bodyBytes: number): void {
-    this.#sender.sent(frame, bodyBytes, this.#host.clock.monotonic());
+    const nowMs = this.#host.clock.monotonic();
+    this.#sender.sent(frame, bodyBytes, nowMs);
+    this.#host.budget.sent(nowMs);
     this.#host.channel.sendEncoded(frame);
     this.#armTimer();
   }
@@ -301,6 +308,7 @@ export class XgressCarrier implements Carrier {
   #sendAgain(frames: readonly Uint8Array[]): void {
     for (const frame of frames) {
       markRetransmission(frame, this.#host.clock.now());
+      this.#host.budget.sent(this.#host.clock.monotonic());
       this.#host.channel.sendEncoded(frame);
     }
   }
@@ -318,8 +326,11 @@ export class XgressCarrier implements Carrier {
     this.#timerAtMs = atMs;
     this.#timer = this.#host.clock.after(atMs - nowMs, () => {
       this.#timer = undefined;
-      // Behind our own backlog nothing can have been answered yet.
-      if (this.#host.channel.writable()) this.#sendAgain(this.#sender.timerFired(this.#host.clock.monotonic()));
+      // Behind our own backlog nothing can have been answered yet; and what was lost to a flood must not make another.
+      const firedMs = this.#host.clock.monotonic();
+      if (this.#host.channel.writable() && this.#host.budget.mayStart(firedMs)) {
+        this.#sendAgain(this.#sender.timerFired(firedMs));
+      }
       this.#armTimer();
     });
   }

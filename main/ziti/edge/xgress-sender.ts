@@ -41,6 +41,8 @@ interface Flight {
 }
 
 export interface AckOutcome {
+  /** Messages that were in flight until now. */
+  readonly answered: number;
   /** Frames that are done with; those never sent twice may be used again. */
   readonly released: readonly Uint8Array[];
   /** Frames to send again now. */
@@ -125,11 +127,13 @@ export class XgressSender {
   acknowledged(sequences: readonly number[], peerHeldBytes: number, nowMs: number): AckOutcome {
     this.#peerHeldBytes = peerHeldBytes;
     const released: Uint8Array[] = [];
+    let answered = 0;
     let sampleMs: number | undefined;
     for (const sequence of sequences) {
       const flight = this.#flights.get(sequence);
       if (flight === undefined) continue;
       this.#flights.delete(sequence);
+      answered += 1;
       this.#bytesInFlight -= flight.bodyBytes;
       if (flight.order > this.#highestAckedOrder) this.#highestAckedOrder = flight.order;
       if (flight.sentAgain) {
@@ -143,7 +147,7 @@ export class XgressSender {
     if (released.length > 0) this.#grow(released.length, sampleMs ?? 0);
     const resend = this.#takeLost(nowMs);
     this.#setTimer(nowMs);
-    return { released, resend };
+    return { answered, released, resend };
   }
 
   /** When to call `timerFired`, undefined while nothing waits. */
