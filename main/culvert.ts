@@ -57,6 +57,10 @@ const programs: Programs = {
     const { offlineSearch } = await import('./engine/offline.ts');
     return offlineSearch(stateDirectory, query);
   },
+  async repair(stateDirectory) {
+    const { offlineRepair } = await import('./engine/offline.ts');
+    return offlineRepair(stateDirectory);
+  },
   async checkPolicy(stateDirectory) {
     const { offlineCheckPolicy } = await import('./engine/offline.ts');
     return offlineCheckPolicy(stateDirectory);

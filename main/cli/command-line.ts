@@ -13,6 +13,7 @@ import { addApps } from './verb/apps.ts';
 import { addQuarantine } from './verb/quarantine.ts';
 import { addWhy } from './verb/why.ts';
 import { addPolicy } from './verb/policy.ts';
+import { addRepair } from './verb/repair.ts';
 import { addAudit } from './verb/audit.ts';
 import { addConsole } from './verb/console.ts';
 import { addDemo } from './verb/demo.ts';
@@ -34,6 +35,7 @@ const verbs = [
   addPolicy,
   addAudit,
   addConsole,
+  addRepair,
   addDns,
 ];
 

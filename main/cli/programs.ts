@@ -60,7 +60,15 @@ export interface Programs {
   openIdentities(stateDirectory: string, passphrase: string | undefined): Promise<OfflineIdentities>;
   verifyAudit(stateDirectory: string): Promise<AuditVerifyView>;
   searchAudit(stateDirectory: string, query: AuditQuery): Promise<readonly AuditRecordView[]>;
+  /** Throws `engine.already_running` while an engine lives. */
+  repair(stateDirectory: string): Promise<RepairReport>;
   checkPolicy(stateDirectory: string): Promise<PolicyCheckView>;
+}
+
+/** What was put back on the host, in words, and what could not be. */
+export interface RepairReport {
+  readonly undone: readonly string[];
+  readonly failed: readonly { readonly change: string; readonly reason: string }[];
 }
 
 /** The engine's calls, as every verb sees them. */

@@ -2,9 +2,12 @@
  * The engine, put together: the only file that sees all rooms. It reads in the order of the corridor; control runs across it, from the
  * identities into intercept and hosting, and from the rooms' events into the clients' state.
  */
+import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { loadNative } from 'node-tun';
 import { join } from 'node:path';
-import { unknownApp, type AppFinder } from '../apps/app.ts';
+import { createAppFinder, recogniseAgents } from '../apps/open-app-finder.ts';
+import { agentRules } from '../apps/recognise.ts';
 import { openAudit } from '../audit/audit.ts';
 import { openExporters, type ExportTarget } from '../audit/export/open-exporters.ts';
 import { openAuditIndex } from '../audit/index-store.ts';
@@ -13,13 +16,14 @@ import { DisposalStack } from '../base/lifecycle.ts';
 import type { LogLevel } from '../base/log.ts';
 import { createDispatcher } from '../contract/dispatch.ts';
 import { schema } from '../contract/schema.ts';
-import type { DnsView, EngineMode } from '../contract/views.ts';
+import type { EngineMode } from '../contract/views.ts';
 import { createLedger } from '../guard/ledger.ts';
 import { createHosting } from '../hosting/create-hosting.ts';
 import { openHardwareTransport } from '../identity/hardware-transport.ts';
 import { openIdentityStore } from '../identity/identity-store.ts';
 import { createIntercept } from '../intercept/intercept.ts';
 import type { InterceptProblem } from '../intercept/match.ts';
+import { repairHost } from '../net/repair.ts';
 import { openPolicy } from '../policy/policy.ts';
 import { createSessions } from '../session/create-sessions.ts';
 import { openZitiContext } from '../ziti/ziti.ts';
@@ -30,8 +34,7 @@ import { Dialing } from './dialing.ts';
 import { openClientState } from './client-state.ts';
 import { lazyConsole, type ConsoleDoor } from './console-door.ts';
 import { createDesk } from './desk.ts';
-import { chooseMode } from './entries/mode.ts';
-import { openProxyEntries } from './entries/proxy-entries.ts';
+import { openEntries, type Entries } from './entries/open-entries.ts';
 import { factsFor, RecentUse } from './facts.ts';
 import { guardsFor } from './guards.ts';
 import { createHandlers } from './handlers.ts';
@@ -42,10 +45,13 @@ import { openLog, type EngineLog } from './logger.ts';
 import { contextOpener } from './open-context.ts';
 import { peerCredentials } from './peer-credentials.ts';
 import { openQuarantine } from './quarantine.ts';
+import { watchNetwork } from './network-watch.ts';
+import { reachabilityOf } from './reachability.ts';
 import { createReactions } from './reactions.ts';
+import { RemoteNames } from './remote-names.ts';
 import { openReadiness } from './readiness.ts';
 import { openSocketServer } from './socket-server.ts';
-import { openStateDirectory } from './state-directory.ts';
+import { hostJournalDirectory, openStateDirectory } from './state-directory.ts';
 
 export interface EngineOptions {
   readonly stateDirectory: string;
@@ -108,16 +114,12 @@ async function assemble(
   const clock = options.clock ?? systemClock;
   const startedAt = new Date(clock.now()).toISOString();
   const unlock = options.passphrase === undefined ? {} : { passphrase: options.passphrase };
-  const { mode, reason: modeReason } = chooseMode(options.mode ?? config.mode ?? 'auto', {
-    ok: false,
-    reason: 'this engine has no TUN entry',
-  });
 
   // Written before anything happens.
   const audit = stack.use(
     openAudit({ stateDirectory, clock, log }, { onWriteFailure: config.audit?.onFailure ?? 'closed' }),
   );
-  audit.record({ kind: 'engine.started', version, mode, pid: process.pid });
+  audit.record({ kind: 'engine.started', version, pid: process.pid });
   stack.defer(() => void audit.record({ kind: 'engine.stopped', version, pid: process.pid }));
   const auditIndex = stack.use(openAuditIndex({ stateDirectory, clock, log }));
   const targets = (config.exporters ?? []).filter((one): one is ExportTarget => one.type !== 'prometheus');
@@ -133,8 +135,15 @@ async function assemble(
   const store = await openIdentityStore({ stateDirectory, log });
   const quarantine = stack.use(openQuarantine({ stateDirectory, clock, audit, log }));
 
+  // Steps 1 to 4 are the entries', opened last: nothing may come in before all else stands.
+  let entries: Entries | undefined;
+
   // Step 5: whose flow is it.
-  const apps: Pick<AppFinder, 'find'> = { find: () => Promise.resolve(unknownApp) };
+  const native = loadNative();
+  const apps = recogniseAgents(
+    createAppFinder({ log, clock, ...(native.ok ? { native: native.native } : {}) }),
+    constant(agentRules(config.agents)),
+  );
 
   // Step 6: which service of which identity.
   const intercept = createIntercept();
@@ -194,7 +203,7 @@ async function assemble(
     sessions,
     quarantine,
     problems,
-    onIntercepted: () => undefined,
+    onIntercepted: () => entries?.apply(),
     onSession: (session) => projector.session(session),
     refresh: () => {
       readiness.look();
@@ -237,14 +246,32 @@ async function assemble(
     onDialed: (app, match, outcome) => dialing.note(app, match, outcome),
   });
 
-  // The loopback entries; flows are refused until an identity has services.
-  const entries =
-    mode === 'host'
-      ? undefined
-      : stack.use(await openProxyEntries({ admit, clock, log, ...proxyWishes(options, config) }));
+  // Every way in; flows are refused until an identity has services.
+  const remoteNames = stack.use(
+    new RemoteNames({ clock, dial: (service, appData, signal) => dialing.dialByName(service, appData, signal) }),
+  );
+  await repairAfterDeath(stateDirectory, log);
+  entries = stack.use(
+    await openEntries({
+      asked: options.mode ?? config.mode ?? 'auto',
+      proxyListen: options.proxyListen,
+      forwards: options.forwards ?? [],
+      config,
+      admit,
+      isReachable: reachabilityOf({ clock, intercept, identities }),
+      resolveRemote: remoteNames.resolve,
+      journalDir: hostJournalDirectory(stateDirectory),
+      clock,
+      log,
+      table: () => intercept.table(),
+      infrastructure: () => identities.places(),
+      refresh: () => projector.refresh(),
+    }),
+  );
+  const opened: Entries = entries;
+  const { mode, modeReason } = opened;
 
   // What clients see.
-  const dns = (): DnsView => ({ backend: 'none', state: 'off', names: [], upstreams: [] });
   const state = openClientState(
     {
       clock,
@@ -257,16 +284,12 @@ async function assemble(
       quarantine,
       audit,
       problems,
-      dns,
+      dns: () => opened.dns(),
       deserted: dialing.deserted,
       agents: config.agents ?? {},
       mode: () => ({ mode, reason: modeReason }),
-      entries: () => ({
-        routes: [],
-        warnings: [],
-        ...(entries?.listen === undefined ? {} : { proxy: { listen: entries.listen } }),
-      }),
-      forwards: () => entries?.forwards ?? [],
+      entries: () => opened.status(),
+      forwards: () => opened.forwards,
     },
     stack,
   );
@@ -298,7 +321,7 @@ async function assemble(
     state,
     alerts,
     readiness,
-    dns,
+    dns: () => opened.dns(),
     openConsole: async () => ({ url: (await openedConsole()).url() }),
     stop,
   });
@@ -317,31 +340,42 @@ async function assemble(
     }),
   );
 
-  // Everything stands: the identities go to work.
+  // Everything stands: the identities go to work, and are told when the host wakes or moves.
   await identities.start();
   await readiness.settle();
   projector.refresh();
   readiness.open();
-  log.info('engine.ready', { mode, version, proxy: entries?.listen });
+  stack.use(
+    watchNetwork({ clock, ignore: (name) => name === opened.status().tun?.name }, (change) => {
+      log.info('engine.network_changed', { change });
+      opened.networkChanged();
+      void identities.refreshAll();
+    }),
+  );
+  log.info('engine.ready', { mode, version, proxy: opened.listen });
   return {
     ready: {
       mode,
       modeReason,
       socket: options.socketPath,
       state: stateDirectory,
-      ...(entries?.listen === undefined ? {} : { proxy: entries.listen }),
-      forwards: entries?.forwards ?? [],
+      ...(opened.listen === undefined ? {} : { proxy: opened.listen }),
+      ...(opened.status().tun === undefined ? {} : { tun: opened.status().tun }),
+      forwards: opened.forwards,
     },
     stopped,
     [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
   };
 }
 
-function proxyWishes(options: EngineOptions, config: EngineConfig) {
-  const wanted = config.proxy?.enabled !== false;
-  return {
-    listen: options.proxyListen ?? config.proxy?.listen ?? (wanted ? '127.0.0.1:0' : undefined),
-    forwards: [...(config.proxy?.forwards ?? []), ...(options.forwards ?? [])],
-    passThrough: config.proxy?.unmatched === 'direct',
-  };
+/** What an engine that died in another mode left on the host goes now; the TUN entry does the same for itself. */
+async function repairAfterDeath(stateDirectory: string, log: EngineLog): Promise<void> {
+  const journalDir = hostJournalDirectory(stateDirectory);
+  if (!existsSync(journalDir)) return;
+  const { undone, failed } = await repairHost({ journalDir, log });
+  if (undone.length + failed.length > 0) log.warn('engine.host_repaired', { undone, failed });
+}
+
+function constant<T>(value: T): () => T {
+  return () => value;
 }

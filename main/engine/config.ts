@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { parse as parseYaml } from 'yaml';
 import { TunnelerError } from '../base/errors.ts';
 import { parseCidr, parseHostPort } from '../base/ip.ts';
+import { dnsBackends } from '../net/dns/os-dns.ts';
 
 const text = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
 const hostPort = v.pipe(
@@ -31,13 +32,12 @@ const proxy = v.strictObject({
 const ranges = v.strictObject({
   /** Addresses given to intercepted names. */
   ipv4: v.optional(prefix),
-  ipv6: v.optional(prefix),
+  ipv6: v.optional(v.union([v.literal('off'), prefix])),
 });
 
 const dns = v.strictObject({
   enabled: v.optional(v.boolean()),
-  backend: v.optional(v.picklist(['auto', 'systemd-resolved', 'networkmanager', 'resolvconf', 'file', 'none'])),
-  ttlSeconds: v.optional(positive),
+  backend: v.optional(v.picklist(['auto', ...dnsBackends])),
   upstreams: v.optional(v.array(text)),
 });
 

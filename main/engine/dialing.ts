@@ -1,7 +1,7 @@
 /** Dialling as the identity a match names, and what the engine remembers of it. */
 import type { App } from '../apps/app.ts';
 import type { Clock } from '../base/clock.ts';
-import { isTunnelerError } from '../base/errors.ts';
+import { isTunnelerError, TunnelerError } from '../base/errors.ts';
 import type { FlowRequest } from '../base/flow.ts';
 import type { Clearance } from '../base/reason.ts';
 import type { Match } from '../intercept/match.ts';
@@ -51,6 +51,16 @@ export class Dialing {
       if (isTunnelerError(error, 'ziti.dial.no_terminator')) this.#desert(match);
       throw error;
     }
+  }
+
+  /** For the engine's own questions to a hosting side: any identity that may dial the service. Throws as {@link dial}. */
+  async dialByName(service: string, appData: Uint8Array, signal: AbortSignal): Promise<ZitiStream> {
+    for (const runner of this.#deps.identities.all()) {
+      const found = runner.services().find(({ name, permissions }) => name === service && permissions.includes('Dial'));
+      const context = runner.context();
+      if (found !== undefined && context !== undefined) return context.dial(found.id, { appData, signal });
+    }
+    throw new TunnelerError('ziti.dial.service_unknown', `no identity here may dial ${service}`);
   }
 
   note(_app: App, match: Match, outcome: 'open' | 'failed'): void {

@@ -60,6 +60,26 @@ export class Identities implements AsyncDisposable {
     throw notWorking(runner);
   }
 
+  /** Addresses of all controllers and routers, as URLs or `host:port`. */
+  places(): readonly string[] {
+    return this.all().flatMap((runner) => [
+      ...(runner.record()?.apis ?? []),
+      ...runner.routers().map((router) => router.address),
+    ]);
+  }
+
+  /** Look at every network anew: after sleep, or on another network. Never rejects. */
+  async refreshAll(): Promise<void> {
+    await Promise.all(
+      this.all().map((runner) =>
+        runner
+          .context()
+          ?.refresh()
+          .catch((error: unknown) => this.#deps.log.info('identity.not_refreshed', { identity: runner.name, error })),
+      ),
+    );
+  }
+
   /** Put a freshly enrolled identity to work. */
   async add({ record, unlock }: EnrolledRecord): Promise<IdentityRunner> {
     return this.#begin({ kind: 'good', record }, unlock);

@@ -10,12 +10,13 @@ import type { AuditRecordView, AuditVerifyView, IdentityView, PolicyCheckView } 
 import { defaultSocketPath } from '../door/socket-path.ts';
 import type { IdentityEntry, IdentityStore } from '../identity/identities.ts';
 import { openIdentityStore } from '../identity/identity-store.ts';
+import { repairHost, type RepairReport } from '../net/repair.ts';
 import { checkPolicies } from '../policy/local/policy-files.ts';
 import { enrolmentDeps } from './enrolment-deps.ts';
 import { enrollIdentity } from './enrolment.ts';
 import type { EnrollRequest } from './new-identity.ts';
 import { lockInstance } from './instance-lock.ts';
-import { openStateDirectory } from './state-directory.ts';
+import { hostJournalDirectory, openStateDirectory } from './state-directory.ts';
 import { join } from 'node:path';
 
 /** Every method holds the instance lock for its length: an engine and a verb never write at the same time. */
@@ -59,6 +60,12 @@ export function offlineIdentities(stateDirectory: string, passphrase: string | u
         audit.record({ kind: 'identity.removed', identity: name });
       }),
   };
+}
+
+/** Put the host back as it was before an engine that died. Throws `engine.already_running` while one lives. */
+export async function offlineRepair(stateDirectory: string): Promise<RepairReport> {
+  await using _lock = await lockInstance(stateDirectory, defaultSocketPath(stateDirectory));
+  return repairHost({ journalDir: hostJournalDirectory(stateDirectory), log: silentLog });
 }
 
 /** Works with the engine dead or alive: the journal is read as it stands. */

@@ -1,6 +1,10 @@
 /** The one directory that holds everything an engine keeps: 0700, owned by the engine's user. */
 import { chmod, mkdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { TunnelerError } from '../base/errors.ts';
+
+/** Where changes to the host are written down before they are made. */
+export const hostJournalDirectory = (stateDirectory: string): string => join(stateDirectory, 'host-journal');
 
 /**
  * Make the directory where it is not there, and check that nobody else could put something into it.

@@ -36,6 +36,7 @@ const noPrograms: Programs = {
   verifyAudit: notHere,
   searchAudit: notHere,
   checkPolicy: notHere,
+  repair: notHere,
 };
 
 interface Ran {

@@ -94,7 +94,7 @@ describe('culvert.yaml', () => {
 mode: proxy
 proxy: { listen: 127.0.0.1:1080, forwards: [{ service: web, port: 8080 }] }
 ranges: { ipv4: 100.64.0.0/10 }
-dns: { enabled: true, ttlSeconds: 60 }
+dns: { enabled: true, backend: auto }
 console: { enabled: true, service: box.console }
 exporters: [{ type: prometheus, listen: "127.0.0.1:9100" }]
 agents: { coder: { identity: agent-a, path: [/usr/bin/coder, "/opt/*/coder"] } }

@@ -1,0 +1,104 @@
+/** Every way in, by mode: the TUN, the proxy, forwarded ports. */
+import type { Clock } from '../../base/clock.ts';
+import { toTunnelerError } from '../../base/errors.ts';
+import type { Admit, Destination } from '../../base/flow.ts';
+import { DisposalStack } from '../../base/lifecycle.ts';
+import type { Log } from '../../base/log.ts';
+import type { DnsView, EngineMode, StatusView } from '../../contract/views.ts';
+import type { InterceptTable } from '../../intercept/match.ts';
+import type { ResolveRemote } from '../../net/dns/resolver.ts';
+import { canUseTun } from '../../net/tun-entry.ts';
+import type { EngineConfig } from '../config.ts';
+import { chooseMode } from './mode.ts';
+import { openProxyEntries, type ProxyEntries } from './proxy-entries.ts';
+import { openTunDoor, type TunDoor } from './tun-door.ts';
+
+export interface EntriesDeps {
+  readonly asked: 'auto' | EngineMode;
+  readonly proxyListen: string | undefined;
+  readonly forwards: readonly { readonly service: string; readonly port: number }[];
+  readonly config: EngineConfig;
+  readonly admit: Admit;
+  readonly isReachable: (destination: Destination) => Promise<boolean>;
+  readonly resolveRemote: ResolveRemote;
+  readonly journalDir: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly table: () => InterceptTable;
+  readonly infrastructure: () => readonly string[];
+  readonly refresh: () => void;
+}
+
+export interface Entries extends AsyncDisposable {
+  readonly mode: EngineMode;
+  readonly modeReason: string;
+  readonly forwards: ProxyEntries['forwards'];
+  /** `host:port` of the proxy, where there is one. */
+  readonly listen: string | undefined;
+  /** What is intercepted changed. */
+  apply(): void;
+  networkChanged(): void;
+  dns(): DnsView;
+  status(): Pick<StatusView, 'proxy' | 'tun' | 'routes' | 'warnings'>;
+}
+
+const noDns: DnsView = { backend: 'none', state: 'off', names: [], upstreams: [] };
+
+/**
+ * Open what the mode asks for, all or nothing. With `auto` a TUN that cannot be opened after all gives way to the proxy, and the reason says
+ * so. Throws `net.*`.
+ */
+export async function openEntries(deps: EntriesDeps): Promise<Entries> {
+  const stack = new DisposalStack();
+  try {
+    const { tun, mode, reason } = await openTun(deps, stack);
+    const proxy = mode === 'host' ? undefined : stack.use(await openProxy(deps, mode));
+    return {
+      mode,
+      modeReason: reason,
+      forwards: proxy?.forwards ?? [],
+      listen: proxy?.listen,
+      apply: () => tun?.apply(),
+      networkChanged: () => tun?.networkChanged(),
+      dns: () => tun?.dns() ?? noDns,
+      status: () => ({
+        ...(tun?.status() ?? { routes: [], warnings: [] }),
+        ...(proxy?.listen === undefined ? {} : { proxy: { listen: proxy.listen } }),
+      }),
+      [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    await stack[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function openTun(
+  deps: EntriesDeps,
+  stack: DisposalStack,
+): Promise<{ readonly tun: TunDoor | undefined; readonly mode: EngineMode; readonly reason: string }> {
+  const chosen = chooseMode(deps.asked, canUseTun());
+  if (chosen.mode !== 'tun') return { tun: undefined, ...chosen };
+  try {
+    return { tun: stack.use(await openTunDoor(deps)), ...chosen };
+  } catch (error) {
+    if (deps.asked === 'tun') throw error;
+    const failure = toTunnelerError(error, 'net.tun.failed');
+    deps.log.warn('engine.tun_refused', { error: failure });
+    return { tun: undefined, mode: 'proxy', reason: `auto: the TUN device could not be set up: ${failure.message}` };
+  }
+}
+
+function openProxy(deps: EntriesDeps, mode: EngineMode): Promise<ProxyEntries> {
+  const { config, admit, clock, log } = deps;
+  // Where names simply work, a proxy is only opened for who asks for one.
+  const usual = mode === 'proxy' && config.proxy?.enabled !== false ? '127.0.0.1:0' : undefined;
+  return openProxyEntries({
+    admit,
+    clock,
+    log,
+    listen: deps.proxyListen ?? config.proxy?.listen ?? usual,
+    forwards: [...(config.proxy?.forwards ?? []), ...deps.forwards],
+    passThrough: config.proxy?.unmatched === 'direct',
+  });
+}

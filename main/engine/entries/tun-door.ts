@@ -1,0 +1,160 @@
+/** The TUN entry in the engine's hands: given names and routes as they change, opened again where the interface fails. */
+import type { Clock } from '../../base/clock.ts';
+import { toTunnelerError } from '../../base/errors.ts';
+import type { Admit, Destination } from '../../base/flow.ts';
+import { ipFamily } from '../../base/ip.ts';
+import type { Log } from '../../base/log.ts';
+import type { Clearance } from '../../base/reason.ts';
+import type { DnsView, StatusView } from '../../contract/views.ts';
+import type { InterceptTable } from '../../intercept/match.ts';
+import type { ResolveRemote } from '../../net/dns/resolver.ts';
+import { openTunEntry, type TunEntry, type TunEntryConfig } from '../../net/tun-entry.ts';
+import type { EngineConfig } from '../config.ts';
+
+const reopenMs = 2000;
+
+export interface TunDoorDeps {
+  readonly admit: Admit;
+  readonly isReachable: (destination: Destination) => Promise<boolean>;
+  readonly resolveRemote: ResolveRemote;
+  readonly journalDir: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly config: EngineConfig;
+  /** What is intercepted now. */
+  readonly table: () => InterceptTable;
+  /** `host:port` or URLs of controllers and routers: they keep the way they have. */
+  readonly infrastructure: () => readonly string[];
+  readonly refresh: () => void;
+}
+
+export interface TunDoor extends AsyncDisposable {
+  /** What is intercepted changed; the resolver heeds it before this returns. */
+  apply(): void;
+  networkChanged(): void;
+  dns(): DnsView;
+  status(): Pick<StatusView, 'tun' | 'routes' | 'warnings'>;
+}
+
+/** Open it. Throws as `openTunEntry`; the host is then as it was. */
+export async function openTunDoor(deps: TunDoorDeps): Promise<TunDoor> {
+  const closing = new AbortController();
+  let failure: Clearance | undefined;
+  let entry: TunEntry | undefined;
+
+  const open = (): Promise<TunEntry> =>
+    openTunEntry(
+      {
+        admit: deps.admit,
+        isReachable: deps.isReachable,
+        resolveRemote: deps.resolveRemote,
+        journalDir: deps.journalDir,
+        clock: deps.clock,
+        log: deps.log,
+        config: entryConfig(deps.config),
+        failed: (reason) => void reopen(reason),
+      },
+      { signal: closing.signal },
+    );
+
+  const apply = (): void => {
+    if (entry === undefined) return;
+    const { names, wildcards, prefixes } = deps.table();
+    // Both never reject: what could not be set is in the status.
+    void entry.setNames({ names, wildcards }).then(deps.refresh);
+    void entry
+      .setPrefixes(
+        prefixes.map(({ prefix }) => prefix),
+        addressesOf(deps.infrastructure()),
+      )
+      .then(deps.refresh);
+  };
+
+  const reopen = async (reason: Clearance): Promise<void> => {
+    failure = reason;
+    deps.log.error('tun.failed', { reason: reason.sentence });
+    const broken = entry;
+    entry = undefined;
+    deps.refresh();
+    await closeQuietly(broken, deps.log);
+    const again = async (): Promise<void> => {
+      if (closing.signal.aborted) return;
+      try {
+        entry = await open();
+        failure = undefined;
+        apply();
+        deps.refresh();
+      } catch (error) {
+        failure = { code: toTunnelerError(error).code, sentence: (error as Error).message };
+        deps.log.warn('tun.not_reopened', { error });
+        deps.clock.after(reopenMs, () => void again());
+      }
+    };
+    await again();
+  };
+
+  entry = await open();
+
+  return {
+    apply,
+    networkChanged: () => void entry?.networkChanged(),
+    dns: () => dnsView(entry, failure),
+    status() {
+      if (entry === undefined) return { routes: [], warnings: failure === undefined ? [] : [failure] };
+      const { name, address, range, routes, warnings } = entry.status();
+      return {
+        tun: { name, address, range },
+        routes: routes.map((prefix) => ({ prefix, device: name, reason: prefix === range ? 'names' : 'intercepted' })),
+        warnings,
+      };
+    },
+    async [Symbol.asyncDispose]() {
+      closing.abort();
+      const last = entry;
+      entry = undefined;
+      await last?.[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function dnsView(entry: TunEntry | undefined, failure: Clearance | undefined): DnsView {
+  if (entry === undefined) {
+    return {
+      backend: 'none',
+      state: 'failed',
+      names: [],
+      upstreams: [],
+      ...(failure === undefined ? {} : { reason: failure }),
+    };
+  }
+  const { backend, state, server, names, upstreams, queries, reason } = entry.status().dns;
+  return { backend, state, server, names, upstreams, queries, ...(reason === undefined ? {} : { reason }) };
+}
+
+function entryConfig({ tun, ranges, dns }: EngineConfig): TunEntryConfig {
+  const backend = dns?.enabled === false ? 'off' : dns?.backend;
+  return {
+    ...(tun?.name === undefined ? {} : { deviceName: tun.name }),
+    ...(tun?.mtu === undefined ? {} : { mtu: tun.mtu }),
+    ...(ranges?.ipv4 === undefined ? {} : { range: ranges.ipv4 }),
+    ...(ranges?.ipv6 === undefined ? {} : { range6: ranges.ipv6 }),
+    ...(backend === undefined ? {} : { dns: backend }),
+    ...(dns?.upstreams === undefined ? {} : { upstreams: dns.upstreams }),
+  };
+}
+
+/** IP addresses among hosts given as `https://host:port`, `tls://host:port` or `tls:host:port`; names are left out. */
+function addressesOf(places: readonly string[]): readonly string[] {
+  const hosts = places.map((place) =>
+    /^(?:[a-z]+:(?:\/\/)?)?(\[[^\]]+\]|[^:/]+)/.exec(place)?.[1]?.replace(/[[\]]/g, ''),
+  );
+  return [...new Set(hosts.filter((host) => host !== undefined && ipFamily(host) !== undefined))] as string[];
+}
+
+async function closeQuietly(entry: TunEntry | undefined, log: Log): Promise<void> {
+  try {
+    await entry?.[Symbol.asyncDispose]();
+  } catch (error) {
+    log.warn('tun.close_failed', { error });
+  }
+}
