@@ -46,6 +46,8 @@ export function Field(props: FieldProps): ReactNode {
       onChange={onChange}
       type={type}
       isInvalid={error !== undefined}
+      // said, not enforced: an answer that was wrong must be correctable by sending another
+      validationBehavior="aria"
       autoFocus={autoFocus}
       autoComplete={props.autoComplete ?? 'off'}
     >

@@ -1,9 +1,15 @@
-/** A token or address that came from outside the window and waits for the enrolment screen to take it. */
+/** A token, address or file that came from outside and waits for the enrolment screen to take it. */
+export interface Arrived {
+  readonly text: string;
+  readonly fileName?: string;
+}
+
+/** Holds what arrived last until it is taken. */
 export class Arrival {
   readonly #listeners = new Set<() => void>();
-  #waiting: string | undefined;
+  #waiting: Arrived | undefined;
 
-  readonly waiting = (): string | undefined => this.#waiting;
+  readonly waiting = (): Arrived | undefined => this.#waiting;
 
   readonly subscribe = (listener: () => void): (() => void) => {
     this.#listeners.add(listener);
@@ -11,7 +17,7 @@ export class Arrival {
   };
 
   /** A newer one replaces one not yet taken; undefined: it was taken. */
-  offer(value: string | undefined): void {
+  offer(value: Arrived | undefined): void {
     this.#waiting = value;
     for (const listener of [...this.#listeners]) listener();
   }

@@ -176,8 +176,8 @@ function Names({ dns }: { dns: DnsView }): ReactNode {
   return (
     <>
       <ul className="line-list names">
-        {names.slice(0, shownNames).map((entry) => (
-          <li key={`${entry.name}/${entry.service}`}>
+        {names.slice(0, shownNames).map((entry, index) => (
+          <li key={`${entry.name}/${index}`}>
             <span className="mono clip">{entry.name}</span>
             <span className="quiet mono clip">{entry.addresses.join(', ')}</span>
           </li>

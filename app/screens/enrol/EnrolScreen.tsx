@@ -1,8 +1,9 @@
 /** Two steps to a first identity: bring what you were given; say what to call it and where its key lives. */
-import { useEffect, useState, useSyncExternalStore, type ReactNode } from 'react';
+import { useCallback, useEffect, useState, useSyncExternalStore, type ReactNode } from 'react';
 import type { IdentityView } from '../../../main/contract/views.ts';
 import { Mark } from '../../parts/Icon.tsx';
-import { useStores } from '../../store/hooks.tsx';
+import { useEngine, useStores } from '../../store/hooks.tsx';
+import { selectIdentities } from '../../store/selectors.ts';
 import { useText } from '../../text/text.ts';
 import { useRoute } from '../route.ts';
 import { BringStep } from './BringStep.tsx';
@@ -15,19 +16,28 @@ export interface Brought {
   readonly fileName?: string;
 }
 
-export function EnrolScreen({ firstRun = false }: { firstRun?: boolean }): ReactNode {
+export function EnrolScreen(): ReactNode {
   const t = useText();
   const { go } = useRoute();
   const { arrival } = useStores();
+  const identities = useEngine(selectIdentities);
+  const [firstRun] = useState(identities === undefined || identities.length === 0);
   const [brought, setBrought] = useState<Brought>();
   const [done, setDone] = useState<IdentityView>();
   const waiting = useSyncExternalStore(arrival.subscribe, arrival.waiting);
+  const [refused, setRefused] = useState(false);
+  const take = useCallback((text: string, fileName?: string): void => {
+    const source = recogniseSource(text);
+    setRefused(source.kind === 'unknown');
+    if (source.kind === 'unknown') return;
+    setDone(undefined);
+    setBrought(fileName === undefined ? { source } : { source, fileName });
+  }, []);
   useEffect(() => {
     if (waiting === undefined) return;
-    const source = recogniseSource(waiting);
     arrival.offer(undefined);
-    if (source.kind !== 'unknown') setBrought({ source });
-  }, [arrival, waiting]);
+    take(waiting.text, waiting.fileName);
+  }, [arrival, take, waiting]);
   const step = done !== undefined ? 3 : brought !== undefined ? 2 : 1;
   return (
     <div className="screen-scroll enrol" data-step={step}>
@@ -62,9 +72,14 @@ export function EnrolScreen({ firstRun = false }: { firstRun?: boolean }): React
         {done !== undefined ? (
           <DoneStep identity={done} onNext={() => go('services')} />
         ) : brought === undefined ? (
-          <BringStep onBrought={setBrought} />
+          <BringStep take={take} refused={refused} onChange={() => setRefused(false)} />
         ) : (
-          <KeepStep brought={brought} onBack={() => setBrought(undefined)} onDone={setDone} />
+          <KeepStep
+            key={brought.fileName ?? brought.source.kind}
+            brought={brought}
+            onBack={() => setBrought(undefined)}
+            onDone={setDone}
+          />
         )}
       </div>
     </div>

@@ -1,5 +1,8 @@
 /** What a person brought to enrol with, recognised and shown before anything is sent. */
 
+/** No token and no identity file comes near this; a larger file was brought by mistake. */
+export const maxSourceBytes = 1_048_576;
+
 export type EnrolSource =
   | { readonly kind: 'token'; readonly text: string; readonly facts: TokenFacts }
   | { readonly kind: 'url'; readonly url: string }

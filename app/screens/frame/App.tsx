@@ -11,7 +11,7 @@ import { DiagnosticsScreen } from '../diagnostics/DiagnosticsScreen.tsx';
 import { EnrolScreen } from '../enrol/EnrolScreen.tsx';
 import { IdentitiesScreen } from '../identities/IdentitiesScreen.tsx';
 import { PolicyScreen } from '../policy/PolicyScreen.tsx';
-import { useRoute, type ScreenName } from '../route.ts';
+import { routeTo, useRoute, type ScreenName } from '../route.ts';
 import { ServicesScreen } from '../services/ServicesScreen.tsx';
 import { SessionsScreen } from '../sessions/SessionsScreen.tsx';
 import { SettingsScreen } from '../settings/SettingsScreen.tsx';
@@ -42,17 +42,17 @@ function Frame(): ReactNode {
   const link = useLink();
   const { route } = useRoute();
   const identities = useEngine(selectIdentities);
-  const firstRun =
-    identities !== undefined &&
-    identities.length === 0 &&
-    route.screen !== 'settings' &&
-    route.screen !== 'diagnostics';
+  const none = identities?.length === 0;
+  useEffect(() => {
+    // a first start has no place of its own yet; who went somewhere by hand stays there
+    if (none && window.location.hash === '') window.location.replace(routeTo('enrol'));
+  }, [none]);
   if (identities === undefined && link.phase !== 'connecting') return <NoEngine link={link} />;
   return (
     <div className="frame">
-      <Rail screen={firstRun ? 'enrol' : route.screen} />
+      <Rail screen={route.screen} />
       <main className="screen" id="screen">
-        {firstRun ? <EnrolScreen firstRun /> : <Screen name={route.screen} item={route.item} />}
+        <Screen name={route.screen} item={route.item} />
         <LinkBanner link={link} />
       </main>
       <AlertToasts />

@@ -110,7 +110,7 @@ export const identitiesDe: Translation<typeof identitiesEn> = {
   'enrol.pasteHint': 'Der Text eines Tokens oder https://… eines Netzes, das Sie im Browser anmeldet.',
   'enrol.continue': 'Weiter',
   'enrol.unknown': 'Das ist weder ein Token noch eine https-Adresse noch eine Identitätsdatei.',
-  'enrol.tooLarge': 'Diese Datei ist zu groß für ein Token.',
+  'enrol.dropAnywhere': 'Loslassen, um eine Identität hinzuzufügen',
   'enrol.network': 'Netz',
   'enrol.method': 'Verfahren',
   'enrol.subject': 'Für',

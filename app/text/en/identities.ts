@@ -105,7 +105,7 @@ export const identitiesEn = {
   'enrol.pasteHint': 'A token’s text, or https://… of a network that signs you in with your browser.',
   'enrol.continue': 'Continue',
   'enrol.unknown': 'This is neither a token, nor an https address, nor an identity file.',
-  'enrol.tooLarge': 'This file is too large to be a token.',
+  'enrol.dropAnywhere': 'Drop it to add an identity',
   'enrol.network': 'Network',
   'enrol.method': 'Method',
   'enrol.subject': 'For',

@@ -1,0 +1,162 @@
+import { AxeBuilder } from '@axe-core/playwright';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { browserMissing, launchBrowser, openPage } from '../support/browser.ts';
+import { emptyState } from '../support/fake-engine.ts';
+import { sceneState } from '../support/window/scene.ts';
+import { buildWindow, serveWindow, type ServedWindow } from '../support/window/served-window.ts';
+
+let browser: Browser;
+let built: Awaited<ReturnType<typeof buildWindow>>;
+let served: ServedWindow;
+
+/** Screens as their addresses, and what is opened on them. */
+const places: readonly (readonly [name: string, hash: string, open?: (page: Page) => Promise<void>])[] = [
+  ['sessions', '#/sessions'],
+  ['a session', '#/sessions/s-02'],
+  ['a closed session', '#/sessions/s-22'],
+  ['services', '#/services'],
+  [
+    'a service and why',
+    `#/services/${encodeURIComponent('mira-laptop/svc8Qx')}`,
+    (page) => page.getByRole('button', { name: 'Why?', exact: true }).click(),
+  ],
+  ['identities', '#/identities'],
+  ['an identity', '#/identities/plant-7-maintenance'],
+  [
+    'a second factor',
+    '#/identities/agent-claude',
+    (page) => page.getByRole('button', { name: 'Set up', exact: true }).click(),
+  ],
+  ['agents', '#/agents'],
+  ['contracts', '#/policy/contracts'],
+  ['local rules', '#/policy/rules'],
+  ['posture', '#/policy/posture'],
+  ['quarantine', '#/policy/quarantine'],
+  ['audit', '#/audit', (page) => page.getByRole('row').nth(2).click()],
+  ['diagnostics', '#/diagnostics'],
+  ['support bundle', '#/diagnostics', (page) => page.getByRole('button', { name: 'Support bundle' }).click()],
+  ['settings', '#/settings'],
+  ['enrolment', '#/enrol'],
+];
+
+async function findings(page: Page): Promise<string[]> {
+  const { violations } = await new AxeBuilder({ page })
+    .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'])
+    .analyze();
+  return violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .flatMap(({ id, nodes }) =>
+      nodes.slice(0, 3).map(({ html, failureSummary }) => `${id}: ${html.slice(0, 160)} ${failureSummary ?? ''}`),
+    );
+}
+
+describe.skipIf(browserMissing !== undefined)('the window for everyone', () => {
+  beforeAll(async () => {
+    [browser, built] = await Promise.all([launchBrowser(), buildWindow()]);
+    served = await serveWindow(built.directory, sceneState(Date.now()));
+  });
+  afterAll(async () => {
+    await served[Symbol.asyncDispose]();
+    await browser.close();
+    await built[Symbol.asyncDispose]();
+  });
+
+  describe.each(['light', 'dark'] as const)('in the %s theme', (theme) => {
+    it('has no serious accessibility finding on any screen', { timeout: 180_000 }, async () => {
+      await using opened = await openPage(browser, served.url(), { theme });
+      const { page } = opened;
+      await page.getByRole('heading', { level: 1 }).waitFor();
+      expect(await page.evaluate(() => document.documentElement.dataset['theme'])).toBe(theme);
+      for (const [name, hash, open] of places) {
+        await page.keyboard.press('Escape');
+        await page.evaluate((to) => (location.hash = to), hash);
+        await page.waitForTimeout(150);
+        await open?.(page);
+        await page.waitForTimeout(150);
+        expect(await findings(page), `${name}, ${theme}`).toEqual([]);
+        await page.keyboard.press('Escape');
+      }
+    });
+  });
+
+  it('has none on a first run, nor in German', async () => {
+    await using empty = await serveWindow(built.directory, emptyState());
+    await using opened = await openPage(browser, empty.url(), { locale: 'de-DE' });
+    await opened.page.getByRole('heading', { name: 'Willkommen bei Culvert' }).waitFor();
+    expect(await findings(opened.page)).toEqual([]);
+  });
+
+  it('is worked with the keyboard alone: find a session, read it, close it, come back', async () => {
+    await using own = await serveWindow(built.directory, sceneState(Date.now()));
+    await using opened = await openPage(browser, own.url());
+    const { page } = opened;
+    await page.getByRole('row').nth(3).waitFor();
+    const focused = (): Promise<string> =>
+      page.evaluate(() => {
+        const element = document.activeElement;
+        return `${element?.getAttribute('role') ?? element?.tagName ?? ''} ${element?.getAttribute('aria-label') ?? element?.textContent ?? ''}`;
+      });
+    const tabTo = async (what: RegExp): Promise<void> => {
+      for (let step = 0; step < 60; step += 1) {
+        if (what.test(await focused())) return;
+        await page.keyboard.press('Tab');
+      }
+      throw new Error(`Tab never reached ${what}`);
+    };
+    await tabTo(/^A Services/);
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Services' }).waitFor();
+    await tabTo(/^row/);
+    await page.keyboard.press('End');
+    await expect.poll(focused).toContain('warehouse-db');
+    await page.keyboard.press('Home');
+    await expect.poll(focused).toContain('billing-db');
+    await page.keyboard.press('Enter');
+    await page.getByRole('complementary', { name: 'Details' }).waitFor();
+    await tabTo(/Why\?$/);
+    await page.keyboard.press('Enter');
+    await page.getByRole('list', { name: 'From name to terminator' }).waitFor();
+    await page.keyboard.press('Escape');
+    await expect.poll(focused).toContain('row billing-db');
+    await page.keyboard.press('Shift+Tab');
+    await page.evaluate(() => (location.hash = '#/sessions'));
+    await tabTo(/^row/);
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('Tab');
+    await expect.poll(focused).toMatch(/Close session to/);
+    await page.keyboard.press('Enter');
+    await expect.poll(() => own.engine.calls.filter(({ name }) => name === 'session.close')).toHaveLength(1);
+  });
+
+  it('tells screen readers how large a list is and where one stands in it', async () => {
+    await using opened = await openPage(browser, served.url());
+    const grid = opened.page.getByRole('grid', { name: 'Sessions' });
+    await grid.getByRole('row').nth(5).waitFor();
+    expect(await grid.getAttribute('aria-rowcount')).toBe('31');
+    expect(await grid.getByRole('row').nth(1).getAttribute('aria-rowindex')).toBe('2');
+    expect(await grid.getByRole('columnheader', { name: 'Age' }).getAttribute('aria-sort')).toBe('ascending');
+    await grid.getByRole('columnheader', { name: 'Service' }).getByRole('button').click();
+    expect(await grid.getByRole('columnheader', { name: 'Service' }).getAttribute('aria-sort')).not.toBeNull();
+  });
+
+  it('stands still for who asked for reduced motion', async () => {
+    await using opened = await openPage(browser, served.url());
+    const { page } = opened;
+    await page.getByRole('row').nth(1).click();
+    await page.getByRole('complementary', { name: 'Details' }).waitFor();
+    const moving = await page.evaluate(
+      () => document.getAnimations().filter((one) => one.playState === 'running').length,
+    );
+    expect(moving).toBe(0);
+  });
+
+  it('fits a narrow window without losing its controls', async () => {
+    await using opened = await openPage(browser, served.url(), { width: 760 });
+    const { page } = opened;
+    await page.getByRole('heading', { name: 'Sessions' }).waitFor();
+    expect(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth)).toBe(true);
+    await page.getByRole('link', { name: 'Services', exact: true }).click();
+    await page.getByRole('heading', { name: 'Services' }).waitFor();
+  });
+});

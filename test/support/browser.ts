@@ -1,0 +1,57 @@
+/** A Chromium that is installed, found by path: Playwright's own builds cannot be downloaded everywhere. */
+import { existsSync } from 'node:fs';
+import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
+
+const candidates = [
+  process.env['CULVERT_CHROMIUM'],
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+];
+const found = candidates.find((path) => path !== undefined && existsSync(path));
+
+/** Why browser tests cannot run here; undefined where they can. With CULVERT_REQUIRE_ALL=1 a missing browser fails them instead. */
+export const browserMissing =
+  found === undefined && process.env['CULVERT_REQUIRE_ALL'] !== '1'
+    ? 'no Chromium is installed (set CULVERT_CHROMIUM to one)'
+    : undefined;
+
+export async function launchBrowser(): Promise<Browser> {
+  if (found === undefined) throw new Error('no Chromium is installed, and CULVERT_REQUIRE_ALL wants one');
+  // a sandbox of Chromium's own cannot be made by root; the pages here are our own
+  return chromium.launch({ executablePath: found, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+}
+
+export interface OpenPage extends AsyncDisposable {
+  readonly page: Page;
+  readonly context: BrowserContext;
+  /** Errors the page threw or logged, refusals of its own content policy among them. */
+  readonly errors: string[];
+}
+
+export interface PageOptions {
+  readonly theme?: 'light' | 'dark';
+  readonly locale?: string;
+  readonly width?: number;
+}
+
+/** A page of its own in a fresh profile, with reduced motion unless a test is about motion. */
+export async function openPage(browser: Browser, url: string, options: PageOptions = {}): Promise<OpenPage> {
+  const context = await browser.newContext({
+    viewport: { width: options.width ?? 1280, height: 800 },
+    colorScheme: options.theme ?? 'light',
+    locale: options.locale ?? 'en-US',
+    reducedMotion: 'reduce',
+    acceptDownloads: true,
+  });
+  context.setDefaultTimeout(15_000);
+  const page = await context.newPage();
+  const errors: string[] = [];
+  page.on('pageerror', (error) => errors.push(error.stack ?? error.message));
+  page.on('console', (message) => {
+    if (message.type() === 'error') errors.push(message.text());
+  });
+  await page.goto(url);
+  return { page, context, errors, [Symbol.asyncDispose]: () => context.close() };
+}
