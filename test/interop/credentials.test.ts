@@ -232,7 +232,9 @@ describeNetworks('credentials', (network) => {
     const { admin } = network();
     const member = await join(network());
     const path = '/usr/bin/allowed';
-    const check = await admin.createPostureCheck({ type: 'PROCESS', osType: 'Linux', path });
+    // 2.0 takes a check without a signer for one that asks for an empty one.
+    const signerFingerprint = 'ab'.repeat(20);
+    const check = await admin.createPostureCheck({ type: 'PROCESS', osType: 'Linux', path, signerFingerprint });
     const serviceId = await admin.createService({ name: uniqueName('behind-process') });
     await admin.createServicePolicy({ type: 'Bind', services: [serviceId], identities: [bob.id] });
     await admin.createServicePolicy({
@@ -249,7 +251,9 @@ describeNetworks('credentials', (network) => {
     });
     member.context.setPosture((checks) => {
       expect(checks).toMatchObject([{ queryType: 'PROCESS', process: { path } }]);
-      return Promise.resolve({ processes: [{ path, isRunning: true, hash: 'ab', signerFingerprints: [] }] });
+      return Promise.resolve({
+        processes: [{ path, isRunning: true, hash: 'ab', signerFingerprints: [signerFingerprint] }],
+      });
     });
     await until(async () => {
       try {

@@ -88,5 +88,11 @@ export interface NetworkAdmin {
 
 export type PostureCheckSpec =
   | { readonly type: 'MFA'; readonly timeoutSeconds?: number }
-  | { readonly type: 'PROCESS'; readonly osType: string; readonly path: string; readonly hashes?: readonly string[] }
+  | {
+      readonly type: 'PROCESS';
+      readonly osType: string;
+      readonly path: string;
+      readonly hashes?: readonly string[];
+      readonly signerFingerprint?: string;
+    }
   | { readonly type: 'OS'; readonly osType: string; readonly versions: readonly string[] };

@@ -163,7 +163,11 @@ function typeName(config: Json): string {
 function postureBody(check: PostureCheckSpec): Json {
   if (check.type === 'MFA') return { typeId: 'MFA', timeoutSeconds: check.timeoutSeconds ?? -1 };
   if (check.type === 'PROCESS') {
-    return { typeId: 'PROCESS', process: { osType: check.osType, path: check.path, hashes: check.hashes ?? [] } };
+    const { osType, path, hashes = [], signerFingerprint } = check;
+    return {
+      typeId: 'PROCESS',
+      process: { osType, path, hashes, ...(signerFingerprint === undefined ? {} : { signerFingerprint }) },
+    };
   }
   return { typeId: 'OS', operatingSystems: [{ type: check.osType, versions: check.versions }] };
 }

@@ -1,6 +1,7 @@
 /** TOTP of one identity, whichever state it is in: asked for at sign-in, set up later, asked again by a posture check. */
 import type { Clock } from '../../base/clock.ts';
-import { TunnelerError } from '../../base/errors.ts';
+import { TunnelerError, toTunnelerError } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
 import { isTotpQuery } from '../controller/sign-in.ts';
 import type { MfaDoor } from '../model.ts';
 import type { SignedIn } from './authenticator.ts';
@@ -9,6 +10,7 @@ import type { SessionKeeper } from './session-keeper.ts';
 
 export interface MfaDeps {
   readonly clock: Clock;
+  readonly log: Log;
   readonly keeper: SessionKeeper;
   readonly posture: PostureKeeper;
   /** Services may have become reachable. */
@@ -18,6 +20,8 @@ export interface MfaDeps {
 export class ContextMfa implements MfaDoor {
   readonly #deps: MfaDeps;
   #lastVerifiedAt: number | undefined;
+  /** Only between a code's acceptance and the session that it leads to. */
+  #signInCode: string | undefined;
 
   constructor(deps: MfaDeps) {
     this.#deps = deps;
@@ -40,6 +44,7 @@ export class ContextMfa implements MfaDoor {
   async verify(code: string): Promise<void> {
     const pending = this.#deps.keeper.pending();
     if (pending !== undefined) {
+      this.#signInCode = code;
       const unenrolled = pending.queries.find(isTotpQuery)?.isTotpEnrolled === false;
       this.#deps.keeper.advance(await (unenrolled ? pending.verifyTotpEnrolment(code) : pending.answerTotp(code)));
     } else {
@@ -48,10 +53,26 @@ export class ContextMfa implements MfaDoor {
       if (enrolment === undefined) throw notEnrolled();
       if (enrolment.isVerified !== true) await client.verifyMfaEnrolment(code);
       else if (session.kind === 'legacy') await client.answerMfa(code);
-      else this.#deps.posture.sendTotpToken(await client.totpToken(code));
+      if (session.kind === 'oidc') this.#deps.posture.sendTotpToken(await client.totpToken(code));
     }
     this.#lastVerifiedAt = this.#deps.clock.now();
     this.#deps.verified();
+  }
+
+  /**
+   * A new session began. Where its sign-in took a code, routers that judge posture have to be told of it too: a token for them is had
+   * for the same code, while it lasts.
+   */
+  async started({ client, session }: SignedIn): Promise<void> {
+    const code = this.#signInCode;
+    this.#signInCode = undefined;
+    if (code === undefined || session.kind !== 'oidc') return;
+    try {
+      this.#deps.posture.sendTotpToken(await client.totpToken(code));
+    } catch (error) {
+      // The sign-in itself stands; a service behind an MFA check asks for a fresh code.
+      this.#deps.log.info('ziti.mfa_token_failed', { code: toTunnelerError(error).code });
+    }
   }
 
   async remove(code: string): Promise<void> {

@@ -1,4 +1,5 @@
 /** Answers posture checks: gathers the facts that checks ask for, and sends what changed to whoever judges. */
+import { platform, release } from 'node:os';
 import type { Clock } from '../../base/clock.ts';
 import { toTunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
@@ -27,6 +28,7 @@ export class PostureKeeper implements Disposable {
   readonly #timer: Disposable;
   #gather: GatherPosture | undefined;
   #facts: PostureFacts = {};
+  #totpToken: string | undefined;
   #sentToController = '';
   #running: Promise<void> | undefined;
 
@@ -43,6 +45,7 @@ export class PostureKeeper implements Disposable {
   /** A new API session knows nothing yet. */
   forget(): void {
     this.#sentToController = '';
+    this.#totpToken = undefined;
   }
 
   /** Gather, and send what changed. Never throws; callers that dial next may wait for it. */
@@ -57,17 +60,16 @@ export class PostureKeeper implements Disposable {
 
   /** A router that just connected gets all there is. */
   greet(router: EdgeRouter): void {
-    if (router.supportsPostureChecks && this.#judgedByRouters() && Object.keys(this.#facts).length > 0) {
-      router.sendPosture(encodePosture(this.#facts));
-    }
+    if (!router.supportsPostureChecks || !this.#judgedByRouters()) return;
+    if (Object.keys(this.#facts).length > 0) router.sendPosture(encodePosture(this.#facts));
+    if (this.#totpToken === undefined) return;
+    for (const message of encodeTotpToken(this.#totpToken, this.#facts.processes)) router.sendPosture(message);
   }
 
-  /** An MFA answer of an OIDC session goes to every router. */
+  /** An MFA answer of an OIDC session goes to every router, those that come later included. */
   sendTotpToken(token: string): void {
-    for (const router of this.#deps.routers()) {
-      if (!router.supportsPostureChecks) continue;
-      for (const message of encodeTotpToken(token, this.#facts.processes)) router.sendPosture(message);
-    }
+    this.#totpToken = token;
+    for (const router of this.#deps.routers()) this.greet(router);
   }
 
   [Symbol.dispose](): void {
@@ -83,7 +85,9 @@ export class PostureKeeper implements Disposable {
     if (this.#gather === undefined || signedIn === undefined) return;
     const checks = distinctChecks(this.#deps.services()).filter((check) => check.queryType !== 'MFA');
     if (checks.length === 0) return;
-    const facts = await this.#gather(checks);
+    const gathered = await this.#gather(checks);
+    // Routers hold processes against the kind of system they run on, so that goes along in any case.
+    const facts = gathered.os === undefined ? { ...gathered, os: hostSystem() } : gathered;
     const changed = JSON.stringify(facts) !== JSON.stringify(this.#facts);
     this.#facts = facts;
     const routers = this.#deps.routers();
@@ -101,6 +105,12 @@ export class PostureKeeper implements Disposable {
 
 function distinctChecks(services: readonly ZitiService[]): PostureCheck[] {
   return [...new Map(services.flatMap((service) => service.postureChecks).map((check) => [check.id, check])).values()];
+}
+
+/** The kinds of system that checks know. Source: edge-api client.yml `osType`. */
+function hostSystem(): NonNullable<PostureFacts['os']> {
+  const names: Partial<Record<string, string>> = { linux: 'Linux', darwin: 'macOS', win32: 'Windows' };
+  return { type: names[platform()] ?? platform(), version: release(), build: '' };
 }
 
 /** The controller's form. Source: edge-api client.yml, `postureResponseCreate` and its subtypes. */

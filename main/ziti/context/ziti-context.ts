@@ -138,7 +138,7 @@ class OpenContext implements ZitiContext {
       signedIn: (signal) => this.#whenSignedIn(signal),
     });
     this.mfa = new ContextMfa({
-      clock,
+      ...common,
       keeper: this.#keeper,
       posture: this.#posture,
       verified: accessDoubted,
@@ -249,6 +249,7 @@ class OpenContext implements ZitiContext {
     this.#routers.renewAll();
     this.#routers.replace(routers);
     await this.#learnControllers(signedIn);
+    await this.mfa.started(signedIn);
     await this.#posture.look();
     this.#hosted.tryMore();
     this.#certificate.consider();
