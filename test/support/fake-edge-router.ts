@@ -1,0 +1,111 @@
+/** Routers in memory behind the {@link EdgeRouter} joint: they connect, refuse, go away and record what they were asked. */
+import { TunnelerError } from '../../main/base/errors.ts';
+import type {
+  EdgeBinding,
+  EdgeBindRequest,
+  EdgeDialRequest,
+  EdgeRouter,
+  EdgeRouterOptions,
+  EdgeStreamOpened,
+} from '../../main/ziti/edge/edge-router.ts';
+import type { ZitiStream } from '../../main/ziti/model.ts';
+import { memoryStreamPair } from './memory-stream.ts';
+
+export class FakeRouter implements EdgeRouter {
+  readonly name: string;
+  readonly version = 'v9.9.9';
+  readonly supportsPostureChecks = true;
+  readonly closed: Promise<TunnelerError>;
+  readonly options: EdgeRouterOptions;
+  readonly binds: EdgeBindRequest[] = [];
+  readonly dials: EdgeDialRequest[] = [];
+  readonly tokens: string[] = [];
+  readonly posture: Uint8Array[] = [];
+  #close: (error: TunnelerError) => void = () => undefined;
+  readonly #fleet: RouterFleet;
+  isClosed = false;
+
+  constructor(options: EdgeRouterOptions, fleet: RouterFleet) {
+    this.name = options.name;
+    this.options = options;
+    this.#fleet = fleet;
+    this.closed = new Promise((resolve) => {
+      this.#close = resolve;
+    });
+  }
+
+  latencyMs(): number {
+    return this.#fleet.latencies.get(this.name) ?? 1;
+  }
+
+  dial(request: EdgeDialRequest): Promise<EdgeStreamOpened> {
+    this.dials.push(request);
+    const failure = this.#fleet.dialFailures.shift();
+    if (failure !== undefined) return Promise.reject(failure);
+    const [near] = memoryStreamPair();
+    const stream: ZitiStream = Object.assign(near, { circuitId: 'c', routerName: this.name, encrypted: false });
+    return Promise.resolve({ stream });
+  }
+
+  bind(request: EdgeBindRequest): Promise<EdgeBinding> {
+    if (this.isClosed) return Promise.reject(new TunnelerError('ziti.channel.closed', 'gone'));
+    this.binds.push(request);
+    queueMicrotask(() => request.onEstablished());
+    return Promise.resolve({ update: () => undefined, unbind: () => undefined });
+  }
+
+  updateToken(token: string): Promise<void> {
+    this.tokens.push(token);
+    if (!this.#fleet.refusesTokens) return Promise.resolve();
+    return Promise.reject(new TunnelerError('ziti.channel.rejected', 'no'));
+  }
+
+  sendPosture(body: Uint8Array): void {
+    this.posture.push(body);
+  }
+
+  streams(): number {
+    return 0;
+  }
+
+  revoke(): number {
+    return 0;
+  }
+
+  /** The channel goes. */
+  lose(error: TunnelerError): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    for (const bind of this.binds) bind.onClosed({ error, then: 'retry' });
+    this.#close(error);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.lose(new TunnelerError('ziti.channel.closed', 'closed here'));
+    return Promise.resolve();
+  }
+}
+
+/** Every router there is. */
+export class RouterFleet {
+  readonly latencies = new Map<string, number>();
+  readonly unreachable = new Set<string>();
+  readonly dialFailures: TunnelerError[] = [];
+  refusesTokens = false;
+  readonly opened: FakeRouter[] = [];
+  attempts = 0;
+
+  readonly open = (options: EdgeRouterOptions): Promise<EdgeRouter> => {
+    this.attempts += 1;
+    if (this.unreachable.has(options.name)) {
+      return Promise.reject(new TunnelerError('ziti.channel.unreachable', `${options.name} does not answer`));
+    }
+    const router = new FakeRouter(options, this);
+    this.opened.push(router);
+    return Promise.resolve(router);
+  };
+
+  live(): FakeRouter[] {
+    return this.opened.filter((router) => !router.isClosed);
+  }
+}
