@@ -4,6 +4,7 @@ import { TunnelerError } from '../base/errors.ts';
 import { Cli, exitCode, usage, type CliDeps } from './cli.ts';
 import { addEnroll } from './verb/enroll.ts';
 import { addIdentity } from './verb/identity.ts';
+import { addMcp } from './verb/mcp.ts';
 import { addOverlay } from './verb/overlay.ts';
 import { addRun } from './verb/run.ts';
 import { addServices } from './verb/services.ts';
@@ -33,6 +34,7 @@ const verbs = [
   addQuarantine,
   addWhy,
   addPolicy,
+  addMcp,
   addAudit,
   addConsole,
   addRepair,

@@ -1,6 +1,7 @@
 /** The process's own terminal. */
 import { writeSync } from 'node:fs';
 import { TunnelerError } from '../base/errors.ts';
+import { LineSplitter } from '../contract/lines.ts';
 import type { Terminal } from './terminal.ts';
 
 export const nodeTerminal: Terminal = {
@@ -12,6 +13,7 @@ export const nodeTerminal: Terminal = {
   },
   out: (text) => writeAll(1, text),
   err: (text) => writeAll(2, text),
+  inputLines,
   async readInput() {
     const chunks: Buffer[] = [];
     for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
@@ -19,6 +21,25 @@ export const nodeTerminal: Terminal = {
   },
   askSecret,
 };
+
+async function* inputLines(signal: AbortSignal): AsyncGenerator<string> {
+  const splitter = new LineSplitter();
+  const input = process.stdin;
+  const stop = (): void => void input.destroy();
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    for await (const chunk of input) {
+      for (const line of splitter.push(chunk as Buffer)) {
+        if (line.kind !== 'line') throw new TunnelerError('engine.protocol', `a line cannot be read: ${line.kind}`);
+        yield line.text;
+      }
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
 
 /** Written at once, so that nothing is lost when the process exits next; a reader that went away (`| head`) is no failure. */
 function writeAll(descriptor: number, text: string): void {

@@ -6,6 +6,8 @@ export interface Terminal {
   readonly columns: number;
   out(text: string): void;
   err(text: string): void;
+  /** Lines of standard input until it ends or the signal fires. Lines over 16 MiB throw `engine.protocol`. */
+  inputLines(signal: AbortSignal): AsyncIterable<string>;
   /** Everything on standard input. */
   readInput(): Promise<string>;
   /** Ask on the terminal without echo. */

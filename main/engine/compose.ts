@@ -42,6 +42,7 @@ import { admitHostedDials } from './hosted-dials.ts';
 import { Identities } from './identities.ts';
 import { lockInstance } from './instance-lock.ts';
 import { openLog, type EngineLog } from './logger.ts';
+import { mcpEntry } from './mcp-entry.ts';
 import { contextOpener } from './open-context.ts';
 import { peerCredentials } from './peer-credentials.ts';
 import { openQuarantine } from './quarantine.ts';
@@ -322,6 +323,7 @@ async function assemble(
     alerts,
     readiness,
     dns: () => opened.dns(),
+    mcpEndpoint: mcpEntry({ admit, clock, log, isKnown: (service) => dialing.isKnown(service) }, stack),
     openConsole: async () => ({ url: (await openedConsole()).url() }),
     stop,
   });

@@ -39,6 +39,7 @@ export interface DeskParts extends Pick<
   readonly readiness: Readiness;
   readonly dns: () => DnsView;
   readonly openConsole: () => Promise<ConsoleView>;
+  readonly mcpEndpoint: EngineDesk['mcpEndpoint'];
   readonly stop: () => void;
 }
 
@@ -83,7 +84,7 @@ export function createDesk(parts: DeskParts): EngineDesk {
     enroll: (request, signal) => enrollIdentity(request, enrolment, signal),
     exportIdentity: (name) => exportIdentity(identities.get(name), store),
     login: () => Promise.reject(unsupported('signing in with an external provider')),
-    mcpEndpoint: () => Promise.reject(unsupported('the MCP entry')),
+    mcpEndpoint: parts.mcpEndpoint,
     openConsole: parts.openConsole,
     bundle: () => Promise.reject(unsupported('the support bundle')),
     stop: () => void clock.after(stopDelayMs, parts.stop),

@@ -63,6 +63,15 @@ export class Dialing {
     throw new TunnelerError('ziti.dial.service_unknown', `no identity here may dial ${service}`);
   }
 
+  /** Some identity here may dial a service of this name. */
+  isKnown(service: string): boolean {
+    return this.#deps.identities
+      .all()
+      .some((runner) =>
+        runner.services().some(({ name, permissions }) => name === service && permissions.includes('Dial')),
+      );
+  }
+
   note(_app: App, match: Match, outcome: 'open' | 'failed'): void {
     if (outcome === 'open' && this.#forget(keyOf(match))) this.#deps.refresh();
   }

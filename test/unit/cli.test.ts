@@ -65,6 +65,7 @@ async function culvert(
     out: (text) => (out += text),
     err: (text) => (err += text),
     readInput: () => Promise.resolve(options.input ?? ''),
+    inputLines: () => linesOf(options.input ?? ''),
     askSecret: () => Promise.resolve(options.secrets?.shift() ?? ''),
   };
   const code = await runCommandLine(args, {
@@ -244,6 +245,7 @@ describe('verbs over a running engine', () => {
         out: (text) => (out += text),
         err: () => undefined,
         readInput: () => Promise.resolve(''),
+        inputLines: () => linesOf(''),
         askSecret: () => Promise.resolve(''),
       },
       signal: abort.signal,
@@ -360,6 +362,11 @@ describe('numbers and tables', () => {
     expect(shown).toBe('N\na·[31mb·c\n');
   });
 });
+
+async function* linesOf(text: string): AsyncGenerator<string> {
+  await Promise.resolve();
+  yield* text.split('\n').filter((line) => line !== '');
+}
 
 async function until(condition: () => boolean): Promise<void> {
   for (let turn = 0; turn < 500 && !condition(); turn++) await new Promise((resolve) => setTimeout(resolve, 5));

@@ -1,0 +1,62 @@
+import { Option, type Command } from 'commander';
+import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
+import { bridge } from '../mcp/bridge.ts';
+import { clientKinds, writeClientConfig, type ServerEntry } from '../mcp/client-config.ts';
+
+/** `culvert mcp connect SERVICE` and `culvert mcp config`: MCP clients and dark MCP services. */
+export function addMcp(program: Command, cli: Cli): void {
+  const group = program.command('mcp').description('MCP clients and dark MCP services');
+
+  addVerb(group, 'connect <service>', 'standard input and output ↔ a dark MCP service')
+    .option('--path <path>', "path of the server's MCP endpoint", '/mcp')
+    .action(async (service: string, options: CommonOptions & { path: string }) => {
+      await cli.withEngine(options, async (engine) => {
+        const { url } = await engine.mcp.endpoint({ service });
+        await bridge({
+          url: new URL(options.path, url).href,
+          input: cli.terminal.inputLines(cli.signal),
+          output: (line) => cli.terminal.out(`${line}\n`),
+          complain: (text) => cli.terminal.err(`culvert: mcp ${service}: ${text}\n`),
+          signal: cli.signal,
+        });
+      });
+    });
+
+  addVerb(group, 'config [services...]', 'entries for MCP clients (default: every service with an MCP contract)')
+    .addOption(
+      new Option('--client <name>', "write them into this client's settings").choices(
+        clientKinds.map(({ name }) => name),
+      ),
+    )
+    .action(async (services: string[], options: CommonOptions & { client?: string }) => {
+      const wanted = services.length > 0 ? services : await guardedServices(options, cli);
+      if (wanted.length === 0) {
+        throw usage('no service here has an MCP contract; name the services: culvert mcp config SERVICE…');
+      }
+      const entries = Object.fromEntries(wanted.map((service) => [service, entryOf(service, options, cli)]));
+      const kind = clientKinds.find(({ name }) => name === options.client);
+      if (kind === undefined) {
+        cli.terminal.out(`${JSON.stringify({ mcpServers: entries }, undefined, options.json === true ? 0 : 2)}\n`);
+        return;
+      }
+      const file = await writeClientConfig(kind, entries, cli.terminal.env);
+      cli.print(
+        options,
+        { client: kind.name, file, services: wanted },
+        () => `${wanted.join(', ')} written to ${file}\n`,
+      );
+    });
+}
+
+async function guardedServices(options: CommonOptions, cli: Cli): Promise<readonly string[]> {
+  const services = await cli.withEngine(options, (engine) => engine.service.list());
+  const names = services.filter((service) => service.contract?.guard === 'mcp').map((service) => service.name);
+  return [...new Set(names)];
+}
+
+function entryOf(service: string, options: CommonOptions, cli: Cli): ServerEntry {
+  const script = process.argv[1] ?? 'culvert';
+  const state = ['--state', cli.stateDirectory(options)];
+  const socket = options.socket === undefined ? [] : ['--socket', options.socket];
+  return { command: process.execPath, args: [script, 'mcp', 'connect', service, ...state, ...socket] };
+}

@@ -1,0 +1,124 @@
+/** The official SDK's stdio client speaks to a dark MCP server through `culvert mcp connect`. */
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openMcpService } from '../../main/cli/demo/mcp-service.ts';
+import type { ServiceView, SessionView } from '../../main/contract/views.ts';
+import { culvert, culvertJson, culvertProgram, startCulvert, type RunningCulvert } from '../support/culvert.ts';
+import { until } from '../support/until.ts';
+
+let home: string;
+const running: AsyncDisposable[] = [];
+const at = (...names: string[]): string => join(home, ...names);
+const env = (): Record<string, string> => ({ CREDENTIALS_DIRECTORY: at('credentials') });
+
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), 'culvert-mcp-'));
+  await mkdir(at('credentials'));
+  await writeFile(at('credentials/culvert-passphrase'), 'pass');
+  const service = await openMcpService();
+  running.push(service);
+  const seed = {
+    identities: ['laptop', 'box'],
+    services: [
+      {
+        name: 'notes',
+        configs: {
+          'intercept.v1': { protocols: ['tcp'], addresses: ['notes.dark'], portRanges: [{ low: 80, high: 80 }] },
+          'host.v1': { protocol: 'tcp', address: '127.0.0.1', port: service.port },
+          'culvert.contract.v1': { mcp: { allow: ['search', 'count'] } },
+        },
+        dial: ['laptop'],
+        bind: ['box'],
+      },
+    ],
+  };
+  await writeFile(at('seed.json'), JSON.stringify(seed));
+  const start = async (args: string[]): Promise<RunningCulvert> => {
+    const started = await startCulvert(args, { env: env() });
+    running.push(started);
+    return started;
+  };
+  await start(['overlay', '--dir', at('overlay'), '--seed', at('seed.json')]);
+  for (const [name, mode] of [
+    ['box', 'host'],
+    ['laptop', 'proxy'],
+  ] as const) {
+    await culvertJson(['enroll', at('overlay', `${name}.jwt`), '--keystore', 'file', '--state', at(name)], {
+      env: env(),
+    });
+    await start(['run', '--mode', mode, '--state', at(name)]);
+  }
+  await until(async () => {
+    const [row] = await culvertJson<ServiceView[]>(['services', '--state', at('box')]);
+    return (row?.hosted?.terminators ?? 0) > 0;
+  }, 20_000);
+}, 60_000);
+
+afterAll(async () => {
+  for (const one of running.reverse()) await one[Symbol.asyncDispose]();
+  await rm(home, { recursive: true, force: true });
+}, 30_000);
+
+test('tools are listed, filtered and called, and the session counts the calls', async () => {
+  const client = new Client({ name: 'culvert-test', version: '1.0.0' });
+  await client.connect(
+    new StdioClientTransport({
+      command: process.execPath,
+      args: [await culvertProgram(), 'mcp', 'connect', 'notes', '--state', at('laptop')],
+    }),
+  );
+  const { tools } = await client.listTools();
+  expect(tools.map((tool) => tool.name)).toEqual(['search', 'count']);
+  const found = await client.callTool({ name: 'search', arguments: { query: 'stream' } });
+  expect(found.content).toEqual([{ type: 'text', text: expect.stringContaining('stream') as string }]);
+  await expect(client.callTool({ name: 'delete_notes', arguments: {} })).rejects.toThrow(/delete_notes/);
+  await client.close();
+  const sessions = await culvertJson<SessionView[]>(['sessions', '--state', at('laptop')]);
+  expect(sessions.every((session) => session.guard === 'mcp')).toBe(true);
+  expect(sessions.reduce((sum, session) => sum + (session.mcp?.denied ?? 0), 0)).toBe(1);
+  expect(sessions.reduce((sum, session) => sum + (session.mcp?.calls ?? 0), 0)).toBeGreaterThanOrEqual(1);
+  const calls = await culvertJson<Record<string, unknown>[]>([
+    'audit',
+    'search',
+    '--kind',
+    'call',
+    '--state',
+    at('laptop'),
+  ]);
+  expect(calls.find((call) => call['tool'] === 'search')).toMatchObject({ decision: 'allow', service: 'notes' });
+  expect(calls.find((call) => call['tool'] === 'delete_notes')).toMatchObject({ decision: 'deny' });
+});
+
+test('an unknown service is said as such, and a client is answered even where nobody hosts', async () => {
+  const ran = await culvert(['mcp', 'connect', 'nothing', '--state', at('laptop'), '--json']);
+  expect(ran.code).toBe(1);
+  expect(JSON.parse(ran.err)).toMatchObject({ error: { code: 'ziti.dial.service_unknown' } });
+});
+
+test('config prints entries, and writes them beside what a client has already', async () => {
+  const printed = await culvertJson<{ mcpServers: Record<string, { args: string[] }> }>([
+    'mcp',
+    'config',
+    '--state',
+    at('laptop'),
+  ]);
+  expect(printed.mcpServers['notes']?.args).toEqual(expect.arrayContaining(['mcp', 'connect', 'notes']));
+  await mkdir(at('.cursor'));
+  await writeFile(at('.cursor/mcp.json'), JSON.stringify({ theme: 'x', mcpServers: { other: { command: 'o' } } }));
+  await culvertJson(['mcp', 'config', '--client', 'cursor', '--state', at('laptop')], { env: { HOME: home } });
+  const written = JSON.parse(await readFile(at('.cursor/mcp.json'), 'utf8')) as Record<string, unknown>;
+  expect(written).toMatchObject({
+    theme: 'x',
+    mcpServers: { other: { command: 'o' }, notes: { command: process.execPath } },
+  });
+  await writeFile(at('.cursor/mcp.json'), 'not json');
+  const refused = await culvert(['mcp', 'config', '--client', 'cursor', '--state', at('laptop')], {
+    env: { HOME: home },
+  });
+  expect(refused.code).toBe(1);
+  expect(await readFile(at('.cursor/mcp.json'), 'utf8')).toBe('not json');
+});
