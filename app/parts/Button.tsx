@@ -15,21 +15,21 @@ export interface ButtonProps extends Omit<AriaButtonProps, 'children' | 'classNa
   readonly children: ReactNode;
 }
 
-export function Button({
-  kind = 'default',
-  size = 'normal',
-  icon,
-  children,
-  isPending,
-  ...rest
-}: ButtonProps): ReactNode {
+/** While pending it keeps its focus and does nothing. */
+export function Button(props: ButtonProps): ReactNode {
+  const { kind = 'default', size = 'normal', icon, children, isPending = false, onPress, type, ...rest } = props;
+  const shown = isPending ? 'spinner' : icon;
   return (
-    <AriaButton {...rest} isPending={isPending ?? false} className="button" data-kind={kind} data-size={size}>
-      {isPending === true ? (
-        <Icon name="spinner" size={16} />
-      ) : icon === undefined ? null : (
-        <Icon name={icon} size={16} />
-      )}
+    <AriaButton
+      {...rest}
+      type={isPending ? 'button' : (type ?? 'button')}
+      {...(isPending || onPress === undefined ? {} : { onPress })}
+      className="button"
+      data-kind={kind}
+      data-size={size}
+      {...(isPending ? { 'aria-busy': true, 'data-pending': '' } : {})}
+    >
+      {shown === undefined ? null : <Icon name={shown} size={16} />}
       {children}
     </AriaButton>
   );

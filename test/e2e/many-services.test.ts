@@ -9,9 +9,9 @@ let built: Awaited<ReturnType<typeof buildWindow>>;
 
 /** Rows that may exist at a time, whatever the list's length: those in view and some beyond. */
 const maxRows = 60;
-/** A frame at 60 Hz is 16.7 ms. Machines that test are shared and paint in software: what is held to is that none is lost in a row. */
+/** A frame at 60 Hz is 16.7 ms. Machines that test are shared and paint in software: what is held to is that stutters stay rare. */
 const medianFrameMs = 34;
-const slowestFrameMs = 250;
+const rareFrameMs = 120;
 
 describe.skipIf(browserMissing !== undefined)('five thousand services and fifty identities', () => {
   beforeAll(async () => {
@@ -47,10 +47,12 @@ describe.skipIf(browserMissing !== undefined)('five thousand services and fifty 
       return took.slice(5).sort((a, b) => a - b);
     });
     const median = frames[Math.floor(frames.length / 2)] ?? 0;
-    const slowest = frames.at(-1) ?? 0;
-    console.info(`shown after ${shownMs} ms; frames: median ${median.toFixed(1)} ms, slowest ${slowest.toFixed(1)} ms`);
+    const rare = frames[Math.floor(frames.length * 0.95)] ?? 0;
+    console.info(
+      `shown after ${shownMs} ms; frames: median ${median.toFixed(1)} ms, 95th percentile ${rare.toFixed(1)} ms`,
+    );
     expect(median).toBeLessThan(medianFrameMs);
-    expect(slowest).toBeLessThan(slowestFrameMs);
+    expect(rare).toBeLessThan(rareFrameMs);
     expect(await page.getByRole('row').count()).toBeLessThan(maxRows);
 
     await page.getByRole('searchbox').fill('service-04999');

@@ -12,7 +12,7 @@ const candidates = [
 const found = candidates.find((path) => path !== undefined && existsSync(path));
 
 /** Why browser tests cannot run here; undefined where they can. With CULVERT_REQUIRE_ALL=1 a missing browser fails them instead. */
-export const browserMissing =
+export const browserMissing: string | undefined =
   found === undefined && process.env['CULVERT_REQUIRE_ALL'] !== '1'
     ? 'no Chromium is installed (set CULVERT_CHROMIUM to one)'
     : undefined;

@@ -50,7 +50,13 @@ function RailLink({
   current: boolean;
 }): ReactNode {
   return (
-    <a className="rail-link" href={routeTo(name)} {...(current ? { 'aria-current': 'page' as const } : {})}>
+    <a
+      className="rail-link"
+      href={routeTo(name)}
+      aria-label={label}
+      title={label}
+      {...(current ? { 'aria-current': 'page' as const } : {})}
+    >
       <Icon name={icon} />
       <span>{label}</span>
       <Count name={name} />
