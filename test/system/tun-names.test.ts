@@ -1,11 +1,10 @@
 /** Names, routes and recovery of a real TUN in a network namespace. */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { describe, expect, it } from 'vitest';
 import { repairHost } from '../../main/net/repair.ts';
 import { silentLog } from '../../main/base/log.ts';
 import { Namespace, TunHost, temporaryFolder, whyNoNamespaces } from './support/netns.ts';
-import { probe, serverPorts, startServers } from './support/probe.ts';
+import { probe, serverPorts, startServers, startUpstream } from './support/probe.ts';
 import type { StandInService } from './support/tun-host.ts';
 
 const echo = { host: '127.0.0.1', port: serverPorts.echo };
@@ -18,33 +17,6 @@ describe.skipIf(whyNoNamespaces() !== undefined)('names and host changes of a TU
   const dig = async (namespace: Namespace, ...args: readonly string[]): Promise<string> => {
     const result = await namespace.run('dig', ['+tries=1', '+time=3', ...args]);
     return result.stdout;
-  };
-
-  /** A resolver that the system had before us, which notes what it is asked. */
-  const startUpstream = async (namespace: Namespace): Promise<readonly string[]> => {
-    const child = namespace.spawn(process.execPath, [
-      '-e',
-      `const socket = require('node:dgram').createSocket('udp4');
-       socket.on('message', (message, from) => {
-         const labels = [];
-         for (let at = 12; message[at] > 0; at += message[at] + 1) labels.push(message.toString('latin1', at + 1, at + 1 + message[at]));
-         console.log(labels.join('.'));
-         const answer = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 192, 0, 2, 77]);
-         const question = message.subarray(12, message.indexOf(0, 12) + 5);
-         const head = Buffer.from([message[0], message[1], 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
-         socket.send(Buffer.concat([head, question, answer]), from.port, from.address);
-       });
-       socket.bind(53, '127.0.0.9', () => console.log('ready'));`,
-    ]);
-    if (child.stdout === null) throw new Error('no output');
-    const asked: string[] = [];
-    await new Promise<void>((resolve) => {
-      createInterface({ input: child.stdout ?? process.stdin }).on('line', (line) => {
-        if (line === 'ready') resolve();
-        else asked.push(line);
-      });
-    });
-    return asked;
   };
 
   it('answers A, AAAA, PTR and what else there is, and nothing for what there is not', async () => {
@@ -70,7 +42,7 @@ describe.skipIf(whyNoNamespaces() !== undefined)('names and host changes of a TU
 
   it('sends other names on to the resolver the system had, and that one never hears of ours', async () => {
     using namespace = new Namespace();
-    const asked = await startUpstream(namespace);
+    const asked = await startUpstream(namespace, '127.0.0.9');
     await using host = await TunHost.start(namespace, { journalDir: temporaryFolder(), services });
     expect(await dig(namespace, '+short', 'www.example.org')).toBe('192.0.2.77\n');
     await dig(namespace, '+short', 'echo.dark');
@@ -80,7 +52,7 @@ describe.skipIf(whyNoNamespaces() !== undefined)('names and host changes of a TU
 
   it('forgets a name at once when it is no longer intercepted', async () => {
     using namespace = new Namespace();
-    await startUpstream(namespace);
+    await startUpstream(namespace, '127.0.0.9');
     await using host = await TunHost.start(namespace, { journalDir: temporaryFolder(), services });
     const [address] = host.ready.dns.names.find((row) => row.name === 'echo.dark')?.addresses ?? [];
     await host.setServices([]);

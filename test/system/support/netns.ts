@@ -90,6 +90,9 @@ export class Namespace implements Disposable {
 
   [Symbol.dispose](): void {
     for (const child of this.#children) child.kill('SIGKILL');
+    // What those have left running; nobody else is in a namespace of ours.
+    const left = spawnSync('ip', ['netns', 'pids', this.name], { encoding: 'utf8' }).stdout.split('\n').filter(Boolean);
+    if (left.length > 0) spawnSync('kill', ['-9', ...left]);
     spawnSync('ip', ['netns', 'delete', this.name]);
     rmSync(this.#folder, { recursive: true, force: true });
   }
@@ -136,8 +139,14 @@ export class TunHost implements AsyncDisposable {
     this.#log = log;
   }
 
-  static async start(namespace: Namespace, settings: TunHostSettings): Promise<TunHost> {
-    const child = namespace.spawn(process.execPath, [await tunHostProgram(), JSON.stringify(settings)]);
+  /** @param within a command that sets something up and then runs the rest of its arguments in its own place. */
+  static async start(
+    namespace: Namespace,
+    settings: TunHostSettings,
+    within: readonly string[] = [],
+  ): Promise<TunHost> {
+    const command = [...within, process.execPath, await tunHostProgram(), JSON.stringify(settings)];
+    const child = namespace.spawn(command[0] ?? '', command.slice(1));
     const log: string[] = [];
     child.stderr?.setEncoding('utf8').on('data', (text: string) => log.push(text));
     if (child.stdout === null) throw new Error('no output');

@@ -26,6 +26,21 @@ export async function startServers(namespace: Namespace): Promise<void> {
   throw new Error('the servers did not start');
 }
 
+/** A resolver that the system had before us, on an address of the namespace; the names it is asked for, as they come. */
+export async function startUpstream(namespace: Namespace, address: string): Promise<readonly string[]> {
+  const child = namespace.spawn(process.execPath, [`${folder}upstream.mjs`, address]);
+  const { stdout } = child;
+  if (stdout === null) throw new Error('no output');
+  const asked: string[] = [];
+  await new Promise<void>((resolve) => {
+    createInterface({ input: stdout }).on('line', (line) => {
+      if (line === 'ready') resolve();
+      else asked.push(line);
+    });
+  });
+  return asked;
+}
+
 /** One connection; its last line. */
 export async function probe(
   namespace: Namespace,
