@@ -36,10 +36,12 @@ export class ByteCollector {
 
 /** Below this size a piece is copied when held: a view would cost more than its bytes. */
 const smallBytes = 1024;
+/** Up to this size what was held goes on as one piece: a copy costs less than another write. */
+const onePieceBytes = 512 * 1024;
 
-/** Holds pieces back without copying the large ones; memory stays near the number of bytes, however they come. */
+/** Holds pieces back; memory stays near the number of bytes, however they come. */
 export class HeldBytes {
-  readonly #parts: Uint8Array[] = [];
+  #parts: Uint8Array[] = [];
   readonly #small = new ByteCollector();
   #length = 0;
 
@@ -49,17 +51,22 @@ export class HeldBytes {
 
   push(bytes: Uint8Array): void {
     this.#length += bytes.length;
-    if (bytes.length < smallBytes) {
+    const last = this.#small.length === 0 ? this.#parts.at(-1) : undefined;
+    const joined = last === undefined ? undefined : adjoin(last, bytes);
+    if (joined !== undefined) {
+      this.#parts[this.#parts.length - 1] = joined;
+    } else if (bytes.length < smallBytes && this.#parts.length > 0) {
       this.#small.append(bytes);
-      return;
+    } else {
+      this.#settle();
+      this.#parts.push(bytes);
     }
-    this.#settle();
-    this.#parts.push(bytes);
   }
 
-  /** Everything held, in order; nothing may be pushed afterwards. */
+  /** Everything held, in order and in few pieces; nothing may be pushed afterwards. */
   parts(): readonly Uint8Array[] {
     this.#settle();
+    if (this.#parts.length > 1 && this.#length <= onePieceBytes) this.#parts = [joinBytes(this.#parts)];
     return this.#parts;
   }
 
@@ -81,6 +88,16 @@ export function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
   return joined;
 }
 
+/** The pieces without their first bytes. No copy. */
+export function dropFirst(parts: readonly Uint8Array[], count: number): readonly Uint8Array[] {
+  let left = count;
+  return parts.flatMap((part) => {
+    const skipped = Math.min(left, part.length);
+    left -= skipped;
+    return skipped === part.length ? [] : [part.subarray(skipped)];
+  });
+}
+
 /** Two views that lie side by side in one buffer, as one view; undefined where they do not. No copy. */
 export function adjoin(left: Uint8Array, right: Uint8Array): Uint8Array | undefined {
   if (left.buffer !== right.buffer || left.byteOffset + left.length !== right.byteOffset) return undefined;
@@ -93,12 +110,13 @@ export function utf8(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
+// Whole pieces only: a decoder that has streamed once is several times slower ever after.
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
 /** Text of UTF-8 pieces; undefined where they are not UTF-8. A byte order mark stays: JSON has none. */
 export function textOf(parts: readonly Uint8Array[]): string | undefined {
-  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   try {
-    const texts = parts.map((part) => decoder.decode(part, { stream: true }));
-    return texts.join('') + decoder.decode();
+    return decoder.decode(joinBytes(parts));
   } catch (error) {
     // The decoder names malformed bytes by a TypeError; anything else is a fault of ours.
     if (error instanceof TypeError) return undefined;

@@ -27,7 +27,12 @@ export const sha256 = (text: string): string => createHash('sha256').update(text
 export async function openGuardedPort(
   targetPort: number,
   terms: unknown,
-  options: { readonly facts?: Partial<SessionFacts>; readonly authorize?: GuardContext['authorize'] } = {},
+  options: {
+    readonly facts?: Partial<SessionFacts>;
+    readonly authorize?: GuardContext['authorize'];
+    /** Keep neither events nor records. */
+    readonly quiet?: boolean;
+  } = {},
 ): Promise<GuardedPort> {
   const contract = terms === undefined ? undefined : parseEngagement(terms, 'test');
   const audit = new MemoryAudit();
@@ -40,7 +45,8 @@ export async function openGuardedPort(
     guard: (own, facts) => createGuard(own, { ledger, ledgerKey: facts.service, digest: sha256, ...authorize }),
   });
   const events: SessionEvent[] = [];
-  sessions.subscribe((event) => events.push(event));
+  if (options.quiet === true) audit.record = () => ({ seq: 0 });
+  else sessions.subscribe((event) => events.push(event));
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
     sockets.add(socket);

@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest';
 import { parseEngagement } from '../../main/base/engagement.ts';
 import { createGuard } from '../../main/guard/create-guard.ts';
 import type { Guard, GuardContext } from '../../main/guard/guard.ts';
-import { canonicalJson } from '../../main/guard/json/canonical-json.ts';
 import { CompiledMcpRules } from '../../main/guard/mcp/rules.ts';
 import {
   answer,
@@ -329,14 +328,6 @@ describe('MCP rules on arguments', () => {
     expect(allowed('search', { limit: '5000' })).toBe(false);
     expect(rules.shows('tool', 'pay')).toBe(true);
     expect(rules.shows('tool', 'other')).toBe(false);
-  });
-});
-
-describe('canonical JSON', () => {
-  it('is one text for equal values', () => {
-    expect(canonicalJson(JSON.parse('{"b":[1.0,-0,1e21],"a":{"\\u20ac":null,"z":true},"\\u000f":"\\u000f/"}'))).toBe(
-      '{"\\u000f":"\\u000f/","a":{"z":true,"€":null},"b":[1,0,1e+21]}',
-    );
   });
 });
 

@@ -3,20 +3,15 @@
  * own put where they belong among those of the service. What is judged is held, the rest flows through as it came. Pure.
  */
 import type { Clearance } from '../../base/reason.ts';
-import { HeldBytes, joinBytes, utf8 } from '../bytes.ts';
+import { joinBytes, utf8 } from '../bytes.ts';
 import type { Effects } from '../effects.ts';
 import { rewriteHead, type BodyFraming, type RequestHead, type ResponseHead } from './head.ts';
+import { encodeAnswer, type OwnAnswer } from './own-answer.ts';
+import { HeldMessage } from './held-message.ts';
 import { HttpTokenizer } from './tokenizer.ts';
 
 /** Requests without an answer at one time; a client that pipelines more is cut off. */
 const maxOpenExchanges = 256;
-
-/** An answer the guard gives in the service's place. */
-export interface OwnAnswer {
-  readonly status: number;
-  readonly contentType: string;
-  readonly body: string;
-}
 
 /** What is to be done with a request, told when its head is complete. */
 export type RequestPlan =
@@ -83,8 +78,7 @@ type Receiving =
       readonly kind: 'holding';
       readonly plan: Extract<RequestPlan, { kind: 'hold' }>;
       readonly exchange: Exchange;
-      readonly raw: HeldBytes;
-      readonly payload: HeldBytes;
+      readonly message: HeldMessage;
     };
 
 type Answering =
@@ -94,8 +88,7 @@ type Answering =
       readonly kind: 'holding';
       readonly plan: Extract<AnswerPlan, { kind: 'hold' }>;
       readonly head: ResponseHead;
-      readonly raw: HeldBytes;
-      readonly payload: HeldBytes;
+      readonly message: HeldMessage;
     }
   | { readonly kind: 'rewriting'; readonly plan: Extract<AnswerPlan, { kind: 'rewrite' }>; readonly framed: boolean };
 
@@ -169,7 +162,7 @@ export class HttpExchanges {
   }
 
   heldBytes(): number {
-    const holding = (part: Receiving | Answering): number => (part.kind === 'holding' ? part.raw.length : 0);
+    const holding = (part: Receiving | Answering): number => (part.kind === 'holding' ? part.message.length : 0);
     const own = this.#open.reduce((sum, exchange) => sum + (exchange.own?.length ?? 0), 0);
     return (
       holding(this.#receiving) + holding(this.#answering) + own + this.#requests.heldBytes + this.#responses.heldBytes
@@ -193,7 +186,7 @@ export class HttpExchanges {
       this.#receiving = { kind: 'discarding' };
       this.#answerOwn(exchange, plan.answer);
     } else {
-      this.#receiving = { kind: 'holding', plan, exchange, raw: held(plan.head), payload: new HeldBytes() };
+      this.#receiving = { kind: 'holding', plan, exchange, message: new HeldMessage(plan.head, framing) };
       const expects = head.fields.some((field) => field.name === 'expect' && /^100-continue$/i.test(field.value));
       exchange.wants100 = expects && framing.kind !== 'none';
       this.#serveTurn();
@@ -204,11 +197,10 @@ export class HttpExchanges {
     const receiving = this.#receiving;
     if (receiving.kind === 'passing') this.#out.toService(bytes);
     if (receiving.kind !== 'holding') return;
-    receiving.raw.push(bytes);
-    if (payload) receiving.payload.push(bytes);
+    receiving.message.push(bytes, payload);
     const { limitBytes } = receiving.plan;
     // Chunk lines count too, generously: a body of a byte a chunk must not hold memory without bound.
-    if (receiving.payload.length > limitBytes || receiving.raw.length > limitBytes * 2 + slackBytes) {
+    if (receiving.message.payloadBytes > limitBytes || receiving.message.length > limitBytes * 2 + slackBytes) {
       const { answer, reason } = receiving.plan.tooLarge(this.#nowMs);
       this.#receiving = { kind: 'discarding' };
       this.#answerOwn(receiving.exchange, answer);
@@ -222,13 +214,13 @@ export class HttpExchanges {
     this.#receiving = { kind: 'passing' };
     if (receiving.kind !== 'holding' || this.#dead) return;
     receiving.exchange.wants100 = false;
-    const verdict = receiving.plan.judge(receiving.payload.parts(), this.#nowMs);
+    const verdict = receiving.plan.judge(receiving.message.payload(), this.#nowMs);
     if (verdict.kind === 'refuse') {
       this.#answerOwn(receiving.exchange, verdict.answer);
       return;
     }
     receiving.exchange.watch = verdict.answer;
-    for (const bytes of receiving.raw.parts()) this.#out.toService(bytes);
+    for (const bytes of receiving.message.parts()) this.#out.toService(bytes);
   }
 
   #responseHead(head: ResponseHead, framing: BodyFraming): void {
@@ -258,7 +250,7 @@ export class HttpExchanges {
       this.#dead = true;
       this.#out.violation(plan.reason, true);
     } else if (plan.kind === 'hold') {
-      this.#answering = { kind: 'holding', plan, head, raw: held(head.raw), payload: new HeldBytes() };
+      this.#answering = { kind: 'holding', plan, head, message: new HeldMessage(head.raw, framing) };
     } else if (plan.kind === 'rewrite') {
       const framed = framing.kind === 'length' || framing.kind === 'chunked';
       this.#answering = { kind: 'rewriting', plan, framed };
@@ -283,9 +275,8 @@ export class HttpExchanges {
         if (payload) this.#writeChunk(answering.plan.write(bytes, this.#nowMs), answering.framed);
         return;
       case 'holding':
-        answering.raw.push(bytes);
-        if (payload) answering.payload.push(bytes);
-        if (answering.raw.length <= answering.plan.limitBytes + slackBytes) return;
+        answering.message.push(bytes, payload);
+        if (answering.message.length <= answering.plan.limitBytes + slackBytes) return;
         this.#answering = { kind: 'none' };
         this.#dead = true;
         this.#out.violation(answering.plan.tooLarge(), true);
@@ -298,9 +289,9 @@ export class HttpExchanges {
     if (answering.kind === 'none' || this.#dead) return;
     this.#answering = { kind: 'none' };
     if (answering.kind === 'holding') {
-      const judged = answering.plan.judge(answering.payload.parts(), this.#nowMs);
+      const judged = answering.plan.judge(answering.message.payload(), this.#nowMs);
       if (judged === 'as-is') {
-        for (const bytes of answering.raw.parts()) this.#out.toApp(bytes);
+        for (const bytes of answering.message.parts()) this.#out.toApp(bytes);
       } else {
         this.#out.toApp(rewriteHead(answering.head, dropLength, [['Content-Length', String(judged.length)]]));
         this.#out.toApp(judged);
@@ -355,29 +346,4 @@ export class HttpExchanges {
       true,
     );
   }
-}
-
-const reasonPhrases: Readonly<Record<number, string>> = {
-  200: 'OK',
-  400: 'Bad Request',
-  403: 'Forbidden',
-  405: 'Method Not Allowed',
-  413: 'Content Too Large',
-  415: 'Unsupported Media Type',
-  429: 'Too Many Requests',
-};
-
-function held(head: Uint8Array): HeldBytes {
-  const bytes = new HeldBytes();
-  bytes.push(head);
-  return bytes;
-}
-
-function encodeAnswer(answer: OwnAnswer, headOnly: boolean): Uint8Array {
-  const body = utf8(answer.body);
-  const head = utf8(
-    `HTTP/1.1 ${answer.status} ${reasonPhrases[answer.status] ?? 'Refused'}\r\n` +
-      `Content-Type: ${answer.contentType}\r\nContent-Length: ${body.length}\r\nCache-Control: no-store\r\n\r\n`,
-  );
-  return headOnly ? head : joinBytes([head, body]);
 }

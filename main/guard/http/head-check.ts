@@ -2,9 +2,8 @@
 import type { HttpRules } from '../../base/engagement.ts';
 import { compileGlob } from '../../base/glob.ts';
 import type { Effects } from '../effects.ts';
-import type { OwnAnswer } from './exchanges.ts';
 import type { RequestHead } from './head.ts';
-import { refusalAnswer } from './refusal.ts';
+import { refusalAnswer, type OwnAnswer } from './own-answer.ts';
 
 /** Refuses a head, or says nothing. */
 export type HeadCheck = (head: RequestHead, nowMs: number) => OwnAnswer | undefined;

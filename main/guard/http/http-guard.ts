@@ -15,7 +15,7 @@ import { HttpExchanges, type AnswerWatch, type HeldVerdict, type HttpJudge, type
 import { headCheck, plainPath, type HeadCheck } from './head-check.ts';
 import { fieldOf, mediaTypeOf, rewriteHead, type BodyFraming, type RequestHead } from './head.ts';
 import { modelInPath, modelsInBody } from './llm.ts';
-import { refusalAnswer } from './refusal.ts';
+import { refusalAnswer } from './own-answer.ts';
 
 /** The largest body a model is read from; also the largest answer tokens are read from. Larger ones are refused, or reckoned. */
 const maxReadBytes = 32 * 1024 * 1024;

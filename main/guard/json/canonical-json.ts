@@ -3,12 +3,16 @@
  * Source: RFC 8785 (JCS): keys by UTF-16 code unit, numbers and strings as ECMAScript writes them, no blanks.
  */
 
-/** For values that JSON.parse gave; nesting is bounded by whoever parsed them. */
-export function canonicalJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+/**
+ * For values that JSON.parse gave; nesting is bounded by whoever parsed them. `plain`: the text they were parsed from holds no backslash,
+ * so no string in it needs one either, and none is looked through for it.
+ */
+export function canonicalJson(value: unknown, plain = false): string {
+  if (typeof value === 'string') return plain ? `"${value}"` : JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item, plain)).join(',')}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
   const fields = Object.entries(value)
     .sort(([left], [right]) => (left < right ? -1 : left > right ? 1 : 0))
-    .map(([key, field]) => `${JSON.stringify(key)}:${canonicalJson(field)}`);
+    .map(([key, field]) => `${canonicalJson(key, plain)}:${canonicalJson(field, plain)}`);
   return `{${fields.join(',')}}`;
 }

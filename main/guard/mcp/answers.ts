@@ -30,6 +30,11 @@ export class OpenCalls {
     return open;
   }
 
+  /** The one that is open, where it is only one. */
+  only(): OpenCall | undefined {
+    return this.#byId.size === 1 ? [...this.#byId.values()][0] : undefined;
+  }
+
   /** Everything still open, which is open no more. */
   drain(): readonly OpenCall[] {
     const all = [...this.#byId.values()];

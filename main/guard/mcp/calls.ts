@@ -37,6 +37,7 @@ export class McpCalls {
   readonly #context: GuardContext;
   readonly #out: Effects;
   #allowedCalls = 0;
+  #plain = false;
 
   constructor(rules: McpRules, context: GuardContext, out: Effects) {
     this.#rules = rules;
@@ -55,8 +56,9 @@ export class McpCalls {
     return [allow, deny, maxCalls, rateLimit].some((rule) => rule !== undefined);
   }
 
-  /** Judge a request of the application. A refusal is recorded at once. */
-  judge(request: Request, nowMs: number): CallVerdict {
+  /** Judge a request of the application; `plain` as its parser said. A refusal is recorded at once. */
+  judge(request: Request, plain: boolean, nowMs: number): CallVerdict {
+    this.#plain = plain;
     const { method, params } = request;
     if (!isKnownRequest(method)) {
       return this.#refuse(request, method, undefined, nowMs, {
@@ -195,7 +197,7 @@ export class McpCalls {
       method: request.method,
       target: thing?.name ?? request.method,
       decision,
-      digest: this.#context.digest(canonicalJson(args)),
+      digest: this.#context.digest(canonicalJson(args, this.#plain)),
       startedAtMs: nowMs,
       ...(rule === undefined ? {} : { rule }),
       ...(this.#rules.recordArguments === true ? { arguments: args } : {}),

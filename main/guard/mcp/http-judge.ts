@@ -8,7 +8,8 @@ import type { Clearance } from '../../base/reason.ts';
 import { textOf, utf8 } from '../bytes.ts';
 import type { Effects } from '../effects.ts';
 import type { HeadCheck } from '../http/head-check.ts';
-import type { AnswerPlan, AnswerWatch, HeldVerdict, HttpJudge, OwnAnswer, RequestPlan } from '../http/exchanges.ts';
+import type { AnswerPlan, AnswerWatch, HeldVerdict, HttpJudge, RequestPlan } from '../http/exchanges.ts';
+import type { OwnAnswer } from '../http/own-answer.ts';
 import {
   fieldOf,
   mediaTypeOf,
@@ -17,10 +18,11 @@ import {
   type RequestHead,
   type ResponseHead,
 } from '../http/head.ts';
+import { AnswerScan } from './answer-scan.ts';
 import { OpenCalls, readAnswer } from './answers.ts';
 import type { McpCalls } from './calls.ts';
 import { encodeEvent, EventSplitter, parseEvent } from '../http/event-stream.ts';
-import { headerNameOf } from './methods.ts';
+import { headerNameOf, isList } from './methods.ts';
 import { parseRpc, rpcError, rpcErrors, type RpcMessage } from './rpc.ts';
 
 /** A header and body that disagree. Source: SEP-2243, error code HeaderMismatch. */
@@ -99,7 +101,7 @@ export class McpHttpJudge implements HttpJudge {
     for (const message of rpc.messages) {
       if (message.kind !== 'request') continue;
       if (open.has(message.id)) return refuse(400, rpcErrors.invalidRequest, 'one id for two requests of a batch');
-      const verdict = this.#calls.judge(message, nowMs);
+      const verdict = this.#calls.judge(message, rpc.plain, nowMs);
       if (verdict.kind === 'pass') open.add(message.id, verdict.open);
       else
         errors.set(message, rpcError(message.id, verdict.refusal.code, verdict.refusal.message, verdict.refusal.data));
@@ -119,20 +121,28 @@ export class McpHttpJudge implements HttpJudge {
   }
 
   #watch(request: RequestHead, open: OpenCalls): AnswerWatch {
+    const scan = new AnswerScan();
     let status = 0;
     return {
       head: (head, framing) => {
         status = head.status;
-        return this.#planAnswer(request, head, framing, open);
+        return this.#planAnswer(request, head, framing, open, scan);
       },
       over: (complete, nowMs) => {
-        const failed = complete && status >= 400 ? { failed: true } : undefined;
-        for (const left of open.drain()) this.#calls.answered(left, failed, nowMs);
+        const answered =
+          complete && (scan.bytes > 0 || status >= 400) ? { failed: scan.failed || status >= 400 } : undefined;
+        for (const left of open.drain()) this.#calls.answered(left, answered, nowMs);
       },
     };
   }
 
-  #planAnswer(request: RequestHead, head: ResponseHead, framing: BodyFraming, open: OpenCalls): AnswerPlan {
+  #planAnswer(
+    request: RequestHead,
+    head: ResponseHead,
+    framing: BodyFraming,
+    open: OpenCalls,
+    scan: AnswerScan,
+  ): AnswerPlan {
     if (framing.kind === 'none') return { kind: 'pass' };
     const coding = fieldOf(head, 'content-encoding');
     if (coding !== undefined && coding !== 'identity') {
@@ -154,12 +164,26 @@ export class McpHttpJudge implements HttpJudge {
     }
     const json = type === undefined || type === 'application/json' || type.endsWith('+json');
     if (request.method !== 'POST' && !json) return { kind: 'pass' };
+    const only = open.only();
+    if (json && only !== undefined && !isList(only.method)) {
+      // The answer to one known call holds nothing to hide: it passes as it comes.
+      return { kind: 'pass', tap: (payload) => this.#scanned(scan, payload) };
+    }
     return {
       kind: 'hold',
       limitBytes: this.#calls.maxMessageBytes,
       judge: (body, nowMs) => this.#judgeAnswer(request, head, body, open, nowMs),
       tooLarge: () => tooLargeReason(`an answer is larger than ${this.#calls.maxMessageBytes} bytes`),
     };
+  }
+
+  #scanned(scan: AnswerScan, payload: Uint8Array): void {
+    const limit = this.#calls.maxMessageBytes;
+    const before = scan.bytes;
+    scan.push(payload);
+    if (before <= limit && scan.bytes > limit) {
+      this.#out.violation(tooLargeReason(`an answer is larger than ${limit} bytes`), true);
+    }
   }
 
   #judgeAnswer(

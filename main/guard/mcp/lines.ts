@@ -82,7 +82,7 @@ export class McpLines {
         errors.push(rpcError(message.id, rpcErrors.invalidRequest, 'This id waits for an answer already'));
         continue;
       }
-      const verdict = this.#calls.judge(message, nowMs);
+      const verdict = this.#calls.judge(message, rpc.plain, nowMs);
       if (verdict.kind === 'pass') {
         this.#open.add(message.id, verdict.open);
         passed.push(message);

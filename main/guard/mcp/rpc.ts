@@ -25,6 +25,8 @@ export type RpcResult =
       readonly messages: readonly RpcMessage[];
       /** As parsed: what a rewriter changes and writes anew. */
       readonly value: unknown;
+      /** No string in it needs an escape. */
+      readonly plain: boolean;
     }
   | { readonly kind: 'fault'; readonly code: number; readonly why: string };
 
@@ -60,7 +62,7 @@ export function parseRpc(text: string): RpcResult {
     if (typeof message === 'string') return { kind: 'fault', code: rpcErrors.invalidRequest, why: message };
     messages.push(message);
   }
-  return { kind: 'messages', batch, messages, value: json.value };
+  return { kind: 'messages', batch, messages, value: json.value, plain: !text.includes('\\') };
 }
 
 /** The text of an error answer. */
