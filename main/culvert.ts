@@ -65,6 +65,10 @@ const programs: Programs = {
     const { offlineCheckPolicy } = await import('./engine/offline.ts');
     return offlineCheckPolicy(stateDirectory);
   },
+  async bundle(stateDirectory, redaction) {
+    const { offlineBundle } = await import('./engine/offline.ts');
+    return offlineBundle(stateDirectory, redaction, version);
+  },
 };
 
 const abort = new AbortController();

@@ -16,6 +16,7 @@ import { addWhy } from './verb/why.ts';
 import { addPolicy } from './verb/policy.ts';
 import { addRepair } from './verb/repair.ts';
 import { addAudit } from './verb/audit.ts';
+import { addBundle } from './verb/bundle.ts';
 import { addConsole } from './verb/console.ts';
 import { addDemo } from './verb/demo.ts';
 import { addDns } from './verb/dns.ts';
@@ -37,6 +38,7 @@ const verbs = [
   addMcp,
   addAudit,
   addConsole,
+  addBundle,
   addRepair,
   addDns,
 ];

@@ -3,7 +3,7 @@
  * engine. `main/culvert.ts` hands them in; each is loaded only when a verb asks for it.
  */
 import type { EngineClient } from '../contract/schema.ts';
-import type { AuditRecordView, AuditVerifyView, IdentityView, PolicyCheckView } from '../contract/views.ts';
+import type { AuditRecordView, AuditVerifyView, BundleView, IdentityView, PolicyCheckView } from '../contract/views.ts';
 import type { EnrollRequest } from './enroll-request.ts';
 
 export interface RunOptions {
@@ -63,6 +63,8 @@ export interface Programs {
   /** Throws `engine.already_running` while an engine lives. */
   repair(stateDirectory: string): Promise<RepairReport>;
   checkPolicy(stateDirectory: string): Promise<PolicyCheckView>;
+  /** The support bundle of a directory whose engine is not running. */
+  bundle(stateDirectory: string, redaction: 'basic' | 'full'): Promise<BundleView & { readonly zip: Uint8Array }>;
 }
 
 /** What was put back on the host, in words, and what could not be. */

@@ -9,6 +9,7 @@ import { checkPolicies } from '../policy/local/policy-files.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { DecisionFacts } from '../policy/verdict.ts';
 import type { Alerts } from './alerts.ts';
+import { bundleOfEngine } from './bundle/bundle.ts';
 import type { ClientState } from './client-state.ts';
 import type { EngineConfig } from './config.ts';
 import { policyCheckView } from './engine-views.ts';
@@ -86,7 +87,17 @@ export function createDesk(parts: DeskParts): EngineDesk {
     login: () => Promise.reject(unsupported('signing in with an external provider')),
     mcpEndpoint: parts.mcpEndpoint,
     openConsole: parts.openConsole,
-    bundle: () => Promise.reject(unsupported('the support bundle')),
+    async bundle({ redact, preview }) {
+      const { entries, zip } = await bundleOfEngine(redact, {
+        stateDirectory,
+        version: state.views.status().version,
+        clock,
+        state: () => state.hub.snapshot().state,
+        settings: () => ({ config, file: parts.configFile, logLevel: log.level() }),
+        recentLog: () => log.recent(),
+      });
+      return preview ? { entries } : { entries, data: Buffer.from(zip).toString('base64') };
+    },
     stop: () => void clock.after(stopDelayMs, parts.stop),
     isApp: (session, name) => isSubject(session, `app:${name}`),
   };

@@ -34,7 +34,13 @@ export interface EngineLog extends Log {
   setLevel(level: LogLevel): void;
   /** Write out what is buffered. */
   flush(): void;
+  /** The last lines, as they were written, newest last; bounded. */
+  recent(): readonly string[];
 }
+
+/** Lines kept in memory for whoever asks what just happened, each cut where it is longer than that. */
+const recentLines = 2000;
+const recentLineBytes = 4096;
 
 export interface EngineLogOptions {
   readonly level: LogLevel;
@@ -46,7 +52,18 @@ export interface EngineLogOptions {
 
 /** Open the log. Written synchronously: a line that was logged before a crash is there after it. */
 export function openLog(options: EngineLogOptions): EngineLog {
-  const streams = [];
+  const recent: string[] = [];
+  const streams: { level: 'trace'; stream: { write(line: string): void } }[] = [
+    {
+      level: 'trace',
+      stream: {
+        write(line) {
+          if (recent.length >= recentLines) recent.shift();
+          recent.push(line.trimEnd().slice(0, recentLineBytes));
+        },
+      },
+    },
+  ];
   if (options.stderr !== undefined) {
     streams.push({ level: 'trace' as const, stream: pino.destination({ dest: options.stderr, sync: true }) });
   }
@@ -74,6 +91,7 @@ export function openLog(options: EngineLogOptions): EngineLog {
       logger.level = level;
     },
     flush: () => logger.flush(),
+    recent: () => [...recent],
   });
 }
 
@@ -96,6 +114,7 @@ function wrap(logger: Logger, level: () => LogLevel, children: WeakMap<Log, Logg
     level,
     setLevel: () => undefined,
     flush: () => logger.flush(),
+    recent: () => [],
   };
   return log;
 }

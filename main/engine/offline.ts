@@ -12,6 +12,7 @@ import type { IdentityEntry, IdentityStore } from '../identity/identities.ts';
 import { openIdentityStore } from '../identity/identity-store.ts';
 import { repairHost, type RepairReport } from '../net/repair.ts';
 import { checkPolicies } from '../policy/local/policy-files.ts';
+import { bundleOfDirectory, type Bundle, type Redaction } from './bundle/bundle.ts';
 import { enrolmentDeps } from './enrolment-deps.ts';
 import { enrollIdentity } from './enrolment.ts';
 import type { EnrollRequest } from './new-identity.ts';
@@ -84,6 +85,12 @@ export async function offlineVerify(stateDirectory: string): Promise<AuditVerify
 export async function offlineSearch(stateDirectory: string, query: AuditQuery): Promise<readonly AuditRecordView[]> {
   using index = openAuditIndex({ stateDirectory, clock: systemClock, log: silentLog });
   return await index.search(query);
+}
+
+/** The support bundle of a directory whose engine is not running. */
+export async function offlineBundle(stateDirectory: string, redaction: Redaction, version: string): Promise<Bundle> {
+  const identities = () => offlineIdentities(stateDirectory, undefined).list();
+  return bundleOfDirectory(redaction, { stateDirectory, version, clock: systemClock, identities });
 }
 
 export function offlineCheckPolicy(stateDirectory: string): Promise<PolicyCheckView> {

@@ -146,7 +146,7 @@ export class Redactor {
       .replace(/[\w.+-]+@[\w-]+(?:\.[\w-]+)+/g, (mail) => this.#gone(this.#placeholder('user', mail)))
       .replace(/(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\.\d)/g, (address) => this.#address(address, isIPv4))
       .replace(/(?<![\w:.])[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*/g, (address) => this.#address(address, isIPv6))
-      .replace(/(?<![\w./\\@-])(?:[A-Za-z0-9_-]+\.)+[A-Za-z][A-Za-z0-9-]+(?![\w.-])/g, (host) =>
+      .replace(/(?<![\w.\\-]|(?<!\/)\/)(?:[A-Za-z0-9_-]+\.)+[A-Za-z][A-Za-z0-9-]+(?![\w.-])/g, (host) =>
         this.#ownWords.has(host) || hostSuffixes.test(host) ? host : this.#gone(this.#placeholder('host', host)),
       );
   }
