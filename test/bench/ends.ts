@@ -21,6 +21,8 @@ export interface HostEnd extends AsyncDisposable {
   readonly pid: number;
 }
 
+/** Flags for the engine's Node, for looking inside: `BENCH_NODE_ARGS=--cpu-prof`. */
+const nodeArgs = (process.env['BENCH_NODE_ARGS'] ?? '').split(' ').filter((flag) => flag !== '');
 const program = join(process.cwd(), 'dist', 'culvert.mjs');
 
 /** A state directory with one enrolled identity, key in the `file` store. */
@@ -63,7 +65,7 @@ export class CulvertEnd implements AsyncDisposable {
   #run(name: string, args: readonly string[]): Child {
     const logFile = join(this.directory, `${name}.log`);
     writeFileSync(logFile, '');
-    const child = new Child(process.execPath, [program, ...args, '--state', join(this.directory, 'state')], {
+    const child = new Child(process.execPath, [...nodeArgs, program, ...args, '--state', join(this.directory, 'state')], {
       logFile,
       env: { CREDENTIALS_DIRECTORY: this.directory },
     });
