@@ -33,7 +33,7 @@ class Recorder implements ByteSink {
   closes = 0;
   error: TunnelerError | undefined;
   readonly violations: string[] = [];
-  #changed: (() => void)[] = [];
+  readonly #changed: (() => void)[] = [];
 
   data(chunk: Uint8Array): void {
     this.#expectOpen('data');

@@ -30,7 +30,7 @@ export class LinkChannel implements FrameChannel {
   full = false;
   #sequence = 0;
   #scheduled = false;
-  #frames: Uint8Array[] = [];
+  readonly #frames: Uint8Array[] = [];
   readonly #clock: Clock;
   readonly #carry: (frame: Uint8Array) => void;
 

@@ -36,7 +36,7 @@ class ScriptedRouter implements AsyncDisposable {
   servername: string | false | null | undefined;
   readonly #server: Server;
   readonly #onFrame: (frame: Frame, router: ScriptedRouter) => void;
-  #woken: (() => void)[] = [];
+  readonly #woken: (() => void)[] = [];
 
   private constructor(onFrame: (frame: Frame, router: ScriptedRouter) => void) {
     this.#onFrame = onFrame;

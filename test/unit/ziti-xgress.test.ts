@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { SendBudget } from '../../main/ziti/edge/send-budget.ts';
 import { XgressReceiver } from '../../main/ziti/edge/xgress-receiver.ts';
 import { windowBytes, XgressSender } from '../../main/ziti/edge/xgress-sender.ts';
 import {
@@ -120,7 +121,7 @@ describe('the sender', () => {
       gaps.push(dueMs - lastMs);
       lastMs = dueMs;
     }
-    expect(gaps).toEqual([500, 1000, 2000, 4000, 8000, 10_000, 10_000, 10_000]);
+    expect(gaps).toEqual([1000, 2000, 4000, 8000, 10_000, 10_000, 10_000, 10_000]);
     expect(sender.acknowledged([0], 0, lastMs + 1).released).toEqual([]);
     expect(sender.timerAtMs()).toBeUndefined();
   });
@@ -168,6 +169,38 @@ describe('the sender', () => {
     expect(sender.acknowledged([7, -1, 0, 0], 0, 3).released).toHaveLength(1);
     expect(sender.acknowledged([0], 0, 4).released).toHaveLength(0);
     expect([sender.messagesInFlight, sender.bytesInFlight]).toEqual([1, 100]);
+  });
+});
+
+describe('the budget of a channel', () => {
+  it('holds a flood back, opens while nothing is lost, and closes on loss once a round trip', () => {
+    const budget = new SendBudget();
+    const fill = (nowMs: number): number => {
+      let sent = 0;
+      for (; budget.mayStart(nowMs) && sent < 10_000; sent++) budget.sent(nowMs);
+      return sent;
+    };
+    expect(fill(0)).toBe(48);
+    expect(budget.free(10)).toBe(0);
+    for (let nowMs = 10; nowMs < 1_000; nowMs += 10) {
+      budget.answered(fill(nowMs), 10);
+      budget.answered(48, 10);
+    }
+    const open = budget.window;
+    expect(open).toBeGreaterThan(60);
+    budget.lost(1_000);
+    budget.lost(1_001);
+    expect(budget.window).toBe(Math.floor(open * 0.75));
+    for (let nowMs = 2_000; nowMs < 60_000; nowMs += 1_000) budget.lost(nowMs);
+    expect(budget.window).toBe(24);
+  });
+
+  it('forgets messages that nobody answers', () => {
+    const budget = new SendBudget();
+    for (let i = 0; i < 48; i++) budget.sent(0);
+    expect(budget.mayStart(100)).toBe(false);
+    expect(budget.waitMs(100)).toBeGreaterThan(0);
+    expect(budget.free(100 + budget.waitMs(100))).toBe(48);
   });
 });
 

@@ -131,7 +131,10 @@ class Dial implements Connection {
         connId,
         kind: request.kind,
         circuitId,
-        keys: keys === undefined ? undefined : deriveSessionKeys('dialler', keys, copyBytes(peerKey!)),
+        keys:
+          keys === undefined || peerKey === undefined
+            ? undefined
+            : deriveSessionKeys('dialler', keys, copyBytes(peerKey)),
         carrier: (owner) =>
           bySdk
             ? new XgressCarrier({ host, connId, circuitId, originator: 'initiator', owner })

@@ -162,8 +162,9 @@ export class EdgeStream implements ZitiStream, Connection, CarrierOwner, Flushab
 
   flush(): boolean {
     if (this.#over) return false;
-    const more = this.#pump();
+    // What is owed first: a sender that waits for it is worse than one of ours that waits.
     this.#carrier.flush();
+    const more = this.#pump();
     this.#finishIfDone();
     return more;
   }
@@ -247,6 +248,11 @@ export class EdgeStream implements ZitiStream, Connection, CarrierOwner, Flushab
     this.#carrier.held(this.#heldBytes);
   }
 
+  /** A look that the compiler does not remember: calls in between may end the stream. */
+  #isOver(): boolean {
+    return this.#over;
+  }
+
   #scheduleDelivery(): void {
     if (this.#deliveryScheduled) return;
     this.#deliveryScheduled = true;
@@ -270,15 +276,16 @@ export class EdgeStream implements ZitiStream, Connection, CarrierOwner, Flushab
     }
     if (this.#held.length > 0) {
       let taken = 0;
-      while (!this.#paused && !this.#over && taken < this.#held.length) {
-        const chunk = this.#held[taken++]!;
+      for (const chunk of this.#held) {
+        if (this.#paused || this.#isOver()) break;
+        taken += 1;
         this.#heldBytes -= chunk.length;
         sink.data(chunk);
       }
       this.#held.splice(0, taken);
-      if (!this.#over) this.#carrier.held(this.#heldBytes);
+      if (!this.#isOver()) this.#carrier.held(this.#heldBytes);
     }
-    if (this.#held.length > 0 || this.#over) return;
+    if (this.#held.length > 0 || this.#isOver()) return;
     if (this.#remoteEnded && !this.#endTold) {
       this.#endTold = true;
       sink.end();

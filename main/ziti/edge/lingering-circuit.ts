@@ -107,7 +107,7 @@ export class LingeringCircuit implements Connection, Flushable {
     if (sequences === undefined) return;
     const heldBytes = frame.headers.u32(headerId.xgRecvBufferSize) ?? 0;
     const outcome = sender.acknowledged(sequences, heldBytes, host.clock.monotonic());
-    host.budget.answered(outcome.answered);
+    host.budget.answered(outcome.answered, sender.roundTrip.smoothedMs);
     this.#sendAgain(outcome.resend);
     this.#armResend();
   }
@@ -133,10 +133,13 @@ export class LingeringCircuit implements Connection, Flushable {
   }
 
   #sendAgain(frames: readonly Uint8Array[]): void {
+    if (frames.length === 0) return;
     const { host } = this.#options;
+    const nowMs = host.clock.monotonic();
+    host.budget.lost(nowMs);
     for (const frame of frames) {
       markRetransmission(frame, host.clock.now());
-      host.budget.sent(host.clock.monotonic());
+      host.budget.sent(nowMs);
       host.channel.sendEncoded(frame);
     }
   }

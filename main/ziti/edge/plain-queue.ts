@@ -64,7 +64,7 @@ export class PlainQueue {
   #advance(bytes: number): void {
     this.#bytes -= bytes;
     this.#offset += bytes;
-    if (this.#offset === this.#chunks[this.#head]!.length) {
+    if (this.#offset === this.#chunks[this.#head]?.length) {
       this.#head += 1;
       this.#offset = 0;
       this.#compact();

@@ -1,7 +1,7 @@
 /** Round-trip times and the retransmission time-out they give (RFC 6298), in milliseconds. */
 
-/** Time-out before there is a sample; the reference implementation starts there too (openziti/sdk-golang: xgress/options.go, RetxStartMs). */
-const initialTimeoutMs = 500;
+/** Time-out before there is a sample (RFC 6298 section 2.1). */
+const initialTimeoutMs = 1_000;
 /** A router or a peer busy with other work answers late without having lost anything, hence well above one tick. */
 const minTimeoutMs = 250;
 const maxTimeoutMs = 10_000;

@@ -1,55 +1,82 @@
 /**
  * How many messages of all streams together may be on their way over one channel.
  *
- * A router's queue towards one channel holds 64 messages and drops what comes on top (openziti/sdk-golang: ziti/edge/channel.go),
- * however small they are. Each stream keeps its own window; this keeps a thousand streams that start at once from
- * flooding that queue together. Messages count until they are answered, or for as long as a router may need to pass
- * them on, so that a far or silent peer costs nobody else anything.
+ * A router's queue towards one channel holds 64 messages, however small, and drops what comes on top (openziti/sdk-golang:
+ * ziti/edge/channel.go). Each stream keeps its own window; this keeps a thousand streams that start at once from flooding
+ * that queue together. It opens by one message a round trip while nothing is lost, closes by a quarter when something is, and forgets
+ * messages that stay unanswered, so that a silent peer costs nobody else anything.
  */
 
-const maxOutstanding = 64;
-const countedForMs = 20;
+const initialWindow = 48;
+const minWindow = 24;
+const maxWindow = 1024;
+
+/** An unanswered message counts for three round trips, within these bounds. */
+const minCountedMs = 50;
+const maxCountedMs = 1_000;
 
 export class SendBudget {
   /** When each message that still counts was sent, oldest first from `#head` on. */
   #sentAtMs: number[] = [];
   #head = 0;
+  #window = initialWindow;
+  #roundTripMs = minCountedMs;
+  #closedAtMs = Number.NEGATIVE_INFINITY;
+
+  get window(): number {
+    return Math.floor(this.#window);
+  }
 
   mayStart(nowMs: number): boolean {
-    this.#expire(nowMs);
-    return this.#outstanding < maxOutstanding;
+    return this.free(nowMs) > 0;
   }
 
   /** Messages that may go now. */
   free(nowMs: number): number {
-    this.#expire(nowMs);
-    return Math.max(0, maxOutstanding - this.#outstanding);
+    this.#forget(nowMs);
+    return Math.max(0, this.window - this.#outstanding);
   }
 
   sent(nowMs: number): void {
     this.#sentAtMs.push(nowMs);
   }
 
-  /** So many messages were answered. */
-  answered(count: number): void {
+  /** So many messages were answered, on a stream of that round trip. */
+  answered(count: number, roundTripMs: number | undefined): void {
+    if (count === 0) return;
+    const used = this.#outstanding > this.#window / 2;
     this.#head = Math.min(this.#sentAtMs.length, this.#head + count);
     this.#compact();
+    if (roundTripMs !== undefined) this.#roundTripMs += (roundTripMs - this.#roundTripMs) / 16;
+    if (used) this.#window = Math.min(maxWindow, this.#window + count / this.#window);
+  }
+
+  /** Messages had to be sent again. Closes the window once a round trip at most. */
+  lost(nowMs: number): void {
+    if (nowMs - this.#closedAtMs < this.#countedMs) return;
+    this.#closedAtMs = nowMs;
+    this.#window = Math.max(minWindow, this.#window * 0.75);
   }
 
   /** Time until the oldest message ceases to count, 0 where there is none. */
   waitMs(nowMs: number): number {
     const oldest = this.#sentAtMs[this.#head];
-    return oldest === undefined ? 0 : Math.max(0, oldest + countedForMs - nowMs);
+    return oldest === undefined ? 0 : Math.max(0, oldest + this.#countedMs - nowMs);
   }
 
   get #outstanding(): number {
     return this.#sentAtMs.length - this.#head;
   }
 
-  #expire(nowMs: number): void {
+  get #countedMs(): number {
+    return Math.min(maxCountedMs, Math.max(minCountedMs, 3 * this.#roundTripMs));
+  }
+
+  #forget(nowMs: number): void {
+    const countedMs = this.#countedMs;
     for (;;) {
       const oldest = this.#sentAtMs[this.#head];
-      if (oldest === undefined || nowMs - oldest < countedForMs) break;
+      if (oldest === undefined || nowMs - oldest < countedMs) break;
       this.#head += 1;
     }
     this.#compact();

@@ -272,7 +272,7 @@ export class XgressCarrier implements Carrier {
     if (sequences === undefined) return;
     const peerHeldBytes = frame.headers.u32(headerId.xgRecvBufferSize) ?? 0;
     const outcome = this.#sender.acknowledged(sequences, peerHeldBytes, this.#host.clock.monotonic());
-    this.#host.budget.answered(outcome.answered);
+    this.#host.budget.answered(outcome.answered, this.#sender.roundTrip.smoothedMs);
     for (const released of outcome.released) this.#host.pool.release(released);
     this.#sendAgain(outcome.resend);
     this.#armTimer();
@@ -306,9 +306,12 @@ export class XgressCarrier implements Carrier {
   }
 
   #sendAgain(frames: readonly Uint8Array[]): void {
+    if (frames.length === 0) return;
+    const nowMs = this.#host.clock.monotonic();
+    this.#host.budget.lost(nowMs);
     for (const frame of frames) {
       markRetransmission(frame, this.#host.clock.now());
-      this.#host.budget.sent(this.#host.clock.monotonic());
+      this.#host.budget.sent(nowMs);
       this.#host.channel.sendEncoded(frame);
     }
   }

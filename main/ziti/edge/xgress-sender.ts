@@ -199,7 +199,8 @@ export class XgressSender {
   #oldest(): Flight | undefined {
     const order = this.#order;
     for (; this.#orderHead < order.length; this.#orderHead++) {
-      const entry = order[this.#orderHead]!;
+      const entry = order[this.#orderHead];
+      if (entry === undefined) break;
       if (entry.flight.order === entry.order && this.#flights.has(entry.flight.sequence)) return entry.flight;
     }
     this.#order = [];

@@ -1,6 +1,16 @@
 /** A frame's headers: `{ key i32, length u32, bytes }*`, order irrelevant, of duplicates the last wins (openziti/channel: message.go). */
 import { TunnelerError } from '../../base/errors.ts';
-import { bytesText, copyBytes, noBytes, readI32, readU32, textBytes, u32Bytes, writeU32 } from './little-endian.ts';
+import {
+  bytesText,
+  copyBytes,
+  noBytes,
+  readI32,
+  readU16,
+  readU32,
+  textBytes,
+  u32Bytes,
+  writeU32,
+} from './little-endian.ts';
 
 /** A string slice holds at most so many entries, each at most so long (openziti/channel: message.go). */
 const maxSliceEntries = 128;
@@ -55,7 +65,7 @@ export class HeaderBlock {
 
   u16(id: number): number | undefined {
     const at = this.#findSized(id, 2);
-    return at < 0 ? undefined : this.encoded[at]! | (this.encoded[at + 1]! << 8);
+    return at < 0 ? undefined : readU16(this.encoded, at);
   }
 
   u8(id: number): number | undefined {
@@ -129,8 +139,7 @@ export class HeaderBlock {
 
 /** Headers on their way out; each method adds one and returns the list. Owns what it is given. */
 export class HeaderList {
-  readonly #ids: number[] = [];
-  readonly #values: Uint8Array[] = [];
+  readonly #headers: { readonly id: number; readonly value: Uint8Array }[] = [];
   #lengthBytes = 0;
 
   get encodedLengthBytes(): number {
@@ -138,8 +147,7 @@ export class HeaderList {
   }
 
   bytes(id: number, value: Uint8Array): this {
-    this.#ids.push(id);
-    this.#values.push(value);
+    this.#headers.push({ id, value });
     this.#lengthBytes += 8 + value.length;
     return this;
   }
@@ -196,9 +204,8 @@ export class HeaderList {
 
   /** Write the block at `offset`, which has room for `encodedLengthBytes`; returns the offset after it. */
   write(target: Uint8Array, offset: number): number {
-    for (let i = 0; i < this.#ids.length; i++) {
-      const value = this.#values[i]!;
-      offset = writeU32(target, offset, this.#ids[i]!);
+    for (const { id, value } of this.#headers) {
+      offset = writeU32(target, offset, id);
       offset = writeU32(target, offset, value.length);
       target.set(value, offset);
       offset += value.length;

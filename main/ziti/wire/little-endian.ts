@@ -6,14 +6,24 @@ const decoder = new TextDecoder('utf-8');
 /** No bytes; shared, never written to. */
 export const noBytes = new Uint8Array(0);
 
-/** Unsigned 32 bit at `offset`; the caller has checked the bounds. */
-export function readU32(bytes: Uint8Array, offset: number): number {
-  return (bytes[offset]! | (bytes[offset + 1]! << 8) | (bytes[offset + 2]! << 16) | (bytes[offset + 3]! << 24)) >>> 0;
+/** The byte at `offset`; the caller has checked the bounds, beyond which all is 0. */
+function byteAt(bytes: Uint8Array, offset: number): number {
+  return bytes[offset] ?? 0;
+}
+
+/** Unsigned 16 bit at `offset`; the caller has checked the bounds. */
+export function readU16(bytes: Uint8Array, offset: number): number {
+  return byteAt(bytes, offset) | (byteAt(bytes, offset + 1) << 8);
 }
 
 /** Signed 32 bit at `offset`; the caller has checked the bounds. */
 export function readI32(bytes: Uint8Array, offset: number): number {
-  return bytes[offset]! | (bytes[offset + 1]! << 8) | (bytes[offset + 2]! << 16) | (bytes[offset + 3]! << 24);
+  return readU16(bytes, offset) | (readU16(bytes, offset + 2) << 16);
+}
+
+/** Unsigned 32 bit at `offset`; the caller has checked the bounds. */
+export function readU32(bytes: Uint8Array, offset: number): number {
+  return readI32(bytes, offset) >>> 0;
 }
 
 /** Write the low 32 bits of `value`; works for signed and unsigned. Returns the offset after it. */

@@ -8,7 +8,7 @@ import { contentType } from './content-type.ts';
 import { encodeFrame, frameHeadBytes, writeFrameHead } from './frame.ts';
 import { HeaderList, type HeaderBlock } from './header-block.ts';
 import { headerId } from './header-id.ts';
-import { noBytes, readI32, readU32, textBytes, writeU32 } from './little-endian.ts';
+import { noBytes, readI32, readU16, readU32, textBytes, writeU32 } from './little-endian.ts';
 
 /** Bits of header 2258. */
 export const payloadFlag = {
@@ -94,7 +94,7 @@ export interface SpecialPayload {
 
 /** Turn a payload frame sent before into its retransmission, in place. */
 export function markRetransmission(frame: Uint8Array, nowMs: number): void {
-  frame[flagsAt] = frame[flagsAt]! | payloadFlag.retransmit;
+  writeU32(frame, flagsAt, readU32(frame, flagsAt) | payloadFlag.retransmit);
   writeClock(frame, nowMs);
 }
 
@@ -125,7 +125,7 @@ export function readPayload(headers: HeaderBlock, fields: PayloadFields): boolea
     else if (id === headerId.xgFlags && length === 4) fields.flags = readU32(encoded, value);
     else if (id === headerId.payloadEdgeFlags && length === 4) fields.edgeFlags = readU32(encoded, value);
     else if (id === headerId.payloadCapabilities) fields.capabilities = true;
-    else if (id === headerId.xgRtt && length === 2) fields.clock = encoded[value]! | (encoded[value + 1]! << 8);
+    else if (id === headerId.xgRtt && length === 2) fields.clock = readU16(encoded, value);
     at = value + length;
   }
   return fields.sequence >= 0;
@@ -147,12 +147,12 @@ export interface Acknowledgement {
 
 export function encodeAcknowledgement(ack: Acknowledgement): Uint8Array {
   const body = new Uint8Array(ack.sequences.length * 4);
-  for (let i = 0; i < ack.sequences.length; i++) {
-    const sequence = ack.sequences[i]!;
-    body[4 * i] = sequence >>> 24;
-    body[4 * i + 1] = sequence >>> 16;
-    body[4 * i + 2] = sequence >>> 8;
-    body[4 * i + 3] = sequence;
+  let at = 0;
+  for (const sequence of ack.sequences) {
+    body[at++] = sequence >>> 24;
+    body[at++] = sequence >>> 16;
+    body[at++] = sequence >>> 8;
+    body[at++] = sequence;
   }
   const headers = new HeaderList()
     .u32(headerId.connId, ack.connId)
@@ -166,11 +166,9 @@ export function encodeAcknowledgement(ack: Acknowledgement): Uint8Array {
 /** Payload sequences of an acknowledgement's body (big-endian); undefined where its length fits none. */
 export function readAcknowledgedSequences(body: Uint8Array): number[] | undefined {
   if (body.length % 4 !== 0) return undefined;
-  const sequences = new Array<number>(body.length / 4);
-  for (let i = 0; i < sequences.length; i++) {
-    const at = 4 * i;
-    sequences[i] = (body[at]! << 24) | (body[at + 1]! << 16) | (body[at + 2]! << 8) | body[at + 3]!;
-  }
+  const view = new DataView(body.buffer, body.byteOffset, body.length);
+  const sequences: number[] = [];
+  for (let at = 0; at < body.length; at += 4) sequences.push(view.getInt32(at));
   return sequences;
 }
 
