@@ -20,8 +20,9 @@ export class NatPorts {
   readonly #clock: Clock;
   /** Ends never used yet start here. */
   #fresh = 0;
-  /** Given back, oldest first from `#restingFrom`. */
-  #resting: { readonly end: NatEnd; readonly sinceMs: number }[] = [];
+  /** Ends given back, as numbers, and when; oldest first from `#restingFrom`. Numbers, for a busy host has many. */
+  #resting: number[] = [];
+  #restingSinceMs: number[] = [];
   #restingFrom = 0;
 
   constructor(addresses: readonly Uint8Array[], clock: Clock) {
@@ -31,25 +32,32 @@ export class NatPorts {
 
   /** An end that nothing uses, or undefined where all are in use or resting. */
   take(): NatEnd | undefined {
-    const oldest = this.#resting[this.#restingFrom];
-    if (oldest !== undefined && this.#clock.monotonic() - oldest.sinceMs >= restMs) {
-      this.#restingFrom += 1;
-      if (this.#restingFrom > 4096) {
-        this.#resting = this.#resting.slice(this.#restingFrom);
-        this.#restingFrom = 0;
-      }
-      return oldest.end;
-    }
+    const number = this.#rested() ?? this.#fresh;
     // Addresses take turns, so that one that filled up early rests as a whole.
-    const address = this.#addresses[this.#fresh % this.#addresses.length];
-    const port = firstPort + Math.floor(this.#fresh / this.#addresses.length);
+    const address = this.#addresses[number % this.#addresses.length];
+    const port = firstPort + Math.floor(number / this.#addresses.length);
     if (address === undefined || port >= firstPort + portsPerAddress) return undefined;
-    this.#fresh += 1;
+    if (number === this.#fresh) this.#fresh += 1;
     return { address, port };
+  }
+
+  #rested(): number | undefined {
+    const sinceMs = this.#restingSinceMs[this.#restingFrom];
+    if (sinceMs === undefined || this.#clock.monotonic() - sinceMs < restMs) return undefined;
+    const number = this.#resting[this.#restingFrom];
+    this.#restingFrom += 1;
+    if (this.#restingFrom > 4096) {
+      this.#resting = this.#resting.slice(this.#restingFrom);
+      this.#restingSinceMs = this.#restingSinceMs.slice(this.#restingFrom);
+      this.#restingFrom = 0;
+    }
+    return number;
   }
 
   /** Give an end back, once. */
   give(end: NatEnd): void {
-    this.#resting.push({ end, sinceMs: this.#clock.monotonic() });
+    const turn = this.#addresses.indexOf(end.address);
+    this.#resting.push((end.port - firstPort) * this.#addresses.length + turn);
+    this.#restingSinceMs.push(Math.floor(this.#clock.monotonic()));
   }
 }

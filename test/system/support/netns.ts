@@ -118,6 +118,7 @@ export interface TunHostStatus {
   readonly admitted: number;
   readonly open: number;
   readonly rssBytes: number;
+  readonly heapBytes: number;
   readonly cpuMs: number;
   /** Why the interface failed, if it did. */
   readonly failure?: { readonly code: string };
@@ -145,7 +146,7 @@ export class TunHost implements AsyncDisposable {
     settings: TunHostSettings,
     within: readonly string[] = [],
   ): Promise<TunHost> {
-    const command = [...within, process.execPath, await tunHostProgram(), JSON.stringify(settings)];
+    const command = [...within, process.execPath, '--expose-gc', await tunHostProgram(), JSON.stringify(settings)];
     const child = namespace.spawn(command[0] ?? '', command.slice(1));
     const log: string[] = [];
     child.stderr?.setEncoding('utf8').on('data', (text: string) => log.push(text));
@@ -165,6 +166,11 @@ export class TunHost implements AsyncDisposable {
 
   status(): Promise<TunHostStatus> {
     return this.#ask({ do: 'status' });
+  }
+
+  /** The status after the garbage is collected. */
+  collect(): Promise<TunHostStatus> {
+    return this.#ask({ do: 'collect' });
   }
 
   setServices(services: readonly StandInService[]): Promise<TunHostStatus> {

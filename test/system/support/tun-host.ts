@@ -138,7 +138,7 @@ function echo(local: ByteStream): void {
 }
 
 interface Command {
-  readonly do: 'services' | 'prefixes' | 'status' | 'reset' | 'close' | 'memory';
+  readonly do: 'services' | 'prefixes' | 'status' | 'collect' | 'reset' | 'close';
   readonly services?: readonly StandInService[];
   readonly prefixes?: readonly string[];
   readonly keepDirect?: readonly string[];
@@ -186,6 +186,11 @@ async function setServices(next: readonly StandInService[]): Promise<void> {
   });
 }
 
+function heapBytes(): number {
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
 function cpuMs(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1000;
@@ -208,11 +213,14 @@ for await (const text of createInterface({ input: process.stdin })) {
   if (command.do === 'prefixes') await entry.setPrefixes(command.prefixes ?? [], command.keepDirect);
   if (command.do === 'reset') for (const stream of [...joined]) stream.reset();
   if (command.do === 'close') await close();
+  // Only the heap tells of a leak; how much of it the system sees is up to the allocator.
+  if (command.do === 'collect') globalThis.gc?.();
   line({
     status: entry.status(),
     admitted,
     open: joined.size,
     rssBytes: process.memoryUsage().rss,
+    heapBytes: heapBytes(),
     cpuMs: cpuMs(),
     failure,
     owner,

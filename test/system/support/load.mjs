@@ -1,0 +1,98 @@
+// Applications that do everything at once: load.mjs SECONDS ECHO REFUSED. Whole transfers, half-closes, resets, slow readers, UDP; every echoed
+// byte is checked by hash. One JSON line at the end.
+import { createHash, randomBytes, randomInt } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { connect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+
+const [seconds, echo, refused] = [Number(process.argv[2]), process.argv[3], process.argv[4]];
+const endAt = Date.now() + seconds * 1000;
+const counts = { whole: 0, reset: 0, slow: 0, refused: 0, udp: 0, wrong: 0, failed: 0 };
+const block = randomBytes(1 << 18);
+
+/** Send `blocks`, end, read all back; slowly where asked. */
+function transfer(blocks, pauseMs) {
+  return new Promise((resolve) => {
+    const [sent, got] = [createHash('sha256'), createHash('sha256')];
+    const socket = connect({ host: echo, port: 80, allowHalfOpen: true });
+    let left = blocks;
+    const send = () => {
+      for (; left > 0; left--) {
+        sent.update(block);
+        if (!socket.write(block)) {
+          left--;
+          socket.once('drain', send);
+          return;
+        }
+      }
+      socket.end();
+    };
+    socket.on('connect', send);
+    socket.on('data', (chunk) => {
+      got.update(chunk);
+      if (pauseMs === 0) return;
+      socket.pause();
+      setTimeout(() => socket.resume(), pauseMs);
+    });
+    socket.on('end', () => resolve(sent.digest('hex') === got.digest('hex') ? 'ok' : 'wrong'));
+    socket.on('error', (error) => resolve(error.code));
+  });
+}
+
+function cut() {
+  return new Promise((resolve) => {
+    const socket = connect(80, echo);
+    socket.on('connect', () => {
+      socket.write(block);
+      setTimeout(() => socket.resetAndDestroy(), randomInt(20));
+    });
+    socket.on('close', () => resolve('ok'));
+    socket.on('error', () => resolve('failed'));
+  });
+}
+
+function refusal() {
+  return new Promise((resolve) => {
+    const socket = connect(80, refused);
+    socket.on('connect', () => resolve('wrong'));
+    socket.on('error', (error) => resolve(error.code === 'ECONNREFUSED' ? 'ok' : 'wrong'));
+  });
+}
+
+function datagram() {
+  return new Promise((resolve) => {
+    const socket = createSocket('udp4');
+    const bytes = randomBytes(randomInt(1, 1400));
+    const timer = setTimeout(() => done('lost'), 2000);
+    const done = (what) => {
+      clearTimeout(timer);
+      socket.close();
+      resolve(what);
+    };
+    socket.on('message', (message) => done(message.equals(bytes) ? 'ok' : 'wrong'));
+    socket.connect(5000, echo, () => socket.send(bytes));
+  });
+}
+
+async function worker() {
+  while (Date.now() < endAt) {
+    const what = ['whole', 'whole', 'reset', 'slow', 'refused', 'udp'][randomInt(6)];
+    const act = {
+      whole: () => transfer(randomInt(1, 16), 0),
+      slow: () => transfer(4, 5),
+      reset: cut,
+      refused: refusal,
+      udp: datagram,
+    };
+    const result = await act[what]();
+    counts[what]++;
+    if (result === 'wrong') counts.wrong++;
+    // A datagram may be lost; a connection may not.
+    else if (result !== 'ok' && what !== 'udp') counts.failed++;
+    await delay(randomInt(5));
+  }
+}
+
+await Promise.all(Array.from({ length: 24 }, worker));
+console.log(JSON.stringify(counts));
+process.exit();
