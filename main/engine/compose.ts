@@ -8,9 +8,6 @@ import { loadNative } from 'node-tun';
 import { join } from 'node:path';
 import { createAppFinder, recogniseAgents } from '../apps/open-app-finder.ts';
 import { agentRules } from '../apps/recognise.ts';
-import { openAudit } from '../audit/audit.ts';
-import { openExporters, type ExportTarget } from '../audit/export/open-exporters.ts';
-import { openAuditIndex } from '../audit/index-store.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { DisposalStack } from '../base/lifecycle.ts';
 import type { LogLevel } from '../base/log.ts';
@@ -28,8 +25,10 @@ import { openPolicy } from '../policy/policy.ts';
 import { createSessions } from '../session/create-sessions.ts';
 import { openZitiContext } from '../ziti/ziti.ts';
 import { createAlerts } from './alerts.ts';
+import { collectLessOften } from './collector.ts';
 import { readConfig, type EngineConfig } from './config.ts';
 import { createCorridor } from './corridor.ts';
+import { openDetection } from './detection.ts';
 import { Dialing } from './dialing.ts';
 import { openClientState } from './client-state.ts';
 import { lazyConsole, type ConsoleDoor } from './console-door.ts';
@@ -44,10 +43,12 @@ import { lockInstance } from './instance-lock.ts';
 import { openLog, type EngineLog } from './logger.ts';
 import { mcpEntry } from './mcp-entry.ts';
 import { contextOpener } from './open-context.ts';
+import { openRecord } from './open-record.ts';
 import { peerCredentials } from './peer-credentials.ts';
 import { openQuarantine } from './quarantine.ts';
 import { watchNetwork } from './network-watch.ts';
 import { reachabilityOf } from './reachability.ts';
+import { postureGatherer } from './posture-facts.ts';
 import { createReactions } from './reactions.ts';
 import { RemoteNames } from './remote-names.ts';
 import { openReadiness } from './readiness.ts';
@@ -84,6 +85,7 @@ export interface Engine extends AsyncDisposable {
  * `net.address_in_use` and the like, leaving nothing behind. Disposing stops it in reverse order.
  */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
+  collectLessOften();
   const stack = new DisposalStack();
   try {
     await openStateDirectory(options.stateDirectory);
@@ -117,22 +119,7 @@ async function assemble(
   const unlock = options.passphrase === undefined ? {} : { passphrase: options.passphrase };
 
   // Written before anything happens.
-  const audit = stack.use(
-    openAudit({ stateDirectory, clock, log }, { onWriteFailure: config.audit?.onFailure ?? 'closed' }),
-  );
-  audit.record({ kind: 'engine.started', version, pid: process.pid });
-  stack.defer(() => void audit.record({ kind: 'engine.stopped', version, pid: process.pid }));
-  const auditIndex = stack.use(openAuditIndex({ stateDirectory, clock, log }));
-  const targets = (config.exporters ?? []).filter((one): one is ExportTarget => one.type !== 'prometheus');
-  stack.use(
-    await openExporters(targets, {
-      stateDirectory,
-      clock,
-      log,
-      version,
-      onRecord: (listener) => audit.subscribe(listener),
-    }),
-  );
+  const { audit, auditIndex } = await openRecord({ stateDirectory, version, config, clock, log }, stack);
   const store = await openIdentityStore({ stateDirectory, log });
   const quarantine = stack.use(openQuarantine({ stateDirectory, clock, audit, log }));
 
@@ -213,6 +200,7 @@ async function assemble(
     onCall: (session) => recentCalls.note(session.app),
     raise: (alert) => alerts.raise(alert),
   });
+  let wokenAt: number | undefined;
   const identities: Identities = stack.use(
     new Identities({
       store,
@@ -221,13 +209,25 @@ async function assemble(
       log,
       unlock,
       listener: reactions.runner,
-      openContext: contextOpener({ store, clock, log, version, openZitiContext, openTransport: openHardwareTransport }),
+      openContext: contextOpener({
+        store,
+        clock,
+        log,
+        version,
+        openZitiContext,
+        openTransport: openHardwareTransport,
+        gatherPosture: postureGatherer({ wokenAt: () => wokenAt }),
+      }),
       cut: (identity, reason, detail) =>
         sessions.closeWhere((session) => session.identity === identity, reason, detail),
       onRemoved: (name) => reactions.removed(name),
     }),
   );
   const readiness = openReadiness({ clock, settled: () => identities.all().every((runner) => runner.settled()) });
+
+  const detection = stack.use(
+    openDetection({ stateDirectory, config, clock, log, quarantine, raise: (alert) => alerts.raise(alert) }),
+  );
 
   // Steps 4 to 10 as one function, for every entry.
   const facts = factsFor({ clock, identities, sessions, quarantine, recentDials });
@@ -244,7 +244,10 @@ async function assemble(
     dial: (match, flow, app, signal) => dialing.dial(match, flow, app, signal),
     stillCleared: (match, app) => dialing.stillCleared(match, app),
     unmatched: config.proxy?.unmatched ?? 'refuse',
-    onDialed: (app, match, outcome) => dialing.note(app, match, outcome),
+    onDialed: (app, match, outcome) => {
+      dialing.note(match, outcome);
+      detection.dialed(app, match, outcome);
+    },
   });
 
   // Every way in; flows are refused until an identity has services.
@@ -296,6 +299,7 @@ async function assemble(
   );
   const { hub, projector } = state;
   stack.use(sessions.subscribe(reactions.session));
+  stack.use(sessions.subscribe(detection.session));
   stack.use(quarantine.events.subscribe(reactions.quarantined));
   stack.use(hosting.subscribe(() => projector.refresh()));
 
@@ -350,6 +354,7 @@ async function assemble(
   stack.use(
     watchNetwork({ clock, ignore: (name) => name === opened.status().tun?.name }, (change) => {
       log.info('engine.network_changed', { change });
+      if (change === 'woke') wokenAt = clock.now();
       opened.networkChanged();
       void identities.refreshAll();
     }),

@@ -89,10 +89,13 @@ const agent = v.strictObject({
   user: v.optional(list(text)),
 });
 
-const quarantine = v.strictObject({
+const breaker = v.strictObject({
   /** Failed dials of one program and service within the window that trip the breaker; 0 turns it off. */
   failures: v.optional(whole),
   violations: v.optional(whole),
+  /** Calls a guard refused; and calls at all. */
+  denials: v.optional(whole),
+  calls: v.optional(whole),
   windowSeconds: v.optional(positive),
   /** How long the breaker holds; 0: until released by hand. */
   holdSeconds: v.optional(whole),
@@ -111,7 +114,7 @@ const policy = v.strictObject({
   unbound: v.optional(v.picklist(['device', 'refuse'])),
   /** A user-scoped identity without a known user of the flow: refused (`closed`, default) or served. */
   onUnknownApp: v.optional(v.picklist(['closed', 'open'])),
-  breaker: v.optional(quarantine),
+  breaker: v.optional(breaker),
   detectors: v.optional(detectors),
 });
 

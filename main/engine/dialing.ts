@@ -5,7 +5,7 @@ import { isTunnelerError, TunnelerError } from '../base/errors.ts';
 import type { FlowRequest } from '../base/flow.ts';
 import type { Clearance } from '../base/reason.ts';
 import type { Match } from '../intercept/match.ts';
-import { programSubjects } from '../policy/program.ts';
+import { flowSubjects } from '../policy/program.ts';
 import type { Quarantine } from '../policy/quarantine.ts';
 import type { ZitiStream } from '../ziti/model.ts';
 import type { RecentUse } from './facts.ts';
@@ -72,7 +72,7 @@ export class Dialing {
       );
   }
 
-  note(_app: App, match: Match, outcome: 'open' | 'failed'): void {
+  note(match: Match, outcome: 'open' | 'failed'): void {
     if (outcome === 'open' && this.#forget(keyOf(match))) this.#deps.refresh();
   }
 
@@ -87,8 +87,7 @@ export class Dialing {
     if (service?.permissions.includes('Dial') !== true) {
       return { code: 'permission.dial', sentence: `${match.identity} lost ${match.service.name} meanwhile` };
     }
-    const subjects = [`identity:${match.identity}`, `service:${match.service.name}`, ...programSubjects(app)];
-    for (const subject of subjects) {
+    for (const subject of flowSubjects(app, match.service.name, match.identity)) {
       const cause = this.#deps.quarantine.causeOf(subject);
       if (cause !== undefined) return { code: 'policy.quarantined', sentence: `${subject} is in quarantine: ${cause}` };
     }

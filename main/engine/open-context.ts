@@ -5,7 +5,15 @@
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { IdentityRecord, IdentityStore, KeyUnlock, OpenKey } from '../identity/identities.ts';
-import type { ContextState, Credential, RenewalKeeper, ZitiContext, ZitiContextOptions } from '../ziti/ziti.ts';
+import type {
+  ContextState,
+  Credential,
+  PostureCheck,
+  PostureFacts,
+  RenewalKeeper,
+  ZitiContext,
+  ZitiContextOptions,
+} from '../ziti/ziti.ts';
 import type { OpenContext } from './identity-runner.ts';
 
 export interface ContextOpenerDeps {
@@ -14,6 +22,7 @@ export interface ContextOpenerDeps {
   readonly log: Log;
   readonly version: string;
   readonly openZitiContext: (options: ZitiContextOptions, options2: { signal: AbortSignal }) => Promise<ZitiContext>;
+  readonly gatherPosture: (checks: readonly PostureCheck[]) => Promise<PostureFacts>;
   /** HTTPS for keys that only sign; absent: the SDK's own. */
   readonly openTransport?: ZitiContextOptions['open'];
 }
@@ -61,7 +70,7 @@ async function resolveStaged(
   return follow(await openWith(book.record, key, book, deps, signal), book, signal);
 }
 
-function openWith(
+async function openWith(
   record: IdentityRecord,
   key: OpenKey | undefined,
   book: RecordBook,
@@ -79,7 +88,9 @@ function openWith(
     ...(key === undefined ? {} : { renewal: book.keeper(key.kind === 'software') }),
     ...(key?.kind === 'hardware' && deps.openTransport !== undefined ? { open: deps.openTransport } : {}),
   };
-  return deps.openZitiContext(options, { signal });
+  const context = await deps.openZitiContext(options, { signal });
+  context.setPosture(deps.gatherPosture);
+  return context;
 }
 
 function credentialOf(record: IdentityRecord, key: OpenKey | undefined): Credential {

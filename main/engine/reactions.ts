@@ -4,7 +4,7 @@ import type { Log } from '../base/log.ts';
 import type { AlertView } from '../contract/views.ts';
 import type { Hosting } from '../hosting/hosting.ts';
 import type { Intercept, InterceptProblem } from '../intercept/match.ts';
-import { programSubjects, quarantineSubject } from '../policy/program.ts';
+import { flowSubjects, quarantineSubject } from '../policy/program.ts';
 import type { Quarantine, QuarantineEvent } from '../policy/quarantine.ts';
 import type { SessionEvent, Sessions, SessionSnapshot } from '../session/sessions.ts';
 import type { ZitiService } from '../ziti/model.ts';
@@ -135,10 +135,8 @@ export function createReactions(deps: ReactionsDeps): Reactions {
 /** True where a session belongs to a quarantine subject. */
 export function isSubject(session: SessionSnapshot, subject: string): boolean {
   return (
-    subject === `identity:${session.identity}` ||
-    subject === `service:${session.service}` ||
     subject === `session:${session.id}` ||
-    programSubjects(session.app).includes(subject)
+    flowSubjects(session.app, session.service, session.identity).includes(subject)
   );
 }
 
