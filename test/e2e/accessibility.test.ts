@@ -2,6 +2,7 @@ import { AxeBuilder } from '@axe-core/playwright';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { browserMissing, launchBrowser, openPage } from '../support/browser.ts';
+import { mustSkip } from '../support/optional.ts';
 import { emptyState } from '../support/fake-engine.ts';
 import { sceneState } from '../support/window/scene.ts';
 import { buildWindow, serveWindow, type ServedWindow } from '../support/window/served-window.ts';
@@ -51,7 +52,7 @@ async function findings(page: Page): Promise<string[]> {
     );
 }
 
-describe.skipIf(browserMissing !== undefined)('the window for everyone', () => {
+describe.skipIf(mustSkip(browserMissing()))('the window for everyone', () => {
   beforeAll(async () => {
     [browser, built] = await Promise.all([launchBrowser(), buildWindow()]);
     served = await serveWindow(built.directory, sceneState(Date.now()));

@@ -1,6 +1,7 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { browserMissing, launchBrowser, openPage } from '../support/browser.ts';
+import { mustSkip } from '../support/optional.ts';
 import { manyState } from '../support/window/many.ts';
 import { buildWindow, serveWindow } from '../support/window/served-window.ts';
 
@@ -13,7 +14,7 @@ const maxRows = 60;
 const medianFrameMs = 34;
 const rareFrameMs = 120;
 
-describe.skipIf(browserMissing !== undefined)('five thousand services and fifty identities', () => {
+describe.skipIf(mustSkip(browserMissing()))('five thousand services and fifty identities', () => {
   beforeAll(async () => {
     [browser, built] = await Promise.all([launchBrowser(), buildWindow({ production: true })]);
   });

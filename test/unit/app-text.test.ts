@@ -95,7 +95,7 @@ describe('the catalogues', () => {
     };
     const asked = (message: unknown): Set<string> => {
       const names = new Set<string>();
-      const recorder = new Proxy(parameters as Record<string, unknown>, {
+      const recorder = new Proxy(parameters, {
         get: (target, name) => (names.add(String(name)), target[String(name)] ?? 5),
       });
       (message as (parameters: unknown) => string)(recorder);

@@ -4,16 +4,18 @@ import type { AuditRecordView } from '../../../main/contract/views.ts';
 const framing = new Set(['seq', 'at', 'kind', 'prev', 'hash', 'mac', 'v']);
 const leading = [
   'service',
-  'identity',
   'agent',
   'app',
   'tool',
-  'destination',
+  'target',
   'subject',
   'name',
-  'closeReason',
+  'destination',
+  'identity',
   'reason',
-  'sentence',
+  'detail',
+  'setting',
+  'value',
 ];
 
 function plain(value: unknown): string | undefined {

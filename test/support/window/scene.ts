@@ -270,7 +270,8 @@ export function sceneAudit(nowMs: number, sessions: readonly SessionView[]): Aud
         at: session.endedAt ?? session.startedAt,
         kind: 'session.closed',
         ...base,
-        closeReason: session.closeReason,
+        reason: session.closeReason,
+        detail: session.closeDetail ?? null,
       });
     }
     for (const entry of session.timeline ?? []) {
@@ -278,7 +279,7 @@ export function sceneAudit(nowMs: number, sessions: readonly SessionView[]): Aud
         records.push({
           seq: 0,
           at: entry.at,
-          kind: 'guard.call',
+          kind: 'call',
           ...base,
           tool: entry.call.target,
           decision: entry.call.decision,
@@ -292,7 +293,7 @@ export function sceneAudit(nowMs: number, sessions: readonly SessionView[]): Aud
       kind: 'verdict',
       ...base,
       decision: 'allow',
-      sentence: session.decision.sentence,
+      reason: session.decision.sentence,
     });
   }
   for (let index = 0; index < 12; index += 1) {
