@@ -57,6 +57,10 @@ const programs: Programs = {
     const { offlineSearch } = await import('./engine/offline.ts');
     return offlineSearch(stateDirectory, query);
   },
+  async *exportAudit(stateDirectory, format, query) {
+    const { offlineExport } = await import('./engine/offline.ts');
+    yield* offlineExport(stateDirectory, { format, query, version });
+  },
   async repair(stateDirectory) {
     const { offlineRepair } = await import('./engine/offline.ts');
     return offlineRepair(stateDirectory);

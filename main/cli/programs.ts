@@ -62,6 +62,8 @@ export interface Programs {
   searchAudit(stateDirectory: string, query: AuditQuery): Promise<readonly AuditRecordView[]>;
   /** Throws `engine.already_running` while an engine lives. */
   repair(stateDirectory: string): Promise<RepairReport>;
+  /** Lines of the journal, oldest first, for other tools. */
+  exportAudit(stateDirectory: string, format: 'json' | 'ocsf', query: AuditQuery): AsyncIterable<string>;
   checkPolicy(stateDirectory: string): Promise<PolicyCheckView>;
   /** The support bundle of a directory whose engine is not running. */
   bundle(stateDirectory: string, redaction: 'basic' | 'full'): Promise<BundleView & { readonly zip: Uint8Array }>;

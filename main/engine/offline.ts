@@ -1,6 +1,10 @@
 /** What works on a state directory while no engine runs: enrolling, looking, enabling, removing, reading the journal. */
 import { X509Certificate } from 'node:crypto';
-import { openAudit } from '../audit/audit.ts';
+import { hostname } from 'node:os';
+import { auditDirectory, openAudit } from '../audit/audit.ts';
+import { decodeLine, type ChainedRecord } from '../audit/chain.ts';
+import { toOcsf } from '../audit/export/ocsf.ts';
+import { listJournalFiles, readLines } from '../audit/journal-files.ts';
 import { openAuditIndex, type AuditQuery } from '../audit/index-store.ts';
 import { verifyAudit } from '../audit/verify.ts';
 import { systemClock } from '../base/clock.ts';
@@ -91,6 +95,29 @@ export async function offlineSearch(stateDirectory: string, query: AuditQuery): 
 export async function offlineBundle(stateDirectory: string, redaction: Redaction, version: string): Promise<Bundle> {
   const identities = () => offlineIdentities(stateDirectory, undefined).list();
   return bundleOfDirectory(redaction, { stateDirectory, version, clock: systemClock, identities });
+}
+
+/** The journal as lines for other tools, oldest first: as it stands, or as OCSF events. Reads along with a running engine. */
+export async function* offlineExport(
+  stateDirectory: string,
+  options: { readonly format: 'json' | 'ocsf'; readonly query: AuditQuery; readonly version: string },
+): AsyncGenerator<string> {
+  const device = { hostname: hostname(), version: options.version };
+  for (const file of listJournalFiles(auditDirectory(stateDirectory))) {
+    for await (const { line } of readLines(file.path)) {
+      const decoded = decodeLine(line);
+      if (!('record' in decoded) || !isWanted(decoded.record, options.query)) continue;
+      yield options.format === 'json' ? line : JSON.stringify(toOcsf(decoded.record, device));
+    }
+  }
+}
+
+const exactFields = ['kind', 'service', 'identity', 'agent', 'tool', 'session', 'decision'] as const;
+
+function isWanted(record: ChainedRecord, query: AuditQuery): boolean {
+  if (query.since !== undefined && record.at < query.since) return false;
+  if (query.until !== undefined && record.at > query.until) return false;
+  return exactFields.every((field) => query[field] === undefined || record[field] === query[field]);
 }
 
 export function offlineCheckPolicy(stateDirectory: string): Promise<PolicyCheckView> {

@@ -37,6 +37,7 @@ const noPrograms: Programs = {
   searchAudit: notHere,
   checkPolicy: notHere,
   repair: notHere,
+  exportAudit: notHere,
   bundle: notHere,
 };
 

@@ -1,4 +1,6 @@
+import { open } from 'node:fs/promises';
 import { Option, type Command } from 'commander';
+import { TunnelerError } from '../../base/errors.ts';
 import type { AuditRecordView, AuditVerifyView } from '../../contract/views.ts';
 import { addVerb, exitCode, usage, type Cli, type CommonOptions } from '../cli.ts';
 import type { AuditQuery } from '../programs.ts';
@@ -38,6 +40,25 @@ export function addAudit(program: Command, cli: Cli): void {
       );
     });
 
+  addFilters(addVerb(group, 'export', 'the journal as lines for other tools, oldest first'))
+    .addOption(
+      new Option('--format <format>', 'OCSF events, or the records as they are')
+        .choices(['ocsf', 'json'])
+        .default('ocsf'),
+    )
+    .option('--out <file>', 'write there (0600) instead of to standard output')
+    .action(async (options: SearchOptions & { format: 'ocsf' | 'json'; out?: string }) => {
+      const { limit: _all, ...query } = searchQuery(undefined, options);
+      const lines = cli.programs.exportAudit(cli.stateDirectory(options), options.format, query);
+      if (options.out === undefined) {
+        for await (const line of lines) cli.terminal.out(`${line}\n`);
+        return;
+      }
+      const file = options.out;
+      const records = await writeLines(file, lines);
+      cli.print(options, { file, records, format: options.format }, () => `${records} records written to ${file}\n`);
+    });
+
   addVerb(group, 'verify', 'is the journal what was written? Works without the engine').action(
     async (options: CommonOptions) => {
       const verdict = await cli.programs.verifyAudit(cli.stateDirectory(options));
@@ -45,6 +66,21 @@ export function addAudit(program: Command, cli: Cli): void {
       if (!verdict.ok) cli.exit = exitCode.failed;
     },
   );
+}
+
+/** Throws `base.invalid` where the file is there already or cannot be written. */
+async function writeLines(file: string, lines: AsyncIterable<string>): Promise<number> {
+  let records = 0;
+  try {
+    await using out = await open(file, 'wx', 0o600);
+    for await (const line of lines) {
+      await out.write(`${line}\n`);
+      records += 1;
+    }
+  } catch (error) {
+    throw new TunnelerError('base.invalid', `cannot write ${file}: ${(error as Error).message}`, { cause: error });
+  }
+  return records;
 }
 
 function addFilters(command: Command): Command {
