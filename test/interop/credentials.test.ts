@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
-import { TOTP, URI } from 'otpauth';
+import type { TOTP } from 'otpauth';
+import { URI } from 'otpauth';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '../../main/base/clock.ts';
 import {

@@ -1,5 +1,6 @@
 /** {@link NetworkAdmin} over OpenZiti's management API. */
-import { ManagementApi, type Json } from './management-api.ts';
+import type { ManagementApi } from './management-api.ts';
+import { type Json } from './management-api.ts';
 import type {
   CreatedIdentity,
   NetworkAdmin,

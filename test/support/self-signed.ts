@@ -18,7 +18,7 @@ export async function selfSigned(
   const certificate = await X509CertificateGenerator.createSelfSigned(
     {
       name: 'CN=impostor',
-      keys: keys as CryptoKeyPair,
+      keys: keys,
       signingAlgorithm: algorithm,
       notBefore: validity.notBefore ?? new Date(Date.now() - 60_000),
       notAfter: validity.notAfter ?? new Date(Date.now() + 3_600_000),

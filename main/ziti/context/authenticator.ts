@@ -14,6 +14,7 @@ import { refreshOidc, revokeOidc } from '../controller/oidc-token.ts';
 import type { ApiSession, ClientInfo, PrimaryProof, SignIn } from '../controller/sign-in.ts';
 import type { OpenTransport, TransportCredential } from '../controller/transport.ts';
 import { chooseAuthentication, discoverVersion, type ControllerVersion } from '../controller/version.ts';
+import { certificateExpiry } from '../enroll/certificates.ts';
 import { createSigningRequest, newSoftwareKey } from '../enroll/signing-request.ts';
 import type { Credential, ZitiContextOptions } from './options.ts';
 
@@ -29,19 +30,28 @@ export class SignedIn implements AsyncDisposable {
   readonly controller: ControllerVersion;
   readonly endpoints: Endpoints;
   readonly client: ControllerClient;
-  readonly routerTls: RouterTls;
   #session: ApiSession;
+  #routerTls: RouterTls;
 
   constructor(session: ApiSession, controller: ControllerVersion, endpoints: Endpoints, tls: RouterTls, clock: Clock) {
     this.#session = session;
+    this.#routerTls = tls;
     this.controller = controller;
     this.endpoints = endpoints;
-    this.routerTls = tls;
     this.client = new ControllerClient({ endpoints, session: () => this.#session, clock });
   }
 
   get session(): ApiSession {
     return this.#session;
+  }
+
+  get routerTls(): RouterTls {
+    return this.#routerTls;
+  }
+
+  /** A fresher session certificate for the same key: for channels opened from now on. */
+  useRouterCertificate(certPem: string): void {
+    this.#routerTls = { ...this.#routerTls, cert: certPem };
   }
 
   /** The same session with a fresher token or expiry. */
@@ -61,6 +71,9 @@ export type SignInOutcome =
       readonly step: SignIn & { kind: 'pending' };
       complete(session: ApiSession): Promise<SignedIn>;
     };
+
+/** They last 12 hours by default (ziti `controller/model/api_session_certificate_manager.go`); renewed well before. */
+const sessionCertificateReserveMs = 2 * 3_600_000;
 
 export class Authenticator implements AsyncDisposable {
   readonly #options: ZitiContextOptions;
@@ -124,6 +137,7 @@ export class Authenticator implements AsyncDisposable {
 
   /** The same session, fresh. Throws `ziti.controller.session_expired` where a new sign-in is needed. */
   async refresh(current: SignedIn, signal: AbortSignal): Promise<ApiSession> {
+    await this.#freshenCertificate(current, signal);
     const { session, controller, endpoints } = current;
     if (session.kind === 'legacy') {
       const read = await readLegacySession(endpoints.transport(), session, signal);
@@ -134,6 +148,15 @@ export class Authenticator implements AsyncDisposable {
     }
     const oidcPath = controller.oidcPath ?? '/oidc';
     return endpoints.run((http) => refreshOidc(http, { oidcPath, session, signal }));
+  }
+
+  /** Session certificates may end long before their session; what routers are shown must not. */
+  async #freshenCertificate(current: SignedIn, signal: AbortSignal): Promise<void> {
+    if (!this.#worksWithSessionCertificate()) return;
+    const { cert, key } = current.routerTls;
+    if (certificateExpiry(cert) - this.#options.clock.now() > sessionCertificateReserveMs) return;
+    const csrPem = await createSigningRequest({ kind: 'software', privateKeyPem: key }, 'culvert session');
+    current.useRouterCertificate((await current.client.createSessionCertificate(csrPem, signal)).certPem);
   }
 
   /**

@@ -18,6 +18,8 @@ export interface DialerDeps {
   service(id: string): ZitiService | undefined;
   /** Waits for the first sign-in; throws why there is none when `signal` aborts first. */
   signedIn(signal: AbortSignal): Promise<SignedIn>;
+  /** As `signedIn`, after this one proved to be over. */
+  signedInAnew(signal: AbortSignal): Promise<SignedIn>;
   /** A router or the controller denied what the list grants, or took it away: look again at once. */
   accessDoubted(): void;
   /** Asks the controller, briefly: may this identity still dial the service? */
@@ -70,7 +72,7 @@ export class Dialer {
   ): Promise<ZitiStream> {
     const signedIn = await this.#deps.signedIn(signal);
     const service = this.#permitted(serviceId);
-    const session = await this.#session(signedIn, service);
+    const session = await this.#firstSession(signedIn, service, signal);
     try {
       return await this.#once(service, session, options, left, signal);
     } catch (error) {
@@ -78,7 +80,7 @@ export class Dialer {
       const cut = isTunnelerError(error, 'ziti.channel.closed') || isTunnelerError(error, 'ziti.channel.rejected');
       if (!stale && !cut) throw error;
       if (stale) this.#deps.sessions.drop(serviceId, 'Dial', session.token);
-      if (stale && /api session/i.test(String((error as TunnelerError).details['reason']))) this.#deps.sessionDoubted();
+      if (stale && /api session/i.test(String(error.details['reason']))) this.#deps.sessionDoubted();
       const again = await this.#session(await this.#deps.signedIn(signal), service);
       return this.#once(service, again, options, left, signal);
     }
@@ -97,6 +99,16 @@ export class Dialer {
       });
     }
     return service;
+  }
+
+  /** An API session found to be over only now is followed by the next one. */
+  async #firstSession(signedIn: SignedIn, service: ZitiService, signal: AbortSignal): Promise<ServiceSession> {
+    try {
+      return await this.#session(signedIn, service);
+    } catch (error) {
+      if (!isTunnelerError(error, 'ziti.controller.session_expired')) throw error;
+      return this.#session(await this.#deps.signedInAnew(signal), service);
+    }
   }
 
   async #session(signedIn: SignedIn, service: ZitiService): Promise<ServiceSession> {

@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../base/clock.ts';
 import { Emitter } from '../../base/emitter.ts';
-import { TunnelerError, isTunnelerError, toTunnelerError } from '../../base/errors.ts';
+import type { TunnelerError } from '../../base/errors.ts';
+import { isTunnelerError, toTunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { Backoff } from '../controller/backoff.ts';
 import type { EdgeBinding, EdgeRouter } from '../edge/edge-router.ts';

@@ -196,16 +196,16 @@ function toChecks(set: ServiceAnswer['postureQueries'][number]): PostureCheck[] 
         queryType,
         isPassing: query.isPassing === true,
         timeoutSeconds: query.timeout ?? -1,
-        ...(query.timeoutRemaining == null ? {} : { timeoutRemainingSeconds: query.timeoutRemaining }),
+        ...(query.timeoutRemaining === undefined ? {} : { timeoutRemainingSeconds: query.timeoutRemaining }),
         promptOnWake: query.promptOnWake === true,
         promptOnUnlock: query.promptOnUnlock === true,
-        ...(query.process == null ? {} : { process: toProcess(query.process) }),
-        ...(query.processes == null ? {} : { processes: query.processes.map(toProcess) }),
+        ...(query.process === undefined ? {} : { process: toProcess(query.process) }),
+        ...(query.processes === undefined ? {} : { processes: query.processes.map(toProcess) }),
       } satisfies PostureCheck,
     ];
   });
 }
 
-function toProcess(process: { path: string; osType?: string | null | undefined }): { path: string; osType: string } {
+function toProcess(process: { path: string; osType: string | undefined }): { path: string; osType: string } {
   return { path: process.path, osType: process.osType ?? '' };
 }

@@ -34,6 +34,7 @@ import { RouterSet } from './router-set.ts';
 import { ServiceList } from './service-list.ts';
 import { ServiceSessions } from './service-sessions.ts';
 import { SessionKeeper } from './session-keeper.ts';
+import { StartGate } from './start-gate.ts';
 
 const defaultPollPeriodMs = 15_000;
 /** How long the end of a stream may wait for the controller to say why. */
@@ -72,7 +73,7 @@ class OpenContext implements ZitiContext {
   readonly #hosted: HostedServices;
   readonly #posture: PostureKeeper;
   readonly #certificate: CertificateKeeper;
-  readonly #signInWaiters = new Set<() => void>();
+  readonly #gate: StartGate;
   #identity: ZitiIdentity | undefined;
   #apis: readonly string[];
   #closing: Promise<void> | undefined;
@@ -85,6 +86,7 @@ class OpenContext implements ZitiContext {
     this.#apis = options.apis;
     this.events = new Emitter<ZitiEvent>((error) => log.error('ziti.listener_failed', { error }));
     this.#authenticator = new Authenticator(options);
+    this.#gate = new StartGate(() => this.#keeper.state());
     const common = { clock, log, random };
     const signedIn = (): SignedIn | undefined => this.#keeper.signedIn();
     const accessDoubted = (): void => this.#accessDoubted();
@@ -125,17 +127,25 @@ class OpenContext implements ZitiContext {
       refreshed: (now) => {
         if (now.session.kind === 'oidc') this.#routers.updateToken(now.session.token);
       },
-      ended: () => this.#sessions.clear(),
+      ended: () => {
+        this.#gate.shut();
+        this.#sessions.clear();
+      },
       stateChanged: (state) => this.#stateChanged(state),
       signerNames: () => this.#signerNames(),
     });
     const forServices = { ...common, sessions: this.#sessions, routers: this.#routers, accessDoubted, sessionDoubted };
-    this.#hosted = new HostedServices({ ...forServices, signedIn });
+    this.#hosted = new HostedServices({ ...forServices, signedIn: () => this.#gate.signedIn() });
     this.#dialer = new Dialer({
       ...forServices,
       service: (id) => this.#services.byId(id),
       accessKept: (id) => this.#accessKept(id),
-      signedIn: (signal) => this.#whenSignedIn(signal),
+      signedIn: (signal) => this.#gate.wait(signal),
+      signedInAnew: async (signal) => {
+        this.#keeper.check();
+        while (!this.#keeper.settled() && !signal.aborted) await sleep(clock, 10);
+        return this.#gate.wait(signal);
+      },
     });
     this.mfa = new ContextMfa({
       ...common,
@@ -228,6 +238,7 @@ class OpenContext implements ZitiContext {
   }
 
   async #close(): Promise<void> {
+    this.#gate.shut();
     this.#certificate[Symbol.dispose]();
     this.#posture[Symbol.dispose]();
     this.#services[Symbol.dispose]();
@@ -235,7 +246,7 @@ class OpenContext implements ZitiContext {
     await this.#routers[Symbol.asyncDispose]();
     await this.#keeper[Symbol.asyncDispose]();
     await this.#authenticator[Symbol.asyncDispose]();
-    for (const wake of [...this.#signInWaiters]) wake();
+    this.#gate.look();
   }
 
   /** After each sign-in: who we are, what we see, where to connect. */
@@ -248,6 +259,7 @@ class OpenContext implements ZitiContext {
     await this.#services.reload();
     this.#routers.renewAll();
     this.#routers.replace(routers);
+    this.#gate.open(signedIn);
     await this.#learnControllers(signedIn);
     await this.mfa.started(signedIn);
     await this.#posture.look();
@@ -290,7 +302,7 @@ class OpenContext implements ZitiContext {
   #stateChanged(state: ContextState): void {
     if (state.kind === 'unauthenticated') this.#services.clear();
     this.events.emit({ kind: 'state-changed', state });
-    for (const wake of [...this.#signInWaiters]) wake();
+    this.#gate.look();
   }
 
   /** Something says that the list of services is not true any more: read it now. */
@@ -322,31 +334,6 @@ class OpenContext implements ZitiContext {
     this.#log.info('ziti.woke');
     this.#keeper.check();
     this.#routers.hurry();
-  }
-
-  async #whenSignedIn(signal: AbortSignal): Promise<SignedIn> {
-    for (;;) {
-      const signedIn = this.#keeper.signedIn();
-      const state = this.#keeper.state();
-      if (signedIn !== undefined && this.#identity !== undefined) return signedIn;
-      if (state.kind === 'unauthenticated') throw state.error;
-      if (state.kind === 'closed') throw new TunnelerError('base.closed', 'the identity was closed');
-      if (state.kind === 'mfa-required')
-        throw new TunnelerError('ziti.controller.mfa_required', 'a code is needed first');
-      if (state.kind === 'external-login-required') {
-        throw new TunnelerError('ziti.controller.external_login_required', 'sign in with the provider first');
-      }
-      if (signal.aborted) throw state.kind === 'degraded' ? state.error : (signal.reason as Error);
-      await new Promise<void>((resolve) => {
-        const done = (): void => {
-          this.#signInWaiters.delete(done);
-          signal.removeEventListener('abort', done);
-          resolve();
-        };
-        this.#signInWaiters.add(done);
-        signal.addEventListener('abort', done, { once: true });
-      });
-    }
   }
 
   async #signerNames(): Promise<readonly string[]> {

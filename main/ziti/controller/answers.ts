@@ -7,8 +7,10 @@ import { TunnelerError } from '../../base/errors.ts';
 import { apiError } from './api-error.ts';
 import type { HttpAnswer } from './transport.ts';
 
-const optionalText = v.nullish(v.string());
-const optionalFlag = v.nullish(v.boolean());
+/** Absent or null alike: undefined. */
+const maybe = <T extends v.GenericSchema>(schema: T) => v.nullish(schema, () => undefined);
+const optionalText = maybe(v.string());
+const optionalFlag = maybe(v.boolean());
 /** Go marshals an empty list as null. */
 const list = <T extends v.GenericSchema>(item: T) => v.nullish(v.array(item), []);
 const record = <T extends v.GenericSchema>(value: T) => v.nullish(v.record(v.string(), value), {});
@@ -34,9 +36,9 @@ export type AuthQuery = v.InferOutput<typeof authQuery>;
 export const apiSessionAnswer = v.object({
   id: v.string(),
   token: v.string(),
-  expirationSeconds: v.nullish(v.number()),
+  expirationSeconds: maybe(v.number()),
   identityId: v.string(),
-  identity: v.nullish(v.object({ id: v.string(), name: v.string() })),
+  identity: maybe(v.object({ id: v.string(), name: v.string() })),
   authQueries: list(authQuery),
   authenticatorId: optionalText,
   isCertExtendable: optionalFlag,
@@ -50,7 +52,7 @@ export const tokenAnswer = v.object({
   access_token: v.string(),
   refresh_token: optionalText,
   id_token: optionalText,
-  expires_in: v.nullish(v.number()),
+  expires_in: maybe(v.number()),
   session_cert: optionalText,
 });
 export const totpEnrolmentAnswer = v.object({
@@ -73,12 +75,12 @@ const postureQuery = v.object({
   id: v.string(),
   queryType: v.string(),
   isPassing: optionalFlag,
-  timeout: v.nullish(v.number()),
-  timeoutRemaining: v.nullish(v.number()),
+  timeout: maybe(v.number()),
+  timeoutRemaining: maybe(v.number()),
   promptOnWake: optionalFlag,
   promptOnUnlock: optionalFlag,
-  process: v.nullish(osProcess),
-  processes: v.nullish(v.array(osProcess)),
+  process: maybe(osProcess),
+  processes: maybe(v.array(osProcess)),
 });
 const postureQueries = v.object({
   policyId: v.string(),
@@ -125,7 +127,7 @@ export const identityAnswer = v.object({
   name: v.string(),
   appData: record(v.unknown()),
   tags: record(v.unknown()),
-  defaultHostingCost: v.nullish(v.number()),
+  defaultHostingCost: maybe(v.number()),
   defaultHostingPrecedence: optionalText,
   serviceHostingCosts: record(v.number()),
   serviceHostingPrecedences: record(v.string()),
@@ -163,7 +165,7 @@ export const enrolledAnswer = v.object({ cert: optionalText, ca: optionalText, u
 
 const enveloped = v.object({ data: v.unknown() });
 const paged = v.object({
-  meta: v.nullish(v.object({ pagination: v.nullish(v.object({ totalCount: v.number() })) })),
+  meta: maybe(v.object({ pagination: maybe(v.object({ totalCount: v.number() })) })),
 });
 
 /** The `data` of a successful answer, checked. Throws what {@link apiError} makes of others, or `ziti.controller.malformed`. */

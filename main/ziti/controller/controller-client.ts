@@ -124,7 +124,7 @@ export class ControllerClient {
     const answer = await this.#read('/controllers', signal);
     return readData(answer, controllerListAnswer, 'listing controllers')
       .flatMap((controller) => controller.apiAddresses['edge-client'] ?? [])
-      .filter((address) => address.version == null || address.version === 'v1')
+      .filter((address) => address.version === undefined || address.version === 'v1')
       .map((address) => address.url);
   }
 

@@ -20,7 +20,7 @@ export function toOidcSession(data: v.InferOutput<typeof tokenAnswer>): OidcSess
     const path = v.getDotPath(claims.issues[0]) ?? '(top)';
     throw new TunnelerError('ziti.controller.malformed', `the access token lacks what it must have: ${path}`);
   }
-  const name = data.id_token == null ? undefined : decode(data.id_token)['name'];
+  const name = data.id_token === undefined ? undefined : decode(data.id_token)['name'];
   const { sub, z_asid, z_authid, z_ice, z_cer, z_ckrr } = claims.output;
   return {
     kind: 'oidc',

@@ -97,5 +97,5 @@ export function clientInfoFields(info: ClientInfo): { readonly envInfo: Environm
 
 /** Pending queries that TOTP answers: legacy says MFA, OIDC says TOTP. */
 export function isTotpQuery(query: AuthQuery): boolean {
-  return query.typeId === 'TOTP' || query.typeId === 'MFA' || (query.typeId == null && query.provider === 'ziti');
+  return query.typeId === 'TOTP' || query.typeId === 'MFA' || (query.typeId === undefined && query.provider === 'ziti');
 }

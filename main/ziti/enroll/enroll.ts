@@ -94,7 +94,7 @@ export async function enroll(
       }
       const path = `/enroll?method=updb&token=${encodeURIComponent(tokenId(token))}`;
       const data = await exchange.post(path, { password: request.password });
-      const username = data.username == null ? {} : { username: data.username };
+      const username = data.username === undefined ? {} : { username: data.username };
       return { ...common, ...username, signIn: 'password', controllerId: token.subject };
     }
     case 'network':
@@ -136,7 +136,7 @@ export async function enrollByExternalToken(
   }
   const csrPem = await createSigningRequest(await request.prepareKey(), 'culvert');
   const data = await exchange.post('/enroll/token', { clientCsr: csrPem }, headers);
-  const caPem = data.ca == null || data.ca === '' ? request.caPem : data.ca;
+  const caPem = data.ca === undefined || data.ca === '' ? request.caPem : data.ca;
   return { ...common, caPem, signIn: 'certificate', certPem: requireCertificate(data.cert) };
 }
 

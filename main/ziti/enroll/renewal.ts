@@ -43,7 +43,7 @@ export async function renewCertificate(request: RenewalRequest): Promise<Renewal
   try {
     const answer = await client.post(`${path}/extend`, { clientCertCsr: csrPem }, signal);
     const data = readData(answer, extendedCertificateAnswer, 'renewing the certificate');
-    const caPem = data.ca == null || data.ca === '' ? {} : { caPem: data.ca };
+    const caPem = data.ca === undefined || data.ca === '' ? {} : { caPem: data.ca };
     renewal = { certPem: data.clientCert, ...caPem, expiresAt: certificateExpiry(data.clientCert) };
   } catch (cause) {
     throw renewalFailed('the controller did not renew the certificate', cause);

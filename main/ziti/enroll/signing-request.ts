@@ -82,7 +82,7 @@ async function importPair(pem: string): Promise<{ algorithm: keyof typeof webAlg
   const spki = createPublicKey(key).export({ format: 'der', type: 'spki' });
   const privateKey: WebKey = await subtle.importKey('pkcs8', pkcs8, webAlgorithms[algorithm], false, ['sign']);
   const publicKey: WebKey = await subtle.importKey('spki', spki, webAlgorithms[algorithm], true, ['verify']);
-  return { algorithm, pair: { privateKey, publicKey } as unknown as CryptoKeyPair };
+  return { algorithm, pair: { privateKey, publicKey } };
 }
 
 function algorithmOf(type: string | undefined, curve: string | undefined): keyof typeof webAlgorithms {

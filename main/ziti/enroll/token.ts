@@ -30,8 +30,8 @@ const claims = v.object({
   iss: v.string(),
   sub: v.string(),
   em: v.string(),
-  jti: v.nullish(v.string()),
-  exp: v.nullish(v.number()),
+  jti: v.nullish(v.string(), () => undefined),
+  exp: v.nullish(v.number(), () => undefined),
 });
 
 /** Read a token without trusting it yet. Throws `ziti.enroll.token_invalid` or `.method_unsupported`. */
@@ -62,7 +62,7 @@ export function parseEnrolmentToken(text: string): EnrolmentToken {
     subject: sub,
     method,
     id: jti ?? undefined,
-    expiresAt: exp == null ? undefined : exp * 1000,
+    expiresAt: exp === undefined ? undefined : exp * 1000,
     keyId: typeof header.kid === 'string' ? header.kid.toLowerCase() : undefined,
   };
 }

@@ -2,7 +2,7 @@
  * Trusting a controller for the first time: the certificate it shows is pinned, the token's signature proves that its key
  * issued the token, and only then its list of authorities (EST, RFC 7030 section 4.1) is taken over that pinned connection.
  */
-import { X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { connect, rootCertificates } from 'node:tls';
 import type { Clock } from '../../base/clock.ts';
