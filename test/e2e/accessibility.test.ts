@@ -64,7 +64,7 @@ describe.skipIf(mustSkip(browserMissing()))('the window for everyone', () => {
   });
 
   describe.each(['light', 'dark'] as const)('in the %s theme', (theme) => {
-    it('has no serious accessibility finding on any screen', { timeout: 180_000 }, async () => {
+    it('has no serious accessibility finding on any screen', { timeout: 300_000 }, async () => {
       await using opened = await openPage(browser, served.url(), { theme });
       const { page } = opened;
       await page.getByRole('heading', { level: 1 }).waitFor();

@@ -1,0 +1,68 @@
+/** The same window in Electron itself, where its binary is installed; elsewhere reported as skipped, for it cannot be downloaded everywhere. */
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { _electron } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
+import { LineSplitter } from '../../main/contract/lines.ts';
+import { sceneEngine } from '../support/window/scene-engine.ts';
+import { sceneState } from '../support/window/scene.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const missing = electronMissing();
+
+function electronMissing(): string | undefined {
+  try {
+    const home = dirname(createRequire(import.meta.url).resolve('electron/package.json'));
+    const binary = join(home, 'dist', readFileSync(join(home, 'path.txt'), 'utf8'));
+    if (!existsSync(binary)) return 'Electron’s binary is not installed';
+  } catch {
+    return 'Electron is not installed';
+  }
+  return existsSync(join(root, 'dist/shell/main.mjs')) ? undefined : 'the shell is not built (npm run build)';
+}
+
+if (missing !== undefined) process.stderr.write(`skipped: ${missing}\n`);
+
+describe.skipIf(missing !== undefined)('the shell in Electron', () => {
+  it('shows the window of the engine behind its socket, and lets its page do nothing else', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'culvert-electron-'));
+    const socket = join(directory, 'engine.sock');
+    const engine = sceneEngine(sceneState(Date.now()), Date.now(), { still: true });
+    const server = createServer((client) => {
+      const lines = new LineSplitter();
+      const connection = engine.dispatcher.connect({ permission: 'administer', via: 'socket' }, (line) => {
+        client.write(`${line}\n`);
+      });
+      client.on('data', (chunk: Buffer) => {
+        for (const line of lines.push(chunk)) if (line.kind === 'line') connection.receive(line.text);
+      });
+      client.on('close', () => connection.close());
+      client.on('error', () => connection.close());
+    });
+    await new Promise<void>((resolve) => server.listen(socket, resolve));
+    const app = await _electron.launch({ args: ['--no-sandbox', root, '--socket', socket], cwd: root });
+    try {
+      const page = await app.firstWindow();
+      await page.getByRole('row').filter({ hasText: 'grafana' }).first().waitFor();
+      expect(await page.evaluate(() => typeof (globalThis as { require?: unknown }).require)).toBe('undefined');
+      expect(
+        await page.evaluate(() =>
+          fetch('https://example.com').then(
+            () => 'reached',
+            () => 'refused',
+          ),
+        ),
+      ).toBe('refused');
+      expect(await page.evaluate(() => window.open('https://example.com') === null)).toBe(true);
+    } finally {
+      await app.close();
+      server.close();
+      await rm(directory, { recursive: true, force: true });
+    }
+  });
+});
