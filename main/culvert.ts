@@ -69,6 +69,14 @@ const programs: Programs = {
     const { offlineCheckPolicy } = await import('./engine/offline.ts');
     return offlineCheckPolicy(stateDirectory);
   },
+  async installService(options) {
+    const { installService } = await import('./engine/service/service.ts');
+    return installService(options);
+  },
+  async uninstallService(options) {
+    const { uninstallService } = await import('./engine/service/service.ts');
+    return uninstallService(options);
+  },
   async bundle(stateDirectory, redaction) {
     const { offlineBundle } = await import('./engine/offline.ts');
     return offlineBundle(stateDirectory, redaction, version);

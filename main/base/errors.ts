@@ -124,6 +124,9 @@ export const errorCodes = [
   'engine.busy',
   'engine.socket_untrusted',
   'engine.state_unusable',
+  'engine.service_failed',
+  'engine.service_needs_root',
+  'engine.service_unreachable',
   // overlay, console, cli
   'overlay.invalid',
   'overlay.state_corrupt',

@@ -53,6 +53,11 @@ export class Cli {
     return resolve(options.state ?? this.terminal.env['CULVERT_STATE'] ?? this.#usualDirectory());
   }
 
+  /** The one of the machine's service, whoever asks. */
+  machineStateDirectory(options: CommonOptions): string {
+    return resolve(options.state ?? this.terminal.env['CULVERT_STATE'] ?? machineDirectory(this.terminal.env));
+  }
+
   socketPath(options: CommonOptions): string {
     if (options.socket !== undefined) return options.socket;
     return defaultSocketPath(this.stateDirectory(options));

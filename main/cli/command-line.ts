@@ -7,6 +7,7 @@ import { addIdentity } from './verb/identity.ts';
 import { addMcp } from './verb/mcp.ts';
 import { addOverlay } from './verb/overlay.ts';
 import { addRun } from './verb/run.ts';
+import { addService } from './verb/service.ts';
 import { addServices } from './verb/services.ts';
 import { addSession, addSessions } from './verb/sessions.ts';
 import { addStatus } from './verb/status.ts';
@@ -40,6 +41,7 @@ const verbs = [
   addConsole,
   addBundle,
   addRepair,
+  addService,
   addDns,
 ];
 

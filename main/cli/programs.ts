@@ -65,8 +65,35 @@ export interface Programs {
   /** Lines of the journal, oldest first, for other tools. */
   exportAudit(stateDirectory: string, format: 'json' | 'ocsf', query: AuditQuery): AsyncIterable<string>;
   checkPolicy(stateDirectory: string): Promise<PolicyCheckView>;
+  /** Throws `engine.service_needs_root` and its like. */
+  installService(options: ServiceOptions): Promise<ServiceReport>;
+  uninstallService(options: ServiceOptions): Promise<ServiceReport>;
   /** The support bundle of a directory whose engine is not running. */
   bundle(stateDirectory: string, redaction: 'basic' | 'full'): Promise<BundleView & { readonly zip: Uint8Array }>;
+}
+
+export interface ServiceOptions {
+  readonly stateDirectory: string;
+  readonly dryRun: boolean;
+  readonly seePrograms: boolean;
+  readonly root?: string;
+}
+
+/** What was done to make the engine a service of the machine, or to undo that. */
+export interface ServiceReport {
+  readonly action: 'install' | 'uninstall';
+  readonly dryRun: boolean;
+  readonly changed: boolean;
+  readonly managed: boolean;
+  readonly changes: readonly {
+    readonly kind: 'file' | 'command';
+    readonly what: string;
+    readonly state: 'done' | 'unchanged' | 'planned' | 'skipped' | 'failed';
+    readonly reason?: string;
+    readonly content?: string;
+  }[];
+  readonly stays: readonly string[];
+  readonly note?: string;
 }
 
 /** What was put back on the host, in words, and what could not be. */

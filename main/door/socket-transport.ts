@@ -1,6 +1,7 @@
 /** The client's end of the engine's socket. Its owner is checked before a word is said: an impostor would be told secrets. */
-import { lstatSync } from 'node:fs';
+import { lstatSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { TunnelerError } from '../base/errors.ts';
 import type { Transport } from '../contract/client.ts';
 import { LineSplitter } from '../contract/lines.ts';
@@ -32,7 +33,9 @@ function checkOwner(path: string): void {
     throw explain(error as NodeJS.ErrnoException, path);
   }
   const uid = process.getuid?.();
-  if (owner !== 0 && owner !== uid) {
+  // The service has a user of its own: root, who named its directory, may take the word of whoever that directory belongs to.
+  const service = uid === 0 ? statSync(dirname(path)).uid : uid;
+  if (owner !== 0 && owner !== uid && owner !== service) {
     throw new TunnelerError('engine.socket_untrusted', `${path} belongs to uid ${owner}, neither root nor you`, {
       details: { owner, next: 'name the right engine with --state or --socket' },
     });

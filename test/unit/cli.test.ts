@@ -39,6 +39,8 @@ const noPrograms: Programs = {
   repair: notHere,
   exportAudit: notHere,
   bundle: notHere,
+  installService: notHere,
+  uninstallService: notHere,
 };
 
 interface Ran {

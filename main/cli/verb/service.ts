@@ -1,0 +1,59 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { addVerb, exitCode, type Cli, type CommonOptions } from '../cli.ts';
+import type { ServiceOptions, ServiceReport } from '../programs.ts';
+
+interface Options extends CommonOptions {
+  readonly dryRun?: true;
+  readonly seePrograms?: true;
+  readonly root?: string;
+}
+
+/** `culvert service install|uninstall`: the engine as a service of this machine, started at boot. */
+export function addService(program: Command, cli: Cli): void {
+  const group = program.command('service').description('the engine as a service of this machine');
+  addServiceVerb(group, 'install', 'start the engine at boot, as a user of its own')
+    .option('--see-programs', 'let it see which program of which user owns a connection')
+    .action(async (options: Options) => {
+      tell(await cli.programs.installService(serviceOptions(options, cli)), options, cli);
+    });
+  addServiceVerb(group, 'uninstall', 'stop it and take away what install placed').action(async (options: Options) => {
+    tell(await cli.programs.uninstallService(serviceOptions(options, cli)), options, cli);
+  });
+}
+
+function addServiceVerb(group: Command, name: string, description: string): Command {
+  return addVerb(group, name, description)
+    .option('--dry-run', 'show what would be done, and do nothing')
+    .option('--root <dir>', 'work on a system that lies there, such as an image');
+}
+
+function serviceOptions(options: Options, cli: Cli): ServiceOptions {
+  return {
+    stateDirectory: cli.machineStateDirectory(options),
+    dryRun: options.dryRun ?? false,
+    seePrograms: options.seePrograms ?? false,
+    ...(options.root === undefined ? {} : { root: resolve(options.root) }),
+  };
+}
+
+/** An engine that is installed and does not start is a failure, with what was done told all the same. */
+function tell(report: ServiceReport, options: Options, cli: Cli): void {
+  cli.print(options, report, (told) => describe(told, cli));
+  const failed =
+    report.action === 'install' &&
+    report.changes.some(({ state, what }) => state === 'failed' && !/bootout|\/End/.test(what));
+  if (failed) cli.exit = exitCode.failed;
+}
+
+function describe(report: ServiceReport, cli: Cli): string {
+  if (report.changes.length === 0) return 'The service is not installed: there is nothing to do.\n';
+  const colours = { done: 'green', unchanged: 'dim', planned: 'dim', skipped: 'yellow', failed: 'red' } as const;
+  const lines = report.changes.map(({ what, state, reason, content }) => {
+    const because = reason === undefined ? '' : cli.paint('dim', `  (${reason})`);
+    const shown = content === undefined ? '' : `${content.trimEnd().replaceAll(/^/gm, '      ')}\n`;
+    return `${cli.paint(colours[state], state.padEnd(9))}  ${what}${because}\n${shown}`;
+  });
+  const stays = report.stays.length === 0 ? '' : `What stays: ${report.stays.join('; ')}.\n`;
+  return `${lines.join('')}${stays}${report.note === undefined ? '' : `${report.note}\n`}`;
+}

@@ -1,0 +1,41 @@
+/** launchd: a daemon of the system domain. */
+import { xmlText, type ServicePlan, type ServiceRequest } from './plan.ts';
+
+const label = 'io.culvert.engine';
+
+export function darwinPlan(request: ServiceRequest): ServicePlan {
+  const { root, stateDirectory } = request;
+  const plist = `${root}/Library/LaunchDaemons/${label}.plist`;
+  const config = `${stateDirectory}/culvert.yaml`;
+  const program = request.program.map((word) => `<string>${xmlText(word)}</string>`).join('\n    ');
+  const launchctl = (args: readonly string[], does: string) => ({
+    command: 'launchctl',
+    args,
+    does,
+    needsManager: true,
+  });
+  return {
+    files: [
+      {
+        path: plist,
+        content: request
+          .resource('launchd/io.culvert.engine.plist')
+          .replace('<string>@PROGRAM@</string>', () => program)
+          .replace('@CONFIG@', () => xmlText(config))
+          .replace('@STATE@', () => xmlText(stateDirectory)),
+      },
+      { path: `${root}${config}`, content: request.resource('systemd/culvert.yaml'), keep: true },
+    ],
+    directories: [],
+    install: (changed) => [
+      ...(changed
+        ? [{ ...launchctl(['bootout', `system/${label}`], 'stop the one that runs'), mayFail: true as const }]
+        : []),
+      // Already there: bootstrap says so, and nothing is wrong.
+      { ...launchctl(['bootstrap', 'system', plist], 'start the engine, now and at boot'), mayFail: true },
+    ],
+    beforeUninstall: [{ ...launchctl(['bootout', `system/${label}`], 'stop the engine'), mayFail: true }],
+    afterUninstall: [],
+    stays: [`identities and audit in ${stateDirectory}`],
+  };
+}

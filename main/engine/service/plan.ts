@@ -1,0 +1,54 @@
+/** What makes the engine a service of this machine, as data: files to place and commands to run. A file a platform makes one. */
+import type { ServiceResource } from './resources.ts';
+
+export interface ServiceFile {
+  readonly path: string;
+  readonly content: string;
+  /** Settings: one that is there already is left as it is. */
+  readonly keep?: true;
+}
+
+export interface ServiceStep {
+  readonly command: string;
+  readonly args: readonly string[];
+  /** What it does, for a person: `start the engine`. */
+  readonly does: string;
+  /** Needs the service manager of the running system, not only its files. */
+  readonly needsManager: boolean;
+  /** Its failure is told, and what is installed stays. */
+  readonly mayFail?: true;
+}
+
+export interface ServicePlan {
+  readonly files: readonly ServiceFile[];
+  /** Directories of ours; removed with the last file in them. */
+  readonly directories: readonly string[];
+  /** After the files; `changed`: one of them is another than before. */
+  readonly install: (changed: boolean) => readonly ServiceStep[];
+  readonly beforeUninstall: readonly ServiceStep[];
+  readonly afterUninstall: readonly ServiceStep[];
+  /** What stays after uninstalling, in words. */
+  readonly stays: readonly string[];
+}
+
+export interface ServiceRequest {
+  /** The program and its first arguments, absolute: `[/usr/bin/culvert]` or `[node, culvert.mjs]`. */
+  readonly program: readonly string[];
+  readonly stateDirectory: string;
+  /** Lets the engine see which program of another user owns a connection. */
+  readonly seePrograms: boolean;
+  /** Another root than `/`, for images; empty for this system. */
+  readonly root: string;
+  /** The distribution's package brought the unit and the user. */
+  readonly packaged: boolean;
+  readonly resource: (name: ServiceResource) => string;
+}
+
+/** Quote one word of a command line as XML and the Windows command line want it. */
+export function windowsArgument(word: string): string {
+  return /[\s"]/.test(word) ? `"${word.replaceAll('"', '\\"')}"` : word;
+}
+
+export function xmlText(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}

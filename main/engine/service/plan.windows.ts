@@ -1,0 +1,45 @@
+/**
+ * Windows: a task at boot, run by the system account and started again when it fails. Node does not speak to the service control manager, and
+ * a task needs no wrapper program that would have to be trusted too.
+ */
+import { windowsArgument, xmlText, type ServicePlan, type ServiceRequest } from './plan.ts';
+
+const task = 'Culvert Engine';
+
+export function windowsPlan(request: ServiceRequest): ServicePlan {
+  const { stateDirectory } = request;
+  const [command = '', ...first] = request.program;
+  const config = `${stateDirectory}\\culvert.yaml`;
+  const definition = `${stateDirectory}\\culvert-task.xml`;
+  const words = [...first, 'run', '--config', config, '--state', stateDirectory];
+  const schtasks = (args: readonly string[], does: string) => ({
+    command: 'schtasks.exe',
+    args,
+    does,
+    needsManager: true,
+  });
+  return {
+    files: [
+      {
+        path: definition,
+        content: request
+          .resource('windows/culvert-task.xml')
+          .replace('@PROGRAM@', () => xmlText(command))
+          .replace('@ARGUMENTS@', () => xmlText(words.map(windowsArgument).join(' '))),
+      },
+      { path: config, content: request.resource('systemd/culvert.yaml'), keep: true },
+    ],
+    directories: [],
+    install: (changed) => [
+      ...(changed ? [{ ...schtasks(['/End', '/TN', task], 'stop the one that runs'), mayFail: true as const }] : []),
+      schtasks(['/Create', '/F', '/TN', task, '/XML', definition], 'start it at boot'),
+      { ...schtasks(['/Run', '/TN', task], 'start the engine'), mayFail: true },
+    ],
+    beforeUninstall: [
+      { ...schtasks(['/End', '/TN', task], 'stop the engine'), mayFail: true },
+      { ...schtasks(['/Delete', '/F', '/TN', task], 'no longer start it at boot'), mayFail: true },
+    ],
+    afterUninstall: [],
+    stays: [`identities and audit in ${stateDirectory}`],
+  };
+}

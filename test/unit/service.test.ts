@@ -1,0 +1,222 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { installService, uninstallService, type ServiceHost } from '../../main/engine/service/service.ts';
+import { darwinPlan } from '../../main/engine/service/plan.darwin.ts';
+import { linuxPlan } from '../../main/engine/service/plan.linux.ts';
+import type { ServiceRequest } from '../../main/engine/service/plan.ts';
+import { windowsPlan } from '../../main/engine/service/plan.windows.ts';
+import { readResource } from '../../main/engine/service/resources.ts';
+import { CommandRecorder } from '../support/command-recorder.ts';
+import { culvert } from '../support/culvert.ts';
+
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'culvert-service-'));
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+const unitPath = '/etc/systemd/system/culvert.service';
+const options = () => ({ stateDirectory: '/var/lib/culvert', dryRun: false, seePrograms: false, root });
+
+function host(recorder: CommandRecorder, over: Partial<ServiceHost> = {}): ServiceHost {
+  return {
+    platform: 'linux',
+    run: recorder.run,
+    program: ['/opt/node/bin/node', '/opt/culvert/dist/culvert.mjs'],
+    isRoot: true,
+    managed: false,
+    ...over,
+  };
+}
+
+const request = (over: Partial<ServiceRequest> = {}): ServiceRequest => ({
+  program: ['/usr/bin/culvert'],
+  stateDirectory: '/var/lib/culvert',
+  seePrograms: false,
+  root: '',
+  packaged: false,
+  resource: readResource,
+  ...over,
+});
+
+function filesBelow(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(directory.length))
+    .sort();
+}
+
+describe('installing the service', () => {
+  it('places unit, user, polkit rule and settings, and says that nothing runs here', async () => {
+    const recorder = new CommandRecorder();
+    const report = await installService(options(), host(recorder));
+    expect(report).toMatchObject({ action: 'install', changed: true, managed: false });
+    expect(report.note).toContain('No service manager');
+    expect(filesBelow(root).filter((path) => path.startsWith('/etc/'))).toEqual([
+      '/etc/culvert/culvert.yaml',
+      '/etc/polkit-1/rules.d/50-culvert.rules',
+      unitPath,
+      '/etc/sysusers.d/culvert.conf',
+    ]);
+    const unit = readFileSync(join(root, unitPath), 'utf8');
+    expect(unit).toContain('ExecStart=/opt/node/bin/node /opt/culvert/dist/culvert.mjs run --config');
+    expect(recorder.take()).toEqual([
+      `systemd-sysusers --root=${root} ${root}/etc/sysusers.d/culvert.conf`,
+      `systemctl --root=${root} enable culvert.service`,
+    ]);
+  });
+
+  it('changes nothing the second time, and brings an older unit up to date', async () => {
+    const recorder = new CommandRecorder();
+    await installService(options(), host(recorder));
+    const again = await installService(options(), host(recorder));
+    expect(again.changed).toBe(false);
+    const newer = await installService(options(), host(recorder, { program: ['/opt/culvert-2/culvert'] }));
+    expect(newer.changes.filter(({ state, kind }) => state === 'done' && kind === 'file')).toHaveLength(1);
+    await uninstallService(options(), host(recorder));
+    expect(filesBelow(root)).toEqual([]);
+  });
+
+  it('puts back what stood there before, and leaves what was changed by hand', async () => {
+    const recorder = new CommandRecorder();
+    mkdirSync(join(root, '/etc/systemd/system'), { recursive: true });
+    writeFileSync(join(root, unitPath), 'somebody else’s unit\n');
+    await installService(options(), host(recorder));
+    writeFileSync(join(root, '/etc/culvert/culvert.yaml'), 'mode: host\n');
+    const report = await uninstallService(options(), host(recorder));
+    expect(readFileSync(join(root, unitPath), 'utf8')).toBe('somebody else’s unit\n');
+    expect(readFileSync(join(root, '/etc/culvert/culvert.yaml'), 'utf8')).toBe('mode: host\n');
+    expect(report.changes.find(({ what }) => what.endsWith('culvert.yaml'))).toMatchObject({ state: 'unchanged' });
+    expect(report.stays.join()).toContain('/var/lib/culvert');
+    const nothing = await uninstallService(options(), host(recorder));
+    expect(nothing).toMatchObject({ changed: false, changes: [] });
+  });
+
+  it('takes everything back where a file cannot be placed', async () => {
+    mkdirSync(join(root, 'etc'));
+    writeFileSync(join(root, 'etc/polkit-1'), 'not a directory');
+    await expect(installService(options(), host(new CommandRecorder()))).rejects.toMatchObject({
+      code: 'engine.service_failed',
+      details: { next: expect.any(String) as string },
+    });
+    expect(filesBelow(root).filter((path) => path.startsWith('/etc'))).toEqual(['/etc/polkit-1']);
+  });
+
+  it('tells of tools that are missing or refuse where no manager runs, and installs all the same', async () => {
+    const recorder = new CommandRecorder({ 'systemctl --root': { code: 1, stderr: 'read-only' } });
+    const report = await installService(options(), host(recorder));
+    expect(report.changes.find(({ what }) => what.includes('enable'))).toMatchObject({
+      state: 'skipped',
+      reason: 'exit 1: read-only',
+    });
+  });
+
+  it('needs root, but for showing what it would do', async () => {
+    const recorder = new CommandRecorder();
+    const user = host(recorder, { isRoot: false });
+    await expect(installService(options(), user)).rejects.toMatchObject({
+      code: 'engine.service_needs_root',
+      details: { next: expect.stringContaining('sudo') as string },
+    });
+    const shown = await installService({ ...options(), dryRun: true }, user);
+    expect(shown.changes.every(({ state }) => state === 'planned')).toBe(true);
+    expect(shown.changes[0]?.content).toContain('[Service]');
+    expect(filesBelow(root)).toEqual([]);
+    expect(recorder.take()).toEqual([]);
+  });
+
+  it('refuses a program in somebody’s home, which the service could not enter', async () => {
+    const inHome = host(new CommandRecorder(), { program: ['/home/alice/node', '/opt/culvert.mjs'] });
+    await expect(installService(options(), inHome)).rejects.toMatchObject({ code: 'engine.service_unreachable' });
+  });
+});
+
+describe('the plans', () => {
+  it('Linux: a running systemd reads the unit, enables and starts it; the journal is not the engine’s to write', () => {
+    const plan = linuxPlan(request({ seePrograms: true }));
+    expect(plan.install(true).map(({ command, args }) => [command, ...args].join(' '))).toEqual([
+      'systemd-sysusers /etc/sysusers.d/culvert.conf',
+      'systemctl daemon-reload',
+      'systemctl enable culvert.service',
+      'systemctl restart culvert.service',
+    ]);
+    expect(plan.install(false).at(-1)?.args).toEqual(['start', 'culvert.service']);
+    expect(plan.files.at(-1)?.content).toContain('CAP_SYS_PTRACE');
+  });
+
+  it('Linux: a package brought the unit, so only starting it is left', () => {
+    const plan = linuxPlan(request({ packaged: true }));
+    expect(plan.files).toEqual([]);
+    expect(plan.stays.join()).toContain('apt remove');
+  });
+
+  it('Linux: another state directory, with a blank and a percent sign in it, is quoted', () => {
+    const unit = linuxPlan(request({ stateDirectory: '/srv/my culvert 100%' })).files[0]?.content;
+    expect(unit).toContain('--state "/srv/my culvert 100%%"');
+    expect(unit).toContain('ReadWritePaths="/srv/my culvert 100%%"');
+    expect(unit).not.toContain('StateDirectory=');
+  });
+
+  it('macOS: a daemon of the system domain', () => {
+    const plan = darwinPlan(request({ program: ['/opt/node', '/opt/a&b.mjs'], stateDirectory: '/Library/State' }));
+    expect(plan.files[0]?.path).toBe('/Library/LaunchDaemons/io.culvert.engine.plist');
+    expect(plan.files[0]?.content).toContain('<string>/opt/node</string>\n    <string>/opt/a&amp;b.mjs</string>');
+    expect(plan.files[0]?.content).not.toContain('@');
+    expect(plan.install(true).at(-1)?.args).toEqual(['bootstrap', 'system', plan.files[0]?.path]);
+  });
+
+  it('Windows: a task at boot under the system account', () => {
+    const plan = windowsPlan(
+      request({ program: ['C:\\Program Files\\node.exe', 'C:\\culvert.mjs'], stateDirectory: 'C:\\State Dir' }),
+    );
+    expect(plan.files[0]?.content).toContain('<Command>C:\\Program Files\\node.exe</Command>');
+    expect(plan.files[0]?.content).toContain('--state "C:\\State Dir"');
+    expect(plan.install(true).map(({ args }) => args[0])).toEqual(['/End', '/Create', '/Run']);
+    expect(plan.beforeUninstall.map(({ args }) => args[0])).toEqual(['/End', '/Delete']);
+  });
+});
+
+const analyze = spawnSync('systemd-analyze', ['--version']).status === 0;
+describe.skipIf(!analyze)('the unit, as systemd reads it', () => {
+  function place(over: Partial<ServiceRequest>): string {
+    const path = join(root, 'culvert.service');
+    writeFileSync(path, linuxPlan(request({ program: ['/bin/true'], ...over })).files[0]?.content ?? '');
+    return path;
+  }
+
+  it('verifies without a word', () => {
+    for (const over of [{}, { stateDirectory: '/srv/state' }]) {
+      const { status, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', place(over)], {
+        encoding: 'utf8',
+      });
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    }
+  });
+
+  it('leaves little open to attack', () => {
+    const { stdout } = spawnSync('systemd-analyze', ['security', '--offline=true', '--no-pager', place({})], {
+      encoding: 'utf8',
+    });
+    const score = Number(/exposure level for culvert\.service: ([\d.]+)/.exec(stdout)?.[1]);
+    console.log(`systemd-analyze security: ${score}`);
+    expect(score).toBeLessThan(3);
+  });
+});
+
+describe('culvert service', () => {
+  it('installs into another root, tells it as JSON, and takes it away again', { timeout: 60_000 }, async () => {
+    const report = async (verb: string) =>
+      culvert(['service', verb, '--root', root, '--json'], { env: { CULVERT_STATE: '/var/lib/culvert' } });
+    const installed = await report('install');
+    expect(installed.err).toBe('');
+    expect(installed.code).toBe(0);
+    expect(JSON.parse(installed.out)).toMatchObject({ action: 'install', changed: true, managed: false });
+    expect(existsSync(join(root, unitPath))).toBe(true);
+    const gone = await report('uninstall');
+    expect(gone.code).toBe(0);
+    expect(existsSync(join(root, unitPath))).toBe(false);
+  });
+});
