@@ -1,77 +1,22 @@
 /** The TPM key store on a TPM 2.0 in software (swtpm): the same commands, the same refusals, no hardware. */
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tpmKeystore } from '../../main/identity/keystore/tpm-keystore.ts';
 import { tpmAddresses } from '../../main/identity/tpm/transport.ts';
 import { keystoreConformance } from '../conformance/keystore.ts';
-import { until } from '../support/until.ts';
+import { softTpmMissing, startSoftTpm, type SoftTpm } from '../support/soft-tpm.ts';
 
-const haveSwtpm = existsSync('/usr/bin/swtpm');
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-interface SoftTpm {
-  readonly tcti: string;
-  stop(): Promise<void>;
-}
-
-async function startTpm(state: string): Promise<SoftTpm> {
-  const port = await freePort();
-  // Where the TPM tools expect it.
-  const control = port + 1;
-  const child: ChildProcess = spawn(
-    'swtpm',
-    [
-      'socket',
-      '--tpm2',
-      '--tpmstate',
-      `dir=${state}`,
-      '--server',
-      `type=tcp,port=${port}`,
-      '--ctrl',
-      `type=tcp,port=${control}`,
-      '--flags',
-      'not-need-init',
-    ],
-    { stdio: 'ignore' },
-  );
-  const { connect } = await import('node:net');
-  await until(
-    () =>
-      new Promise((resolve) => {
-        const probe = connect(control, '127.0.0.1', () => resolve(probe.destroy() !== undefined));
-        probe.once('error', () => resolve(false));
-      }),
-  );
-  return {
-    tcti: `swtpm:host=127.0.0.1,port=${port}`,
-    stop: () =>
-      new Promise((resolve) => {
-        child.once('exit', () => resolve());
-        child.kill('SIGTERM');
-      }),
-  };
-}
-
-describe.skipIf(!haveSwtpm)('TPM 2.0 (swtpm)', () => {
+describe.skipIf(softTpmMissing() !== undefined)('TPM 2.0 (swtpm)', () => {
   let tpm: SoftTpm;
   let state: string;
   const temporary = (): Promise<string> => mkdtemp(join(tmpdir(), 'culvert-tpm-'));
 
   beforeAll(async () => {
     state = await temporary();
-    tpm = await startTpm(state);
+    tpm = await startSoftTpm(state);
   });
   afterAll(() => tpm.stop());
 
@@ -89,7 +34,7 @@ describe.skipIf(!haveSwtpm)('TPM 2.0 (swtpm)', () => {
     const directory = await temporary();
     const { reference } = await (await open(directory)).create('x', 'ES256', {});
     await tpm.stop();
-    tpm = await startTpm(state);
+    tpm = await startSoftTpm(state);
     const key = await (await open(directory)).open(reference, {});
     expect(key.kind === 'hardware' && (await key.sign(Buffer.from('data'))).length).toBeGreaterThan(60);
   });
@@ -99,7 +44,7 @@ describe.skipIf(!haveSwtpm)('TPM 2.0 (swtpm)', () => {
     const { reference } = await (await open(directory)).create('x', 'ES256', {});
     const [file] = await readdir(directory);
     expect(await readFile(join(directory, file ?? ''), 'utf8')).not.toContain('PRIVATE');
-    const other = await startTpm(await temporary());
+    const other = await startSoftTpm(await temporary());
     try {
       const elsewhere = tpmKeystore(directory, () => tpmAddresses({ TPM2TOOLS_TCTI: other.tcti }));
       await expect(elsewhere.open(reference, {})).rejects.toMatchObject({ code: 'identity.corrupt' });

@@ -1,0 +1,62 @@
+/** A session bus of its own with gnome-keyring on it, unlocked, for tests: the real Secret Service, and nobody's real secrets. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { until } from './until.ts';
+
+export const softKeyringMissing = (): string | undefined =>
+  existsSync('/usr/bin/gnome-keyring-daemon') && existsSync('/usr/bin/dbus-daemon')
+    ? undefined
+    : 'gnome-keyring or dbus is not installed';
+
+export interface SoftKeyring extends AsyncDisposable {
+  /** For the programs that shall use it. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export async function startSoftKeyring(): Promise<SoftKeyring> {
+  const home = await mkdtemp(join(tmpdir(), 'culvert-keyring-'));
+  const base = { ...process.env, HOME: home, XDG_RUNTIME_DIR: home, XDG_DATA_HOME: join(home, 'data') };
+  const bus = spawn('dbus-daemon', ['--session', '--nofork', '--print-address=1'], {
+    env: base,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  let address = '';
+  bus.stdout.on('data', (chunk: Buffer) => (address += chunk.toString()));
+  await until(() => address.includes('\n'));
+  const env = {
+    HOME: home,
+    XDG_RUNTIME_DIR: home,
+    XDG_DATA_HOME: join(home, 'data'),
+    DBUS_SESSION_BUS_ADDRESS: address.trim(),
+  };
+  const daemon = spawn('gnome-keyring-daemon', ['--foreground', '--unlock', '--components=secrets'], {
+    env: { ...process.env, ...env },
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
+  daemon.stdin.end('a passphrase\n');
+  let said = '';
+  daemon.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  await until(() => said.includes('GNOME_KEYRING_CONTROL') || existsSync(join(home, 'keyring', 'control')), 15_000);
+  return {
+    env,
+    async [Symbol.asyncDispose]() {
+      await stopped(daemon);
+      await stopped(bus);
+      await rm(home, { recursive: true, force: true });
+    },
+  };
+}
+
+function stopped(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null) {
+      resolve();
+      return;
+    }
+    child.once('exit', () => resolve());
+    child.kill('SIGTERM');
+  });
+}
