@@ -5,6 +5,7 @@
 //! to TypeScript through [`queue`]. [`pump`] is the thread that does it, [`door`] what Node sees. [`peer`] is apart: who
 //! owns a socket; and [`keystore`]: keys that stay in hardware, and HTTPS with them.
 
+#[cfg(feature = "keystore")]
 pub mod keystore;
 pub mod packet;
 pub mod peer;
@@ -18,7 +19,7 @@ pub mod tun;
 
 #[cfg(feature = "addon")]
 mod door;
-#[cfg(feature = "addon")]
+#[cfg(all(feature = "addon", feature = "keystore"))]
 mod keystore_door;
 #[cfg(feature = "addon")]
 mod peer_door;
