@@ -37,6 +37,7 @@ import { openEntries, type Entries } from './entries/open-entries.ts';
 import { factsFor, RecentUse } from './facts.ts';
 import { guardsFor } from './guards.ts';
 import { createHandlers } from './handlers.ts';
+import { hashWhereAsked } from './hash-where-asked.ts';
 import { admitHostedDials } from './hosted-dials.ts';
 import { Identities } from './identities.ts';
 import { lockInstance } from './instance-lock.ts';
@@ -52,6 +53,7 @@ import { postureGatherer } from './posture-facts.ts';
 import { createReactions } from './reactions.ts';
 import { RemoteNames } from './remote-names.ts';
 import { openReadiness } from './readiness.ts';
+import { ExternalLogin } from './sign-in/external-login.ts';
 import { openSocketServer } from './socket-server.ts';
 import { hostJournalDirectory, openStateDirectory } from './state-directory.ts';
 
@@ -127,10 +129,11 @@ async function assemble(
   let entries: Entries | undefined;
 
   // Step 5: whose flow is it.
+  const rules = agentRules(config.agents);
   const native = loadNative();
   const apps = recogniseAgents(
     createAppFinder({ log, clock, ...(native.ok ? { native: native.native } : {}) }),
-    constant(agentRules(config.agents)),
+    () => rules,
   );
 
   // Step 6: which service of which identity.
@@ -146,6 +149,7 @@ async function assemble(
       ...(identity === undefined ? {} : { identity }),
     })),
     unbound: config.policy?.unbound ?? 'device',
+    onUnknownApp: config.policy?.onUnknownApp ?? 'closed',
   });
 
   // Steps 9 and 11: dial, pump, limit, guard, count.
@@ -201,6 +205,7 @@ async function assemble(
     raise: (alert) => alerts.raise(alert),
   });
   let wokenAt: number | undefined;
+  let externalLogin: ExternalLogin | undefined;
   const identities: Identities = stack.use(
     new Identities({
       store,
@@ -208,7 +213,13 @@ async function assemble(
       clock,
       log,
       unlock,
-      listener: reactions.runner,
+      listener: {
+        ...reactions.runner,
+        changed(runner) {
+          if (runner.state() === 'login-required') externalLogin?.renew(runner.name);
+          reactions.runner.changed(runner);
+        },
+      },
       openContext: contextOpener({
         store,
         clock,
@@ -239,6 +250,7 @@ async function assemble(
     audit,
     sessions,
     findApp: (flow) => apps.find(flow),
+    hashed: hashWhereAsked({ apps, policy, quarantine }),
     decide: policy.decide,
     facts,
     dial: (match, flow, app, signal) => dialing.dial(match, flow, app, signal),
@@ -303,6 +315,8 @@ async function assemble(
   stack.use(quarantine.events.subscribe(reactions.quarantined));
   stack.use(hosting.subscribe(() => projector.refresh()));
 
+  externalLogin = stack.use(new ExternalLogin({ identities, clock, log }));
+
   // The door.
   let stop: () => void = () => undefined;
   const stopped = new Promise<void>((resolve) => (stop = resolve));
@@ -327,6 +341,7 @@ async function assemble(
     alerts,
     readiness,
     dns: () => opened.dns(),
+    externalLogin,
     mcpEndpoint: mcpEntry({ admit, clock, log, isKnown: (service) => dialing.isKnown(service) }, stack),
     openConsole: async () => ({ url: (await openedConsole()).url() }),
     stop,
@@ -381,8 +396,4 @@ async function repairAfterDeath(stateDirectory: string, log: EngineLog): Promise
   if (!existsSync(journalDir)) return;
   const { undone, failed } = await repairHost({ journalDir, log });
   if (undone.length + failed.length > 0) log.warn('engine.host_repaired', { undone, failed });
-}
-
-function constant<T>(value: T): () => T {
-  return () => value;
 }

@@ -25,6 +25,8 @@ export interface CorridorDeps {
   readonly sessions: Pick<Sessions, 'open' | 'reserve'>;
   /** Who owns the flow's socket, with the agent it is. Never rejects. */
   readonly findApp: (flow: FlowRequest) => Promise<App>;
+  /** The same app with its hash, where something that decides about these claims looks at it. Never rejects. */
+  readonly hashed: (app: App, matches: readonly Match[]) => Promise<App>;
   readonly decide: DecideFlow;
   readonly facts: (app: App) => DecisionFacts;
   /** Dial as the match's identity. Throws `ziti.*`, `identity.*`. */
@@ -40,11 +42,12 @@ export interface CorridorDeps {
 /** Make the corridor's door. */
 export function createCorridor(deps: CorridorDeps): Admit {
   return async (flow, { signal }) => {
-    const app = await deps.findApp(flow);
+    const owner = await deps.findApp(flow);
     const found =
       flow.service === undefined ? deps.intercept.match(flow) : deps.intercept.matchService(flow.service, flow);
-    if (found.kind === 'none') return unclaimed(deps, flow, app, found.reason);
+    if (found.kind === 'none') return unclaimed(deps, flow, owner, found.reason);
 
+    const app = await deps.hashed(owner, found.matches);
     const verdict = deps.decide(flow, app, found.matches, deps.facts(app));
     const refusal = record(deps, verdictRecord(flow, app, verdict));
     if (refusal !== undefined) return refusal;

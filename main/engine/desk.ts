@@ -1,7 +1,7 @@
 /** The desk behind the handlers: calls that need several rooms at once, answered here and nowhere else. */
 import { unknownApp, type App } from '../apps/app.ts';
+import { agentRules, withAgent } from '../apps/recognise.ts';
 import type { Clock } from '../base/clock.ts';
-import { TunnelerError } from '../base/errors.ts';
 import type { ConsoleView, DnsView } from '../contract/views.ts';
 import type { IdentityStore, KeyUnlock } from '../identity/identities.ts';
 import type { Intercept } from '../intercept/match.ts';
@@ -19,6 +19,7 @@ import type { EngineDesk } from './handlers.ts';
 import { exportIdentity } from './identity-export.ts';
 import { isSubject } from './reactions.ts';
 import type { Readiness } from './readiness.ts';
+import type { ExternalLogin } from './sign-in/external-login.ts';
 import { explainWhy } from './why.ts';
 
 /** What the desk is put together from, beside what handlers use as it is. */
@@ -41,6 +42,7 @@ export interface DeskParts extends Pick<
   readonly dns: () => DnsView;
   readonly openConsole: () => Promise<ConsoleView>;
   readonly mcpEndpoint: EngineDesk['mcpEndpoint'];
+  readonly externalLogin: ExternalLogin;
   readonly stop: () => void;
 }
 
@@ -84,7 +86,7 @@ export function createDesk(parts: DeskParts): EngineDesk {
     },
     enroll: (request, signal) => enrollIdentity(request, enrolment, signal),
     exportIdentity: (name) => exportIdentity(identities.get(name), store),
-    login: () => Promise.reject(unsupported('signing in with an external provider')),
+    login: (name, provider, device) => parts.externalLogin.begin(name, provider, device),
     mcpEndpoint: parts.mcpEndpoint,
     openConsole: parts.openConsole,
     async bundle({ redact, preview }) {
@@ -107,9 +109,7 @@ export function createDesk(parts: DeskParts): EngineDesk {
 function appNamed(name: string, config: EngineConfig): App {
   const known = { ...unknownApp, attribution: 'exact' as const };
   if (config.agents?.[name] !== undefined) return { ...known, agent: name };
-  return /[/\\]/.test(name) ? { ...known, path: name } : { ...known, path: name, agent: name };
-}
-
-function unsupported(what: string): TunnelerError {
-  return new TunnelerError('base.unsupported', `${what} is not part of this build`);
+  if (!/[/\\]/.test(name)) return { ...known, path: name, agent: name };
+  // A path may be a bound agent's; a script's path stands where its interpreter's would.
+  return withAgent({ ...known, path: name }, agentRules(config.agents));
 }

@@ -19,6 +19,8 @@ export interface IdentityRules {
   readonly agents: readonly AgentBinding[];
   /** A program bound to no identity of its own dials as the device, or not at all. */
   readonly unbound: 'device' | 'refuse';
+  /** A user's identity where nobody knows whose the flow is: not lent (default), or lent all the same. */
+  readonly onUnknownApp?: 'closed' | 'open';
 }
 
 export type Choice =
@@ -31,7 +33,8 @@ export function chooseMatches(app: App, matches: readonly Match[], facts: Decisi
 
   const agentOwned = new Set(rules.agents.map((agent) => agent.identity));
   const common = matches.filter((match) => !agentOwned.has(match.identity));
-  const own = common.filter((match) => servesUser(match, app, facts));
+  const isLent = rules.onUnknownApp === 'open' && app.uid === undefined;
+  const own = common.filter((match) => servesUser(match, app, facts) || (isLent && isUsers(match, facts)));
   if (rules.unbound === 'refuse') {
     if (own.length > 0) return { kind: 'eligible', matches: own };
     return refused(
@@ -43,7 +46,7 @@ export function chooseMatches(app: App, matches: readonly Match[], facts: Decisi
       },
     );
   }
-  const device = common.filter((match) => facts.identity(match.identity)?.scope !== 'user');
+  const device = common.filter((match) => !isUsers(match, facts));
   if (own.length + device.length > 0) return { kind: 'eligible', matches: [...own, ...device] };
 
   const claimants = [...new Set(matches.map((match) => match.identity))].join(', ');
@@ -71,6 +74,10 @@ function forAgent(app: App, matches: readonly Match[], binding: AgentBinding): C
     `${binding.name} dials as ${binding.identity ?? ''}, which has no service for this destination`,
     { next: `Grant ${binding.identity ?? 'it'} the service at the controller`, rule: 'settings:agents' },
   );
+}
+
+function isUsers(match: Match, facts: DecisionFacts): boolean {
+  return facts.identity(match.identity)?.scope === 'user';
 }
 
 function servesUser(match: Match, app: App, facts: DecisionFacts): boolean {

@@ -53,7 +53,10 @@ export class Quarantine implements Disposable {
       throw new TunnelerError('base.invalid', `"${subject}": expected app:…, identity:…, service:… or session:…`);
     }
     const known = this.#entries.get(subject);
-    if (known !== undefined) return known;
+    if (known !== undefined && (known.untilMs === undefined || forMs !== undefined)) return known;
+    // Who is held for a while is from now on held until released.
+    this.#timers.get(subject)?.[Symbol.dispose]();
+    this.#timers.delete(subject);
     const nowMs = this.#deps.clock.now();
     const until = forMs === undefined ? {} : { untilMs: nowMs + forMs };
     const entry: QuarantineEntry = { subject, sinceMs: nowMs, cause, by, ...until };
