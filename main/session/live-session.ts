@@ -12,6 +12,7 @@ import type { Guard, GuardCall, GuardEffect } from '../guard/guard.ts';
 import { endingOf, type End, type Ending } from './close-reason.ts';
 import { EndSink } from './end-sink.ts';
 import { grantedMs, limitStateOf, type Terms } from './limits.ts';
+import { SessionRow } from './session-row.ts';
 import type { SessionFacts, SessionMoment, SessionSnapshot, SessionState } from './sessions.ts';
 
 /** Moments kept of one session; the oldest go first, the opening stays. */
@@ -57,6 +58,7 @@ export class LiveSession {
   #timeline: readonly SessionMoment[];
   #timer: Disposable | undefined;
   #lingersLeft = lingerLooks;
+  readonly #reckon = (): SessionSnapshot['remaining'] => this.#remaining();
 
   constructor(
     id: string,
@@ -164,22 +166,9 @@ export class LiveSession {
   }
 
   snapshot(): SessionSnapshot {
-    return {
-      ...this.facts,
-      id: this.id,
-      startedAtMs: this.startedAtMs,
-      endedAtMs: this.endedAtMs,
-      bytesSent: this.bytesSent,
-      bytesReceived: this.bytesReceived,
-      state: this.state,
-      closeReason: this.closeReason,
-      closeDetail: this.closeDetail,
-      guard: this.guardState,
-      calls: this.calls,
-      denied: this.denied,
-      remaining: this.#remaining(),
-      timeline: this.#timeline,
-    };
+    // The row of a closed session is kept for long, and must not hold on to all this.
+    const remaining = this.state === 'closed' ? always(this.#remaining()) : this.#reckon;
+    return new SessionRow(this, this.#timeline, remaining);
   }
 
   /** Write to an end as much as the contract still lets through; false where the source should wait. */
@@ -335,4 +324,8 @@ export class LiveSession {
   #isOpen(): boolean {
     return this.state === 'open';
   }
+}
+
+function always<T>(value: T): () => T {
+  return () => value;
 }
