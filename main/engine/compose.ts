@@ -28,6 +28,7 @@ import { createAlerts } from './alerts.ts';
 import { collectLessOften } from './collector.ts';
 import { readConfig, type EngineConfig } from './config.ts';
 import { createCorridor } from './corridor.ts';
+import { listSignersOf } from './enrolment-deps.ts';
 import { openDetection } from './detection.ts';
 import { Dialing } from './dialing.ts';
 import { openClientState } from './client-state.ts';
@@ -315,7 +316,7 @@ async function assemble(
   stack.use(quarantine.events.subscribe(reactions.quarantined));
   stack.use(hosting.subscribe(() => projector.refresh()));
 
-  externalLogin = stack.use(new ExternalLogin({ identities, clock, log }));
+  externalLogin = stack.use(new ExternalLogin({ identities, clock, log, listSigners: listSignersOf }));
 
   // The door.
   let stop: () => void = () => undefined;

@@ -3,7 +3,8 @@ import type { AuditWriter } from '../audit/record.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { IdentityStore, KeyUnlock } from '../identity/identities.ts';
-import { enroll, inspectNetwork, openHttpsTransport, parseEnrolmentToken } from '../ziti/ziti.ts';
+import { enroll, inspectNetwork, listSigners, openHttpsTransport, parseEnrolmentToken } from '../ziti/ziti.ts';
+import type { ExternalSigner } from '../ziti/ziti.ts';
 import type { EnrolmentDeps } from './enrolment.ts';
 
 export function enrolmentDeps(deps: {
@@ -34,4 +35,9 @@ export function enrolmentDeps(deps: {
         .subject.replace(/[^A-Za-z0-9._@-]/g, '-')
         .slice(0, 64),
   };
+}
+
+/** Providers that a network lets vouch for its identities. Throws `ziti.controller.*`. */
+export function listSignersOf(origin: string, caPem: string, signal: AbortSignal): Promise<readonly ExternalSigner[]> {
+  return listSigners(origin, caPem, { open: openHttpsTransport, signal });
 }

@@ -1,0 +1,133 @@
+/** Signing identities in with external providers: begun here, finished by a person in a browser, kept alive by refresh while we run. */
+import { sleep, type Clock } from '../../base/clock.ts';
+import { TunnelerError } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
+import type { LoginView } from '../../contract/views.ts';
+import type { ExternalSigner } from '../../ziti/ziti.ts';
+import type { Identities } from '../identities.ts';
+import { Provider, type DeviceStart, type ProviderTokens } from './provider.ts';
+import { listenForRedirect } from './redirect-listener.ts';
+
+/** How long a person may take. */
+const patienceMs = 10 * 60_000;
+const minPollMs = 1000;
+const slowDownMs = 5000;
+
+export interface ExternalLoginDeps {
+  readonly identities: Identities;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The network's providers; its controller needs no login to name them. Throws `ziti.controller.*`. */
+  readonly listSigners: (origin: string, caPem: string, signal: AbortSignal) => Promise<readonly ExternalSigner[]>;
+}
+
+export class ExternalLogin implements Disposable {
+  readonly #deps: ExternalLoginDeps;
+  /** One sign-in an identity: a new one ends the one before. */
+  readonly #running = new Map<string, AbortController>();
+  /** What gets the next token without a person, in memory only. */
+  readonly #kept = new Map<string, { readonly provider: Provider; readonly refreshToken: string }>();
+
+  constructor(deps: ExternalLoginDeps) {
+    this.#deps = deps;
+  }
+
+  /** Begin; resolves with where to go. Its end shows in the identity's state. Throws `ziti.controller.*`, `base.*`. */
+  async begin(name: string, wanted: string | undefined, device: boolean): Promise<LoginView> {
+    const abort = new AbortController();
+    this.#running.get(name)?.abort();
+    this.#running.set(name, abort);
+    const signer = await this.#signerOf(name, wanted, abort.signal);
+    const provider = await Provider.discover(signer, abort.signal);
+    if (device) {
+      const start = await provider.beginDevice(abort.signal);
+      this.#finish(name, provider, abort, this.#awaitDevice(provider, start, abort.signal));
+      return { url: start.verification_uri_complete ?? start.verification_uri, userCode: start.user_code };
+    }
+    const listener = await listenForRedirect();
+    const request = provider.beginCode(listener.redirectUri);
+    const tokens = this.#within(listener.code(request.state), abort.signal)
+      .then((code) => provider.finishCode(request, code, abort.signal))
+      .finally(() => listener[Symbol.asyncDispose]());
+    this.#finish(name, provider, abort, tokens);
+    return { url: request.url };
+  }
+
+  /** An identity asks for a token again: where one can be had without a person, it is handed in. */
+  renew(name: string): void {
+    const kept = this.#kept.get(name);
+    if (kept === undefined || this.#running.has(name)) return;
+    this.#kept.delete(name);
+    const abort = new AbortController();
+    this.#running.set(name, abort);
+    this.#finish(name, kept.provider, abort, kept.provider.refresh(kept.refreshToken, abort.signal));
+  }
+
+  [Symbol.dispose](): void {
+    for (const abort of this.#running.values()) abort.abort();
+    this.#kept.clear();
+  }
+
+  #finish(name: string, provider: Provider, abort: AbortController, tokens: Promise<ProviderTokens>): void {
+    const { identities, log } = this.#deps;
+    tokens
+      .then(async ({ token, refreshToken }) => {
+        await identities.context(name).provideExternalToken(token);
+        if (refreshToken !== undefined) this.#kept.set(name, { provider, refreshToken });
+        log.info('identity.signed_in', { identity: name });
+      })
+      .catch((error: unknown) => {
+        if (!abort.signal.aborted) log.warn('identity.sign_in_failed', { identity: name, error });
+      })
+      .finally(() => {
+        if (this.#running.get(name) === abort) this.#running.delete(name);
+      });
+  }
+
+  async #signerOf(name: string, wanted: string | undefined, signal: AbortSignal): Promise<ExternalSigner> {
+    const record = this.#deps.identities.get(name).record();
+    const api = record?.apis[0];
+    if (record === undefined || api === undefined) {
+      throw new TunnelerError('identity.corrupt', `${name} names no controller`);
+    }
+    const signers = await this.#deps.listSigners(new URL(api).origin, record.caPem, signal);
+    const found = wanted === undefined ? signers : signers.filter((signer) => signer.name === wanted);
+    const [only] = found;
+    if (only !== undefined && found.length === 1) return only;
+    const names = signers.map((signer) => signer.name);
+    throw new TunnelerError(
+      'base.invalid',
+      names.length === 0
+        ? `the network of ${name} has no external provider`
+        : `provider: expected one of ${names.join(', ')}, got ${wanted ?? 'none'}`,
+      { details: { providers: names, next: 'culvert identity login NAME --provider PROVIDER' } },
+    );
+  }
+
+  async #awaitDevice(provider: Provider, start: DeviceStart, signal: AbortSignal): Promise<ProviderTokens> {
+    const { clock } = this.#deps;
+    const endsAt = clock.monotonic() + Math.min(start.expires_in * 1000, patienceMs);
+    let pauseMs = Math.max(minPollMs, start.interval * 1000);
+    while (clock.monotonic() < endsAt) {
+      await sleep(clock, pauseMs, signal);
+      const outcome = await provider.pollDevice(start, signal);
+      if (outcome === 'slow') pauseMs += slowDownMs;
+      else if (outcome !== 'pending') return outcome;
+    }
+    throw new TunnelerError('base.timeout', 'nobody signed in before the code ran out');
+  }
+
+  #within<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const timer = this.#deps.clock.after(patienceMs, () =>
+        reject(new TunnelerError('base.timeout', 'nobody came back from the provider in time')),
+      );
+      const onAbort = (): void => reject(new TunnelerError('base.cancelled', 'another sign-in was begun'));
+      signal.addEventListener('abort', onAbort, { once: true });
+      promise.then(resolve, reject).finally(() => {
+        timer[Symbol.dispose]();
+        signal.removeEventListener('abort', onAbort);
+      });
+    });
+  }
+}

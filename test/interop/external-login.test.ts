@@ -1,0 +1,168 @@
+/** Signing in with a real OpenID provider: by browser and by device code, and again without a person. */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import Provider from 'oidc-provider';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { silentLog } from '../../main/base/log.ts';
+import { systemClock } from '../../main/base/clock.ts';
+import type { Identities } from '../../main/engine/identities.ts';
+import { ExternalLogin } from '../../main/engine/sign-in/external-login.ts';
+import type { ExternalSigner } from '../../main/ziti/ziti.ts';
+import { until } from '../support/until.ts';
+
+let server: Server;
+let issuer: string;
+let given: string[];
+let signer: ExternalSigner;
+
+beforeAll(async () => {
+  server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const provider = new Provider(issuer, {
+    clients: [
+      {
+        client_id: 'culvert',
+        token_endpoint_auth_method: 'none',
+        application_type: 'native',
+        redirect_uris: ['http://localhost:20314/auth/callback'],
+        grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
+        response_types: ['code'],
+      },
+    ],
+    pkce: { required: () => true },
+    scopes: ['openid', 'offline_access', 'email'],
+    features: { devInteractions: { enabled: true }, deviceFlow: { enabled: true } },
+    issueRefreshToken: () => Promise.resolve(true),
+    cookies: { keys: ['test'] },
+  });
+  server.on('request', provider.callback());
+});
+
+afterAll(() => {
+  server.closeAllConnections();
+  server.close();
+});
+
+beforeEach(() => {
+  given = [];
+  signer = {
+    id: 's1',
+    name: 'company',
+    authorizationUrl: issuer,
+    configurationUrl: undefined,
+    clientId: 'culvert',
+    scopes: ['email'],
+    audience: undefined,
+    targetToken: 'id',
+    enrollsToCertificate: false,
+    enrollsToToken: false,
+  };
+});
+
+function login(): ExternalLogin {
+  const identities = {
+    get: () => ({ record: () => ({ apis: ['https://127.0.0.1:1'], caPem: '' }) }),
+    context: () => ({
+      provideExternalToken: (token: string) => {
+        given.push(token);
+        return Promise.resolve();
+      },
+    }),
+  } as unknown as Identities;
+  return new ExternalLogin({
+    identities,
+    clock: systemClock,
+    log: silentLog,
+    listSigners: () => Promise.resolve([signer]),
+  });
+}
+
+/** A browser as small as the provider's own pages need: cookies, redirects, the two forms. */
+async function browse(
+  start: string,
+  fill: (html: string, url: string) => URLSearchParams | undefined,
+): Promise<string> {
+  const jar = new Map<string, string>();
+  let url = start;
+  let form: URLSearchParams | undefined;
+  for (let step = 0; step < 20; step++) {
+    const response = await fetch(url, {
+      redirect: 'manual',
+      headers: { cookie: [...jar].map(([name, value]) => `${name}=${value}`).join('; ') },
+      ...(form === undefined ? {} : { method: 'POST', body: form }),
+    });
+    form = undefined;
+    for (const cookie of response.headers.getSetCookie()) {
+      const [pair = ''] = cookie.split(';');
+      jar.set(pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1));
+    }
+    const location = response.headers.get('location');
+    if (location !== null) {
+      url = new URL(location, url).href;
+      continue;
+    }
+    const html = await response.text();
+    form = fill(html, url);
+    if (form === undefined) return html;
+    url = new URL(/action="([^"]*)"/.exec(html)?.[1] ?? url, url).href;
+  }
+  throw new Error('no end in sight');
+}
+
+function hidden(html: string): Record<string, string> {
+  return Object.fromEntries(
+    [...html.matchAll(/<input[^>]*type="hidden"[^>]*name="([^"]+)"[^>]*value="([^"]*)"/g)].map((found) => [
+      found[1] ?? '',
+      found[2] ?? '',
+    ]),
+  );
+}
+
+const signIn = (html: string): URLSearchParams | undefined =>
+  html.includes('name="login"')
+    ? new URLSearchParams({ ...hidden(html), login: 'alice', password: 'x' })
+    : html.includes('<form') && !html.includes('signed in')
+      ? new URLSearchParams(hidden(html))
+      : undefined;
+
+test('by browser: the code comes back, the token is handed in, and a refresh needs nobody', async () => {
+  using external = login();
+  const { url } = await external.begin('laptop', undefined, false);
+  expect(new URL(url).searchParams.get('code_challenge_method')).toBe('S256');
+  expect(await browse(url, signIn)).toContain('You are signed in');
+  await until(() => given.length === 1);
+  external.renew('laptop');
+  await until(() => given.length === 2);
+  for (const token of given) {
+    const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { sub: string };
+    expect(claims.sub).toBe('alice');
+  }
+});
+
+test('by device code', async () => {
+  using external = login();
+  const { url, userCode } = await external.begin('box', 'company', true);
+  expect(userCode).toMatch(/^[A-Z]{4}-[A-Z]{4}$/);
+  await browse(url, signIn);
+  await until(() => given.length === 1, 20_000);
+});
+
+test('a stranger at the callback gets nothing, and a second sign-in ends the first', async () => {
+  using external = login();
+  await external.begin('laptop', undefined, false);
+  const stranger = await fetch('http://localhost:20314/auth/callback?code=stolen&state=guess');
+  expect(stranger.status).toBe(404);
+  expect(given).toEqual([]);
+});
+
+test('an unknown provider, and one that is away, are said as such', async () => {
+  using external = login();
+  await expect(external.begin('laptop', 'nobody', false)).rejects.toMatchObject({ code: 'base.invalid' });
+  signer = { ...signer, authorizationUrl: 'https://127.0.0.1:1' };
+  await expect(external.begin('laptop', undefined, false)).rejects.toMatchObject({
+    code: 'ziti.controller.external_login_required',
+  });
+  signer = { ...signer, authorizationUrl: 'http://provider.example' };
+  await expect(external.begin('laptop', undefined, false)).rejects.toThrow(/not https/);
+});
