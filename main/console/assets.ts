@@ -22,8 +22,14 @@ const types: Readonly<Record<string, string>> = {
 /** Far above any build; a directory given by mistake fails here instead of filling memory. */
 const maxFiles = 500;
 
-/** Files by path (`/index.html`). Throws `console.unavailable` where there is no built window. */
-export async function loadAssets(directory: string): Promise<ReadonlyMap<string, Asset>> {
+export interface Assets {
+  readonly page: Asset;
+  /** Everything, the page included, by path (`/index.html`). */
+  readonly files: ReadonlyMap<string, Asset>;
+}
+
+/** Read the built window. Throws `console.unavailable` where there is none. */
+export async function loadAssets(directory: string): Promise<Assets> {
   const assets = new Map<string, Asset>();
   try {
     const entries = await readdir(directory, { recursive: true, withFileTypes: true });
@@ -40,8 +46,9 @@ export async function loadAssets(directory: string): Promise<ReadonlyMap<string,
       cause: error,
     });
   }
-  if (!assets.has('/index.html')) {
+  const page = assets.get('/index.html');
+  if (page === undefined) {
     throw new TunnelerError('console.unavailable', `there is no built window in ${directory}`);
   }
-  return assets;
+  return { page, files: assets };
 }

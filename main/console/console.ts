@@ -59,7 +59,7 @@ export async function openConsole(deps: ConsoleDeps): Promise<Console> {
   if (!loopback.test(deps.listen.host)) {
     throw new TunnelerError('base.invalid', `console.listen: expected a loopback address, got ${deps.listen.host}`);
   }
-  const assets = await loadAssets(deps.assetsDir);
+  const { page, files: assets } = await loadAssets(deps.assetsDir);
   const tokens = new Secrets({ clock, lifetimeMs: tokenLifetimeMs, max: maxTokens });
   const browsers = new Secrets({ clock, lifetimeMs: browserLifetimeMs, max: maxBrowsers });
   const caller: Caller = { permission: deps.permission ?? 'administer', via: 'console' };
@@ -82,11 +82,11 @@ export async function openConsole(deps: ConsoleDeps): Promise<Console> {
     if (verdict.kind === 'token') {
       if (!tokens.redeem(verdict.token)) return refuse(response, 403, 'token');
       const cookie = `${gate.cookieName}=${browsers.issue()}; HttpOnly; SameSite=Strict; Path=/`;
-      response.writeHead(303, { ...securityHeaders(), location: '/', 'set-cookie': cookie }).end();
-      return undefined;
+      response.setHeader('set-cookie', cookie);
+      return sendAsset(response, page, false);
     }
     if (verdict.secret === undefined || !browsers.recognise(verdict.secret)) return refuse(response, 401, 'cookie');
-    const asset = assets.get(verdict.path === '/' ? '/index.html' : verdict.path);
+    const asset = verdict.path === '/' ? page : assets.get(verdict.path);
     if (asset === undefined) return refuse(response, 404, 'path');
     return sendAsset(response, asset, request.method === 'HEAD');
   });
@@ -122,14 +122,14 @@ function hostsOf(deps: ConsoleDeps, port: number): ReadonlySet<string> {
 }
 
 function gateRequest(request: IncomingMessage): GateRequest {
-  const fetchSite = request.headers['sec-fetch-site'];
+  const fetchDest = request.headers['sec-fetch-dest'];
   return {
     method: request.method ?? '',
     target: request.url ?? '',
     host: request.headers.host,
     origin: request.headers.origin,
     cookie: request.headers.cookie,
-    fetchSite: typeof fetchSite === 'string' ? fetchSite : undefined,
+    fetchDest: typeof fetchDest === 'string' ? fetchDest : undefined,
   };
 }
 

@@ -12,8 +12,8 @@ export interface GateRequest {
   readonly host: string | undefined;
   readonly origin: string | undefined;
   readonly cookie: string | undefined;
-  /** `Sec-Fetch-Site`, where the browser tells. */
-  readonly fetchSite: string | undefined;
+  /** `Sec-Fetch-Dest`, where the browser tells: what it wants the answer for. */
+  readonly fetchDest: string | undefined;
 }
 
 export interface Gate {
@@ -29,7 +29,8 @@ export type GateVerdict =
   /** A page, a file or the socket; good only with the cookie's secret. */
   | { readonly kind: 'path'; readonly path: string; readonly secret: string | undefined };
 
-const tokenPath = '/open/';
+/** The token stands in the query of the page itself, so that the page's files are where they always are. */
+const tokenParameter = 'token';
 
 /** Decide about a request; `upgrade` for a WebSocket's, which must name its Origin. */
 export function passGate(gate: Gate, request: GateRequest, upgrade: boolean): GateVerdict {
@@ -39,17 +40,18 @@ export function passGate(gate: Gate, request: GateRequest, upgrade: boolean): Ga
   if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(405, 'method');
   const path = pathOf(request.target);
   if (path === undefined) return refuse(400, 'target');
-  if (path.startsWith(tokenPath)) {
+  const token = path === '/' ? new URLSearchParams(request.target.slice(path.length)).get(tokenParameter) : null;
+  if (token !== null) {
     // a page that loads this address as a picture or script must not use the token up
-    if (request.method === 'HEAD' || request.fetchSite === 'cross-site') return refuse(403, 'navigation');
-    return { kind: 'token', token: path.slice(tokenPath.length) };
+    const navigates = request.fetchDest === undefined || request.fetchDest === 'document';
+    return request.method === 'GET' && navigates ? { kind: 'token', token } : refuse(403, 'navigation');
   }
   return { kind: 'path', path, secret: readCookie(request.cookie, gate.cookieName) };
 }
 
-/** The path under which a token is brought. */
+/** The address' end under which a token is brought. */
 export function tokenTarget(token: string): string {
-  return `${tokenPath}${token}`;
+  return `/?${tokenParameter}=${token}`;
 }
 
 function isOwnOrigin(origin: string, host: string): boolean {

@@ -108,9 +108,12 @@ for (const shot of shots.filter(({ name }) => only === undefined || name.include
     (locale) => localStorage.setItem('culvert.preferences', JSON.stringify({ locale })),
     shot.locale ?? 'en',
   );
+  if (shot.name.startsWith('session')) await page.clock.install();
   await page.goto(`http://127.0.0.1:${server.address().port}/${shot.query ?? ''}${shot.hash}`);
   await page.getByRole('navigation').waitFor();
-  await page.waitForTimeout(shot.name.startsWith('session') ? 9000 : 400);
+  // two minutes of traffic for the picture, in a moment
+  if (shot.name.startsWith('session')) await page.clock.runFor(110_000);
+  await page.waitForTimeout(400);
   await shot.act?.(page);
   await page.mouse.move(4, 790);
   await page.waitForTimeout(300);

@@ -44,7 +44,7 @@ describe.skipIf(mustSkip(browserMissing()))('the window in a browser', () => {
   it('leaves no token in the address, breaks no content policy, and logs no error', async () => {
     await using window = await open();
     await window.page.getByRole('heading', { name: 'Sessions' }).waitFor();
-    expect(new URL(window.page.url()).pathname).toBe('/');
+    expect(new URL(window.page.url()).pathname + new URL(window.page.url()).search).toBe('/');
     for (const name of ['Services', 'Identities', 'Agents', 'Policy', 'Audit', 'Diagnostics', 'Settings', 'Sessions']) {
       await go(window.page, name);
       await window.page.getByRole('heading', { name, level: 1 }).waitFor();
@@ -280,7 +280,6 @@ describe.skipIf(mustSkip(browserMissing()))('the window in a browser', () => {
     await page.getByText('What you see is the last known state.').waitFor();
     expect(await row(page, 'grafana').count()).toBeGreaterThan(0);
     await using again = await serveWindow(built.directory, sceneState(Date.now()), 'administer', port);
-    await page.getByRole('button', { name: 'Try now' }).click();
     await page.getByText('A console address works once.').waitFor();
     await page.goto(again.url());
     await row(page, 'grafana').first().waitFor();
