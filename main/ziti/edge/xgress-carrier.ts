@@ -78,10 +78,7 @@ export class XgressCarrier implements Carrier {
     this.#originator = options.originator;
     this.#owner = options.owner;
     this.#writer = new PayloadWriter(options.connId, options.circuitId, options.originator);
-    if (options.originator === 'initiator') {
-      this.#started = true;
-      this.#sendSpecial({ flags: payloadFlag.circuitStart, capabilities: ownCapabilities });
-    }
+    if (options.originator === 'initiator') this.#host.wantsFlush(this.#owner);
   }
 
   /** The state of flow control, for those who inspect a circuit. */
@@ -99,7 +96,7 @@ export class XgressCarrier implements Carrier {
   }
 
   mayStart(): boolean {
-    if (!this.#started || this.#over || this.#refused) return false;
+    if (this.#over || this.#refused || !this.#start()) return false;
     if (!this.#sender.mayStart()) {
       if (this.#sender.waitsForPeer) this.#armProbe();
       return false;
@@ -147,6 +144,7 @@ export class XgressCarrier implements Carrier {
 
   flush(): void {
     if (this.#over) return;
+    this.#start();
     const report = this.#report();
     const roomGrew = this.#reportedBytes > smallReportBytes && report < this.#reportedBytes / 2;
     if (!this.#receiver.owesAcknowledgement && !roomGrew) return;
@@ -278,6 +276,18 @@ export class XgressCarrier implements Carrier {
     this.#armTimer();
     if (!this.#sender.waitsForPeer) this.#probeAfterMs = firstProbeMs;
     this.#owner.progressed();
+  }
+
+  /** True once the circuit has started; the initiator starts it, as soon as the budget lets it. */
+  #start(): boolean {
+    if (this.#started || this.#originator === 'terminator') return this.#started;
+    if (!this.#host.budget.mayStart(this.#host.clock.monotonic())) {
+      this.#host.waitsForBudget(this.#owner);
+      return false;
+    }
+    this.#started = true;
+    this.#sendSpecial({ flags: payloadFlag.circuitStart, capabilities: ownCapabilities });
+    return true;
   }
 
   #armProbe(): void {
