@@ -17,8 +17,8 @@ interface AnyClient {
 
 const handshake = async (port: number): Promise<AnyClient> => {
   const client = new Client({ name: 'test', version: '1' });
-  await client.connect(new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${port}/mcp`)) as never);
-  return client as unknown as AnyClient;
+  await client.connect(new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${port}/mcp`)));
+  return client;
 };
 
 const stateless = async (port: number): Promise<AnyClient> => {
@@ -27,7 +27,7 @@ const stateless = async (port: number): Promise<AnyClient> => {
     { versionNegotiation: { mode: { pin: '2026-07-28' } } },
   );
   await client.connect(new ModernTransport(new URL(`http://127.0.0.1:${port}/mcp`)));
-  return client as unknown as AnyClient;
+  return client;
 };
 
 const wires: readonly (readonly [string, () => Promise<McpTestServer>, (port: number) => Promise<AnyClient>])[] = [

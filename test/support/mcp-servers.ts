@@ -65,7 +65,7 @@ export async function openHandshakeServer(options: { readonly json?: boolean } =
         },
       });
       transport = made;
-      await server.connect(made as never);
+      await server.connect(made);
     }
     await transport.handleRequest(request, response);
   };

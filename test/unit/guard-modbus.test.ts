@@ -1,4 +1,4 @@
-import { createConnection } from 'node:net';
+import { createConnection, type Server } from 'node:net';
 import fc from 'fast-check';
 import ModbusRTU, { ServerTCP } from 'modbus-serial';
 import { describe, expect, it } from 'vitest';
@@ -192,7 +192,7 @@ describe('Modbus guard', () => {
       },
       { host: '127.0.0.1', port: 0, unitID: 1 },
     );
-    const inner = (server as unknown as { _server: import('node:net').Server })._server;
+    const inner = (server as unknown as { _server: Server })._server;
     if (!inner.listening) await new Promise((resolve) => inner.once('listening', resolve));
     const address = inner.address();
     const port = typeof address === 'object' && address !== null ? address.port : 0;

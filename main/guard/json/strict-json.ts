@@ -26,7 +26,6 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
 
 const numberAt = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 // The characters a string must not hold as they are.
-// eslint-disable-next-line no-control-regex
 const control = /[\u0000-\u001f]/;
 /** Beyond this a string is searched for the controls that do occur, instead of looked at character by character. */
 const longString = 1024;

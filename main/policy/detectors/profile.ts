@@ -77,7 +77,7 @@ export function readProfile(raw: unknown): Profile | undefined {
   return {
     ...profile,
     ...(source as unknown as Profile),
-    hours: [...(hours as number[])],
-    tools: [...(tools as string[])],
+    hours: [...hours],
+    tools: [...tools],
   };
 }

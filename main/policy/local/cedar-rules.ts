@@ -5,6 +5,7 @@
  * that action is permitted only where some `permit` says so. Either way the rules only narrow. A rule that fails while it is evaluated
  * refuses (fails closed): skipping it would let through what it may have been there to forbid.
  */
+import type * as CedarModule from '@cedar-policy/cedar-wasm/nodejs';
 import type { EntityJson, EntityUidJson, Policy, PolicyJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
 import type { Clearance } from '../../base/reason.ts';
 import { localTime, zoneFormat } from '../schedule.ts';
@@ -14,7 +15,7 @@ import type { LocalAnswer, LocalRules } from './rules.ts';
 import { localActions } from './schema.ts';
 
 /** The module, loaded only where there are rules: its code is several megabytes. */
-export type Cedar = typeof import('@cedar-policy/cedar-wasm/nodejs');
+export type Cedar = typeof CedarModule;
 
 /** One rule of a file. */
 export interface LocalRule {

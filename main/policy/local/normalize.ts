@@ -18,7 +18,7 @@ export function normalizePolicy(policy: PolicyJson): PolicyJson {
     if (scope.op === '==' && 'entity' in scope) scoped[subject] = { op: 'in', entity: scope.entity };
     if (scope.op === 'is') {
       const within = scope.in === undefined ? { op: 'All' as const } : { op: 'in' as const, ...scope.in };
-      scoped[subject] = within as PolicyJson[typeof subject] & PolicyJson['principal'];
+      scoped[subject] = within;
       clauses.push({ kind: 'when', body: isNamed(subject, scope.entity_type) });
     }
   }
