@@ -12,6 +12,7 @@ const services: readonly StandInService[] = [
   { at: 'half.dark', to: at(serverPorts.replyAfterEnd) },
   { at: 'reset.dark', to: at(serverPorts.reset) },
   { at: 'udp.dark', to: at(serverPorts.udpEcho) },
+  { at: 'iperf.dark', to: at(5201) },
   { at: 'refused.dark', refuse: 'reset' },
   { at: 'nobody.dark', to: at(9) },
   { at: 'unreachable.dark', refuse: 'host-unreachable' },
@@ -19,6 +20,14 @@ const services: readonly StandInService[] = [
   { at: '10.20.0.0/16', to: at(serverPorts.echo) },
   { at: 'fd00:20::/64', to: at(serverPorts.echo) },
 ];
+
+interface IperfResult {
+  readonly error?: string;
+  readonly end: {
+    readonly sum?: { readonly lost_percent: number };
+    readonly sum_received?: { readonly bits_per_second: number };
+  };
+}
 
 describe.skipIf(whyNoNamespaces() !== undefined)('flows through a TUN', () => {
   let namespace: Namespace;
@@ -147,6 +156,22 @@ describe.skipIf(whyNoNamespaces() !== undefined)('flows through a TUN', () => {
       ok: false,
       error: 'EHOSTUNREACH',
     });
+  });
+
+  it.each([
+    ['TCP', []],
+    ['TCP back', ['-R']],
+    ['TCP, four streams', ['-P', '4']],
+    ['UDP', ['-u', '-b', '100M', '-l', '1200']],
+  ])('carries iperf3: %s', async (_what, options) => {
+    const server = namespace.spawn('iperf3', ['-s', '-1', '--forceflush', '-B', '127.0.0.1']);
+    await new Promise((resolve) => server.stdout?.once('data', resolve));
+    const args = ['-c', 'iperf.dark', '-t', '2', '-J', ...options];
+    const result = await namespace.run('iperf3', args, 25_000);
+    const { end, error } = JSON.parse(result.stdout) as IperfResult;
+    expect(error).toBeUndefined();
+    if (options.includes('-u')) expect(end.sum?.lost_percent).toBeLessThan(10);
+    else expect(end.sum_received?.bits_per_second).toBeGreaterThan(200e6);
   });
 
   it('carries 1,000 flows at a time', async () => {

@@ -371,7 +371,7 @@ describe('routes', () => {
     await routes.configure('culvert0', 65535, ['100.64.0.1/16', 'fd00::1/64']);
     expect(await routes.add('culvert0', ['10.20.0.0/16', '10.1.2.3/32', '192.168.1.0/24'])).toEqual(['192.168.1.0/24']);
     expect(recorder.take().slice(0, 2)).toEqual([
-      'ip -batch - < link set dev culvert0 mtu 65535; address add 100.64.0.1/16 dev culvert0; address add fd00::1/64 dev culvert0 nodad; link set dev culvert0 up',
+      'ip -batch - < link set dev culvert0 mtu 65535 txqueuelen 4000; address add 100.64.0.1/16 dev culvert0; address add fd00::1/64 dev culvert0 nodad; link set dev culvert0 up',
       'ip -force -batch - < route add 10.20.0.0/16 dev culvert0; route add 10.1.2.3/32 dev culvert0; route add 192.168.1.0/24 dev culvert0',
     ]);
   });

@@ -10,6 +10,9 @@ interface IpRouteRow {
   readonly gateway?: string;
 }
 
+/** Packets the kernel keeps for us while our thread waits for a core; its default of 500 loses bursts on a busy machine. */
+const transmitQueue = 4_000;
+
 export class LinuxRoutes implements HostRoutes {
   readonly #run: RunCommand;
 
@@ -24,7 +27,7 @@ export class LinuxRoutes implements HostRoutes {
       return `address add ${address} dev ${device}${flags}`;
     });
     const result = await this.#run('ip', ['-batch', '-'], {
-      input: [`link set dev ${device} mtu ${mtu}`, ...lines, `link set dev ${device} up`, ''].join('\n'),
+      input: [`link set dev ${device} mtu ${mtu} txqueuelen ${transmitQueue}`, ...lines, `link set dev ${device} up`, ''].join('\n'),
     });
     if (result.code !== 0) {
       throw new TunnelerError('net.route.failed', `the interface ${device} could not be set up`, {

@@ -1,0 +1,188 @@
+/**
+ * The Debian package, built and lived with on a throw-away copy of this system: an overlay over `/` whose upper side is memory, in a mount
+ * namespace of its own, so that dpkg, its maintainer scripts and the engine are the real ones and nothing of them stays.
+ */
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { culvertProgram } from '../support/culvert.ts';
+
+const project = fileURLToPath(new URL('../..', import.meta.url));
+const directory = mkdtempSync(join(tmpdir(), 'culvert-package-'));
+
+function unable(): string | undefined {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'needs root on Linux';
+  if (spawnSync('dpkg-deb', ['--version']).status !== 0) return 'needs dpkg-deb';
+  const tried = spawnSync('unshare', ['-m', 'sh', '-ec', `${mountOverlay}\ntrue`]);
+  return tried.status === 0 ? undefined : 'needs overlayfs and mount namespaces';
+}
+
+/** An overlay of `/` at $M, and the package directory at /packages in it. */
+const mountOverlay = `
+B=${directory}/system; mkdir -p $B
+mount -t tmpfs -o mode=0755 none $B
+mkdir -p $B/upper $B/work $B/root
+mount -t overlay overlay -o lowerdir=/,upperdir=$B/upper,workdir=$B/work $B/root
+M=$B/root
+mkdir -p $M/packages $M/proc $M/dev $M/tmp
+mount --bind ${directory} $M/packages
+mount -t proc none $M/proc
+mount --rbind /dev $M/dev
+mount -t tmpfs none $M/tmp
+`;
+
+/** A shell in the copy that lives as long as the tests, one script after the other. */
+class System implements Disposable {
+  readonly #shell: ChildProcess;
+  #out = '';
+  #number = 0;
+
+  constructor() {
+    // A process namespace of its own: when the shell goes, so does whatever it started.
+    const script = `${mountOverlay}\nexec chroot $M /bin/sh`;
+    this.#shell = spawn('unshare', ['--mount', '--pid', '--net', '--fork', '--kill-child', 'sh', '-ec', script], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/root', LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' },
+    });
+    this.#shell.stdout?.on('data', (chunk: Buffer) => (this.#out += chunk.toString()));
+    this.#shell.stderr?.on('data', (chunk: Buffer) => (this.#out += chunk.toString()));
+  }
+
+  /** Run a script; what it printed. Throws where it fails. */
+  async run(script: string, timeoutMs = 60_000): Promise<string> {
+    this.#number += 1;
+    const mark = `--end-${this.#number}-`;
+    const start = this.#out.length;
+    this.#shell.stdin?.write(`( set -e; ${script}\n) 2>&1; echo; echo "${mark}$?"\n`);
+    const endsAt = Date.now() + timeoutMs;
+    for (;;) {
+      const said = this.#out.slice(start);
+      const end = new RegExp(`\\n${mark}(\\d+)`).exec(said);
+      if (end !== null) {
+        const output = said.slice(0, end.index);
+        if (end[1] !== '0') throw new Error(`${script}: exit ${end[1]}\n${output.slice(-3000)}`);
+        return output;
+      }
+      if (Date.now() > endsAt || this.#shell.exitCode !== null)
+        throw new Error(`${script}: no end\n${said.slice(-3000)}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#shell.kill('SIGKILL');
+  }
+}
+
+async function build(version: string): Promise<string> {
+  const args = ['resources/scripts/package-deb.mjs', '--out', directory, '--version', version, '--compression', 'none'];
+  const dist = dirname(await culvertProgram());
+  const { status, stderr } = spawnSync(process.execPath, [...args, '--dist', dist], { cwd: project, encoding: 'utf8' });
+  if (status !== 0) throw new Error(`package-deb: ${stderr}`);
+  return readdirSync(directory).find((name) => name.startsWith(`culvert_${version}_`)) ?? '';
+}
+
+const reason = unable();
+const startEngine = `
+/usr/bin/culvert run --mode host --config /etc/culvert/culvert.yaml --state /var/lib/culvert --json >/tmp/ready 2>/tmp/log & echo $! >/tmp/pid
+for try in $(seq 600); do grep -q ready /tmp/ready && exit 0; kill -0 $(cat /tmp/pid) || break; sleep 0.05; done
+cat /tmp/log; exit 1`;
+const stopEngine = `kill $(cat /tmp/pid); for try in $(seq 200); do kill -0 $(cat /tmp/pid) 2>/dev/null || exit 0; sleep 0.05; done; exit 1`;
+
+describe.skipIf(reason !== undefined)(`the Debian package${reason === undefined ? '' : ` (${reason})`}`, () => {
+  let system: System;
+  let first: string;
+  let second: string;
+
+  beforeAll(async () => {
+    mkdirSync(directory, { recursive: true });
+    first = await build('0.1.0');
+    second = await build('0.1.1');
+    system = new System();
+  }, 120_000);
+  afterAll(() => {
+    system?.[Symbol.dispose]();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  it('holds program, Node, unit and settings, and nothing of the builder', () => {
+    const listed = spawnSync('dpkg-deb', ['-c', join(directory, first)], {
+      encoding: 'utf8',
+      maxBuffer: 1 << 26,
+    }).stdout;
+    for (const path of [
+      './usr/bin/culvert',
+      './usr/lib/culvert/node/bin/node',
+      './usr/lib/culvert/dist/culvert.mjs',
+      './usr/lib/systemd/system/culvert.service',
+      './etc/culvert/culvert.yaml',
+      './usr/share/doc/culvert/copyright',
+    ]) {
+      expect(listed).toContain(` ${path}\n`);
+    }
+    expect(listed).not.toMatch(/node_modules\/(electron|vitest|typescript|esbuild)\//);
+    expect(listed.split('\n').filter((line) => line !== '' && !line.includes(' root/root '))).toEqual([]);
+  });
+
+  it(
+    'installs, runs, keeps state over an upgrade and a removal, and goes with a purge',
+    { timeout: 150_000 },
+    async () => {
+      await system.run(`dpkg --force-depends -i /packages/${first}`);
+      expect(await system.run('getent passwd culvert')).toContain('/var/lib/culvert');
+      expect(
+        await system.run('stat -c "%U %a" /var/lib/culvert; stat -c "%U:%G %a" /etc/culvert/culvert.yaml'),
+      ).toMatch(/culvert 700\nroot:culvert 640/);
+      expect(await system.run('culvert --version')).toContain('0.1.0');
+
+      // The package's own Node runs it, even where no other is on the path.
+      await system.run(startEngine);
+      const status = JSON.parse(await system.run('culvert status --json --state /var/lib/culvert')) as { mode: string };
+      expect(status.mode).toBe('host');
+      await system.run('echo "# a hand was here" >>/etc/culvert/culvert.yaml');
+      await system.run(stopEngine);
+      const before = JSON.parse(await system.run('culvert audit verify --json --state /var/lib/culvert')) as {
+        count: number;
+      };
+      expect(before.count).toBeGreaterThanOrEqual(2);
+
+      await system.run(`dpkg --force-depends --force-confold -i /packages/${second}`);
+      expect(await system.run('dpkg-query -W culvert')).toContain('0.1.1');
+      expect(await system.run('cat /etc/culvert/culvert.yaml')).toContain('a hand was here');
+      await system.run(startEngine);
+      const after = JSON.parse(await system.run('culvert audit verify --json --state /var/lib/culvert')) as {
+        count: number;
+      };
+      expect(after.count).toBeGreaterThan(before.count);
+      await system.run(stopEngine);
+
+      await system.run('dpkg --remove culvert');
+      expect(await system.run('ls /usr/lib/culvert 2>&1 || true')).toContain('No such file');
+      expect(await system.run('ls /var/lib/culvert/audit')).toContain('audit-');
+      await system.run('dpkg --purge culvert');
+      expect(await system.run('ls -d /var/lib/culvert /etc/culvert 2>&1 || true')).not.toMatch(/^\//m);
+    },
+  );
+
+  it.skipIf(spawnSync('lintian', ['--version']).status !== 0)(
+    'has no errors that lintian knows',
+    { timeout: 120_000 },
+    () => {
+      const args = [
+        '--fail-on',
+        'error',
+        '--suppress-tags',
+        'bad-distribution-in-changes-file',
+        join(directory, first),
+      ];
+      const { status, stdout } = spawnSync('lintian', ['--allow-root', ...args], { encoding: 'utf8' });
+      expect({ status, errors: stdout.split('\n').filter((line) => line.startsWith('E:')) }).toEqual({
+        status: 0,
+        errors: [],
+      });
+    },
+  );
+});
