@@ -166,23 +166,4 @@ describe.skipIf(reason !== undefined)(`the Debian package${reason === undefined 
       expect(await system.run('ls -d /var/lib/culvert /etc/culvert 2>&1 || true')).not.toMatch(/^\//m);
     },
   );
-
-  it.skipIf(spawnSync('lintian', ['--version']).status !== 0)(
-    'has no errors that lintian knows',
-    { timeout: 120_000 },
-    () => {
-      const args = [
-        '--fail-on',
-        'error',
-        '--suppress-tags',
-        'bad-distribution-in-changes-file',
-        join(directory, first),
-      ];
-      const { status, stdout } = spawnSync('lintian', ['--allow-root', ...args], { encoding: 'utf8' });
-      expect({ status, errors: stdout.split('\n').filter((line) => line.startsWith('E:')) }).toEqual({
-        status: 0,
-        errors: [],
-      });
-    },
-  );
 });

@@ -1,0 +1,261 @@
+// Builds the headless Debian package: engine, command line and console with the Node that built them, for they need a newer one than Debian 12 has.
+//
+//   node resources/scripts/package-deb.mjs [--out DIR] [--dist DIR] [--version V] [--compression xz|zstd|gzip|none]
+//
+// The package is for the architecture this runs on: its native addon and its Node are this machine's.
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { createHash } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { gzipSync } from 'node:zlib';
+import { ensureBuilt } from './prepare.mjs';
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const architectures = { x64: 'amd64', arm64: 'arm64' };
+const maintainer = process.env.DEBEMAIL ?? 'The Culvert authors <culvert@users.noreply.github.com>';
+/** Dependencies that only the desktop shell needs. */
+const shellOnly = new Set(['electron-updater']);
+
+const { values: options } = parseArgs({
+  options: {
+    out: { type: 'string', default: join(root, 'dist', 'packages') },
+    dist: { type: 'string' },
+    version: { type: 'string' },
+    compression: { type: 'string', default: 'xz' },
+  },
+});
+
+const architecture = architectures[process.arch];
+if (process.platform !== 'linux' || architecture === undefined)
+  fail(`no Debian package for ${process.platform}-${process.arch}`);
+if (spawnSync('dpkg-deb', ['--version']).status !== 0) fail('dpkg-deb is not installed: apt-get install dpkg');
+if (options.dist === undefined) ensureBuilt(root);
+
+const dist = resolve(options.dist ?? join(root, 'dist'));
+const packageFile = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const version = options.version ?? packageFile.version;
+const addon = join(root, 'native', `node-tun.linux-${process.arch}.node`);
+const stage = mkdtempSync(join(tmpdir(), 'culvert-deb-'));
+const home = 'usr/lib/culvert';
+const commitTime = spawnSync('git', ['log', '-1', '--format=%ct'], { cwd: root, encoding: 'utf8' }).stdout?.trim();
+const epoch =
+  process.env.SOURCE_DATE_EPOCH ??
+  (commitTime || String(Math.floor(statSync(join(root, 'package.json')).mtimeMs / 1000)));
+
+try {
+  chmodSync(stage, 0o755);
+  placeProgram();
+  placeSystemFiles();
+  placeDocuments();
+  placeControl();
+  mkdirSync(options.out, { recursive: true });
+  const file = join(resolve(options.out), `culvert_${version}_${architecture}.deb`);
+  const args = ['--root-owner-group', `-Z${options.compression}`, '--build', stage, file];
+  const built = spawnSync('dpkg-deb', args, {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, SOURCE_DATE_EPOCH: epoch },
+  });
+  if (built.status !== 0) fail('dpkg-deb failed');
+  if (!existsSync(addon))
+    console.error('culvert: without the native addon (no Rust toolchain): mode tun is not in this package');
+  console.log(`${file} (${Math.round(statSync(file).size / 1024 / 1024)} MiB)`);
+} finally {
+  rmSync(stage, { recursive: true, force: true });
+}
+
+function placeProgram() {
+  const skipped = new Set(['shell', 'scene', 'packages', 'culvert.meta.json']);
+  cpSync(dist, join(stage, home, 'dist'), {
+    recursive: true,
+    dereference: true,
+    filter: (path) =>
+      !skipped.has(relative(dist, path).split('/')[0] ?? '') && !path.endsWith('.map') && !path.endsWith('.zip'),
+  });
+  cpSync(join(root, 'resources', 'systemd'), join(stage, home, 'resources', 'systemd'), { recursive: true });
+  write(`${home}/package.json`, JSON.stringify({ name: 'culvert', version, type: 'module', private: true }));
+  for (const [from, to] of dependencies()) copyPackage(from, join(stage, home, to));
+  const node = join(stage, home, 'node', 'bin', 'node');
+  mkdirSync(dirname(node), { recursive: true });
+  copyFileSync(realpathSync(process.execPath), node);
+  chmodSync(node, 0o755);
+  write('usr/bin/culvert', `#!/bin/sh\nexec /${home}/node/bin/node /${home}/dist/culvert.mjs "$@"\n`, 0o755);
+}
+
+/** What the program needs at run time, as the lockfile resolved it: `[installed at, path in the package]`. */
+function dependencies() {
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
+  const found = new Map();
+  const visit = (name, from, optional) => {
+    // Node's own way up: the nearest node_modules that has it.
+    for (let base = from; ; base = base.slice(0, Math.max(0, base.lastIndexOf('/node_modules/')))) {
+      const path = `${base === '' ? '' : `${base}/`}node_modules/${name}`;
+      if (packages[path] !== undefined) return take(path, optional);
+      if (base === '')
+        return optional ? undefined : fail(`${name}, which ${from || 'culvert'} needs, is not in the lockfile`);
+    }
+  };
+  const take = (path, optional) => {
+    const entry = packages[path];
+    const installed = join(root, path);
+    // Prebuilt parts for other systems are optional, and not installed here or not fit.
+    if (!existsSync(installed) || !fits(entry) || path.endsWith('-musl'))
+      return optional ? undefined : fail(`${path} is not installed: npm ci`);
+    if (found.has(path)) return;
+    found.set(path, installed);
+    const inside = entry.link === true ? entry.resolved : path;
+    const own = entry.link === true ? packages[inside] : entry;
+    for (const name of Object.keys(own?.dependencies ?? {})) visit(name, path, false);
+    for (const name of Object.keys(own?.optionalDependencies ?? {})) visit(name, path, true);
+  };
+  for (const name of Object.keys(packageFile.dependencies)) if (!shellOnly.has(name)) visit(name, '', false);
+  visit('node-tun', '', true);
+  return [...found].map(([path, installed]) => [installed, path]);
+}
+
+function fits({ os, cpu, libc }) {
+  return (
+    (os === undefined || os.includes('linux')) &&
+    (cpu === undefined || cpu.includes(process.arch)) &&
+    (libc === undefined || libc.includes('glibc'))
+  );
+}
+
+/** A package without what no program reads: sources of its addons, maps, types, tests, builds for other systems. */
+function copyPackage(from, to) {
+  const source = realpathSync(from);
+  const foreign = /\/prebuilds\/(?!linux-(x64|arm64)$)[^/]+$/;
+  const useless =
+    /\/(?:\.github|test|tests|__tests__|bench|benchmarks|examples?|target|docs)$|\.(?:map|d\.[cm]?ts|md|markdown|cc|h|rs|gyp|bare)$|\/(?:Cargo\.\w+|\.[\w.-]+|build\.rs|build\.mjs|rustfmt\.toml)$/i;
+  cpSync(source, to, {
+    recursive: true,
+    dereference: true,
+    filter(path) {
+      if (path === source) return true;
+      const inside = `/${relative(source, path)}`;
+      if (inside.startsWith('/node_modules')) return false; // nested ones are entries of their own
+      if (source === join(root, 'native') && (inside === '/src' || (/\.node$/.test(inside) && path !== addon)))
+        return false;
+      const prebuilt = /\/prebuilds\/([^/]+)$/.exec(inside)?.[1];
+      if (foreign.test(inside) || (prebuilt !== undefined && prebuilt !== `linux-${process.arch}`)) return false;
+      return !useless.test(inside);
+    },
+  });
+}
+
+function placeSystemFiles() {
+  const systemd = join(root, 'resources', 'systemd');
+  const place = (from, to) => write(to, readFileSync(join(systemd, from), 'utf8'));
+  place('culvert.service', 'usr/lib/systemd/system/culvert.service');
+  place('culvert.polkit.rules', 'usr/share/polkit-1/rules.d/50-culvert.rules');
+  place('culvert.yaml', 'etc/culvert/culvert.yaml');
+}
+
+function placeDocuments() {
+  const doc = 'usr/share/doc/culvert';
+  const date = new Date(Number(epoch) * 1000).toUTCString().replace('GMT', '+0000');
+  const changelog = `culvert (${version}) stable; urgency=medium\n\n  * What changed stands in CHANGELOG.md beside this file.\n\n -- ${maintainer}  ${date}\n`;
+  write(`${doc}/copyright`, readFileSync(join(root, 'resources/debian/copyright'), 'utf8'));
+  write(`${doc}/changelog.gz`, gzipSync(changelog, { level: 9 }));
+  for (const name of ['README.md', 'CHANGELOG.md'])
+    write(`${doc}/${name}.gz`, gzipSync(readFileSync(join(root, name)), { level: 9 }));
+  cpSync(join(root, 'resources', 'docs'), join(stage, doc, 'docs'), {
+    recursive: true,
+    filter: (path) => basename(path) !== 'screenshots',
+  });
+  write('usr/share/lintian/overrides/culvert', readFileSync(join(root, 'resources/debian/lintian-overrides'), 'utf8'));
+  const help = spawnSync(process.execPath, [join(dist, 'culvert.mjs'), '--help'], { encoding: 'utf8' }).stdout;
+  const lines = help.replaceAll('\\', '\\\\').replaceAll('-', '\\-').replaceAll(/^\./gm, '\\&.');
+  const manual = `.TH CULVERT 1\n.SH NAME\nculvert \\- access to dark services\n.SH SYNOPSIS\n.nf\n${lines}.fi\n.SH SEE ALSO\n/usr/share/doc/culvert/README.md.gz\n`;
+  write('usr/share/man/man1/culvert.1.gz', gzipSync(manual, { level: 9 }));
+}
+
+function placeControl() {
+  for (const name of ['postinst', 'prerm', 'postrm']) {
+    write(`DEBIAN/${name}`, readFileSync(join(root, 'resources/debian', name), 'utf8'), 0o755);
+  }
+  write('DEBIAN/conffiles', '/etc/culvert/culvert.yaml\n');
+  const files = filesBelow(stage).filter((path) => !path.startsWith('DEBIAN/'));
+  const sizeKib = files.reduce((sum, path) => sum + Math.ceil(statSync(join(stage, path)).size / 1024), 0);
+  const md5 = (path) =>
+    createHash('md5')
+      .update(readFileSync(join(stage, path)))
+      .digest('hex');
+  write(
+    'DEBIAN/md5sums',
+    files
+      .filter((path) => !path.startsWith('etc/'))
+      .map((path) => `${md5(path)}  ${path}\n`)
+      .join(''),
+  );
+  write(
+    'DEBIAN/control',
+    `Package: culvert
+Version: ${version}
+Architecture: ${architecture}
+Maintainer: ${maintainer}
+Installed-Size: ${sizeKib}
+Depends: adduser, libc6 (>= 2.28), libgcc-s1, libstdc++6
+Recommends: iproute2, systemd
+Suggests: nftables, polkitd, systemd-resolved
+Section: net
+Priority: optional
+Description: access to dark services of OpenZiti networks
+ Culvert carries an application's traffic to services that have no inbound
+ port, no public name and no address, and hosts such services from this machine.
+ .
+ This is the headless package: the engine as a systemd service under a user of
+ its own, the command line, and a console for the browser.
+`,
+  );
+  normalise(stage);
+}
+
+function filesBelow(directory) {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(directory, join(entry.parentPath, entry.name)))
+    .sort();
+}
+
+/** Packages arrive with whatever modes their authors' machines had. */
+function normalise(directory) {
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) {
+      chmodSync(path, 0o755);
+      normalise(path);
+    } else {
+      const inside = relative(stage, path);
+      const executable =
+        /^(?:DEBIAN\/(?:postinst|prerm|postrm)|usr\/bin\/culvert|usr\/lib\/culvert\/node\/bin\/node)$/.test(inside);
+      chmodSync(path, executable ? 0o755 : 0o644);
+    }
+  }
+}
+
+function write(path, content, mode = 0o644) {
+  const file = join(stage, path);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, content, { mode });
+}
+
+function fail(message) {
+  console.error(`culvert: ${message}`);
+  process.exit(1);
+}
