@@ -145,6 +145,11 @@ describe.skipIf(mustSkip(browserMissing()))('the window in a browser', () => {
     await page.getByRole('button', { name: /No groups/ }).click();
     await page.getByRole('option', { name: 'By program' }).click();
     await page.getByRole('gridcell', { name: /firefox.*open/ }).waitFor();
+    const group = page.getByRole('button', { name: 'claude-code', exact: true });
+    const before = await page.getByRole('grid').getAttribute('aria-rowcount');
+    await group.click();
+    await expect.poll(() => group.getAttribute('aria-expanded')).toBe('false');
+    expect(Number(await page.getByRole('grid').getAttribute('aria-rowcount'))).toBeLessThan(Number(before));
     await page.getByRole('button', { name: 'Pause' }).click();
     engine.push({
       kind: 'session-changed',

@@ -19,14 +19,6 @@ export function ContractTerms({ contract }: { contract: ContractView }): ReactNo
   );
 }
 
-/** The contract in one line, for a table. */
-export function contractLine(contract: ContractView, t: Text): string {
-  return Object.entries(contract.terms)
-    .filter(([name, value]) => name !== 'onViolation' && (typeof value === 'number' || typeof value === 'string'))
-    .map(([name, value]) => `${termName(name, t)} ${String(termValue(name, value, t))}`)
-    .join(' · ');
-}
-
 function termName(name: string, t: Text): string {
   const key = `contract.${name}`;
   return hasText(key) ? (t as (key: string) => string)(key) : name;

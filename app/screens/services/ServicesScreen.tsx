@@ -5,6 +5,7 @@ import {
   getGroupedRowModel,
   getSortedRowModel,
   useReactTable,
+  type ExpandedState,
   type SortingState,
 } from '@tanstack/react-table';
 import { useMemo, useState, type ReactNode } from 'react';
@@ -46,6 +47,7 @@ export function ServicesScreen({ openKey }: { openKey: string | undefined }): Re
   const [search, setSearch] = useState('');
   const [shown, setShown] = useState<Shown>('all');
   const [grouping, setGrouping] = useState<Grouping>('none');
+  const [expanded, setExpanded] = useState<ExpandedState>(true);
   const [sorting, setSorting] = useState<SortingState>([{ id: 'name', desc: false }]);
   const [asking, setAsking] = useState(false);
   const counts = useMemo(() => countEach(services ?? []), [services]);
@@ -64,10 +66,11 @@ export function ServicesScreen({ openKey }: { openKey: string | undefined }): Re
     state: {
       sorting,
       grouping: grouping === 'none' ? [] : [grouping],
-      expanded: true,
+      expanded,
       columnVisibility: open === undefined ? everyColumn : besideDrawer,
     },
     onSortingChange: setSorting,
+    onExpandedChange: setExpanded,
     groupedColumnMode: false,
     autoResetAll: false,
     getCoreRowModel: getCoreRowModel(),
@@ -105,7 +108,10 @@ export function ServicesScreen({ openKey }: { openKey: string | undefined }): Re
               label={t('services.group')}
               hideLabel
               value={grouping}
-              onChange={setGrouping}
+              onChange={(chosen) => {
+                setGrouping(chosen);
+                setExpanded(true);
+              }}
               options={(['none', 'workgroup', 'identity', 'status'] as const).map((value) => ({
                 value,
                 text: t(`services.group.${value}`),

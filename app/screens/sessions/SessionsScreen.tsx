@@ -7,18 +7,20 @@ import {
   getSortedRowModel,
   useReactTable,
   type Row,
+  type ExpandedState,
   type SortingState,
 } from '@tanstack/react-table';
 import { useCallback, useMemo, useState, type ReactNode } from 'react';
 import { ToggleButton } from 'react-aria-components';
 import type { SessionView } from '../../../main/contract/views.ts';
+import { Button } from '../../parts/Button.tsx';
 import { DataTable } from '../../parts/DataTable.tsx';
 import { Choice, Search } from '../../parts/Fields.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { Empty, SkeletonRows } from '../../parts/Pieces.tsx';
 import { Segments } from '../../parts/Segments.tsx';
 import { useAction, useEngine, usePreferences } from '../../store/hooks.tsx';
-import { selectSessions } from '../../store/selectors.ts';
+import { selectIdentities, selectSessions } from '../../store/selectors.ts';
 import { useText } from '../../text/text.ts';
 import { ScreenHead } from '../frame/Screen.tsx';
 import { useRoute } from '../route.ts';
@@ -51,6 +53,7 @@ export function SessionsScreen({ openId }: { openId: string | undefined }): Reac
   const [search, setSearch] = useState('');
   const [shown, setShown] = useState<Shown>('all');
   const [grouping, setGrouping] = useState<Grouping>('none');
+  const [expanded, setExpanded] = useState<ExpandedState>(true);
   const [sorting, setSorting] = useState<SortingState>([{ id: 'age', desc: false }]);
   const sessions = frozen ?? live;
 
@@ -79,10 +82,11 @@ export function SessionsScreen({ openId }: { openId: string | undefined }): Reac
     state: {
       sorting,
       grouping: grouping === 'none' ? [] : [grouping],
-      expanded: true,
+      expanded,
       columnVisibility: open === undefined ? everyColumn : besideDrawer,
     },
     onSortingChange: setSorting,
+    onExpandedChange: setExpanded,
     groupedColumnMode: false,
     autoResetAll: false,
     getCoreRowModel: getCoreRowModel(),
@@ -126,7 +130,10 @@ export function SessionsScreen({ openId }: { openId: string | undefined }): Reac
               label={t('sessions.group')}
               hideLabel
               value={grouping}
-              onChange={setGrouping}
+              onChange={(chosen) => {
+                setGrouping(chosen);
+                setExpanded(true);
+              }}
               options={(['none', 'program', 'service', 'identity'] as const).map((value) => ({
                 value,
                 text: t(`sessions.group.${value}`),
@@ -180,9 +187,17 @@ function GroupTitle({ row }: { row: Row<SessionView> }): ReactNode {
 
 function NoSessions({ filtered }: { filtered: boolean }): ReactNode {
   const t = useText();
+  const { go } = useRoute();
+  const identities = useEngine(selectIdentities);
   return filtered ? (
     <Empty title={t('common.noMatchTitle')} text={t('sessions.noMatch')} icon="search" />
   ) : (
-    <Empty title={t('sessions.emptyTitle')} text={t('sessions.emptyText')} />
+    <Empty title={t('sessions.emptyTitle')} text={t('sessions.emptyText')}>
+      {identities?.length === 0 ? (
+        <Button kind="primary" icon="plus" onPress={() => go('enrol')}>
+          {t('identities.add')}
+        </Button>
+      ) : null}
+    </Empty>
   );
 }
