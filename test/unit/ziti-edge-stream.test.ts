@@ -356,3 +356,81 @@ describe('an encrypted stream', () => {
     for (const body of bodies) expect(body.includes('AAAAAAAA')).toBe(false);
   });
 });
+
+describe('a circuit on which both sides have ended', () => {
+  /** Near has ended and been acknowledged; the other side is played by hand and has half-closed. */
+  async function ended() {
+    const clock = new ManualClock();
+    const seen: Frame[] = [];
+    const fields: PayloadFields = { sequence: 0, flags: 0, edgeFlags: 0, capabilities: false, clock: 0 };
+    const tap = (frameSeen: Frame): void => {
+      const flags = readPayload(frameSeen.headers, fields) ? fields.flags : -1;
+      seen.push({ ...frameSeen, sequence: flags, body: Uint8Array.from(frameSeen.body) });
+    };
+    const { near, channels } = linkedStreams({ clock, encrypted: false, fate: () => [], tap });
+    const told = listen(near);
+    near.write(Uint8Array.of(1));
+    near.end();
+    await turn(clock, 3);
+    const payload = (sequence: number, flags: number): void =>
+      channels[0].arrive(
+        frame(
+          contentType.xgPayload,
+          1,
+          new HeaderList().u64(headerId.xgSequence, sequence).u32(headerId.xgFlags, flags),
+        ),
+      );
+    const acknowledge = (sequences: readonly number[], heldBytes: number): void => {
+      const body = Buffer.alloc(4 * sequences.length);
+      sequences.forEach((sequence, i) => body.writeInt32BE(sequence, 4 * i));
+      const headers = new HeaderList().u32(headerId.xgRecvBufferSize, heldBytes);
+      channels[0].arrive(frame(contentType.xgAcknowledgement, 1, headers, body));
+    };
+    payload(0, payloadFlag.eof | payloadFlag.originator);
+    const closes = (): number => seen.filter((one) => one.contentType === contentType.xgClose).length;
+    const ends = (): number =>
+      seen.filter((one) => (one.sequence & payloadFlag.circuitEnd) !== 0 && one.sequence > 0).length;
+    return { clock, told, payload, acknowledge, closes, ends, channels };
+  }
+
+  it('is over for its owner at once, and closed towards the network when the other side had time to hand on', async () => {
+    const { clock, told, acknowledge, closes, ends, channels } = await ended();
+    acknowledge([0, 1, 2], 0);
+    await turn(clock, 3);
+    expect([told.closed, told.error, channels[0].connections.streams()]).toEqual([true, undefined, 0]);
+    expect([ends(), closes()]).toEqual([1, 0]);
+    acknowledge([3], 0);
+    await turn(clock, 4_900, 50);
+    expect(closes()).toBe(0);
+    await turn(clock, 200, 50);
+    expect(closes()).toBe(1);
+    expect(clock.pending()).toBe(0);
+  });
+
+  it('waits on while the other side reports unread bytes', async () => {
+    const { clock, acknowledge, closes } = await ended();
+    acknowledge([0, 1, 2], 400_000);
+    await turn(clock, 3);
+    acknowledge([3], 400_000);
+    await turn(clock, 14_000, 50);
+    expect(closes()).toBe(0);
+    acknowledge([], 5_000);
+    await turn(clock, 2_000, 50);
+    expect(closes()).toBe(1);
+  });
+
+  it('closes as soon as the other side says again that it has ended, or closes it', async () => {
+    const again = await ended();
+    again.acknowledge([0, 1, 2], 0);
+    await turn(again.clock, 3);
+    again.payload(1, payloadFlag.eof | payloadFlag.originator);
+    await turn(again.clock, 3);
+    expect(again.closes()).toBe(1);
+    const closed = await ended();
+    closed.acknowledge([0, 1, 2], 0);
+    await turn(closed.clock, 3);
+    closed.channels[0].arrive(stateClosed(1, 'xgress unrouted'));
+    await turn(closed.clock, 10_000, 100);
+    expect([closed.closes(), closed.clock.pending()]).toEqual([0, 0]);
+  });
+});
