@@ -17,6 +17,8 @@ import type { SessionFacts, SessionMoment, SessionSnapshot, SessionState } from 
 
 /** Moments kept of one session; the oldest go first, the opening stays. */
 const timelineLength = 64;
+/** Recorded arguments up to this length, as JSON, are shown in the timeline. */
+const shownArgumentsLength = 4_096;
 /** After the last permitted byte the ends are closed in order, so that it arrives; this long at most per look. */
 const lingerMs = 2_000;
 /** An end that does not take what it was sent is looked at this often before it is reset. */
@@ -125,6 +127,7 @@ export class LiveSession {
   /** One end can take more again: whoever waited for it goes on. */
   drained(end: End): void {
     if (this.state !== 'open') return;
+    this.#lastActivityMonotonicMs = this.#keeper.clock.monotonic();
     this.#other(end).release();
     // Only a guard's own answers make an end wait for itself.
     if (!this.#other(end).blocked) this.#end(end).release();
@@ -257,7 +260,7 @@ export class LiveSession {
   #call(call: GuardCall): void {
     this.calls += 1;
     if (call.decision === 'deny') this.denied += 1;
-    this.note('call', `${call.method} ${call.target}`, call);
+    this.note('call', `${call.method} ${call.target}`, withoutLargeArguments(call));
     this.#keeper.called(this, call);
   }
 
@@ -328,4 +331,11 @@ export class LiveSession {
 
 function always<T>(value: T): () => T {
   return () => value;
+}
+
+/** The record has the arguments in full; a row that is kept for minutes must not hold megabytes of them. */
+function withoutLargeArguments(call: GuardCall): GuardCall {
+  if (call.arguments === undefined || JSON.stringify(call.arguments).length <= shownArgumentsLength) return call;
+  const { arguments: _left, ...shown } = call;
+  return shown;
 }

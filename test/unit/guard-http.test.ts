@@ -155,6 +155,7 @@ describe('models and tokens', () => {
       chat({ messages: [] }),
       chat({ model: 'gpt-4o' }, '/openai/deployments/o3/chat/completions'),
       post('{"model":"gpt-4o","model":"o3"}'),
+      chat({ model: 'gpt-4o' }, `/${'x'.repeat(600)}/models/o3/chat`),
       post('not json'),
     ]) {
       driver.app(request);
@@ -162,7 +163,7 @@ describe('models and tokens', () => {
     }
     driver.app(get('/v1/models'));
     expect(driver.takeService()).toContain('/v1/models');
-    expect(driver.outcome.calls.filter((call) => call.decision === 'deny')).toHaveLength(6);
+    expect(driver.outcome.calls.filter((call) => call.decision === 'deny')).toHaveLength(7);
     expect(driver.outcome.calls[0]).toMatchObject({ model: 'o3', rule: 'contract:http.models' });
   });
 

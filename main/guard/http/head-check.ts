@@ -5,6 +5,9 @@ import type { Effects } from '../effects.ts';
 import type { RequestHead } from './head.ts';
 import { refusalAnswer, type OwnAnswer } from './own-answer.ts';
 
+/** Longer paths are shortened where they are told. */
+const maxShownLength = 512;
+
 /** Refuses a head, or says nothing. */
 export type HeadCheck = (head: RequestHead, nowMs: number) => OwnAnswer | undefined;
 
@@ -16,7 +19,7 @@ export function headCheck(rules: HttpRules, out: Effects): HeadCheck {
       out.call({
         protocol: 'http',
         method: head.method,
-        target: head.target.split('?')[0] ?? head.target,
+        target: shownPath(head.target),
         decision: 'deny',
         rule,
         startedAtMs: nowMs,
@@ -35,6 +38,12 @@ export function headCheck(rules: HttpRules, out: Effects): HeadCheck {
     if (paths.some((glob) => glob.matches(path))) return undefined;
     return refuse(403, 'contract:http.paths', `${path} is not among the paths allowed`);
   };
+}
+
+/** The path as records show it: without the query, which may hold secrets, and with an end. */
+export function shownPath(target: string): string {
+  const path = plainPath(target) ?? target.split('?')[0] ?? '';
+  return path.length <= maxShownLength ? path : `${path.slice(0, maxShownLength)}…`;
 }
 
 /**

@@ -12,7 +12,7 @@ import type { Guard, GuardCall, GuardContext, GuardEffect } from '../guard.ts';
 import { parseStrictJson } from '../json/strict-json.ts';
 import { TokenReader } from './token-reader.ts';
 import { HttpExchanges, type AnswerWatch, type HeldVerdict, type HttpJudge, type RequestPlan } from './exchanges.ts';
-import { headCheck, plainPath, type HeadCheck } from './head-check.ts';
+import { headCheck, plainPath, shownPath, type HeadCheck } from './head-check.ts';
 import { fieldOf, mediaTypeOf, rewriteHead, type BodyFraming, type RequestHead } from './head.ts';
 import { modelInPath, modelsInBody } from './llm.ts';
 import { refusalAnswer } from './own-answer.ts';
@@ -112,13 +112,13 @@ class RulesJudge implements HttpJudge {
     const call: GuardCall = {
       protocol: 'http',
       method: head.method,
-      target: plainPath(head.target) ?? head.target.split('?')[0] ?? head.target,
+      target: shownPath(head.target),
       decision: 'allow',
       startedAtMs: nowMs,
     };
     if (!this.#reads) return { kind: 'pass', head: head.raw, answer: this.#watch(call, 0) };
     if (framing.kind === 'none') {
-      const verdict = this.#judge(call, undefined, 0, nowMs);
+      const verdict = this.#judge(head.target, call, undefined, 0, nowMs);
       if (verdict.kind === 'refuse') return verdict;
       return { kind: 'pass', head: rewriteHead(head, takenOut), answer: verdict.answer };
     }
@@ -146,12 +146,12 @@ class RulesJudge implements HttpJudge {
       const why = `a body whose model cannot be read (${json?.kind === 'fault' ? json.why : 'no JSON'})`;
       return this.#refuse(call, 400, 'guard:http.body', why);
     }
-    return this.#judge(call, json?.kind === 'json' ? json.value : undefined, size, nowMs);
+    return this.#judge(head.target, call, json?.kind === 'json' ? json.value : undefined, size, nowMs);
   }
 
   /** Model and budget of one request; `body` undefined where there is none to read. */
-  #judge(call: GuardCall, body: unknown, bytes: number, nowMs: number): HeldVerdict {
-    const inPath = modelInPath(call.target);
+  #judge(target: string, call: GuardCall, body: unknown, bytes: number, nowMs: number): HeldVerdict {
+    const inPath = modelInPath(plainPath(target) ?? target);
     const models = [...(inPath === undefined ? [] : [inPath]), ...modelsInBody(body)];
     const [model] = models;
     const modelled: GuardCall = model === undefined ? call : { ...call, model };

@@ -8,7 +8,7 @@ import { TunnelerError } from '../../base/errors.ts';
 import { Effects } from '../effects.ts';
 import type { Guard, GuardEffect } from '../guard.ts';
 import { HttpExchanges, type AnswerWatch, type HttpJudge } from './exchanges.ts';
-import { plainPath } from './head-check.ts';
+import { shownPath } from './head-check.ts';
 import { rewriteHead } from './head.ts';
 import { refusalAnswer } from './own-answer.ts';
 
@@ -61,7 +61,7 @@ function injectingJudge(key: ProviderKey | undefined, out: Effects): HttpJudge {
       const call = {
         protocol: 'http',
         method: head.method,
-        target: plainPath(head.target) ?? head.target.split('?')[0] ?? head.target,
+        target: shownPath(head.target),
         startedAtMs: nowMs,
         rule: 'hosting:key',
       } as const;

@@ -13,6 +13,9 @@ export const defaultMaxMessageBytes = 16 * 1024 * 1024;
 /** A server's own error for "not now". Source: JSON-RPC 2.0 section 5.1, implementation-defined range. */
 const limitError = -32_000;
 
+/** Longer names are shortened where they are told. */
+const maxNameLength = 512;
+
 /** A request that went on and waits for its answer. */
 export interface OpenCall {
   readonly method: string;
@@ -61,9 +64,9 @@ export class McpCalls {
     this.#plain = plain;
     const { method, params } = request;
     if (!isKnownRequest(method)) {
-      return this.#refuse(request, method, undefined, nowMs, {
+      return this.#refuse(request, shortened(method), undefined, nowMs, {
         code: rpcErrors.methodNotFound,
-        message: `Method not found: ${method}`,
+        message: `Method not found: ${shortened(method)}`,
         rule: 'guard:mcp.method',
         why: 'the guard does not know this method, so it does not pass',
       });
@@ -164,7 +167,7 @@ export class McpCalls {
     const what = { tool: 'Unknown tool', prompt: 'Unknown prompt', resource: 'Resource not found' }[thing.kind];
     return this.#refuse(request, thing.name, thing, nowMs, {
       code: rpcErrors.invalidParams,
-      message: `${what}: ${thing.name}`,
+      message: `${what}: ${shortened(thing.name)}`,
       rule,
       why,
     });
@@ -178,7 +181,7 @@ export class McpCalls {
     refused: Refused,
   ): CallVerdict {
     const named = thing ?? { kind: 'tool' as const, name: target, arguments: request.params };
-    this.#out.call({ ...this.#callOf(request, named, 'deny', refused.rule, nowMs), target });
+    this.#out.call({ ...this.#callOf(request, named, 'deny', refused.rule, nowMs), target: shortened(target) });
     const uri = thing?.kind === 'resource' ? { uri: thing.name } : {};
     const data = { ...uri, reason: refused.why, rule: refused.rule, by: 'culvert' };
     return { kind: 'refuse', refusal: { code: refused.code, message: refused.message, data } };
@@ -194,8 +197,8 @@ export class McpCalls {
     const args: RpcParams | unknown = thing?.arguments ?? {};
     return {
       protocol: 'mcp',
-      method: request.method,
-      target: thing?.name ?? request.method,
+      method: shortened(request.method),
+      target: shortened(thing?.name ?? request.method),
       decision,
       digest: this.#context.digest(canonicalJson(args, this.#plain)),
       startedAtMs: nowMs,
@@ -203,6 +206,11 @@ export class McpCalls {
       ...(this.#rules.recordArguments === true ? { arguments: args } : {}),
     };
   }
+}
+
+/** Names come from outside: in records and answers they have an end. */
+function shortened(name: string): string {
+  return name.length <= maxNameLength ? name : `${name.slice(0, maxNameLength)}…`;
 }
 
 interface Refused {
