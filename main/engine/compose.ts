@@ -11,8 +11,6 @@ import { agentRules } from '../apps/recognise.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { DisposalStack } from '../base/lifecycle.ts';
 import type { LogLevel } from '../base/log.ts';
-import { createDispatcher } from '../contract/dispatch.ts';
-import { schema } from '../contract/schema.ts';
 import type { EngineMode } from '../contract/views.ts';
 import { createLedger } from '../guard/ledger.ts';
 import { createHosting } from '../hosting/create-hosting.ts';
@@ -32,12 +30,11 @@ import { listSignersOf } from './enrolment-deps.ts';
 import { openDetection } from './detection.ts';
 import { Dialing } from './dialing.ts';
 import { openClientState } from './client-state.ts';
-import { lazyConsole, type ConsoleDoor } from './console-door.ts';
+import type { ConsoleDoor } from './console-door.ts';
 import { createDesk } from './desk.ts';
 import { openEntries, type Entries } from './entries/open-entries.ts';
 import { factsFor, RecentUse } from './facts.ts';
 import { guardsFor } from './guards.ts';
-import { createHandlers } from './handlers.ts';
 import { hashWhereAsked } from './hash-where-asked.ts';
 import { admitHostedDials } from './hosted-dials.ts';
 import { Identities } from './identities.ts';
@@ -45,9 +42,11 @@ import { lockInstance } from './instance-lock.ts';
 import { openLog, type EngineLog } from './logger.ts';
 import { mcpEntry } from './mcp-entry.ts';
 import { contextOpener } from './open-context.ts';
+import { openDoors } from './open-door.ts';
 import { openRecord } from './open-record.ts';
-import { peerCredentials } from './peer-credentials.ts';
 import { openQuarantine } from './quarantine.ts';
+import type { Projector } from './projector.ts';
+import type { StateHub } from './state-hub.ts';
 import { watchNetwork } from './network-watch.ts';
 import { reachabilityOf } from './reachability.ts';
 import { postureGatherer } from './posture-facts.ts';
@@ -55,7 +54,6 @@ import { createReactions } from './reactions.ts';
 import { RemoteNames } from './remote-names.ts';
 import { openReadiness } from './readiness.ts';
 import { ExternalLogin } from './sign-in/external-login.ts';
-import { openSocketServer } from './socket-server.ts';
 import { hostJournalDirectory, openStateDirectory } from './state-directory.ts';
 
 export interface EngineOptions {
@@ -127,7 +125,8 @@ async function assemble(
   const quarantine = stack.use(openQuarantine({ stateDirectory, clock, audit, log }));
 
   // Steps 1 to 4 are the entries', opened last: nothing may come in before all else stands.
-  let entries: Entries | undefined;
+  const late: Late = {};
+  const refresh = (): void => late.projector?.refresh();
 
   // Step 5: whose flow is it.
   const rules = agentRules(config.agents);
@@ -186,9 +185,10 @@ async function assemble(
     clock,
     audit,
     log,
-    tell: (alert) => hub.change({ kind: 'alert-raised', value: alert }),
+    tell: (alert) => late.hub?.change({ kind: 'alert-raised', value: alert }),
   });
   const reactions = createReactions({
+    clock,
     log,
     audit,
     intercept,
@@ -196,17 +196,16 @@ async function assemble(
     sessions,
     quarantine,
     problems,
-    onIntercepted: () => entries?.apply(),
-    onSession: (session) => projector.session(session),
+    onIntercepted: () => late.entries?.apply(),
+    onSession: (session) => late.projector?.session(session),
     refresh: () => {
       readiness.look();
-      projector.refresh();
+      refresh();
     },
     onCall: (session) => recentCalls.note(session.app),
     raise: (alert) => alerts.raise(alert),
   });
   let wokenAt: number | undefined;
-  let externalLogin: ExternalLogin | undefined;
   const identities: Identities = stack.use(
     new Identities({
       store,
@@ -217,7 +216,7 @@ async function assemble(
       listener: {
         ...reactions.runner,
         changed(runner) {
-          if (runner.state() === 'login-required') externalLogin?.renew(runner.name);
+          if (runner.state() === 'login-required') late.externalLogin?.renew(runner.name);
           reactions.runner.changed(runner);
         },
       },
@@ -243,7 +242,7 @@ async function assemble(
 
   // Steps 4 to 10 as one function, for every entry.
   const facts = factsFor({ clock, identities, sessions, quarantine, recentDials });
-  const dialing = new Dialing({ clock, identities, quarantine, recentDials, refresh: () => projector.refresh() });
+  const dialing = new Dialing({ clock, identities, quarantine, recentDials, refresh });
   const admit = createCorridor({
     clock,
     log,
@@ -268,7 +267,7 @@ async function assemble(
     new RemoteNames({ clock, dial: (service, appData, signal) => dialing.dialByName(service, appData, signal) }),
   );
   await repairAfterDeath(stateDirectory, log);
-  entries = stack.use(
+  const entries = stack.use(
     await openEntries({
       asked: options.mode ?? config.mode ?? 'auto',
       proxyListen: options.proxyListen,
@@ -282,11 +281,11 @@ async function assemble(
       log,
       table: () => intercept.table(),
       infrastructure: () => identities.places(),
-      refresh: () => projector.refresh(),
+      refresh,
     }),
   );
-  const opened: Entries = entries;
-  const { mode, modeReason } = opened;
+  late.entries = entries;
+  const { mode, modeReason } = entries;
 
   // What clients see.
   const state = openClientState(
@@ -301,65 +300,66 @@ async function assemble(
       quarantine,
       audit,
       problems,
-      dns: () => opened.dns(),
+      dns: () => entries.dns(),
       deserted: dialing.deserted,
       agents: config.agents ?? {},
       mode: () => ({ mode, reason: modeReason }),
-      entries: () => opened.status(),
-      forwards: () => opened.forwards,
+      entries: () => entries.status(),
+      forwards: () => entries.forwards,
     },
     stack,
   );
-  const { hub, projector } = state;
+  const { projector } = state;
+  Object.assign(late, { projector, hub: state.hub });
   stack.use(sessions.subscribe(reactions.session));
   stack.use(sessions.subscribe(detection.session));
   stack.use(quarantine.events.subscribe(reactions.quarantined));
   stack.use(hosting.subscribe(() => projector.refresh()));
 
-  externalLogin = stack.use(new ExternalLogin({ identities, clock, log, listSigners: listSignersOf }));
+  const externalLogin = stack.use(new ExternalLogin({ identities, clock, log, listSigners: listSignersOf }));
+  late.externalLogin = externalLogin;
 
-  // The door.
+  // The doors.
   let stop: () => void = () => undefined;
   const stopped = new Promise<void>((resolve) => (stop = resolve));
-  const desk = createDesk({
-    stateDirectory,
-    config,
-    configFile,
-    policyDirectory,
-    clock,
-    log,
-    unlock,
-    audit,
-    auditIndex,
-    store,
-    identities,
-    sessions,
-    quarantine,
-    intercept,
-    policy,
-    facts,
-    state,
-    alerts,
-    readiness,
-    dns: () => opened.dns(),
-    externalLogin,
-    mcpEndpoint: mcpEntry({ admit, clock, log, isKnown: (service) => dialing.isKnown(service) }, stack),
-    openConsole: async () => ({ url: (await openedConsole()).url() }),
-    stop,
-  });
-  const dispatcher = createDispatcher(schema, createHandlers(desk), {
-    version,
-    onDefect: (call, error) => log.error('engine.defect', { call, error }),
-  });
-  const openedConsole = lazyConsole(options, config, { dispatcher, clock, log }, stack);
-  stack.use(
-    await openSocketServer({
-      path: options.socketPath,
-      dispatcher,
+  const mcpEndpoint = mcpEntry({ admit, clock, log, isKnown: (service) => dialing.isKnown(service) }, stack);
+  await openDoors(
+    {
+      socketPath: options.socketPath,
+      version,
+      config,
+      consoleDoor: options.consoleDoor,
+      clock,
       log,
-      peerCredentials: peerCredentials(),
-      groupId: undefined,
-    }),
+      desk: (openConsole) =>
+        createDesk({
+          stateDirectory,
+          config,
+          configFile,
+          policyDirectory,
+          clock,
+          log,
+          unlock,
+          audit,
+          auditIndex,
+          store,
+          identities,
+          sessions,
+          quarantine,
+          intercept,
+          policy,
+          facts,
+          state,
+          alerts,
+          readiness,
+          dns: () => entries.dns(),
+          externalLogin,
+          mcpEndpoint,
+          openConsole,
+          stop,
+        }),
+    },
+    stack,
   );
 
   // Everything stands: the identities go to work, and are told when the host wakes or moves.
@@ -368,27 +368,35 @@ async function assemble(
   projector.refresh();
   readiness.open();
   stack.use(
-    watchNetwork({ clock, ignore: (name) => name === opened.status().tun?.name }, (change) => {
+    watchNetwork({ clock, ignore: (name) => name === entries.status().tun?.name }, (change) => {
       log.info('engine.network_changed', { change });
       if (change === 'woke') wokenAt = clock.now();
-      opened.networkChanged();
+      entries.networkChanged();
       void identities.refreshAll();
     }),
   );
-  log.info('engine.ready', { mode, version, proxy: opened.listen });
+  log.info('engine.ready', { mode, version, proxy: entries.listen });
   return {
     ready: {
       mode,
       modeReason,
       socket: options.socketPath,
       state: stateDirectory,
-      ...(opened.listen === undefined ? {} : { proxy: opened.listen }),
-      ...(opened.status().tun === undefined ? {} : { tun: opened.status().tun }),
-      forwards: opened.forwards,
+      ...(entries.listen === undefined ? {} : { proxy: entries.listen }),
+      ...(entries.status().tun === undefined ? {} : { tun: entries.status().tun }),
+      forwards: entries.forwards,
     },
     stopped,
     [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
   };
+}
+
+/** Parts that stand last, but that earlier ones speak to once there is something to say. */
+interface Late {
+  entries?: Entries;
+  projector?: Projector;
+  hub?: StateHub;
+  externalLogin?: ExternalLogin;
 }
 
 /** What an engine that died in another mode left on the host goes now; the TUN entry does the same for itself. */

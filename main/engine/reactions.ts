@@ -1,7 +1,9 @@
 /** What the engine does when a fact comes in: services gained and lost, sessions opened and closed, subjects cut off. */
 import type { AuditEvent, AuditWriter } from '../audit/record.ts';
+import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { AlertView } from '../contract/views.ts';
+import type { GuardCall } from '../guard/guard.ts';
 import type { Hosting } from '../hosting/hosting.ts';
 import type { Intercept, InterceptProblem } from '../intercept/match.ts';
 import { flowSubjects, quarantineSubject } from '../policy/program.ts';
@@ -11,7 +13,11 @@ import type { ZitiService } from '../ziti/model.ts';
 import { hostedServicesOf } from './hosted-services.ts';
 import type { IdentityRunner, RunnerListener } from './identity-runner.ts';
 
+/** A refusal of the guard is read by the application before its sockets go: the words of its protocol say more than a reset. */
+const answerFirstMs = 50;
+
 export interface ReactionsDeps {
+  readonly clock: Clock;
   readonly log: Log;
   readonly audit: AuditWriter;
   readonly intercept: Intercept;
@@ -88,6 +94,22 @@ export function createReactions(deps: ReactionsDeps): Reactions {
     deps.refresh();
   };
 
+  /** The guard has refused the call in its protocol's own words; where the contract asks for more than that, it follows here. */
+  const forbiddenCall = (session: SessionSnapshot, call: GuardCall): void => {
+    const action = session.contract?.onViolation;
+    if ((action !== 'alert' && action !== 'quarantine') || !isForbidden(call)) return;
+    const text = `${call.method} ${call.target} is forbidden by ${call.rule ?? 'its contract'}`;
+    deps.raise({
+      severity: action === 'alert' ? 'warning' : 'critical',
+      kind: 'contract-violation',
+      text: `${session.service}: ${text}`,
+      session: session.id,
+    });
+    if (action === 'alert') return;
+    const subject = quarantineSubject(session.app) ?? `identity:${session.identity}`;
+    deps.clock.after(answerFirstMs, () => deps.quarantine.add(subject, text, 'contract'));
+  };
+
   return {
     runner: {
       changed: deps.refresh,
@@ -103,7 +125,10 @@ export function createReactions(deps: ReactionsDeps): Reactions {
     },
     session(event) {
       deps.onSession(event.session);
-      if (event.kind === 'called') deps.onCall(event.session);
+      if (event.kind === 'called') {
+        deps.onCall(event.session);
+        forbiddenCall(event.session, event.call);
+      }
       if (event.kind === 'violated') {
         const { session, reason } = event;
         deps.raise({
@@ -130,6 +155,13 @@ export function createReactions(deps: ReactionsDeps): Reactions {
       deps.refresh();
     },
   };
+}
+
+/** What the contract never lets pass, not what it has no more budget for. */
+function isForbidden(call: GuardCall): boolean {
+  const { decision, rule = '' } = call;
+  if (decision !== 'deny' || !rule.startsWith('contract:')) return false;
+  return !/^contract:(mcp\.(rateLimit|maxCalls)|http\.tokenBudget)/.test(rule);
 }
 
 /** True where a session belongs to a quarantine subject. */
