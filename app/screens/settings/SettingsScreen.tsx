@@ -9,6 +9,7 @@ import { useEngine, useLink, usePreferences, useStores } from '../../store/hooks
 import { selectStatus } from '../../store/selectors.ts';
 import { useText } from '../../text/text.ts';
 import { ScreenHead } from '../frame/Screen.tsx';
+import { Setting } from './Setting.tsx';
 import { ShellSettingsCard } from './ShellSettingsCard.tsx';
 
 export function SettingsScreen(): ReactNode {
@@ -76,18 +77,6 @@ export function SettingsScreen(): ReactNode {
         </div>
       </div>
     </>
-  );
-}
-
-export function Setting({ title, text, children }: { title: string; text?: string; children: ReactNode }): ReactNode {
-  return (
-    <div className="setting">
-      <div>
-        <div>{title}</div>
-        {text === undefined ? null : <div className="quiet small">{text}</div>}
-      </div>
-      {children}
-    </div>
   );
 }
 

@@ -4,7 +4,7 @@ import type { ShellDoor, ShellSettings } from '../../../main/contract/shell-door
 import { Button } from '../../parts/Button.tsx';
 import { Switch } from '../../parts/Fields.tsx';
 import { useText } from '../../text/text.ts';
-import { Setting } from './SettingsScreen.tsx';
+import { Setting } from './Setting.tsx';
 
 export function ShellSettingsCard({ door }: { door: ShellDoor }): ReactNode {
   const t = useText();
