@@ -65,6 +65,20 @@ export class ManagementApi {
     return checked(method, path, answer);
   }
 
+  /** For the few calls that take or give plain text. Throws with the controller's answer. */
+  async callText(method: 'GET' | 'POST', path: string, body?: string): Promise<string> {
+    this.#token ??= await this.#signIn();
+    const response = await request(`${this.#url}/edge/management/v1/${path}`, {
+      method,
+      dispatcher: this.#agent,
+      headers: { 'content-type': 'text/plain', 'zt-session': this.#token },
+      ...(body === undefined ? {} : { body }),
+    });
+    const text = await response.body.text();
+    if (response.statusCode >= 300) throw new Error(`${method} ${path}: HTTP ${response.statusCode} ${text}`);
+    return text;
+  }
+
   async close(): Promise<void> {
     await this.#agent.destroy();
   }

@@ -28,7 +28,7 @@ import type { Endpoints } from './endpoints.ts';
 import { answerLegacyTotp, jsonHeaders, requireCodeAccepted, sessionHeaders } from './legacy-sign-in.ts';
 import type { ApiSession, TotpEnrolment } from './sign-in.ts';
 import { surelyUnsent } from './transport-error.ts';
-import type { HttpAnswer, HttpRequest } from './transport.ts';
+import type { HttpAnswer, HttpHeaders, HttpRequest } from './transport.ts';
 import { clientApiPath } from './version.ts';
 
 /** Page size the Go SDK uses. Source: sdk-golang `edge-apis`. */
@@ -182,11 +182,7 @@ export class ControllerClient {
   /** Answer the periodic question of a legacy session. */
   answerMfa(code: string): Promise<void> {
     const session = this.#options.session();
-    return answerLegacyTotp(
-      this.#options.endpoints.transport(),
-      { token: session.token, bearer: bearerOf(session) },
-      code,
-    );
+    return answerLegacyTotp(this.#options.endpoints.transport(), session, code);
   }
 
   /** Answer the periodic question of an OIDC session: the token goes to the routers. */
@@ -244,11 +240,8 @@ export class ControllerClient {
   }
 }
 
-function authorization(session: ApiSession): Record<string, string> {
+function authorization(session: ApiSession): HttpHeaders {
   if (session.kind === 'legacy') return sessionHeaders(session);
-  return { ...jsonHeaders, authorization: `Bearer ${session.token}` };
-}
-
-function bearerOf(session: ApiSession): string | undefined {
-  return session.kind === 'legacy' ? session.bearer : undefined;
+  const tokens = [session.token, ...(session.bearer === undefined ? [] : [session.bearer])];
+  return { ...jsonHeaders, authorization: tokens.map((token) => `Bearer ${token}`) };
 }

@@ -55,6 +55,7 @@ class OidcLogin {
   readonly #verifier = randomBytes(40).toString('base64url');
   readonly #state = randomBytes(16).toString('base64url');
   #requestId = '';
+  #secondaryToken: string | undefined;
 
   constructor(http: HttpTransport, options: OidcSignInOptions) {
     this.#http = http;
@@ -82,6 +83,7 @@ class OidcLogin {
   /** The primary proof, and with it an external token as second factor where there is one. */
   async prove(secondaryToken: string | undefined): Promise<SignIn> {
     const { proof, info, configTypes, csrPem } = this.#options;
+    this.#secondaryToken = secondaryToken;
     const bearer = [proof.kind === 'ext-jwt' ? proof.token : undefined, secondaryToken].filter(
       (token) => token !== undefined,
     );
@@ -144,7 +146,7 @@ class OidcLogin {
     });
     const token = await this.#send('POST', `${this.#options.oidcPath}/oauth/token`, formBody, form.toString());
     const data = readJson(token, tokenAnswer, 'fetching the token');
-    return { kind: 'complete', session: toOidcSession(data) };
+    return { kind: 'complete', session: toOidcSession(data, this.#secondaryToken) };
   }
 
   #post(path: string, body: object): Promise<HttpAnswer> {

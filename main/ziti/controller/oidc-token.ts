@@ -14,7 +14,7 @@ export const formBody = { accept: 'application/json', 'content-type': 'applicati
 const defaultLifetimeSeconds = 1800;
 
 /** A token answer as a session. Claims are read, not verified: the controller that sent them over TLS is their issuer. */
-export function toOidcSession(data: v.InferOutput<typeof tokenAnswer>): OidcSession {
+export function toOidcSession(data: v.InferOutput<typeof tokenAnswer>, bearer: string | undefined): OidcSession {
   const claims = v.safeParse(accessClaims, decode(data.access_token));
   if (!claims.success) {
     const path = v.getDotPath(claims.issues[0]) ?? '(top)';
@@ -26,6 +26,7 @@ export function toOidcSession(data: v.InferOutput<typeof tokenAnswer>): OidcSess
     kind: 'oidc',
     id: z_asid,
     token: data.access_token,
+    bearer,
     refreshToken: data.refresh_token ?? undefined,
     sessionCertPem: data.session_cert ?? undefined,
     identityId: sub,
@@ -64,7 +65,7 @@ export async function refreshOidc(
     body: form.toString(),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
-  const next = toOidcSession(readJson(answer, tokenAnswer, 'refreshing the token'));
+  const next = toOidcSession(readJson(answer, tokenAnswer, 'refreshing the token'), session.bearer);
   return {
     ...next,
     refreshToken: next.refreshToken ?? session.refreshToken,

@@ -20,12 +20,12 @@ interface Common {
   /** From the moment it was granted, on the monotonic clock; wall clocks may differ. */
   readonly lifetimeMs: number;
   readonly renewal: RenewalHints;
+  /** External token that must go with every request, where one was a factor of the sign-in. */
+  readonly bearer: string | undefined;
 }
 
 export interface LegacySession extends Common {
   readonly kind: 'legacy';
-  /** External token that must go with every request (secondary ext-jwt). */
-  readonly bearer: string | undefined;
 }
 
 export interface OidcSession extends Common {

@@ -108,8 +108,6 @@ export interface TokenEnrolRequest {
   readonly caPem: string;
   /** What the external provider issued. */
   readonly externalToken: string;
-  /** Which of the network's signers issued it, where several could have. */
-  readonly signerId?: string;
   /** `cert`: a certificate of our own from now on; `token`: the provider vouches at each sign-in. */
   readonly want: 'cert' | 'token';
   /** As {@link EnrolRequest.prepareKey}; for `cert` only. */
@@ -126,10 +124,9 @@ export async function enrollByExternalToken(
   const origin = new URL(request.apis[0] ?? '').origin;
   const exchange = new Exchange({ origin, caPem: request.caPem }, open, options.signal);
   const common = { method: 'token', apis: request.apis, caPem: request.caPem } as const;
-  const headers = {
-    authorization: `Bearer ${request.externalToken}`,
-    ...(request.signerId === undefined ? {} : { 'ziti-token-issuer-id': request.signerId }),
-  };
+  // The controller finds the signer by the token's key and issuer. Naming it (`ziti-token-issuer-id`) makes release 2.0 lose the
+  // identity's name (ziti `controller/model/token_provider_cache.go`, VerifyToken).
+  const headers = { authorization: `Bearer ${request.externalToken}` };
   if (request.want === 'token') {
     await exchange.post('/enroll/token', {}, headers);
     return { ...common, signIn: 'external' };
