@@ -66,7 +66,14 @@ try {
   placeControl();
   mkdirSync(options.out, { recursive: true });
   const file = join(resolve(options.out), `culvert_${version}_${architecture}.deb`);
-  const args = ['--root-owner-group', `-Z${options.compression}`, '--build', stage, file];
+  const args = [
+    '--root-owner-group',
+    `-Z${options.compression}`,
+    ...(options.compression === 'xz' ? ['-z3'] : []),
+    '--build',
+    stage,
+    file,
+  ];
   const built = spawnSync('dpkg-deb', args, {
     stdio: ['ignore', 'ignore', 'inherit'],
     env: { ...process.env, SOURCE_DATE_EPOCH: epoch },
