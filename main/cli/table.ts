@@ -80,7 +80,6 @@ export function relative(iso: string, nowMs: number): string {
 
 /** Control characters come from outside (names, paths) and must not steer a terminal. */
 export function oneLine(text: string): string {
-  // eslint-disable-next-line no-control-regex -- exactly these are meant
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '·');
 }
 

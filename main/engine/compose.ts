@@ -2,23 +2,20 @@
  * The engine, put together: the only file that sees all rooms. It reads in the order of the corridor; control runs across it, from the
  * identities into intercept and hosting, and from the rooms' events into the clients' state.
  */
-import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { loadNative } from 'node-tun';
 import { join } from 'node:path';
 import { createAppFinder, recogniseAgents } from '../apps/open-app-finder.ts';
 import { agentRules } from '../apps/recognise.ts';
-import { systemClock, type Clock } from '../base/clock.ts';
+import { systemClock } from '../base/clock.ts';
 import { DisposalStack } from '../base/lifecycle.ts';
 import type { LogLevel } from '../base/log.ts';
-import type { EngineMode } from '../contract/views.ts';
 import { createLedger } from '../guard/ledger.ts';
 import { createHosting } from '../hosting/create-hosting.ts';
 import { openHardwareTransport } from '../identity/hardware-transport.ts';
 import { openIdentityStore } from '../identity/identity-store.ts';
 import { createIntercept } from '../intercept/intercept.ts';
 import type { InterceptProblem } from '../intercept/match.ts';
-import { repairHost } from '../net/repair.ts';
 import { openPolicy } from '../policy/policy.ts';
 import { createSessions } from '../session/create-sessions.ts';
 import { openZitiContext } from '../ziti/ziti.ts';
@@ -30,8 +27,8 @@ import { listSignersOf } from './enrolment-deps.ts';
 import { openDetection } from './detection.ts';
 import { Dialing } from './dialing.ts';
 import { openClientState } from './client-state.ts';
-import type { ConsoleDoor } from './console-door.ts';
 import { createDesk } from './desk.ts';
+import type { Engine, EngineOptions } from './engine-options.ts';
 import { openEntries, type Entries } from './entries/open-entries.ts';
 import { factsFor, RecentUse } from './facts.ts';
 import { guardsFor } from './guards.ts';
@@ -55,31 +52,6 @@ import { RemoteNames } from './remote-names.ts';
 import { openReadiness } from './readiness.ts';
 import { ExternalLogin } from './sign-in/external-login.ts';
 import { hostJournalDirectory, openStateDirectory } from './state-directory.ts';
-
-export interface EngineOptions {
-  readonly stateDirectory: string;
-  readonly socketPath: string;
-  readonly version: string;
-  readonly mode?: 'auto' | EngineMode;
-  readonly configFile?: string;
-  readonly proxyListen?: string;
-  readonly forwards?: readonly { readonly service: string; readonly port: number }[];
-  readonly passphrase?: string;
-  readonly logLevel?: string;
-  readonly logFile?: string;
-  /** Descriptor the log goes to; absent: nowhere but the file. */
-  readonly logDescriptor?: number;
-  /** Serves the window to a browser; handed in, for the engine knows no windows. */
-  readonly consoleDoor?: ConsoleDoor;
-  readonly clock?: Clock;
-}
-
-export interface Engine extends AsyncDisposable {
-  /** Facts for whoever started it. */
-  readonly ready: Readonly<Record<string, unknown>>;
-  /** Resolves when a client asked it to stop. */
-  readonly stopped: Promise<void>;
-}
 
 /**
  * Start an engine; resolves once it is ready. Throws `engine.config_invalid`, `engine.already_running`, `engine.state_unusable`,
@@ -266,7 +238,6 @@ async function assemble(
   const remoteNames = stack.use(
     new RemoteNames({ clock, dial: (service, appData, signal) => dialing.dialByName(service, appData, signal) }),
   );
-  await repairAfterDeath(stateDirectory, log);
   const entries = stack.use(
     await openEntries({
       asked: options.mode ?? config.mode ?? 'auto',
@@ -397,12 +368,4 @@ interface Late {
   projector?: Projector;
   hub?: StateHub;
   externalLogin?: ExternalLogin;
-}
-
-/** What an engine that died in another mode left on the host goes now; the TUN entry does the same for itself. */
-async function repairAfterDeath(stateDirectory: string, log: EngineLog): Promise<void> {
-  const journalDir = hostJournalDirectory(stateDirectory);
-  if (!existsSync(journalDir)) return;
-  const { undone, failed } = await repairHost({ journalDir, log });
-  if (undone.length + failed.length > 0) log.warn('engine.host_repaired', { undone, failed });
 }

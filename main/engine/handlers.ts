@@ -7,7 +7,6 @@ import type { EngineHandlers } from '../contract/schema.ts';
 import type {
   AgentView,
   AlertView,
-  AuditRecordView,
   BundleView,
   ConsoleView,
   DnsView,
@@ -157,7 +156,7 @@ export function createHandlers(desk: EngineDesk): EngineHandlers {
     },
     mcp: { endpoint: ({ service }) => desk.mcpEndpoint(service) },
     audit: {
-      search: (query) => desk.auditIndex.search(query) as Promise<readonly AuditRecordView[]>,
+      search: (query) => desk.auditIndex.search(query),
       tail: ({ after }, { signal }) => tailAudit(audit, desk.stateDirectory, after, signal),
       async verify() {
         const { ok, count, head, firstBad, gaps, checkpoints } = await verifyAudit(desk.stateDirectory);

@@ -71,12 +71,13 @@ export class Identities implements AsyncDisposable {
   /** Look at every network anew: after sleep, or on another network. Never rejects. */
   async refreshAll(): Promise<void> {
     await Promise.all(
-      this.all().map((runner) =>
-        runner
-          .context()
-          ?.refresh()
-          .catch((error: unknown) => this.#deps.log.info('identity.not_refreshed', { identity: runner.name, error })),
-      ),
+      this.all().map(async (runner) => {
+        try {
+          await runner.context()?.refresh();
+        } catch (error) {
+          this.#deps.log.info('identity.not_refreshed', { identity: runner.name, error });
+        }
+      }),
     );
   }
 

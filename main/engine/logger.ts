@@ -95,12 +95,14 @@ export function openLog(options: EngineLogOptions): EngineLog {
   });
 }
 
+const severity: Readonly<Record<LogLevel, number>> = { trace: 10, debug: 20, info: 30, warn: 40, error: 50 };
+
 /** Children ask the root's level, so that a change reaches loggers that live already. */
 function wrap(logger: Logger, level: () => LogLevel, children: WeakMap<Log, Logger>): EngineLog {
   const at =
     (own: LogLevel) =>
     (event: string, fields: LogFields = {}): void => {
-      if (logger.levels.values[own]! < logger.levels.values[level()]!) return;
+      if (severity[own] < severity[level()]) return;
       logger.level = level();
       logger[own](fields, event);
     };

@@ -71,7 +71,7 @@ export function createProjector(deps: { clock: Clock; hub: StateHub; sources: Vi
     for (const id of [...told.keys()]) {
       if (!id.startsWith(`${kind}/`) || seen.has(id)) continue;
       told.delete(id);
-      changes.push({ kind: `${kind}-removed`, key: id.slice(kind.length + 1) } as StateChange);
+      changes.push({ kind: `${kind}-removed`, key: id.slice(kind.length + 1) });
     }
     return changes;
   };

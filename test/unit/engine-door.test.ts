@@ -15,7 +15,7 @@ import { openStateDirectory } from '../../main/engine/state-directory.ts';
 import { createFakeEngine } from '../support/fake-engine.ts';
 
 let directory: string;
-let open: AsyncDisposable[] = [];
+const open: AsyncDisposable[] = [];
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'culvert-door-'));

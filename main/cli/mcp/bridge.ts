@@ -110,7 +110,7 @@ class Session {
     const events = new EventStream();
     const decoder = new TextDecoder();
     for await (const chunk of response.body) {
-      for (const data of events.push(decoder.decode(chunk as Uint8Array, { stream: true }))) this.#deliver(data);
+      for (const data of events.push(decoder.decode(chunk, { stream: true }))) this.#deliver(data);
     }
   }
 

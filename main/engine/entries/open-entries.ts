@@ -1,4 +1,5 @@
 /** Every way in, by mode: the TUN, the proxy, forwarded ports. */
+import { existsSync } from 'node:fs';
 import type { Clock } from '../../base/clock.ts';
 import { toTunnelerError } from '../../base/errors.ts';
 import type { Admit, Destination } from '../../base/flow.ts';
@@ -7,6 +8,7 @@ import type { Log } from '../../base/log.ts';
 import type { DnsView, EngineMode, StatusView } from '../../contract/views.ts';
 import type { InterceptTable } from '../../intercept/match.ts';
 import type { ResolveRemote } from '../../net/dns/resolver.ts';
+import { repairHost } from '../../net/repair.ts';
 import { canUseTun } from '../../net/tun-entry.ts';
 import type { EngineConfig } from '../config.ts';
 import { chooseMode } from './mode.ts';
@@ -51,6 +53,7 @@ const noDns: DnsView = { backend: 'none', state: 'off', names: [], upstreams: []
 export async function openEntries(deps: EntriesDeps): Promise<Entries> {
   const stack = new DisposalStack();
   try {
+    await repairAfterDeath(deps.journalDir, deps.log);
     const { tun, mode, reason } = await openTun(deps, stack);
     const proxy = mode === 'host' ? undefined : stack.use(await openProxy(deps, mode));
     return {
@@ -101,4 +104,11 @@ function openProxy(deps: EntriesDeps, mode: EngineMode): Promise<ProxyEntries> {
     forwards: [...(config.proxy?.forwards ?? []), ...deps.forwards],
     passThrough: config.proxy?.unmatched === 'direct',
   });
+}
+
+/** What an engine that died in another mode left on the host goes now; the TUN entry does the same for itself. */
+async function repairAfterDeath(journalDir: string, log: Log): Promise<void> {
+  if (!existsSync(journalDir)) return;
+  const { undone, failed } = await repairHost({ journalDir, log });
+  if (undone.length + failed.length > 0) log.warn('engine.host_repaired', { undone, failed });
 }
