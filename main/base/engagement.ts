@@ -8,11 +8,19 @@ import { TunnelerError } from './errors.ts';
 
 export const contractConfigType = 'culvert.contract.v1';
 
+/** An object of just these fields. Arrays are objects to JavaScript and to valibot, but `mcp: []` is no set of rules. */
+function terms<const E extends v.ObjectEntries>(entries: E) {
+  return v.pipe(
+    v.custom<object>((raw) => typeof raw === 'object' && raw !== null && !Array.isArray(raw), 'expected an object'),
+    v.strictObject(entries),
+  );
+}
+
 const globs = v.pipe(v.array(v.pipe(v.string(), v.minLength(1))), v.readonly());
 const whole = v.pipe(v.number(), v.integer(), v.minValue(0));
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
 
-const apps = v.strictObject({
+const apps = terms({
   /** Globs over an executable's path, `agent:NAME` or `sha256:HEX`. Present: only these. */
   allow: v.optional(globs),
   /** The same; deny wins over allow. */
@@ -23,11 +31,11 @@ const dayNames = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
 const timeOfDay = v.pipe(v.string(), v.regex(/^([01]\d|2[0-3]):[0-5]\d$|^24:00$/, 'expected HH:MM'));
 
 /** Windows in which sessions may run; outside them new ones are refused and running ones closed. */
-const schedule = v.strictObject({
+const schedule = terms({
   /** IANA zone; default the host's. */
   timezone: v.optional(v.string()),
   windows: v.optional(
-    v.array(v.strictObject({ days: v.optional(v.array(v.picklist(dayNames))), from: timeOfDay, to: timeOfDay })),
+    v.array(terms({ days: v.optional(v.array(v.picklist(dayNames))), from: timeOfDay, to: timeOfDay })),
   ),
   /** ISO 8601 instants. */
   notBefore: v.optional(v.pipe(v.string(), v.isoTimestamp())),
@@ -40,7 +48,7 @@ const schedule = v.strictObject({
  */
 const mcpRule = v.union([
   v.pipe(v.string(), v.minLength(1)),
-  v.strictObject({
+  terms({
     /** Glob over the tool's or prompt's name, or the resource's URI. */
     tool: v.pipe(v.string(), v.minLength(1)),
     kind: v.optional(v.picklist(['tool', 'prompt', 'resource'])),
@@ -48,7 +56,7 @@ const mcpRule = v.union([
     arguments: v.optional(
       v.record(
         v.string(),
-        v.strictObject({
+        terms({
           equals: v.optional(v.union([v.string(), v.number(), v.boolean(), v.null()])),
           in: v.optional(v.array(v.union([v.string(), v.number(), v.boolean(), v.null()]))),
           glob: v.optional(v.string()),
@@ -62,41 +70,41 @@ const mcpRule = v.union([
   }),
 ]);
 
-const mcp = v.strictObject({
+const mcp = terms({
   allow: v.optional(v.array(mcpRule)),
   deny: v.optional(v.array(mcpRule)),
   maxCalls: v.optional(whole),
-  rateLimit: v.optional(v.strictObject({ calls: positive, perSeconds: positive })),
+  rateLimit: v.optional(terms({ calls: positive, perSeconds: positive })),
   /** Record arguments in full, not only their digest. */
   recordArguments: v.optional(v.boolean()),
   /** A single message larger than this is a violation. Default 16 MiB. */
   maxMessageBytes: v.optional(positive),
 });
 
-const http = v.strictObject({
+const http = terms({
   methods: v.optional(v.array(v.pipe(v.string(), v.regex(/^[A-Z]+$/, 'expected an upper-case method')))),
   /** Globs over the path (`*` within a segment, `**` across). */
   paths: v.optional(globs),
   /** Globs over the model an LLM request names. */
   models: v.optional(globs),
-  tokenBudget: v.optional(v.strictObject({ tokens: positive, perSeconds: positive })),
+  tokenBudget: v.optional(terms({ tokens: positive, perSeconds: positive })),
 });
 
-const registerRange = v.strictObject({
+const registerRange = terms({
   /** Register table; default all four. */
   table: v.optional(v.picklist(['coils', 'discrete', 'holding', 'input'])),
   from: v.pipe(whole, v.maxValue(65535)),
   to: v.pipe(whole, v.maxValue(65535)),
 });
 
-const modbus = v.strictObject({
+const modbus = terms({
   /** `read`: reads only; `write`: both; or the function codes themselves. */
   allow: v.union([v.picklist(['read', 'write']), v.array(v.pipe(whole, v.minValue(1), v.maxValue(127)))]),
   units: v.optional(v.array(v.pipe(whole, v.maxValue(255)))),
   ranges: v.optional(v.array(registerRange)),
 });
 
-const engagement = v.strictObject({
+const engagement = terms({
   maxDurationSeconds: v.optional(positive),
   idleTimeoutSeconds: v.optional(positive),
   /** Both directions together. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseEngagement } from '../../main/base/engagement.ts';
+import { isTunnelerError, type TunnelerError } from '../../main/base/errors.ts';
 import { narrowContracts } from '../../main/policy/narrow.ts';
 import { Quarantine, type QuarantineEvent } from '../../main/policy/quarantine.ts';
 import { programMatches } from '../../main/policy/program.ts';
@@ -149,5 +150,75 @@ describe('quarantine', () => {
     });
     expect(() => quarantine.add('app:x', 'y', 'operator')).toThrow('disk full');
     expect(quarantine.causeOf('app:x')).toBe('y');
+  });
+});
+
+describe('the contract parser', () => {
+  const whole = {
+    maxDurationSeconds: 1,
+    idleTimeoutSeconds: 1,
+    maxBytes: 1,
+    maxSessions: 1,
+    apps: { allow: ['a'], deny: ['b'] },
+    schedule: {
+      timezone: 'UTC',
+      windows: [{ days: ['mon'], from: '00:00', to: '24:00' }],
+      notAfter: '2030-01-01T00:00:00Z',
+    },
+    requireMfaWithinSeconds: 1,
+    mcp: {
+      allow: ['a', { tool: 'b', kind: 'prompt', arguments: { 'x.y': { max: 1, in: [1, 'a', null] } } }],
+      deny: [],
+      maxCalls: 0,
+      rateLimit: { calls: 1, perSeconds: 1 },
+      recordArguments: true,
+    },
+    http: { methods: ['GET'], paths: ['/**'], models: ['m'], tokenBudget: { tokens: 1, perSeconds: 1 } },
+    modbus: { allow: 'read', units: [1], ranges: [{ table: 'coils', from: 0, to: 1 }] },
+    onViolation: 'alert',
+  };
+  const refusal = (raw: unknown): TunnelerError | undefined => {
+    try {
+      contract(raw);
+      return undefined;
+    } catch (error) {
+      expect(isTunnelerError(error, 'contract.invalid')).toBe(true);
+      return error as TunnelerError;
+    }
+  };
+
+  it('takes every field there is, and names one there is not, wherever it stands', () => {
+    expect(refusal(whole)).toBeUndefined();
+    for (const path of [
+      [],
+      ['apps'],
+      ['schedule'],
+      ['mcp'],
+      ['mcp', 'rateLimit'],
+      ['http', 'tokenBudget'],
+      ['modbus'],
+    ]) {
+      const copy = structuredClone(whole) as Record<string, unknown>;
+      const at = path.reduce((node, key) => node[key] as Record<string, unknown>, copy);
+      at.maxByte = 1;
+      expect(refusal(copy)?.message).toContain([...path, 'maxByte'].join('.'));
+    }
+  });
+
+  it('never takes half of one, and fails in one way only', () => {
+    fc.assert(
+      fc.property(fc.anything({ maxDepth: 4 }), (raw) => {
+        refusal(raw);
+      }),
+      { numRuns: 500 },
+    );
+    const keys = fc.constantFrom(...Object.keys(whole));
+    fc.assert(
+      fc.property(keys, fc.jsonValue(), (key, value) => {
+        const raw = { ...whole, [key]: value };
+        if (refusal(raw) === undefined) expect(contract(raw)).toEqual(raw);
+      }),
+      { numRuns: 500 },
+    );
   });
 });
