@@ -36,6 +36,8 @@ export class Dialer {
   /** Session tokens under which streams were opened, by service. */
   readonly #tokens = new Map<string, Set<string>>();
 
+  #open = 0;
+
   constructor(deps: DialerDeps) {
     this.#deps = deps;
   }
@@ -152,7 +154,15 @@ export class Dialer {
     this.#remember(service.id, session.token);
     if (opened.stickinessToken === undefined) this.#stickiness.delete(key);
     else this.#stickiness.set(key, opened.stickinessToken);
-    return watched(opened.stream, service.id, this.#deps);
+    this.#open += 1;
+    return watched(opened.stream, service.id, this.#deps, () => {
+      this.#open -= 1;
+    });
+  }
+
+  /** Streams dialled and not over yet. */
+  streams(): number {
+    return this.#open;
   }
 
   /** Cut what runs to services this identity may no longer dial: not every router does that by itself. */
@@ -182,13 +192,21 @@ export class Dialer {
 const doubtful: readonly ErrorCode[] = ['ziti.stream.reset', 'ziti.channel.closed', 'ziti.channel.rejected'];
 
 /** Revocation reaches a client as the end of its streams; the list of services has to follow, and the reason to be true. */
-function watched(stream: ZitiStream, serviceId: string, deps: DialerDeps): ZitiStream {
+function watched(stream: ZitiStream, serviceId: string, deps: DialerDeps, over: () => void): ZitiStream {
+  let started = false;
+  let ended = false;
+  const end = (): void => {
+    if (!ended) over();
+    ended = true;
+  };
   const start = (sink: ByteSink): void => {
+    started = true;
     stream.start({
       data: (chunk) => sink.data(chunk),
       end: () => sink.end(),
       drain: () => sink.drain(),
       closed: (error) => {
+        end();
         if (error !== undefined && doubtful.includes(error.code)) {
           void deps.accessKept(serviceId).then((kept) => sink.closed(kept ? error : accessLost(error)));
           return;
@@ -206,7 +224,11 @@ function watched(stream: ZitiStream, serviceId: string, deps: DialerDeps): ZitiS
     start,
     write: (chunk) => stream.write(chunk),
     end: () => stream.end(),
-    reset: (error) => stream.reset(error),
+    reset: (error) => {
+      // Nobody is told of the end of a stream that nobody listens to.
+      if (!started) end();
+      stream.reset(error);
+    },
     pause: () => stream.pause(),
     resume: () => stream.resume(),
   };
