@@ -16,6 +16,8 @@ export interface GovernedService {
   /** Loopback port behind it; absent: nobody hosts it here. */
   readonly target?: number;
   readonly contract?: unknown;
+  /** Intercepted under this name instead of its own. */
+  readonly address?: string;
   /** Names of the device's identities that may dial it. */
   readonly dial: readonly string[];
 }
@@ -23,7 +25,7 @@ export interface GovernedService {
 export interface WorldSpec {
   /** Enrolled on the device under these names. */
   readonly identities: readonly string[];
-  /** By name; NAME is intercepted as `NAME.dark:80`. */
+  /** By name; NAME is intercepted as `NAME.dark:80`, unless it says otherwise. */
   readonly services: Readonly<Record<string, GovernedService>>;
   /** The device's `culvert.yaml`, asked for once the home directory is known. */
   readonly config?: (home: string) => string;
@@ -155,11 +157,15 @@ export class GovernedWorld implements AsyncDisposable {
       await writeFile(join(home, `${name}.jwt`), jwt);
       await this.json(['enroll', join(home, `${name}.jwt`), '--name', name, '--keystore', 'file'], state);
     }
-    for (const [name, { target, contract, dial }] of Object.entries(spec.services)) {
+    for (const [name, { target, contract, address, dial }] of Object.entries(spec.services)) {
       const service = await admin.createService({
         name,
         configs: {
-          'intercept.v1': { protocols: ['tcp'], addresses: [`${name}.dark`], portRanges: [{ low: 80, high: 80 }] },
+          'intercept.v1': {
+            protocols: ['tcp'],
+            addresses: [address ?? `${name}.dark`],
+            portRanges: [{ low: 80, high: 80 }],
+          },
           ...(target === undefined ? {} : { 'host.v1': { protocol: 'tcp', address: '127.0.0.1', port: target } }),
           ...(contract === undefined ? {} : { 'culvert.contract.v1': contract }),
         },

@@ -1,0 +1,69 @@
+/** A programmable logic controller as far as Modbus/TCP shows it: four tables of registers, and a count of every write that arrived. */
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+
+export interface PlcSimulator extends AsyncDisposable {
+  readonly port: number;
+  /** Requests by function code, as they arrived. */
+  readonly requests: ReadonlyMap<number, number>;
+  /** Requests that would change something, or could (anything but the four reads). */
+  writes(): number;
+  reads(): number;
+}
+
+/** Read coils, discrete inputs, holding and input registers. Modbus Application Protocol 1.1b3, section 6. */
+const readCodes: readonly number[] = [1, 2, 3, 4];
+
+/** Listen on a free loopback port. Holding and input register N holds 1000 + N; coil N is on where N is even. */
+export async function openPlcSimulator(): Promise<PlcSimulator> {
+  const requests = new Map<number, number>();
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    socket.on('error', () => socket.destroy());
+    let held = Buffer.alloc(0);
+    socket.on('data', (chunk) => {
+      held = Buffer.concat([held, chunk]);
+      // MBAP header: transaction, protocol, length, unit. Modbus Messaging on TCP/IP 1.0b, section 3.1.3.
+      while (held.length >= 7 && held.length >= 6 + held.readUInt16BE(4)) {
+        const frame = held.subarray(0, 6 + held.readUInt16BE(4));
+        held = held.subarray(frame.length);
+        const code = frame[7] ?? 0;
+        requests.set(code, (requests.get(code) ?? 0) + 1);
+        socket.write(answerTo(frame, code));
+      }
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const count = (wanted: (code: number) => boolean): number =>
+    [...requests].reduce((sum, [code, times]) => sum + (wanted(code) ? times : 0), 0);
+  return {
+    port: (server.address() as AddressInfo).port,
+    requests,
+    writes: () => count((code) => !readCodes.includes(code)),
+    reads: () => count((code) => readCodes.includes(code)),
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+function answerTo(frame: Buffer, code: number): Buffer {
+  if (!readCodes.includes(code)) return withHeader(frame, frame.subarray(7, 12));
+  const from = frame.readUInt16BE(8);
+  const count = frame.readUInt16BE(10);
+  const isBits = code <= 2;
+  const data = Buffer.alloc(isBits ? Math.ceil(count / 8) : count * 2);
+  for (let i = 0; i < count; i += 1) {
+    if (!isBits) data.writeUInt16BE((1000 + from + i) & 0xffff, i * 2);
+    else if ((from + i) % 2 === 0) data[i >> 3] = (data[i >> 3] ?? 0) | (1 << (i & 7));
+  }
+  return withHeader(frame, Buffer.concat([Buffer.of(code, data.length), data]));
+}
+
+function withHeader(request: Buffer, pdu: Buffer): Buffer {
+  const header = Buffer.from(request.subarray(0, 7));
+  header.writeUInt16BE(pdu.length + 1, 4);
+  return Buffer.concat([header, pdu]);
+}
