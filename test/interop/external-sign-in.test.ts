@@ -263,7 +263,7 @@ interface Authority {
 /** A certificate authority of somebody else. */
 async function newAuthority(): Promise<Authority> {
   const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
-  const keys = (await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']));
+  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
   const crypto = webcrypto as unknown as Crypto;
   const validity = { notBefore: new Date(Date.now() - 60_000), notAfter: new Date(Date.now() + 3_600_000) };
   const name = `CN=${uniqueName('authority')}`;
