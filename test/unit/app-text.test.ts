@@ -81,7 +81,7 @@ describe('the catalogues', () => {
   });
 
   it('use every parameter in both languages', () => {
-    const parameters = {
+    const parameters: Readonly<Record<string, unknown>> = {
       count: 3,
       open: 2,
       ready: 1,
