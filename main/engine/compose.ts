@@ -38,6 +38,7 @@ import { Identities } from './identities.ts';
 import { lockInstance } from './instance-lock.ts';
 import { openLog, type EngineLog } from './logger.ts';
 import { mcpEntry } from './mcp-entry.ts';
+import { openMetrics } from './metrics.ts';
 import { contextOpener } from './open-context.ts';
 import { openDoors } from './open-door.ts';
 import { openRecord } from './open-record.ts';
@@ -289,6 +290,13 @@ async function assemble(
 
   const externalLogin = stack.use(new ExternalLogin({ identities, clock, log, listSigners: listSignersOf }));
   late.externalLogin = externalLogin;
+
+  for (const target of config.exporters ?? []) {
+    if (target.type !== 'prometheus') continue;
+    const metrics = stack.use(await openMetrics({ listen: target.listen, status: () => state.views.status() }));
+    stack.use(sessions.subscribe(metrics.session));
+    log.info('metrics.listening', { listen: metrics.listen });
+  }
 
   // The doors.
   let stop: () => void = () => undefined;

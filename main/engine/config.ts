@@ -49,9 +49,8 @@ const tun = v.strictObject({
 const consoleDoor = v.strictObject({
   enabled: v.optional(v.boolean()),
   listen: v.optional(hostPort),
-  /** Host the console as this dark service, so that nothing listens on the box's network. */
-  service: v.optional(text),
-  identity: v.optional(text),
+  /** Further names browsers reach it under, as when it is itself hosted as a dark service. */
+  hosts: v.optional(v.array(text)),
 });
 
 const exporter = v.variant('type', [
@@ -121,9 +120,12 @@ const policy = v.strictObject({
 const audit = v.strictObject({
   /** Where the journal cannot be written: refuse flows (`closed`, default) or go on and count what was lost. */
   onFailure: v.optional(v.picklist(['closed', 'open'])),
-  retentionDays: v.optional(positive),
+  /** A new file is begun beyond this. */
   maxFileBytes: v.optional(positive),
-  checkpointSeconds: v.optional(positive),
+  /** Older files than the newest so many are retired. */
+  keepFiles: v.optional(positive),
+  /** Records between signed checkpoints. */
+  checkpointEvery: v.optional(positive),
 });
 
 const log = v.strictObject({

@@ -10,6 +10,7 @@ import type { EngineConfig } from './config.ts';
 /** As the console room's `openConsole`, its assets known. */
 export type ConsoleDoor = (deps: {
   readonly listen: { readonly host: string; readonly port: number };
+  readonly hosts: readonly string[];
   readonly connect: Dispatcher['connect'];
   readonly clock: Clock;
   readonly log: Log;
@@ -46,7 +47,8 @@ export function lazyConsole(
       });
     }
     const listen = parseHostPort(config.console?.listen ?? '127.0.0.1:0', 'console.listen');
+    const hosts = config.console?.hosts ?? [];
     const { dispatcher, clock, log } = deps;
-    return stack.use(await options.consoleDoor({ listen, connect: dispatcher.connect, clock, log }));
+    return stack.use(await options.consoleDoor({ listen, hosts, connect: dispatcher.connect, clock, log }));
   }
 }

@@ -19,8 +19,18 @@ export async function openRecord(
   stack: DisposalStack,
 ): Promise<{ readonly audit: Audit; readonly auditIndex: AuditIndex }> {
   const { stateDirectory, version, config, clock, log } = deps;
-  const onWriteFailure = config.audit?.onFailure ?? 'closed';
-  const audit = stack.use(openAudit({ stateDirectory, clock, log }, { onWriteFailure }));
+  const { onFailure, maxFileBytes, keepFiles, checkpointEvery } = config.audit ?? {};
+  const audit = stack.use(
+    openAudit(
+      { stateDirectory, clock, log },
+      {
+        onWriteFailure: onFailure ?? 'closed',
+        ...(maxFileBytes === undefined ? {} : { rotateBytes: maxFileBytes }),
+        ...(keepFiles === undefined ? {} : { keepFiles }),
+        ...(checkpointEvery === undefined ? {} : { checkpointEvery }),
+      },
+    ),
+  );
   audit.record({ kind: 'engine.started', version, pid: process.pid });
   stack.defer(() => void audit.record({ kind: 'engine.stopped', version, pid: process.pid }));
   const auditIndex = stack.use(openAuditIndex({ stateDirectory, clock, log }));

@@ -95,7 +95,7 @@ mode: proxy
 proxy: { listen: 127.0.0.1:1080, forwards: [{ service: web, port: 8080 }] }
 ranges: { ipv4: 100.64.0.0/10 }
 dns: { enabled: true, backend: auto }
-console: { enabled: true, service: box.console }
+console: { enabled: true, hosts: [box.console] }
 exporters: [{ type: prometheus, listen: "127.0.0.1:9100" }]
 agents: { coder: { identity: agent-a, path: [/usr/bin/coder, "/opt/*/coder"] } }
 policy: { directory: /etc/culvert/policy.d, unbound: refuse }
