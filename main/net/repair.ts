@@ -1,4 +1,6 @@
 /** Undoing what the journal says was changed on the host: on close, at the next start, or by hand. */
+import { statSync } from 'node:fs';
+import { TunnelerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { removeNrptRules } from './dns/os-dns.windows.ts';
 import { flushDarwinCache } from './dns/os-dns.darwin.ts';
@@ -25,8 +27,12 @@ export interface RepairReport {
   readonly failed: readonly { readonly change: string; readonly reason: string }[];
 }
 
-/** Undo every change a dead engine left. Only while no engine with this journal runs. Idempotent. Throws `net.journal.failed`. */
+/**
+ * Undo every change a dead engine left. Only while no engine with this journal runs. Idempotent. Throws `net.journal.failed`, also where the
+ * journal is another user's: what it says is done with our rights, and must not be somebody else's wish.
+ */
 export async function repairHost(deps: RepairDeps): Promise<RepairReport> {
+  requireOwnJournal(deps.journalDir);
   const journal = HostJournal.open(deps.journalDir);
   try {
     if (journal.unreadable > 0) deps.log.warn('journal.unreadable', { lines: journal.unreadable });
@@ -34,6 +40,15 @@ export async function repairHost(deps: RepairDeps): Promise<RepairReport> {
   } finally {
     journal[Symbol.dispose]();
   }
+}
+
+function requireOwnJournal(directory: string): void {
+  const self = process.geteuid?.();
+  const owner = statSync(directory, { throwIfNoEntry: false })?.uid;
+  if (self === undefined || owner === undefined || owner === self || owner === 0) return;
+  throw new TunnelerError('net.journal.failed', `the journal in ${directory} belongs to another user (uid ${owner})`, {
+    details: { owner, next: 'start the service again, which repairs by itself, or run culvert repair as that user' },
+  });
 }
 
 /** As {@link repairHost}, with a journal that is open. */

@@ -1,6 +1,6 @@
 /** Changes to the host: written down before they are made, undone from there, on every platform's own tools (recorded). */
 import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, readdirSync } from 'node:fs';
-import { statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chownSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -77,6 +77,24 @@ describe('the host journal', () => {
     });
     expect(recorder.take().at(-1)).toBe('ip route del 203.0.113.5/32 dev eth0');
     expect(await repairHost(deps)).toEqual({ undone: [], failed: [] });
+  });
+});
+
+describe.skipIf(process.geteuid?.() !== 0)('a journal of another user', () => {
+  it('is not carried out with our rights', async () => {
+    const directory = folder();
+    const target = join(directory, 'victim');
+    writeFileSync(target, 'ours');
+    const journalDir = join(directory, 'journal');
+    const journal = HostJournal.open(journalDir);
+    replaceFile(journal, target, 'changed');
+    journal[Symbol.dispose]();
+    chownSync(journalDir, 65534, 65534);
+    await expect(repairHost({ journalDir, log: silentLog })).rejects.toMatchObject({
+      code: 'net.journal.failed',
+      details: { owner: 65534 },
+    });
+    expect(readFileSync(target, 'utf8')).toBe('changed');
   });
 });
 
