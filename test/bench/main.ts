@@ -1,9 +1,10 @@
 /**
  * `npm run bench [-- PART…]`: everything is measured beside the Go pair in one interleaved run, and printed as medians and ratios.
- * Parts: throughput, latency, connections, idle. Without parts: all of them.
+ * Parts: throughput, latency, connections, idle, containment, guard. Without parts: all of them.
  */
 import { openRealNetwork } from '../support/real-network.ts';
 import { openZitiMissing } from '../support/openziti-binary.ts';
+import { containmentLimitMs, measureContainment } from './containment.ts';
 import { measureConnections, measureIdle, measureLatency, openEcho } from './echo.ts';
 import { median, ratios, spread, table } from './figures.ts';
 import { openPaths, type Path } from './paths.ts';
@@ -13,6 +14,8 @@ const asked = process.argv.slice(2);
 const wants = (part: string): boolean => asked.length === 0 || asked.includes(part);
 const rounds = Number(process.env['BENCH_ROUNDS'] ?? 5);
 const seconds = Number(process.env['BENCH_SECONDS'] ?? 4);
+const trials = Number(process.env['BENCH_TRIALS'] ?? 200);
+const liveSessions = Number(process.env['BENCH_LIVE'] ?? 1_000);
 const idleConnections = Number(process.env['BENCH_IDLE'] ?? 10_000);
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
@@ -25,6 +28,7 @@ async function main(): Promise<void> {
     print(`OpenZiti ${network.version}, ${rounds} rounds after one to warm up\n`);
     if (wants('throughput')) await throughput(network);
     if (['latency', 'connections', 'idle'].some(wants)) await exchanges(network);
+    if (wants('containment')) await containment(network);
   } finally {
     await network[Symbol.asyncDispose]();
   }
@@ -41,6 +45,13 @@ async function throughput(network: RealNetwork): Promise<void> {
     await paths[Symbol.asyncDispose]();
     await backend.child.stop();
   }
+}
+
+async function containment(network: RealNetwork): Promise<void> {
+  const { text, p99 } = await measureContainment(network, { live: liveSessions, trials });
+  const kept = p99 < containmentLimitMs ? 'kept' : 'NOT KEPT';
+  print(`\n${text}\np99 below ${containmentLimitMs} ms: ${kept}`);
+  if (!(p99 < containmentLimitMs)) process.exitCode = 1;
 }
 
 async function exchanges(network: RealNetwork): Promise<void> {
