@@ -3,7 +3,7 @@ import ModbusRTU from 'modbus-serial';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { GovernedWorld } from '../support/governed-world.ts';
 import { describeNetworks } from '../support/networks.ts';
-import { openPlcSimulator, type PlcSimulator } from '../support/plc-simulator.ts';
+import { openPlc, type Plc } from '../../main/cli/demo/plc.ts';
 import { dialSocks } from '../support/socks-client.ts';
 import { until } from '../support/until.ts';
 import type { Socket } from 'node:net';
@@ -36,10 +36,10 @@ const writeFrames: readonly (readonly number[])[] = [
 
 describeNetworks('a PLC under a read-only contract', (network) => {
   let world: GovernedWorld;
-  let plc: PlcSimulator;
+  let plc: Plc;
 
   beforeAll(async () => {
-    plc = await openPlcSimulator();
+    plc = await openPlc();
     world = await GovernedWorld.open(network(), {
       identities: ['laptop'],
       services: {
@@ -62,7 +62,7 @@ describeNetworks('a PLC under a read-only contract', (network) => {
   const connect = async (service: string): Promise<{ client: ModbusRTU; socket: Socket }> => {
     const socket = await dialSocks(world.proxy, `${service}.dark`, 80);
     const client = new ModbusRTU();
-    client.linkTCP(socket, {} as never);
+    void client.linkTCP(socket, {} as never);
     await until(() => client.isOpen);
     client.setID(1);
     client.setTimeout(5_000);

@@ -37,7 +37,7 @@ const dispatcher = new ProxyAgent({ uri: `http://${proxy}`, proxyTunnel: true })
 let sessionId: string | undefined;
 
 const through = async (input: string | URL, init?: RequestInit): Promise<Response> => {
-  const answer = await proxiedFetch(input, { ...(init as object), dispatcher } as never);
+  const answer = await proxiedFetch(input, { ...(init as object), dispatcher });
   sessionId = answer.headers.get('mcp-session-id') ?? sessionId;
   return answer as unknown as Response;
 };
@@ -46,15 +46,15 @@ async function connect(): Promise<AnyClient> {
   const at = new URL(url);
   if (generation === 'handshake') {
     const client = new Client({ name: 'agent', version: '1' });
-    await client.connect(new StreamableHTTPClientTransport(at, { fetch: through as never }) as never);
-    return client as unknown as AnyClient;
+    await client.connect(new StreamableHTTPClientTransport(at, { fetch: through }));
+    return client;
   }
   const client = new ModernClient(
     { name: 'agent', version: '2' },
     { versionNegotiation: { mode: { pin: '2026-07-28' } } },
   );
-  await client.connect(new ModernTransport(at, { fetch: through as never }));
-  return client as unknown as AnyClient;
+  await client.connect(new ModernTransport(at, { fetch: through }));
+  return client;
 }
 
 async function take(client: AnyClient, step: AgentStep): Promise<AgentResult> {

@@ -2,36 +2,18 @@
  * The demo: an overlay of its own, two dark services hosted by one device, another device enrolled and started, real requests through.
  * Everything lives in one temporary directory and in this process; closing it leaves nothing.
  */
-import { randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { sleep } from '../../base/clock.ts';
-import { TunnelerError } from '../../base/errors.ts';
 import { DisposalStack } from '../../base/lifecycle.ts';
-import type { SessionView } from '../../contract/views.ts';
 import type { Cli } from '../cli.ts';
-import type { Programs, RunningEngine } from '../programs.ts';
 import { askDark } from './dark-request.ts';
 import { openMcpService } from './mcp-service.ts';
+import { failed, startDevice, waitUntilHosted, type Demo, type Narrate } from './stage.ts';
 import { openWebService } from './web-service.ts';
-
-/** Told of each step as it is done. */
-export type Narrate = (title: string, detail?: string) => void;
-
-export interface Demo extends AsyncDisposable {
-  /** The device's state directory, for further verbs. */
-  readonly state: string;
-  readonly mode: string;
-  /** The device's proxy; absent in mode `tun`, where names simply work. */
-  readonly proxy: string | undefined;
-  readonly sessions: readonly SessionView[];
-}
 
 const device = 'laptop';
 const host = 'workshop';
-const hostedTurns = 300;
-const hostedTurnMs = 100;
 
 /** Run the whole scenario; resolves with everything still up. Throws where any step fails, leaving nothing behind. */
 export async function openDemo(cli: Cli, narrate: Narrate): Promise<Demo> {
@@ -60,10 +42,10 @@ async function scenario(cli: Cli, narrate: Narrate, stack: DisposalStack): Promi
   );
   narrate('An OpenZiti overlay runs in this process', `controller ${overlay.controller}, router ${overlay.router}`);
 
-  await startDevice(host, 'host', overlay.tokens[host], directory, programs, stack);
+  await startDevice({ name: host, mode: 'host', tokens: overlay.tokens, directory, programs }, stack);
   await waitUntilHosted(cli, join(directory, host));
   narrate(`"${host}" enrolled and hosts both as dark services`, 'it only dials out: no inbound port was opened');
-  const engine = await startDevice(device, 'auto', overlay.tokens[device], directory, programs, stack);
+  const engine = await startDevice({ name: device, mode: 'auto', tokens: overlay.tokens, directory, programs }, stack);
   const mode = String(engine.ready['mode']);
   narrate(`"${device}", this device, enrolled and started`, `mode ${mode}: ${String(engine.ready['modeReason'])}`);
 
@@ -75,43 +57,21 @@ async function scenario(cli: Cli, narrate: Narrate, stack: DisposalStack): Promi
   const sessions = await cli.withEngine({ state }, (client) => client.session.list());
   if (sessions.length === 0) throw failed('no session was listed');
   narrate('Every session is counted and recorded', `${sessions.length} so far, see below`);
-  return { state, mode, proxy, sessions, [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose]() };
-}
-
-/** A terminator is made some milliseconds after the engine is ready. */
-async function waitUntilHosted(cli: Cli, state: string): Promise<void> {
-  for (let turn = 0; turn < hostedTurns; turn++) {
-    const services = await cli.withEngine({ state }, (client) => client.service.list());
-    if (services.length > 0 && services.every((service) => (service.hosted?.terminators ?? 0) > 0)) return;
-    await sleep(cli.clock, hostedTurnMs, cli.signal);
-  }
-  throw failed(`"${host}" did not get to host its services`);
-}
-
-async function startDevice(
-  name: string,
-  mode: 'auto' | 'host',
-  tokenFile: string | undefined,
-  directory: string,
-  programs: Programs,
-  stack: DisposalStack,
-): Promise<RunningEngine> {
-  if (tokenFile === undefined) throw failed(`there is no token for ${name}`);
-  const stateDirectory = join(directory, name);
-  // Keys lie encrypted even in a demo; the passphrase lives in this process alone.
-  const passphrase = randomBytes(24).toString('base64url');
-  const identities = await programs.openIdentities(stateDirectory, passphrase);
-  await identities.enroll({ source: await readFile(tokenFile, 'utf8'), name, method: 'token', keystore: 'file' });
-  return stack.use(
-    await programs.runEngine({
-      stateDirectory,
-      socketPath: join(stateDirectory, 'engine.sock'),
-      mode,
-      forwards: [],
-      passphrase,
-      logFile: join(directory, `${name}.log`),
-    }),
-  );
+  const through = proxy === undefined ? '' : `--proxy socks5h://${proxy} `;
+  return {
+    state,
+    mode,
+    proxy,
+    sessions,
+    next: [
+      [`curl ${through}http://hello.dark/`, 'any program reaches the dark service, and is seen doing so'],
+      [`CULVERT sessions --watch --state ${state}`, 'sessions as they open, count and close'],
+      [`CULVERT why notes.dark --state ${state}`, 'each step from a name to who hosts it'],
+      [`CULVERT quarantine add service:hello.dark --state ${state}`, 'cut it off; then curl again'],
+      [`CULVERT audit search --state ${state}`, 'every decision and its reason'],
+    ],
+    [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
+  };
 }
 
 async function visitWeb(cli: Cli, proxy: string | undefined, narrate: Narrate): Promise<void> {
@@ -184,8 +144,4 @@ function seed(webPort: number, mcpPort: number): unknown {
       },
     ],
   };
-}
-
-function failed(sentence: string, cause?: unknown): TunnelerError {
-  return new TunnelerError('base.internal', sentence, cause === undefined ? {} : { cause });
 }

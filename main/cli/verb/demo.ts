@@ -1,7 +1,10 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { TunnelerError } from '../../base/errors.ts';
 import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
-import { openDemo, type Demo } from '../demo/demo.ts';
+import { openDemo } from '../demo/demo.ts';
+import { openMacroPulse } from '../demo/macro-pulse.ts';
+import { openPlant } from '../demo/plant.ts';
+import type { Demo } from '../demo/stage.ts';
 import { openInBrowser } from '../open-in-browser.ts';
 import { waitForEnd } from '../wait-for-end.ts';
 import { sessionTable } from './sessions.ts';
@@ -9,17 +12,21 @@ import { sessionTable } from './sessions.ts';
 /** A scenario that takes longer has failed, whatever it is waiting for. */
 const onceLimitMs = 55_000;
 
-/** `culvert demo [--once]`: the main job, shown step by step on an overlay of its own. */
+const scenarios = { 'macro-pulse': openMacroPulse, plant: openPlant } as const;
+
+/** `culvert demo [--once] [--scenario NAME]`: the main job, shown step by step on an overlay of its own. */
 export function addDemo(program: Command, cli: Cli): void {
   addVerb(program, 'demo', 'an embedded overlay, dark services and an engine, step by step')
     .option('--once', 'run the scenario, print, exit')
-    .action(async (options: CommonOptions & { once?: true }) => {
+    .addOption(new Option('--scenario <name>', 'another story than the main job').choices(Object.keys(scenarios)))
+    .action(async (options: CommonOptions & { once?: true; scenario?: keyof typeof scenarios }) => {
       const steps: { title: string; detail: string }[] = [];
       const narrate = (title: string, detail = ''): void => {
         steps.push({ title, detail });
         if (options.json !== true) cli.terminal.out(describeStep(steps.length, title, detail, cli));
       };
-      const demo = await withLimit(openDemo(cli, narrate), options.once === true, cli);
+      const open = options.scenario === undefined ? openDemo : scenarios[options.scenario];
+      const demo = await withLimit(open(cli, narrate), options.once === true, cli);
       try {
         if (options.json === true) {
           const { state, mode, proxy, sessions } = demo;
@@ -60,18 +67,13 @@ function describeStep(number: number, title: string, detail: string, cli: Cli): 
 
 async function showNext(demo: Demo, cli: Cli): Promise<void> {
   const culvert = `node ${process.argv[1] ?? 'dist/culvert.mjs'}`;
-  const through = demo.proxy === undefined ? '' : `--proxy socks5h://${demo.proxy} `;
   const url = await consoleUrl(demo, cli);
   const line = (command: string, why: string): string =>
     `  ${cli.paint('cyan', command)}\n      ${cli.paint('dim', why)}\n`;
   cli.terminal.out(
     [
       `\n${cli.paint('bold', 'Try next, in another terminal:')}\n`,
-      line(`curl ${through}http://hello.dark/`, 'any program reaches the dark service, and is seen doing so'),
-      line(`${culvert} sessions --watch --state ${demo.state}`, 'sessions as they open, count and close'),
-      line(`${culvert} why notes.dark --state ${demo.state}`, 'each step from a name to who hosts it'),
-      line(`${culvert} quarantine add service:hello.dark --state ${demo.state}`, 'cut it off; then curl again'),
-      line(`${culvert} audit search --state ${demo.state}`, 'every decision and its reason'),
+      ...demo.next.map(([command, why]) => line(command.replace('CULVERT', culvert), why)),
       url === undefined ? '' : `\nThe window: ${cli.paint('bold', url)}\n`,
       `\nCtrl-C ends the demo.\n`,
     ].join(''),

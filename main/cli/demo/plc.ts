@@ -1,7 +1,7 @@
-/** A programmable logic controller as far as Modbus/TCP shows it: four tables of registers, and a count of every write that arrived. */
+/** The demo's controller of a machine (PLC), as far as Modbus/TCP shows it: four tables of registers, and a count of every write that arrived. */
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 
-export interface PlcSimulator extends AsyncDisposable {
+export interface Plc extends AsyncDisposable {
   readonly port: number;
   /** Requests by function code, as they arrived. */
   readonly requests: ReadonlyMap<number, number>;
@@ -14,7 +14,7 @@ export interface PlcSimulator extends AsyncDisposable {
 const readCodes: readonly number[] = [1, 2, 3, 4];
 
 /** Listen on a free loopback port. Holding and input register N holds 1000 + N; coil N is on where N is even. */
-export async function openPlcSimulator(): Promise<PlcSimulator> {
+export async function openPlc(): Promise<Plc> {
   const requests = new Map<number, number>();
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {

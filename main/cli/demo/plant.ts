@@ -1,0 +1,131 @@
+/**
+ * Scenario `plant`: a maintenance laptop reads one PLC behind an edge box, for two hours, through one session, read-only by contract; who
+ * did what stands in a record that shows tampering.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DisposalStack } from '../../base/lifecycle.ts';
+import type { Cli } from '../cli.ts';
+import { openPlc } from './plc.ts';
+import { darkConfigs, failed, startDevice, waitUntilHosted, type Demo, type Narrate } from './stage.ts';
+import { openTunnel } from './tunnel.ts';
+
+const laptop = 'maintenance-laptop';
+const box = 'edge-box';
+const service = 'press-7.plc';
+/** Modbus/TCP's port. Source: IANA service names, mbap. */
+const modbusPort = 502;
+const answerTimeoutMs = 10_000;
+
+const contract = {
+  maxDurationSeconds: 7200,
+  idleTimeoutSeconds: 900,
+  maxSessions: 1,
+  modbus: { allow: 'read', units: [1] },
+};
+
+/** Run the scenario; resolves with everything still up. Throws where any step fails, leaving nothing behind. */
+export async function openPlant(cli: Cli, narrate: Narrate): Promise<Demo> {
+  const stack = new DisposalStack();
+  try {
+    return await scenario(cli, narrate, stack);
+  } catch (error) {
+    await stack[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function scenario(cli: Cli, narrate: Narrate, stack: DisposalStack): Promise<Demo> {
+  const { programs } = cli;
+  const directory = await mkdtemp(join(tmpdir(), 'culvert-demo-'));
+  stack.defer(() => rm(directory, { recursive: true, force: true }));
+  const plc = stack.use(await openPlc());
+  narrate(
+    'A PLC (simulated) speaks Modbus/TCP on the machine network',
+    `port ${plc.port}; it knows no login and no password`,
+  );
+
+  const configs = { ...darkConfigs(service, modbusPort, plc.port), 'culvert.contract.v1': contract };
+  const overlay = stack.use(
+    await programs.openOverlay({
+      directory: join(directory, 'overlay'),
+      seed: { identities: [laptop, box], services: [{ name: service, configs, dial: [laptop], bind: [box] }] },
+    }),
+  );
+  const { tokens } = overlay;
+  await startDevice({ name: box, mode: 'host', tokens, directory, programs }, stack);
+  await waitUntilHosted(cli, join(directory, box));
+  narrate(`"${box}" hosts the PLC as the dark service ${service}`, 'no inbound port was opened on the floor');
+  const engine = await startDevice({ name: laptop, mode: 'proxy', tokens, directory, programs }, stack);
+  const proxy = String(engine.ready['proxy']);
+  const state = join(directory, laptop);
+  narrate(`"${laptop}" may reach it under a contract`, 'two hours, one session at a time, Modbus reads of unit 1 only');
+
+  const socket = await openTunnel(proxy, service, modbusPort);
+  stack.defer(() => void socket.destroy());
+  // Read holding registers 40 to 43: MODBUS Application Protocol 1.1b3 section 6.3.
+  const read = await ask(socket, 1, [3, 0, 40, 0, 4]);
+  if (read.length !== 9 + 8) throw failed('the registers could not be read');
+  const values = [9, 11, 13, 15].map((at) => read.readUInt16BE(at));
+  narrate('It reads the holding registers 40 to 43', values.join(', '));
+
+  // Write single register (6) and multiple registers (16): sections 6.6 and 6.12.
+  for (const [transaction, pdu] of [[2, [6, 0, 40, 0, 0]] as const, [3, [16, 0, 40, 0, 1, 2, 0, 0]] as const]) {
+    const answer = await ask(socket, transaction, pdu);
+    if (answer[7] !== (pdu[0] | 0x80) || answer[8] !== 1) throw failed('a write was not refused');
+  }
+  if (plc.writes() !== 0) throw failed('a write reached the PLC');
+  narrate(
+    'It tries to write registers: exception 01, from the guard',
+    `what reached the PLC: reads ${plc.reads()}, writes ${plc.writes()}`,
+  );
+
+  const second = await openTunnel(proxy, service, modbusPort).then(
+    (opened) => opened,
+    (error: Error) => error.message,
+  );
+  if (typeof second !== 'string') throw failed('a second session was let in');
+  narrate('A second session at the same time is refused', second);
+
+  const calls = await cli.withEngine({ state }, (client) => client.audit.search({ kind: 'call', limit: 10 }));
+  const denied = calls.filter((call) => call['decision'] === 'deny').length;
+  if (calls.length !== 3 || denied !== 2) throw failed('the record does not hold what was done');
+  const verified = await programs.verifyAudit(state);
+  if (!verified.ok) throw failed('the record does not verify');
+  narrate('Every read and every refused write stands in the record', `${verified.count} records, chain unbroken`);
+  const sessions = await cli.withEngine({ state }, (client) => client.session.list());
+  return {
+    state,
+    mode: 'proxy',
+    proxy,
+    sessions,
+    next: [
+      [`CULVERT audit search --kind call --state ${state}`, 'who read and tried to write what, and which rule decided'],
+      [`CULVERT audit verify --state ${state}`, 'the chain of records, checked'],
+      [`CULVERT why ${service}:${modbusPort} --state ${state}`, 'each step from the name to who hosts it'],
+    ],
+    [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
+  };
+}
+
+/** One request, one answer. MBAP header: MODBUS Messaging on TCP/IP 1.0b section 3.1.3. */
+function ask(socket: Socket, transaction: number, pdu: readonly number[]): Promise<Buffer> {
+  socket.write(Buffer.from([0, transaction, 0, 0, 0, pdu.length + 1, 1, ...pdu]));
+  return new Promise((resolve, reject) => {
+    let held = Buffer.alloc(0);
+    const timer = setTimeout(() => done(() => reject(failed('the PLC did not answer'))), answerTimeoutMs);
+    const onData = (chunk: Buffer): void => {
+      held = Buffer.concat([held, chunk]);
+      if (held.length >= 6 && held.length >= 6 + held.readUInt16BE(4)) done(() => resolve(held));
+    };
+    const onClose = (): void => done(() => reject(failed('the session was closed')));
+    const done = (settle: () => void): void => {
+      clearTimeout(timer);
+      socket.off('data', onData).off('close', onClose);
+      settle();
+    };
+    socket.on('data', onData).on('close', onClose);
+  });
+}

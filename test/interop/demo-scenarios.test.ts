@@ -1,0 +1,46 @@
+/** The demo's scenarios, as a person runs them: each step happens, the exit says so, and nothing is left. */
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { SessionView } from '../../main/contract/views.ts';
+import { culvert } from '../support/culvert.ts';
+
+interface DemoResult {
+  readonly ok: boolean;
+  readonly steps: readonly { readonly title: string; readonly detail: string }[];
+  readonly sessions: readonly SessionView[];
+}
+
+async function demo(scenario: string): Promise<DemoResult> {
+  const temporary = await mkdtemp(join(tmpdir(), 'culvert-scenario-'));
+  try {
+    const ran = await culvert(['demo', '--once', '--scenario', scenario, '--json'], { env: { TMPDIR: temporary } });
+    expect(ran).toMatchObject({ code: 0 });
+    expect(await readdir(temporary)).toEqual([]);
+    return JSON.parse(ran.out) as DemoResult;
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+test('macro-pulse: eight agents of five organisations; one engagement ends, one agent is cut off', async () => {
+  const { ok, steps, sessions } = await demo('macro-pulse');
+  expect(ok).toBe(true);
+  expect(steps.at(-1)?.detail).toContain('policy.quarantined');
+  const dialled = new Set(sessions.map((session) => session.identity));
+  expect(dialled.size).toBe(8);
+  expect(new Set(sessions.map((session) => session.service)).size).toBe(4);
+  const reasons = sessions.map((session) => [session.identity, session.closeReason]);
+  expect(reasons).toContainEqual(['cirrus-health.reader', 'max_duration_exceeded']);
+  expect(reasons).toContainEqual(['delta-freight.broker', 'quarantined']);
+  for (const session of sessions)
+    expect(session.app).toMatchObject({ attribution: 'exact', agent: session.identity.split('.')[1] });
+}, 90_000);
+
+test('plant: registers are read, writes are answered by the guard, the session is recorded', async () => {
+  const { ok, steps, sessions } = await demo('plant');
+  expect(ok).toBe(true);
+  expect(steps.map((step) => step.detail)).toContain('what reached the PLC: reads 1, writes 0');
+  expect(sessions).toMatchObject([{ service: 'press-7.plc', identity: 'maintenance-laptop', guard: 'modbus' }]);
+}, 60_000);
