@@ -7,6 +7,7 @@ import { openZitiMissing } from '../support/openziti-binary.ts';
 import { containmentLimitMs, measureContainment } from './containment.ts';
 import { measureConnections, measureIdle, measureLatency, openEcho } from './echo.ts';
 import { median, ratios, spread, table } from './figures.ts';
+import { measureGovernance } from './guard.ts';
 import { openPaths, type Path } from './paths.ts';
 import { measureThroughput, openBackend } from './throughput.ts';
 
@@ -21,6 +22,9 @@ const idleConnections = Number(process.env['BENCH_IDLE'] ?? 10_000);
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
 async function main(): Promise<void> {
+  if (wants('guard')) print(`${await measureGovernance(rounds)}\n`);
+  // Governing is measured without a network.
+  if (asked.length > 0 && asked.every((part) => part === 'guard')) return;
   const missing = openZitiMissing();
   if (missing !== undefined) throw new Error(missing);
   const network = await openRealNetwork();
