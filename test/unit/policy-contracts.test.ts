@@ -130,6 +130,18 @@ describe('quarantine', () => {
     expect(() => quarantine.add('claude', 'x', 'operator')).toThrow(/expected app:/);
   });
 
+  it('holds until released whom an operator cuts off while a breaker held it for a while', () => {
+    const clock = new ManualClock();
+    const quarantine = new Quarantine({ clock });
+    quarantine.add('app:claude', 'too many failures', 'breaker', 1_000);
+    quarantine.add('app:claude', 'under inquiry', 'operator');
+    // A detector cannot shorten that again.
+    quarantine.add('app:claude', 'once more', 'breaker', 1_000);
+    clock.advance(5_000);
+    expect(quarantine.causeOf('app:claude')).toBe('under inquiry');
+    expect(quarantine.release('app:claude')).toBe(true);
+  });
+
   it('of a breaker ends by itself, also after a restart', () => {
     const clock = new ManualClock();
     const first = new Quarantine({ clock });

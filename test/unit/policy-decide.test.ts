@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { contractConfigType } from '../../main/base/engagement.ts';
 import { silentLog } from '../../main/base/log.ts';
-import type { App } from '../../main/apps/app.ts';
+import { unknownApp, type App } from '../../main/apps/app.ts';
 import { checkPolicies } from '../../main/policy/local/policy-files.ts';
 import { openPolicy, type Policy } from '../../main/policy/policy.ts';
 import type { Verdict } from '../../main/policy/verdict.ts';
@@ -142,6 +142,17 @@ describe('whose identity', () => {
     expect(codeOf(policy.decide(aFlow, bob, matches.slice(1, 2), identities))).toBe('policy.identity.not_yours');
     const guessed = { ...curl, attribution: 'inferred' } as const;
     expect(codeOf(policy.decide(aFlow, guessed, matches.slice(1, 2), identities))).toBe('policy.identity.not_yours');
+  });
+
+  it('a user’s identity is lent to a flow without a known owner only where that is set', async () => {
+    const policy = await open();
+    const own = matches.filter((match) => match.identity === 'alice-id');
+    policy.replaceIdentityRules(rules);
+    expect(codeOf(policy.decide(aFlow, unknownApp, own, identities))).toBe('policy.identity.not_yours');
+    policy.replaceIdentityRules({ ...rules, onUnknownApp: 'open' });
+    expect(policy.decide(aFlow, unknownApp, own, identities).kind).toBe('dial');
+    // Whoever is known to be another user is refused all the same.
+    expect(codeOf(policy.decide(aFlow, { ...curl, uid: 1001 }, own, identities))).toBe('policy.identity.not_yours');
   });
 
   it('an unbound program is refused where that is set', async () => {
