@@ -226,7 +226,7 @@ describeNetworks('hosting', (network) => {
       socket.destroy();
       return true;
     }, 40_000);
-  });
+  }, 60_000);
 
   describe.skipIf(mustSkip(openZitiMissing()))('crosswise with the Go client', () => {
     beforeAll(async () => {

@@ -29,7 +29,7 @@ describe('a breaker', () => {
     expect(breaker.observe(dial({ outcome: 'failed' }), 9_000)).toEqual([]);
     expect(breaker.observe(dial({ outcome: 'failed' }), 10_001)).toEqual([]);
     expect(breaker.observe(dial({ outcome: 'failed' }), 10_002)).toMatchObject([
-      { detector: 'breaker.failures', subject: 'app:claude@docs', action: 'quarantine', holdMs: 300_000 },
+      { detector: 'breaker.failures', subject: 'app:claude@docs', action: 'quarantine', holdMs: 5_000 },
     ]);
     expect(breaker.observe(dial({ outcome: 'failed' }), 10_003)).toEqual([]);
   });

@@ -16,13 +16,19 @@ export interface BreakerSettings {
 }
 
 export const defaultBreaker: BreakerSettings = {
-  failures: 50,
+  failures: 200,
   violations: 5,
   denials: 100,
   calls: 0,
   windowSeconds: 60,
   holdSeconds: 300,
 };
+
+/**
+ * Failed dials hold for this long at most: whoever did not host may host again any moment, and a program that retries must not be kept
+ * from it. The breaker spares network and audit the flood, no more.
+ */
+const longestFailureHoldSeconds = 5;
 
 /** Pairs watched; the longest untouched is forgotten. */
 const maxPairs = 4_096;
@@ -63,7 +69,8 @@ export class Breaker {
   }
 
   #trip(counted: Counted, subject: string, event: WatchedEvent, most: number): Finding {
-    const { windowSeconds, holdSeconds } = this.#settings;
+    const { windowSeconds } = this.#settings;
+    const holdSeconds = this.#holdSeconds(counted);
     const who = event.program ?? 'Unknown programs';
     return {
       detector: `breaker.${counted}`,
@@ -73,6 +80,12 @@ export class Breaker {
       action: 'quarantine',
       ...(holdSeconds === 0 ? {} : { holdMs: holdSeconds * 1000 }),
     };
+  }
+
+  #holdSeconds(counted: Counted): number {
+    const { holdSeconds } = this.#settings;
+    if (counted !== 'failures') return holdSeconds;
+    return holdSeconds === 0 ? longestFailureHoldSeconds : Math.min(holdSeconds, longestFailureHoldSeconds);
   }
 
   #countsOf(subject: string): Counts {
