@@ -27,7 +27,7 @@ export interface ServiceListDeps {
 const sleepToleranceMs = 20_000;
 
 /** While watching closely: well inside half a second, and never more than a tenth of the time on the controller. */
-const watchPeriodMs = 200;
+const watchPeriodMs = 100;
 const watchLoadFactor = 10;
 const confirmSpacingMs = 100;
 
