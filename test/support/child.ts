@@ -8,6 +8,8 @@ export interface ChildOptions {
   readonly logFile: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** Say so on standard error, with the end of its output, where it ends without having been asked to. */
+  readonly essential?: boolean;
 }
 
 const living = new Set<ChildProcess>();
@@ -20,6 +22,7 @@ export class Child implements AsyncDisposable {
   readonly #process: ChildProcess;
   readonly #logFile: string;
   readonly #command: string;
+  #asked = false;
   readonly exited: Promise<number | null>;
 
   constructor(command: string, args: readonly string[], options: ChildOptions) {
@@ -41,6 +44,9 @@ export class Child implements AsyncDisposable {
     }).then((code) => {
       living.delete(this.#process);
       log.end();
+      if (options.essential === true && !this.#asked) {
+        process.stderr.write(`${this.#command} ended by itself (${code}):\n${this.output().slice(-4000)}\n`);
+      }
       return code as number | null;
     });
   }
@@ -74,6 +80,7 @@ export class Child implements AsyncDisposable {
   /** End it by pid: `signal`, then SIGKILL after five seconds. Idempotent. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     if (!this.running) return;
+    this.#asked = true;
     this.#process.kill(signal);
     const killer = setTimeout(() => this.#process.kill('SIGKILL'), 5000);
     await this.exited;

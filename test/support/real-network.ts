@@ -168,6 +168,6 @@ export class RealNetwork implements Network {
   #run(part: 'controller' | 'router', config: string): Child {
     this.#starts += 1;
     const logFile = join(this.home, `${part}-${this.#starts}.log`);
-    return new Child(this.binary, [part, 'run', config], { logFile, env: this.#parts.env });
+    return new Child(this.binary, [part, 'run', config], { logFile, env: this.#parts.env, essential: true });
   }
 }
