@@ -65,10 +65,14 @@ export class CulvertEnd implements AsyncDisposable {
   #run(name: string, args: readonly string[]): Child {
     const logFile = join(this.directory, `${name}.log`);
     writeFileSync(logFile, '');
-    const child = new Child(process.execPath, [...nodeArgs, program, ...args, '--state', join(this.directory, 'state')], {
-      logFile,
-      env: { CREDENTIALS_DIRECTORY: this.directory },
-    });
+    const child = new Child(
+      process.execPath,
+      [...nodeArgs, program, ...args, '--state', join(this.directory, 'state')],
+      {
+        logFile,
+        env: { CREDENTIALS_DIRECTORY: this.directory },
+      },
+    );
     this.#children.push(child);
     return child;
   }

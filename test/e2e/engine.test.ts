@@ -20,7 +20,11 @@ import { until } from '../support/until.ts';
 
 const window = fileURLToPath(new URL('../../dist/app', import.meta.url));
 const row = (page: Page, text: string) => page.getByRole('row').filter({ hasText: text });
-const go = (page: Page, name: string) => page.getByRole('link', { name, exact: true }).click();
+const go = async (page: Page, name: string): Promise<void> => {
+  await page.getByRole('link', { name, exact: true }).click();
+  // The screen before it is still there for a frame, rows and all.
+  await page.getByRole('heading', { level: 1, name, exact: true }).waitFor();
+};
 
 describe.skipIf(mustSkip(browserMissing()))('a person at the window', () => {
   let browser: Browser;

@@ -27,7 +27,12 @@ export class LinuxRoutes implements HostRoutes {
       return `address add ${address} dev ${device}${flags}`;
     });
     const result = await this.#run('ip', ['-batch', '-'], {
-      input: [`link set dev ${device} mtu ${mtu} txqueuelen ${transmitQueue}`, ...lines, `link set dev ${device} up`, ''].join('\n'),
+      input: [
+        `link set dev ${device} mtu ${mtu} txqueuelen ${transmitQueue}`,
+        ...lines,
+        `link set dev ${device} up`,
+        '',
+      ].join('\n'),
     });
     if (result.code !== 0) {
       throw new TunnelerError('net.route.failed', `the interface ${device} could not be set up`, {
