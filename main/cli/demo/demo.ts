@@ -2,34 +2,24 @@
  * The demo: an overlay of its own, two dark services hosted by one device, another device enrolled and started, real requests through.
  * Everything lives in one temporary directory and in this process; closing it leaves nothing.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DisposalStack } from '../../base/lifecycle.ts';
+import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { Cli } from '../cli.ts';
 import { askDark } from './dark-request.ts';
 import { openMcpService } from './mcp-service.ts';
-import { failed, startDevice, waitUntilHosted, type Demo, type Narrate } from './stage.ts';
+import { onStage, failed, startDevice, waitUntilHosted, type Demo, type Narrate } from './stage.ts';
 import { openWebService } from './web-service.ts';
 
 const device = 'laptop';
 const host = 'workshop';
 
 /** Run the whole scenario; resolves with everything still up. Throws where any step fails, leaving nothing behind. */
-export async function openDemo(cli: Cli, narrate: Narrate): Promise<Demo> {
-  const stack = new DisposalStack();
-  try {
-    return await scenario(cli, narrate, stack);
-  } catch (error) {
-    await stack[Symbol.asyncDispose]();
-    throw error;
-  }
+export function openDemo(cli: Cli, narrate: Narrate): Promise<Demo> {
+  return onStage((stack, directory) => scenario(cli, narrate, stack, directory));
 }
 
-async function scenario(cli: Cli, narrate: Narrate, stack: DisposalStack): Promise<Demo> {
+async function scenario(cli: Cli, narrate: Narrate, stack: DisposalStack, directory: string): Promise<Demo> {
   const { programs } = cli;
-  const directory = await mkdtemp(join(tmpdir(), 'culvert-demo-'));
-  stack.defer(() => rm(directory, { recursive: true, force: true }));
   const web = stack.use(await openWebService());
   const mcp = stack.use(await openMcpService());
   narrate(

@@ -2,15 +2,22 @@
  * Scenario `macro-pulse`: five organisations share research through four workgroups. Eight agents, each an identity of its own, call tools
  * under contracts; one engagement ends when its contract says so, one agent misbehaves and is cut off, alone.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DisposalStack } from '../../base/lifecycle.ts';
+import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { SessionView } from '../../contract/views.ts';
 import type { Cli } from '../cli.ts';
 import { runAgent, writeAgent, type AgentCall, type AgentRun } from './agent-program.ts';
 import { openMcpService } from './mcp-service.ts';
-import { darkConfigs, failed, startDevice, waitUntil, waitUntilHosted, type Demo, type Narrate } from './stage.ts';
+import {
+  onStage,
+  darkConfigs,
+  failed,
+  startDevice,
+  waitUntil,
+  waitUntilHosted,
+  type Demo,
+  type Narrate,
+} from './stage.ts';
 
 /** The fifth keeps the data and dials nobody. */
 const hub = 'meridian-institute';
@@ -34,20 +41,12 @@ const list: AgentCall = { method: 'tools/list' };
 const erase: AgentCall = { method: 'tools/call', params: { name: 'delete_notes', arguments: {} } };
 
 /** Run the scenario; resolves with everything still up. Throws where any step fails, leaving nothing behind. */
-export async function openMacroPulse(cli: Cli, narrate: Narrate): Promise<Demo> {
-  const stack = new DisposalStack();
-  try {
-    return await scenario(cli, narrate, stack);
-  } catch (error) {
-    await stack[Symbol.asyncDispose]();
-    throw error;
-  }
+export function openMacroPulse(cli: Cli, narrate: Narrate): Promise<Demo> {
+  return onStage((stack, directory) => scenario(cli, narrate, stack, directory));
 }
 
-async function scenario(cli: Cli, narrate: Narrate, stack: DisposalStack): Promise<Demo> {
+async function scenario(cli: Cli, narrate: Narrate, stack: DisposalStack, directory: string): Promise<Demo> {
   const { programs } = cli;
-  const directory = await mkdtemp(join(tmpdir(), 'culvert-demo-'));
-  stack.defer(() => rm(directory, { recursive: true, force: true }));
   const data = stack.use(await openMcpService());
   const overlay = stack.use(
     await programs.openOverlay({ directory: join(directory, 'overlay'), seed: seed(data.port) }),

@@ -2,14 +2,12 @@
  * Scenario `plant`: a maintenance laptop reads one PLC behind an edge box, for two hours, through one session, read-only by contract; who
  * did what stands in a record that shows tampering.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
 import type { Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DisposalStack } from '../../base/lifecycle.ts';
+import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { Cli } from '../cli.ts';
 import { openPlc } from './plc.ts';
-import { darkConfigs, failed, startDevice, waitUntilHosted, type Demo, type Narrate } from './stage.ts';
+import { onStage, darkConfigs, failed, startDevice, waitUntilHosted, type Demo, type Narrate } from './stage.ts';
 import { openTunnel } from './tunnel.ts';
 
 const laptop = 'maintenance-laptop';
@@ -27,20 +25,12 @@ const contract = {
 };
 
 /** Run the scenario; resolves with everything still up. Throws where any step fails, leaving nothing behind. */
-export async function openPlant(cli: Cli, narrate: Narrate): Promise<Demo> {
-  const stack = new DisposalStack();
-  try {
-    return await scenario(cli, narrate, stack);
-  } catch (error) {
-    await stack[Symbol.asyncDispose]();
-    throw error;
-  }
+export function openPlant(cli: Cli, narrate: Narrate): Promise<Demo> {
+  return onStage((stack, directory) => scenario(cli, narrate, stack, directory));
 }
 
-async function scenario(cli: Cli, narrate: Narrate, stack: DisposalStack): Promise<Demo> {
+async function scenario(cli: Cli, narrate: Narrate, stack: DisposalStack, directory: string): Promise<Demo> {
   const { programs } = cli;
-  const directory = await mkdtemp(join(tmpdir(), 'culvert-demo-'));
-  stack.defer(() => rm(directory, { recursive: true, force: true }));
   const plc = stack.use(await openPlc());
   narrate(
     'A PLC (simulated) speaks Modbus/TCP on the machine network',

@@ -1,10 +1,11 @@
 /** What every scenario of the demo stands on: devices enrolled and started in one temporary directory, and words for what goes wrong. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sleep } from '../../base/clock.ts';
 import { TunnelerError } from '../../base/errors.ts';
-import type { DisposalStack } from '../../base/lifecycle.ts';
+import { DisposalStack } from '../../base/lifecycle.ts';
 import type { SessionView } from '../../contract/views.ts';
 import type { Cli } from '../cli.ts';
 import type { Programs, RunningEngine } from '../programs.ts';
@@ -101,4 +102,17 @@ export function darkConfigs(name: string, port: number, target: number): Record<
     'intercept.v1': { protocols: ['tcp'], addresses: [name], portRanges: [{ low: port, high: port }] },
     'host.v1': { protocol: 'tcp', address: '127.0.0.1', port: target },
   };
+}
+
+/** Run a scenario in a directory of its own; resolves with everything still up. Throws where any step fails, leaving nothing behind. */
+export async function onStage(scenario: (stack: DisposalStack, directory: string) => Promise<Demo>): Promise<Demo> {
+  const stack = new DisposalStack();
+  try {
+    const directory = await mkdtemp(join(tmpdir(), 'culvert-demo-'));
+    stack.defer(() => rm(directory, { recursive: true, force: true }));
+    return await scenario(stack, directory);
+  } catch (error) {
+    await stack[Symbol.asyncDispose]();
+    throw error;
+  }
 }
