@@ -28,7 +28,7 @@ function electronMissing(): string | undefined {
 
 if (missing !== undefined) process.stderr.write(`skipped: ${missing}\n`);
 
-describe.skipIf(missing !== undefined)('the shell in Electron', () => {
+describe.skipIf(missing !== undefined)("the shell in Electron (needs Electron's binary)", () => {
   it('shows the window of the engine behind its socket, and lets its page do nothing else', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'culvert-electron-'));
     const socket = join(directory, 'engine.sock');
