@@ -79,16 +79,29 @@ export async function measureConnections(port: number, count: number, parallel: 
   return count / ((performance.now() - start) / 1000);
 }
 
-/** Bytes of resident memory a connection, of each process, once `count` are open and idle. */
-export async function measureIdle(port: number, count: number, pids: readonly number[]): Promise<number[]> {
+/** What idle connections cost: bytes of resident memory each, of each process asked for, and how many could be opened. */
+export interface IdleCost {
+  readonly opened: number;
+  readonly bytesEach: readonly number[];
+  /** Why it stopped short of what was asked for. */
+  readonly stopped?: string;
+}
+
+/** Opens connections until `count` stand idle or one is refused, and reads the processes' resident memory. */
+export async function measureIdle(port: number, count: number, pids: readonly number[]): Promise<IdleCost> {
   const before = pids.map(residentBytes);
   const sockets: Socket[] = [];
-  while (sockets.length < count) {
+  let stopped: string | undefined;
+  while (sockets.length < count && stopped === undefined) {
     const batch = Math.min(50, count - sockets.length);
-    sockets.push(...(await Promise.all(Array.from({ length: batch }, () => openConnection(port)))));
+    for (const result of await Promise.allSettled(Array.from({ length: batch }, () => openConnection(port)))) {
+      if (result.status === 'fulfilled') sockets.push(result.value);
+      else stopped = String(result.reason);
+    }
   }
   await new Promise((resolve) => setTimeout(resolve, 2000));
   const after = pids.map(residentBytes);
   for (const socket of sockets) socket.destroy();
-  return after.map((bytes, i) => (bytes - (before[i] ?? 0)) / count);
+  const bytesEach = after.map((bytes, i) => (bytes - (before[i] ?? 0)) / sockets.length);
+  return { opened: sockets.length, bytesEach, ...(stopped === undefined ? {} : { stopped }) };
 }

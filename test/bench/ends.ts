@@ -8,9 +8,10 @@ import { GoPeer } from '../support/go-peer.ts';
 
 export type EndKind = 'culvert' | 'go';
 
-/** One program that dials a service on a loopback port. */
+/** One program that dials a service for whoever connects to `address` and `port`. */
 export interface DialEnd extends AsyncDisposable {
   readonly kind: EndKind;
+  readonly address: string;
   readonly port: number;
   readonly pid: number;
 }
@@ -82,12 +83,18 @@ export async function openDialEnd(kind: EndKind, jwt: string, service: string): 
   if (kind === 'go') {
     const peer = await GoPeer.enrol(jwt);
     const { port, child } = await peer.proxy(service);
-    return { kind, port, pid: child.pid, [Symbol.asyncDispose]: () => peer[Symbol.asyncDispose]() };
+    return {
+      kind,
+      address: '127.0.0.1',
+      port,
+      pid: child.pid,
+      [Symbol.asyncDispose]: () => peer[Symbol.asyncDispose](),
+    };
   }
   const end = await CulvertEnd.enrol(jwt);
   const [port] = (await freePorts(1)) as [number];
   const child = await end.run(['--mode', 'proxy', '--forward', `${service}:${port}`]);
-  return { kind, port, pid: child.pid, [Symbol.asyncDispose]: () => end[Symbol.asyncDispose]() };
+  return { kind, address: '127.0.0.1', port, pid: child.pid, [Symbol.asyncDispose]: () => end[Symbol.asyncDispose]() };
 }
 
 export async function openHostEnd(kind: EndKind, jwt: string): Promise<HostEnd> {

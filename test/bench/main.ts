@@ -1,15 +1,19 @@
 /**
  * `npm run bench [-- PART…]`: everything is measured beside the Go pair in one interleaved run, and printed as medians and ratios.
- * Parts: throughput, latency, connections, idle, containment, guard. Without parts: all of them.
+ * Parts: throughput, latency, connections, idle, containment, guard, and as root tun (throughput), in namespaces of their own.
+ * Without parts: all of them.
  */
 import { openRealNetwork } from '../support/real-network.ts';
 import { openZitiMissing } from '../support/openziti-binary.ts';
+import { whyNoNamespaces } from '../system/support/netns.ts';
 import { containmentLimitMs, measureContainment } from './containment.ts';
 import { measureConnections, measureIdle, measureLatency, openEcho } from './echo.ts';
 import { median, ratios, spread, table } from './figures.ts';
 import { measureGovernance } from './guard.ts';
 import { openPaths, type Path } from './paths.ts';
+import { isInside, runInside } from './private-network.ts';
 import { measureThroughput, openBackend } from './throughput.ts';
+import { measureTransparent, tunParts } from './tun.ts';
 
 const asked = process.argv.slice(2);
 const wants = (part: string): boolean => asked.length === 0 || asked.includes(part);
@@ -25,17 +29,27 @@ async function main(): Promise<void> {
   if (wants('guard')) print(`${await measureGovernance(rounds)}\n`);
   // Governing is measured without a network.
   if (asked.length > 0 && asked.every((part) => part === 'guard')) return;
+  if (tunParts.some(wants) && !isInside) await transparent();
+  if (asked.length > 0 && asked.every((part) => part === 'guard' || tunParts.includes(part)) && !isInside) return;
   const missing = openZitiMissing();
   if (missing !== undefined) throw new Error(missing);
   const network = await openRealNetwork();
   try {
     print(`OpenZiti ${network.version}, ${rounds} rounds after one to warm up\n`);
+    if (isInside) return await measureTransparent(network, asked, { rounds, seconds });
     if (wants('throughput')) await throughput(network);
     if (['latency', 'connections', 'idle'].some(wants)) await exchanges(network);
     if (wants('containment')) await containment(network);
   } finally {
     await network[Symbol.asyncDispose]();
   }
+}
+
+/** What needs interfaces, routes and firewalls of its own. */
+async function transparent(): Promise<void> {
+  const why = whyNoNamespaces();
+  if (why !== undefined) return print(`${tunParts.join(', ')}: not here: it ${why}`);
+  await runInside(tunParts.filter(wants));
 }
 
 type RealNetwork = Awaited<ReturnType<typeof openRealNetwork>>;
@@ -99,10 +113,13 @@ async function connections(paths: readonly Path[]): Promise<void> {
 async function idle(paths: readonly Path[]): Promise<void> {
   const rows: string[][] = [];
   for (const path of paths) {
-    const [dial = 0, host = 0] = await measureIdle(path.dial.port, idleConnections, [path.dial.pid, path.host.pid]);
-    rows.push([path.name, `${(dial / 1024).toFixed(1)} KiB`, `${(host / 1024).toFixed(1)} KiB`]);
+    const cost = await measureIdle(path.dial.port, idleConnections, [path.dial.pid, path.host.pid]);
+    const kibibytes = cost.bytesEach.map((bytes) => `${(bytes / 1024).toFixed(1)} KiB`);
+    rows.push([path.name, ...kibibytes, `${cost.opened}`, cost.stopped ?? '']);
   }
-  print(`\n${table([`memory a connection, ${idleConnections} idle`, 'dialling end', 'hosting end'], rows)}`);
+  print(
+    `\n${table([`memory a connection, ${idleConnections} idle`, 'dialling end', 'hosting end', 'opened', ''], rows)}`,
+  );
 }
 
 await main();

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { Child, freePorts } from '../support/child.ts';
 import { join } from 'node:path';
 import { tmpdir } from 'node:os';
+import type { DialEnd } from './ends.ts';
 import { median, ratios, spread, table } from './figures.ts';
 import type { Path } from './paths.ts';
 import { cpuSeconds } from './process.ts';
@@ -36,8 +37,13 @@ export async function openBackend(): Promise<{ readonly port: number; readonly c
   return { port, child };
 }
 
-/** `rounds` of every path and way in turn, interleaved; prints the table and the ratios to the Go pair. */
-export async function measureThroughput(paths: readonly Path[], rounds: number, seconds: number): Promise<string> {
+/** `rounds` of every path and way in turn, interleaved; the table with ratios to the path named `peer`. */
+export async function measureThroughput(
+  paths: readonly Path[],
+  rounds: number,
+  seconds: number,
+  peer = 'go → go',
+): Promise<string> {
   const samples = new Map<string, Sample[]>();
   const key = (path: Path, way: Way): string => `${path.name} ${way.name} ×${way.streams}`;
   for (let round = 0; round <= rounds; round += 1) {
@@ -50,7 +56,7 @@ export async function measureThroughput(paths: readonly Path[], rounds: number, 
     }
   }
   const rows = ways.flatMap((way) => {
-    const go = samples.get(`go → go ${way.name} ×${way.streams}`) ?? [];
+    const go = samples.get(`${peer} ${way.name} ×${way.streams}`) ?? [];
     return paths.map((path) => {
       const own = samples.get(key(path, way)) ?? [];
       const pick = (list: readonly Sample[], field: keyof Sample): number[] => list.map((sample) => sample[field]);
@@ -75,10 +81,10 @@ async function run(path: Path, way: Way, seconds: number): Promise<Sample> {
   await new Promise((resolve) => setTimeout(resolve, 300));
   const dialBefore = cpuSeconds(path.dial.pid);
   const hostBefore = cpuSeconds(path.host.pid);
-  const bytes = await iperf(path.dial.port, way, seconds).catch(async (error: Error) => {
+  const bytes = await iperf(path.dial, way, seconds).catch(async (error: Error) => {
     process.stderr.write(`${path.name} ${way.name} ×${way.streams}: ${error.message}; once more\n`);
     await new Promise((resolve) => setTimeout(resolve, 2000));
-    return iperf(path.dial.port, way, seconds);
+    return iperf(path.dial, way, seconds);
   });
   const gib = bytes.bytes / 1024 ** 3;
   return {
@@ -94,8 +100,12 @@ interface IperfReport {
 }
 
 /** What the receiving side counted: bytes that arrived, not bytes that were put in. */
-function iperf(port: number, way: Way, seconds: number): Promise<{ bytes: number; seconds: number }> {
-  const args = ['-c', '127.0.0.1', '-p', String(port), '-t', String(seconds), '-P', String(way.streams), '-J'];
+function iperf(
+  { address, port }: Pick<DialEnd, 'address' | 'port'>,
+  way: Way,
+  seconds: number,
+): Promise<{ bytes: number; seconds: number }> {
+  const args = ['-c', address, '-p', String(port), '-t', String(seconds), '-P', String(way.streams), '-J'];
   if (way.name === 'down') args.push('-R');
   return new Promise((resolve, reject) => {
     const child = spawn('iperf3', args, { stdio: ['ignore', 'pipe', 'inherit'] });

@@ -41,6 +41,14 @@ export class GoPeer implements AsyncDisposable {
     return { port, child };
   }
 
+  /** `ziti tunnel tproxy`: intercepts what its services name in this network namespace, by iptables. Needs root. */
+  async tproxy(address: string, port: number): Promise<Child> {
+    const args = ['tunnel', 'tproxy', '-i', this.#identity, '--resolver', 'none', '--svcPollRate', '1'];
+    const child = this.#run('tproxy', args);
+    await child.until('the service to be intercepted', () => listens(port, address), 30_000);
+    return child;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#children.map((child) => child.stop()));
     await rm(this.#directory, { recursive: true, force: true });
@@ -58,8 +66,8 @@ export class GoPeer implements AsyncDisposable {
   }
 }
 
-function listens(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
+function listens(port: number, address = '127.0.0.1'): Promise<boolean> {
+  const socket = connect(port, address);
   return new Promise<boolean>((resolve) => {
     socket.once('connect', () => resolve(true));
     socket.once('error', () => resolve(false));
