@@ -1,26 +1,25 @@
 /** Small exchanges through the router: added latency, connections a second, memory with many idle connections. */
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Child } from '../support/child.ts';
 import { quantile } from './figures.ts';
 import { residentBytes } from './process.ts';
 
-/** A TCP server that sends back what it gets. */
-export async function openEcho(): Promise<{ readonly port: number } & AsyncDisposable> {
-  const sockets = new Set<Socket>();
-  const server = createServer({ noDelay: true }, (socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
+const echoServer = `
+  const server = require('node:net').createServer({ noDelay: true }, (socket) => {
     socket.on('error', () => socket.destroy());
     socket.pipe(socket);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', 20_000, resolve));
-  return {
-    port: (server.address() as AddressInfo).port,
-    [Symbol.asyncDispose]: () =>
-      new Promise((resolve) => {
-        for (const socket of sockets) socket.destroy();
-        server.close(() => resolve());
-      }),
-  };
+  server.listen(0, '127.0.0.1', 20000, () => console.log('listening on ' + server.address().port));
+`;
+
+/** A TCP server that sends back what it gets; a process of its own, for a process has so many descriptors only. */
+export async function openEcho(): Promise<{ readonly port: number } & AsyncDisposable> {
+  const logFile = join(tmpdir(), `culvert-bench-echo-${process.pid}.log`);
+  const child = new Child(process.execPath, ['-e', echoServer], { logFile });
+  await child.until('the echo server to listen', (text) => text.includes('listening'));
+  return { port: Number(/listening on (\d+)/.exec(child.output())?.[1]), [Symbol.asyncDispose]: () => child.stop() };
 }
 
 /** Connected, and one byte there and back. */
