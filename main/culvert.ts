@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The program `culvert`: the command line, and lazily behind it whatever a verb needs. The only file that sees command line and engine. */
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import packageFile from '../package.json' with { type: 'json' };
 import { runCommandLine } from './cli/command-line.ts';
@@ -7,9 +8,11 @@ import { nodeTerminal } from './cli/node-terminal.ts';
 import type { Programs } from './cli/programs.ts';
 
 const { version } = packageFile;
+const here = fileURLToPath(new URL('.', import.meta.url));
 
 const programs: Programs = {
   version,
+  directory: here,
   async runEngine(options) {
     const { openEngine } = await import('./engine/compose.ts');
     return openEngine({
@@ -18,7 +21,7 @@ const programs: Programs = {
       ...(options.logFile === undefined ? { logDescriptor: 2 } : {}),
       consoleDoor: async (deps) => {
         const { openConsole } = await import('./console/console.ts');
-        return openConsole({ ...deps, assetsDir: fileURLToPath(new URL('./app', import.meta.url)) });
+        return openConsole({ ...deps, assetsDir: join(here, 'app') });
       },
     });
   },

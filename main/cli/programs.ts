@@ -51,6 +51,8 @@ export interface OfflineIdentities {
 
 export interface Programs {
   readonly version: string;
+  /** Where the program lies, and beside it the built window and shell. */
+  readonly directory: string;
   /** Throws where the engine cannot start; resolves once it is ready. */
   runEngine(options: RunOptions): Promise<RunningEngine>;
   openOverlay(options: OverlayOptions): Promise<RunningOverlay>;

@@ -29,6 +29,7 @@ const notHere = (): never => {
 };
 const noPrograms: Programs = {
   version: '1.2.3',
+  directory: '/nowhere',
   runEngine: notHere,
   openOverlay: notHere,
   readPassphrase: () => Promise.resolve(undefined),

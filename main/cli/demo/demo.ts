@@ -8,6 +8,7 @@ import type { Cli } from '../cli.ts';
 import { askDark } from './dark-request.ts';
 import { openMcpService } from './mcp-service.ts';
 import { onStage, failed, startDevice, waitUntilHosted, type Demo, type Narrate } from './stage.ts';
+import { keepVisiting } from './visitor.ts';
 import { openWebService } from './web-service.ts';
 
 const device = 'laptop';
@@ -20,7 +21,7 @@ export function openDemo(cli: Cli, narrate: Narrate): Promise<Demo> {
 
 async function scenario(cli: Cli, narrate: Narrate, stack: DisposalStack, directory: string): Promise<Demo> {
   const { programs } = cli;
-  const web = stack.use(await openWebService());
+  const web = stack.use(await openWebService(cli.clock));
   const mcp = stack.use(await openMcpService());
   narrate(
     'Two ordinary programs serve on loopback',
@@ -53,6 +54,7 @@ async function scenario(cli: Cli, narrate: Narrate, stack: DisposalStack, direct
     mode,
     proxy,
     sessions,
+    stay: () => stack.use(keepVisiting('http://hello.dark/stream', proxy, cli.clock)),
     next: [
       [`curl ${through}http://hello.dark/`, 'any program reaches the dark service, and is seen doing so'],
       [`CULVERT sessions --watch --state ${state}`, 'sessions as they open, count and close'],

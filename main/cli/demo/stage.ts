@@ -21,6 +21,8 @@ export interface Demo extends AsyncDisposable {
   /** The device's proxy; absent in mode `tun`, where names simply work. */
   readonly proxy: string | undefined;
   readonly sessions: readonly SessionView[];
+  /** Leave something going on that a person can watch; it ends with the demo. Absent where a scenario has nothing of the kind. */
+  readonly stay?: () => void;
   /** What to try next, and why; `CULVERT` stands for the program. */
   readonly next: readonly (readonly [command: string, why: string])[];
 }

@@ -1,6 +1,7 @@
-/** The demo's dark web service: one page, on a loopback port nobody is told of. */
-import { createServer } from 'node:http';
+/** The demo's dark web service: one page and a stream that goes on, on a loopback port nobody is told of. */
+import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Clock } from '../../base/clock.ts';
 
 export interface DemoService extends AsyncDisposable {
   readonly port: number;
@@ -8,11 +9,15 @@ export interface DemoService extends AsyncDisposable {
   served(): number;
 }
 
+const streamPath = '/stream';
+const streamEveryMs = 400;
+
 /** Listen on a free loopback port. */
-export async function openWebService(): Promise<DemoService> {
+export async function openWebService(clock: Clock): Promise<DemoService> {
   let served = 0;
   const server = createServer((request, response) => {
     served += 1;
+    if (request.url === streamPath) return stream(response, clock);
     response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8', connection: 'close' });
     response.end(
       [
@@ -24,6 +29,17 @@ export async function openWebService(): Promise<DemoService> {
     );
   });
   return listening(server, () => served);
+}
+
+/** Lines of uneven length until the reader goes, as a log or a feed would have them. */
+function stream(response: ServerResponse, clock: Clock): void {
+  response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' });
+  let line = 0;
+  const timer = clock.every(streamEveryMs, () => {
+    line += 1;
+    response.write(`${line} ${'~'.repeat(400 + Math.round(300 * Math.sin(line / 7)))}\n`);
+  });
+  response.on('close', () => timer[Symbol.dispose]());
 }
 
 /** A server on a free loopback port, as a disposable. */

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
-import { openInBrowser } from '../open-in-browser.ts';
+import { showInBrowser } from '../show-window.ts';
+import { windowFacts } from '../window-place.ts';
 
 /** `culvert console [--open]`: an address of the window that works once, on loopback. */
 export function addConsole(program: Command, cli: Cli): void {
@@ -9,8 +10,11 @@ export function addConsole(program: Command, cli: Cli): void {
     .action(async (options: CommonOptions & { open?: true }) => {
       const { url } = await cli.withEngine(options, (engine) => engine.engine.openConsole());
       cli.print(options, { url }, () => `${url}\n`);
-      if (options.open === true && !openInBrowser(url, cli.terminal.env) && options.json !== true) {
-        cli.terminal.err('there is no screen here to open it on; the address works once, within ten minutes\n');
+      if (options.open !== true) return;
+      const facts = windowFacts(cli.terminal.env, cli.programs.directory);
+      const { where } = await showInBrowser(url, facts, cli.clock);
+      if (where !== 'browser' && options.json !== true) {
+        cli.terminal.err('there is no browser here to open it in; the address works once, within ten minutes\n');
       }
     });
 }

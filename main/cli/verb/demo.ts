@@ -5,8 +5,9 @@ import { openDemo } from '../demo/demo.ts';
 import { openMacroPulse } from '../demo/macro-pulse.ts';
 import { openPlant } from '../demo/plant.ts';
 import type { Demo } from '../demo/stage.ts';
-import { openInBrowser } from '../open-in-browser.ts';
+import { showWindow, type ShownWindow } from '../show-window.ts';
 import { waitForEnd } from '../wait-for-end.ts';
+import { optOut, windowFacts } from '../window-place.ts';
 import { sessionTable } from './sessions.ts';
 
 /** A scenario that takes longer has failed, whatever it is waiting for. */
@@ -27,15 +28,18 @@ export function addDemo(program: Command, cli: Cli): void {
       };
       const open = options.scenario === undefined ? openDemo : scenarios[options.scenario];
       const demo = await withLimit(open(cli, narrate), options.once === true, cli);
+      let window: ShownWindow | undefined;
       try {
         if (options.json === true) {
           const { state, mode, proxy, sessions } = demo;
           cli.terminal.out(`${JSON.stringify({ ok: true, steps, state, mode, proxy, sessions })}\n`);
         } else cli.terminal.out(`\n${sessionTable(demo.sessions, cli)}`);
         if (options.once === true) return;
-        if (options.json !== true) await showNext(demo, cli);
+        demo.stay?.();
+        if (options.json !== true) window = await showNext(demo, cli);
         await waitForEnd(cli.signal);
       } finally {
+        await window?.[Symbol.asyncDispose]();
         await demo[Symbol.asyncDispose]();
         if (options.json !== true) cli.terminal.out(cli.paint('dim', 'Nothing of it is left on this machine.\n'));
       }
@@ -65,7 +69,8 @@ function describeStep(number: number, title: string, detail: string, cli: Cli): 
   return `${mark} ${String(number).padStart(2)}  ${title}${more}\n`;
 }
 
-async function showNext(demo: Demo, cli: Cli): Promise<void> {
+/** Say what to try, and open the window as well as this machine can. */
+async function showNext(demo: Demo, cli: Cli): Promise<ShownWindow | undefined> {
   const culvert = `node ${process.argv[1] ?? 'dist/culvert.mjs'}`;
   const url = await consoleUrl(demo, cli);
   const line = (command: string, why: string): string =>
@@ -75,11 +80,23 @@ async function showNext(demo: Demo, cli: Cli): Promise<void> {
       `\n${cli.paint('bold', 'Try next, in another terminal:')}\n`,
       ...demo.next.map(([command, why]) => line(command.replace('CULVERT', culvert), why)),
       url === undefined ? '' : `\nThe window: ${cli.paint('bold', url)}\n`,
-      `\nCtrl-C ends the demo.\n`,
     ].join(''),
   );
-  if (url !== undefined && cli.terminal.outIsTty) openInBrowser(url, cli.terminal.env);
+  const facts = windowFacts(cli.terminal.env, cli.programs.directory);
+  const window = url === undefined ? undefined : await showWindow({ state: demo.state, url }, facts, cli.clock);
+  if (window !== undefined) cli.terminal.out(`  ${cli.paint('dim', whereWords[window.where])}\n`);
+  cli.terminal.out('\nCtrl-C ends the demo.\n');
+  return window;
 }
+
+const whereWords: Readonly<Record<ShownWindow['where'], string>> = {
+  electron: 'It has opened as an application of its own; the address above shows the same in a browser, once.',
+  browser: 'It has opened in your browser; the address works once.',
+  unwanted: `It was not opened, for ${optOut} is set; the address works once, within ten minutes.`,
+  'no-screen': 'There is no screen here to open it on; the address works once, in a browser on this machine.',
+  'no-browser': 'No browser was found here; the address works once, within ten minutes.',
+  failed: 'It could not be opened by itself; open the address in a browser. It works once, within ten minutes.',
+};
 
 /** The window needs to have been built; the demo works without. */
 async function consoleUrl(demo: Demo, cli: Cli): Promise<string | undefined> {
