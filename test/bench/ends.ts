@@ -6,7 +6,12 @@ import { join } from 'node:path';
 import { Child, freePorts } from '../support/child.ts';
 import { GoPeer } from '../support/go-peer.ts';
 
-export type EndKind = 'culvert' | 'go';
+/** `other`: another build of Culvert, named by `BENCH_OTHER=DIRECTORY/culvert.mjs`, to compare a change with what was before. */
+export type EndKind = 'culvert' | 'go' | 'other';
+
+/** The kinds to compare in this run. */
+export const endKinds: readonly EndKind[] =
+  process.env['BENCH_OTHER'] === undefined ? ['culvert', 'go'] : ['culvert', 'other', 'go'];
 
 /** One program that dials a service for whoever connects to `address` and `port`. */
 export interface DialEnd extends AsyncDisposable {
@@ -24,19 +29,24 @@ export interface HostEnd extends AsyncDisposable {
 
 /** Flags for the engine's Node, for looking inside: `BENCH_NODE_ARGS=--cpu-prof`. */
 const nodeArgs = (process.env['BENCH_NODE_ARGS'] ?? '').split(' ').filter((flag) => flag !== '');
-const program = join(process.cwd(), 'dist', 'culvert.mjs');
+const programs = {
+  culvert: join(process.cwd(), 'dist', 'culvert.mjs'),
+  other: process.env['BENCH_OTHER'] ?? '',
+} as const;
 
 /** A state directory with one enrolled identity, key in the `file` store. */
 export class CulvertEnd implements AsyncDisposable {
   readonly directory: string;
+  readonly #program: string;
   readonly #children: Child[] = [];
 
-  private constructor(directory: string) {
+  private constructor(directory: string, program: string) {
     this.directory = directory;
+    this.#program = program;
   }
 
-  static async enrol(jwt: string): Promise<CulvertEnd> {
-    const end = new CulvertEnd(await mkdtemp(join(tmpdir(), 'culvert-bench-')));
+  static async enrol(jwt: string, build: keyof typeof programs = 'culvert'): Promise<CulvertEnd> {
+    const end = new CulvertEnd(await mkdtemp(join(tmpdir(), 'culvert-bench-')), programs[build]);
     await writeFile(join(end.directory, 'token.jwt'), jwt);
     await writeFile(join(end.directory, 'culvert-passphrase'), 'bench');
     const child = end.#run('enrol', [
@@ -68,7 +78,7 @@ export class CulvertEnd implements AsyncDisposable {
     writeFileSync(logFile, '');
     const child = new Child(
       process.execPath,
-      [...nodeArgs, program, ...args, '--state', join(this.directory, 'state')],
+      [...nodeArgs, this.#program, ...args, '--state', join(this.directory, 'state')],
       {
         logFile,
         env: { CREDENTIALS_DIRECTORY: this.directory },
@@ -91,7 +101,7 @@ export async function openDialEnd(kind: EndKind, jwt: string, service: string): 
       [Symbol.asyncDispose]: () => peer[Symbol.asyncDispose](),
     };
   }
-  const end = await CulvertEnd.enrol(jwt);
+  const end = await CulvertEnd.enrol(jwt, kind);
   const [port] = (await freePorts(1)) as [number];
   const child = await end.run(['--mode', 'proxy', '--forward', `${service}:${port}`]);
   return { kind, address: '127.0.0.1', port, pid: child.pid, [Symbol.asyncDispose]: () => end[Symbol.asyncDispose]() };
@@ -103,7 +113,7 @@ export async function openHostEnd(kind: EndKind, jwt: string): Promise<HostEnd> 
     const child = peer.host();
     return { kind, pid: child.pid, [Symbol.asyncDispose]: () => peer[Symbol.asyncDispose]() };
   }
-  const end = await CulvertEnd.enrol(jwt);
+  const end = await CulvertEnd.enrol(jwt, kind);
   const child = await end.run(['--mode', 'host']);
   return { kind, pid: child.pid, [Symbol.asyncDispose]: () => end[Symbol.asyncDispose]() };
 }

@@ -1,8 +1,8 @@
-/** Four paths through one router: each kind of dialling end with each kind of hosting end, all up at once so that runs can interleave. */
+/** Paths through one router: each kind of dialling end with each kind of hosting end, all up at once so that runs can interleave. */
 import { DisposalStack } from '../../main/base/lifecycle.ts';
 import type { Network } from '../support/network.ts';
 import { until } from '../support/until.ts';
-import { openDialEnd, openHostEnd, type DialEnd, type EndKind, type HostEnd } from './ends.ts';
+import { endKinds, openDialEnd, openHostEnd, type DialEnd, type HostEnd } from './ends.ts';
 
 export interface Path {
   /** `culvert → go`: who dials, who hosts. */
@@ -15,13 +15,11 @@ export interface Paths extends AsyncDisposable {
   readonly paths: readonly Path[];
 }
 
-const kinds: readonly EndKind[] = ['culvert', 'go'];
-
 /** A service per hosting end, both backed by the TCP server on `targetPort`, dialled by both dialling ends. */
 export async function openPaths(network: Network, targetPort: number): Promise<Paths> {
   const owned = new DisposalStack();
   const paths: Path[] = [];
-  for (const hostKind of kinds) {
+  for (const hostKind of endKinds) {
     const hostIdentity = await network.admin.createIdentity(`bench-host-${hostKind}`);
     const service = `bench-${hostKind}`;
     const serviceId = await network.admin.createService({
@@ -34,7 +32,7 @@ export async function openPaths(network: Network, targetPort: number): Promise<P
     await network.admin.createServicePolicy({ type: 'Bind', services: [serviceId], identities: [hostIdentity.id] });
     const host = owned.use(await openHostEnd(hostKind, hostIdentity.jwt));
     await until(async () => (await network.admin.terminators(serviceId)).length > 0, 60_000);
-    for (const dialKind of kinds) {
+    for (const dialKind of endKinds) {
       const identity = await network.admin.createIdentity(`bench-dial-${dialKind}-${hostKind}`);
       await network.admin.createServicePolicy({ type: 'Dial', services: [serviceId], identities: [identity.id] });
       const dial = owned.use(await openDialEnd(dialKind, identity.jwt, service));

@@ -5,7 +5,7 @@ import { DisposalStack } from '../../main/base/lifecycle.ts';
 import { GoPeer } from '../support/go-peer.ts';
 import type { Network } from '../support/network.ts';
 import { until } from '../support/until.ts';
-import { CulvertEnd, openHostEnd, type DialEnd, type EndKind } from './ends.ts';
+import { CulvertEnd, endKinds, openHostEnd, type DialEnd, type EndKind } from './ends.ts';
 import type { Path, Paths } from './paths.ts';
 
 /** The Go pair, which the others are compared with. */
@@ -20,6 +20,7 @@ interface Kind {
 const kinds: readonly Kind[] = [
   { name: 'culvert tun → culvert', end: 'culvert' },
   { name: 'culvert tun, MTU 1500 → culvert', end: 'culvert', mtu: 1500 },
+  { name: 'other tun → other', end: 'other' },
   { name: goPath, end: 'go' },
 ];
 
@@ -31,7 +32,7 @@ export async function openTunPaths(network: Network, targetPort: number): Promis
   const owned = new DisposalStack();
   const paths: Path[] = [];
   try {
-    for (const [index, kind] of kinds.entries()) {
+    for (const [index, kind] of kinds.filter(({ end }) => endKinds.includes(end)).entries()) {
       const address = `10.77.${index}.1`;
       const service = `bench-${index}`;
       const [hostIdentity, dialIdentity] = [
@@ -54,8 +55,11 @@ export async function openTunPaths(network: Network, targetPort: number): Promis
       await network.admin.createServicePolicy({ type: 'Dial', identities: [dialIdentity.id], ...policy });
       const host = owned.use(await openHostEnd(kind.end, hostIdentity.jwt));
       await until(async () => (await network.admin.terminators(serviceId)).length > 0, 60_000);
-      const open = kind.end === 'go' ? openTproxyEnd : openTunEnd;
-      const dial = owned.use(await open(dialIdentity.jwt, address, kind.mtu));
+      const dial = owned.use(
+        kind.end === 'go'
+          ? await openTproxyEnd(dialIdentity.jwt, address)
+          : await openTunEnd(kind.end, dialIdentity.jwt, address, kind.mtu),
+      );
       paths.push({ name: kind.name, dial, host });
     }
   } catch (error) {
@@ -65,14 +69,14 @@ export async function openTunPaths(network: Network, targetPort: number): Promis
   return { paths, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };
 }
 
-async function openTunEnd(jwt: string, address: string, mtu?: number): Promise<DialEnd> {
-  const end = await CulvertEnd.enrol(jwt);
+async function openTunEnd(kind: 'culvert' | 'other', jwt: string, address: string, mtu?: number): Promise<DialEnd> {
+  const end = await CulvertEnd.enrol(jwt, kind);
   // Several engines stand in this namespace; which of them the resolver asks is not what is measured.
   const tun = mtu === undefined ? '' : `tun: { mtu: ${mtu} }\n`;
   await mkdir(join(end.directory, 'state'), { recursive: true });
   await writeFile(join(end.directory, 'state', 'culvert.yaml'), `dns: { enabled: false }\n${tun}`);
   const child = await end.run(['--mode', 'tun']);
-  const dial = { kind: 'culvert', address, port: servicePort, pid: child.pid } as const;
+  const dial = { kind, address, port: servicePort, pid: child.pid } as const;
   return { ...dial, [Symbol.asyncDispose]: () => end[Symbol.asyncDispose]() };
 }
 
