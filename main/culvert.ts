@@ -52,6 +52,10 @@ const programs: Programs = {
     const { offlineIdentities } = await import('./engine/offline.ts');
     return offlineIdentities(stateDirectory, passphrase);
   },
+  async openSecrets(stateDirectory, passphrase) {
+    const { offlineSecrets } = await import('./engine/secrets.ts');
+    return offlineSecrets(stateDirectory, passphrase);
+  },
   async verifyAudit(stateDirectory) {
     const { offlineVerify } = await import('./engine/offline.ts');
     return offlineVerify(stateDirectory);

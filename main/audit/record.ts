@@ -19,6 +19,8 @@ export type AuditKind =
   | 'quarantine.added'
   | 'quarantine.released'
   | 'alert'
+  | 'secret.set'
+  | 'secret.removed'
   | 'settings.changed'
   | 'policy.changed'
   | 'host.changed'

@@ -93,6 +93,8 @@ export const errorCodes = [
   'identity.renewal_failed',
   'identity.mfa_not_enrolled',
   'identity.mfa_exists',
+  'identity.secret_unknown',
+  'identity.secret_invalid',
   // intercept and policy
   'intercept.no_match',
   'intercept.config_invalid',

@@ -5,6 +5,7 @@ import { Cli, exitCode, usage, type CliDeps } from './cli.ts';
 import { addEnroll } from './verb/enroll.ts';
 import { addIdentity } from './verb/identity.ts';
 import { addMcp } from './verb/mcp.ts';
+import { addSecret } from './verb/secret.ts';
 import { addOverlay } from './verb/overlay.ts';
 import { addRun } from './verb/run.ts';
 import { addService } from './verb/service.ts';
@@ -34,6 +35,7 @@ const verbs = [
   addApps,
   addSession,
   addQuarantine,
+  addSecret,
   addWhy,
   addPolicy,
   addMcp,
@@ -87,13 +89,20 @@ function commanderOutcome(
   if (error.exitCode === 0) return exitCode.done;
   if (error.code === 'commander.help') {
     // A group without its verb (`culvert identity`).
-    const group = program.commands.find((command) => args.includes(command.name())) ?? program;
+    const group = groupOf(program, args);
     const verbs = group.commands.map((command) => command.name()).join(', ');
     cli.fail(usage(`${group.name()} needs one of: ${verbs}`), json);
     return exitCode.usage;
   }
   cli.fail(usage(error.message.replace(/^error: /, '')), json);
   return exitCode.usage;
+}
+
+/** The innermost group that the arguments name. */
+function groupOf(program: Command, args: readonly string[]): Command {
+  const [first, ...rest] = args;
+  const group = program.commands.find((command) => command.name() === first);
+  return group === undefined ? program : groupOf(group, rest);
 }
 
 function allCommands(command: Command): Command[] {

@@ -3,7 +3,14 @@
  * engine. `main/culvert.ts` hands them in; each is loaded only when a verb asks for it.
  */
 import type { EngineClient } from '../contract/schema.ts';
-import type { AuditRecordView, AuditVerifyView, BundleView, IdentityView, PolicyCheckView } from '../contract/views.ts';
+import type {
+  AuditRecordView,
+  AuditVerifyView,
+  BundleView,
+  IdentityView,
+  PolicyCheckView,
+  SecretView,
+} from '../contract/views.ts';
 import type { EnrollRequest } from './enroll-request.ts';
 
 export interface RunOptions {
@@ -49,6 +56,13 @@ export interface OfflineIdentities {
   remove(name: string): Promise<void>;
 }
 
+/** The secret verbs that work on a state directory alone. */
+export interface OfflineSecrets {
+  list(): Promise<readonly SecretView[]>;
+  set(request: { readonly name: string; readonly value: string; readonly keystore?: string }): Promise<SecretView>;
+  remove(name: string): Promise<void>;
+}
+
 export interface Programs {
   readonly version: string;
   /** Where the program lies, and beside it the built window and shell. */
@@ -60,6 +74,8 @@ export interface Programs {
   readPassphrase(fileDescriptor: number | undefined): Promise<string | undefined>;
   /** Throws `engine.already_running` where an engine holds the directory. */
   openIdentities(stateDirectory: string, passphrase: string | undefined): Promise<OfflineIdentities>;
+  /** Throws `engine.already_running` where an engine holds the directory. */
+  openSecrets(stateDirectory: string, passphrase: string | undefined): Promise<OfflineSecrets>;
   verifyAudit(stateDirectory: string): Promise<AuditVerifyView>;
   searchAudit(stateDirectory: string, query: AuditQuery): Promise<readonly AuditRecordView[]>;
   /** Throws `engine.already_running` while an engine lives. */

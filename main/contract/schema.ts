@@ -20,6 +20,7 @@ import type {
   PolicyCheckView,
   PolicyView,
   QuarantineView,
+  SecretView,
   ServiceView,
   SessionView,
   SettingsView,
@@ -76,6 +77,11 @@ const enroll = v.strictObject({
   signer: v.optional(text(256)),
   jit: v.optional(v.boolean()),
 });
+
+const secretName = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$/, 'a name has letters, digits, ".", "_" or "-"'),
+);
 
 const auditQuery = v.strictObject({
   text: v.optional(v.pipe(v.string(), v.maxLength(1024))),
@@ -204,6 +210,18 @@ export const schema = {
     explain: call<{ destination: string; app?: string | undefined }, WhyView>({
       needs: 'observe',
       parse: parser(v.strictObject({ destination: text(512), app: v.optional(text()) })),
+    }),
+  },
+  secret: {
+    list: call<void, readonly SecretView[]>({ needs: 'observe', parse: nothing }),
+    /** Handed over the checked socket, sealed at once; no call gives it back. */
+    set: call<{ name: string; value: string; keystore?: string | undefined }, SecretView>({
+      needs: 'administer',
+      parse: parser(v.strictObject({ name: secretName, value: text(16_384), keystore: v.optional(text()) })),
+    }),
+    remove: call<{ name: string }, void>({
+      needs: 'administer',
+      parse: parser(v.strictObject({ name: secretName })),
     }),
   },
   mcp: {

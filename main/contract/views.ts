@@ -116,7 +116,9 @@ export interface ContractView {
 }
 
 export interface AppView {
+  /** Of the executable; for interpreters the script they run stands in `script`. */
   readonly path?: string;
+  readonly script?: string;
   readonly pid?: number;
   readonly user?: string;
   /** Name of the AI agent, where one is recognised or bound. */
@@ -199,6 +201,13 @@ export interface QuarantineView {
   readonly by: 'operator' | 'contract' | 'detector' | 'breaker';
 }
 
+/** A secret kept for the hosting side; its value never crosses a border. */
+export interface SecretView {
+  readonly name: string;
+  readonly keystore: 'file' | 'keychain';
+  readonly setAt: string;
+}
+
 export interface AlertView {
   readonly id: string;
   readonly at: string;
@@ -245,7 +254,13 @@ export interface StatusView {
   readonly dns: { readonly backend: string; readonly state: DnsView['state'] };
   readonly audit: { readonly head: string; readonly count: number };
   readonly proxy?: { readonly listen: string };
-  readonly tun?: { readonly name: string; readonly address: string; readonly range: string };
+  readonly tun?: {
+    readonly name: string;
+    readonly address: string;
+    readonly range: string;
+    /** Flows in its tables now: waiting for their dial, TCP, UDP. */
+    readonly flows: { readonly held: number; readonly tcp: number; readonly udp: number };
+  };
   readonly routes: readonly RouteView[];
   readonly warnings: readonly Clearance[];
 }

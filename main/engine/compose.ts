@@ -14,6 +14,7 @@ import { createLedger } from '../guard/ledger.ts';
 import { createHosting } from '../hosting/create-hosting.ts';
 import { openHardwareTransport } from '../identity/hardware-transport.ts';
 import { openIdentityStore } from '../identity/identity-store.ts';
+import { openSecretStore } from '../identity/secrets.ts';
 import { createIntercept } from '../intercept/intercept.ts';
 import type { InterceptProblem } from '../intercept/match.ts';
 import { openPolicy } from '../policy/policy.ts';
@@ -42,6 +43,7 @@ import { openMetrics } from './metrics.ts';
 import { contextOpener } from './open-context.ts';
 import { openDoors } from './open-door.ts';
 import { openRecord } from './open-record.ts';
+import { openProviderKeys } from './provider-keys.ts';
 import { openQuarantine } from './quarantine.ts';
 import type { Projector } from './projector.ts';
 import type { StateHub } from './state-hub.ts';
@@ -51,6 +53,7 @@ import { postureGatherer } from './posture-facts.ts';
 import { createReactions } from './reactions.ts';
 import { RemoteNames } from './remote-names.ts';
 import { openReadiness } from './readiness.ts';
+import { secretsDesk } from './secrets.ts';
 import { ExternalLogin } from './sign-in/external-login.ts';
 import { hostJournalDirectory, openStateDirectory } from './state-directory.ts';
 
@@ -136,7 +139,10 @@ async function assemble(
   const guard = guardsFor({ policy, ledger: createLedger(), facts: (app) => facts(app), recentCalls, workgroupsOf });
   const sessions = stack.use(createSessions({ clock, audit, log, guard }));
 
-  // The other direction: what is hosted here.
+  // The other direction: what is hosted here, and the providers' keys that its requests carry.
+  const secretStore = openSecretStore(stateDirectory, () => clock.now());
+  const keys = openProviderKeys(config.hosting, { secrets: secretStore, unlock });
+  const secrets = secretsDesk({ secrets: secretStore, store, audit, unlock, changed: keys.changed });
   const hosting = stack.use(
     createHosting({
       clock,
@@ -149,6 +155,7 @@ async function assemble(
         audit,
         sessions,
         workgroupsOf,
+        keys,
       }),
     }),
   );
@@ -325,6 +332,7 @@ async function assemble(
           identities,
           sessions,
           quarantine,
+          secrets,
           intercept,
           policy,
           facts,

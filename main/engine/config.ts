@@ -139,6 +139,23 @@ const socket = v.strictObject({
   group: v.optional(text),
 });
 
+/** A provider's key that requests to a service hosted here carry; see `hosting/provider-keys.ts`. */
+const providerKey = v.strictObject({
+  service: text,
+  callers: list(text),
+  /** Name of the secret, as `culvert secret set` took it. */
+  secret: text,
+  /** Default `authorization`. */
+  header: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9-]{1,64}$/, 'expected the name of a header'))),
+  /** Stands before the key; default `Bearer ` in `authorization`, else nothing. */
+  prefix: v.optional(v.pipe(v.string(), v.regex(/^[\x20-\x7e]{0,64}$/, 'expected plain text'))),
+  unasserted: v.optional(v.picklist(['refuse', 'accept'])),
+  /** The target is this provider, reached by TLS. `ca`: a PEM file to trust instead of the system's CAs. */
+  provider: v.optional(v.strictObject({ serverName: text, ca: v.optional(text) })),
+});
+
+const hosting = v.strictObject({ keys: v.optional(v.array(providerKey)) });
+
 const config = v.strictObject({
   mode: v.optional(v.picklist(['auto', 'tun', 'proxy', 'host'])),
   proxy: v.optional(proxy),
@@ -148,6 +165,7 @@ const config = v.strictObject({
   console: v.optional(consoleDoor),
   exporters: v.optional(v.array(exporter)),
   agents: v.optional(v.record(v.pipe(v.string(), v.regex(/^[A-Za-z0-9_.-]{1,64}$/, 'expected a short name')), agent)),
+  hosting: v.optional(hosting),
   policy: v.optional(policy),
   audit: v.optional(audit),
   log: v.optional(log),
@@ -156,6 +174,7 @@ const config = v.strictObject({
 
 export type EngineConfig = Readonly<v.InferOutput<typeof config>>;
 export type AgentConfig = Readonly<v.InferOutput<typeof agent>>;
+export type HostingConfig = NonNullable<EngineConfig['hosting']>;
 export type ExporterConfig = Readonly<v.InferOutput<typeof exporter>>;
 
 /** Parse the text of a `culvert.yaml`. Throws `engine.config_invalid`; `details.issues` lists every `{ path, message }`. */

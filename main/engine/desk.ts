@@ -25,7 +25,7 @@ import { explainWhy } from './why.ts';
 /** What the desk is put together from, beside what handlers use as it is. */
 export interface DeskParts extends Pick<
   EngineDesk,
-  'stateDirectory' | 'log' | 'audit' | 'auditIndex' | 'identities' | 'sessions' | 'quarantine'
+  'stateDirectory' | 'log' | 'audit' | 'auditIndex' | 'identities' | 'sessions' | 'quarantine' | 'secrets'
 > {
   readonly config: EngineConfig;
   readonly configFile: string;
@@ -60,6 +60,7 @@ export function createDesk(parts: DeskParts): EngineDesk {
     identities,
     sessions: parts.sessions,
     quarantine: parts.quarantine,
+    secrets: parts.secrets,
     hub: state.hub,
     ready: () => parts.readiness.wait(),
     status: () => state.views.status(),

@@ -26,6 +26,7 @@ import type { Identities } from './identities.ts';
 import type { EngineLog } from './logger.ts';
 import type { Quarantine } from '../policy/quarantine.ts';
 import { quarantineView, releaseFrom } from './quarantine.ts';
+import type { SecretsDesk } from './secrets.ts';
 import type { StateHub } from './state-hub.ts';
 import { sessionView } from './views.ts';
 
@@ -39,6 +40,7 @@ export interface EngineDesk {
   readonly identities: Identities;
   readonly sessions: Sessions;
   readonly quarantine: Quarantine;
+  readonly secrets: SecretsDesk;
   /** Resolves once the engine is ready; rejects with `engine.not_ready` where that takes too long. */
   ready(): Promise<void>;
   status(): StatusView;
@@ -153,6 +155,11 @@ export function createHandlers(desk: EngineDesk): EngineHandlers {
       check: () => desk.checkPolicy(),
       reload: () => desk.reloadPolicy(),
       explain: ({ destination, app }) => desk.why(destination, app),
+    },
+    secret: {
+      list: () => desk.secrets.list(),
+      set: (request) => desk.secrets.set(request),
+      remove: ({ name }) => desk.secrets.remove(name),
     },
     mcp: { endpoint: ({ service }) => desk.mcpEndpoint(service) },
     audit: {

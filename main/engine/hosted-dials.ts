@@ -6,6 +6,7 @@ import type { Log } from '../base/log.ts';
 import type { Clearance } from '../base/reason.ts';
 import type { AdmitHosted, HostedRequest } from '../hosting/hosting.ts';
 import type { Policy } from '../policy/policy.ts';
+import type { ProviderKeys } from './provider-keys.ts';
 import type { Sessions } from '../session/sessions.ts';
 import type { Quarantine } from '../policy/quarantine.ts';
 import type { Clock } from '../base/clock.ts';
@@ -17,13 +18,18 @@ export interface HostedDialsDeps {
   readonly quarantine: Pick<Quarantine, 'causeOf'>;
   readonly audit: AuditWriter;
   readonly sessions: Pick<Sessions, 'open' | 'openCount'>;
+  /** Keys that requests to a service hosted here carry. */
+  readonly keys: Pick<ProviderKeys, 'for'>;
   readonly workgroupsOf: (identity: string, serviceId: string) => readonly string[];
 }
 
 /** Asked for every hosted dial. */
 export function admitHostedDials(deps: HostedDialsDeps): AdmitHosted {
-  return (request) => {
-    const refusal = refusalOf(request, deps);
+  return async (request) => {
+    const denied = refusalOf(request, deps);
+    const keyed = denied === undefined ? await deps.keys.for(request) : undefined;
+    const refusal = denied ?? (keyed?.kind === 'refused' ? keyed.reason : undefined);
+    const guarded = keyed?.kind === 'guarded' ? keyed : undefined;
     const reason = refusal ?? {
       code: 'hosting.accepted',
       sentence: `${callerName(request)} may reach ${request.serviceName}, hosted here as ${request.identity}`,
@@ -45,6 +51,7 @@ export function admitHostedDials(deps: HostedDialsDeps): AdmitHosted {
     if (refusal !== undefined) return { kind: 'refuse', reason: refusal };
     return {
       kind: 'accept',
+      ...(guarded?.tls === undefined ? {} : { tls: guarded.tls }),
       join(local, remote) {
         try {
           deps.sessions.open(
@@ -65,6 +72,7 @@ export function admitHostedDials(deps: HostedDialsDeps): AdmitHosted {
             },
             remote,
             local,
+            guarded?.guard,
           );
         } catch (error) {
           deps.log.warn('hosting.session_refused', { service: request.serviceName, error: toTunnelerError(error) });

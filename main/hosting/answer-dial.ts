@@ -8,7 +8,7 @@ import { connectTarget } from './connect-target.ts';
 import { decideTarget, parseAppData } from './dial-target.ts';
 import type { AppData, DialTarget } from './dial-target.ts';
 import type { HostTerminator } from './host-config.ts';
-import type { AdmitHosted, HostedAdmission, HostedDial, HostedRequest, HostedService } from './hosting.ts';
+import type { AdmitHosted, HostedAdmission, HostedDial, HostedRequest, HostedService, TargetTls } from './hosting.ts';
 import { serveResolver } from './resolver.ts';
 import type { HostDns } from './resolver.ts';
 
@@ -49,7 +49,7 @@ export async function answerDial(
   const admission = await admit(deps, requestOf(dial, service, target, parsed.values));
   if (admission.kind === 'refuse') return refuse(admission.reason.code, admission.reason.sentence);
 
-  const local = await connect(config, target, deps, signal, startedMs);
+  const local = await connect(config, target, admission.tls, deps, signal, startedMs);
   if ('code' in local) {
     admission.failed(local);
     return refuse(local.code, local.sentence);
@@ -85,13 +85,21 @@ async function admit(deps: AnswerDeps, request: HostedRequest): Promise<HostedAd
 async function connect(
   config: HostTerminator,
   target: DialTarget,
+  tls: TargetTls | undefined,
   deps: AnswerDeps,
   signal: AbortSignal,
   startedMs: number,
 ): Promise<ByteStream | Clearance> {
   const timeoutMs = Math.max(1, config.connectTimeoutMs - (deps.clock.monotonic() - startedMs));
   try {
-    return await connectTarget({ target, proxy: config.proxy, timeoutMs, clock: deps.clock, signal });
+    return await connectTarget({
+      target,
+      proxy: config.proxy,
+      ...(tls === undefined ? {} : { tls }),
+      timeoutMs,
+      clock: deps.clock,
+      signal,
+    });
   } catch (error) {
     const failure = toTunnelerError(error);
     return { code: failure.code, sentence: failure.message };

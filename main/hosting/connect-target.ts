@@ -1,4 +1,4 @@
-/** The local end of a hosted dial: TCP straight or by an HTTP proxy, or UDP, from the source address asked for. */
+/** The local end of a hosted dial: TCP straight or by an HTTP proxy, TLS over it where asked, or UDP, from the source address asked for. */
 import type { Socket } from 'node:net';
 import type { Clock } from '../base/clock.ts';
 import { TunnelerError } from '../base/errors.ts';
@@ -7,10 +7,14 @@ import { connectTcp } from '../sockets/connect-tcp.ts';
 import { connectUdp } from '../sockets/connect-udp.ts';
 import { tcpStream } from '../sockets/tcp-stream.ts';
 import type { DialTarget } from './dial-target.ts';
+import type { TargetTls } from './hosting.ts';
+import { secure } from './secure-target.ts';
 
 export interface ConnectTargetOptions {
   readonly target: DialTarget;
   readonly proxy: { readonly host: string; readonly port: number } | undefined;
+  /** The host speaks TLS with the target, whatever the dialer speaks with the host. */
+  readonly tls?: TargetTls;
   readonly timeoutMs: number;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -22,14 +26,19 @@ export async function connectTarget(options: ConnectTargetOptions): Promise<Byte
   try {
     if (target.protocol === 'udp') {
       // An HTTP proxy carries no datagrams, and going past it would break the config's intent.
-      if (proxy !== undefined)
-        throw new TunnelerError('base.unsupported', 'UDP cannot go out by the HTTP proxy this service is set to');
+      if (proxy !== undefined || options.tls !== undefined) {
+        const what = proxy === undefined ? 'carries no TLS' : 'cannot go out by the HTTP proxy this service is set to';
+        throw new TunnelerError('base.unsupported', `UDP ${what}`);
+      }
       return await connectUdp({ host: target.host, port: target.port, ...source(target), signal: options.signal });
     }
-    if (proxy === undefined) return tcpStream(await open(options, target, source(target)));
     const deadlineMs = options.clock.monotonic() + options.timeoutMs;
-    const socket = await open(options, proxy, source(target));
-    return tcpStream(await tunnel(socket, target, options, deadlineMs - options.clock.monotonic()));
+    const leftMs = (): number => Math.max(0, deadlineMs - options.clock.monotonic());
+    let socket = await open(options, proxy ?? target, source(target));
+    if (proxy !== undefined) socket = await tunnel(socket, target, options, leftMs());
+    const { tls, clock, signal } = options;
+    if (tls !== undefined) socket = await secure(socket, { tls, timeoutMs: leftMs(), clock, signal });
+    return tcpStream(socket);
   } catch (error) {
     const said = error instanceof Error ? error.message : String(error);
     const details = error instanceof TunnelerError ? { ...error.details, cause: error.code } : {};
@@ -91,7 +100,7 @@ function tunnel(socket: Socket, target: DialTarget, options: ConnectTargetOption
     const onEnd = (): void => fail('it closed the connection');
     const onError = (error: Error): void => fail(error.message);
     const onAbort = (): void => fail('given up');
-    const timer = options.clock.after(Math.max(0, timeoutMs), () => fail('no answer in time'));
+    const timer = options.clock.after(timeoutMs, () => fail('no answer in time'));
     options.signal.addEventListener('abort', onAbort, { once: true });
     socket.on('data', onData);
     socket.on('end', onEnd);

@@ -81,10 +81,19 @@ export interface HostedRequest {
   readonly appData: Readonly<Record<string, string>>;
 }
 
+/** TLS that the host begins towards a target. */
+export interface TargetTls {
+  /** What the certificate must be for, and what is asked for by SNI. */
+  readonly serverName: string;
+  /** PEM of the CAs to trust; absent: the system's. */
+  readonly caPem?: string;
+}
+
 /** The engine's answer to a hosted dial. An accepted one is followed by exactly one of `join` and `failed`. */
 export type HostedAdmission =
   | {
       readonly kind: 'accept';
+      readonly tls?: TargetTls;
       /** Both ends stand: `local` the socket to the target, `remote` the dialer's stream. Neither has been started. */
       join(local: ByteStream, remote: ByteStream): void;
       /** The target could not be reached; the dialer has been told. */

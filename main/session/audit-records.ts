@@ -45,6 +45,8 @@ export function callRecord(session: LiveSession, call: GuardCall): AuditEvent {
   return {
     kind: 'call',
     ...common(session),
+    // On the hosting side nobody knows the program; who called is the calling identity.
+    ...(session.facts.direction === 'host' ? { caller: session.facts.source } : {}),
     protocol: call.protocol,
     method: call.method,
     tool: call.target,

@@ -103,7 +103,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
   }
 
   return {
-    open(facts, consumer, provider) {
+    open(facts, consumer, provider, brought) {
       const refuse = (error: TunnelerError): never => {
         consumer.reset(error);
         provider.reset(error);
@@ -115,7 +115,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
         refuse(new TunnelerError('session.limit', `${facts.service} has its ${most} sessions already`));
       }
       const id = newId();
-      const guard = own === undefined ? undefined : deps.guard(own.contract, facts, id);
+      const guard = brought ?? (own === undefined ? undefined : deps.guard(own.contract, facts, id));
       const session = new LiveSession(id, facts, { consumer, provider }, { keeper, terms: own, guard });
       try {
         audit.record(openedRecord(session));

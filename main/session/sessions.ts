@@ -3,7 +3,7 @@ import type { EngagementContract } from '../base/engagement.ts';
 import type { CloseReason, Clearance } from '../base/reason.ts';
 import type { ByteStream } from '../base/stream.ts';
 import type { App } from '../apps/app.ts';
-import type { GuardCall, GuardKind } from '../guard/guard.ts';
+import type { Guard, GuardCall, GuardKind } from '../guard/guard.ts';
 
 export type SessionState = 'opening' | 'open' | 'closed';
 
@@ -59,9 +59,9 @@ export interface Sessions extends AsyncDisposable {
    * Join both ends and pump until one side, a limit, a guard or a command ends it. Returns the session's id. `consumer` is the end that
    * asked (dial: the application, host: the overlay), `provider` the end that serves (dial: the overlay, host: the local server);
    * sessions own both from here on. Throws `session.limit` beyond the contract's `maxSessions` and `audit.write_failed` where the
-   * opening cannot be recorded; both ends are then reset.
+   * opening cannot be recorded; both ends are then reset. `guard`: one the opener brings, in the place of the contract's.
    */
-  open(facts: SessionFacts, consumer: ByteStream, provider: ByteStream): string;
+  open(facts: SessionFacts, consumer: ByteStream, provider: ByteStream, guard?: Guard): string;
   /** Hold a place of this service while its dial is under way, so that `openCount` sees it; dispose just before `open`. */
   reserve(serviceId: string): Disposable;
   list(): readonly SessionSnapshot[];

@@ -1,10 +1,11 @@
 /**
- * A connected TCP socket of Node as a ByteStream.
+ * A connected TCP socket of Node, or TLS over one, as a ByteStream.
  *
  * No promise, no copy and no allocation of ours per chunk. Node hands out a fresh buffer for every read and never looks at it again, so
  * each chunk can be given away as the ByteStream contract asks.
  */
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { TunnelerError } from '../base/errors.ts';
 import { defaultHighWaterMarkBytes } from '../base/stream.ts';
 import type { ByteSink, ByteStream } from '../base/stream.ts';
@@ -91,7 +92,7 @@ class TcpStream implements ByteStream {
     this.#error = error ?? this.#error ?? new TunnelerError('sockets.reset', 'the connection was reset on this side');
     const socket = this.#socket;
     // Only an established TCP handle can send a reset; anything else is just let go.
-    if (socket.connecting || socket.destroyed) socket.destroy();
+    if (socket.connecting || socket.destroyed || socket instanceof TLSSocket) socket.destroy();
     else socket.resetAndDestroy();
     this.#finish();
   }

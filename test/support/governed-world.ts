@@ -29,6 +29,12 @@ export interface WorldSpec {
   readonly services: Readonly<Record<string, GovernedService>>;
   /** The device's `culvert.yaml`, asked for once the home directory is known. */
   readonly config?: (home: string) => string;
+  /** The same for the engine that hosts. */
+  readonly hostConfig?: (home: string) => string;
+  /** Files beside it, in the home directory. */
+  readonly hostFiles?: Readonly<Record<string, string>>;
+  /** Secrets of the engine that hosts, by name. */
+  readonly secrets?: Readonly<Record<string, string>>;
   /** Files of the device's `policy.d`. */
   readonly policies?: Readonly<Record<string, string>>;
 }
@@ -39,6 +45,7 @@ export class GovernedWorld implements AsyncDisposable {
   readonly ids: Record<string, string> = {};
   readonly #env: Readonly<Record<string, string>>;
   readonly #running: AsyncDisposable[] = [];
+  #box: RunningCulvert | undefined;
   #device: RunningCulvert | undefined;
 
   private constructor(home: string) {
@@ -62,6 +69,15 @@ export class GovernedWorld implements AsyncDisposable {
     return join(this.home, 'device');
   }
 
+  get boxState(): string {
+    return join(this.home, 'box');
+  }
+
+  /** The name at the controller of an identity of this world. */
+  static controllerName(name: string, home: string): string {
+    return `${name}-${home.slice(-6)}`;
+  }
+
   /** `host:port` of the device's proxy. */
   get proxy(): string {
     return String(this.#device?.ready['proxy']);
@@ -73,6 +89,18 @@ export class GovernedWorld implements AsyncDisposable {
 
   json<T>(args: readonly string[], state = this.deviceState): Promise<T> {
     return culvertJson<T>([...args, '--state', state], { env: this.#env });
+  }
+
+  /** What the engine that hosts has said so far. */
+  hostOutput(): string {
+    return `${this.#box?.errors() ?? ''}${JSON.stringify(this.#box?.lines())}`;
+  }
+
+  /** Keep a secret on the engine that hosts. */
+  async keep(name: string, value: string): Promise<void> {
+    const args = ['secret', 'set', name, '--keystore', 'file', '--state', this.boxState];
+    const { code, err } = await culvert(args, { env: this.#env, input: `${value}\n` });
+    if (code !== 0) throw new Error(err);
   }
 
   async sessions(service?: string): Promise<readonly SessionView[]> {
@@ -147,12 +175,12 @@ export class GovernedWorld implements AsyncDisposable {
     const { admin } = network;
     await mkdir(join(home, 'credentials'));
     await writeFile(join(home, 'credentials', 'culvert-passphrase'), 'correct horse\n', { mode: 0o600 });
-    const box = join(home, 'box');
+    const box = this.boxState;
     for (const [name, state] of [
       ...spec.identities.map((one) => [one, this.deviceState] as const),
       ['box', box] as const,
     ]) {
-      const { id, jwt } = await admin.createIdentity(`${name}-${home.slice(-6)}`);
+      const { id, jwt } = await admin.createIdentity(GovernedWorld.controllerName(name, home));
       ids[name] = id;
       await writeFile(join(home, `${name}.jwt`), jwt);
       await this.json(['enroll', join(home, `${name}.jwt`), '--name', name, '--keystore', 'file'], state);
@@ -180,7 +208,11 @@ export class GovernedWorld implements AsyncDisposable {
         await admin.createServicePolicy({ type: 'Bind', services: [service], identities: [ids['box'] ?? ''] });
       }
     }
-    this.#running.push(await startCulvert(['run', '--mode', 'host', '--state', box], { env: this.#env }));
+    if (spec.hostConfig !== undefined) await writeFile(join(box, 'culvert.yaml'), spec.hostConfig(home));
+    for (const [file, text] of Object.entries(spec.hostFiles ?? {})) await writeFile(join(home, file), text);
+    for (const [name, value] of Object.entries(spec.secrets ?? {})) await this.keep(name, value);
+    this.#box = await startCulvert(['run', '--mode', 'host', '--state', box], { env: this.#env });
+    this.#running.push(this.#box);
     const hosted = Object.values(spec.services).filter(({ target }) => target !== undefined).length;
     await until(async () => {
       const services = await this.json<ServiceView[]>(['services'], box);

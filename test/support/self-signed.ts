@@ -1,6 +1,7 @@
 /** A throw-away TLS server certificate that nobody vouches for. */
 import 'reflect-metadata';
 import { webcrypto } from 'node:crypto';
+import { isIP } from 'node:net';
 import { SubjectAlternativeNameExtension, X509CertificateGenerator } from '@peculiar/x509';
 
 export interface KeyAndCertificate {
@@ -8,7 +9,7 @@ export interface KeyAndCertificate {
   readonly cert: string;
 }
 
-/** Valid for one hour from now, or as said. */
+/** For an address or a name. Valid for one hour from now, or as said. */
 export async function selfSigned(
   address: string,
   validity: { readonly notBefore?: Date; readonly notAfter?: Date } = {},
@@ -22,7 +23,7 @@ export async function selfSigned(
       signingAlgorithm: algorithm,
       notBefore: validity.notBefore ?? new Date(Date.now() - 60_000),
       notAfter: validity.notAfter ?? new Date(Date.now() + 3_600_000),
-      extensions: [new SubjectAlternativeNameExtension([{ type: 'ip', value: address }])],
+      extensions: [new SubjectAlternativeNameExtension([{ type: isIP(address) === 0 ? 'dns' : 'ip', value: address }])],
     },
     webcrypto as unknown as Crypto,
   );

@@ -34,6 +34,7 @@ const noPrograms: Programs = {
   openOverlay: notHere,
   readPassphrase: () => Promise.resolve(undefined),
   openIdentities: notHere,
+  openSecrets: notHere,
   verifyAudit: notHere,
   searchAudit: notHere,
   checkPolicy: notHere,

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { createInjector } from '../../main/guard/http/inject.ts';
 import { answer, GuardDriver, post, recut } from '../support/guard-driver.ts';
 
-const key = { header: 'x-api-key', value: 'sk-real' };
+const key = { kind: 'key', header: 'x-api-key', value: 'sk-real', rule: 'hosting:key provider' } as const;
+const none = { kind: 'none', why: 'none for you', rule: 'hosting:key provider' } as const;
 
 describe('provider keys on the hosting side', () => {
   it('stand in every request, and the caller’s own do not', () => {
@@ -30,15 +31,24 @@ describe('provider keys on the hosting side', () => {
   });
 
   it('are refused to whom they are not bound, and to what is no HTTP', () => {
-    const none = new GuardDriver(createInjector(undefined)).run([['app', post('{}')]]);
-    expect(none.toService).toHaveLength(0);
-    expect(none.toApp.toString()).toContain('403');
+    const refused = new GuardDriver(createInjector(none)).run([['app', post('{}')]]);
+    expect(refused.toService).toHaveLength(0);
+    expect(refused.toApp.toString()).toContain('403');
+    expect(refused.toApp.toString()).toContain('none for you');
+    expect(refused.calls).toMatchObject([{ decision: 'deny', rule: 'hosting:key provider' }]);
     const raw = new GuardDriver(createInjector(key)).run([['app', '\x16\x03\x01\n']]);
     expect(raw.toService).toHaveLength(0);
     expect(raw.violations).toHaveLength(1);
   });
 
+  it('go to the provider under its own name where it has one', () => {
+    const outcome = new GuardDriver(createInjector({ ...key, host: 'api.provider.example' })).run([
+      ['app', post('{}')],
+    ]);
+    expect(outcome.toService.toString().match(/^host: .*$/gim)).toEqual(['Host: api.provider.example']);
+  });
+
   it('cannot break out of their header', () => {
-    expect(() => createInjector({ header: 'x-api-key', value: 'a\r\nHost: evil' })).toThrow(/cannot carry/);
+    expect(() => createInjector({ ...key, value: 'a\r\nHost: evil' })).toThrow(/cannot carry/);
   });
 });

@@ -12,26 +12,31 @@ import { shownPath } from './head-check.ts';
 import { rewriteHead } from './head.ts';
 import { refusalAnswer } from './own-answer.ts';
 
-/** A key as a provider wants it: OpenAI style `authorization: Bearer …`, Anthropic style `x-api-key`. */
-export interface ProviderKey {
-  /** Lower case. */
-  readonly header: string;
-  readonly value: string;
-}
+/** What the requests of one session are to carry. */
+export type Injection =
+  | {
+      readonly kind: 'key';
+      /** Lower case: OpenAI style `authorization`, Anthropic style `x-api-key`. */
+      readonly header: string;
+      readonly value: string;
+      /** The provider's own name, in the place of the one the caller reached it by. */
+      readonly host?: string;
+      /** What the record says allowed it. */
+      readonly rule: string;
+    }
+  /** The caller has no key here, and why. */
+  | { readonly kind: 'none'; readonly why: string; readonly rule: string };
 
 /** Every header a caller could bring a key of its own in. */
 const keyHeaders = ['authorization', 'proxy-authorization', 'x-api-key', 'api-key', 'x-goog-api-key'] as const;
 
-/**
- * A guard for the hosting side of one session; `key` is the one bound to the calling identity, undefined where it has none. Throws
- * `base.invalid` for a key that cannot stand in a header.
- */
-export function createInjector(key: ProviderKey | undefined): Guard {
-  if (key !== undefined && !/^[\t\x20-\x7e]+$/.test(key.value)) {
-    throw new TunnelerError('base.invalid', `the key for ${key.header} holds characters a header cannot carry`);
+/** A guard for the hosting side of one session. Throws `base.invalid` for a key that cannot stand in a header; never says the key. */
+export function createInjector(injection: Injection): Guard {
+  if (injection.kind === 'key' && !/^[\t\x20-\x7e]+$/.test(injection.value)) {
+    throw new TunnelerError('base.invalid', `the key for ${injection.header} holds characters a header cannot carry`);
   }
   const out = new Effects();
-  const exchanges = new HttpExchanges(injectingJudge(key, out), out);
+  const exchanges = new HttpExchanges(injectingJudge(injection, out), out);
   const take = (): readonly GuardEffect[] => out.take();
   return {
     kind: 'http',
@@ -52,8 +57,9 @@ export function createInjector(key: ProviderKey | undefined): Guard {
   };
 }
 
-function injectingJudge(key: ProviderKey | undefined, out: Effects): HttpJudge {
-  const removed = new Set<string>([...keyHeaders, ...(key === undefined ? [] : [key.header])]);
+function injectingJudge(injection: Injection, out: Effects): HttpJudge {
+  const given = injection.kind === 'key' ? [injection.header, ...(injection.host === undefined ? [] : ['host'])] : [];
+  const removed = new Set<string>([...keyHeaders, ...given]);
   return {
     allowsUpgrade: true,
     violationCode: 'guard.http.unparseable',
@@ -63,19 +69,29 @@ function injectingJudge(key: ProviderKey | undefined, out: Effects): HttpJudge {
         method: head.method,
         target: shownPath(head.target),
         startedAtMs: nowMs,
-        rule: 'hosting:key',
+        rule: injection.rule,
       } as const;
-      if (key === undefined) {
+      if (injection.kind === 'none') {
         out.call({ ...call, decision: 'deny' });
-        const why = 'the calling identity has no key for this provider';
-        return { kind: 'refuse', answer: refusalAnswer(403, 'hosting:key', why) };
+        return { kind: 'refuse', answer: refusalAnswer(403, injection.rule, injection.why) };
       }
+      let status: number | undefined;
       const answer: AnswerWatch = {
-        head: () => ({ kind: 'pass' }),
-        over: (complete, at) =>
-          out.call({ ...call, decision: 'allow', ...(complete ? { durationMs: at - nowMs } : {}) }),
+        head(answered) {
+          status = answered.status;
+          return { kind: 'pass' };
+        },
+        over(complete, at) {
+          const ended = complete ? { durationMs: at - nowMs, failed: (status ?? 500) >= 400 } : {};
+          out.call({ ...call, decision: 'allow', ...ended });
+        },
       };
-      return { kind: 'pass', head: rewriteHead(head, removed, [[key.header, key.value]]), answer };
+      const { header, value, host } = injection;
+      const added: [string, string][] = [
+        ...(host === undefined ? [] : [['Host', host] as [string, string]]),
+        [header, value],
+      ];
+      return { kind: 'pass', head: rewriteHead(head, removed, added), answer };
     },
   };
 }
