@@ -31,10 +31,10 @@ export function serviceKey(service: Pick<ServiceView, 'identity' | 'id'>): strin
 
 /** Name under which a person knows who is at the other end of a session: the agent, else the program's file name. */
 export function programOf(session: SessionView): string | undefined {
-  return session.app.agent ?? session.app.path?.split(/[\\/]/).at(-1);
+  return session.app.agent ?? (session.app.script ?? session.app.path)?.split(/[\\/]/).at(-1);
 }
 
-/** What `session.closeApp` and `quarantine` know the program by. */
+/** What `session.closeApp` and `quarantine` know the program by: a script rather than its interpreter, which runs others too. */
 export function programKey(session: SessionView): string | undefined {
-  return session.app.agent ?? session.app.path;
+  return session.app.agent ?? session.app.script ?? session.app.path;
 }

@@ -40,6 +40,8 @@ export class Cli {
   readonly clock: Clock;
   readonly paint: Paint;
   exit: number = exitCode.done;
+  /** Set by a verb whose standard output is somebody else's protocol, where a document of ours would be taken for a part of it. */
+  outputIsPayload = false;
 
   constructor(deps: CliDeps) {
     this.programs = deps.programs;
@@ -91,22 +93,27 @@ export class Cli {
     }
   }
 
-  /** Print a result: as one JSON document, or as `human` puts it. */
-  print<T>(options: CommonOptions, value: T, human: (value: T) => string): void {
-    this.terminal.out(options.json === true ? `${JSON.stringify(value)}\n` : human(value));
+  /** Print a result: as one JSON document (what `row` makes of it, where scripts get more than it holds), or as `human` puts it. */
+  print<T>(options: CommonOptions, value: T, human: (value: T) => string, row: (value: T) => unknown = itself): void {
+    this.terminal.out(options.json === true ? `${JSON.stringify(row(value))}\n` : human(value));
   }
 
   /** One item of a stream: a JSON line, or a human one. */
-  printItem<T>(options: CommonOptions, item: T, human: (item: T) => string): void {
-    this.terminal.out(options.json === true ? `${JSON.stringify(item)}\n` : `${human(item)}\n`);
+  printItem<T>(options: CommonOptions, item: T, human: (item: T) => string, row: (item: T) => unknown = itself): void {
+    this.terminal.out(options.json === true ? `${JSON.stringify(row(item))}\n` : `${human(item)}\n`);
   }
 
-  /** Tell of a failure on standard error and set the exit code. */
+  /**
+   * Tell of a failure and set the exit code: a sentence on standard error; with `--json` the same document on both outputs, so that
+   * a script finds it whichever it reads, and standard output holds a JSON document whatever happens.
+   */
   fail(error: unknown, json: boolean): void {
     const view = toErrorView(error);
     this.exit = view.code === 'cli.usage' ? exitCode.usage : exitCode.failed;
     if (json) {
-      this.terminal.err(`${JSON.stringify({ error: { ...view, details: view.details ?? {} } })}\n`);
+      const document = `${JSON.stringify({ error: { ...view, details: view.details ?? {} } })}\n`;
+      this.terminal.err(document);
+      if (!this.outputIsPayload) this.terminal.out(document);
       return;
     }
     this.terminal.err(`culvert: ${view.code}: ${view.message}\n`);
@@ -122,6 +129,10 @@ export class Cli {
     if (!existsSync(defaultSocketPath(user)) && existsSync(defaultSocketPath(machine))) return machine;
     return user;
   }
+}
+
+function itself<T>(value: T): T {
+  return value;
 }
 
 function machineDirectory(env: Terminal['env']): string {

@@ -9,7 +9,8 @@ import type { PostureCheck } from '../ziti/model.ts';
 export function appView(app: App): AppView {
   return {
     attribution: app.attribution,
-    ...given('path', app.script ?? app.path),
+    ...given('path', app.path),
+    ...given('script', app.script),
     ...given('pid', app.pid),
     ...given('user', app.user ?? (app.uid === undefined ? undefined : String(app.uid))),
     ...given('agent', app.agent),

@@ -78,7 +78,8 @@ export class Notices {
     if (session.state !== 'closed' || reason === undefined || !told.has(reason) || this.#ended.has(session.id))
       return undefined;
     this.#ended.add(session.id);
-    const program = session.app.agent ?? session.app.path?.split(/[\\/]/).at(-1) ?? session.source;
+    const program =
+      session.app.agent ?? (session.app.script ?? session.app.path)?.split(/[\\/]/).at(-1) ?? session.source;
     return {
       key: `session:${session.id}`,
       title: this.#words.sessionClosed(session.service),

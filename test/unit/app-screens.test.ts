@@ -104,6 +104,8 @@ describe('sessions in words', () => {
     expect(programText(hosted, t)).toBe('ops.kowalski');
     expect(programText({ ...agent, app: { attribution: 'unknown' } }, t)).toBe('Unknown program');
     expect(programText({ ...agent, app: { path: 'C:\\Tools\\plc.exe', attribution: 'exact' } }, t)).toBe('plc.exe');
+    const script = { path: '/usr/bin/python3', script: '/opt/poll.py', attribution: 'exact' } as const;
+    expect(programText({ ...agent, app: script }, t)).toBe('poll.py');
   });
 
   it('tell ends a person chose from ends that were made', () => {

@@ -132,12 +132,18 @@ describe('exit codes and errors', () => {
     expect(ran.err).toMatch(/^culvert: engine\.not_running: no engine answers at .*engine\.sock\n/);
   });
 
-  it('are one JSON document on standard error with --json', async () => {
+  it('are one JSON document with --json, the same on either output, so that a script finds it where it looks', async () => {
     const ran = await culvert(['status', '--state', state, '--json']);
-    expect(ran.out).toBe('');
     expect(JSON.parse(ran.err)).toMatchObject({
       error: { code: 'engine.not_running', message: expect.any(String) as string, details: {} },
     });
+    expect(ran.out).toBe(ran.err);
+  });
+
+  it('stay off an output that is the protocol of an MCP client', async () => {
+    const ran = await culvert(['mcp', 'connect', 'tools', '--state', state, '--json']);
+    expect(ran).toMatchObject({ code: 1, out: '' });
+    expect(JSON.parse(ran.err)).toMatchObject({ error: { code: 'engine.not_running' } });
   });
 
   it.each([
@@ -146,6 +152,12 @@ describe('exit codes and errors', () => {
     [['status', 'too-many'], /too many arguments/],
     [['identity'], /identity needs one of: list, show/],
     [['identity', 'show'], /missing required argument/],
+    [['identity', 'mfa'], /mfa needs one of: enroll/],
+    [['quarantine', 'add', 'claude'], /expected app:…, identity:…, service:…/],
+    [['quarantine', 'release', 'web:'], /expected app:…, identity:…, service:…/],
+    [['why', ':443'], /expected HOST\[:PORT\]/],
+    [['why', 'plc.dark:65536'], /expected HOST\[:PORT\]/],
+    [['policy', 'explain', 'plc.dark:0'], /expected HOST\[:PORT\]/],
     [['run', '--mode', 'warp'], /Allowed choices are auto, tun, proxy, host/],
     [['run', '--forward', 'nonsense'], /expected SERVICE:PORT/],
     [['run', '--proxy-listen', 'nonsense'], /expected HOST:PORT/],
@@ -174,7 +186,10 @@ describe('verbs over a running engine', () => {
     await serveEngine({}, emptyState({ sessions: { ses_1: session }, identities: { laptop: identity } }));
     const json = await culvert(['sessions', '--json', '--state', state]);
     expect(json.code).toBe(0);
-    expect(JSON.parse(json.out)).toEqual([session]);
+    // Every documented field is there, whether known yet or not.
+    const { app } = session;
+    const unknown = { closeReason: null, router: null, mcp: { calls: 0, denied: 0 } };
+    expect(JSON.parse(json.out)).toEqual([{ ...unknown, ...session, app: { agent: null, user: null, ...app } }]);
     expect(json.out.trimEnd()).not.toContain('\n');
     const text = await culvert(['sessions', '--state', state]);
     expect(text.out).toMatch(/ID\s+SERVICE\s+IDENTITY/);

@@ -102,6 +102,7 @@ function SessionFacts({ session }: { session: SessionView }): ReactNode {
           [t('session.destination'), <span className="mono">{session.destination}</span>],
           [t('session.source'), <span className="mono">{session.source}</span>],
           [t('session.path'), app.path === undefined ? undefined : <span className="mono">{app.path}</span>],
+          [t('session.script'), app.script === undefined ? undefined : <span className="mono">{app.script}</span>],
           [t('session.user'), app.user],
           [t('session.process'), app.pid],
           [t('session.attribution'), t(`attribution.${app.attribution}`)],

@@ -81,6 +81,7 @@ export function sessionColumns(t: Text, close: (session: SessionView) => void): 
 
 function ProgramCell({ session }: { session: SessionView }): ReactNode {
   const t = useText();
+  const programPath = session.app.script ?? session.app.path;
   return (
     <div style={{ display: 'flex', alignItems: 'center', gap: 10, minWidth: 0 }}>
       <span className="program-mark" data-agent={session.app.agent === undefined ? undefined : ''} aria-hidden="true">
@@ -92,7 +93,7 @@ function ProgramCell({ session }: { session: SessionView }): ReactNode {
       <TwoLines
         main={programText(session, t)}
         sub={programSub(session, t)}
-        {...(session.app.path === undefined ? {} : { title: session.app.path })}
+        {...(programPath === undefined ? {} : { title: programPath })}
       />
     </div>
   );

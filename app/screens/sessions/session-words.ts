@@ -47,6 +47,7 @@ export function searchableText(session: SessionView): string {
     session.destination,
     app.agent,
     app.path,
+    app.script,
     app.user,
     session.router,
     session.closeReason,

@@ -67,6 +67,7 @@ export const flowDe: Translation<typeof flowEn> = {
   'session.destination': 'Ziel',
   'session.source': 'Quelle',
   'session.path': 'Pfad',
+  'session.script': 'Skript',
   'session.user': 'Benutzer',
   'session.process': 'Prozess',
   'session.attribution': 'Urheber bekannt',

@@ -65,6 +65,7 @@ export const flowEn = {
   'session.destination': 'Destination',
   'session.source': 'Source',
   'session.path': 'Path',
+  'session.script': 'Script',
   'session.user': 'User',
   'session.process': 'Process',
   'session.attribution': 'Owner known',

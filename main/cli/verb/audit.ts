@@ -51,6 +51,7 @@ export function addAudit(program: Command, cli: Cli): void {
       const { limit: _all, ...query } = searchQuery(undefined, options);
       const lines = cli.programs.exportAudit(cli.stateDirectory(options), options.format, query);
       if (options.out === undefined) {
+        cli.outputIsPayload = true;
         for await (const line of lines) cli.terminal.out(`${line}\n`);
         return;
       }

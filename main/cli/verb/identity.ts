@@ -5,6 +5,7 @@ import type { IdentityView } from '../../contract/views.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
 import { withPassphrase } from '../passphrase.ts';
 import type { Engine, OfflineIdentities } from '../programs.ts';
+import { identityRow } from '../json-rows.ts';
 import { facts, relative, table } from '../table.ts';
 import { stateTint } from '../tint.ts';
 import { describe as describeEnrolled } from './enroll.ts';
@@ -15,11 +16,16 @@ export function addIdentity(program: Command, cli: Cli): void {
   const group = program.command('identity').description('what is enrolled here');
 
   addVerb(group, 'list', 'every identity, its key store and state').action(async (options: CommonOptions) => {
-    cli.print(options, await list(options, cli), (rows) => describeAll(rows, cli));
+    cli.print(
+      options,
+      await list(options, cli),
+      (rows) => describeAll(rows, cli),
+      (rows) => rows.map(identityRow),
+    );
   });
 
   addVerb(group, 'show <name>', 'one identity').action(async (name: string, options: CommonOptions) => {
-    cli.print(options, await find(name, options, cli), (view) => describeOne(view, cli));
+    cli.print(options, await find(name, options, cli), (view) => describeOne(view, cli), identityRow);
   });
 
   addChange(group, cli, 'enable <name>', 'let it work again', 'enabled', {

@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander';
-import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
+import { TunnelerError } from '../../base/errors.ts';
+import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
 import { bridge } from '../mcp/bridge.ts';
 import { clientKinds, writeClientConfig, type ServerEntry } from '../mcp/client-config.ts';
 
@@ -10,6 +11,7 @@ export function addMcp(program: Command, cli: Cli): void {
   addVerb(group, 'connect <service>', 'standard input and output ↔ a dark MCP service')
     .option('--path <path>', "path of the server's MCP endpoint", '/mcp')
     .action(async (service: string, options: CommonOptions & { path: string }) => {
+      cli.outputIsPayload = true;
       await cli.withEngine(options, async (engine) => {
         const { url } = await engine.mcp.endpoint({ service });
         await bridge({
@@ -31,7 +33,9 @@ export function addMcp(program: Command, cli: Cli): void {
     .action(async (services: string[], options: CommonOptions & { client?: string }) => {
       const wanted = services.length > 0 ? services : await guardedServices(options, cli);
       if (wanted.length === 0) {
-        throw usage('no service here has an MCP contract; name the services: culvert mcp config SERVICE…');
+        throw new TunnelerError('intercept.no_match', 'no service here has a contract with MCP rules', {
+          details: { next: 'name the services: culvert mcp config SERVICE…' },
+        });
       }
       const entries = Object.fromEntries(wanted.map((service) => [service, entryOf(service, options, cli)]));
       const kind = clientKinds.find(({ name }) => name === options.client);

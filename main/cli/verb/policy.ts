@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { PolicyCheckView } from '../../contract/views.ts';
+import type { PolicyCheckView, PolicyView } from '../../contract/views.ts';
 import { addVerb, exitCode, type Cli, type CommonOptions } from '../cli.ts';
 import { printWhy, whyRequest } from './why.ts';
 
@@ -20,14 +20,38 @@ export function addPolicy(program: Command, cli: Cli): void {
     const result = await cli.withEngine(options, (engine) => engine.policy.reload());
     printCheck(result, options, cli, 'in force');
   });
-  addVerb(group, 'explain <destination>', 'which rule decides for HOST[:PORT]')
+  addVerb(group, 'explain [destination]', 'which rule decides for HOST[:PORT]; without one: every rule in force')
     .option('--app <path|name>', 'as this program or agent')
-    .action(async (destination: string, options: CommonOptions & { app?: string }) => {
-      const answer = await cli.withEngine(options, (engine) =>
-        engine.policy.explain(whyRequest(destination, options.app)),
-      );
+    .action(async (destination: string | undefined, options: CommonOptions & { app?: string }) => {
+      if (destination === undefined) {
+        const policy = await cli.withEngine(options, (engine) => engine.policy.show());
+        cli.print(options, policy, (view) => describe(view, cli));
+        return;
+      }
+      const request = whyRequest(destination, options.app);
+      const answer = await cli.withEngine(options, (engine) => engine.policy.explain(request));
       printWhy(answer, options, cli);
     });
+}
+
+function describe(policy: PolicyView, cli: Cli): string {
+  const contracts = policy.contracts.map(
+    ({ service, identity, origin, terms, onViolation }) =>
+      `contract  ${service} as ${identity} (${origin}, on violation: ${onViolation})\n          ${JSON.stringify(terms)}\n`,
+  );
+  const rules = policy.localRules.map(
+    ({ id, file, effect, text }) =>
+      `${effect.padEnd(9)} ${id} (${file})\n${text.trim().replaceAll(/^/gm, '          ')}\n`,
+  );
+  const posture = policy.posture.map(({ service, identity, type, passing, explanation }) => {
+    const because = explanation === undefined ? '' : `: ${explanation}`;
+    return `posture   ${type} of ${service} as ${identity}: ${passing ? 'passes' : `fails${because}`}\n`;
+  });
+  const errors = policy.errors.map(({ file, message }) => `${cli.paint('red', file)}: ${message}\n`);
+  const lines = [...contracts, ...rules, ...posture, ...errors];
+  return lines.length === 0
+    ? 'No contract, no local rule and no posture check: the controller alone decides.\n'
+    : lines.join('');
 }
 
 function printCheck(result: PolicyCheckView, options: CommonOptions, cli: Cli, fate: string): void {

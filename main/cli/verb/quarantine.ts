@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { QuarantineView } from '../../contract/views.ts';
-import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
+import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
 import { relative, table } from '../table.ts';
 
 /** `culvert quarantine add|list|release`: cut off a program, identity or service, and let it back. */
@@ -9,6 +9,7 @@ export function addQuarantine(program: Command, cli: Cli): void {
   addVerb(group, 'add <subject>', 'app:…, identity:…, service:… or session:…; what is open of it closes now')
     .option('--cause <text>', 'why, for the record')
     .action(async (subject: string, options: CommonOptions & { cause?: string }) => {
+      requireSubject(subject);
       const { cause } = options;
       const added = await cli.withEngine(options, (engine) =>
         engine.quarantine.add(cause === undefined ? { subject } : { subject, cause }),
@@ -20,9 +21,17 @@ export function addQuarantine(program: Command, cli: Cli): void {
     cli.print(options, rows, (all) => describe(all, cli));
   });
   addVerb(group, 'release <subject>', 'let it dial again').action(async (subject: string, options: CommonOptions) => {
+    requireSubject(subject);
     await cli.withEngine(options, (engine) => engine.quarantine.release({ subject }));
     cli.print(options, { released: subject }, () => `${subject} is released\n`);
   });
+}
+
+/** Throws a usage error where it names no kind that can be cut off. */
+function requireSubject(subject: string): void {
+  if (!/^(?:app|identity|service|session):.+$/.test(subject)) {
+    throw usage(`expected app:…, identity:…, service:… or session:…, got "${subject}"`);
+  }
 }
 
 function describe(rows: readonly QuarantineView[], cli: Cli): string {

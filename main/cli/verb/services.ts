@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { ServiceView } from '../../contract/views.ts';
 import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
+import { serviceRow } from '../json-rows.ts';
 import { table } from '../table.ts';
 import { stateTint } from '../tint.ts';
 
@@ -8,7 +9,12 @@ import { stateTint } from '../tint.ts';
 export function addServices(program: Command, cli: Cli): void {
   addVerb(program, 'services', 'what this device may dial and what it hosts').action(async (options: CommonOptions) => {
     const services = await cli.withEngine(options, (engine) => engine.service.list());
-    cli.print(options, services, (rows) => describe(rows, cli));
+    cli.print(
+      options,
+      services,
+      (rows) => describe(rows, cli),
+      (rows) => rows.map(serviceRow),
+    );
   });
 }
 

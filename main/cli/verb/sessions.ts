@@ -4,6 +4,7 @@ import { applyDelta } from '../../contract/state.ts';
 import type { SessionView } from '../../contract/views.ts';
 import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
 import type { Engine } from '../programs.ts';
+import { sessionRow } from '../json-rows.ts';
 import { bytes, span, table } from '../table.ts';
 import { stateTint } from '../tint.ts';
 
@@ -14,7 +15,15 @@ export function addSessions(program: Command, cli: Cli): void {
     .action(async (options: CommonOptions & { watch?: true }) => {
       await cli.withEngine(options, async (engine) => {
         if (options.watch === true) await watch(engine, options, cli);
-        else cli.print(options, await engine.session.list(), (rows) => sessionTable(rows, cli));
+        else {
+          const sessions = await engine.session.list();
+          cli.print(
+            options,
+            sessions,
+            (rows) => sessionTable(rows, cli),
+            (rows) => rows.map(sessionRow),
+          );
+        }
       });
     });
 }
@@ -58,7 +67,7 @@ export function sessionTable(sessions: readonly SessionView[], cli: Pick<Cli, 'p
 }
 
 async function watch(engine: Engine, options: CommonOptions, cli: Cli): Promise<void> {
-  const show = (session: SessionView): void => cli.printItem(options, session, (one) => line(one, cli));
+  const show = (session: SessionView): void => cli.printItem(options, session, (one) => line(one, cli), sessionRow);
   let before: Readonly<Record<string, SessionView>> = {};
   while (!cli.signal.aborted) {
     let snapshot = await engine.state.snapshot();
@@ -87,8 +96,9 @@ function line(session: SessionView, cli: Cli): string {
 }
 
 function program(session: SessionView): string {
-  const { agent, path, pid } = session.app;
-  const name = agent ?? path?.split(/[/\\]/).at(-1) ?? (session.direction === 'host' ? session.source : 'unknown');
+  const { agent, path, script, pid } = session.app;
+  const name =
+    agent ?? (script ?? path)?.split(/[/\\]/).at(-1) ?? (session.direction === 'host' ? session.source : 'unknown');
   return pid === undefined ? name : `${name}[${pid}]`;
 }
 

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { StatusView } from '../../contract/views.ts';
 import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
+import { statusDocument } from '../json-rows.ts';
 import { facts, relative, table } from '../table.ts';
 import { stateTint } from '../tint.ts';
 
@@ -9,7 +10,7 @@ export function addStatus(program: Command, cli: Cli): void {
   addVerb(program, 'status', 'mode, identities, routers and counts of the running engine').action(
     async (options: CommonOptions) => {
       const status = await cli.withEngine(options, (engine) => engine.engine.status(undefined, { signal: cli.signal }));
-      cli.print(options, status, (value) => describe(value, cli));
+      cli.print(options, status, (value) => describe(value, cli), statusDocument);
     },
   );
 }
@@ -22,7 +23,7 @@ function describe(status: StatusView, cli: Cli): string {
       ['mode', `${paint('bold', status.mode)} (${status.modeReason})`],
       ['version', `${status.version}, pid ${status.pid}, up since ${relative(status.startedAt, now)}`],
       ['proxy', status.proxy?.listen],
-      ['tun', status.tun === undefined ? undefined : `${status.tun.name} ${status.tun.range}`],
+      ['tun', status.tun === undefined ? undefined : tunText(status.tun)],
       ['services', `${status.services.dial} to dial, ${status.services.bind} to host`],
       ['sessions', `${status.sessions.open} open, ${status.sessions.total} in all`],
       ['dns', `${status.dns.backend}, ${status.dns.state}`],
@@ -67,4 +68,8 @@ function describe(status: StatusView, cli: Cli): string {
     status.routers.length === 0 ? '' : `\n${routers}`,
     warnings === '' ? '' : `\n${warnings}`,
   ].join('');
+}
+
+function tunText({ name, range, flows }: NonNullable<StatusView['tun']>): string {
+  return `${name} ${range}, ${flows.tcp} TCP and ${flows.udp} UDP flows, ${flows.held} waiting`;
 }

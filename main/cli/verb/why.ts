@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { WhyView } from '../../contract/views.ts';
-import { addVerb, exitCode, type Cli, type CommonOptions } from '../cli.ts';
+import { addVerb, exitCode, usage, type Cli, type CommonOptions } from '../cli.ts';
 import { stateTint } from '../tint.ts';
 
 /** `culvert why HOST[:PORT]`: each step from name to terminator, the first that fails, and what to do about it. */
@@ -8,14 +8,18 @@ export function addWhy(program: Command, cli: Cli): void {
   addVerb(program, 'why <destination>', 'HOST[:PORT]: each step from name to terminator')
     .option('--app <path|name>', 'as this program or agent')
     .action(async (destination: string, options: CommonOptions & { app?: string }) => {
-      const answer = await cli.withEngine(options, (engine) =>
-        engine.service.why(whyRequest(destination, options.app)),
-      );
+      const request = whyRequest(destination, options.app);
+      const answer = await cli.withEngine(options, (engine) => engine.service.why(request));
       printWhy(answer, options, cli);
     });
 }
 
+/** Throws a usage error for what is neither a destination nor can be a service's name. */
 export function whyRequest(destination: string, app: string | undefined): { destination: string; app?: string } {
+  const [, host, port] = /^(.*):(\d+)$/.exec(destination) ?? [undefined, destination, undefined];
+  if (host === undefined || /^[:\s]*$/.test(host) || Number(port ?? 1) > 65535 || Number(port ?? 1) === 0) {
+    throw usage(`expected HOST[:PORT], got "${destination}"`);
+  }
   return app === undefined ? { destination } : { destination, app };
 }
 
