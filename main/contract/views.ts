@@ -345,7 +345,10 @@ export interface SettingsView {
 }
 
 export interface ConsoleView {
+  /** On loopback; works once. */
   readonly url: string;
+  /** The same through the overlay, where the console is itself a dark service; each works once. */
+  readonly dark?: readonly string[];
 }
 
 export interface BundleView {

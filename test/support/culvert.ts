@@ -1,5 +1,6 @@
 /** The program `culvert` as scripts use it: bundled from the sources as they are, run as a child, its JSON read. */
 import { spawn, type ChildProcess } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { existsSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -7,7 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const outdir = join(root, '.cache', `culvert-${process.pid}`);
+/** Pids alone do not tell processes apart: those in a namespace begin at one. */
+const outdir = join(root, '.cache', `culvert-${process.pid}-${randomUUID()}`);
 const living = new Set<ChildProcess>();
 let bundling: Promise<string> | undefined;
 

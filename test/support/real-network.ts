@@ -15,12 +15,15 @@ import { RealAdmin } from './real-admin.ts';
 const user = 'admin';
 const password = 'culvert-test';
 
-/** Start one; about ten seconds. Allow the hook `realNetworkTimeoutMs`, for the binary may have to be built first. */
-export async function openRealNetwork(): Promise<RealNetwork> {
+/**
+ * Start one on an address of this machine; about ten seconds. Allow the hook `realNetworkTimeoutMs`, for the binary may have to be built
+ * first.
+ */
+export async function openRealNetwork(address = '127.0.0.1'): Promise<RealNetwork> {
   const binary = await openZitiBinary();
   const home = await mkdtemp(join(tmpdir(), 'culvert-openziti-'));
   try {
-    return await layOut(binary, home);
+    return await layOut(binary, home, address);
   } catch (error) {
     await rm(home, { recursive: true, force: true });
     throw error;
@@ -29,7 +32,7 @@ export async function openRealNetwork(): Promise<RealNetwork> {
 
 export const realNetworkTimeoutMs = 600_000;
 
-async function layOut(binary: string, home: string): Promise<RealNetwork> {
+async function layOut(binary: string, home: string, address: string): Promise<RealNetwork> {
   const [controllerPort, routerPort] = (await freePorts(2)) as [number, number];
   // The command line keeps its own state below HOME; nothing of ours may land in the user's.
   const env = {
@@ -41,8 +44,8 @@ async function layOut(binary: string, home: string): Promise<RealNetwork> {
   const logFile = join(home, 'quickstart.log');
   const args = [
     ...['edge', 'quickstart', '--home', join(home, 'network'), '--username', user, '--password', password],
-    ...['--ctrl-address', '127.0.0.1', '--ctrl-port', String(controllerPort)],
-    ...['--router-address', '127.0.0.1', '--router-port', String(routerPort)],
+    ...['--ctrl-address', address, '--ctrl-port', String(controllerPort)],
+    ...['--router-address', address, '--router-port', String(routerPort)],
   ];
   {
     await using quickstart = new Child(binary, args, { logFile, env });
@@ -50,11 +53,19 @@ async function layOut(binary: string, home: string): Promise<RealNetwork> {
   }
   const configs = await findConfigs(join(home, 'network'));
   for (const path of [configs.controller, configs.router]) {
-    await writeFile(path, (await readFile(path, 'utf8')).replaceAll('0.0.0.0', '127.0.0.1'));
+    await writeFile(path, (await readFile(path, 'utf8')).replaceAll('0.0.0.0', address));
   }
   const caPem = await readFile(configs.ca, 'utf8');
-  const api = new ManagementApi(`https://127.0.0.1:${controllerPort}`, caPem, { user, password });
-  const network = new RealNetwork({ binary, home, env, configs, api, controllerPort, caPem });
+  const api = new ManagementApi(`https://${address}:${controllerPort}`, caPem, { user, password });
+  const network = new RealNetwork({
+    binary,
+    home,
+    env,
+    configs,
+    api,
+    controllerUrl: `https://${address}:${controllerPort}`,
+    caPem,
+  });
   try {
     await network.startController();
     await network.startRouter();
@@ -93,7 +104,7 @@ interface Parts {
   readonly env: Readonly<Record<string, string>>;
   readonly configs: Configs;
   readonly api: ManagementApi;
-  readonly controllerPort: number;
+  readonly controllerUrl: string;
   readonly caPem: string;
 }
 
@@ -116,7 +127,7 @@ export class RealNetwork implements Network {
     this.binary = parts.binary;
     this.home = parts.home;
     this.caPem = parts.caPem;
-    this.controllerUrl = `https://127.0.0.1:${parts.controllerPort}`;
+    this.controllerUrl = parts.controllerUrl;
     this.admin = new RealAdmin(parts.api);
   }
 

@@ -1,36 +1,19 @@
 /** A real systemd-resolved, in namespaces of its own, told about our names: it asks us about those alone. */
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { Namespace, TunHost, temporaryFolder, whyNoNamespaces } from './support/netns.ts';
+import { Namespace, TunHost, temporaryFolder } from './support/netns.ts';
 import type { Ran } from './support/netns.ts';
 import { startUpstream } from './support/probe.ts';
+import { findResolved, resolvedScript } from './support/resolved.ts';
 
-const cache = new URL('../../.cache/systemd-resolved', import.meta.url).pathname;
-const script = new URL('support/resolved.sh', import.meta.url).pathname;
-
-/** Where systemd-resolved's files are: installed, or unpacked from its Debian package, which is not installed (that would take /etc over). */
-function resolvedPackage(): string | undefined {
-  if (existsSync('/lib/systemd/systemd-resolved') && existsSync('/usr/bin/resolvectl')) return '';
-  if (!existsSync(join(cache, 'usr/bin/resolvectl'))) {
-    mkdirSync(cache, { recursive: true });
-    spawnSync('apt-get', ['download', 'systemd-resolved'], { cwd: cache, timeout: 60_000 });
-    const file = readdirSync(cache).find((name) => name.endsWith('.deb'));
-    if (file !== undefined) spawnSync('dpkg-deb', ['-x', join(cache, file), cache]);
-  }
-  return existsSync(join(cache, 'usr/bin/resolvectl')) ? cache : undefined;
-}
-
-const found = whyNoNamespaces() === undefined && existsSync('/usr/bin/dbus-daemon') ? resolvedPackage() : undefined;
+const found = findResolved();
 
 describe.skipIf(found === undefined)('systemd-resolved', () => {
   it('asks us about our names alone, at once about new ones, and is left as it was', async () => {
     using namespace = new Namespace();
     namespace.ip('address', 'add', '10.7.0.9/32', 'dev', 'lo');
     const asked = await startUpstream(namespace, '10.7.0.9');
-    const within = ['unshare', '-m', 'sh', script, found ?? '', '10.7.0.9'];
+    const within = ['unshare', '-m', 'sh', resolvedScript, found ?? '', '10.7.0.9'];
     const services = [
       { at: 'echo.dark', echo: true },
       { at: '*.wild.dark', echo: true },

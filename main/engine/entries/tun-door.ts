@@ -101,9 +101,9 @@ export async function openTunDoor(deps: TunDoorDeps): Promise<TunDoor> {
     dns: () => dnsView(entry, failure),
     status() {
       if (entry === undefined) return { routes: [], warnings: failure === undefined ? [] : [failure] };
-      const { name, address, range, routes, warnings } = entry.status();
+      const { name, address, range, flows, routes, warnings } = entry.status();
       return {
-        tun: { name, address, range },
+        tun: { name, address, range, flows },
         routes: routes.map((prefix) => ({ prefix, device: name, reason: prefix === range ? 'names' : 'intercepted' })),
         warnings,
       };

@@ -10,8 +10,10 @@ import type { RunCommand } from '../run-command.ts';
 import { closeFirewall, openFirewall } from './firewall.linux.ts';
 import type { FirewallChange } from './firewall.linux.ts';
 
-/** The connection never leaves the machine; longer than this it was dropped. */
+/** The connection never leaves the machine: on an idle one, longer than this it was dropped. */
 const probeTimeoutMs = 1_000;
+/** Under load a queue may lose a SYN, which comes again after one second and after three (RFC 6298 section 2). */
+const patientProbeTimeoutMs = 4_000;
 const watchPeriodMs = 15_000;
 
 export interface InputPathDeps {
@@ -39,15 +41,15 @@ export class InputPath implements AsyncDisposable {
     this.#watch = deps.clock.every(watchPeriodMs, () => {
       const lost = deps.lostFlows();
       // A firewall that was loaded again has forgotten our rule.
-      if (lost > this.#lost) void this.check();
+      if (lost > this.#lost) void this.check(patientProbeTimeoutMs);
       this.#lost = lost;
     });
   }
 
   /** Look, and open the firewall where that is what it takes. Never rejects. */
-  check(): Promise<void> {
+  check(timeoutMs = probeTimeoutMs): Promise<void> {
     this.#work = this.#work.then(async () => {
-      if (await this.#works()) {
+      if (await this.#works(timeoutMs)) {
         this.#trouble = undefined;
         return;
       }
@@ -57,7 +59,7 @@ export class InputPath implements AsyncDisposable {
       } catch (error) {
         this.#deps.log.error('firewall.open_failed', { error });
       }
-      if (await this.#works()) {
+      if (await this.#works(patientProbeTimeoutMs)) {
         this.#trouble = undefined;
         this.#deps.log.info('firewall.opened', { device: this.#deps.device, kind: this.#opened?.change.kind });
         return;
@@ -77,9 +79,9 @@ export class InputPath implements AsyncDisposable {
     return this.#trouble;
   }
 
-  async #works(): Promise<boolean> {
+  async #works(timeoutMs: number): Promise<boolean> {
     for (const host of this.#deps.probes) {
-      const dial = { host, port: 1, timeoutMs: probeTimeoutMs, clock: this.#deps.clock };
+      const dial = { host, port: 1, timeoutMs, clock: this.#deps.clock };
       const socket = await connectTcp(dial).catch(() => undefined);
       if (socket === undefined) return false;
       socket.on('error', () => undefined);

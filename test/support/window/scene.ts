@@ -217,7 +217,7 @@ export function sceneState(nowMs: number): EngineState {
       dns: { backend: 'systemd-resolved', state: 'active' },
       audit: { head: '9d7c41e0a6b25f3388ce90144f7ab62d51e0c9b8a7f6e5d4c3b2a1908f7e6d5c', count: 12_482 },
       proxy: { listen: '127.0.0.1:1080' },
-      tun: { name: 'culvert0', address: '100.64.0.1', range: '100.64.0.0/10' },
+      tun: { name: 'culvert0', address: '100.64.0.1', range: '100.64.0.0/10', flows: { held: 0, tcp: 2, udp: 1 } },
       routes: [
         { prefix: '100.64.0.0/10', device: 'culvert0', reason: 'synthetic addresses of names' },
         { prefix: '10.77.4.0/24', device: 'culvert0', reason: 'historian' },
