@@ -15,16 +15,23 @@ const echoServer = `
 `;
 
 /** A TCP server that sends back what it gets; a process of its own, for a process has so many descriptors only. */
-export async function openEcho(): Promise<{ readonly port: number } & AsyncDisposable> {
+export async function openEcho(): Promise<Target & AsyncDisposable> {
   const logFile = join(tmpdir(), `culvert-bench-echo-${process.pid}.log`);
   const child = new Child(process.execPath, ['-e', echoServer], { logFile });
   await child.until('the echo server to listen', (text) => text.includes('listening'));
-  return { port: Number(/listening on (\d+)/.exec(child.output())?.[1]), [Symbol.asyncDispose]: () => child.stop() };
+  const port = Number(/listening on (\d+)/.exec(child.output())?.[1]);
+  return { address: '127.0.0.1', port, [Symbol.asyncDispose]: () => child.stop() };
+}
+
+/** Where to connect. */
+export interface Target {
+  readonly address: string;
+  readonly port: number;
 }
 
 /** Connected, and one byte there and back. */
-export async function openConnection(port: number): Promise<Socket> {
-  const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+export async function openConnection({ address, port }: Target): Promise<Socket> {
+  const socket = connect({ port, host: address, noDelay: true });
   await new Promise<void>((resolve, reject) => {
     socket.once('connect', resolve);
     socket.once('error', reject);
@@ -56,8 +63,8 @@ export interface Latency {
 }
 
 /** `count` round trips on one connection, milliseconds. */
-export async function measureLatency(port: number, count: number): Promise<Latency> {
-  const socket = await openConnection(port);
+export async function measureLatency(target: Target, count: number): Promise<Latency> {
+  const socket = await openConnection(target);
   const values: number[] = [];
   for (let i = 0; i < count; i += 1) values.push(await ping(socket));
   socket.destroy();
@@ -65,13 +72,13 @@ export async function measureLatency(port: number, count: number): Promise<Laten
 }
 
 /** Connect, one byte there and back, close; `count` in all, `parallel` at a time; connections a second. */
-export async function measureConnections(port: number, count: number, parallel: number): Promise<number> {
+export async function measureConnections(target: Target, count: number, parallel: number): Promise<number> {
   const start = performance.now();
   let left = count;
   const worker = async (): Promise<void> => {
     while (left > 0) {
       left -= 1;
-      (await openConnection(port)).destroy();
+      (await openConnection(target)).destroy();
     }
   };
   await Promise.all(Array.from({ length: parallel }, worker));
@@ -87,13 +94,13 @@ export interface IdleCost {
 }
 
 /** Opens connections until `count` stand idle or one is refused, and reads the processes' resident memory. */
-export async function measureIdle(port: number, count: number, pids: readonly number[]): Promise<IdleCost> {
+export async function measureIdle(target: Target, count: number, pids: readonly number[]): Promise<IdleCost> {
   const before = pids.map(residentBytes);
   const sockets: Socket[] = [];
   let stopped: string | undefined;
   while (sockets.length < count && stopped === undefined) {
     const batch = Math.min(50, count - sockets.length);
-    for (const result of await Promise.allSettled(Array.from({ length: batch }, () => openConnection(port)))) {
+    for (const result of await Promise.allSettled(Array.from({ length: batch }, () => openConnection(target)))) {
       if (result.status === 'fulfilled') sockets.push(result.value);
       else stopped = String(result.reason);
     }

@@ -1,16 +1,16 @@
 /**
  * `npm run bench [-- PART…]`: everything is measured beside the Go pair in one interleaved run, and printed as medians and ratios.
- * Parts: throughput, latency, connections, idle, containment, guard, and as root tun (throughput), in namespaces of their own.
- * Without parts: all of them.
+ * Parts: throughput, latency, connections, idle, containment, guard; and through TUN, as root, in network namespaces of their own:
+ * tun-throughput, tun-slow-reader, tun-latency, tun-connections, tun-idle. Without parts: all of them.
  */
 import { openRealNetwork } from '../support/real-network.ts';
 import { openZitiMissing } from '../support/openziti-binary.ts';
 import { whyNoNamespaces } from '../system/support/netns.ts';
 import { containmentLimitMs, measureContainment } from './containment.ts';
-import { measureConnections, measureIdle, measureLatency, openEcho } from './echo.ts';
-import { median, ratios, spread, table } from './figures.ts';
+import { openEcho } from './echo.ts';
+import { connectionsTable, idleTable, latencyTable } from './exchanges.ts';
 import { measureGovernance } from './guard.ts';
-import { openPaths, type Path } from './paths.ts';
+import { openPaths } from './paths.ts';
 import { isInside, runInside } from './private-network.ts';
 import { measureThroughput, openBackend } from './throughput.ts';
 import { measureTransparent, tunParts } from './tun.ts';
@@ -36,7 +36,7 @@ async function main(): Promise<void> {
   const network = await openRealNetwork();
   try {
     print(`OpenZiti ${network.version}, ${rounds} rounds after one to warm up\n`);
-    if (isInside) return await measureTransparent(network, asked, { rounds, seconds });
+    if (isInside) return await measureTransparent(network, asked, { rounds, seconds, idleConnections });
     if (wants('throughput')) await throughput(network);
     if (['latency', 'connections', 'idle'].some(wants)) await exchanges(network);
     if (wants('containment')) await containment(network);
@@ -77,49 +77,13 @@ async function exchanges(network: RealNetwork): Promise<void> {
   const paths = await openPaths(network, echo.port);
   const same = paths.paths.filter((path) => path.dial.kind === path.host.kind);
   try {
-    if (wants('latency')) await latency(same, echo.port);
-    if (wants('connections')) await connections(same);
-    if (wants('idle')) await idle(same);
+    if (wants('latency')) print(await latencyTable(same, echo, rounds));
+    if (wants('connections')) print(await connectionsTable(same, rounds, 'go → go'));
+    if (wants('idle')) print(await idleTable(same, idleConnections));
   } finally {
     await paths[Symbol.asyncDispose]();
     await echo[Symbol.asyncDispose]();
   }
-}
-
-async function latency(paths: readonly Path[], directPort: number): Promise<void> {
-  const added = new Map(paths.map((path) => [path.name, { p50: [] as number[], p99: [] as number[] }]));
-  for (let round = 0; round < rounds; round += 1) {
-    const direct = await measureLatency(directPort, 1000);
-    for (const path of paths) {
-      const { p50, p99 } = await measureLatency(path.dial.port, 1000);
-      added.get(path.name)?.p50.push(p50 - direct.p50);
-      added.get(path.name)?.p99.push(p99 - direct.p50);
-    }
-  }
-  const rows = [...added].map(([name, values]) => [name, spread(values.p50, 3), spread(values.p99, 3)]);
-  print(`\n${table(['added latency, ms', 'p50', 'p99'], rows)}`);
-}
-
-async function connections(paths: readonly Path[]): Promise<void> {
-  const rates = new Map(paths.map((path) => [path.name, [] as number[]]));
-  for (let round = 0; round < rounds; round += 1) {
-    for (const path of paths) rates.get(path.name)?.push(await measureConnections(path.dial.port, 300, 16));
-  }
-  const go = rates.get('go → go') ?? [];
-  const rows = [...rates].map(([name, values]) => [name, spread(values, 0), median(ratios(values, go)).toFixed(2)]);
-  print(`\n${table(['connections a second', 'rate', '/go'], rows)}`);
-}
-
-async function idle(paths: readonly Path[]): Promise<void> {
-  const rows: string[][] = [];
-  for (const path of paths) {
-    const cost = await measureIdle(path.dial.port, idleConnections, [path.dial.pid, path.host.pid]);
-    const kibibytes = cost.bytesEach.map((bytes) => `${(bytes / 1024).toFixed(1)} KiB`);
-    rows.push([path.name, ...kibibytes, `${cost.opened}`, cost.stopped ?? '']);
-  }
-  print(
-    `\n${table([`memory a connection, ${idleConnections} idle`, 'dialling end', 'hosting end', 'opened', ''], rows)}`,
-  );
 }
 
 await main();

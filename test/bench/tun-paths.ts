@@ -24,6 +24,9 @@ const kinds: readonly Kind[] = [
   { name: goPath, end: 'go' },
 ];
 
+/** Paths opened so far: each has a service and an address of its own. */
+let opened = 0;
+
 /** Intercepted at each path's own address, all backed by the TCP server on `targetPort`. */
 const servicePort = 5201;
 
@@ -32,9 +35,10 @@ export async function openTunPaths(network: Network, targetPort: number): Promis
   const owned = new DisposalStack();
   const paths: Path[] = [];
   try {
-    for (const [index, kind] of kinds.filter(({ end }) => endKinds.includes(end)).entries()) {
-      const address = `10.77.${index}.1`;
-      const service = `bench-${index}`;
+    for (const kind of kinds.filter(({ end }) => endKinds.includes(end))) {
+      opened += 1;
+      const address = `10.77.${opened}.1`;
+      const service = `bench-tun-${opened}`;
       const [hostIdentity, dialIdentity] = [
         await network.admin.createIdentity(`${service}-host`),
         await network.admin.createIdentity(`${service}-dial`),
