@@ -42,6 +42,13 @@ export class FakeRouter implements EdgeRouter {
     this.dials.push(request);
     const failure = this.#fleet.dialFailures.shift();
     if (failure !== undefined) return Promise.reject(failure);
+    if (this.#fleet.unanswered > 0) {
+      this.#fleet.unanswered -= 1;
+      return new Promise((_, reject) => {
+        const cancelled = new TunnelerError('base.cancelled', 'the dial was cancelled');
+        request.signal?.addEventListener('abort', () => reject(cancelled), { once: true });
+      });
+    }
     const [near] = memoryStreamPair();
     const stream: ZitiStream = Object.assign(near, { circuitId: 'c', routerName: this.name, encrypted: false });
     return Promise.resolve({ stream });
@@ -88,6 +95,8 @@ export class FakeRouter implements EdgeRouter {
 
 /** Every router there is. */
 export class RouterFleet {
+  /** So many dials are not answered, as by a router that waits for its controller. */
+  unanswered = 0;
   readonly latencies = new Map<string, number>();
   readonly unreachable = new Set<string>();
   readonly dialFailures: TunnelerError[] = [];

@@ -49,7 +49,10 @@ export class ManagementApi {
     return (await this.call('GET', `${path}?${query}`)) as Json[];
   }
 
-  /** One call with the admin's session; signs in again once where that was lost. Throws with the controller's answer. */
+  /**
+   * One call with the admin's session; signs in again once where that was lost. `path` is below the management API, or from `/` on of
+   * another. Throws with the controller's answer.
+   */
   async call(method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE', path: string, body?: Json): Promise<unknown> {
     this.#token ??= await this.#signIn();
     let answer = await this.#send(method, path, body, this.#token);
@@ -94,7 +97,7 @@ export class ManagementApi {
   }
 
   async #send(method: string, path: string, body: Json | undefined, token: string | undefined): Promise<Answer> {
-    const response = await request(`${this.#url}/edge/management/v1/${path}`, {
+    const response = await request(`${this.#url}${path.startsWith('/') ? path : `/edge/management/v1/${path}`}`, {
       method: method as 'GET',
       dispatcher: this.#agent,
       headers: {

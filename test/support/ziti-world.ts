@@ -43,7 +43,7 @@ export function uniqueName(what: string): string {
 
 /** Create, enrol and put to work; `ready` when it resolves. The caller disposes the context. */
 export async function join(
-  network: Network,
+  network: Pick<Network, 'admin'>,
   change: Partial<ZitiContextOptions> = {},
   identity: NewIdentity = {},
 ): Promise<Member> {
@@ -81,7 +81,7 @@ export interface Arranged {
 
 /** A service that `dialler` may dial and `host` may host (ids), known to both contexts when this resolves. */
 export async function arrange(
-  network: Network,
+  network: Pick<Network, 'admin'>,
   dialler: Member,
   host: Member | { readonly id: string },
   service: Partial<NewService> = {},
@@ -104,7 +104,7 @@ export async function sees(context: ZitiContext, serviceId: string, permission: 
 
 /** Host a service with `handle` for each accepted stream; established when this resolves. */
 export async function host(
-  network: Network,
+  network: Pick<Network, 'admin'>,
   member: Member,
   serviceId: string,
   handle: (stream: ZitiStream, dial: IncomingDial) => void,

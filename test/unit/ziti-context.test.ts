@@ -178,6 +178,37 @@ test('of several controllers the next one is used, and the session is begun ther
   expect(context.controller().url).toBe('https://two.test');
 });
 
+for (const kind of ['legacy', 'oidc'] as const) {
+  test(`a controller of a cluster that dies is followed by another, and dials that wait get through (${kind})`, async () => {
+    const two = 'https://two.test/edge/client/v1';
+    const { clock, controller, context, fleet } = await world(kind, undefined, { apis: [api, two] });
+    await context.dial('web');
+    controller.unreachable.add('https://one.test');
+    fleet.unanswered = kind === 'legacy' ? 1 : 0;
+    const dialling = context.dial('web');
+    await clock.advanceSlowly(3000, 100);
+    await dialling;
+    await context.refresh();
+    await clock.advanceSlowly(1000, 100);
+    expect(context.controller().url).toBe('https://two.test');
+    expect(context.state().kind).toBe('ready');
+    expect(controller.count(authenticate)).toBe(kind === 'legacy' ? 2 : 0);
+  });
+}
+
+test('where no controller of a cluster answers, the session is kept for when one does', async () => {
+  const two = 'https://two.test/edge/client/v1';
+  const { clock, controller, context } = await world('legacy', undefined, { apis: [api, two] });
+  controller.unreachable.add('*');
+  await clock.advanceSlowly(minute, 1000);
+  expect(context.state().kind).toBe('degraded');
+  expect(context.services().length).toBe(1);
+  controller.unreachable.clear();
+  await clock.advanceSlowly(minute, 1000);
+  expect(context.state().kind).toBe('ready');
+  expect(controller.count(authenticate)).toBe(1);
+});
+
 test('controllers of a cluster are learnt and told', async () => {
   const two = 'https://two.test/edge/client/v1';
   const { events } = await world('oidc', (script) => {

@@ -11,7 +11,7 @@ import { openHttpsTransport } from '../controller/https-transport.ts';
 import { readLegacySession, signInLegacy } from '../controller/legacy-sign-in.ts';
 import { signInOidc } from '../controller/oidc-sign-in.ts';
 import { refreshOidc, revokeOidc } from '../controller/oidc-token.ts';
-import type { ApiSession, ClientInfo, PrimaryProof, SignIn } from '../controller/sign-in.ts';
+import type { ApiSession, ClientInfo, LegacySession, PrimaryProof, SignIn } from '../controller/sign-in.ts';
 import type { OpenTransport, TransportCredential } from '../controller/transport.ts';
 import { chooseAuthentication, discoverVersion, type ControllerVersion } from '../controller/version.ts';
 import { certificateExpiry } from '../enroll/certificates.ts';
@@ -74,6 +74,8 @@ export type SignInOutcome =
 
 /** They last 12 hours by default (ziti `controller/model/api_session_certificate_manager.go`); renewed well before. */
 const sessionCertificateReserveMs = 2 * 3_600_000;
+/** A controller of the same cluster that is well answers a question without a session in far less. */
+const probeTimeoutMs = 3000;
 
 export class Authenticator implements AsyncDisposable {
   readonly #options: ZitiContextOptions;
@@ -140,7 +142,7 @@ export class Authenticator implements AsyncDisposable {
     await this.#freshenCertificate(current, signal);
     const { session, controller, endpoints } = current;
     if (session.kind === 'legacy') {
-      const read = await readLegacySession(endpoints.transport(), session, signal);
+      const read = await this.#readLegacy(endpoints, session, signal);
       if (read.pendingQueries.length > 0) {
         throw new TunnelerError('ziti.controller.session_expired', 'the controller asks for a further proof');
       }
@@ -148,6 +150,27 @@ export class Authenticator implements AsyncDisposable {
     }
     const oidcPath = controller.oidcPath ?? '/oidc';
     return endpoints.run((http) => refreshOidc(http, { oidcPath, session, signal }));
+  }
+
+  /** A legacy session lives and dies with its controller: where that one is gone and another is there, it is over. */
+  async #readLegacy(
+    endpoints: Endpoints,
+    session: LegacySession,
+    signal: AbortSignal,
+  ): ReturnType<typeof readLegacySession> {
+    try {
+      return await readLegacySession(endpoints.transport(), session, signal);
+    } catch (error) {
+      if (!isTunnelerError(error, 'ziti.controller.unreachable')) throw error;
+      if (!(await endpoints.othersAnswer((http) => discoverVersion(http, signal, probeTimeoutMs)))) throw error;
+      throw new TunnelerError(
+        'ziti.controller.session_expired',
+        'the controller of this session is gone, another answers',
+        {
+          cause: error,
+        },
+      );
+    }
   }
 
   /** Session certificates may end long before their session; what routers are shown must not. */

@@ -10,6 +10,8 @@ import type { RouterSet } from './router-set.ts';
 import type { ServiceSessions } from './service-sessions.ts';
 
 const defaultTimeoutMs = 15_000;
+/** A router whose controller is gone waits for it; a dial that takes this long makes us look whether ours is there. */
+const doubtAfterMs = 1500;
 
 export interface DialerDeps {
   readonly clock: Clock;
@@ -37,6 +39,9 @@ export class Dialer {
   readonly #tokens = new Map<string, Set<string>>();
 
   #open = 0;
+
+  /** Aborted with the API session: dials that still wait for an answer under it begin again. */
+  #sessionEnd = new AbortController();
 
   constructor(deps: DialerDeps) {
     this.#deps = deps;
@@ -66,6 +71,12 @@ export class Dialer {
     }
   }
 
+  /** The API session is over. */
+  sessionEnded(): void {
+    this.#sessionEnd.abort();
+    this.#sessionEnd = new AbortController();
+  }
+
   async #tryTwice(
     serviceId: string,
     options: DialOptions,
@@ -74,17 +85,25 @@ export class Dialer {
   ): Promise<ZitiStream> {
     const signedIn = await this.#deps.signedIn(signal);
     const service = this.#permitted(serviceId);
+    const ended = this.#sessionEnd.signal;
     const session = await this.#firstSession(signedIn, service, signal);
+    const doubt = this.#deps.clock.after(doubtAfterMs, () => this.#deps.sessionDoubted());
     try {
-      return await this.#once(service, session, options, left, signal);
+      return await this.#once(service, session, options, left, AbortSignal.any([signal, ended]));
     } catch (error) {
+      if (ended.aborted && !signal.aborted) {
+        const next = await this.#deps.signedIn(signal);
+        return await this.#once(service, await this.#session(next, service), options, left, signal);
+      }
       const stale = isTunnelerError(error, 'ziti.dial.session_invalid');
       const cut = isTunnelerError(error, 'ziti.channel.closed') || isTunnelerError(error, 'ziti.channel.rejected');
       if (!stale && !cut) throw error;
       if (stale) this.#deps.sessions.drop(serviceId, 'Dial', session.token);
       if (stale && /api session/i.test(String(error.details['reason']))) this.#deps.sessionDoubted();
       const again = await this.#session(await this.#deps.signedIn(signal), service);
-      return this.#once(service, again, options, left, signal);
+      return await this.#once(service, again, options, left, signal);
+    } finally {
+      doubt[Symbol.dispose]();
     }
   }
 
@@ -103,12 +122,13 @@ export class Dialer {
     return service;
   }
 
-  /** An API session found to be over only now is followed by the next one. */
+  /** An API session found to be over only now, or gone with its controller, is followed by the next one. */
   async #firstSession(signedIn: SignedIn, service: ZitiService, signal: AbortSignal): Promise<ServiceSession> {
     try {
       return await this.#session(signedIn, service);
     } catch (error) {
-      if (!isTunnelerError(error, 'ziti.controller.session_expired')) throw error;
+      const lost = isTunnelerError(error, 'ziti.controller.unreachable') && signedIn.endpoints.origins.length > 1;
+      if (!lost && !isTunnelerError(error, 'ziti.controller.session_expired')) throw error;
       return this.#session(await this.#deps.signedInAnew(signal), service);
     }
   }

@@ -179,7 +179,8 @@ export class HostedService implements Binding {
     const routerName = place.router.name;
     if (this.#places.get(routerName) === place) this.#places.delete(routerName);
     if (this.#over) return;
-    log.info('ziti.bind_lost', { service: this.service.name, router: routerName, code: error.code, then });
+    const { code, message } = error;
+    log.info('ziti.bind_lost', { service: this.service.name, router: routerName, code, reason: message, then });
     this.events.emit({ kind: 'lost', routerName, error });
     if (then === 'stop') {
       this.stop(error);
@@ -206,6 +207,11 @@ export class HostedService implements Binding {
   #scheduleLook(): void {
     this.#look?.[Symbol.dispose]();
     if (this.#over || this.#places.size >= this.#maxConnections) return;
-    this.#look = this.#deps.clock.after(this.#backoff.next(), () => this.tryMore());
+    const { clock } = this.#deps;
+    const now = clock.monotonic();
+    const waits = [...this.#avoid.values()].flatMap((endsAt) => (endsAt > now ? endsAt - now : []));
+    // Routers left alone for a while are looked at when that is over, not after a further wait.
+    const delayMs = waits.length > 0 ? Math.min(...waits) : this.#backoff.next();
+    this.#look = clock.after(delayMs, () => this.tryMore());
   }
 }

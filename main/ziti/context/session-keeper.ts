@@ -97,7 +97,11 @@ export class SessionKeeper implements AsyncDisposable {
     if (failure === undefined) {
       if (this.#state.kind === 'degraded') this.#become({ kind: 'ready' });
     } else if (isTunnelerError(failure, 'ziti.controller.session_expired')) this.check();
-    else if (this.#state.kind === 'ready') this.#become({ kind: 'degraded', error: toTunnelerError(failure) });
+    else if (this.#state.kind === 'ready') {
+      this.#become({ kind: 'degraded', error: toTunnelerError(failure) });
+      // Where the controller is gone for good, another of its cluster may be there.
+      if (isTunnelerError(failure, 'ziti.controller.unreachable')) this.check();
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -200,7 +204,7 @@ export class SessionKeeper implements AsyncDisposable {
       } catch (error) {
         this.#checking = false;
         if (isTunnelerError(error, 'ziti.controller.session_expired') || clock.monotonic() >= endsAt) throw error;
-        this.report(error);
+        if (this.#state.kind === 'ready') this.#become({ kind: 'degraded', error: toTunnelerError(error) });
         refreshAt = Math.min(endsAt, clock.monotonic() + backoff.next());
       }
     }

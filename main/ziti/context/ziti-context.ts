@@ -130,6 +130,7 @@ class OpenContext implements ZitiContext {
       ended: () => {
         this.#gate.shut();
         this.#sessions.clear();
+        this.#dialer.sessionEnded();
       },
       stateChanged: (state) => this.#stateChanged(state),
       signerNames: () => this.#signerNames(),

@@ -52,6 +52,8 @@ export interface ControllerClientOptions {
 type Call = Omit<HttpRequest, 'path' | 'headers'> & {
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** A write that may be made twice. */
+  readonly repeatable?: boolean;
 };
 
 /**
@@ -96,7 +98,9 @@ export class ControllerClient {
 
   async createSession(serviceId: string, type: 'Dial' | 'Bind', signal?: AbortSignal): Promise<ServiceSession> {
     const body = { serviceId, type };
-    const answer = await this.#write('POST', '/sessions', body, signal);
+    // An OIDC session's is a token and nothing kept: asking twice does no harm.
+    const repeatable = this.#options.session().kind === 'oidc';
+    const answer = await this.#write('POST', '/sessions', body, signal, repeatable);
     const data = readData(answer, sessionAnswer, `opening a ${type} session`);
     return { id: data.id, token: data.token, edgeRouters: data.edgeRouters };
   }
@@ -212,12 +216,18 @@ export class ControllerClient {
     }
   }
 
-  async #write(method: 'POST', path: string, body: object, signal?: AbortSignal): Promise<HttpAnswer> {
-    const call: Call = { method, path, body: JSON.stringify(body), ...(signal ? { signal } : {}) };
+  async #write(
+    method: 'POST',
+    path: string,
+    body: object,
+    signal?: AbortSignal,
+    repeatable = false,
+  ): Promise<HttpAnswer> {
+    const call: Call = { method, path, body: JSON.stringify(body), repeatable, ...(signal ? { signal } : {}) };
     try {
       return await this.#send(call);
     } catch (error) {
-      if (isTunnelerError(error, 'ziti.controller.unreachable') && surelyUnsent(error)) return this.#send(call);
+      if (neverLeft(error)) return this.#send(call);
       throw error;
     }
   }
@@ -231,13 +241,20 @@ export class ControllerClient {
       path: `${clientApiPath}${call.path}`,
       headers: { ...authorization(session), ...call.headers },
     };
-    if (session.kind === 'legacy' || call.method !== 'GET') return endpoints.transport().send(request);
+    if (session.kind === 'legacy') return endpoints.transport().send(request);
+    if (call.method !== 'GET')
+      return endpoints.run((http) => http.send(request), call.repeatable ? undefined : neverLeft);
     return endpoints.run(async (http) => {
       const answer = await http.send(request);
       if (answer.status === 503 && endpoints.origins.length > 1) throw apiError(answer, 'asking the controller');
       return answer;
     });
   }
+}
+
+/** Nothing of the request went out: it may go to another controller, or again. */
+function neverLeft(error: unknown): boolean {
+  return isTunnelerError(error, 'ziti.controller.unreachable') && surelyUnsent(error);
 }
 
 function authorization(session: ApiSession): HttpHeaders {

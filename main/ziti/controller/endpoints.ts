@@ -45,9 +45,13 @@ export class Endpoints implements AsyncDisposable {
 
   /**
    * Run `work` against the current controller; where that one cannot be reached or is not able to answer, against the
-   * others in random order, from the start. The one that worked becomes current. Throws the first failure if all fail.
+   * others in random order, from the start. The one that worked becomes current. Throws the first failure if all fail, or one for
+   * which `worthTrying` another controller is not.
    */
-  async run<T>(work: (http: HttpTransport) => Promise<T>): Promise<T> {
+  async run<T>(
+    work: (http: HttpTransport) => Promise<T>,
+    worthTrying: (error: unknown) => boolean = isElsewhereWorthTrying,
+  ): Promise<T> {
     const rest = shuffled(
       this.#origins.filter((origin) => origin !== this.#current),
       this.#options.random ?? Math.random,
@@ -60,10 +64,17 @@ export class Endpoints implements AsyncDisposable {
         return result;
       } catch (error) {
         first ??= error;
-        if (!isElsewhereWorthTrying(error)) throw error;
+        if (!worthTrying(error)) throw error;
       }
     }
     throw first;
+  }
+
+  /** Does any controller but the current one answer? All are asked at once. */
+  async othersAnswer(ask: (http: HttpTransport) => Promise<unknown>): Promise<boolean> {
+    const others = this.#origins.filter((origin) => origin !== this.#current);
+    const answers = await Promise.allSettled(others.map((origin) => ask(this.#transport(origin))));
+    return answers.some((answer) => answer.status === 'fulfilled');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
