@@ -1,14 +1,13 @@
 /** Two agents of one host on one MCP server, across a network: what each sees, what each may call, and what the record says of it. */
-import { build } from 'esbuild';
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { buildAgents, runAgent } from '../support/agent-programs.ts';
 import { culvertProgram } from '../support/culvert.ts';
-import { GovernedWorld, start } from '../support/governed-world.ts';
-import type { AgentResult, AgentStep } from '../support/mcp-agent.ts';
+import { GovernedWorld } from '../support/governed-world.ts';
+import type { AgentStep } from '../support/mcp-agent.ts';
 import { openHandshakeServer, openStatelessServer, type McpTestServer } from '../support/mcp-servers.ts';
 import { describeNetworks } from '../support/networks.ts';
 
@@ -44,20 +43,7 @@ describeNetworks('MCP tools of two agents', (network) => {
         `agents:\n  alpha: { identity: curator, path: '${home}/bin/alpha.mjs' }\n` +
         `  beta: { identity: reader, path: ['${home}/bin/beta.mjs', '${home}/bin/desktop.sh'] }\n`,
     });
-    const source = fileURLToPath(new URL('../support/mcp-agent.ts', import.meta.url));
-    await build({
-      entryPoints: { alpha: source, beta: source },
-      outdir: join(world.home, 'bin'),
-      bundle: true,
-      platform: 'node',
-      target: 'node20.19',
-      format: 'esm',
-      outExtension: { '.js': '.mjs' },
-      logLevel: 'error',
-      banner: {
-        js: "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);",
-      },
-    });
+    await buildAgents(world.home, ['alpha', 'beta']);
   }, 240_000);
 
   afterAll(async () => {
@@ -65,13 +51,12 @@ describeNetworks('MCP tools of two agents', (network) => {
     for (const server of Object.values(servers)) await server[Symbol.asyncDispose]();
   }, 60_000);
 
-  const agent = async (name: 'alpha' | 'beta', wire: string, generation: string, steps: readonly AgentStep[]) => {
-    const script = join(world.home, 'bin', `${name}.mjs`);
-    const url = `http://${wire}.dark/mcp`;
-    const ran = await start(process.execPath, [script, world.proxy, url, generation, JSON.stringify(steps)]).done;
-    if (ran.code !== 0) throw new Error(`${name}: ${ran.err}`);
-    return JSON.parse(ran.out) as AgentResult[];
-  };
+  const agent = (name: 'alpha' | 'beta', wire: string, generation: string, steps: readonly AgentStep[]) =>
+    runAgent(
+      join(world.home, 'bin', `${name}.mjs`),
+      { proxy: world.proxy, url: `http://${wire}.dark/mcp`, generation },
+      steps,
+    );
 
   describe.each(wires)('%s: %s, %s', (wire, generation) => {
     const ranAt = (): string[] => servers[wire]?.ran ?? [];

@@ -27,6 +27,8 @@ export interface WorldSpec {
   readonly identities: readonly string[];
   /** By name; NAME is intercepted as `NAME.dark:80`, unless it says otherwise. */
   readonly services: Readonly<Record<string, GovernedService>>;
+  /** How the device's engine takes flows in; default `proxy`. In `tun` only inside a namespace made for it. */
+  readonly mode?: 'proxy' | 'tun';
   /** The device's `culvert.yaml`, asked for once the home directory is known. */
   readonly config?: (home: string) => string;
   /** The same for the engine that hosts. */
@@ -46,6 +48,7 @@ export class GovernedWorld implements AsyncDisposable {
   readonly #env: Readonly<Record<string, string>>;
   readonly #running: AsyncDisposable[] = [];
   #box: RunningCulvert | undefined;
+  #mode: 'proxy' | 'tun' = 'proxy';
   #device: RunningCulvert | undefined;
 
   private constructor(home: string) {
@@ -57,6 +60,7 @@ export class GovernedWorld implements AsyncDisposable {
   static async open(network: Network, spec: WorldSpec): Promise<GovernedWorld> {
     const world = new GovernedWorld(await mkdtemp(join(tmpdir(), 'culvert-governed-')));
     try {
+      world.#mode = spec.mode ?? 'proxy';
       await world.#arrange(network, spec);
       return world;
     } catch (error) {
@@ -227,10 +231,9 @@ export class GovernedWorld implements AsyncDisposable {
   }
 
   async #startDevice(): Promise<void> {
-    this.#device = await startCulvert(
-      ['run', '--mode', 'proxy', '--proxy-listen', '127.0.0.1:0', '--state', this.deviceState],
-      { env: this.#env },
-    );
+    const entry = this.#mode === 'tun' ? [] : ['--proxy-listen', '127.0.0.1:0'];
+    const args = ['run', '--mode', this.#mode, ...entry, '--state', this.deviceState];
+    this.#device = await startCulvert(args, { env: this.#env });
   }
 }
 

@@ -2,7 +2,7 @@
  * An agent as a program of its own: connects to an MCP server through a proxy with an official SDK, does what it is told, prints one JSON
  * line of what came of it. Bundled by tests, since what makes it an agent is the path it is run from.
  *
- * Arguments: proxy, URL, `handshake` or `stateless`, and a JSON list of steps.
+ * Arguments: proxy (empty: none), URL, `handshake` or `stateless`, and a JSON list of steps.
  */
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
@@ -33,11 +33,11 @@ interface AnyClient {
 }
 
 const [proxy = '', url = '', generation = '', steps = '[]'] = process.argv.slice(2);
-const dispatcher = new ProxyAgent({ uri: `http://${proxy}`, proxyTunnel: true });
+const way = proxy === '' ? {} : { dispatcher: new ProxyAgent({ uri: `http://${proxy}`, proxyTunnel: true }) };
 let sessionId: string | undefined;
 
 const through = async (input: string | URL, init?: RequestInit): Promise<Response> => {
-  const answer = await proxiedFetch(input, { ...(init as object), dispatcher });
+  const answer = await proxiedFetch(input, { ...(init as object), ...way });
   sessionId = answer.headers.get('mcp-session-id') ?? sessionId;
   return answer as unknown as Response;
 };
