@@ -28,8 +28,8 @@ export interface ConsoleDeps {
   readonly connect: Dispatcher['connect'];
   /** What a window may do. Default `administer`: the address is handed only to who may. */
   readonly permission?: Permission;
-  /** Further `name:port` (or plain names) browsers reach it under, as when it is hosted as a dark service. */
-  readonly hosts?: readonly string[];
+  /** Further `name:port` (or plain names) browsers reach it under now, as when it is hosted as a dark service. Asked at each request. */
+  readonly hosts?: (port: number) => readonly string[];
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -67,7 +67,7 @@ export async function openConsole(deps: ConsoleDeps): Promise<Console> {
   const server = createServer({ maxHeaderSize: maxHeaderBytes, requestTimeout: 10_000, headersTimeout: 10_000 });
   const port = await listen(server, deps.listen);
   // cookies know no ports: two consoles on one address must not put out each other's
-  const gate: Gate = { hosts: hostsOf(deps, port), cookieName: `culvert-console-${port}` };
+  const gate: Gate = { isOwnHost: ownHosts(deps, port), cookieName: `culvert-console-${port}` };
 
   const refuse = (response: ServerResponse, status: number, reason: string): void => {
     log.warn('console.refused', { status, reason });
@@ -115,10 +115,10 @@ export async function openConsole(deps: ConsoleDeps): Promise<Console> {
   };
 }
 
-function hostsOf(deps: ConsoleDeps, port: number): ReadonlySet<string> {
-  const own = [`127.0.0.1:${port}`, `localhost:${port}`, `[::1]:${port}`];
+function ownHosts(deps: ConsoleDeps, port: number): Gate['isOwnHost'] {
   const listened = deps.listen.host.includes(':') ? [] : [`${deps.listen.host}:${port}`];
-  return new Set([...own, ...listened, ...(deps.hosts ?? [])].map((host) => host.toLowerCase()));
+  const own = new Set([`127.0.0.1:${port}`, `localhost:${port}`, `[::1]:${port}`, ...listened]);
+  return (host) => own.has(host) || deps.hosts?.(port).some((name) => name.toLowerCase() === host) === true;
 }
 
 function gateRequest(request: IncomingMessage): GateRequest {

@@ -17,8 +17,8 @@ export interface GateRequest {
 }
 
 export interface Gate {
-  /** `127.0.0.1:8441`, `localhost:8441`, and names it is hosted under; lower case. */
-  readonly hosts: ReadonlySet<string>;
+  /** True of `127.0.0.1:8441`, `localhost:8441`, and names it is hosted under; given in lower case. */
+  readonly isOwnHost: (host: string) => boolean;
   readonly cookieName: string;
 }
 
@@ -35,7 +35,7 @@ const tokenParameter = 'token';
 /** Decide about a request; `upgrade` for a WebSocket's, which must name its Origin. */
 export function passGate(gate: Gate, request: GateRequest, upgrade: boolean): GateVerdict {
   const host = request.host?.toLowerCase();
-  if (host === undefined || !gate.hosts.has(host)) return refuse(403, 'host');
+  if (host === undefined || !gate.isOwnHost(host)) return refuse(403, 'host');
   if (request.origin === undefined ? upgrade : !isOwnOrigin(request.origin, host)) return refuse(403, 'origin');
   if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(405, 'method');
   const path = pathOf(request.target);

@@ -317,6 +317,7 @@ async function assemble(
       consoleDoor: options.consoleDoor,
       clock,
       log,
+      services: () => state.views.services(),
       desk: (openConsole) =>
         createDesk({
           stateDirectory,

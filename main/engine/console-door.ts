@@ -5,39 +5,67 @@ import { parseHostPort } from '../base/ip.ts';
 import type { DisposalStack } from '../base/lifecycle.ts';
 import type { Log } from '../base/log.ts';
 import type { Dispatcher } from '../contract/dispatch.ts';
+import type { ConsoleView, ServiceView } from '../contract/views.ts';
 import type { EngineConfig } from './config.ts';
+import { darkConsoleHosts } from './dark-console.ts';
 
 /** As the console room's `openConsole`, its assets known. */
 export type ConsoleDoor = (deps: {
   readonly listen: { readonly host: string; readonly port: number };
-  readonly hosts: readonly string[];
+  readonly hosts: (port: number) => readonly string[];
   readonly connect: Dispatcher['connect'];
   readonly clock: Clock;
   readonly log: Log;
 }) => Promise<OpenedConsole>;
 
 export interface OpenedConsole extends AsyncDisposable {
-  /** A fresh address that lets one browser in, once. */
-  url(): string;
+  readonly port: number;
+  /** A fresh address that lets one browser in, once; under `host`, where it is hosted under one. */
+  url(host?: string): string;
 }
 
-/** Opens at most one console; a failed opening is tried again at the next call. Throws `base.unsupported` without a door. */
+export interface LazyConsole {
+  /** Open it, unless it is. Throws `base.unsupported` without a door. */
+  open(): Promise<void>;
+  /** Fresh addresses, on loopback and where it is a dark service. Opens it first. */
+  addresses(): Promise<ConsoleView>;
+}
+
+/** Opens at most one console; a failed opening is tried again at the next call. */
 export function lazyConsole(
   options: { readonly consoleDoor?: ConsoleDoor | undefined },
   config: EngineConfig,
-  deps: { readonly dispatcher: Dispatcher; readonly clock: Clock; readonly log: Log },
+  deps: {
+    readonly dispatcher: Dispatcher;
+    readonly clock: Clock;
+    readonly log: Log;
+    readonly services: () => readonly ServiceView[];
+  },
   stack: DisposalStack,
-): () => Promise<OpenedConsole> {
+): LazyConsole {
   let opening: Promise<OpenedConsole> | undefined;
-  return () => {
-    opening ??= open().catch((error: unknown) => {
+  const hosts = (port: number): readonly string[] => [
+    ...new Set([...(config.console?.hosts ?? []), ...darkConsoleHosts(port, deps.services())]),
+  ];
+  const opened = (): Promise<OpenedConsole> => {
+    opening ??= openNow().catch((error: unknown) => {
       opening = undefined;
       throw error;
     });
     return opening;
   };
+  return {
+    async open() {
+      await opened();
+    },
+    async addresses() {
+      const console = await opened();
+      const dark = hosts(console.port).map((host) => console.url(host));
+      return { url: console.url(), ...(dark.length === 0 ? {} : { dark }) };
+    },
+  };
 
-  async function open(): Promise<OpenedConsole> {
+  async function openNow(): Promise<OpenedConsole> {
     if (options.consoleDoor === undefined) {
       throw new TunnelerError('base.unsupported', 'this engine was started without a console');
     }
@@ -47,7 +75,6 @@ export function lazyConsole(
       });
     }
     const listen = parseHostPort(config.console?.listen ?? '127.0.0.1:0', 'console.listen');
-    const hosts = config.console?.hosts ?? [];
     const { dispatcher, clock, log } = deps;
     return stack.use(await options.consoleDoor({ listen, hosts, connect: dispatcher.connect, clock, log }));
   }

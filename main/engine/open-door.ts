@@ -6,7 +6,7 @@ import type { DisposalStack } from '../base/lifecycle.ts';
 import type { Log } from '../base/log.ts';
 import { createDispatcher } from '../contract/dispatch.ts';
 import { schema } from '../contract/schema.ts';
-import type { ConsoleView } from '../contract/views.ts';
+import type { ConsoleView, ServiceView } from '../contract/views.ts';
 import type { EngineConfig } from './config.ts';
 import { lazyConsole, type ConsoleDoor } from './console-door.ts';
 import { createHandlers, type EngineDesk } from './handlers.ts';
@@ -20,6 +20,8 @@ export interface DoorDeps {
   readonly consoleDoor: ConsoleDoor | undefined;
   readonly clock: Clock;
   readonly log: Log;
+  /** What this device hosts now: among it may be the console itself. */
+  readonly services: () => readonly ServiceView[];
   /** The desk behind the handlers; it is handed the way to open the console. */
   readonly desk: (openConsole: () => Promise<ConsoleView>) => EngineDesk;
 }
@@ -27,12 +29,12 @@ export interface DoorDeps {
 /** Open them; a console the settings ask for is open when this resolves. Throws `engine.state_unusable`, `engine.config_invalid`. */
 export async function openDoors(deps: DoorDeps, stack: DisposalStack): Promise<void> {
   const { version, config, clock, log } = deps;
-  const desk = deps.desk(async () => ({ url: (await console()).url() }));
+  const desk = deps.desk(() => console.addresses());
   const dispatcher = createDispatcher(schema, createHandlers(desk), {
     version,
     onDefect: (call, error) => log.error('engine.defect', { call, error }),
   });
-  const console = lazyConsole(deps, config, { dispatcher, clock, log }, stack);
+  const console = lazyConsole(deps, config, { dispatcher, clock, log, services: deps.services }, stack);
   const groupId = config.socket?.group === undefined ? undefined : groupIdOf(config.socket.group);
   stack.use(
     await openSocketServer({
@@ -44,7 +46,7 @@ export async function openDoors(deps: DoorDeps, stack: DisposalStack): Promise<v
       isMember,
     }),
   );
-  if (config.console?.enabled === true) await console();
+  if (config.console?.enabled === true) await console.open();
 }
 
 interface Group {

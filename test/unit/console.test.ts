@@ -258,7 +258,7 @@ describe('opening', () => {
       listen: { host: '127.0.0.1', port: 0 },
       assetsDir: directory,
       connect: engine.dispatcher.connect,
-      hosts: ['Console.Plant-7'],
+      hosts: () => ['Console.Plant-7'],
       clock,
       log: silentLog,
     });

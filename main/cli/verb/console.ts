@@ -8,8 +8,14 @@ export function addConsole(program: Command, cli: Cli): void {
   addVerb(program, 'console', 'the window in a browser: an address that works once')
     .option('--open', 'open it in the browser')
     .action(async (options: CommonOptions & { open?: true }) => {
-      const { url } = await cli.withEngine(options, (engine) => engine.engine.openConsole());
-      cli.print(options, { url }, () => `${url}\n`);
+      const addresses = await cli.withEngine(options, (engine) => engine.engine.openConsole());
+      const { url, dark = [] } = addresses;
+      cli.print(options, addresses, () => [url, ...dark].map((address) => `${address}\n`).join(''));
+      if (dark.length > 0 && options.json !== true) {
+        cli.terminal.err(
+          'the first on this machine, the others from wherever a tunneler may dial it; each works once\n',
+        );
+      }
       if (options.open !== true) return;
       const facts = windowFacts(cli.terminal.env, cli.programs.directory);
       const { where } = await showInBrowser(url, facts, cli.clock);
