@@ -6,6 +6,7 @@ import { systemClock, type Clock } from '../base/clock.ts';
 import { isTunnelerError, TunnelerError } from '../base/errors.ts';
 import { createClient } from '../contract/client.ts';
 import { schema } from '../contract/schema.ts';
+import type { ErrorView } from '../contract/views.ts';
 import { toErrorView } from '../contract/wire.ts';
 import { existsSync } from 'node:fs';
 import { defaultSocketPath } from '../door/socket-path.ts';
@@ -108,7 +109,11 @@ export class Cli {
    * a script finds it whichever it reads, and standard output holds a JSON document whatever happens.
    */
   fail(error: unknown, json: boolean): void {
-    const view = toErrorView(error);
+    this.tell(toErrorView(error), json);
+  }
+
+  /** The same for a failure that came in words already. */
+  tell(view: ErrorView, json: boolean): void {
     this.exit = view.code === 'cli.usage' ? exitCode.usage : exitCode.failed;
     if (json) {
       const document = `${JSON.stringify({ error: { ...view, details: view.details ?? {} } })}\n`;

@@ -28,6 +28,7 @@ export function mcpEntry(deps: McpEntryDeps, stack: DisposalStack): (service: st
       forward = openForward({
         service,
         listen: { host: '127.0.0.1', port: 0 },
+        refusals: 'http',
         admit: (flow, options) => deps.admit({ ...flow, entry: 'mcp' }, options),
         clock: deps.clock,
         log: deps.log,

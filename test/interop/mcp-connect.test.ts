@@ -34,6 +34,14 @@ beforeAll(async () => {
         dial: ['laptop'],
         bind: ['box'],
       },
+      {
+        name: 'deserted',
+        configs: {
+          'intercept.v1': { protocols: ['tcp'], addresses: ['deserted.dark'], portRanges: [{ low: 80, high: 80 }] },
+          'culvert.contract.v1': { mcp: {} },
+        },
+        dial: ['laptop'],
+      },
     ],
   };
   await writeFile(at('seed.json'), JSON.stringify(seed));
@@ -93,7 +101,26 @@ test('tools are listed, filtered and called, and the session counts the calls', 
   expect(calls.find((call) => call['tool'] === 'delete_notes')).toMatchObject({ decision: 'deny' });
 });
 
-test('an unknown service is said as such, and a client is answered even where nobody hosts', async () => {
+test('a client is told why the way to its service is refused, in JSON-RPC and on standard error', async () => {
+  const hello = (id: number) => `{"jsonrpc":"2.0","id":${id},"method":"initialize","params":{}}\n`;
+  const connect = ['mcp', 'connect', 'deserted', '--state', at('laptop')];
+  const ran = await culvert(connect, { input: hello(1) + hello(2) });
+  expect(ran.code).toBe(1);
+  const answers = ran.out
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  expect(answers.map(({ id }) => id)).toEqual([1, 2]);
+  expect(answers[0]).toMatchObject({
+    error: { code: -32000, data: { code: 'ziti.dial.no_terminator', sentence: 'nobody hosts deserted now' } },
+  });
+  expect(ran.err).toMatch(/^culvert: ziti\.dial\.no_terminator: nobody hosts deserted now\n {2}\S.*\n$/);
+  expect(JSON.parse((await culvert([...connect, '--json'], { input: hello(1) })).err)).toMatchObject({
+    error: { code: 'ziti.dial.no_terminator' },
+  });
+});
+
+test('an unknown service is said as such', async () => {
   const ran = await culvert(['mcp', 'connect', 'nothing', '--state', at('laptop'), '--json']);
   expect(ran.code).toBe(1);
   expect(JSON.parse(ran.err)).toMatchObject({ error: { code: 'ziti.dial.service_unknown' } });

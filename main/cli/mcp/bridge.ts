@@ -13,7 +13,16 @@ export interface BridgeDeps {
   readonly output: (line: string) => void;
   /** Told of what goes wrong beside the messages. */
   readonly complain: (text: string) => void;
+  /** Told that the engine refused the way to the service, and why. */
+  readonly refused: (reason: Refused) => void;
   readonly signal: AbortSignal;
+}
+
+/** The engine's own words for a refused dial, as its loopback port answers in HTTP. */
+export interface Refused {
+  readonly code: string;
+  readonly sentence: string;
+  readonly next: string | undefined;
 }
 
 interface Message {
@@ -102,7 +111,12 @@ class Session {
       this.#deliver(body);
       return;
     }
-    if (!response.ok) this.#answerFor(message, `the server answered ${response.status} ${body.slice(0, 200)}`.trim());
+    const refused = refusalIn(response, body);
+    if (refused !== undefined) {
+      this.#deps.refused(refused);
+      this.#answerFor(message, `${refused.sentence} (${refused.code})`, refused);
+    } else if (!response.ok)
+      this.#answerFor(message, `the server answered ${response.status} ${body.slice(0, 200)}`.trim());
   }
 
   async #readEvents(response: Response): Promise<void> {
@@ -148,13 +162,13 @@ class Session {
     };
   }
 
-  #answerFor(message: Message | undefined, text: string): void {
+  #answerFor(message: Message | undefined, text: string, data?: Refused): void {
     if (this.#deps.signal.aborted) return;
     if (message?.method === undefined || message.id === undefined || message.id === null) {
-      this.#deps.complain(text);
+      if (data === undefined) this.#deps.complain(text);
       return;
     }
-    const error = { code: unreachable, message: `the dark service could not be asked: ${text}` };
+    const error = { code: unreachable, message: `the dark service could not be asked: ${text}`, data };
     this.#deps.output(JSON.stringify({ jsonrpc: '2.0', id: message.id, error }));
   }
 }
@@ -183,6 +197,14 @@ function parse(line: string): Message | undefined {
     // The server judges what is no JSON; without an id there is nothing to answer here.
     return undefined;
   }
+}
+
+/** Sentence, next step and code stand in the body a line each, the code also in a header. */
+function refusalIn(response: Response, body: string): Refused | undefined {
+  const code = response.headers.get('culvert-reason');
+  if (code === null || response.ok) return undefined;
+  const [sentence = code, next = ''] = body.split('\n');
+  return { code, sentence, next: next === '' || next === `(${code})` ? undefined : next };
 }
 
 function causeOf(error: Error): string {

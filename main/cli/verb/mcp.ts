@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander';
 import { TunnelerError } from '../../base/errors.ts';
-import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
+import { addVerb, exitCode, type Cli, type CommonOptions } from '../cli.ts';
 import { bridge } from '../mcp/bridge.ts';
 import { clientKinds, writeClientConfig, type ServerEntry } from '../mcp/client-config.ts';
 
@@ -19,6 +19,14 @@ export function addMcp(program: Command, cli: Cli): void {
           input: cli.terminal.inputLines(cli.signal),
           output: (line) => cli.terminal.out(`${line}\n`),
           complain: (text) => cli.terminal.err(`culvert: mcp ${service}: ${text}\n`),
+          // Said once on standard error; the client is answered for each of its requests.
+          refused: ({ code, sentence, next }) => {
+            if (cli.exit !== exitCode.done) return;
+            cli.tell(
+              { code, message: sentence, ...(next === undefined ? {} : { details: { next } }) },
+              options.json === true,
+            );
+          },
           signal: cli.signal,
         });
       });

@@ -6,8 +6,10 @@ import type { Admit, Endpoint } from '../../base/flow.ts';
 import { canonicalAddress } from '../../base/ip.ts';
 import type { Log } from '../../base/log.ts';
 import { tcpStream } from '../../sockets/tcp-stream.ts';
+import { ClientSocket } from './client-socket.ts';
 import { listen } from './listen.ts';
 import type { ListenAt } from './listen.ts';
+import { encodeHttpRefusal } from './refusal.ts';
 import { openRoute } from './route.ts';
 import type { RouteDeps } from './route.ts';
 
@@ -17,6 +19,8 @@ export interface ForwardDeps {
   readonly admit: Admit;
   readonly clock: Clock;
   readonly log: Log;
+  /** How a refused connection learns of it: by a reset (default), or by an HTTP answer that says why. */
+  readonly refusals?: 'reset' | 'http';
   /** Also listen where other machines can reach it. Default false. */
   readonly allowRemote?: boolean;
 }
@@ -27,8 +31,8 @@ export interface Forward extends AsyncDisposable {
 }
 
 /**
- * Listen and serve until disposed or aborted; joined sessions are their owner's. A refused connection is reset: the kernel had accepted it
- * before anyone could ask. Throws `net.address_in_use`, `net.listen_failed` or `net.listen_not_loopback`.
+ * Listen and serve until disposed or aborted; joined sessions are their owner's. A refused connection is reset, or told why: the kernel had
+ * accepted it before anyone could ask. Throws `net.address_in_use`, `net.listen_failed` or `net.listen_not_loopback`.
  */
 export async function openForward(
   deps: ForwardDeps,
@@ -38,7 +42,7 @@ export async function openForward(
   const waiting = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     waiting.add(socket);
-    void serve(route, deps.service, socket).finally(() => waiting.delete(socket));
+    void serve(route, deps, socket).finally(() => waiting.delete(socket));
   });
   const endpoint = await listen(server, deps.listen, { allowRemote: deps.allowRemote });
   deps.log.info('forward.listening', { service: deps.service, ...endpoint });
@@ -52,7 +56,11 @@ export async function openForward(
   return { service: deps.service, endpoint, [Symbol.asyncDispose]: close };
 }
 
-async function serve(deps: RouteDeps, service: string, socket: Socket): Promise<void> {
+async function serve(
+  deps: RouteDeps,
+  { service, refusals }: Pick<ForwardDeps, 'service' | 'refusals'>,
+  socket: Socket,
+): Promise<void> {
   const gone = new AbortController();
   const onGone = (): void => gone.abort();
   socket.on('error', onGone);
@@ -63,7 +71,8 @@ async function serve(deps: RouteDeps, service: string, socket: Socket): Promise<
   const route = await openRoute(deps, flow, gone.signal);
   if (route.kind === 'refused') {
     deps.log.info('forward.refused', { service, code: route.reason.code });
-    socket.resetAndDestroy();
+    if (refusals === 'http') new ClientSocket(socket, deps.clock).finish(encodeHttpRefusal(route));
+    else socket.resetAndDestroy();
     return;
   }
   if (gone.signal.aborted) {

@@ -14,7 +14,7 @@ import { socketError } from '../../sockets/socket-error.ts';
 import { tcpStream } from '../../sockets/tcp-stream.ts';
 import type { ClientSocket } from './client-socket.ts';
 import { endToEndHeaders } from './http-headers.ts';
-import { httpRefusal, refusalOf } from './refusal.ts';
+import { encodeHead, httpRefusal, refusalOf } from './refusal.ts';
 import type { Refusal } from './refusal.ts';
 import { openRoute } from './route.ts';
 import type { RouteDeps } from './route.ts';
@@ -132,20 +132,6 @@ function refuseMalformed(door: HttpDoor, error: Error & { code?: string }, socke
   }
   const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
   door.take(socket).finish(encodeHead(status, { Connection: 'close', 'Content-Length': '0' }));
-}
-
-const reasonPhrases: Readonly<Record<number, string>> = {
-  400: 'Bad Request',
-  403: 'Forbidden',
-  408: 'Request Timeout',
-  431: 'Request Header Fields Too Large',
-  502: 'Bad Gateway',
-  504: 'Gateway Timeout',
-};
-
-function encodeHead(status: number, headers: Readonly<Record<string, string>>): Buffer {
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  return Buffer.from(`HTTP/1.1 ${status} ${reasonPhrases[status] ?? 'Error'}\r\n${lines.join('')}\r\n`, 'latin1');
 }
 
 /** `http://host[:port]/path`; other schemes and origin form are none of ours. */

@@ -69,6 +69,27 @@ export function httpRefusal(refusal: Refusal): {
   };
 }
 
+/** The whole of {@link httpRefusal} as bytes, after which the connection closes. */
+export function encodeHttpRefusal(refusal: Refusal): Buffer {
+  const { status, headers, body } = httpRefusal(refusal);
+  return Buffer.concat([encodeHead(status, { ...headers, Connection: 'close' }), Buffer.from(body)]);
+}
+
+const reasonPhrases: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  403: 'Forbidden',
+  408: 'Request Timeout',
+  431: 'Request Header Fields Too Large',
+  502: 'Bad Gateway',
+  504: 'Gateway Timeout',
+};
+
+/** The head of an answer, written outside of Node's server. */
+export function encodeHead(status: number, headers: Readonly<Record<string, string>>): Buffer {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  return Buffer.from(`HTTP/1.1 ${status} ${reasonPhrases[status] ?? 'Error'}\r\n${lines.join('')}\r\n`, 'latin1');
+}
+
 /** A failed direct connection as a refusal. */
 export function refusalOf(error: TunnelerError): Refusal {
   const reason: Clearance = { code: error.code, sentence: error.message };
