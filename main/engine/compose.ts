@@ -23,6 +23,7 @@ import { openZitiContext } from '../ziti/ziti.ts';
 import { createAlerts } from './alerts.ts';
 import { collectLessOften } from './collector.ts';
 import { readConfig, type EngineConfig } from './config.ts';
+import { tcpReaches, unreachedBy, watchForComeback } from './comeback.ts';
 import { createCorridor } from './corridor.ts';
 import { listSignersOf } from './enrolment-deps.ts';
 import { openDetection } from './detection.ts';
@@ -360,9 +361,10 @@ async function assemble(
       log.info('engine.network_changed', { change });
       if (change === 'woke') wokenAt = clock.now();
       entries.networkChanged();
-      void identities.refreshAll();
+      void identities.networkChanged();
     }),
   );
+  stack.use(watchForComeback({ clock, unreached: () => unreachedBy(identities.all()), reaches: tcpReaches(clock) }));
   log.info('engine.ready', { mode, version, proxy: entries.listen });
   return {
     ready: {

@@ -68,17 +68,9 @@ export class Identities implements AsyncDisposable {
     ]);
   }
 
-  /** Look at every network anew: after sleep, or on another network. Never rejects. */
-  async refreshAll(): Promise<void> {
-    await Promise.all(
-      this.all().map(async (runner) => {
-        try {
-          await runner.context()?.refresh();
-        } catch (error) {
-          this.#deps.log.info('identity.not_refreshed', { identity: runner.name, error });
-        }
-      }),
-    );
+  /** Connect anew where connections no longer hold: after sleep, or on another network. Never rejects. */
+  async networkChanged(): Promise<void> {
+    await Promise.all(this.all().map((runner) => runner.networkChanged()));
   }
 
   /** Put a freshly enrolled identity to work. */

@@ -188,6 +188,15 @@ export class IdentityRunner implements AsyncDisposable {
   }
 
   facts(): IdentityFacts | undefined {
+  /** The way to its network may be another, or back. Never rejects. */
+  async networkChanged(): Promise<void> {
+    try {
+      await this.#context?.networkChanged();
+    } catch (error) {
+      this.#deps.log.info('identity.not_refreshed', { identity: this.name, error });
+    }
+  }
+
     const record = this.#record;
     if (record === undefined) return undefined;
     return {

@@ -3,7 +3,7 @@ import { networkInterfaces } from 'node:os';
 import type { Clock } from '../base/clock.ts';
 
 const lookMs = 2000;
-/** Wall clock ahead of the monotonic one by more than this: the host slept (or the clock was set). */
+/** Wall clock ahead of the monotonic one, or a look later, by more than this: the host slept, or this process was stopped. */
 const sleptMs = 10_000;
 
 export type NetworkChange = 'woke' | 'moved';
@@ -17,10 +17,13 @@ export function watchNetwork(
   const look = deps.addresses ?? (() => hostAddresses(deps.ignore ?? (() => false)));
   let before = look();
   let drift = clock.now() - clock.monotonic();
+  let lookedMs = clock.monotonic();
   return clock.every(lookMs, () => {
     const now = look();
     const drifted = clock.now() - clock.monotonic();
-    const woke = drifted - drift > sleptMs;
+    const nowMs = clock.monotonic();
+    const woke = drifted - drift > sleptMs || nowMs - lookedMs - lookMs > sleptMs;
+    lookedMs = nowMs;
     const moved = now !== before;
     before = now;
     drift = drifted;

@@ -173,8 +173,13 @@ export interface ZitiContext extends AsyncDisposable {
   /** Throws TunnelerError `ziti.dial.*` or `ziti.controller.*`. Retries once where a cached service session went stale. */
   dial(serviceId: string, options?: DialOptions): Promise<ZitiStream>;
   bind(serviceId: string, options: BindOptions, onDial: (dial: IncomingDial) => void): Promise<Binding>;
-  /** Re-read services now (also after wake or network change: reconnects, re-authenticates where needed). */
+  /** Re-read services now; reconnects and re-authenticates where needed. */
   refresh(): Promise<void>;
+  /**
+   * The host slept, moved to another network, or its way out is back: give up connections that no longer answer, try at once what waits, and
+   * {@link refresh}. Throws as that does.
+   */
+  networkChanged(): Promise<void>;
   /** Terminators of a service this identity may dial; undefined where the controller does not say. */
   terminatorCount(serviceId: string): Promise<number | undefined>;
   /** Renew the certificate now; `rollKey` makes a new key too. */

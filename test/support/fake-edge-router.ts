@@ -24,6 +24,8 @@ export class FakeRouter implements EdgeRouter {
   #close: (error: TunnelerError) => void = () => undefined;
   readonly #fleet: RouterFleet;
   isClosed = false;
+  /** How often it was asked whether it still lives. */
+  confirmed = 0;
 
   constructor(options: EdgeRouterOptions, fleet: RouterFleet) {
     this.name = options.name;
@@ -32,6 +34,10 @@ export class FakeRouter implements EdgeRouter {
     this.closed = new Promise((resolve) => {
       this.#close = resolve;
     });
+  }
+
+  confirm(): void {
+    this.confirmed += 1;
   }
 
   latencyMs(): number {

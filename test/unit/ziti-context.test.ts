@@ -361,3 +361,44 @@ test("a listener's exception stops neither the context nor other listeners", asy
   expect(events.at(-1)?.kind).toBe('services-changed');
   expect(context.state().kind).toBe('ready');
 });
+
+test('after hours without a controller, the word that the network is back is acted upon at once', async () => {
+  const { clock, controller, context } = await world('legacy', (script) => {
+    script.unreachable.add('*');
+  });
+  await clock.advanceSlowly(3 * 60 * minute, 30_000);
+  expect(context.state()).toMatchObject({ kind: 'degraded' });
+  controller.unreachable.clear();
+  await context.networkChanged();
+  await clock.advanceSlowly(1500);
+  expect(context.state().kind).toBe('ready');
+  expect(context.services()).toHaveLength(1);
+});
+
+test('a network that changed: channels are asked whether they live, and what waits is tried at once', async () => {
+  const { clock, fleet, context } = await world();
+  await context.networkChanged();
+  expect(fleet.opened[0]?.confirmed).toBe(1);
+  const name = fleet.opened[0]?.name ?? '';
+  fleet.unreachable.add(name);
+  fleet.opened[0]?.lose(new TunnelerError('ziti.channel.closed', 'gone'));
+  await clock.advanceSlowly(60 * minute, 30_000);
+  const before = fleet.opened.length;
+  fleet.unreachable.clear();
+  await context.networkChanged();
+  await clock.advanceSlowly(500);
+  expect(fleet.opened.length).toBe(before + 1);
+  expect(context.routers()[0]?.state).toBe('connected');
+});
+
+test('a session that holds while it sees nothing is begun again, at growing pauses', async () => {
+  const { clock, controller, context } = await world('legacy', (script) => {
+    script.services = [];
+  });
+  const before = controller.count(authenticate);
+  await clock.advanceSlowly(3 * minute, 5000);
+  expect(controller.count(authenticate)).toBe(before + 1);
+  await clock.advanceSlowly(60 * minute, 30_000);
+  expect(controller.count(authenticate)).toBeLessThan(before + 7);
+  expect(context.state().kind).toBe('ready');
+});

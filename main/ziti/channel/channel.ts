@@ -323,16 +323,36 @@ export class Channel implements AsyncDisposable {
     });
   }
 
+  /** The network may have changed under it: where nothing comes in from the router within `timeoutMs`, it is closed. */
+  confirm(timeoutMs: number): void {
+    const liveness = this.#liveness;
+    if (liveness === undefined || this.#closedWith !== undefined) return;
+    const askedMs = this.#clock.monotonic();
+    this.send(this.#latencyProbe());
+    this.#timers.push(
+      this.#clock.after(timeoutMs, () => {
+        if (liveness.silentSince(askedMs)) this.close(this.#unresponsive());
+      }),
+    );
+  }
+
+  #latencyProbe(): OutgoingMessage {
+    const headers = new HeaderList().u64(headerId.uuid, Math.floor(this.#clock.now()) * 1_000_000);
+    return { contentType: contentType.latency, headers };
+  }
+
+  #unresponsive(): TunnelerError {
+    return new TunnelerError('ziti.channel.unresponsive', `router ${this.#options.name} has stopped answering`);
+  }
+
   #probe(): void {
     const liveness = this.#liveness;
     if (liveness?.probeDue(this.#clock.monotonic()) !== true) return;
-    const headers = new HeaderList().u64(headerId.uuid, Math.floor(this.#clock.now()) * 1_000_000);
-    this.request({ contentType: contentType.latency, headers }, probeTimeoutMs, 'a latency probe', (reply) => {
+    this.request(this.#latencyProbe(), probeTimeoutMs, 'a latency probe', (reply) => {
       if (!(reply instanceof TunnelerError)) {
         liveness.probeAnswered(this.#clock.monotonic());
       } else if (liveness.probeTimedOut(this.#clock.monotonic())) {
-        const { name } = this.#options;
-        this.close(new TunnelerError('ziti.channel.unresponsive', `router ${name} has stopped answering`));
+        this.close(this.#unresponsive());
       }
     });
   }

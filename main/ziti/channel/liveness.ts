@@ -29,6 +29,11 @@ export class Liveness {
     this.#lastInboundMs = nowMs;
   }
 
+  /** Nothing has come in since then. */
+  silentSince(atMs: number): boolean {
+    return this.#lastInboundMs <= atMs;
+  }
+
   /** It is time for a probe: true where one should go (a router answers one at a time). */
   probeDue(nowMs: number): boolean {
     if (this.#probeSentMs !== undefined) return false;

@@ -99,6 +99,11 @@ export class Authenticator implements AsyncDisposable {
     this.#login?.add(apis);
   }
 
+  /** The network changed: a sign-in under way fails now, the next one connects anew. */
+  renewConnections(): void {
+    this.#login?.renew();
+  }
+
   /** For the next sign-in, as first or second proof. */
   useExternalToken(token: string): void {
     this.#externalToken = token;

@@ -35,6 +35,8 @@ const maxRetryMs = 160_000;
 /** The first attempt after a channel that worked comes soon, yet not from all clients at one instant. */
 const soonMs = 150;
 const drainPollMs = 1000;
+/** After the network changed, a router that says nothing for so long is taken for gone. */
+const confirmMs = 3000;
 
 export class RouterLink implements AsyncDisposable {
   readonly name: string;
@@ -45,6 +47,9 @@ export class RouterLink implements AsyncDisposable {
   #router: EdgeRouter | undefined;
   #state: RouterState;
   #poke: () => void = () => undefined;
+  /** Gives up the attempt under way. */
+  #attempt = new AbortController();
+  #restartPace = false;
   #retired = false;
 
   constructor(name: string, address: string, deps: RouterLinkDeps) {
@@ -66,6 +71,14 @@ export class RouterLink implements AsyncDisposable {
   }
 
   hurry(): void {
+    this.#poke();
+  }
+
+  /** Begin again from the shortest pause; what was begun on the old network is given up. */
+  networkChanged(): void {
+    this.#restartPace = true;
+    if (this.#router === undefined) this.#attempt.abort();
+    else this.#router.confirm(confirmMs);
     this.#poke();
   }
 
@@ -118,7 +131,8 @@ export class RouterLink implements AsyncDisposable {
       }
       const router = await this.#connect(access, signal);
       if (router === undefined) {
-        await this.#wait(backoff.next());
+        if (this.#restartPace) backoff.reset();
+        await this.#wait(this.#restartPace ? soonMs : backoff.next());
         continue;
       }
       const error = await this.#serve(router);
@@ -136,8 +150,18 @@ export class RouterLink implements AsyncDisposable {
   async #connect(access: RouterAccess, signal: AbortSignal): Promise<EdgeRouter | undefined> {
     const { clock, log, openRouter } = this.#deps;
     this.#become({ name: this.name, address: this.address, state: 'connecting' });
+    this.#restartPace = false;
+    this.#attempt = new AbortController();
+    const either = AbortSignal.any([signal, this.#attempt.signal]);
     try {
-      const router = await openRouter({ name: this.name, address: this.address, clock, log, signal, ...access });
+      const router = await openRouter({
+        name: this.name,
+        address: this.address,
+        clock,
+        log,
+        signal: either,
+        ...access,
+      });
       if (!this.#retired) return router;
       await router[Symbol.asyncDispose]();
     } catch (error) {

@@ -59,6 +59,11 @@ export class RouterSet implements AsyncDisposable {
     for (const link of this.#links.values()) link.hurry();
   }
 
+  /** What runs over the old network is confirmed or given up; the rest begins again. */
+  networkChanged(): void {
+    for (const link of this.#links.values()) link.networkChanged();
+  }
+
   states(): readonly RouterState[] {
     return [...this.#links.values()].map((link) => link.state());
   }

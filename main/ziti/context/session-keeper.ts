@@ -49,6 +49,7 @@ export class SessionKeeper implements AsyncDisposable {
   #checkWanted = false;
   #restartWanted = false;
   #checking = false;
+  #hurried = false;
 
   constructor(deps: SessionKeeperDeps) {
     this.#deps = deps;
@@ -87,6 +88,12 @@ export class SessionKeeper implements AsyncDisposable {
 
   /** Sign in anew even where the session holds (new credential, new external token). */
   restart(): void {
+  /** The network changed: as {@link check}, and what fails from before it is tried again soon, not after its back-off. */
+  hurry(): void {
+    this.#hurried = true;
+    this.check();
+  }
+
     this.#restartWanted = true;
     this.#poke();
   }
@@ -147,6 +154,7 @@ export class SessionKeeper implements AsyncDisposable {
         const waitMs = this.#state.kind === 'degraded' ? backoff.next() : jittered(refusedPaceMs, 1 / 3, random);
         await this.#wait(waitMs);
       }
+        if (this.#takeHurry()) backoff.reset();
     }
   }
 
@@ -166,6 +174,7 @@ export class SessionKeeper implements AsyncDisposable {
         await this.#wait(backoff.next());
         signal.throwIfAborted();
       }
+        if (this.#takeHurry()) backoff.reset();
     }
   }
 
@@ -208,6 +217,7 @@ export class SessionKeeper implements AsyncDisposable {
         refreshAt = Math.min(endsAt, clock.monotonic() + backoff.next());
       }
     }
+        if (this.#takeHurry()) backoff.reset();
   }
 
   async #signIn(signal: AbortSignal): Promise<SignedIn> {
@@ -266,6 +276,12 @@ export class SessionKeeper implements AsyncDisposable {
   #become(state: ContextState): void {
     const same = state.kind === this.#state.kind && (state.kind === 'ready' || state.kind === 'closed');
     this.#state = state;
+  #takeHurry(): boolean {
+    const hurried = this.#hurried;
+    this.#hurried = false;
+    return hurried;
+  }
+
     if (!same) this.#deps.stateChanged(state);
   }
 

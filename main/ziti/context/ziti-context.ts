@@ -25,6 +25,7 @@ import type {
 import { Authenticator, type SignedIn } from './authenticator.ts';
 import { CertificateKeeper } from './certificate-keeper.ts';
 import { Dialer } from './dialer.ts';
+import { EmptyWatch } from './empty-watch.ts';
 import { HostedServices } from './hosted-services.ts';
 import { toIdentity } from './identity.ts';
 import { ContextMfa } from './mfa-door.ts';
@@ -68,6 +69,7 @@ class OpenContext implements ZitiContext {
   readonly #sessions = new ServiceSessions();
   readonly #keeper: SessionKeeper;
   readonly #services: ServiceList;
+  readonly #empty: EmptyWatch;
   readonly #routers: RouterSet;
   readonly #dialer: Dialer;
   readonly #hosted: HostedServices;
@@ -88,6 +90,7 @@ class OpenContext implements ZitiContext {
     this.#authenticator = new Authenticator(options);
     this.#gate = new StartGate(() => this.#keeper.state());
     const common = { clock, log, random };
+    this.#empty = new EmptyWatch(clock, () => this.#keeper.restart());
     const signedIn = (): SignedIn | undefined => this.#keeper.signedIn();
     const accessDoubted = (): void => this.#accessDoubted();
     const sessionDoubted = (): void => this.#keeper.check();
@@ -109,7 +112,10 @@ class OpenContext implements ZitiContext {
       configTypes: options.configTypes ?? allConfigTypes,
       client: () => signedIn()?.client,
       changed: (services) => this.#servicesChanged(services),
-      report: (failure) => this.#keeper.report(failure),
+      report: (failure) => {
+        this.#keeper.report(failure);
+        if (failure === undefined) this.#empty.look(this.#services.all().length);
+      },
       mustWatch: () => this.#mustWatch(),
       woke: () => this.#woke(),
     });
@@ -210,6 +216,14 @@ class OpenContext implements ZitiContext {
   }
 
   async terminatorCount(serviceId: string): Promise<number | undefined> {
+  async networkChanged(): Promise<void> {
+    this.#authenticator.renewConnections();
+    this.#keeper.signedIn()?.endpoints.renew();
+    this.#routers.networkChanged();
+    this.#keeper.hurry();
+    await this.refresh();
+  }
+
     try {
       return await this.#keeper.signedIn()?.client.terminatorCount(serviceId);
     } catch (error) {

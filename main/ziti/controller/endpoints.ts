@@ -39,6 +39,11 @@ export class Endpoints implements AsyncDisposable {
     this.#origins = [...new Set([...this.#origins, ...distinctOrigins(apis)])];
   }
 
+  /** The network changed: connect anew. */
+  renew(): void {
+    for (const transport of this.#transports.values()) transport.renew?.();
+  }
+
   transport(): HttpTransport {
     return this.#transport(this.#current);
   }

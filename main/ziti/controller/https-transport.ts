@@ -16,7 +16,8 @@ export function openHttpsTransport(origin: string, credential: TransportCredenti
 
 class HttpsTransport implements HttpTransport {
   readonly origin: string;
-  readonly #pool: Pool;
+  readonly #newPool: () => Pool;
+  #pool: Pool;
   #closed = false;
 
   constructor(origin: string, credential: TransportCredential) {
@@ -26,20 +27,30 @@ class HttpsTransport implements HttpTransport {
       });
     }
     this.origin = origin;
-    this.#pool = new Pool(origin, {
-      connections: 4,
-      // A controller closes idle connections after five seconds by default; ours must be gone before.
-      keepAliveTimeout: 3000,
-      maxResponseSize: maxBodyBytes,
-      connect: {
-        ca: credential.caPem,
-        minVersion: 'TLSv1.2',
-        timeout: connectTimeoutMs,
-        rejectUnauthorized: credential.unverified !== true,
-        ...(credential.partialChain === true ? { allowPartialTrustChain: true } : {}),
-        ...(credential.certPem === undefined ? {} : { cert: credential.certPem, key: credential.keyPem }),
-      },
-    });
+    this.#newPool = () =>
+      new Pool(origin, {
+        connections: 4,
+        // A controller closes idle connections after five seconds by default; ours must be gone before.
+        keepAliveTimeout: 3000,
+        maxResponseSize: maxBodyBytes,
+        connect: {
+          ca: credential.caPem,
+          minVersion: 'TLSv1.2',
+          timeout: connectTimeoutMs,
+          rejectUnauthorized: credential.unverified !== true,
+          ...(credential.partialChain === true ? { allowPartialTrustChain: true } : {}),
+          ...(credential.certPem === undefined ? {} : { cert: credential.certPem, key: credential.keyPem }),
+        },
+      });
+    this.#pool = this.#newPool();
+  }
+
+  renew(): void {
+    if (this.#closed) return;
+    const old = this.#pool;
+    this.#pool = this.#newPool();
+    // Whoever waits on it is told by the request itself.
+    old.destroy().catch(() => undefined);
   }
 
   async send(request: HttpRequest): Promise<HttpAnswer> {

@@ -55,6 +55,8 @@ export interface HttpTransport extends AsyncDisposable {
   /** `https://host:port`. */
   readonly origin: string;
   send(request: HttpRequest): Promise<HttpAnswer>;
+  /** The network changed: connections made before are given up, and requests under way on them fail as unreachable. */
+  renew?(): void;
 }
 
 /** Makes a transport. A native one can take keys that never leave their hardware. */

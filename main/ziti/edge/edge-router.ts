@@ -102,6 +102,8 @@ export interface EdgeRouter extends AsyncDisposable {
   revoke(sessionToken: string, reason: string): number;
   /** Fire and forget; an encoded PostureResponses protobuf. */
   sendPosture(body: Uint8Array): void;
+  /** The network may have changed under the channel: where nothing comes in within `timeoutMs`, it is closed as unresponsive. */
+  confirm(timeoutMs: number): void;
   /** Live streams over this router. */
   streams(): number;
 }

@@ -86,6 +86,10 @@ class OpenEdgeRouter implements EdgeRouter {
     });
   }
 
+  confirm(timeoutMs: number): void {
+    this.#channel.confirm(timeoutMs);
+  }
+
   updateToken(token: string): Promise<void> {
     if (this.#options.tokenKind !== 'oidc') {
       return Promise.reject(new TunnelerError('base.unsupported', 'only OIDC sessions take a new token'));
