@@ -9,6 +9,7 @@ import { toErrorView } from '../contract/wire.ts';
 import type { IdentityEntry, IdentityRecord, IdentityStore, KeyUnlock, OpenKey } from '../identity/identities.ts';
 import type { IdentityFacts } from '../policy/verdict.ts';
 import type { ContextState, ZitiContext, ZitiEvent, ZitiService } from '../ziti/model.ts';
+import { controllerOrigin } from './views.ts';
 
 /** Bring an opened identity to work. `onRecord` is told when what stands on disk changed (renewal, controllers). */
 export type OpenContext = (
@@ -187,7 +188,6 @@ export class IdentityRunner implements AsyncDisposable {
     this.#deps.listener.changed(this);
   }
 
-  facts(): IdentityFacts | undefined {
   /** The way to its network may be another, or back. Never rejects. */
   async networkChanged(): Promise<void> {
     try {
@@ -197,6 +197,7 @@ export class IdentityRunner implements AsyncDisposable {
     }
   }
 
+  facts(): IdentityFacts | undefined {
     const record = this.#record;
     if (record === undefined) return undefined;
     return {
@@ -239,7 +240,7 @@ export class IdentityRunner implements AsyncDisposable {
       ...(record?.ownerUid === undefined ? {} : { owner: String(record.ownerUid) }),
       state,
       ...(reason === undefined ? {} : { reason }),
-      controller: controller?.url ?? record?.apis[0] ?? '',
+      controller: controllerOrigin(controller?.url ?? record?.apis[0]),
       controllers: record?.apis ?? [],
       ...(controller?.version === undefined ? {} : { controllerVersion: controller.version }),
       ...(controller?.authentication === undefined ? {} : { authentication: controller.authentication }),

@@ -1,6 +1,6 @@
 /** What every way of gaining an identity shares: a free name, a key store that works here, the record written and noted. */
 import type { AuditWriter } from '../audit/record.ts';
-import { TunnelerError } from '../base/errors.ts';
+import { isTunnelerError, TunnelerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { EngineClient } from '../contract/schema.ts';
 import type { IdentityRecord, IdentityStore, KeystoreKind, KeyUnlock } from '../identity/identities.ts';
@@ -38,10 +38,14 @@ export function commonFields(
   };
 }
 
-/** Throws `identity.exists` before anything is spent. */
+/** Throws `identity.exists` and `identity.name_invalid` before anything is spent. */
 export async function requireFree(store: IdentityStore, name: string): Promise<void> {
-  const taken = (await store.list()).some((entry) => (entry.kind === 'good' ? entry.record.name : entry.name) === name);
-  if (!taken) return;
+  try {
+    await store.get(name);
+  } catch (error) {
+    if (isTunnelerError(error, 'identity.unknown')) return;
+    if (!isTunnelerError(error, 'identity.corrupt')) throw error;
+  }
   throw new TunnelerError('identity.exists', `there is an identity "${name}" already`, {
     details: { next: 'choose another with --name, or remove the old one first' },
   });

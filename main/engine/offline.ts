@@ -20,6 +20,7 @@ import { bundleOfDirectory, type Bundle, type Redaction } from './bundle/bundle.
 import { enrolmentDeps } from './enrolment-deps.ts';
 import { enrollIdentity } from './enrolment.ts';
 import type { EnrollRequest } from './new-identity.ts';
+import { controllerOrigin } from './views.ts';
 import { lockInstance } from './instance-lock.ts';
 import { hostJournalDirectory, openStateDirectory } from './state-directory.ts';
 import { join } from 'node:path';
@@ -150,7 +151,7 @@ function entryView(entry: IdentityEntry): IdentityView {
     ...(record.enabled
       ? { reason: { code: 'engine.not_running', sentence: 'no engine runs here', next: 'culvert run' } }
       : {}),
-    controller: record.apis[0] ?? '',
+    controller: controllerOrigin(record.apis[0]),
     controllers: record.apis,
     ...(leaf === undefined
       ? {}

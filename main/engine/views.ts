@@ -98,6 +98,11 @@ export function postureView(check: PostureCheck): PostureCheckView {
   };
 }
 
+/** Where a controller is, without the path of its API, which is the same for all. */
+export function controllerOrigin(api: string | undefined): string {
+  return api === undefined || !URL.canParse(api) ? (api ?? '') : new URL(api).origin;
+}
+
 export function iso(atMs: number): string {
   return new Date(atMs).toISOString();
 }

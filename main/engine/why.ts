@@ -38,7 +38,8 @@ export async function explainWhy(destination: string, app: string | undefined, d
 
   const found = findMatches(destination, deps.intercept);
   if (found.matches.length === 0) {
-    add('name', 'fail', found.sentence, found.next);
+    const idle = notWorking(deps.identities);
+    add('name', 'fail', [found.sentence, ...idle.sentences].join(' '), idle.next ?? found.next);
     return done();
   }
   const [first] = found.matches;
@@ -56,6 +57,15 @@ export async function explainWhy(destination: string, app: string | undefined, d
   explainVerdict(verdict, match, deps, add);
   await explainNetwork(match, deps, add);
   return done(match);
+}
+
+/** Identities that cannot work claim nothing; it may be one of their services that was meant. */
+function notWorking(identities: Identities): { sentences: readonly string[]; next: string | undefined } {
+  const troubles = identities.all().flatMap((runner) => runner.trouble() ?? []);
+  const sentences = troubles.map(
+    ({ sentence }) => `Besides, ${sentence.replace(/\.$/, '')}, so what it may reach is not known.`,
+  );
+  return { sentences, next: troubles.find(({ next }) => next !== undefined)?.next };
 }
 
 function explainVerdict(

@@ -13,7 +13,7 @@ let home: string;
 let overlay: RunningCulvert;
 let env: Record<string, string>;
 const at = (...names: string[]): string => join(home, ...names);
-const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
+const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i'];
 
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'culvert-bad-'));
@@ -49,8 +49,8 @@ const run = (state: string, more: string[] = []): Promise<RunningCulvert> =>
   startCulvert(['run', '--mode', 'proxy', '--state', at(state), ...more], { env });
 const failsWith = (ran: Ran, code: string, exit = 1): void => {
   expect(ran.code).toBe(exit);
-  expect(ran.out).toBe('');
   const line = ran.err.trim().split('\n').at(-1) ?? '';
+  expect(ran.out).toBe(`${line}\n`);
   expect(JSON.parse(line)).toMatchObject({
     error: { code, message: expect.any(String) as string, details: expect.any(Object) as object },
   });
@@ -146,6 +146,28 @@ describe('identities', () => {
     const bare = await culvert(['enroll', token('c'), '--keystore', 'file', '--state', at('bare'), '--json']);
     failsWith(bare, 'identity.passphrase_missing');
     expect((await enroll('c', 'bare')).code).toBe(0);
+  });
+
+  test('a name that cannot be a file is said as such, and the token is not spent', async () => {
+    for (const name of ['../elsewhere', 'a/b', 'a:b', '']) {
+      failsWith(await enroll('i', 'named', ['--name', name]), 'identity.name_invalid');
+    }
+    expect((await readdir(at('named'))).filter((file) => file.startsWith('.reserve'))).toEqual([]);
+    const enrolled = await enroll('i', 'named', ['--name', 'laptop.1']);
+    expect(JSON.parse(enrolled.out)).toMatchObject({ name: 'laptop.1', controller: overlay.ready['controller'] });
+  });
+
+  test('one that is disabled is what why names where nothing else claims the destination', async () => {
+    await using _engine = await run('named');
+    expect((await culvert(['identity', 'disable', 'laptop.1', '--state', at('named')])).code).toBe(0);
+    const ran = await culvert(['why', 'web.dark:80', '--state', at('named'), '--json']);
+    expect(ran.code).toBe(1);
+    const next = expect.stringContaining('culvert identity enable laptop.1') as string;
+    const text = expect.stringContaining('laptop.1 is disabled') as string;
+    expect(JSON.parse(ran.out)).toMatchObject({ reachable: false, steps: [{ outcome: 'fail', text, next }] });
+    // Its address reads the same whether it works or not.
+    const [row] = await culvertJson<IdentityView[]>(['identity', 'list', '--state', at('named')]);
+    expect(row).toMatchObject({ state: 'disabled', controller: overlay.ready['controller'] });
   });
 
   test('a key store that is not here is said as such, and the token is not spent', async () => {

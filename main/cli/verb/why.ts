@@ -41,6 +41,6 @@ function describe(view: WhyView, cli: Cli): string {
   const first = view.steps.find((step) => step.outcome === 'fail');
   const head = view.reachable
     ? `${view.destination} is reachable${view.service === undefined ? '' : ` as service ${view.service}`}${view.identity === undefined ? '' : ` by ${view.identity}`}.\n`
-    : `${view.destination} is not reachable${first === undefined ? '' : `: ${first.text}`}.\n`;
+    : `${view.destination} is not reachable${first === undefined ? '' : `: ${first.text.replace(/\.$/, '')}`}.\n`;
   return head + steps.join('');
 }
