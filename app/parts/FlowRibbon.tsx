@@ -16,6 +16,8 @@ function token(name: string): string {
 
 function options(widthPx: number, heightPx: number): uPlot.Options {
   const half = 1000;
+  // a peak that touches the edge looks cut off
+  const headroom = 1.08;
   const spline = uPlot.paths.spline?.();
   const curve = spline === undefined ? {} : { paths: spline };
   const area = (name: string): { stroke: () => string; fill: () => string } => ({
@@ -31,7 +33,7 @@ function options(widthPx: number, heightPx: number): uPlot.Options {
     scales: {
       x: { time: true },
       // symmetrical about the line, and never so fine that silence looks like noise
-      y: { range: (_plot, min, max) => [-Math.max(half, -min, max), Math.max(half, -min, max)] },
+      y: { range: (_plot, min, max) => [-Math.max(half, -min, max) * headroom, Math.max(half, -min, max) * headroom] },
     },
     axes: [{ show: false }, { show: false }],
     series: [

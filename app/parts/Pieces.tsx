@@ -24,13 +24,13 @@ export function Tag({ tone, children }: { tone?: 'water' | 'ok' | 'warn' | 'bad'
 }
 
 /** Name and value pairs; pairs without a value are left out. */
-export function Facts({ items }: { items: readonly (readonly [name: string, value: ReactNode])[] }): ReactNode {
+export function Facts({ items }: { items: readonly (readonly [name: ReactNode, value: ReactNode])[] }): ReactNode {
   return (
     <dl className="facts">
       {items
         .filter(([, value]) => value !== undefined && value !== null && value !== '')
-        .map(([name, value]) => (
-          <Fragment key={name}>
+        .map(([name, value], index) => (
+          <Fragment key={typeof name === 'string' ? name : index}>
             <dt>{name}</dt>
             <dd>{value}</dd>
           </Fragment>

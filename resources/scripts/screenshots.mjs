@@ -25,6 +25,7 @@ const shots = [
     },
   },
   { name: 'services', hash: '#/services' },
+  { name: 'services-dark', hash: '#/services', theme: 'dark' },
   {
     name: 'service-why',
     hash: `#/services/${encodeURIComponent('mira-laptop/svc8Qx')}`,
@@ -33,6 +34,9 @@ const shots = [
       await page.getByRole('list', { name: 'From name to terminator' }).waitFor();
     },
   },
+  { name: 'agents-dark', hash: '#/agents', theme: 'dark' },
+  { name: 'diagnostics-dark', hash: '#/diagnostics', theme: 'dark' },
+  { name: 'audit-dark', hash: '#/audit', theme: 'dark' },
   { name: 'identities', hash: '#/identities/plant-7-maintenance' },
   {
     name: 'mfa',
@@ -63,14 +67,19 @@ const shots = [
     },
   },
   { name: 'settings', hash: '#/settings', locale: 'de' },
-  { name: 'enrol', hash: '#/sessions', query: '?empty' },
+  { name: 'enrol', hash: '', query: '?empty' },
   {
     name: 'enrol-keep',
     hash: '#/enrol',
     query: '?empty',
     theme: 'dark',
     act: async (page) => {
-      const claims = { iss: 'https://ctrl.northwind.example:1280', sub: 'QkX1u8r.2', em: 'ott', exp: 4102444800 };
+      const claims = {
+        iss: 'https://ctrl.northwind.example:1280',
+        sub: 'QkX1u8r.2',
+        em: 'ott',
+        exp: Math.floor(Date.now() / 1000) + 3 * 86_400 + 60,
+      };
       const token = ['{"alg":"RS256"}', JSON.stringify(claims), 'sig'].map((part) =>
         Buffer.from(part).toString('base64url'),
       );

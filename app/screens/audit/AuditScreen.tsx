@@ -5,14 +5,13 @@ import type { AuditRecordView } from '../../../main/contract/views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { DataTable } from '../../parts/DataTable.tsx';
 import { Drawer } from '../../parts/Drawer.tsx';
-import { Search } from '../../parts/Fields.tsx';
-import { Empty, Facts, Section, SkeletonRows, Tag, TwoLines } from '../../parts/Pieces.tsx';
-import { Segments } from '../../parts/Segments.tsx';
+import { Empty, Facts, Section, SkeletonRows, Tag } from '../../parts/Pieces.tsx';
 import { useEngine, useStores } from '../../store/hooks.tsx';
 import { selectStatus } from '../../store/selectors.ts';
 import { useText, type Text } from '../../text/text.ts';
+import { ListToolbar } from '../frame/ListToolbar.tsx';
 import { ScreenHead } from '../frame/Screen.tsx';
-import { auditBody, auditDecision, auditLine } from './audit-words.ts';
+import { auditBody, auditDecision, auditLine, auditParts } from './audit-words.ts';
 import { ExportDialog } from './ExportDialog.tsx';
 import { Integrity } from './Integrity.tsx';
 import { useAuditSearch, type AuditFilter } from './use-audit-search.ts';
@@ -54,20 +53,18 @@ export function AuditScreen(): ReactNode {
       </ScreenHead>
       <div className="screen-body">
         <Integrity />
-        <div className="toolbar">
-          <Segments
-            label={t('audit.decision')}
-            value={decision}
-            onChange={setDecision}
-            segments={(['all', 'allow', 'deny'] as const).map((value) => ({
-              value,
-              text: t(`audit.decision.${value}`),
-            }))}
-          />
-          <div className="toolbar-end">
-            <Search label={t('audit.search')} value={text} onChange={setText} />
-          </div>
-        </div>
+        <ListToolbar
+          shownLabel={t('audit.decision')}
+          shown={decision}
+          onShown={setDecision}
+          segments={(['all', 'allow', 'deny'] as const).map((value) => ({
+            value,
+            text: t(`audit.decision.${value}`),
+          }))}
+          searchLabel={t('audit.search')}
+          search={text}
+          onSearch={setText}
+        />
         <div className="with-drawer" data-open={open === undefined ? undefined : ''}>
           {records === undefined ? (
             <SkeletonRows rows={10} heightPx={44} label={t('common.loading')} />
@@ -123,6 +120,17 @@ export function AuditScreen(): ReactNode {
   );
 }
 
+/** What it was about stands out; what else is told of it follows, as far as there is room. */
+function WhatCell({ record }: { record: AuditRecordView }): ReactNode {
+  const [subject = '', ...rest] = auditParts(record);
+  return (
+    <div className="clip" title={auditLine(record)}>
+      <span style={{ fontWeight: 520 }}>{subject}</span>
+      <span className="quiet">{rest.map((part) => `  ·  ${part}`).join('')}</span>
+    </div>
+  );
+}
+
 function auditColumns(t: Text): ColumnDef<AuditRecordView>[] {
   return [
     {
@@ -146,17 +154,19 @@ function auditColumns(t: Text): ColumnDef<AuditRecordView>[] {
       header: t('audit.kind'),
       enableSorting: false,
       accessorFn: ({ kind }) => kind,
-      cell: ({ row: { original } }) => <span className="mono">{original.kind}</span>,
-      meta: { width: 'minmax(130px, 0.7fr)' },
+      cell: ({ row: { original } }) => (
+        <span className="mono clip" title={original.kind}>
+          {original.kind}
+        </span>
+      ),
+      meta: { width: '118px' },
     },
     {
       id: 'what',
       header: t('audit.what'),
       enableSorting: false,
       accessorFn: auditLine,
-      cell: ({ row: { original } }) => (
-        <TwoLines main={<span style={{ fontWeight: 400 }}>{auditLine(original)}</span>} />
-      ),
+      cell: ({ row: { original } }) => <WhatCell record={original} />,
       meta: { width: 'minmax(200px, 2fr)' },
     },
     {

@@ -26,9 +26,14 @@ function plain(value: unknown): string | undefined {
 }
 
 /** The telling fields, most telling first. */
+export function auditParts(record: AuditRecordView): readonly string[] {
+  const parts = leading.map((field) => plain(record[field]) ?? '');
+  return [...new Set(parts.filter((part) => part !== ''))];
+}
+
+/** The same in one line. */
 export function auditLine(record: AuditRecordView): string {
-  const parts = leading.map((field) => plain(record[field])).filter((part) => part !== undefined && part !== '');
-  return [...new Set(parts)].join(' · ');
+  return auditParts(record).join(' · ');
 }
 
 export function auditDecision(record: AuditRecordView): 'allow' | 'deny' | undefined {

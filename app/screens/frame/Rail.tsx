@@ -72,18 +72,21 @@ function Count({ name }: { name: ScreenName }): ReactNode {
   const identities = useEngine(selectIdentities);
   const quarantine = useEngine(selectQuarantine);
   let count = 0;
-  let bad = false;
+  let tone: 'warn' | 'bad' | undefined;
   if (name === 'sessions') count = status?.sessions.open ?? 0;
-  else if (name === 'services') count = services?.filter(needsAttention).length ?? 0;
-  else if (name === 'identities')
+  else if (name === 'services') {
+    count = services?.filter(needsAttention).length ?? 0;
+    tone = 'warn';
+  } else if (name === 'identities') {
     count = identities?.filter(({ state }) => state !== 'ready' && state !== 'disabled').length ?? 0;
-  else if (name === 'policy') {
+    tone = 'warn';
+  } else if (name === 'policy') {
     count = quarantine?.length ?? 0;
-    bad = true;
+    tone = 'bad';
   }
   if (count === 0) return null;
   return (
-    <span className="rail-count" data-tone={bad ? 'bad' : undefined} aria-hidden="true">
+    <span className="rail-count" data-tone={tone} aria-hidden="true">
       {format.number(count)}
     </span>
   );

@@ -12,7 +12,7 @@ import { Button } from '../../parts/Button.tsx';
 import { DataTable } from '../../parts/DataTable.tsx';
 import { Search, Switch } from '../../parts/Fields.tsx';
 import { Empty, SkeletonRows, Status, TwoLines } from '../../parts/Pieces.tsx';
-import { useAction, useEngine, useNow } from '../../store/hooks.tsx';
+import { useAction, useEngine, useNow, usePreferences } from '../../store/hooks.tsx';
 import { selectIdentities } from '../../store/selectors.ts';
 import { useText, type Text } from '../../text/text.ts';
 import { ScreenHead } from '../frame/Screen.tsx';
@@ -26,6 +26,7 @@ const besideDrawer = { enabled: false };
 
 export function IdentitiesScreen({ openName }: { openName: string | undefined }): ReactNode {
   const t = useText();
+  const { density } = usePreferences();
   const { go } = useRoute();
   const identities = useEngine(selectIdentities);
   const [search, setSearch] = useState('');
@@ -66,7 +67,7 @@ export function IdentitiesScreen({ openName }: { openName: string | undefined })
             <DataTable
               label={t('identities.title')}
               table={table}
-              rowHeightPx={60}
+              rowHeightPx={density === 'compact' ? 44 : 52}
               minWidthPx={open === undefined ? 820 : 560}
               selectedId={openName}
               onOpen={({ name }) => go('identities', name)}

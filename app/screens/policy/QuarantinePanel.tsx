@@ -37,7 +37,7 @@ export function QuarantinePanel({ entries }: { entries: readonly QuarantineView[
               return (
                 <li key={entry.subject}>
                   <Tag tone="bad">{t(`quarantine.kind.${kinds.find((one) => one === kind) ?? 'app'}`)}</Tag>
-                  <div style={{ minWidth: 0, flex: 1 }}>
+                  <div>
                     <div className="clip" style={{ fontWeight: 560 }}>
                       {name}
                     </div>

@@ -52,7 +52,7 @@ export function ServiceDrawer({ service, onClose }: { service: ServiceView; onCl
         </>
       }
     >
-      {service.reason === undefined ? null : (
+      {service.reason === undefined || why?.reachable === false ? null : (
         <Notice tone={serviceTone(service) === 'bad' ? 'bad' : 'warn'}>
           <p>{service.reason.sentence}</p>
           {service.reason.next === undefined ? null : <p style={{ fontWeight: 560 }}>{service.reason.next}</p>}
@@ -62,6 +62,7 @@ export function ServiceDrawer({ service, onClose }: { service: ServiceView; onCl
       {why === undefined ? null : (
         <Section title={t('why.short')}>
           <WhySteps why={why} />
+          {why.reachable ? null : <NextAction service={service} />}
         </Section>
       )}
       <ServiceFacts service={service} />

@@ -1,23 +1,14 @@
 /** What this device may dial and hosts, each service with one status in words. */
-import {
-  getCoreRowModel,
-  getExpandedRowModel,
-  getGroupedRowModel,
-  getSortedRowModel,
-  useReactTable,
-  type ExpandedState,
-  type SortingState,
-} from '@tanstack/react-table';
 import { useMemo, useState, type ReactNode } from 'react';
 import type { ServiceView } from '../../../main/contract/views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { DataTable } from '../../parts/DataTable.tsx';
-import { Choice, Search } from '../../parts/Fields.tsx';
 import { Empty, SkeletonRows } from '../../parts/Pieces.tsx';
-import { Segments } from '../../parts/Segments.tsx';
+import { useGroupedTable } from '../../parts/use-grouped-table.ts';
 import { useEngine, usePreferences } from '../../store/hooks.tsx';
 import { selectServices, serviceKey } from '../../store/selectors.ts';
 import { useText } from '../../text/text.ts';
+import { ListToolbar } from '../frame/ListToolbar.tsx';
 import { ScreenHead } from '../frame/Screen.tsx';
 import { useRoute } from '../route.ts';
 import { ServiceDrawer } from './ServiceDrawer.tsx';
@@ -26,7 +17,7 @@ import { needsAttention, searchableService } from './service-words.ts';
 import { WhyDialog } from './WhyDialog.tsx';
 
 type Shown = 'all' | 'attention' | 'dial' | 'hosted';
-type Grouping = 'none' | 'workgroup' | 'identity' | 'status';
+const groupings = ['none', 'workgroup', 'identity', 'status'] as const;
 
 const shows: Readonly<Record<Shown, (service: ServiceView) => boolean>> = {
   all: () => true,
@@ -46,9 +37,6 @@ export function ServicesScreen({ openKey }: { openKey: string | undefined }): Re
   const services = useEngine(selectServices);
   const [search, setSearch] = useState('');
   const [shown, setShown] = useState<Shown>('all');
-  const [grouping, setGrouping] = useState<Grouping>('none');
-  const [expanded, setExpanded] = useState<ExpandedState>(true);
-  const [sorting, setSorting] = useState<SortingState>([{ id: 'name', desc: false }]);
   const [asking, setAsking] = useState(false);
   const counts = useMemo(() => countEach(services ?? []), [services]);
   const rows = useMemo(() => {
@@ -59,24 +47,12 @@ export function ServicesScreen({ openKey }: { openKey: string | undefined }): Re
   }, [services, search, shown]);
   const columns = useMemo(() => serviceColumns(t), [t]);
   const open = openKey === undefined ? undefined : services?.find((service) => serviceKey(service) === openKey);
-  const table = useReactTable({
+  const { table, grouping, setGrouping } = useGroupedTable<ServiceView, (typeof groupings)[number]>({
     data: rows,
     columns,
-    getRowId: serviceKey,
-    state: {
-      sorting,
-      grouping: grouping === 'none' ? [] : [grouping],
-      expanded,
-      columnVisibility: open === undefined ? everyColumn : besideDrawer,
-    },
-    onSortingChange: setSorting,
-    onExpandedChange: setExpanded,
-    groupedColumnMode: false,
-    autoResetAll: false,
-    getCoreRowModel: getCoreRowModel(),
-    getSortedRowModel: getSortedRowModel(),
-    getGroupedRowModel: getGroupedRowModel(),
-    getExpandedRowModel: getExpandedRowModel(),
+    rowId: serviceKey,
+    sortedBy: 'name',
+    columnVisibility: open === undefined ? everyColumn : besideDrawer,
   });
 
   return (
@@ -92,34 +68,25 @@ export function ServicesScreen({ openKey }: { openKey: string | undefined }): Re
         </Button>
       </ScreenHead>
       <div className="screen-body">
-        <div className="toolbar">
-          <Segments
-            label={t('services.show')}
-            value={shown}
-            onChange={setShown}
-            segments={(['all', 'attention', 'dial', 'hosted'] as const).map((value) => ({
-              value,
-              text: t(`services.show.${value}`),
-              count: counts[value],
-            }))}
-          />
-          <div className="toolbar-end">
-            <Choice
-              label={t('services.group')}
-              hideLabel
-              value={grouping}
-              onChange={(chosen) => {
-                setGrouping(chosen);
-                setExpanded(true);
-              }}
-              options={(['none', 'workgroup', 'identity', 'status'] as const).map((value) => ({
-                value,
-                text: t(`services.group.${value}`),
-              }))}
-            />
-            <Search label={t('services.search')} value={search} onChange={setSearch} />
-          </div>
-        </div>
+        <ListToolbar
+          shownLabel={t('services.show')}
+          shown={shown}
+          onShown={setShown}
+          segments={(['all', 'attention', 'dial', 'hosted'] as const).map((value) => ({
+            value,
+            text: t(`services.show.${value}`),
+            count: counts[value],
+          }))}
+          groups={{
+            label: t('services.group'),
+            value: grouping,
+            onChange: setGrouping,
+            options: groupings.map((value) => ({ value, text: t(`services.group.${value}`) })),
+          }}
+          searchLabel={t('services.search')}
+          search={search}
+          onSearch={setSearch}
+        />
         <div className="with-drawer" data-open={open === undefined ? undefined : ''}>
           {services === undefined ? (
             <SkeletonRows rows={8} heightPx={52} label={t('common.loading')} />

@@ -16,14 +16,14 @@ export function serviceColumns(t: Text): ColumnDef<ServiceView>[] {
       cell: ({ row: { original } }) => (
         <TwoLines main={original.name} sub={addressLine(original)} title={original.addresses.join('\n')} />
       ),
-      meta: { width: 'minmax(190px, 1.6fr)' },
+      meta: { width: 'minmax(170px, 1.2fr)' },
     },
     {
       id: 'status',
       header: t('service.statusTitle'),
       accessorFn: (service) => service.status,
       cell: ({ row: { original } }) => <StatusCell service={original} />,
-      meta: { width: 'minmax(190px, 1.7fr)' },
+      meta: { width: 'minmax(210px, 2fr)' },
     },
     {
       id: 'identity',

@@ -1,27 +1,17 @@
 /** What flows now: every session of this device, live. */
-import {
-  getCoreRowModel,
-  getExpandedRowModel,
-  getFilteredRowModel,
-  getGroupedRowModel,
-  getSortedRowModel,
-  useReactTable,
-  type Row,
-  type ExpandedState,
-  type SortingState,
-} from '@tanstack/react-table';
+import type { Row } from '@tanstack/react-table';
 import { useCallback, useMemo, useState, type ReactNode } from 'react';
 import { ToggleButton } from 'react-aria-components';
 import type { SessionView } from '../../../main/contract/views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { DataTable } from '../../parts/DataTable.tsx';
-import { Choice, Search } from '../../parts/Fields.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { Empty, SkeletonRows } from '../../parts/Pieces.tsx';
-import { Segments } from '../../parts/Segments.tsx';
+import { useGroupedTable } from '../../parts/use-grouped-table.ts';
 import { useAction, useEngine, usePreferences } from '../../store/hooks.tsx';
 import { selectIdentities, selectSessions } from '../../store/selectors.ts';
 import { useText } from '../../text/text.ts';
+import { ListToolbar } from '../frame/ListToolbar.tsx';
 import { ScreenHead } from '../frame/Screen.tsx';
 import { useRoute } from '../route.ts';
 import { FlowHead } from './FlowHead.tsx';
@@ -30,7 +20,7 @@ import { sessionColumns } from './session-columns.tsx';
 import { programText, searchableText } from './session-words.ts';
 
 type Shown = 'all' | 'open' | 'agents' | 'closed';
-type Grouping = 'none' | 'program' | 'service' | 'identity';
+const groupings = ['none', 'program', 'service', 'identity'] as const;
 
 const shows: Readonly<Record<Shown, (session: SessionView) => boolean>> = {
   all: () => true,
@@ -52,9 +42,6 @@ export function SessionsScreen({ openId }: { openId: string | undefined }): Reac
   const [frozen, setFrozen] = useState<readonly SessionView[] | undefined>();
   const [search, setSearch] = useState('');
   const [shown, setShown] = useState<Shown>('all');
-  const [grouping, setGrouping] = useState<Grouping>('none');
-  const [expanded, setExpanded] = useState<ExpandedState>(true);
-  const [sorting, setSorting] = useState<SortingState>([{ id: 'age', desc: false }]);
   const sessions = frozen ?? live;
 
   const rows = useMemo(() => {
@@ -75,25 +62,12 @@ export function SessionsScreen({ openId }: { openId: string | undefined }): Reac
   );
   const columns = useMemo(() => sessionColumns(t, close), [t, close]);
   const open = live?.find((session) => session.id === openId);
-  const table = useReactTable({
+  const { table, grouping, setGrouping } = useGroupedTable<SessionView, (typeof groupings)[number]>({
     data: rows,
     columns,
-    getRowId: (session) => session.id,
-    state: {
-      sorting,
-      grouping: grouping === 'none' ? [] : [grouping],
-      expanded,
-      columnVisibility: open === undefined ? everyColumn : besideDrawer,
-    },
-    onSortingChange: setSorting,
-    onExpandedChange: setExpanded,
-    groupedColumnMode: false,
-    autoResetAll: false,
-    getCoreRowModel: getCoreRowModel(),
-    getSortedRowModel: getSortedRowModel(),
-    getFilteredRowModel: getFilteredRowModel(),
-    getGroupedRowModel: getGroupedRowModel(),
-    getExpandedRowModel: getExpandedRowModel(),
+    rowId: (session) => session.id,
+    sortedBy: 'age',
+    columnVisibility: open === undefined ? everyColumn : besideDrawer,
   });
 
   const openCount = live?.filter(shows.open).length ?? 0;
@@ -114,34 +88,25 @@ export function SessionsScreen({ openId }: { openId: string | undefined }): Reac
       </ScreenHead>
       <div className="screen-body">
         <FlowHead />
-        <div className="toolbar">
-          <Segments
-            label={t('sessions.show')}
-            value={shown}
-            onChange={setShown}
-            segments={(['all', 'open', 'agents', 'closed'] as const).map((value) => ({
-              value,
-              text: t(`sessions.show.${value}`),
-              count: sessions?.filter(shows[value]).length ?? 0,
-            }))}
-          />
-          <div className="toolbar-end">
-            <Choice
-              label={t('sessions.group')}
-              hideLabel
-              value={grouping}
-              onChange={(chosen) => {
-                setGrouping(chosen);
-                setExpanded(true);
-              }}
-              options={(['none', 'program', 'service', 'identity'] as const).map((value) => ({
-                value,
-                text: t(`sessions.group.${value}`),
-              }))}
-            />
-            <Search label={t('sessions.search')} value={search} onChange={setSearch} />
-          </div>
-        </div>
+        <ListToolbar
+          shownLabel={t('sessions.show')}
+          shown={shown}
+          onShown={setShown}
+          segments={(['all', 'open', 'agents', 'closed'] as const).map((value) => ({
+            value,
+            text: t(`sessions.show.${value}`),
+            count: sessions?.filter(shows[value]).length ?? 0,
+          }))}
+          groups={{
+            label: t('sessions.group'),
+            value: grouping,
+            onChange: setGrouping,
+            options: groupings.map((value) => ({ value, text: t(`sessions.group.${value}`) })),
+          }}
+          searchLabel={t('sessions.search')}
+          search={search}
+          onSearch={setSearch}
+        />
         <div className="with-drawer" data-open={open === undefined ? undefined : ''}>
           {sessions === undefined ? (
             <SkeletonRows rows={8} heightPx={52} label={t('common.loading')} />

@@ -91,7 +91,7 @@ function EngineSettings(): ReactNode {
       .catch(() => undefined); // the card stays away; the link banner tells of a lost engine
   }, [engine]);
   if (settings === undefined) return null;
-  const text = JSON.stringify(settings.config, undefined, 2);
+  const rows = [...settingRows(settings.config)];
   return (
     <section className="card card-pad stack">
       <div>
@@ -103,15 +103,29 @@ function EngineSettings(): ReactNode {
           [t('settings.file'), settings.file === undefined ? undefined : <span className="mono">{settings.file}</span>],
         ]}
       />
-      {text === '{}' ? (
+      {rows.length === 0 ? (
         <p className="quiet">{t('settings.defaults')}</p>
       ) : (
-        <pre className="code-block" tabIndex={0} role="region" aria-label={t('settings.engine')}>
-          {text}
-        </pre>
+        <div className="well">
+          <Facts
+            items={rows.map(([path, value]) => [
+              <span className="mono">{path}</span>,
+              <span className="mono">{value}</span>,
+            ])}
+          />
+        </div>
       )}
     </section>
   );
+}
+
+/** Settings as `path: value`, as a person finds them in the file. */
+function* settingRows(value: unknown, path = ''): Generator<readonly [path: string, value: string]> {
+  if (typeof value !== 'object' || value === null) yield [path, String(value)];
+  else if (Array.isArray(value) && value.every((one) => typeof one !== 'object')) yield [path, value.join(', ')];
+  else
+    for (const [name, inner] of Object.entries(value))
+      yield* settingRows(inner, path === '' ? name : `${path}.${name}`);
 }
 
 function About(): ReactNode {

@@ -1,0 +1,84 @@
+/** What a contract's rules say, each in a short line of its own. A rule without words here is shown as it was written. */
+import type { Text } from '../../text/text.ts';
+
+type Rules = Readonly<Record<string, unknown>>;
+
+/** The lines of one term: `mcp`, `http`, `modbus`, `apps`, `schedule`, or a plain value. */
+export function termLines(term: string, value: unknown, t: Text): readonly string[] {
+  if (typeof value === 'number') return [amount(term, value, t)];
+  if (!isRules(value)) return [oneLine(value)];
+  return Object.entries(value).flatMap(([rule, inner]) => ruleLines(term, rule, inner, t));
+}
+
+function amount(term: string, value: number, t: Text): string {
+  if (term.endsWith('Seconds')) return t.format.span(value * 1000);
+  return term.endsWith('Bytes') ? t.format.bytes(value) : t.format.number(value);
+}
+
+function ruleLines(term: string, rule: string, value: unknown, t: Text): readonly string[] {
+  if (term === 'modbus' && rule === 'allow') return [modbusAllowed(value, t)];
+  if (term === 'modbus' && rule === 'ranges' && Array.isArray(value)) return value.map((range) => registers(range, t));
+  if (term === 'schedule' && rule === 'windows' && Array.isArray(value)) return value.map((one) => hours(one, t));
+  if (rule === 'allow') return [t('contract.rule.allow', { what: oneLine(value) })];
+  if (rule === 'deny') return [t('contract.rule.deny', { what: oneLine(value) })];
+  if (rule === 'maxCalls' && typeof value === 'number') return [t('contract.rule.maxCalls', { calls: value })];
+  if (rule === 'maxMessageBytes' && typeof value === 'number')
+    return [t('contract.rule.maxMessage', { size: t.format.bytes(value) })];
+  if (rule === 'recordArguments') return value === true ? [t('contract.rule.recordArguments')] : [];
+  if (isRules(value) && typeof value['perSeconds'] === 'number') {
+    const span = t.format.span(value['perSeconds'] * 1000);
+    const { calls, tokens } = value;
+    if (typeof calls === 'number') return [t('contract.rule.rate', { calls, span })];
+    if (typeof tokens === 'number') return [t('contract.rule.tokens', { tokens, span })];
+  }
+  if ((rule === 'notBefore' || rule === 'notAfter') && typeof value === 'string')
+    return [t(`contract.rule.${rule}`, { when: t.format.dateTime(value) })];
+  if (rule === 'methods' || rule === 'paths' || rule === 'models' || rule === 'units')
+    return [t(`contract.rule.${rule}`, { what: oneLine(value) })];
+  return [`${rule} ${oneLine(value)}`];
+}
+
+function modbusAllowed(value: unknown, t: Text): string {
+  if (value === 'read') return t('contract.rule.readOnly');
+  if (value === 'write') return t('contract.rule.readWrite');
+  return t('contract.rule.functions', { what: oneLine(value) });
+}
+
+function registers(range: unknown, t: Text): string {
+  if (!isRules(range)) return oneLine(range);
+  const { table, from, to } = range;
+  const name = ['coils', 'discrete', 'holding', 'input'].find((one) => one === table) ?? 'any';
+  return t('contract.rule.registers', {
+    table: t(`contract.table.${name as 'coils' | 'discrete' | 'holding' | 'input' | 'any'}`),
+    range: from === to ? String(from) : `${String(from)}\u2060–\u2060${String(to)}`,
+  });
+}
+
+function hours(window: unknown, t: Text): string {
+  if (!isRules(window)) return oneLine(window);
+  const { days, from, to } = window;
+  const when = Array.isArray(days) ? days.map((day) => dayName(String(day), t)).join(', ') : t('contract.rule.daily');
+  return `${when} ${String(from)}–${String(to)}`;
+}
+
+const monday = Date.UTC(2024, 0, 1);
+const dayNames = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'];
+
+function dayName(day: string, t: Text): string {
+  const at = dayNames.indexOf(day);
+  if (at < 0) return day;
+  const date = new Date(monday + at * 86_400_000);
+  return new Intl.DateTimeFormat(t.locale, { weekday: 'short', timeZone: 'UTC' }).format(date);
+}
+
+function isRules(value: unknown): value is Rules {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function oneLine(value: unknown): string {
+  if (Array.isArray(value)) return value.map(oneLine).join(', ');
+  if (!isRules(value)) return String(value);
+  return Object.entries(value)
+    .map(([name, inner]) => `${name} ${oneLine(inner)}`)
+    .join(', ');
+}
