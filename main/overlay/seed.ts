@@ -16,6 +16,8 @@ const seed = v.strictObject({
     v.array(
       v.strictObject({
         name,
+        /** Workgroups it belongs to. */
+        roleAttributes: v.optional(v.array(name), []),
         configs: v.optional(v.record(name, v.record(v.string(), v.unknown())), {}),
         dial: v.optional(v.array(name), []),
         bind: v.optional(v.array(name), []),
@@ -83,7 +85,8 @@ export async function seedOverlay(overlay: Overlay, value: unknown, directory: s
   }
   for (const service of wanted.services) {
     if (!admin.listServices().some((each) => each.name === service.name)) {
-      await admin.createService({ name: service.name, configs: service.configs });
+      const { name, configs, roleAttributes } = service;
+      await admin.createService({ name, configs, roleAttributes });
     } else {
       for (const [type, data] of Object.entries(service.configs))
         await admin.setServiceConfig(service.name, type, data);

@@ -20,6 +20,7 @@ const kinds: readonly Kind[] = ['revocation', 'quarantine', 'expiry', 'breaker']
 
 /** What promise 4 of the product grants at most, milliseconds. */
 export const containmentLimitMs = 500;
+const goalMs = 50;
 const denialsToTrip = 3;
 const expirySeconds = 1;
 /** Write single register, which a read-only contract refuses. MODBUS Application Protocol 1.1b3 section 6.6. */
@@ -34,7 +35,7 @@ interface Bench {
   readonly policies: ReadonlyMap<string, string>;
 }
 
-/** Run `trials` in all, each kind in turn; the table to print, and the p99 of all. */
+/** Run `trials` of each kind, interleaved; the table to print, and the highest p99 of a kind. */
 export async function measureContainment(
   network: Network,
   options: { readonly live: number; readonly trials: number },
@@ -47,8 +48,7 @@ export async function measureContainment(
     socket.pipe(socket);
   });
   await new Promise<void>((resolve) => backend.listen(0, '127.0.0.1', 4_096, resolve));
-  const each = Math.ceil(options.trials / kinds.length);
-  const { jwts, policies } = await arrange(network, (backend.address() as AddressInfo).port, each);
+  const { jwts, policies } = await arrange(network, (backend.address() as AddressInfo).port, options.trials);
   const host = await CulvertEnd.enrol(jwts.host);
   const device = await CulvertEnd.enrol(jwts.device);
   const live: Socket[] = [];
@@ -68,8 +68,14 @@ export async function measureContainment(
     try {
       const bench: Bench = { network, proxy, engine: connection.client, policies };
       await openLive(bench, live, options.live);
-      for (let turn = 0; turn < each; turn += 1) {
-        for (const kind of kinds) results.get(kind)?.push(await trial(kind, turn, bench));
+      const once = async (kind: Kind, turn: number): Promise<void> => {
+        results.get(kind)?.push(await trial(kind, turn, bench));
+      };
+      for (let turn = 0; turn < options.trials; turn += 1) {
+        // An expiry is mostly waiting; the others happen meanwhile.
+        const expiring = once('expiry', turn);
+        for (const kind of ['revocation', 'quarantine', 'breaker'] as const) await once(kind, turn);
+        await expiring;
       }
     } finally {
       connection.close();
@@ -216,8 +222,10 @@ function report(results: ReadonlyMap<Kind, number[]>, alive: number): { text: st
     name,
     String(values.length),
     ...[quantile(values, 0.5), quantile(values, 0.99), Math.max(...values)].map((value) => value.toFixed(1)),
+    `${((100 * values.filter((value) => value < goalMs).length) / values.length).toFixed(1)} %`,
   ];
   const rows = [...[...results].map(([kind, values]) => row(kind, values)), row('all', all)];
-  const text = table([`containment, ms; ${alive} sessions live`, 'trials', 'p50', 'p99', 'worst'], rows);
-  return { text, p99: quantile(all, 0.99) };
+  const heads = ['trials', 'p50', 'p99', 'worst', `below ${goalMs} ms`];
+  const text = table([`containment, ms; ${alive} sessions live`, ...heads], rows);
+  return { text, p99: Math.max(...[...results.values()].map((values) => quantile(values, 0.99))) };
 }

@@ -252,6 +252,69 @@ describe('verbs over a running engine', () => {
     expect(ran.out).toMatch(/✗ posture\s+a program must run\n\s+start it/);
   });
 
+  it('tell the whole reach of one program, and need a destination or a program', async () => {
+    const service = { identity: 'laptop', permissions: ['Dial'] } as const;
+    await serveEngine({
+      service: {
+        list: () =>
+          [
+            { ...service, name: 'web' },
+            { ...service, name: 'plc' },
+            { ...service, name: 'box', permissions: ['Bind'] },
+          ] as never,
+        why: ({ destination }) =>
+          destination === 'web'
+            ? { destination, reachable: true, service: 'web', identity: 'agent', steps: [] }
+            : {
+                destination,
+                reachable: false,
+                steps: [{ step: 'identity', outcome: 'fail', text: 'not lent', next: 'bind it' }],
+              },
+      },
+    });
+    const ran = await culvert(['why', '--app', 'helper', '--state', state]);
+    expect(ran.code).toBe(0);
+    expect(ran.out).toContain('helper reaches 1 of 2 services');
+    expect(ran.out).toMatch(/plc +no +– +not lent/);
+    expect(ran.out).toMatch(/web +yes +agent/);
+    const json = JSON.parse((await culvert(['why', '--app', 'helper', '--json', '--state', state])).out) as unknown;
+    expect(json).toEqual({
+      app: 'helper',
+      services: [
+        { service: 'plc', reachable: false, reason: 'not lent', next: 'bind it' },
+        { service: 'web', reachable: true, identity: 'agent' },
+      ],
+    });
+    expect((await culvert(['why', '--state', state])).code).toBe(2);
+  });
+
+  it('show calls as who called what, with what, decided by which rule', async () => {
+    const call = { seq: 4, at: '2026-01-02T03:04:05.000Z', kind: 'call', service: 'docs', method: 'tools/call' };
+    await serveEngine({
+      audit: {
+        search: (query) => {
+          expect(query).toMatchObject({ kind: 'call', agent: 'beta' });
+          const rule = 'contract:mcp.deny delete_*';
+          return [
+            { ...call, agent: 'beta', tool: 'delete_user', decision: 'deny', rule, arguments: { id: 1 } },
+            {
+              ...call,
+              agent: 'beta',
+              tool: 'search',
+              decision: 'allow',
+              rule: 'r',
+              digest: 'ab'.repeat(32),
+              durationMs: 7,
+            },
+          ];
+        },
+      },
+    });
+    const { out } = await culvert(['audit', 'calls', '--agent', 'beta', '--state', state]);
+    expect(out).toMatch(/beta +docs +tools\/call delete_user +{"id":1} +deny +contract:mcp\.deny delete_\*/);
+    expect(out).toMatch(/beta +docs +tools\/call search +sha256:abababababab +allow +r +7/);
+  });
+
   it('watch sessions until told to stop, a JSON line each', async () => {
     const engine = await serveEngine({}, emptyState({ sessions: { ses_1: session } }));
     const abort = new AbortController();

@@ -92,10 +92,8 @@ async function scenario(cli: Cli, narrate: Narrate, stack: DisposalStack, direct
     next: [
       [`CULVERT apps --state ${state}`, 'agents, whom they dial as, and what each may reach'],
       [`CULVERT quarantine list --state ${state}`, 'who is cut off, by what, and why'],
-      [
-        `CULVERT audit search --kind call --state ${state}`,
-        'which agent called which tool, when, allowed by which rule',
-      ],
+      [`CULVERT audit calls --state ${state}`, 'which agent called which tool, when, with what, decided by which rule'],
+      [`CULVERT why --app router --state ${state}`, 'all that one agent may reach'],
     ],
     [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
   };
@@ -106,7 +104,8 @@ type Run = (who: string, group: string, calls: readonly AgentCall[], stay?: bool
 async function everyoneWorks(run: Run, narrate: Narrate): Promise<void> {
   const members = Object.entries(workgroups).flatMap(([group, agents]) => agents.map((who) => ({ group, who })));
   for (const { group, who } of members.filter(({ who }) => who !== 'cirrus-health.reader')) {
-    const { answers } = await run(who, group, [list, search]);
+    const { answers, refused } = await run(who, group, [list, search]);
+    if (refused !== undefined) throw failed(`${who} does not reach ${group}: ${refused}`);
     const tools = answers[0]?.result?.tools?.map((tool) => tool.name) ?? [];
     if (tools.includes('delete_notes') || !tools.includes('search')) throw failed(`${who} does not see what it should`);
     if ((answers[1]?.result?.content?.[0]?.text ?? '') === '') throw failed(`${who} found nothing in ${group}`);
@@ -163,6 +162,7 @@ function seed(port: number): unknown {
     identities: [hub, ...agents],
     services: Object.entries(workgroups).map(([group, members]) => ({
       name: `${group}.pulse`,
+      roleAttributes: [group],
       configs: {
         ...darkConfigs(`${group}.pulse`, 80, port),
         'culvert.contract.v1': group === 'health' ? { ...tools, maxDurationSeconds: engagementSeconds } : tools,

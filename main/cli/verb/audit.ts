@@ -4,6 +4,7 @@ import { TunnelerError } from '../../base/errors.ts';
 import type { AuditRecordView, AuditVerifyView } from '../../contract/views.ts';
 import { addVerb, exitCode, usage, type Cli, type CommonOptions } from '../cli.ts';
 import type { AuditQuery } from '../programs.ts';
+import { callTable } from '../call-table.ts';
 import { oneLine } from '../table.ts';
 
 type Filters = Omit<AuditQuery, 'limit' | 'beforeSeq' | 'decision'>;
@@ -12,7 +13,7 @@ interface SearchOptions extends CommonOptions, Filters {
   readonly limit?: string;
 }
 
-/** `culvert audit tail|search|verify|export`: the journal of what was decided and done. */
+/** `culvert audit tail|search|calls|verify|export`: the journal of what was decided and done. */
 export function addAudit(program: Command, cli: Cli): void {
   const group = program.command('audit').description('the journal of what was decided and done');
   addVerb(group, 'tail', 'records as they are written')
@@ -29,15 +30,17 @@ export function addAudit(program: Command, cli: Cli): void {
   addFilters(addVerb(group, 'search [text]', 'records that match, newest first'))
     .option('--limit <n>', 'at most so many (default 100)')
     .action(async (text: string | undefined, options: SearchOptions) => {
-      const query = searchQuery(text, options);
-      const records = await cli.withEngineOr(
-        options,
-        (engine) => engine.audit.search(query),
-        () => cli.programs.searchAudit(cli.stateDirectory(options), query),
-      );
+      const records = await search(searchQuery(text, options), options, cli);
       cli.print(options, records, (rows) =>
         rows.length === 0 ? 'No record matches.\n' : rows.map((row) => `${describe(row, cli)}\n`).join(''),
       );
+    });
+
+  addFilters(addVerb(group, 'calls', 'which agent called which tool, when, with what, and which rule decided'))
+    .option('--limit <n>', 'at most so many (default 100)')
+    .action(async (options: SearchOptions) => {
+      const records = await search({ ...searchQuery(undefined, options), kind: 'call' }, options, cli);
+      cli.print(options, records, (rows) => callTable(rows, cli));
     });
 
   addFilters(addVerb(group, 'export', 'the journal as lines for other tools, oldest first'))
@@ -66,6 +69,14 @@ export function addAudit(program: Command, cli: Cli): void {
       cli.print(options, verdict, (view) => describeVerdict(view, cli));
       if (!verdict.ok) cli.exit = exitCode.failed;
     },
+  );
+}
+
+function search(query: AuditQuery, options: CommonOptions, cli: Cli): Promise<readonly AuditRecordView[]> {
+  return cli.withEngineOr(
+    options,
+    (engine) => engine.audit.search(query),
+    () => cli.programs.searchAudit(cli.stateDirectory(options), query),
   );
 }
 

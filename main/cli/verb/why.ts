@@ -1,13 +1,19 @@
 import type { Command } from 'commander';
 import type { WhyView } from '../../contract/views.ts';
 import { addVerb, exitCode, usage, type Cli, type CommonOptions } from '../cli.ts';
+import { printReach } from '../reach.ts';
 import { stateTint } from '../tint.ts';
 
 /** `culvert why HOST[:PORT]`: each step from name to terminator, the first that fails, and what to do about it. */
 export function addWhy(program: Command, cli: Cli): void {
-  addVerb(program, 'why <destination>', 'HOST[:PORT]: each step from name to terminator')
+  addVerb(
+    program,
+    'why [destination]',
+    'HOST[:PORT]: each step from name to terminator; with --app alone: all it may reach',
+  )
     .option('--app <path|name>', 'as this program or agent')
-    .action(async (destination: string, options: CommonOptions & { app?: string }) => {
+    .action(async (destination: string | undefined, options: CommonOptions & { app?: string }) => {
+      if (destination === undefined) return printReach(options, cli);
       const request = whyRequest(destination, options.app);
       const answer = await cli.withEngine(options, (engine) => engine.service.why(request));
       printWhy(answer, options, cli);
