@@ -26,8 +26,12 @@ export interface ServiceListDeps {
 /** Wall and monotonic time that drift apart by more than this between two polls mean a sleep. */
 const sleepToleranceMs = 20_000;
 
-/** While watching closely: well inside half a second, and never more than a tenth of the time on the controller. */
+/**
+ * While watching closely: a tenth of the time on the controller at most, as long as that leaves half a second its room. A controller that is
+ * slow to answer is slow to tell of a revocation as well, and must not be asked less often still.
+ */
 const watchPeriodMs = 100;
+const longestWatchPeriodMs = 200;
 const watchLoadFactor = 10;
 const confirmSpacingMs = 100;
 
@@ -64,11 +68,16 @@ export class ServiceList implements Disposable {
    * `ziti.controller.*`; the old list then stays.
    */
   reload(): Promise<void> {
+    return this.#reload(undefined);
+  }
+
+  /** `marker`: read just now. */
+  #reload(marker: string | undefined): Promise<void> {
     if (this.#loading !== undefined) {
       this.#again = true;
       return this.#loading;
     }
-    this.#loading = this.#loadUntilCurrent().finally(() => {
+    this.#loading = this.#loadUntilCurrent(marker).finally(() => {
       this.#loading = undefined;
     });
     return this.#loading;
@@ -111,19 +120,22 @@ export class ServiceList implements Disposable {
     const { clock } = this.#deps;
     const startedMs = clock.monotonic();
     await this.#look(false);
-    const waitMs = Math.max(watchPeriodMs, (clock.monotonic() - startedMs) * watchLoadFactor);
+    const fairMs = (clock.monotonic() - startedMs) * watchLoadFactor;
+    const waitMs = Math.min(longestWatchPeriodMs, Math.max(watchPeriodMs, fairMs));
     this.#watchTimer = undefined;
     if (this.#closed || !this.#deps.mustWatch()) return;
     this.#watchTimer = clock.after(waitMs, () => void this.#watched());
   }
 
-  async #loadUntilCurrent(): Promise<void> {
+  async #loadUntilCurrent(read: string | undefined): Promise<void> {
+    let known = read;
     do {
       this.#again = false;
       const client = this.#deps.client();
       if (client === undefined) return;
       // The marker first: a change between the two is then seen as one by the next poll.
-      const marker = await client.lastServiceChange();
+      const marker = known ?? (await client.lastServiceChange());
+      known = undefined;
       const answers = await client.services(this.#deps.configTypes);
       this.#marker = marker;
       this.#adopt(answers.map(toService));
@@ -159,8 +171,8 @@ export class ServiceList implements Disposable {
     const client = this.#deps.client();
     if (client === undefined) return;
     try {
-      const differs = always || (await client.lastServiceChange()) !== this.#marker;
-      if (differs) await this.reload();
+      const marker = await client.lastServiceChange();
+      if (always || marker !== this.#marker) await this.#reload(marker);
       this.#deps.report(undefined);
     } catch (error) {
       this.#deps.log.debug('ziti.poll_failed', { code: toTunnelerError(error).code });
