@@ -112,6 +112,7 @@ async function dial(
             serviceId: match.service.id,
             identity: match.identity,
             direction: 'dial',
+            entry: flow.entry,
             app,
             protocol: flow.protocol,
             source: `${flow.source.address}:${flow.source.port}`,

@@ -19,6 +19,7 @@ import type { EngineDesk } from './handlers.ts';
 import { exportIdentity } from './identity-export.ts';
 import { isSubject } from './reactions.ts';
 import type { Readiness } from './readiness.ts';
+import { reconsiderSessions } from './reconsider.ts';
 import type { ExternalLogin } from './sign-in/external-login.ts';
 import { explainWhy } from './why.ts';
 
@@ -81,6 +82,8 @@ export function createDesk(parts: DeskParts): EngineDesk {
     checkPolicy: () => checkPolicies(parts.policyDirectory),
     async reloadPolicy() {
       const view = policyCheckView(await policy.reload());
+      // First the sockets, as with what a controller takes away.
+      reconsiderSessions({ clock, policy, identities, sessions: parts.sessions });
       audit.record({ kind: 'policy.changed', ok: view.ok, files: view.files, rules: view.rules });
       state.projector.refresh();
       return view;

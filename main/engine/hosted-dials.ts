@@ -60,6 +60,7 @@ export function admitHostedDials(deps: HostedDialsDeps): AdmitHosted {
               serviceId: request.serviceId,
               identity: request.identity,
               direction: 'host',
+              entry: 'hosted',
               app: unknownApp,
               protocol: request.protocol,
               source: callerName(request),

@@ -10,7 +10,10 @@ export type PostureState =
   | { readonly kind: 'advisory'; readonly reason: Clearance };
 
 /** A dial needs one of the policies that grant it to have all its queries pass. */
-export function postureOf(match: Match, authentication: 'oidc' | 'legacy' | undefined): PostureState {
+export function postureOf(
+  match: Pick<Match, 'service' | 'identity'>,
+  authentication: 'oidc' | 'legacy' | undefined,
+): PostureState {
   const checks = match.service.postureChecks.filter((check) => check.policyType === 'Dial');
   if (checks.length === 0) return { kind: 'passing' };
   const policies = new Map<string, boolean>();

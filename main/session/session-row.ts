@@ -11,6 +11,7 @@ export class SessionRow implements SessionSnapshot {
   readonly serviceId: string;
   readonly identity: string;
   readonly direction: SessionFacts['direction'];
+  readonly entry: SessionFacts['entry'];
   readonly app: SessionFacts['app'];
   readonly protocol: SessionFacts['protocol'];
   readonly source: string;
@@ -40,6 +41,7 @@ export class SessionRow implements SessionSnapshot {
     this.serviceId = facts.serviceId;
     this.identity = facts.identity;
     this.direction = facts.direction;
+    this.entry = facts.entry;
     this.app = facts.app;
     this.protocol = facts.protocol;
     this.source = facts.source;

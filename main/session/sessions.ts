@@ -1,5 +1,6 @@
 /** Sessions: one admitted flow joined to one dialled stream. Joint types; made by `createSessions` in `session/create-sessions.ts`. */
 import type { EngagementContract } from '../base/engagement.ts';
+import type { FlowEntry } from '../base/flow.ts';
 import type { CloseReason, Clearance } from '../base/reason.ts';
 import type { ByteStream } from '../base/stream.ts';
 import type { App } from '../apps/app.ts';
@@ -13,6 +14,8 @@ export interface SessionFacts {
   readonly serviceId: string;
   readonly identity: string;
   readonly direction: 'dial' | 'host';
+  /** How it came in. */
+  readonly entry: FlowEntry | 'hosted';
   readonly app: App;
   readonly protocol: 'tcp' | 'udp';
   readonly source: string;

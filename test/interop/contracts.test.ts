@@ -278,9 +278,14 @@ describeNetworks('contracts from the controller', (network) => {
     );
     (await dial('forbidden')).destroy();
     expect(await world.json<PolicyCheckView>(['policy', 'check'])).toMatchObject({ ok: true, files: 2, rules: 3 });
-    // Checked is not yet in force.
-    (await dial('forbidden')).destroy();
+    // Checked is not yet in force; put in force, it ends what is open as well, and nothing else.
+    const [open, other] = [await dial('forbidden'), await dial('plain')];
+    const cut = ended(open);
     expect(await world.json<PolicyCheckView>(['policy', 'reload'])).toMatchObject({ ok: true });
+    await cut;
+    expect(await closedRow('forbidden')).toMatchObject({ closeReason: 'policy_revoked' });
+    expect(other.destroyed).toBe(false);
+    other.destroy();
     await expect(dial('forbidden')).rejects.toBeInstanceOf(SocksRefusal);
     const explained = await world.run(['policy', 'explain', 'forbidden.dark:80', '--json']);
     expect(explained.code).toBe(1);

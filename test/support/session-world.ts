@@ -31,6 +31,7 @@ export const someFacts: SessionFacts = {
   serviceId: 'svc-1',
   identity: 'laptop',
   direction: 'dial',
+  entry: 'socks5',
   app: unknownApp,
   protocol: 'tcp',
   source: '127.0.0.1:40000',
