@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer as createHttpServer, request as httpRequest } from 'node:http';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
@@ -40,6 +41,16 @@ function echoServer(): Promise<number> {
       socket.pipe(socket);
     }),
   );
+}
+
+/** Connections that wait to be accepted at a port of 127.0.0.1 (`proc_pid_net(5)`: a listening socket's receive queue). */
+function waitingAt(port: number): number {
+  const local = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const rows = readFileSync('/proc/net/tcp', 'utf8')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/));
+  const row = rows.find((columns) => columns[1] === local && columns[3] === '0A');
+  return parseInt(row?.[4]?.split(':')[1] ?? '0', 16);
 }
 
 /** Admits everything to one local port, as the corridor would to a service. */
@@ -495,6 +506,16 @@ describe('HTTP', () => {
 });
 
 describe('the proxy port', () => {
+  it.skipIf(process.platform !== 'linux')('queues a thousand that connect before it can accept any', async () => {
+    const { endpoint } = await proxy(pass);
+    const sockets = Array.from({ length: 1000 }, () => connect({ port: endpoint.port, host: '127.0.0.1' }));
+    for (const socket of sockets) socket.on('error', () => undefined);
+    cleanUps.push(() => sockets.forEach((socket) => socket.destroy()));
+    // They connect at the end of this turn, before the loop comes round to accepting.
+    const waiting = await new Promise<number>((resolve) => process.nextTick(() => resolve(waitingAt(endpoint.port))));
+    expect(waiting).toBe(1000);
+  });
+
   it('goes direct where that is allowed, and otherwise refuses with the reason', async () => {
     const echo = await echoServer();
     const closed = await proxy(pass);

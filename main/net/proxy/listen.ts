@@ -11,6 +11,9 @@ export interface ListenAt {
   readonly port: number;
 }
 
+/** Connections that may wait to be accepted, as with flows from the TUN; the kernel caps it at net.core.somaxconn. Beyond it they are dropped. */
+const backlog = 4096;
+
 const loopback4 = parseCidr('127.0.0.0/8');
 
 /** True for 127.0.0.0/8, ::1 and `localhost`. */
@@ -42,7 +45,7 @@ export function listen(
   return new Promise((resolve, reject) => {
     const onError = (error: Error): void => reject(listenError(error, where, at));
     server.once('error', onError);
-    server.listen({ host: at.host, port: at.port }, () => {
+    server.listen({ host: at.host, port: at.port, backlog }, () => {
       server.off('error', onError);
       const { address, port } = server.address() as AddressInfo;
       resolve({ address: canonicalAddress(address) ?? address, port });
