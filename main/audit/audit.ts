@@ -125,9 +125,10 @@ class JournalAudit implements Audit {
       if (this.#lost > 0) this.#recordLoss();
       return this.#append(event);
     } catch (error) {
-      if (this.#options.onWriteFailure === 'closed') throw writeFailed(error);
+      // Counted either way: a session that ends while the disk is full has no other record of its end.
       this.#lost += 1;
       this.#lostSince ??= this.#at();
+      if (this.#options.onWriteFailure === 'closed') throw writeFailed(error);
       this.#deps.log.error('audit.record_lost', { lost: this.#lost, code: (error as NodeJS.ErrnoException).code });
       return { seq: this.#count };
     }

@@ -37,7 +37,7 @@ export interface AuditEvent {
 export interface AuditWriter {
   /**
    * Append one record; it is chained and in the operating system's hands when this returns. Throws `audit.write_failed` where the disk
-   * refuses and the journal is set to fail closed; set to fail open, the loss is counted and a `gap` record says so later.
+   * refuses and the journal is set to fail closed. Either way the loss is counted, and a `gap` record says so once there is room again.
    */
   record(event: AuditEvent): { readonly seq: number };
   /** Hash of the last record, lower hex, and how many there are. */
