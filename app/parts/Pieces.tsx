@@ -88,6 +88,16 @@ export function Notice({
   );
 }
 
+/** A reason and what to do about it, in two lines. */
+export function ReasonLines({ reason }: { reason: { readonly sentence: string; readonly next?: string } }): ReactNode {
+  return (
+    <>
+      <p>{reason.sentence}</p>
+      {reason.next === undefined ? null : <p style={{ fontWeight: 560 }}>{reason.next}</p>}
+    </>
+  );
+}
+
 /** What a place says while there is nothing in it, and what to do about that. */
 export function Empty({
   title,

@@ -3,6 +3,7 @@ import { createContext, useCallback, useContext, useSyncExternalStore, type Reac
 import type { EngineClient } from '../../main/contract/schema.ts';
 import type { EngineState } from '../../main/contract/state.ts';
 import type { Bridge } from '../bridge/bridge.ts';
+import { useText } from '../text/text.ts';
 import type { Arrival } from './arrival.ts';
 import type { EngineStore, Link } from './engine-store.ts';
 import type { Preferences, PreferenceValues } from './preferences.ts';
@@ -73,6 +74,7 @@ export function usePreferences(): PreferenceValues {
 /** Run calls against the engine; a failure becomes a toast in words and `undefined`. */
 export function useAction(): <T>(act: (client: EngineClient) => Promise<T>, done?: string) => Promise<T | undefined> {
   const { engine, toasts } = useStores();
+  const t = useText();
   return useCallback(
     async (act, done) => {
       try {
@@ -80,10 +82,10 @@ export function useAction(): <T>(act: (client: EngineClient) => Promise<T>, done
         if (done !== undefined) toasts.show({ tone: 'ok', text: done });
         return result;
       } catch (error) {
-        toasts.show({ tone: 'bad', text: error instanceof Error ? error.message : String(error) });
+        toasts.show({ tone: 'bad', text: t.error(error) });
         return undefined;
       }
     },
-    [engine, toasts],
+    [engine, toasts, t],
   );
 }

@@ -3,6 +3,8 @@ import { createContext, useContext } from 'react';
 import { de } from './de.ts';
 import { en } from './en.ts';
 import { createFormat, type Format } from './format.ts';
+import { reasonsDe } from './de/reasons.ts';
+import { createReasons, saidBy, type SayReason } from './reasons.ts';
 
 export type Locale = 'en' | 'de';
 export type TextKey = keyof typeof en;
@@ -12,9 +14,16 @@ export interface Text {
   readonly locale: Locale;
   <K extends TextKey>(key: K, ...parameters: Arguments<K>): string;
   readonly format: Format;
+  /** What the engine gave as a reason. */
+  readonly reason: SayReason;
+  /** A failed call, in one sentence. */
+  readonly error: (error: unknown) => string;
 }
 
 const catalogues: Readonly<Record<Locale, Readonly<Record<TextKey, unknown>>>> = { en, de };
+
+/** English is the engine's own language. */
+const reasonWords = { en: undefined, de: reasonsDe };
 
 /** The words of a language. */
 export function createText(locale: Locale): Text {
@@ -23,7 +32,9 @@ export function createText(locale: Locale): Text {
     const message = catalogue[key];
     return typeof message === 'function' ? (message as (parameters: unknown) => string)(parameters) : String(message);
   };
-  return Object.assign(say, { locale, format: createFormat(locale) });
+  const reason = createReasons(reasonWords[locale]);
+  const error = (caught: unknown): string => reason(saidBy(caught)).sentence;
+  return Object.assign(say, { locale, format: createFormat(locale), reason, error });
 }
 
 /** The person's choice, else the first of the browser's languages that has a catalogue, else English. */

@@ -5,6 +5,8 @@ export interface Clearance {
   readonly sentence: string;
   /** What the reader can do about it, where there is something. */
   readonly next?: string;
+  /** What the sentence names, so that another language can name it too. */
+  readonly details?: Readonly<Record<string, unknown>>;
   /** The rule that decided: a contract field (`contract:apps.deny`), a Cedar policy id, `controller`. */
   readonly rule?: string;
 }

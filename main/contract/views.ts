@@ -30,6 +30,8 @@ export interface IdentityView {
   readonly state: IdentityState;
   /** Why the state is not `ready`, with the next step. */
   readonly reason?: Clearance;
+  /** What it signs in with. */
+  readonly proof?: 'certificate' | 'password' | 'external';
   readonly controller: string;
   readonly controllers: readonly string[];
   readonly controllerVersion?: string;
@@ -281,6 +283,9 @@ export interface WhyStep {
     | 'terminator';
   readonly outcome: 'pass' | 'fail' | 'skipped' | 'unknown';
   readonly text: string;
+  /** What `text` says, for other languages: a reason's code, or `why.…` of a step that passed. */
+  readonly code?: string;
+  readonly details?: Readonly<Record<string, unknown>>;
   readonly next?: string;
 }
 export interface WhyView {

@@ -68,6 +68,7 @@ function statusOf(facts: ServiceFacts): Standing {
         code: 'policy.quarantined',
         sentence: `in quarantine: ${facts.quarantined}`,
         next: `culvert quarantine release service:${service.name}`,
+        details: { cause: facts.quarantined },
       },
     };
   }
@@ -126,10 +127,10 @@ function postureStanding(facts: ServiceFacts, type: 'Dial' | 'Bind'): Standing |
   const failing = checks.filter((check) => !check.isPassing);
   const wantsCode = failing.every((check) => check.queryType === 'MFA');
   const told = failing.map((check) => postureView(check).explanation ?? check.queryType).join('; ');
-  return wantsCode
-    ? {
-        status: 'mfa-required',
-        reason: { code: 'posture.failed', sentence: told, next: `culvert identity mfa verify ${facts.identity}` },
-      }
-    : { status: 'posture-failed', reason: { code: 'posture.failed', sentence: told, next: 'meet it, then try again' } };
+  const next = wantsCode ? `culvert identity mfa verify ${facts.identity}` : 'meet it, then try again';
+  const details = { checks: [...new Set(failing.map((check) => check.queryType))] };
+  return {
+    status: wantsCode ? 'mfa-required' : 'posture-failed',
+    reason: { code: 'posture.failed', sentence: told, next, details },
+  };
 }

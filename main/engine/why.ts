@@ -2,6 +2,7 @@
 import { unknownApp, type App } from '../apps/app.ts';
 import type { FlowRequest } from '../base/flow.ts';
 import { ipFamily } from '../base/ip.ts';
+import type { Clearance } from '../base/reason.ts';
 import type { WhyStep, WhyView } from '../contract/views.ts';
 import type { Intercept, Match } from '../intercept/match.ts';
 import type { Policy } from '../policy/policy.ts';
@@ -18,6 +19,14 @@ export interface WhyDeps {
 }
 
 type Outcome = WhyStep['outcome'];
+type AddStep = (step: WhyStep['step'], outcome: Outcome, reason: Clearance) => void;
+
+/** A step that went as it must, or was not taken: its code is of `why` alone. */
+function plain(code: string, sentence: string, details?: Clearance['details']): Clearance {
+  return { code: `why.${code}`, sentence, ...(details === undefined ? {} : { details }) };
+}
+
+const skipped = plain('skipped', 'not reached');
 
 /** Ports tried where none is given: those a person most likely means. */
 const usualPorts = [443, 80, 22, 502, 5432, 8080];
@@ -26,8 +35,15 @@ const usualPorts = [443, 80, 22, 502, 5432, 8080];
 export async function explainWhy(destination: string, app: string | undefined, deps: WhyDeps): Promise<WhyView> {
   const asked = app === undefined ? unknownApp : deps.appNamed(app);
   const steps: WhyStep[] = [];
-  const add = (step: WhyStep['step'], outcome: Outcome, text: string, next?: string): void => {
-    steps.push({ step, outcome, text, ...(next === undefined ? {} : { next }) });
+  const add: AddStep = (step, outcome, { code, sentence, next, details }) => {
+    steps.push({
+      step,
+      outcome,
+      text: sentence,
+      code,
+      ...(next === undefined ? {} : { next }),
+      ...(details === undefined ? {} : { details }),
+    });
   };
   const done = (match?: Match): WhyView => ({
     destination,
@@ -39,16 +55,20 @@ export async function explainWhy(destination: string, app: string | undefined, d
   const found = findMatches(destination, deps.intercept);
   if (found.matches.length === 0) {
     const idle = notWorking(deps.identities);
-    add('name', 'fail', [found.sentence, ...idle.sentences].join(' '), idle.next ?? found.next);
+    const { sentence, next } = found.refusal;
+    const whole = { ...plain('name.idle', [sentence, ...idle.sentences].join(' ')), ...nextOf(idle.next ?? next) };
+    add('name', 'fail', idle.sentences.length === 0 ? found.refusal : whole);
     return done();
   }
   const [first] = found.matches;
   const names = [...new Set(found.matches.map((match) => match.service.name))].join(', ');
-  add('name', 'pass', `${destination} is claimed by ${names}`);
+  add('name', 'pass', plain('name.claimed', `${destination} is claimed by ${names}`, { services: names }));
   add(
     'application',
     app === undefined ? 'skipped' : 'pass',
-    app === undefined ? 'not asked; --app tells for one program' : `as ${asked.agent ?? asked.path ?? app}`,
+    app === undefined
+      ? plain('application.any', 'not asked; --app tells for one program')
+      : plain('application.named', `as ${asked.agent ?? asked.path ?? app}`, { app: asked.agent ?? asked.path ?? app }),
   );
 
   const verdict = deps.policy.decide(found.flow, asked, found.matches, deps.facts(asked));
@@ -68,30 +88,35 @@ function notWorking(identities: Identities): { sentences: readonly string[]; nex
   return { sentences, next: troubles.find(({ next }) => next !== undefined)?.next };
 }
 
-function explainVerdict(
-  verdict: Verdict,
-  match: Match,
-  deps: WhyDeps,
-  add: (step: WhyStep['step'], outcome: Outcome, text: string, next?: string) => void,
-): void {
+function explainVerdict(verdict: Verdict, match: Match, deps: WhyDeps, add: AddStep): void {
   const failing = verdict.kind === 'refuse' ? stepOf(verdict.reason.code, verdict.reason.rule) : undefined;
   const contract = deps.policy.contractOf(match.service);
-  const good: readonly (readonly [WhyStep['step'], string])[] = [
-    ['identity', `${match.identity} can work`],
-    ['service', `${match.service.name} is one of its services`],
-    ['permission', `${match.identity} may dial it`],
-    ['posture', match.service.postureChecks.length === 0 ? 'no posture check' : 'posture checks pass'],
-    ['quarantine', 'nothing of it is in quarantine'],
-    ['contract', contract.kind === 'set' ? `its contract (${contract.origin}) allows it` : 'no contract'],
-    ['local-policy', 'no local rule forbids it'],
+  const good: readonly (readonly [WhyStep['step'], Clearance])[] = [
+    ['identity', plain('identity.works', `${match.identity} can work`)],
+    ['service', plain('service.known', `${match.service.name} is one of its services`)],
+    ['permission', plain('permission.granted', `${match.identity} may dial it`)],
+    [
+      'posture',
+      match.service.postureChecks.length === 0
+        ? plain('posture.none', 'no posture check')
+        : plain('posture.passing', 'posture checks pass'),
+    ],
+    ['quarantine', plain('quarantine.none', 'nothing of it is in quarantine')],
+    [
+      'contract',
+      contract.kind === 'set'
+        ? plain('contract.allows', `its contract (${contract.origin}) allows it`, { origin: contract.origin })
+        : plain('contract.none', 'no contract'),
+    ],
+    ['local-policy', plain('local.none', 'no local rule forbids it')],
   ];
   let failed = false;
-  for (const [step, text] of good) {
-    if (failed) add(step, 'skipped', 'not reached');
+  for (const [step, reason] of good) {
+    if (failed) add(step, 'skipped', skipped);
     else if (step === failing && verdict.kind === 'refuse') {
       failed = true;
-      add(step, 'fail', verdict.reason.sentence, verdict.reason.next);
-    } else add(step, 'pass', text);
+      add(step, 'fail', verdict.reason);
+    } else add(step, 'pass', reason);
   }
 }
 
@@ -109,50 +134,61 @@ function stepOf(code: string, rule: string | undefined): WhyStep['step'] {
   return 'identity';
 }
 
-async function explainNetwork(
-  match: Match,
-  deps: WhyDeps,
-  add: (step: WhyStep['step'], outcome: Outcome, text: string, next?: string) => void,
-): Promise<void> {
+async function explainNetwork(match: Match, deps: WhyDeps, add: AddStep): Promise<void> {
   const runner = deps.identities.find(match.identity);
   const connected = (runner?.routers() ?? []).filter((router) => router.state === 'connected');
   if (connected.length === 0) {
-    add('router', 'fail', `${match.identity} reaches no edge router`, 'culvert status shows its routers');
-    add('terminator', 'skipped', 'not reached');
+    add('router', 'fail', {
+      code: 'ziti.dial.no_router',
+      sentence: `${match.identity} reaches no edge router`,
+      next: 'culvert status shows its routers',
+    });
+    add('terminator', 'skipped', skipped);
     return;
   }
-  add('router', 'pass', `connected to ${connected.map((router) => router.name).join(', ')}`);
+  const routers = connected.map((router) => router.name).join(', ');
+  add('router', 'pass', plain('router.connected', `connected to ${routers}`, { routers }));
   const context = runner?.context();
   const count = await context?.terminatorCount(match.service.id).catch(() => undefined);
-  if (count === undefined) add('terminator', 'unknown', 'the controller does not say who hosts it');
-  else if (count > 0) add('terminator', 'pass', `${count} terminator${count === 1 ? '' : 's'} online`);
-  else add('terminator', 'fail', 'nobody hosts it now', 'start what hosts it, or ask its owner');
+  if (count === undefined) {
+    add('terminator', 'unknown', plain('terminator.unknown', 'the controller does not say who hosts it'));
+  } else if (count > 0) {
+    const online = `${count} terminator${count === 1 ? '' : 's'} online`;
+    add('terminator', 'pass', plain('terminator.online', online, { count }));
+  } else {
+    add('terminator', 'fail', {
+      code: 'ziti.dial.no_terminator',
+      sentence: 'nobody hosts it now',
+      next: 'start what hosts it, or ask its owner',
+    });
+  }
 }
 
 interface Found {
   readonly flow: FlowRequest;
   readonly matches: readonly Match[];
-  readonly sentence: string;
-  readonly next?: string;
+  /** Why nothing was found; of no meaning where something was. */
+  readonly refusal: Clearance;
 }
 
 /** By name and port; without a port by those most usual, then as a service's own name. */
 function findMatches(destination: string, intercept: Pick<Intercept, 'match' | 'matchService'>): Found {
   const { host, port } = split(destination);
   const ports = port === undefined ? usualPorts : [port];
-  let refusal: Found | undefined;
+  let refused: Found | undefined;
+  const nothing: Clearance = { code: 'intercept.no_match', sentence: `nothing claims ${destination}` };
   for (const protocol of ['tcp', 'udp'] as const) {
     for (const one of ports) {
       const flow = flowTo(host, one, protocol);
       const result = intercept.match(flow);
-      if (result.kind === 'matched') return { flow, matches: result.matches, sentence: '' };
-      refusal ??= { flow, matches: [], sentence: result.reason.sentence, ...nextOf(result.reason.next) };
+      if (result.kind === 'matched') return { flow, matches: result.matches, refusal: nothing };
+      refused ??= { flow, matches: [], refusal: result.reason };
     }
   }
   const flow = flowTo(host, port ?? 0, 'tcp');
   const byName = intercept.matchService(destination, flow);
-  if (byName.kind === 'matched') return { flow, matches: byName.matches, sentence: '' };
-  return refusal ?? { flow, matches: [], sentence: `nothing claims ${destination}` };
+  if (byName.kind === 'matched') return { flow, matches: byName.matches, refusal: nothing };
+  return refused ?? { flow, matches: [], refusal: nothing };
 }
 
 function nextOf(next: string | undefined): { next?: string } {

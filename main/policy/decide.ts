@@ -105,6 +105,7 @@ function quarantineOf(subjects: readonly string[], facts: DecisionFacts): Cleara
       code: 'policy.quarantined',
       sentence: `${subject} is in quarantine: ${cause}`,
       next: `After a look at the cause: culvert quarantine release ${subject}`,
+      details: { subject, cause },
       rule: `quarantine:${subject}`,
     };
   }

@@ -28,6 +28,7 @@ export function postureOf(
     next: failing.includes('MFA')
       ? `Verify your TOTP code: culvert identity mfa verify ${match.identity}`
       : 'See the service for what each check asks, then meet it',
+    details: { checks: failing },
     rule: 'controller:posture',
   };
   return { kind: authentication === 'oidc' ? 'advisory' : 'failing', reason };

@@ -263,6 +263,12 @@ describe.skipIf(mustSkip(browserMissing()))('the window in a browser', () => {
     await go(page, 'Sitzungen');
     await page.getByRole('searchbox', { name: 'Sitzungen filtern' }).fill('billing');
     await page.getByText('Zugriff entzogen').waitFor();
+    // What the engine says in English is said in German too.
+    await go(page, 'Dienste');
+    await row(page, 'build-farm').getByText('Starten Sie, was ihn anbietet').waitFor();
+    await row(page, 'legacy-crm').click();
+    await page.getByText('legacy-crm ist in Quarantäne: under investigation.').waitFor();
+    await go(page, 'Sitzungen');
     expect(await page.evaluate(() => document.documentElement.lang)).toBe('de');
     await page.reload();
     await page.getByRole('heading', { name: 'Sitzungen' }).waitFor();

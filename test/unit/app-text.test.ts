@@ -6,7 +6,10 @@ import { describe, expect, it } from 'vitest';
 import { de } from '../../app/text/de.ts';
 import { en } from '../../app/text/en.ts';
 import { createFormat } from '../../app/text/format.ts';
+import { reasonsDe } from '../../app/text/de/reasons.ts';
+import { createReasons } from '../../app/text/reasons.ts';
 import { chooseLocale, createText } from '../../app/text/text.ts';
+import { errorCodes, TunnelerError } from '../../main/base/errors.ts';
 import { closeReasons } from '../../main/base/reason.ts';
 
 const app = fileURLToPath(new URL('../../app', import.meta.url));
@@ -130,6 +133,68 @@ describe('the catalogues', () => {
   it('hold every visible string: none stands in a screen', () => {
     expect(sources.length).toBeGreaterThan(30);
     for (const file of sources) expect(visibleLiterals(file), file).toEqual([]);
+  });
+});
+
+describe('the engine’s reasons', () => {
+  const main = fileURLToPath(new URL('../../main', import.meta.url));
+  const program = readdirSync(main, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => readFileSync(join(main, file), 'utf8'))
+    .join('\n');
+  const german = createText('de');
+
+  it('have German words only for codes that the engine gives', () => {
+    const given = (code: string): boolean => {
+      if ((errorCodes as readonly string[]).includes(code) || program.includes(`'${code}'`)) return true;
+      // `why` and contract fields put their codes together.
+      const [, tail = ''] = /^(?:why|policy\.contract)\.(.+)$/.exec(code) ?? [];
+      return tail !== '' && program.includes(`'${tail}'`);
+    };
+    expect(Object.keys(reasonsDe).filter((code) => !given(code))).toEqual([]);
+  });
+
+  it('have German words for every step of Why? and every refusal of policy', () => {
+    const steps = [...program.matchAll(/plain\(\s*'([\w.]+)'/g)].map(([, code]) => `why.${code}`);
+    const refusals = [...program.matchAll(/'(policy\.(?:agent|identity|local)\.\w+|permission\.\w+)'/g)]
+      .map(([, code]) => code ?? '')
+      .filter((code) => code !== 'permission.granted');
+    expect(steps.length).toBeGreaterThan(10);
+    expect(
+      [...new Set([...steps, ...refusals])].filter((code) => reasonsDe[code] === undefined && code !== 'why.name.idle'),
+    ).toEqual([]);
+  });
+
+  it('are filled with their details and what they stand beside, the details first', () => {
+    const said = {
+      code: 'policy.quarantined',
+      sentence: 'app:x is in quarantine: y',
+      next: 'culvert quarantine release',
+    };
+    expect(german.reason({ ...said, details: { subject: 'app:x', cause: 'y' } }, { subject: 'z' })).toEqual({
+      sentence: 'app:x ist in Quarantäne: y.',
+      next: 'Geben Sie frei, sobald die Ursache geklärt ist.',
+    });
+    const checks = { code: 'posture.failed', sentence: '', details: { checks: ['MFA', 'OS'] } };
+    expect(german.reason(checks, { service: 'plc' }).sentence).toContain(
+      'plc verlangt, was dieses Gerät nicht erfüllt: MFA, OS',
+    );
+  });
+
+  it('stay in the engine’s own words where a detail is missing or the code has none', () => {
+    const said = { code: 'policy.quarantined', sentence: 'in quarantine', next: 'release it' };
+    expect(german.reason(said)).toEqual({ sentence: 'in quarantine', next: 'release it' });
+    expect(german.reason({ code: 'nobody.knows', sentence: 'this' })).toEqual({ sentence: 'this' });
+    expect(createReasons(undefined)(said)).toEqual({ sentence: 'in quarantine', next: 'release it' });
+    expect(german.reason({ code: 'toString', sentence: 'this' })).toEqual({ sentence: 'this' });
+  });
+
+  it('say failed calls, whatever was thrown', () => {
+    expect(german.error(new TunnelerError('engine.forbidden', 'session.close needs permission'))).toBe(
+      'Das darf dieses Fenster nicht.',
+    );
+    expect(createText('en').error(new TunnelerError('engine.forbidden', 'needs permission'))).toBe('needs permission');
+    expect(german.error('odd')).toBe('odd');
   });
 });
 

@@ -2,7 +2,7 @@
 import { useState, type ReactNode } from 'react';
 import type { DnsView, RouterView, StatusView } from '../../../main/contract/views.ts';
 import { Button } from '../../parts/Button.tsx';
-import { Facts, Notice, SkeletonRows, Status, type Tone } from '../../parts/Pieces.tsx';
+import { Facts, Notice, ReasonLines, SkeletonRows, Status, type Tone } from '../../parts/Pieces.tsx';
 import { useAction, useEngine, useNow } from '../../store/hooks.tsx';
 import { selectDns, selectRouters, selectStatus } from '../../store/selectors.ts';
 import { useText } from '../../text/text.ts';
@@ -37,8 +37,7 @@ export function DiagnosticsScreen(): ReactNode {
           <div className="screen-scroll stack">
             {status.warnings.map((warning) => (
               <Notice key={warning.code} tone="warn">
-                <p>{warning.sentence}</p>
-                {warning.next === undefined ? null : <p style={{ fontWeight: 560 }}>{warning.next}</p>}
+                <ReasonLines reason={t.reason(warning)} />
               </Notice>
             ))}
             <div className="columns">
@@ -118,7 +117,11 @@ function DnsFacts({ dns }: { dns: DnsView }): ReactNode {
   const t = useText();
   return (
     <>
-      {dns.reason === undefined ? null : <Notice tone="warn">{dns.reason.next ?? dns.reason.sentence}</Notice>}
+      {dns.reason === undefined ? null : (
+        <Notice tone="warn">
+          <ReasonLines reason={t.reason(dns.reason)} />
+        </Notice>
+      )}
       <Facts
         items={[
           [t('dns.backend'), dns.backend],

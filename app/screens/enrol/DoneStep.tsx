@@ -2,7 +2,7 @@
 import type { ReactNode } from 'react';
 import type { IdentityView } from '../../../main/contract/views.ts';
 import { Button } from '../../parts/Button.tsx';
-import { Facts, Notice, Status } from '../../parts/Pieces.tsx';
+import { Facts, Notice, ReasonLines, Status } from '../../parts/Pieces.tsx';
 import { useEngine } from '../../store/hooks.tsx';
 import { selectIdentities } from '../../store/selectors.ts';
 import { useText } from '../../text/text.ts';
@@ -31,7 +31,9 @@ export function DoneStep({ identity: enrolled, onNext }: { identity: IdentityVie
         />
       </div>
       {identity.reason === undefined ? null : (
-        <Notice tone="warn">{identity.reason.next ?? identity.reason.sentence}</Notice>
+        <Notice tone="warn">
+          <ReasonLines reason={t.reason(identity.reason, { identity: identity.name })} />
+        </Notice>
       )}
       {identity.state === 'login-required' ? <LoginPanel identity={identity} /> : null}
       <div className="dialog-actions">

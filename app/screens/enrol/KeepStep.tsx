@@ -47,7 +47,7 @@ export function KeepStep({
       onDone(await engine.client.identity.enroll(enrolRequest(brought.source, form)));
     } catch (caught) {
       const code = isTunnelerError(caught) ? caught.code : 'base.internal';
-      setError({ code, text: caught instanceof Error ? caught.message : String(caught) });
+      setError({ code, text: t.error(caught) });
       setPending(false);
     }
   };

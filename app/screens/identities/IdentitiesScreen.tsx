@@ -104,8 +104,7 @@ function identityColumns(t: Text): ColumnDef<IdentityView>[] {
           main={<Status tone={identityTone(original)}>{t(`identity.state.${original.state}`)}</Status>}
           sub={
             <span style={{ paddingLeft: 15 }}>
-              {original.reason?.next ??
-                original.reason?.sentence ??
+              {nextStep(original, t) ??
                 t('identity.reach', { dial: original.services.dial, bind: original.services.bind })}
             </span>
           }
@@ -138,6 +137,13 @@ function identityColumns(t: Text): ColumnDef<IdentityView>[] {
       meta: { width: '56px', align: 'end' },
     },
   ];
+}
+
+/** What to do about its state, or why it is so. */
+function nextStep(identity: IdentityView, t: Text): string | undefined {
+  if (identity.reason === undefined) return undefined;
+  const { sentence, next } = t.reason(identity.reason, { identity: identity.name });
+  return next ?? sentence;
 }
 
 function ExpiryCell({ identity }: { identity: IdentityView }): ReactNode {

@@ -57,7 +57,7 @@ export function UnlockDialog({ name, onClose }: { name: string; onClose: () => v
       await engine.client.identity.unlock({ name, passphrase });
       onClose();
     } catch (caught) {
-      setError(caught instanceof Error ? caught.message : String(caught));
+      setError(t.error(caught));
       setPending(false);
     }
   };

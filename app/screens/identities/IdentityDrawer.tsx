@@ -5,7 +5,7 @@ import { Button } from '../../parts/Button.tsx';
 import { Confirm } from '../../parts/Dialogs.tsx';
 import { Drawer } from '../../parts/Drawer.tsx';
 import { ActionMenu } from '../../parts/Menu.tsx';
-import { Facts, Notice, Section, Status, Tag } from '../../parts/Pieces.tsx';
+import { Facts, Notice, ReasonLines, Section, Status, Tag } from '../../parts/Pieces.tsx';
 import { useAction, useNow } from '../../store/hooks.tsx';
 import { useText } from '../../text/text.ts';
 import { useRoute } from '../route.ts';
@@ -64,8 +64,7 @@ export function IdentityDrawer({ identity, onClose }: { identity: IdentityView; 
     >
       {identity.reason === undefined ? null : (
         <Notice tone={identityTone(identity) === 'bad' ? 'bad' : 'warn'}>
-          <p>{identity.reason.sentence}</p>
-          {identity.reason.next === undefined ? null : <p style={{ fontWeight: 560 }}>{identity.reason.next}</p>}
+          <ReasonLines reason={t.reason(identity.reason, { identity: name })} />
         </Notice>
       )}
       {identity.state === 'locked' ? (

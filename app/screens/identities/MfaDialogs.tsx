@@ -42,7 +42,7 @@ function CodeForm({
       await send(code.replaceAll(' ', ''));
       onDone();
     } catch (caught) {
-      setError(caught instanceof Error ? caught.message : String(caught));
+      setError(t.error(caught));
     } finally {
       setPending(false);
     }
@@ -155,7 +155,7 @@ export function MfaEnrolDialog({ name, onClose }: OfIdentity): ReactNode {
       .mfaEnroll({ name }, { signal: abort.signal })
       .then(setEnrolment)
       .catch((caught: unknown) => {
-        if (!abort.signal.aborted) setError(caught instanceof Error ? caught.message : String(caught));
+        if (!abort.signal.aborted) setError(t.error(caught));
       });
     return () => abort.abort();
   }, [engine, name]);

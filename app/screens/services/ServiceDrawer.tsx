@@ -4,12 +4,12 @@ import type { PostureCheckView, ServiceView, WhyView } from '../../../main/contr
 import { Button } from '../../parts/Button.tsx';
 import { Confirm } from '../../parts/Dialogs.tsx';
 import { Drawer } from '../../parts/Drawer.tsx';
-import { Facts, Notice, Section, Status, Tag } from '../../parts/Pieces.tsx';
+import { Facts, Notice, ReasonLines, Section, Status, Tag } from '../../parts/Pieces.tsx';
 import { useAction } from '../../store/hooks.tsx';
 import { useText } from '../../text/text.ts';
 import { ContractTerms } from '../policy/ContractTerms.tsx';
 import { NextAction } from './NextAction.tsx';
-import { serviceTone, whyDestination } from './service-words.ts';
+import { aboutService, serviceTone, whyDestination } from './service-words.ts';
 import { WhySteps } from './Why.tsx';
 
 export function ServiceDrawer({ service, onClose }: { service: ServiceView; onClose: () => void }): ReactNode {
@@ -54,8 +54,7 @@ export function ServiceDrawer({ service, onClose }: { service: ServiceView; onCl
     >
       {service.reason === undefined || why?.reachable === false ? null : (
         <Notice tone={serviceTone(service) === 'bad' ? 'bad' : 'warn'}>
-          <p>{service.reason.sentence}</p>
-          {service.reason.next === undefined ? null : <p style={{ fontWeight: 560 }}>{service.reason.next}</p>}
+          <ReasonLines reason={t.reason(service.reason, aboutService(service))} />
           <NextAction service={service} />
         </Notice>
       )}

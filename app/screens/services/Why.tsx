@@ -17,15 +17,22 @@ const tones = { pass: 'ok', fail: 'bad', skipped: 'plain', unknown: 'warn' } as 
 export function WhySteps({ why }: { why: WhyView }): ReactNode {
   const t = useText();
   const failed = why.steps.find((step) => step.outcome === 'fail');
-  const items = why.steps.map((step, index): TrackItem => ({
-    key: `${step.step}-${index}`,
-    icon: icons[step.outcome],
-    tone: tones[step.outcome],
-    title: t(`why.step.${step.step}`),
-    spoken: t(`why.outcome.${step.outcome}`),
-    text: step.text,
-    ...(step.next === undefined ? {} : { next: step.next }),
-  }));
+  const about = { destination: why.destination, service: why.service, identity: why.identity };
+  const items = why.steps.map((step, index): TrackItem => {
+    const said = t.reason(
+      { code: step.code ?? '', sentence: step.text, next: step.next, details: step.details },
+      about,
+    );
+    return {
+      key: `${step.step}-${index}`,
+      icon: icons[step.outcome],
+      tone: tones[step.outcome],
+      title: t(`why.step.${step.step}`),
+      spoken: t(`why.outcome.${step.outcome}`),
+      text: said.sentence,
+      ...(said.next === undefined || step.outcome === 'pass' ? {} : { next: said.next }),
+    };
+  });
   return (
     <div className="stack" role="group" aria-label={t('why.result')}>
       <Notice tone={why.reachable ? 'info' : 'bad'}>

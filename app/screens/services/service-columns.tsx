@@ -5,7 +5,7 @@ import type { ServiceView } from '../../../main/contract/views.ts';
 import { Icon } from '../../parts/Icon.tsx';
 import { Status, Tag, TwoLines } from '../../parts/Pieces.tsx';
 import { useText, type Text } from '../../text/text.ts';
-import { addressLine, serviceTone } from './service-words.ts';
+import { aboutService, addressLine, serviceTone } from './service-words.ts';
 
 export function serviceColumns(t: Text): ColumnDef<ServiceView>[] {
   return [
@@ -59,9 +59,10 @@ export function serviceColumns(t: Text): ColumnDef<ServiceView>[] {
 
 function StatusCell({ service }: { service: ServiceView }): ReactNode {
   const t = useText();
+  const reason = service.reason === undefined ? undefined : t.reason(service.reason, aboutService(service));
   const sub =
-    service.reason?.next ??
-    service.reason?.sentence ??
+    reason?.next ??
+    reason?.sentence ??
     (service.hosted === undefined ? '' : t('service.hostedFacts', { terminators: service.hosted.terminators }));
   return (
     <TwoLines

@@ -1,6 +1,7 @@
 /** How a service's status is put in words, and which next step belongs to it. */
 import type { ServiceStatus, ServiceView } from '../../../main/contract/views.ts';
 import type { Tone } from '../../parts/Pieces.tsx';
+import type { Details } from '../../text/reasons.ts';
 
 const tones: Readonly<Record<ServiceStatus, Tone>> = {
   available: 'ok',
@@ -25,6 +26,11 @@ export function serviceTone(service: ServiceView): Tone {
 export function needsAttention(service: ServiceView): boolean {
   const tone = tones[service.status];
   return tone === 'warn' || tone === 'bad';
+}
+
+/** What a reason beside this service is about. */
+export function aboutService(service: ServiceView): Details {
+  return { service: service.name, identity: service.identity, subject: service.name };
 }
 
 /** Where it is reached: first name and port, and how many more. */

@@ -52,7 +52,7 @@ export function SessionDrawer({
       </div>
       <ContractMeters session={session} />
       <Section title={t('session.admission')}>
-        <p>{session.decision.sentence}</p>
+        <p>{t.reason(session.decision, { service: session.service, identity: session.identity }).sentence}</p>
         {session.decision.rule === undefined ? null : <code className="quiet">{session.decision.rule}</code>}
       </Section>
       <SessionFacts session={session} />

@@ -168,6 +168,7 @@ export function sceneServices(): ServiceView[] {
         code: 'policy.quarantined',
         sentence: 'Put in quarantine by hand three days ago: under investigation.',
         next: 'Release it when the investigation is over.',
+        details: { cause: 'under investigation' },
       },
     },
     {

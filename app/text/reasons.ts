@@ -1,0 +1,55 @@
+/** The engine's reasons in the window's language: words by code, filled with the details that came along. */
+import { isTunnelerError } from '../../main/base/errors.ts';
+
+/** What the engine says: English sentences, and the code and details they can be said again by. */
+export interface Said {
+  readonly code: string;
+  readonly sentence: string;
+  readonly next?: string | undefined;
+  readonly details?: Details | undefined;
+}
+
+export type Details = Readonly<Record<string, unknown>>;
+export type ReasonWords = Readonly<Record<string, { readonly sentence: string; readonly next?: string }>>;
+
+export interface ReasonText {
+  readonly sentence: string;
+  readonly next?: string;
+}
+
+/** `about` tells what the reason stands beside (`service`, `identity`); details of the reason itself come before it. */
+export type SayReason = (said: Said, about?: Details) => ReasonText;
+
+/** Without words of their own the engine's English sentences are shown; so for English itself. */
+export function createReasons(words: ReasonWords | undefined): SayReason {
+  return (said, about = {}) => {
+    const own = { sentence: said.sentence, ...(said.next === undefined ? {} : { next: said.next }) };
+    const known = words !== undefined && Object.hasOwn(words, said.code) ? words[said.code] : undefined;
+    const sentence = known && fill(known.sentence, { sentence: said.sentence, ...about, ...said.details });
+    if (known === undefined || sentence === undefined) return own;
+    // A next step is offered where the engine knows one, or these words do.
+    const next = known.next ?? said.next;
+    return { sentence, ...(next === undefined ? {} : { next }) };
+  };
+}
+
+/** A failed call, as something the engine said. */
+export function saidBy(error: unknown): Said {
+  if (!isTunnelerError(error)) {
+    return { code: 'base.internal', sentence: error instanceof Error ? error.message : String(error) };
+  }
+  return { code: error.code, sentence: error.message, details: error.details };
+}
+
+/** Undefined where a detail it names is missing. */
+function fill(template: string, details: Details): string | undefined {
+  let whole = true;
+  const filled = template.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
+    const value = details[name];
+    if (typeof value === 'string' || typeof value === 'number') return String(value);
+    if (Array.isArray(value) && value.every((one) => typeof one === 'string')) return value.join(', ');
+    whole = false;
+    return '';
+  });
+  return whole ? filled : undefined;
+}
