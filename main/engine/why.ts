@@ -81,9 +81,13 @@ export async function explainWhy(destination: string, app: string | undefined, d
 
 /** Identities that cannot work claim nothing; it may be one of their services that was meant. */
 function notWorking(identities: Identities): { sentences: readonly string[]; next: string | undefined } {
-  const troubles = identities.all().flatMap((runner) => runner.trouble() ?? []);
+  const troubles = identities.all().flatMap((runner) => {
+    // One that never heard from its controller is not in trouble yet, but claims nothing either.
+    const trouble = runner.trouble() ?? (runner.services().length === 0 ? runner.view().reason : undefined);
+    return trouble === undefined ? [] : { name: runner.name, ...trouble };
+  });
   const sentences = troubles.map(
-    ({ sentence }) => `Besides, ${sentence.replace(/\.$/, '')}, so what it may reach is not known.`,
+    ({ name, sentence }) => `What ${name} may reach is not known: ${sentence.replace(/\.$/, '')}.`,
   );
   return { sentences, next: troubles.find(({ next }) => next !== undefined)?.next };
 }

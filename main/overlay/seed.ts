@@ -37,6 +37,12 @@ export interface SeedResult {
 
 /** Read a seed strictly. Throws `overlay.invalid` naming the first wrong or unknown field. */
 export function parseSeed(value: unknown): Seed {
+  // To the schema a list is an object without fields.
+  if (Array.isArray(value)) {
+    throw new TunnelerError('overlay.invalid', 'a seed is an object with identities and services, not a list', {
+      details: { path: '', expected: 'object', received: 'Array' },
+    });
+  }
   const parsed = v.safeParse(seed, value);
   if (parsed.success) return parsed.output;
   const issue = parsed.issues[0];

@@ -13,7 +13,7 @@ let home: string;
 let overlay: RunningCulvert;
 let env: Record<string, string>;
 const at = (...names: string[]): string => join(home, ...names);
-const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i'];
+const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'];
 
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'culvert-bad-'));
@@ -158,16 +158,28 @@ describe('identities', () => {
   });
 
   test('one that is disabled is what why names where nothing else claims the destination', async () => {
-    await using _engine = await run('named');
-    expect((await culvert(['identity', 'disable', 'laptop.1', '--state', at('named')])).code).toBe(0);
-    const ran = await culvert(['why', 'web.dark:80', '--state', at('named'), '--json']);
+    expect((await enroll('j', 'off')).code).toBe(0);
+    await using _engine = await run('off');
+    expect((await culvert(['identity', 'disable', 'j', '--state', at('off')])).code).toBe(0);
+    const ran = await culvert(['why', 'web.dark:80', '--state', at('off'), '--json']);
     expect(ran.code).toBe(1);
-    const next = expect.stringContaining('culvert identity enable laptop.1') as string;
-    const text = expect.stringContaining('laptop.1 is disabled') as string;
+    const next = expect.stringContaining('culvert identity enable j') as string;
+    const text = expect.stringContaining('j is disabled') as string;
     expect(JSON.parse(ran.out)).toMatchObject({ reachable: false, steps: [{ outcome: 'fail', text, next }] });
     // Its address reads the same whether it works or not.
-    const [row] = await culvertJson<IdentityView[]>(['identity', 'list', '--state', at('named')]);
+    const [row] = await culvertJson<IdentityView[]>(['identity', 'list', '--state', at('off')]);
     expect(row).toMatchObject({ state: 'disabled', controller: overlay.ready['controller'] });
+  });
+
+  test('one whose controller never answered is what why names too', async () => {
+    const gone = await startCulvert(['overlay', '--dir', at('gone'), '--seed', at('seed.json')]);
+    const jwt = at('gone/a.jwt');
+    expect((await culvert(['enroll', jwt, '--state', at('alone'), '--json'], { env })).code).toBe(0);
+    await gone[Symbol.asyncDispose]();
+    await using _engine = await run('alone');
+    const ran = await culvert(['why', 'web.dark:80', '--state', at('alone'), '--json']);
+    const text = expect.stringMatching(/What a may reach is not known: nothing listens at/) as string;
+    expect(JSON.parse(ran.out)).toMatchObject({ reachable: false, steps: [{ outcome: 'fail', text }] });
   });
 
   test('a key store that is not here is said as such, and the token is not spent', async () => {

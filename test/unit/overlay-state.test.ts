@@ -129,6 +129,7 @@ describe('a seed', () => {
   });
 
   test.each([
+    [[], ''],
     [{ identitys: [] }, 'identitys'],
     [{ services: [{ name: 'a', config: {} }] }, 'services.0.config'],
     [{ identities: [3] }, 'identities.0'],
