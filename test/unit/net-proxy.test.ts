@@ -8,7 +8,7 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../main/base/clock.ts';
-import type { Admission, FlowRequest, RefusalAnswer } from '../../main/base/flow.ts';
+import type { Admit, Admission, FlowRequest, RefusalAnswer } from '../../main/base/flow.ts';
 import { silentLog } from '../../main/base/log.ts';
 import { openForward } from '../../main/net/proxy/forward.ts';
 import { openProxy } from '../../main/net/proxy/proxy.ts';
@@ -483,6 +483,13 @@ describe('HTTP', () => {
   it('answers 502 where the service closes without an answer', async () => {
     const backend = await listening(createServer((socket) => socket.destroy()));
     const { endpoint } = await proxy(admitTo(backend));
+    expect((await httpGet(endpoint.port, 'http://x.dark/')).status).toBe(502);
+  });
+
+  it('answers 502 where the session is cut the moment it begins', async () => {
+    const admit: Admit = () =>
+      Promise.resolve({ kind: 'dialled', join: (local) => local.reset(), abandon: () => undefined });
+    const { endpoint } = await proxy(admit);
     expect((await httpGet(endpoint.port, 'http://x.dark/')).status).toBe(502);
   });
 

@@ -6,6 +6,7 @@
 import { createServer, request as httpRequest } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { TunnelerError } from '../../base/errors.ts';
 import type { Destination } from '../../base/flow.ts';
 import { canonicalName } from '../../base/hostname.ts';
 import { canonicalAddress } from '../../base/ip.ts';
@@ -105,7 +106,14 @@ async function forward(deps: RouteDeps, request: IncomingMessage, response: Serv
     upstream.destroy();
     duplex.destroy();
   });
+  let answered = false;
+  // A session may be cut as it begins, before Node's client listens to what it was given.
+  duplex.once('close', () => {
+    if (!answered)
+      upstream.destroy(new TunnelerError('sockets.reset', 'the session ended before the service answered'));
+  });
   upstream.on('response', (answer) => {
+    answered = true;
     response.writeHead(answer.statusCode ?? 502, answer.statusMessage ?? '', endToEndHeaders(answer.rawHeaders, {}));
     answer.on('error', () => response.destroy());
     answer.pipe(response);
