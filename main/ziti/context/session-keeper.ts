@@ -47,9 +47,9 @@ export class SessionKeeper implements AsyncDisposable {
   /** Ends the current wait early. */
   #poke: () => void = () => undefined;
   #checkWanted = false;
+  #hurried = false;
   #restartWanted = false;
   #checking = false;
-  #hurried = false;
 
   constructor(deps: SessionKeeperDeps) {
     this.#deps = deps;
@@ -86,14 +86,14 @@ export class SessionKeeper implements AsyncDisposable {
     this.#poke();
   }
 
-  /** Sign in anew even where the session holds (new credential, new external token). */
-  restart(): void {
   /** The network changed: as {@link check}, and what fails from before it is tried again soon, not after its back-off. */
   hurry(): void {
     this.#hurried = true;
     this.check();
   }
 
+  /** Sign in anew even where the session holds (new credential, new external token). */
+  restart(): void {
     this.#restartWanted = true;
     this.#poke();
   }
@@ -151,10 +151,10 @@ export class SessionKeeper implements AsyncDisposable {
           continue;
         }
         this.#become(await this.#standing(failure));
+        if (this.#takeHurry()) backoff.reset();
         const waitMs = this.#state.kind === 'degraded' ? backoff.next() : jittered(refusedPaceMs, 1 / 3, random);
         await this.#wait(waitMs);
       }
-        if (this.#takeHurry()) backoff.reset();
     }
   }
 
@@ -171,10 +171,10 @@ export class SessionKeeper implements AsyncDisposable {
         this.#deps.log.warn('ziti.start_failed', { code: failure.code, reason: failure.message });
         this.#become({ kind: 'degraded', error: failure });
         this.#checkWanted = false;
+        if (this.#takeHurry()) backoff.reset();
         await this.#wait(backoff.next());
         signal.throwIfAborted();
       }
-        if (this.#takeHurry()) backoff.reset();
     }
   }
 
@@ -214,10 +214,10 @@ export class SessionKeeper implements AsyncDisposable {
         this.#checking = false;
         if (isTunnelerError(error, 'ziti.controller.session_expired') || clock.monotonic() >= endsAt) throw error;
         if (this.#state.kind === 'ready') this.#become({ kind: 'degraded', error: toTunnelerError(error) });
+        if (this.#takeHurry()) backoff.reset();
         refreshAt = Math.min(endsAt, clock.monotonic() + backoff.next());
       }
     }
-        if (this.#takeHurry()) backoff.reset();
   }
 
   async #signIn(signal: AbortSignal): Promise<SignedIn> {
@@ -273,15 +273,15 @@ export class SessionKeeper implements AsyncDisposable {
       : { kind: 'degraded', error };
   }
 
-  #become(state: ContextState): void {
-    const same = state.kind === this.#state.kind && (state.kind === 'ready' || state.kind === 'closed');
-    this.#state = state;
   #takeHurry(): boolean {
     const hurried = this.#hurried;
     this.#hurried = false;
     return hurried;
   }
 
+  #become(state: ContextState): void {
+    const same = state.kind === this.#state.kind && (state.kind === 'ready' || state.kind === 'closed');
+    this.#state = state;
     if (!same) this.#deps.stateChanged(state);
   }
 

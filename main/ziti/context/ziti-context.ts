@@ -215,7 +215,6 @@ class OpenContext implements ZitiContext {
     await this.#posture.look();
   }
 
-  async terminatorCount(serviceId: string): Promise<number | undefined> {
   async networkChanged(): Promise<void> {
     this.#authenticator.renewConnections();
     this.#keeper.signedIn()?.endpoints.renew();
@@ -224,6 +223,7 @@ class OpenContext implements ZitiContext {
     await this.refresh();
   }
 
+  async terminatorCount(serviceId: string): Promise<number | undefined> {
     try {
       return await this.#keeper.signedIn()?.client.terminatorCount(serviceId);
     } catch (error) {
