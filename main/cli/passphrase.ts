@@ -33,3 +33,9 @@ export async function withPassphrase<T>(
   }
   return attempt(typed);
 }
+
+/** The password of an account: typed, or the first of standard input where that is no terminal. */
+export async function typedPassword(cli: Cli): Promise<string> {
+  if (cli.terminal.inIsTty) return cli.terminal.askSecret('Password: ');
+  return (await cli.terminal.readInput()).trimEnd();
+}

@@ -53,6 +53,8 @@ export interface OfflineIdentities {
   enroll(request: EnrollRequest): Promise<IdentityView>;
   list(): Promise<readonly IdentityView[]>;
   setEnabled(name: string, enabled: boolean): Promise<void>;
+  /** An identity file for the peers, private key included. */
+  export(name: string): Promise<string>;
   remove(name: string): Promise<void>;
 }
 

@@ -164,6 +164,11 @@ export const schema = {
       needs: 'operate',
       parse: parser(v.strictObject({ name: identityName, code: totpCode, regenerate: v.optional(v.boolean()) })),
     }),
+    /** Sign in with a username and password, kept from then on in the place of the one before. */
+    passwordLogin: call<{ name: string; username?: string | undefined; password: string }, IdentityView>({
+      needs: 'administer',
+      parse: parser(v.strictObject({ name: identityName, username: v.optional(text(256)), password: text(4096) })),
+    }),
     /** Sign in with an external provider; the URL to open comes back, completion shows in the identity's state. */
     login: call<{ name: string; provider?: string | undefined; device?: boolean | undefined }, LoginView>({
       needs: 'operate',

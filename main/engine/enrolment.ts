@@ -26,6 +26,7 @@ export interface EnrolledIdentity {
   readonly certPem?: string;
   readonly controllerId?: string;
   readonly name?: string;
+  readonly username?: string;
 }
 
 export interface EnrolmentDeps extends NewIdentityDeps {
@@ -70,13 +71,24 @@ export async function enrollIdentity(
   const common = commonFields(request, name, kind);
   if (url) {
     const network = await deps.inspectNetwork(request.source, signal);
-    return keep({ ...common, apis: network.apis, caPem: network.caPem }, unlock, deps, 'url');
+    const record = { ...common, apis: network.apis, caPem: network.caPem };
+    const { username, password } = request;
+    if (username === undefined || password === undefined) return keep(record, unlock, deps, 'url');
+    const { reference } = await deps.store
+      .keystore(kind)
+      .keepPassword({ kind: 'password', username, password }, unlock);
+    return keep({ ...record, keyReference: reference }, unlock, deps, 'password');
   }
 
   const keystore = deps.store.keystore(kind);
   let reference: string | undefined;
   await using reserve = reserveSpace(deps.stateDirectory, name);
   try {
+    const { username = '', password } = request;
+    if (password !== undefined) {
+      await reserve.take();
+      reference = (await keystore.keepPassword({ kind: 'password', username, password }, unlock)).reference;
+    }
     const enrolled = await deps.enrollToken({
       jwt: request.source,
       ...(request.certificate === undefined || request.key === undefined
@@ -92,6 +104,13 @@ export async function enrollIdentity(
         return made.key;
       },
     });
+    if (password !== undefined && (enrolled.username ?? username) !== username) {
+      // The administrator's word on the name counts.
+      const spare = reference;
+      const named = { kind: 'password', username: enrolled.username ?? username, password } as const;
+      reference = (await keystore.keepPassword(named, unlock)).reference;
+      if (spare !== undefined) await eraseOrphan(keystore, spare, unlock, deps.log);
+    }
     if (enrolled.signIn === 'certificate' && reference === undefined) {
       // The credential is a third party's: its key moves into the key store.
       const taken = await keystore.import(name, request.key ?? '', unlock);

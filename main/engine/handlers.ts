@@ -127,6 +127,8 @@ export function createHandlers(desk: EngineDesk): EngineHandlers {
       mfaRecoveryCodes: async ({ name, code, regenerate }) => ({
         codes: await identities.context(name).mfa.recoveryCodes(code, regenerate === undefined ? {} : { regenerate }),
       }),
+      passwordLogin: async ({ name, username, password }) =>
+        (await identities.passwordLogin(name, username, password)).view(),
       login: ({ name, provider, device }) => desk.login(name, provider, device ?? false),
     },
     service: {

@@ -3,7 +3,7 @@ import { TunnelerError, type ErrorCode } from '../base/errors.ts';
 import type { CloseReason } from '../base/reason.ts';
 import type { AuditWriter } from '../audit/record.ts';
 import type { IdentityState } from '../contract/views.ts';
-import type { IdentityEntry, IdentityStore, KeyUnlock } from '../identity/identities.ts';
+import { proofOf, type IdentityEntry, type IdentityStore, type KeyUnlock } from '../identity/identities.ts';
 import type { ZitiContext } from '../ziti/model.ts';
 import type { EnrolledRecord } from './new-identity.ts';
 import { IdentityRunner, type RunnerDeps } from './identity-runner.ts';
@@ -133,8 +133,34 @@ export class Identities implements AsyncDisposable {
     return this.#inTurn(name, async (runner) => {
       const record = runner.record();
       if (record === undefined) throw notWorking(runner);
-      if (record.keyReference !== undefined) await this.#deps.store.openKey(record, unlock);
+      await this.#deps.store.openProof(record, unlock);
       if (runner.context() === undefined) await runner.start(unlock);
+      return runner;
+    });
+  }
+
+  /** Keep a password in the place of the one before, and sign in with it. Throws `ziti.controller.unauthenticated` where it is refused. */
+  passwordLogin(name: string, username: string | undefined, password: string): Promise<IdentityRunner> {
+    return this.#inTurn(name, async (runner) => {
+      const record = runner.record();
+      if (record === undefined) throw notWorking(runner);
+      const { store } = this.#deps;
+      if (proofOf(record) !== 'password') {
+        throw new TunnelerError('base.unsupported', `${name} does not sign in with a password`, {
+          details: { identity: name, proof: proofOf(record) },
+        });
+      }
+      const unlock = runner.unlock();
+      const kept = await store.openProof(record, unlock);
+      const known = kept?.kind === 'password' ? kept.username : '';
+      const next = { kind: 'password', username: username ?? known, password } as const;
+      const { reference } = await store.keystore(record.keystore).keepPassword(next, unlock);
+      const changed = { ...record, keyReference: reference };
+      await store.update(changed, unlock);
+      await runner.stop({ state: 'starting' });
+      runner.replaceRecord(changed);
+      await runner.start();
+      this.#deps.audit.record({ kind: 'identity.changed', identity: name, password: true });
       return runner;
     });
   }

@@ -6,7 +6,16 @@ import type { Log } from '../base/log.ts';
 import type { Clearance } from '../base/reason.ts';
 import type { IdentityState, IdentityView, RouterView } from '../contract/views.ts';
 import { toErrorView } from '../contract/wire.ts';
-import type { IdentityEntry, IdentityRecord, IdentityStore, KeyUnlock, OpenKey } from '../identity/identities.ts';
+import {
+  proofOf,
+  type IdentityEntry,
+  type IdentityProof,
+  type IdentityRecord,
+  type IdentityStore,
+  type KeyUnlock,
+  type OpenKey,
+  type OpenPassword,
+} from '../identity/identities.ts';
 import type { IdentityFacts } from '../policy/verdict.ts';
 import type { ContextState, ZitiContext, ZitiEvent, ZitiService } from '../ziti/model.ts';
 import { controllerOrigin } from './views.ts';
@@ -14,7 +23,7 @@ import { controllerOrigin } from './views.ts';
 /** Bring an opened identity to work. `onRecord` is told when what stands on disk changed (renewal, controllers). */
 export type OpenContext = (
   record: IdentityRecord,
-  key: OpenKey | undefined,
+  key: OpenKey | OpenPassword | undefined,
   options: {
     readonly unlock: () => KeyUnlock;
     readonly onRecord: (record: IdentityRecord) => void;
@@ -30,7 +39,7 @@ export interface RunnerListener {
 }
 
 export interface RunnerDeps {
-  readonly store: Pick<IdentityStore, 'openKey'>;
+  readonly store: Pick<IdentityStore, 'openProof'>;
   readonly openContext: OpenContext;
   readonly clock: Clock;
   readonly log: Log;
@@ -113,7 +122,7 @@ export class IdentityRunner implements AsyncDisposable {
     this.#abort = abort;
     this.#stand({ state: 'starting' });
     try {
-      const key = record.keyReference === undefined ? undefined : await this.#deps.store.openKey(record, this.#unlock);
+      const key = await this.#deps.store.openProof(record, this.#unlock);
       const context = await this.#deps.openContext(record, key, {
         unlock: () => this.#unlock,
         onRecord: (changed) => this.replaceRecord(changed),
@@ -240,6 +249,7 @@ export class IdentityRunner implements AsyncDisposable {
       ...(record?.ownerUid === undefined ? {} : { owner: String(record.ownerUid) }),
       state,
       ...(reason === undefined ? {} : { reason }),
+      ...(record === undefined ? {} : { proof: proofOf(record) }),
       controller: controllerOrigin(controller?.url ?? record?.apis[0]),
       controllers: record?.apis ?? [],
       ...(controller?.version === undefined ? {} : { controllerVersion: controller.version }),
@@ -289,7 +299,7 @@ export class IdentityRunner implements AsyncDisposable {
 
   #take(state: ContextState): void {
     if (state.kind === 'closed') return;
-    this.#stand(standingOf(state, this.name));
+    this.#stand(standingOf(state, this.name, this.#record === undefined ? 'certificate' : proofOf(this.#record)));
     // The controller said no for good: what it granted before is gone with it.
     if (state.kind === 'unauthenticated') this.#takeServices([]);
     if (state.kind === 'ready' || state.kind === 'mfa-required') void this.refreshMfa();
@@ -309,7 +319,7 @@ export class IdentityRunner implements AsyncDisposable {
   }
 }
 
-function standingOf(state: Exclude<ContextState, { kind: 'closed' }>, name: string): Standing {
+function standingOf(state: Exclude<ContextState, { kind: 'closed' }>, name: string, proof: IdentityProof): Standing {
   switch (state.kind) {
     case 'starting':
     case 'ready':
@@ -336,6 +346,10 @@ function standingOf(state: Exclude<ContextState, { kind: 'closed' }>, name: stri
     case 'degraded':
       return { state: 'degraded', reason: { ...reasonOf(state.error), next: 'it is being tried again by itself' } };
     case 'unauthenticated':
+      if (proof === 'password') {
+        const next = `culvert identity login ${name}, should the password have changed; else see at the controller`;
+        return { state: 'login-required', reason: { ...reasonOf(state.error), next } };
+      }
       return {
         state: 'unauthenticated',
         reason: {

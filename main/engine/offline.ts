@@ -19,6 +19,7 @@ import { checkPolicies } from '../policy/local/policy-files.ts';
 import { bundleOfDirectory, type Bundle, type Redaction } from './bundle/bundle.ts';
 import { enrolmentDeps } from './enrolment-deps.ts';
 import { enrollIdentity } from './enrolment.ts';
+import { exportIdentity } from './identity-export.ts';
 import type { EnrollRequest } from './new-identity.ts';
 import { controllerOrigin } from './views.ts';
 import { lockInstance } from './instance-lock.ts';
@@ -59,6 +60,13 @@ export function offlineIdentities(stateDirectory: string, passphrase: string | u
       change(async (store, audit) => {
         await store.update({ ...(await store.get(name)), enabled }, unlock);
         audit.record({ kind: 'identity.changed', identity: name, enabled });
+      }),
+    export: (name: string): Promise<string> =>
+      change(async (store, audit) => {
+        const record = await store.get(name);
+        const json = await exportIdentity({ name, record: () => record, unlock: () => unlock }, store);
+        audit.record({ kind: 'identity.changed', identity: name, exported: true });
+        return json;
       }),
     remove: (name: string): Promise<void> =>
       change(async (store, audit) => {

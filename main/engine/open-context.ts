@@ -4,9 +4,8 @@
  */
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import type { IdentityRecord, IdentityStore, KeyUnlock, OpenKey } from '../identity/identities.ts';
+import type { IdentityRecord, IdentityStore, KeyUnlock, OpenKey, OpenPassword } from '../identity/identities.ts';
 import type {
-  ContextState,
   Credential,
   PostureCheck,
   PostureFacts,
@@ -27,52 +26,37 @@ export interface ContextOpenerDeps {
   readonly openTransport?: ZitiContextOptions['open'];
 }
 
-/** How long a staged certificate may take to show whether the controller knows it. */
-const probeMs = 15_000;
-
 /** The engine's way to bring identities to work. */
 export function contextOpener(deps: ContextOpenerDeps): OpenContext {
   return async (record, key, { unlock, onRecord, signal }) => {
     const book = new RecordBook(record, deps, unlock, onRecord);
-    if (record.staged === undefined) return follow(await openWith(book.record, key, book, deps, signal), book, signal);
-    return resolveStaged(record, key, book, deps, signal);
+    const staged = await stagedCredential(record, key, deps, unlock());
+    return follow(await openWith(record, key, staged, book, deps, signal), book, signal);
   };
 }
 
-/**
- * A crash left a renewal half way. Where the controller takes the staged certificate, that one is it; where it refuses it, the old one
- * still is. Where it cannot be asked, both stay.
- */
-async function resolveStaged(
+/** A crash left a renewal half way: the controller knows one of the two certificates, and signing in tells which. */
+async function stagedCredential(
   record: IdentityRecord,
-  key: OpenKey | undefined,
-  book: RecordBook,
+  key: OpenKey | OpenPassword | undefined,
   deps: ContextOpenerDeps,
-  signal: AbortSignal,
-): Promise<ZitiContext> {
+  unlock: KeyUnlock,
+): Promise<Credential | undefined> {
+  if (record.staged === undefined) return undefined;
   const promoted = promote(record);
-  const stagedKey =
-    promoted.keyReference === undefined || promoted.keyReference === record.keyReference
-      ? key
-      : await deps.store.openKey(promoted, book.unlock());
-  const context = await openWith(promoted, stagedKey, book, deps, signal);
-  const outcome = await firstAnswer(context, deps.clock, signal);
-  if (outcome === 'taken') {
-    deps.log.info('identity.renewal_resumed', { identity: record.name, certificate: 'staged' });
-    await book.write(promoted);
-    return follow(context, book, signal);
+  try {
+    const rolled = promoted.keyReference !== record.keyReference;
+    return credentialOf(promoted, rolled ? await deps.store.openKey(promoted, unlock) : key);
+  } catch (error) {
+    deps.log.warn('identity.staged_unusable', { identity: record.name, error });
+    return undefined;
   }
-  await context[Symbol.asyncDispose]();
-  if (outcome === 'refused') {
-    deps.log.info('identity.renewal_resumed', { identity: record.name, certificate: 'old' });
-    await book.dropStaged();
-  }
-  return follow(await openWith(book.record, key, book, deps, signal), book, signal);
 }
 
 async function openWith(
   record: IdentityRecord,
-  key: OpenKey | undefined,
+  key: OpenKey | OpenPassword | undefined,
+  staged: Credential | undefined,
   book: RecordBook,
   deps: ContextOpenerDeps,
   signal: AbortSignal,
@@ -82,10 +66,11 @@ async function openWith(
     apis: record.apis,
     caPem: record.caPem,
     credential: credentialOf(record, key),
+    ...(staged === undefined ? {} : { staged }),
     clock: deps.clock,
     log: deps.log.child({ identity: record.name }),
     version: deps.version,
-    ...(key === undefined ? {} : { renewal: book.keeper(key.kind === 'software') }),
+    ...(key === undefined || key.kind === 'password' ? {} : { renewal: book.keeper(key.kind === 'software') }),
     ...(key?.kind === 'hardware' && deps.openTransport !== undefined ? { open: deps.openTransport } : {}),
   };
   const context = await deps.openZitiContext(options, { signal });
@@ -93,7 +78,8 @@ async function openWith(
   return context;
 }
 
-function credentialOf(record: IdentityRecord, key: OpenKey | undefined): Credential {
+function credentialOf(record: IdentityRecord, key: OpenKey | OpenPassword | undefined): Credential {
+  if (key?.kind === 'password') return key;
   if (record.certPem === undefined || key === undefined) return { kind: 'external' };
   return { kind: 'certificate', certPem: record.certPem, key, justInTime: record.jit || key.kind === 'hardware' };
 }
@@ -109,30 +95,6 @@ function follow(context: ZitiContext, book: RecordBook, signal: AbortSignal): Zi
   });
   signal.addEventListener('abort', () => listening[Symbol.dispose](), { once: true });
   return context;
-}
-
-function firstAnswer(
-  context: ZitiContext,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<'taken' | 'refused' | 'unknown'> {
-  return new Promise((resolve) => {
-    const settle = (state: ContextState): void => {
-      if (state.kind === 'ready' || state.kind === 'mfa-required') finish('taken');
-      else if (state.kind === 'unauthenticated') finish('refused');
-    };
-    const finish = (outcome: 'taken' | 'refused' | 'unknown'): void => {
-      listening[Symbol.dispose]();
-      timer[Symbol.dispose]();
-      resolve(outcome);
-    };
-    const listening = context.events.subscribe((event) => {
-      if (event.kind === 'state-changed') settle(event.state);
-    });
-    const timer = clock.after(probeMs, () => finish('unknown'));
-    signal.addEventListener('abort', () => finish('unknown'), { once: true });
-    settle(context.state());
-  });
 }
 
 /** The record with its staged certificate as the one. */
@@ -201,10 +163,11 @@ class RecordBook {
             },
           }
         : {}),
-      staged: (renewal) => {
+      staged: async (renewal) => {
         const keyReference = rolled;
         rolled = undefined;
-        return this.write((record) => ({
+        const before = this.record.staged;
+        await this.write((record) => ({
           ...record,
           staged: {
             certPem: renewal.certPem,
@@ -212,17 +175,23 @@ class RecordBook {
             ...(keyReference === undefined ? {} : { keyReference }),
           },
         }));
+        await this.#eraseKeyOf(before);
       },
       committed: async () => {
         await this.write(promote);
         log.info('identity.renewed', { identity: this.record.name });
       },
+      abandoned: () => this.dropStaged(),
     };
   }
 
   async dropStaged(): Promise<void> {
     const { staged } = this.record;
     await this.write(({ staged: _dropped, ...record }) => record);
+    await this.#eraseKeyOf(staged);
+  }
+
+  async #eraseKeyOf(staged: IdentityRecord['staged']): Promise<void> {
     if (staged?.keyReference === undefined || staged.keyReference === this.record.keyReference) return;
     await this.#deps.store
       .keystore(this.record.keystore)

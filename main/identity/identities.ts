@@ -3,6 +3,14 @@ import type { TunnelerError } from '../base/errors.ts';
 
 export type KeystoreKind = 'file' | 'keychain' | 'tpm' | 'pkcs11';
 
+/** How an identity proves itself, by what its record holds. */
+export function proofOf(record: Pick<IdentityRecord, 'certPem' | 'keyReference'>): IdentityProof {
+  if (record.certPem !== undefined) return 'certificate';
+  return record.keyReference === undefined ? 'external' : 'password';
+}
+
+export type IdentityProof = 'certificate' | 'password' | 'external';
+
 /** What the store knows without opening the key. */
 export interface IdentityRecord {
   readonly name: string;
@@ -11,7 +19,7 @@ export interface IdentityRecord {
   /** uid of the user it serves, for scope `user`. */
   readonly ownerUid?: number;
   readonly keystore: KeystoreKind;
-  /** What the key store needs to find the key; absent for identities that only sign in externally. */
+  /** What the key store needs to find the key, or without a certificate the password; absent for identities that only sign in externally. */
   readonly keyReference?: string;
   /** Controller API URLs, the first preferred. */
   readonly apis: readonly string[];
@@ -47,6 +55,14 @@ export type OpenKey =
       sign(data: Uint8Array): Promise<Uint8Array>;
     };
 
+/** What an identity without a certificate signs in with; kept sealed in the place of a key. */
+export interface OpenPassword {
+  readonly kind: 'password';
+  readonly username: string;
+  /** In memory only. */
+  readonly password: string;
+}
+
 /** What opens a key: none is stored. */
 export interface KeyUnlock {
   readonly passphrase?: string;
@@ -76,7 +92,11 @@ export interface Keystore {
     privateKeyPem: string,
     unlock: KeyUnlock,
   ): Promise<{ readonly reference: string; readonly key: OpenKey }>;
+  /** Keep a password as a key is kept; throws `base.unsupported` where the store only makes keys. */
+  keepPassword(password: OpenPassword, unlock: KeyUnlock): Promise<{ readonly reference: string }>;
   open(reference: string, unlock: KeyUnlock): Promise<OpenKey>;
+  /** What {@link keepPassword} kept. Throws as {@link open}. */
+  openPassword(reference: string, unlock: KeyUnlock): Promise<OpenPassword>;
   erase(reference: string, unlock: KeyUnlock): Promise<void>;
 }
 
@@ -100,4 +120,6 @@ export interface IdentityStore {
   keystore(kind: KeystoreKind): Keystore;
   /** Open the key of an identity. Throws `identity.passphrase_*`, `identity.keystore_*`, `identity.corrupt`. */
   openKey(record: IdentityRecord, unlock: KeyUnlock): Promise<OpenKey>;
+  /** Whatever it signs in with: its key, its password, or nothing of its own. Throws as {@link openKey}. */
+  openProof(record: IdentityRecord, unlock: KeyUnlock): Promise<OpenKey | OpenPassword | undefined>;
 }

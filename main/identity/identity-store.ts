@@ -5,7 +5,17 @@ import { TunnelerError, toTunnelerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { removeDurably, secretDirectoryMode, syncDirectory, writeAtomically } from './atomic-file.ts';
 import { decodeIdentityFile, encodeIdentityFile } from './identity-file.ts';
-import type { IdentityEntry, IdentityRecord, IdentityStore, Keystore, KeystoreKind, KeyUnlock } from './identities.ts';
+import {
+  proofOf,
+  type IdentityEntry,
+  type IdentityRecord,
+  type IdentityStore,
+  type Keystore,
+  type KeystoreKind,
+  type KeyUnlock,
+  type OpenKey,
+  type OpenPassword,
+} from './identities.ts';
 import { fileKeystore } from './keystore/file-keystore.ts';
 import { keychainKeystore } from './keystore/keychain-keystore.ts';
 import { pkcs11Keystore } from './keystore/pkcs11-keystore.ts';
@@ -128,6 +138,12 @@ class DirectoryIdentityStore implements IdentityStore {
       throw new TunnelerError('identity.corrupt', `identity "${record.name}" has no key of its own`);
     }
     return this.keystore(record.keystore).open(record.keyReference, unlock);
+  }
+
+  async openProof(record: IdentityRecord, unlock: KeyUnlock): Promise<OpenKey | OpenPassword | undefined> {
+    if (record.keyReference === undefined) return undefined;
+    if (proofOf(record) === 'certificate') return this.openKey(record, unlock);
+    return this.keystore(record.keystore).openPassword(record.keyReference, unlock);
   }
 
   async #write(record: IdentityRecord): Promise<void> {

@@ -72,6 +72,19 @@ export function keystoreConformance(name: string, setUp: () => Promise<KeystoreU
       });
     });
 
+    it('keeps a password where it can, and says so where it cannot', async () => {
+      const { keystore, unlock, imports } = await setUp();
+      const password = { kind: 'password', username: 'ada', password: 'enchantress' } as const;
+      if (!imports) {
+        await expect(keystore.keepPassword(password, unlock)).rejects.toMatchObject({ code: 'base.unsupported' });
+        return;
+      }
+      const { reference } = await keystore.keepPassword(password, unlock);
+      expect(await keystore.openPassword(reference, unlock)).toEqual(password);
+      await keystore.erase(reference, unlock);
+      await expect(keystore.openPassword(reference, unlock)).rejects.toThrow();
+    });
+
     it('takes in a key where it can, and says so where it cannot', async () => {
       const { keystore, unlock, imports } = await setUp();
       const { newPrivateKeyPem } = await import('../../main/identity/keystore/software-key.ts');

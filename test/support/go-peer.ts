@@ -1,5 +1,5 @@
 /** OpenZiti's own Go client as the other end: enrols, hosts, proxies. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,6 +25,13 @@ export class GoPeer implements AsyncDisposable {
     const child = peer.#run('enrol', args);
     const code = await child.exited;
     if (code !== 0) throw new Error(`the Go client did not enrol (${code}): ${child.output()}`);
+    return peer;
+  }
+
+  /** Of an identity file that came to be elsewhere. */
+  static async of(identityFile: string): Promise<GoPeer> {
+    const peer = new GoPeer(await openZitiBinary(), await mkdtemp(join(tmpdir(), 'culvert-go-peer-')));
+    await copyFile(identityFile, peer.#identity);
     return peer;
   }
 

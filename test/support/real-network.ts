@@ -151,8 +151,8 @@ export class RealNetwork implements Network {
     await this.#controller.until('the router to be back', async () => (await this.#parts.api.onlineRouters()) > 0);
   }
 
-  async stopController(): Promise<void> {
-    await this.#controller?.stop();
+  async stopController(signal?: NodeJS.Signals): Promise<void> {
+    await this.#controller?.stop(signal);
   }
 
   async startRouter(): Promise<void> {

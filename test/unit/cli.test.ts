@@ -391,6 +391,7 @@ describe('enroll', () => {
             },
             list: () => Promise.resolve([]),
             setEnabled: () => Promise.resolve(),
+            export: () => Promise.resolve('{}'),
             remove: () => Promise.resolve(),
           }),
       },

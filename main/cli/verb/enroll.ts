@@ -4,7 +4,7 @@ import { Option, type Command } from 'commander';
 import type { IdentityView } from '../../contract/views.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
 import type { EnrollRequest } from '../enroll-request.ts';
-import { withPassphrase } from '../passphrase.ts';
+import { typedPassword, withPassphrase } from '../passphrase.ts';
 import { facts, relative } from '../table.ts';
 
 interface Options extends CommonOptions {
@@ -51,12 +51,7 @@ async function enrollRequest(source: string, options: Options, cli: Cli): Promis
   const url = /^https?:\/\//i.test(source);
   if (/^http:\/\//i.test(source)) throw usage('a controller is reached by https only');
   const text = url ? source : source === '-' ? await cli.terminal.readInput() : await readSource(source);
-  const password =
-    options.username === undefined
-      ? undefined
-      : cli.terminal.inIsTty
-        ? await cli.terminal.askSecret('Password: ')
-        : (await cli.terminal.readInput()).trimEnd();
+  const password = options.username === undefined ? undefined : await typedPassword(cli);
   const method = options.username !== undefined ? 'password' : url ? 'url' : 'token';
   return {
     source: text.trim(),

@@ -9,6 +9,8 @@ import { identityRow } from '../json-rows.ts';
 import { facts, relative, table } from '../table.ts';
 import { stateTint } from '../tint.ts';
 import { describe as describeEnrolled } from './enroll.ts';
+import { addExport } from './identity-export.ts';
+import { addLogin } from './identity-login.ts';
 import { addMfa } from './identity-mfa.ts';
 
 /** `culvert identity …`: what is enrolled here, and its life. */
@@ -79,24 +81,8 @@ export function addIdentity(program: Command, cli: Cli): void {
   addImport(group, cli);
   addMfa(group, cli);
 
-  addVerb(group, 'login <name>', 'sign in with an external provider')
-    .option('--provider <name>', 'which, where there are several')
-    .option('--device', 'with a code, where there is no browser here')
-    .action(async (name: string, options: CommonOptions & { provider?: string; device?: true }) => {
-      const { provider, device } = options;
-      const login = await cli.withEngine(options, (engine) =>
-        engine.identity.login({
-          name,
-          ...(provider === undefined ? {} : { provider }),
-          ...(device === undefined ? {} : { device }),
-        }),
-      );
-      cli.print(options, login, (view) =>
-        view.userCode === undefined
-          ? `Open this address to sign in:\n  ${view.url}\n`
-          : `Open this address and type ${cli.paint('bold', view.userCode)}:\n  ${view.url}\n`,
-      );
-    });
+  addLogin(group, cli);
+  addExport(group, cli);
 }
 
 function addImport(group: Command, cli: Cli): void {

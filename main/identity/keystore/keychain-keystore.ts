@@ -74,6 +74,13 @@ export function keychainKeystore(
     return { account: match[1], envelope: match[2] };
   }
 
+  /** The wrapping key that was handed over, else the keychain's. */
+  async function unwrapping(reference: string, unlock: KeyUnlock): Promise<{ envelope: string; wrapping: KeyUnlock }> {
+    const { account, envelope } = parseReference(reference);
+    if (unlock.wrappingKey !== undefined) return { envelope, wrapping: unlock };
+    return { envelope, wrapping: { wrappingKey: await readWrappingKey(account, openKeychain) } };
+  }
+
   return {
     kind: 'keychain',
     async available() {
@@ -90,10 +97,14 @@ export function keychainKeystore(
     },
     create: (name, algorithm) => withNewWrappingKey((unlock) => envelopes.create(name, algorithm, unlock)),
     import: (name, pem) => withNewWrappingKey((unlock) => envelopes.import(name, pem, unlock)),
+    keepPassword: (password) => withNewWrappingKey((unlock) => envelopes.keepPassword(password, unlock)),
     async open(reference, unlock) {
-      const { account, envelope } = parseReference(reference);
-      if (unlock.wrappingKey !== undefined) return envelopes.open(envelope, unlock);
-      return envelopes.open(envelope, { wrappingKey: await readWrappingKey(account, openKeychain) });
+      const { envelope, wrapping } = await unwrapping(reference, unlock);
+      return envelopes.open(envelope, wrapping);
+    },
+    async openPassword(reference, unlock) {
+      const { envelope, wrapping } = await unwrapping(reference, unlock);
+      return envelopes.openPassword(envelope, wrapping);
     },
     async erase(reference, unlock) {
       const { account, envelope } = parseReference(reference);

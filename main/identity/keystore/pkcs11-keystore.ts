@@ -6,6 +6,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { loadNative, type Native, type TokenKey, type TokenPlace } from 'node-tun';
 import { TunnelerError, type ErrorCode } from '../../base/errors.ts';
 import { derSignature, spkiOfPoint } from '../ecdsa.ts';
+import { noPasswords } from './no-passwords.ts';
 import type { Keystore, KeyUnlock, OpenKey } from '../identities.ts';
 import { formatTokenUri, parseTokenUri, type TokenUri } from '../pkcs11/uri.ts';
 
@@ -45,6 +46,7 @@ export function pkcs11Keystore(): Keystore {
           'a token key is made on the token; an existing key cannot be moved onto it',
         ),
       ),
+    ...noPasswords,
     async open(reference, unlock) {
       const uri = ownUri(reference);
       return opened(reference, await onToken((native) => native.tokenFind(placeOf(uri, unlock))), unlock);

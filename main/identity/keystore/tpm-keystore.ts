@@ -9,6 +9,7 @@ import * as v from 'valibot';
 import { TunnelerError, toTunnelerError } from '../../base/errors.ts';
 import { derSignature, spkiOfPoint } from '../ecdsa.ts';
 import { removeDurably, writeAtomically } from '../atomic-file.ts';
+import { noPasswords } from './no-passwords.ts';
 import type { Keystore, KeyUnlock, OpenKey } from '../identities.ts';
 import {
   createPrimary,
@@ -115,6 +116,7 @@ export function tpmKeystore(directory: string, addresses: () => readonly TpmAddr
       Promise.reject(
         new TunnelerError('base.unsupported', 'a TPM key is made in the TPM; an existing key cannot be moved into it'),
       ),
+    ...noPasswords,
     async open(reference, unlock) {
       const stored = await readKey(pathOf(reference));
       // Loading proves that this is the TPM that made it; a PIN is proven by the first signature.

@@ -2,7 +2,7 @@
 import type { Clock } from '../../base/clock.ts';
 import { TunnelerError, toTunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
-import { leafOf } from '../enroll/certificates.ts';
+import { certificateExpiry, leafOf } from '../enroll/certificates.ts';
 import { renewCertificate, type Renewal } from '../enroll/renewal.ts';
 import type { IdentityKey } from '../enroll/signing-request.ts';
 import type { ZitiEvent } from '../model.ts';
@@ -27,17 +27,34 @@ export interface CertificateKeeperDeps {
   emit(event: ZitiEvent): void;
 }
 
+/**
+ * A confirmation that was not answered: the controller knows the certificate in force or the staged one, and which it is the next sign-in
+ * tells.
+ */
+interface Doubt {
+  readonly inForce: Credential;
+  readonly staged: Credential;
+  readonly expiresAt: number;
+  triesStaged: boolean;
+}
+
 export class CertificateKeeper implements Disposable {
   readonly #deps: CertificateKeeperDeps;
   readonly #timer: Disposable;
   #credential: Credential;
   #renewing: Promise<Renewal> | undefined;
+  #doubt: Doubt | undefined;
   /** The authenticator that was last asked for a renewal; the hint stands until the next sign-in. */
   #answeredSession: string | undefined;
 
   constructor(deps: CertificateKeeperDeps) {
     this.#deps = deps;
-    this.#credential = deps.options.credential;
+    const { credential, staged } = deps.options;
+    this.#credential = credential;
+    if (staged?.kind === 'certificate') {
+      const expiresAt = certificateExpiry(staged.certPem);
+      this.#doubt = { inForce: credential, staged, expiresAt, triesStaged: false };
+    }
     this.#timer = deps.clock.every(lookEveryMs, () => this.consider());
   }
 
@@ -64,6 +81,28 @@ export class CertificateKeeper implements Disposable {
     return this.#renewing;
   }
 
+  /** The controller refuses the certificate it is shown. True where the other one of a doubtful renewal is worth a try at once. */
+  async refused(): Promise<boolean> {
+    const doubt = this.#doubt;
+    if (doubt === undefined) return false;
+    doubt.triesStaged = !doubt.triesStaged;
+    await this.#deps.authenticator.useCredential(doubt.triesStaged ? doubt.staged : doubt.inForce);
+    return doubt.triesStaged;
+  }
+
+  /** The controller took the certificate it is shown: a doubtful renewal is settled. Throws what keeping that throws. */
+  async accepted(): Promise<void> {
+    const doubt = this.#doubt;
+    if (doubt === undefined) return;
+    const keeper = this.#deps.options.renewal;
+    if (doubt.triesStaged) {
+      await keeper?.committed();
+      this.#credential = doubt.staged;
+      this.#deps.emit({ kind: 'certificate-renewed', expiresAt: doubt.expiresAt });
+    } else await keeper?.abandoned?.();
+    this.#doubt = undefined;
+  }
+
   [Symbol.dispose](): void {
     this.#timer[Symbol.dispose]();
   }
@@ -79,19 +118,37 @@ export class CertificateKeeper implements Disposable {
     const { session } = signedIn;
     const authenticatorId = session.renewal.authenticatorId;
     if (authenticatorId === undefined) throw impossible('the controller does not name the authenticator');
+    if (this.#doubt !== undefined) throw impossible('how the last renewal ended is not known yet');
     const key: IdentityKey = rollKey && keeper.newKey !== undefined ? await keeper.newKey() : credential.key;
-    const renewal = await renewCertificate({
-      client: authenticator.ownClient(() => signedIn.session),
-      authenticatorId,
-      key,
-      commonName: commonName(),
-      steps: keeper,
-    });
-    this.#credential = { ...credential, certPem: renewal.certPem, key };
-    await authenticator.useCredential(this.#credential);
-    this.#deps.emit({ kind: 'certificate-renewed', expiresAt: renewal.expiresAt });
-    this.#deps.restart();
-    return renewal;
+    const renewed = ({ certPem }: Renewal): Credential => ({ ...credential, certPem, key });
+    let staged: Renewal | undefined;
+    try {
+      const renewal = await renewCertificate({
+        client: authenticator.ownClient(() => signedIn.session),
+        authenticatorId,
+        key,
+        commonName: commonName(),
+        steps: {
+          staged: async (made) => {
+            await keeper.staged(made);
+            staged = made;
+          },
+          committed: () => keeper.committed(),
+        },
+      });
+      this.#credential = renewed(renewal);
+      await authenticator.useCredential(this.#credential);
+      this.#deps.emit({ kind: 'certificate-renewed', expiresAt: renewal.expiresAt });
+      this.#deps.restart();
+      return renewal;
+    } catch (error) {
+      if (staged !== undefined) {
+        const { expiresAt } = staged;
+        this.#doubt = { inForce: credential, staged: renewed(staged), expiresAt, triesStaged: false };
+        this.#deps.restart();
+      }
+      throw error;
+    }
   }
 
   #isDue(): boolean {

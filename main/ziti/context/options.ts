@@ -29,6 +29,8 @@ export interface RenewalKeeper {
   staged(renewal: Renewal): Promise<void>;
   /** The old one is worthless now: make the staged one the one. */
   committed(): Promise<void>;
+  /** The controller never took the staged one: forget it, and the key that was made for it. */
+  abandoned?(): Promise<void>;
 }
 
 export type OpenEdgeRouter = (options: EdgeRouterOptions) => Promise<EdgeRouter>;
@@ -40,6 +42,8 @@ export interface ZitiContextOptions {
   readonly apis: readonly string[];
   readonly caPem: string;
   readonly credential: Credential;
+  /** Of a renewal that was cut short: tried where the controller refuses `credential`, and settled through `renewal` either way. */
+  readonly staged?: Credential;
   readonly clock: Clock;
   readonly log: Log;
   /** Version of this program, told to the controller. */

@@ -32,6 +32,8 @@ export interface SessionKeeperDeps {
   /** The session is over. */
   ended(signedIn: SignedIn): void;
   stateChanged(state: ContextState): void;
+  /** The controller says no to this credential. True: there is another to try at once. */
+  refused(): Promise<boolean>;
   /** Names of providers to sign in with. */
   signerNames(): Promise<readonly string[]>;
 }
@@ -150,6 +152,7 @@ export class SessionKeeper implements AsyncDisposable {
           backoff.next();
           continue;
         }
+        if (failure.code === 'ziti.controller.unauthenticated' && (await this.#deps.refused())) continue;
         this.#become(await this.#standing(failure));
         if (this.#takeHurry()) backoff.reset();
         const waitMs = this.#state.kind === 'degraded' ? backoff.next() : jittered(refusedPaceMs, 1 / 3, random);

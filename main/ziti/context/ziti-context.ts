@@ -139,6 +139,7 @@ class OpenContext implements ZitiContext {
         this.#dialer.sessionEnded();
       },
       stateChanged: (state) => this.#stateChanged(state),
+      refused: () => this.#certificate.refused(),
       signerNames: () => this.#signerNames(),
     });
     const forServices = { ...common, sessions: this.#sessions, routers: this.#routers, accessDoubted, sessionDoubted };
@@ -269,6 +270,7 @@ class OpenContext implements ZitiContext {
     const { client } = signedIn;
     this.#sessions.clear();
     this.#posture.forget();
+    await this.#certificate.accepted();
     this.#identity = toIdentity(await client.identity(signal));
     const routers = await client.edgeRouters(signal);
     await this.#services.reload();
