@@ -23,7 +23,6 @@ import { openZitiContext } from '../ziti/ziti.ts';
 import { createAlerts } from './alerts.ts';
 import { collectLessOften } from './collector.ts';
 import { readConfig, type EngineConfig } from './config.ts';
-import { tcpReaches, unreachedBy, watchForComeback } from './comeback.ts';
 import { createCorridor } from './corridor.ts';
 import { listSignersOf } from './enrolment-deps.ts';
 import { openDetection } from './detection.ts';
@@ -39,6 +38,8 @@ import { admitHostedDials } from './hosted-dials.ts';
 import { Identities } from './identities.ts';
 import { lockInstance } from './instance-lock.ts';
 import { openLog, type EngineLog } from './logger.ts';
+import { watchLife } from './life.ts';
+import { loopGuard } from './loop-guard.ts';
 import { mcpEntry } from './mcp-entry.ts';
 import { openMetrics } from './metrics.ts';
 import { contextOpener } from './open-context.ts';
@@ -48,7 +49,6 @@ import { openProviderKeys } from './provider-keys.ts';
 import { openQuarantine } from './quarantine.ts';
 import type { Projector } from './projector.ts';
 import type { StateHub } from './state-hub.ts';
-import { watchNetwork } from './network-watch.ts';
 import { reachabilityOf } from './reachability.ts';
 import { postureGatherer } from './posture-facts.ts';
 import { createReactions } from './reactions.ts';
@@ -178,6 +178,7 @@ async function assemble(
     quarantine,
     problems,
     onIntercepted: () => late.entries?.apply(),
+    onWays: () => late.entries?.waysChanged(),
     onSession: (session) => late.projector?.session(session),
     refresh: () => {
       readiness.look();
@@ -231,6 +232,11 @@ async function assemble(
     audit,
     sessions,
     findApp: (flow) => apps.find(flow),
+    findLoop: loopGuard({
+      pid: process.pid,
+      hosted: () => new Set(hosting.states().map(({ serviceId }) => serviceId)),
+      infrastructure: () => identities.places(),
+    }),
     hashed: hashWhereAsked({ apps, policy, quarantine }),
     decide: policy.decide,
     facts,
@@ -260,7 +266,7 @@ async function assemble(
       clock,
       log,
       table: () => intercept.table(),
-      infrastructure: () => identities.places(),
+      direct: { infrastructure: () => identities.places(), targets: () => hosting.targetHosts() },
       refresh,
     }),
   );
@@ -294,7 +300,12 @@ async function assemble(
   stack.use(sessions.subscribe(reactions.session));
   stack.use(sessions.subscribe(detection.session));
   stack.use(quarantine.events.subscribe(reactions.quarantined));
-  stack.use(hosting.subscribe(() => projector.refresh()));
+  stack.use(
+    hosting.subscribe(() => {
+      projector.refresh();
+      entries.waysChanged();
+    }),
+  );
 
   const externalLogin = stack.use(new ExternalLogin({ identities, clock, log, listSigners: listSignersOf }));
   late.externalLogin = externalLogin;
@@ -356,15 +367,7 @@ async function assemble(
   await readiness.settle();
   projector.refresh();
   readiness.open();
-  stack.use(
-    watchNetwork({ clock, ignore: (name) => name === entries.status().tun?.name }, (change) => {
-      log.info('engine.network_changed', { change });
-      if (change === 'woke') wokenAt = clock.now();
-      entries.networkChanged();
-      void identities.networkChanged();
-    }),
-  );
-  stack.use(watchForComeback({ clock, unreached: () => unreachedBy(identities.all()), reaches: tcpReaches(clock) }));
+  stack.use(watchLife({ clock, log, entries, identities, woke: (atMs) => (wokenAt = atMs) }));
   log.info('engine.ready', { mode, version, proxy: entries.listen });
   return {
     ready: {

@@ -16,6 +16,7 @@ import type { DecideFlow, DecisionFacts, Verdict } from '../policy/verdict.ts';
 import type { Sessions } from '../session/sessions.ts';
 import type { ZitiStream } from '../ziti/model.ts';
 import { explainDialFailure } from './dial-failure.ts';
+import type { FindLoop } from './loop-guard.ts';
 
 export interface CorridorDeps {
   readonly clock: Clock;
@@ -25,6 +26,8 @@ export interface CorridorDeps {
   readonly sessions: Pick<Sessions, 'open' | 'reserve'>;
   /** Who owns the flow's socket, with the agent it is. Never rejects. */
   readonly findApp: (flow: FlowRequest) => Promise<App>;
+  /** A reason where the flow is our own connection come back to us. */
+  readonly findLoop: FindLoop;
   /** The same app with its hash, where something that decides about these claims looks at it. Never rejects. */
   readonly hashed: (app: App, matches: readonly Match[]) => Promise<App>;
   readonly decide: DecideFlow;
@@ -46,6 +49,8 @@ export function createCorridor(deps: CorridorDeps): Admit {
     const found =
       flow.service === undefined ? deps.intercept.match(flow) : deps.intercept.matchService(flow.service, flow);
     if (found.kind === 'none') return unclaimed(deps, flow, owner, found.reason);
+    const loop = deps.findLoop(flow, owner, found.matches);
+    if (loop !== undefined) return denied(deps, flow, owner, loop);
 
     const app = await deps.hashed(owner, found.matches);
     const verdict = deps.decide(flow, app, found.matches, deps.facts(app));
@@ -61,6 +66,10 @@ function unclaimed(deps: CorridorDeps, flow: FlowRequest, app: App, reason: Clea
   if (deps.unmatched === 'direct' && flow.service === undefined && flow.entry !== 'tun') {
     return { kind: 'pass', reason };
   }
+  return denied(deps, flow, app, reason);
+}
+
+function denied(deps: CorridorDeps, flow: FlowRequest, app: App, reason: Clearance): Admission {
   const refusal = record(deps, {
     ...flowFields(flow, app),
     kind: 'verdict',

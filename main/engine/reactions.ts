@@ -28,6 +28,8 @@ export interface ReactionsDeps {
   readonly problems: Map<string, readonly InterceptProblem[]>;
   /** Names, addresses or routes that are intercepted changed. */
   readonly onIntercepted: () => void;
+  /** Controllers or routers changed, or where they are. */
+  readonly onWays: () => void;
   readonly onSession: (session: SessionSnapshot) => void;
   readonly refresh: () => void;
   readonly onCall: (session: SessionSnapshot) => void;
@@ -114,7 +116,10 @@ export function createReactions(deps: ReactionsDeps): Reactions {
     runner: {
       changed: deps.refresh,
       services: takeServices,
-      routers: deps.refresh,
+      routers() {
+        deps.onWays();
+        deps.refresh();
+      },
     },
     removed(identity) {
       intercept.remove(identity);

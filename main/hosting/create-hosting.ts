@@ -45,8 +45,8 @@ class HostingOfAll implements Hosting {
     return [...this.#runs.values()].flatMap((runs) => [...runs.values()].map((run) => run.state()));
   }
 
-  sourcePrefixes(): readonly string[] {
-    const all = [...this.#runs.values()].flatMap((runs) => [...runs.values()].flatMap((run) => run.sourcePrefixes()));
+  targetHosts(): readonly string[] {
+    const all = [...this.#runs.values()].flatMap((runs) => [...runs.values()].flatMap((run) => run.targetHosts()));
     return [...new Set(all)];
   }
 

@@ -54,8 +54,8 @@ export class HostedServiceRun implements AsyncDisposable {
     };
   }
 
-  sourcePrefixes(): readonly string[] {
-    return this.#configs.flatMap(({ allowedSources }) => allowedSources.map(({ text }) => text));
+  targetHosts(): readonly string[] {
+    return this.#configs.flatMap(({ address }) => (address.forward ? [] : [address.value]));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -109,7 +109,7 @@ export interface Hosting extends AsyncDisposable {
   replace(identity: string, services: readonly HostedService[]): Promise<void>;
   remove(identity: string): Promise<void>;
   states(): readonly HostedState[];
-  /** Prefixes of `allowedSourceAddresses` in use now: the host must hold them as local addresses for source binding to work. */
-  sourcePrefixes(): readonly string[];
+  /** Names and addresses that services hosted now lead to; not those that the dialer names. */
+  targetHosts(): readonly string[];
   subscribe(listener: (state: HostedState) => void): Disposable;
 }

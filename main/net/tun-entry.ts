@@ -199,7 +199,7 @@ async function open(deps: TunEntryDeps, stack: DisposalStack, signal: AbortSigna
       { signal },
     ),
   );
-  const routeSet = stack.use(new HostRouteSet(device.name, routes, journal, log));
+  const routeSet = stack.use(new HostRouteSet(device.name, routes, journal, clock, log));
   const inputPath = stack.use(
     new InputPath({
       device: device.name,

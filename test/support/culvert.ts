@@ -58,6 +58,8 @@ export interface RunOptions {
   readonly input?: string;
   readonly timeoutMs?: number;
   readonly cwd?: string;
+  /** A command that runs the rest of its arguments elsewhere, in its own place. */
+  readonly within?: readonly string[];
 }
 
 /** Run one verb to its end. */
@@ -130,7 +132,8 @@ export async function startCulvert(args: readonly string[], options: RunOptions 
 }
 
 async function start(args: readonly string[], options: RunOptions): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [await culvertProgram(), ...args], {
+  const [command = '', ...rest] = [...(options.within ?? []), process.execPath, await culvertProgram(), ...args];
+  const child = spawn(command, rest, {
     env: { ...process.env, ...options.env },
     stdio: ['pipe', 'pipe', 'pipe'],
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),

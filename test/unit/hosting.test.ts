@@ -285,7 +285,7 @@ describe('a hosted service', () => {
     await talk(await network.dial({ source_addr: '127.9.8.7' }), '');
     expect(from).toEqual(['127.9.8.7']);
     expect(await network.dial({ source_addr: '127.8.8.7' })).toContain('not allowed');
-    expect(hosting.sourcePrefixes()).toEqual(['127.9.0.0/16']);
+    expect(hosting.targetHosts()).toEqual(['127.0.0.1']);
   });
 
   it('goes out by its HTTP proxy, and says what the proxy said', async () => {

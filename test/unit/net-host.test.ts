@@ -436,9 +436,10 @@ describe('routes', () => {
       'ip -json -4 route show dev': { stdout: '[{"dst":"0.0.0.0/1"},{"dst":"128.0.0.0/1"},{"dst":"10.2.0.0/16"}]' },
     });
     using journal = HostJournal.open(folder());
-    const set = new HostRouteSet('culvert0', hostRoutes(recorder.run, 'linux'), journal, silentLog);
+    const set = new HostRouteSet('culvert0', hostRoutes(recorder.run, 'linux'), journal, new ManualClock(), silentLog);
     await set.set(['0.0.0.0/0', 'not a prefix'], ['203.0.113.5']);
-    expect(recorder.take().slice(0, 3)).toEqual([
+    expect(recorder.take().slice(0, 4)).toEqual([
+      'ip -json -4 route show match 203.0.113.5/32',
       'ip -json route get 203.0.113.5',
       'ip route add 203.0.113.5/32 via 10.0.0.1 dev eth0',
       'ip -force -batch - < route add 0.0.0.0/1 dev culvert0; route add 128.0.0.0/1 dev culvert0',
@@ -452,6 +453,29 @@ describe('routes', () => {
     expect(set.routed()).toEqual(['10.2.0.0/16']);
     await set[Symbol.asyncDispose]();
     expect(journal.pending()).toEqual([]);
+  });
+
+  it('a pin follows the gateway, and is set once there is a way at all', async () => {
+    const [match, get] = [{ stdout: '[]' }, { stdout: '[]' }];
+    const recorder = new CommandRecorder({
+      'ip -json -4 route show dev': { stdout: '[{"dst":"10.0.0.0/8"}]' },
+      'ip -json -4 route show match': match,
+      'ip -json route get': get,
+    });
+    using journal = HostJournal.open(folder());
+    const clock = new ManualClock();
+    await using set = new HostRouteSet('culvert0', hostRoutes(recorder.run, 'linux'), journal, clock, silentLog);
+    await set.set(['10.0.0.0/8'], ['10.9.9.9']);
+    for (const gateway of ['192.0.2.1', '198.51.100.1']) {
+      match.stdout = `[{"dst":"default","gateway":"${gateway}","dev":"eth0"},{"dst":"10.0.0.0/8","dev":"culvert0"}]`;
+      get.stdout = match.stdout;
+      recorder.take();
+      await clock.advanceSlowly(2000, 500);
+      await set.set(['10.0.0.0/8'], ['10.9.9.9']);
+      expect(recorder.take()).toContain(`ip route add 10.9.9.9/32 via ${gateway} dev eth0`);
+      await clock.advanceSlowly(10_000, 500);
+      expect(recorder.take().filter((command) => command.startsWith('ip route'))).toEqual([]);
+    }
   });
 });
 

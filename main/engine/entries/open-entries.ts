@@ -11,6 +11,7 @@ import type { ResolveRemote } from '../../net/dns/resolver.ts';
 import { repairHost } from '../../net/repair.ts';
 import { canUseTun } from '../../net/tun-entry.ts';
 import type { EngineConfig } from '../config.ts';
+import type { DirectWaysDeps } from './direct-ways.ts';
 import { chooseMode } from './mode.ts';
 import { openProxyEntries, type ProxyEntries } from './proxy-entries.ts';
 import { openTunDoor, type TunDoor } from './tun-door.ts';
@@ -27,7 +28,8 @@ export interface EntriesDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly table: () => InterceptTable;
-  readonly infrastructure: () => readonly string[];
+  /** Controllers and routers, and what is hosted here: all keep the way they have. */
+  readonly direct: Pick<DirectWaysDeps, 'infrastructure' | 'targets'>;
   readonly refresh: () => void;
 }
 
@@ -40,6 +42,8 @@ export interface Entries extends AsyncDisposable {
   /** What is intercepted changed. */
   apply(): void;
   networkChanged(): void;
+  /** What must keep its own way may be elsewhere now. */
+  waysChanged(): void;
   dns(): DnsView;
   status(): Pick<StatusView, 'proxy' | 'tun' | 'routes' | 'warnings'>;
 }
@@ -63,6 +67,7 @@ export async function openEntries(deps: EntriesDeps): Promise<Entries> {
       listen: proxy?.listen,
       apply: () => tun?.apply(),
       networkChanged: () => tun?.networkChanged(),
+      waysChanged: () => tun?.waysChanged(),
       dns: () => tun?.dns() ?? noDns,
       status: () => ({
         ...(tun?.status() ?? { routes: [], warnings: [] }),

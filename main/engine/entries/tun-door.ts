@@ -2,7 +2,6 @@
 import type { Clock } from '../../base/clock.ts';
 import { toTunnelerError } from '../../base/errors.ts';
 import type { Admit, Destination } from '../../base/flow.ts';
-import { ipFamily } from '../../base/ip.ts';
 import type { Log } from '../../base/log.ts';
 import type { Clearance } from '../../base/reason.ts';
 import type { DnsView, StatusView } from '../../contract/views.ts';
@@ -10,6 +9,7 @@ import type { InterceptTable } from '../../intercept/match.ts';
 import type { ResolveRemote } from '../../net/dns/resolver.ts';
 import { openTunEntry, type TunEntry, type TunEntryConfig } from '../../net/tun-entry.ts';
 import type { EngineConfig } from '../config.ts';
+import { DirectWays, type DirectWaysDeps } from './direct-ways.ts';
 
 const reopenMs = 2000;
 
@@ -23,8 +23,8 @@ export interface TunDoorDeps {
   readonly config: EngineConfig;
   /** What is intercepted now. */
   readonly table: () => InterceptTable;
-  /** `host:port` or URLs of controllers and routers: they keep the way they have. */
-  readonly infrastructure: () => readonly string[];
+  /** Controllers and routers, and what is hosted here: all keep the way they have. */
+  readonly direct: Pick<DirectWaysDeps, 'infrastructure' | 'targets'>;
   readonly refresh: () => void;
 }
 
@@ -32,6 +32,8 @@ export interface TunDoor extends AsyncDisposable {
   /** What is intercepted changed; the resolver heeds it before this returns. */
   apply(): void;
   networkChanged(): void;
+  /** What must keep its own way may be elsewhere now. */
+  waysChanged(): void;
   dns(): DnsView;
   status(): Pick<StatusView, 'tun' | 'routes' | 'warnings'>;
 }
@@ -57,15 +59,17 @@ export async function openTunDoor(deps: TunDoorDeps): Promise<TunDoor> {
       { signal: closing.signal },
     );
 
+  const ways = new DirectWays({ ...deps.direct, changed: () => apply(), log: deps.log });
+
   const apply = (): void => {
     if (entry === undefined) return;
     const { names, wildcards, prefixes } = deps.table();
     // Both never reject: what could not be set is in the status.
-    void entry.setNames({ names, wildcards }).then(deps.refresh);
+    void entry.setNames({ names, wildcards, exempt: ways.names() }).then(deps.refresh);
     void entry
       .setPrefixes(
         prefixes.map(({ prefix }) => prefix),
-        addressesOf(deps.infrastructure()),
+        ways.addresses(),
       )
       .then(deps.refresh);
   };
@@ -97,7 +101,11 @@ export async function openTunDoor(deps: TunDoorDeps): Promise<TunDoor> {
 
   return {
     apply,
-    networkChanged: () => void entry?.networkChanged(),
+    networkChanged() {
+      ways.networkChanged();
+      void entry?.networkChanged();
+    },
+    waysChanged: () => ways.look(),
     dns: () => dnsView(entry, failure),
     status() {
       if (entry === undefined) return { routes: [], warnings: failure === undefined ? [] : [failure] };
@@ -141,14 +149,6 @@ function entryConfig({ tun, ranges, dns }: EngineConfig): TunEntryConfig {
     ...(backend === undefined ? {} : { dns: backend }),
     ...(dns?.upstreams === undefined ? {} : { upstreams: dns.upstreams }),
   };
-}
-
-/** IP addresses among hosts given as `https://host:port`, `tls://host:port` or `tls:host:port`; names are left out. */
-function addressesOf(places: readonly string[]): readonly string[] {
-  const hosts = places.map((place) =>
-    /^(?:[a-z]+:(?:\/\/)?)?(\[[^\]]+\]|[^:/]+)/.exec(place)?.[1]?.replace(/[[\]]/g, ''),
-  );
-  return [...new Set(hosts.filter((host) => host !== undefined && ipFamily(host) !== undefined))] as string[];
 }
 
 async function closeQuietly(entry: TunEntry | undefined, log: Log): Promise<void> {

@@ -13,6 +13,8 @@ export interface InterceptedNames {
   readonly names: readonly { readonly name: string; readonly service: string }[];
   /** `x.y` of `*.x.y`; it stands for `x.y` as well. */
   readonly wildcards: readonly { readonly domain: string; readonly service: string }[];
+  /** Names that stay the system's, whatever wildcard covers them: those of controllers and routers. */
+  readonly exempt?: readonly string[];
 }
 
 /** A name that the system is to ask us about, and whether all names below it are meant too. */
@@ -38,6 +40,7 @@ export class NameTable {
   readonly #slots: number;
   #exact = new Map<string, string>();
   #wildcards = new Map<string, string>();
+  #exempt: ReadonlySet<string> = new Set();
   readonly #byName = new Map<string, Assigned>();
   readonly #byOffset = new Map<number, Assigned>();
   #uses = 0;
@@ -51,7 +54,9 @@ export class NameTable {
 
   /** Idempotent: exactly these are intercepted from now on. Exact names get their address at once. */
   replace(table: InterceptedNames): void {
-    this.#exact = new Map(table.names.map(({ name, service }) => [name, service]));
+    this.#exempt = new Set(table.exempt);
+    const names = table.names.filter(({ name }) => !this.#exempt.has(name));
+    this.#exact = new Map(names.map(({ name, service }) => [name, service]));
     this.#wildcards = new Map(table.wildcards.map(({ domain, service }) => [domain, service]));
     // Sorted, so that the same names get the same addresses in another run.
     for (const name of [...this.#exact.keys()].sort()) this.#assign(name);
@@ -61,6 +66,7 @@ export class NameTable {
   find(name: string): { readonly service: string; readonly domain?: string } | undefined {
     const exact = this.#exact.get(name);
     if (exact !== undefined) return { service: exact };
+    if (this.#exempt.has(name)) return undefined;
     for (let domain = name; domain !== '';) {
       const service = this.#wildcards.get(domain);
       if (service !== undefined) return { service, domain };

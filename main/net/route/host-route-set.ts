@@ -1,9 +1,12 @@
 /** The prefixes routed into our interface, and the addresses kept past it, as one set that is replaced as a whole. */
+import type { Clock } from '../../base/clock.ts';
 import { parseCidr } from '../../base/ip.ts';
 import type { Log } from '../../base/log.ts';
 import type { Clearance } from '../../base/reason.ts';
 import type { HostJournal } from '../journal/host-journal.ts';
 import type { HostRoutes } from './route.ts';
+
+const watchPeriodMs = 2_000;
 
 interface Pin {
   readonly device: string;
@@ -24,12 +27,16 @@ export class HostRouteSet implements AsyncDisposable {
     keepDirect: [],
   };
   #work: Promise<void> = Promise.resolve();
+  readonly #watch: Disposable;
+  /** What the pins depended on when they were set. */
+  #signature = '';
 
-  constructor(device: string, routes: HostRoutes, journal: HostJournal, log: Log) {
+  constructor(device: string, routes: HostRoutes, journal: HostJournal, clock: Clock, log: Log) {
     this.#device = device;
     this.#routes = routes;
     this.#journal = journal;
     this.#log = log;
+    this.#watch = clock.every(watchPeriodMs, () => void this.#look());
   }
 
   /** Idempotent. Never rejects; calls run one after the other. */
@@ -41,12 +48,29 @@ export class HostRouteSet implements AsyncDisposable {
 
   /** The ways of the host may have changed: look for each pinned address again. */
   refresh(): Promise<void> {
+    return this.#enqueue(() => this.#begin());
+  }
+
+  async #begin(): Promise<void> {
+    for (const address of [...this.#pins.keys()]) await this.#unpin(address);
+    // A way is only seen while the routes into our interface do not hide it.
+    await this.#unroute([...this.#routed.keys()]);
+    await this.#apply();
+  }
+
+  /** A gateway may come or go without any address of the host changing; a pin on the old way would lead nowhere. */
+  #look(): Promise<void> {
+    const inside = this.#inside();
+    if (inside.length === 0 || this.#routes.signature === undefined) return Promise.resolve();
     return this.#enqueue(async () => {
-      for (const address of [...this.#pins.keys()]) await this.#unpin(address);
-      // A way is only seen while the routes into our interface do not hide it.
-      await this.#unroute([...this.#routed.keys()]);
-      await this.#apply();
+      if ((await this.#routes.signature?.(inside, this.#device)) !== this.#signature) await this.#begin();
     });
+  }
+
+  /** Addresses to keep past us that a prefix covers. */
+  #inside(): readonly string[] {
+    const { prefixes, keepDirect } = this.#wanted;
+    return keepDirect.filter((address) => prefixes.some((prefix) => parseCidr(prefix)?.contains(address)));
   }
 
   /** A change that fails (a disk that is full, say, so that nothing can be journalled) leaves the routes there are. */
@@ -70,9 +94,10 @@ export class HostRouteSet implements AsyncDisposable {
   }
 
   async #apply(): Promise<void> {
-    const { prefixes, keepDirect } = this.#wanted;
+    const { prefixes } = this.#wanted;
     await this.#unroute([...this.#routed.keys()].filter((prefix) => !prefixes.includes(prefix)));
-    const inside = keepDirect.filter((address) => prefixes.some((prefix) => parseCidr(prefix)?.contains(address)));
+    const inside = this.#inside();
+    this.#signature = inside.length === 0 ? '' : ((await this.#routes.signature?.(inside, this.#device)) ?? '');
     for (const address of [...this.#pins.keys()]) if (!inside.includes(address)) await this.#unpin(address);
     // Before the routes: afterwards the way found would be ours.
     for (const address of inside) if (!this.#pins.has(address)) await this.#pin(address);
@@ -118,6 +143,7 @@ export class HostRouteSet implements AsyncDisposable {
 
   /** Take all routes back. Idempotent. */
   [Symbol.asyncDispose](): Promise<void> {
+    this.#watch[Symbol.dispose]();
     return this.set([], []);
   }
 }

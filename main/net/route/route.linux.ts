@@ -63,6 +63,18 @@ export class LinuxRoutes implements HostRoutes {
     return { ...(row.gateway === undefined ? {} : { via: row.gateway }), device: row.dev };
   }
 
+  async signature(addresses: readonly string[], device: string): Promise<string> {
+    const found = await Promise.all(
+      addresses.map(async (address) => {
+        const family = ipFamily(address) === 4 ? '-4' : '-6';
+        const result = await this.#run('ip', ['-json', family, 'route', 'show', 'match', hostPrefix(address)]);
+        const others = rowsOf(result.stdout).filter(({ dst, dev }) => dev !== device && dst !== address);
+        return [address, ...others.map(({ dst, dev, gateway }) => [dst, dev, gateway].join(' '))].join('|');
+      }),
+    );
+    return found.join('\n');
+  }
+
   async pin(address: string, way: { readonly via?: string; readonly device: string }): Promise<boolean> {
     const via = way.via === undefined ? [] : ['via', way.via];
     const result = await this.#run('ip', ['route', 'add', hostPrefix(address), ...via, 'dev', way.device]);

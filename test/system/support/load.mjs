@@ -13,6 +13,9 @@ const workers = Number(process.argv[6] ?? 24);
 const endAt = Date.now() + seconds * 1000;
 const counts = { whole: 0, reset: 0, slow: 0, refused: 0, udp: 0, lost: 0, bytes: 0, wrong: 0, failed: 0 };
 const failures = [];
+/** Neither bytes nor an end for so long: it will never come. */
+const stuckMs = 40_000;
+const stuck = () => Object.assign(new Error('stuck'), { code: 'stuck' });
 const block = randomBytes(1 << 18);
 
 /** Send `blocks`, end, read all back; slowly where asked. */
@@ -21,6 +24,7 @@ function transfer(blocks, pauseMs) {
     const [sent, got] = [createHash('sha256'), createHash('sha256')];
     const socket = connect({ host: echo, port: 80, allowHalfOpen: true });
     let left = blocks;
+    socket.setTimeout(stuckMs, () => socket.destroy(stuck()));
     const send = () => {
       for (; left > 0; left--) {
         sent.update(block);
@@ -48,18 +52,20 @@ function transfer(blocks, pauseMs) {
 function cut() {
   return new Promise((resolve) => {
     const socket = connect(80, echo);
+    socket.setTimeout(stuckMs, () => socket.destroy(stuck()));
     socket.on('connect', () => {
       socket.write(block);
       setTimeout(() => socket.resetAndDestroy(), randomInt(20));
     });
     socket.on('close', () => resolve('ok'));
-    socket.on('error', () => resolve('failed'));
+    socket.on('error', ({ code }) => resolve(code));
   });
 }
 
 function refusal() {
   return new Promise((resolve) => {
     const socket = connect(80, refused);
+    socket.setTimeout(stuckMs, () => resolve('stuck'));
     socket.on('connect', () => resolve('wrong'));
     // In whatever words (the engine's own policy after many failures, a controller that is too busy to say no): only never accepted.
     socket.on('error', () => resolve('ok'));

@@ -111,6 +111,8 @@ export interface WorldService {
   readonly contract?: Readonly<Record<string, unknown>>;
   /** Who may dial it; default `device`. */
   readonly dialer?: string;
+  /** Who hosts it; default `box`. */
+  readonly hoster?: string;
 }
 
 export interface World {
@@ -122,7 +124,12 @@ export interface World {
   /** Ids of dial policies by service. */
   readonly policies: Readonly<Record<string, string>>;
   /** Start one engine more; ended with the world. */
-  start(state: string, mode: 'tun' | 'host', env?: Readonly<Record<string, string>>): Promise<RunningCulvert>;
+  start(
+    state: string,
+    mode: 'tun' | 'host',
+    env?: Readonly<Record<string, string>>,
+    within?: readonly string[],
+  ): Promise<RunningCulvert>;
 }
 
 /** Where the network listens, for engines that are elsewhere. */
@@ -150,13 +157,16 @@ export async function withWorld(options: WorldOptions, scenario: (world: World) 
     const env = { CREDENTIALS_DIRECTORY: at('credentials') };
     const services = options.services(backends);
     const policies = await arrange(network, services, options.dialers ?? ['device'], at, env);
-    const start: World['start'] = async (state, mode, more = {}) => {
-      const engine = await startCulvert(['run', '--mode', mode, '--state', at(state)], { env: { ...env, ...more } });
+    const start: World['start'] = async (state, mode, more = {}, within = []) => {
+      const args = ['run', '--mode', mode, '--state', at(state)];
+      const engine = await startCulvert(args, { env: { ...env, ...more }, within });
       running.push(engine);
       return engine;
     };
     await start('box', 'host');
-    const hosted = Object.values(services).filter(({ host }) => host !== undefined).length;
+    const hosted = Object.values(services).filter(
+      ({ host, hoster }) => host !== undefined && hoster === undefined,
+    ).length;
     await until(async () => {
       const rows = await culvertJson<ServiceView[]>(['services', '--state', at('box')]);
       return rows.filter((row) => (row.hosted?.terminators ?? 0) > 0).length === hosted;
@@ -201,7 +211,11 @@ async function arrange(
     });
     const dialer = ids.get(service.dialer ?? 'device') ?? '';
     policies[name] = await admin.createServicePolicy({ type: 'Dial', services: [id], identities: [dialer] });
-    await admin.createServicePolicy({ type: 'Bind', services: [id], identities: [ids.get('box') ?? ''] });
+    await admin.createServicePolicy({
+      type: 'Bind',
+      services: [id],
+      identities: [ids.get(service.hoster ?? 'box') ?? ''],
+    });
   }
   return policies;
 }

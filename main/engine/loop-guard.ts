@@ -1,0 +1,48 @@
+/**
+ * Our own connections that come back in through our own interface: to a controller or router whose address a prefix covers, or to the target
+ * of a service that is hosted here and intercepted here too. Let in, they would carry themselves round and round.
+ */
+import type { App } from '../apps/app.ts';
+import type { FlowRequest } from '../base/flow.ts';
+import type { Clearance } from '../base/reason.ts';
+import type { Match } from '../intercept/match.ts';
+import { hostOf } from './entries/direct-ways.ts';
+
+export interface LoopGuardDeps {
+  /** Our process. */
+  readonly pid: number;
+  /** Ids of services hosted by this engine. */
+  hosted(): ReadonlySet<string>;
+  /** Controllers and routers, as places. */
+  infrastructure(): readonly string[];
+}
+
+/** Asked for each flow that a service claims; a reason where it would be a loop. */
+export type FindLoop = (flow: FlowRequest, owner: App, matches: readonly Match[]) => Clearance | undefined;
+
+export function loopGuard(deps: LoopGuardDeps): FindLoop {
+  return ({ entry, destination }, owner, matches) => {
+    if (entry !== 'tun' || owner.pid !== deps.pid) return undefined;
+    const at = destination.hostname ?? destination.address ?? '';
+    if (deps.infrastructure().some((place) => isAt(place, at, destination.port))) {
+      return loop(`${at} is a controller or router of this engine, which is not reached through itself`, at);
+    }
+    const hosted = deps.hosted();
+    const match = matches.find(({ service }) => hosted.has(service.id));
+    if (match === undefined) return undefined;
+    return loop(`${match.service.name} is hosted by this very engine, whose own connection to ${at} it would be`, at);
+  };
+}
+
+function isAt(place: string, host: string, port: number): boolean {
+  const ports = /:(\d+)(?:\/|$)/.exec(place)?.[1] ?? '443';
+  return hostOf(place) === host && Number(ports) === port;
+}
+
+function loop(sentence: string, at: string): Clearance {
+  return {
+    code: 'engine.loop',
+    sentence,
+    next: `take ${at} out of the addresses the service is intercepted under, or give this host a route to it`,
+  };
+}
