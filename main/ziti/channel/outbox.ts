@@ -19,6 +19,7 @@ export class Outbox {
   #gatheredBytes = 0;
   #inKernelQueueBytes = 0;
   #scheduled: NodeJS.Immediate | undefined;
+  #gathering = false;
   #full = false;
   #closed = false;
 
@@ -42,7 +43,8 @@ export class Outbox {
     if (this.#closed) return;
     this.#frames.push(frame);
     this.#gatheredBytes += frame.length;
-    this.schedule();
+    // What is added while gathering goes out with this very flush.
+    if (!this.#gathering) this.schedule();
   }
 
   /** Flush at the end of this turn of the event loop, after everything that came in was handled. */
@@ -57,7 +59,9 @@ export class Outbox {
   /** Write what is gathered now. */
   flush(): void {
     if (this.#closed) return;
+    this.#gathering = true;
     this.#handlers.gather();
+    this.#gathering = false;
     const frames = this.#frames;
     if (frames.length === 0 || this.#closed) return;
     const bytes = this.#gatheredBytes;

@@ -34,6 +34,8 @@ export interface ConnectionHost {
   readonly routerName: string;
   /** Have `flush` called with the next write. */
   wantsFlush(connection: Flushable): void;
+  /** Have `flush` called with the next write of anybody, or soon where there is none. */
+  wantsFlushSoon(connection: Flushable): void;
   /** What all connections together may have on their way. */
   readonly budget: SendBudget;
   /** Have `flush` called when the budget has room again. */

@@ -15,6 +15,12 @@ import { FramePool } from './frame-pool.ts';
 import { answerConnInspect, answerInspect, answerTraceRoute } from './inspection.ts';
 import { SendBudget } from './send-budget.ts';
 
+/**
+ * Acknowledgements of small messages wait so long for a write to travel with: mostly the answer that the message asks for. That halves what an
+ * exchange costs both ends and the router. A Go sender looks for lost messages every 64 ms at most, and counts this in its round trip.
+ */
+const acknowledgeWithinMs = 2;
+
 /** Ids of ours; from 2³¹ on they are the router's (openziti/ziti: router/xgress_edge/fabric.go, nextDialConnId). */
 const maxOwnConnId = 0x7fffffff - 1;
 
@@ -31,6 +37,8 @@ export class Connections implements ChannelHandlers {
   readonly #table = new Map<number, Connection>();
   #dirty = new Set<Flushable>();
   #waiting = new Set<Flushable>();
+  readonly #soon = new Set<Flushable>();
+  #soonTimer: Disposable | undefined;
   readonly #budget = new SendBudget();
   readonly #waitingForBudget = new Set<Flushable>();
   #budgetTimer: Disposable | undefined;
@@ -55,6 +63,13 @@ export class Connections implements ChannelHandlers {
       wantsFlush: (connection) => {
         this.#dirty.add(connection);
         channel.scheduleFlush();
+      },
+      wantsFlushSoon: (connection) => {
+        this.#soon.add(connection);
+        this.#soonTimer ??= clock.after(acknowledgeWithinMs, () => {
+          this.#soonTimer = undefined;
+          if (this.#soon.size > 0) channel.scheduleFlush();
+        });
       },
       budget: this.#budget,
       waitsForBudget: (connection) => {
@@ -91,6 +106,7 @@ export class Connections implements ChannelHandlers {
     const all = [...this.#table.values()];
     this.#table.clear();
     this.#budgetTimer?.[Symbol.dispose]();
+    this.#soonTimer?.[Symbol.dispose]();
     for (const connection of all) this.#isolated(connection, () => connection.channelLost(error));
   }
 
@@ -120,6 +136,8 @@ export class Connections implements ChannelHandlers {
 
   gather(): void {
     const dirty = this.#dirty;
+    for (const connection of this.#soon) dirty.add(connection);
+    this.#soon.clear();
     if (dirty.size === 0) return;
     this.#dirty = new Set();
     for (const connection of dirty) {

@@ -18,8 +18,8 @@ import { Opener, Sealer, sealOverheadBytes, type SessionKeys } from './end-to-en
 import { accessLost, isAccessLoss, streamReset } from './fault.ts';
 import { PlainQueue } from './plain-queue.ts';
 
-/** Plain bytes of a stream's message at most: what a socket reads at a time. Peers take messages of any size. */
-export const maxMessageBytes = 64 * 1024;
+/** Plain bytes of a stream's message at most: what a socket reads in two goes. Peers take messages of any size. */
+export const maxMessageBytes = 128 * 1024;
 
 /** Written bytes waiting above this: the writer is told to wait. */
 const highWaterBytes = 512 * 1024;

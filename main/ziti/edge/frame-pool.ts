@@ -1,15 +1,15 @@
 /** Buffers for large outgoing frames, used again once acknowledged, so that bulk transfer allocates nothing per message. */
 
 /** Room for the largest message and its head. */
-const slabBytes = 68 * 1024;
+const slabBytes = 132 * 1024;
 /** One window's worth. */
-const keptSlabs = 64;
+const keptSlabs = 32;
 /** Smaller frames come from the allocator. */
 const smallFrameBytes = 8 * 1024;
 
 export class FramePool {
   /** A message's worth of memory for putting small writes together; whoever uses it is done before it returns. */
-  readonly scratch = new Uint8Array(64 * 1024);
+  readonly scratch = new Uint8Array(128 * 1024);
   readonly #free: ArrayBuffer[] = [];
 
   /** Memory for a frame of exactly `lengthBytes`, not zeroed. */

@@ -231,7 +231,10 @@ export class XgressCarrier implements Carrier {
     const full = this.#heldBytes > heldLimitBytes;
     const acceptance = this.#receiver.accept(fields.sequence, body.length, fields.clock, full);
     if (acceptance === 'dropped') return;
-    this.#host.wantsFlush(this.#owner);
+    // What opens, ends or repeats is answered at once: others wait for that.
+    const plain = acceptance === 'now' && (fields.flags & ~payloadFlag.originator) === 0 && fields.edgeFlags === 0;
+    if (plain && this.#receiver.owesLittle) this.#host.wantsFlushSoon(this.#owner);
+    else this.#host.wantsFlush(this.#owner);
     if (acceptance === 'early') {
       const { flags, edgeFlags, capabilities } = fields;
       const stashed = { body: copyBytes(body), flags, edgeFlags, capabilities };

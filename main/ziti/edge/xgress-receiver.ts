@@ -8,6 +8,10 @@
 /** Out-of-order messages kept for their turn; above it further ones are dropped unacknowledged and come again. */
 const maxStashedBytes = 4 * 1024 * 1024;
 
+/** The smallest windows that senders shrink to: four messages of ours, 16 KiB of the others' (openziti/sdk-golang: xgress/options.go, TxPortalMinSize). */
+const littleMessages = 2;
+const littleBytes = 8 * 1024;
+
 export type Acceptance =
   /** Its turn: handle it, then ask `next`. */
   | 'now'
@@ -23,6 +27,7 @@ export class XgressReceiver<Message> {
   #stash = new Map<number, { readonly message: Message; readonly bytes: number }>();
   #stashedBytes = 0;
   #toAcknowledge: number[] = [];
+  #owedBytes = 0;
   #clock = 0;
 
   /** Bytes waiting for earlier ones. */
@@ -38,11 +43,11 @@ export class XgressReceiver<Message> {
   /** Judge a message that came. @param full the reader holds so much that only its very next message is taken. */
   accept(sequence: number, bytes: number, clock: number, full: boolean): Acceptance {
     if (sequence < this.#expected || this.#stash.has(sequence)) {
-      this.#acknowledge(sequence, clock);
+      this.#acknowledge(sequence, bytes, clock);
       return 'duplicate';
     }
     if (full || (sequence > this.#expected && this.#stashedBytes + bytes > maxStashedBytes)) return 'dropped';
-    this.#acknowledge(sequence, clock);
+    this.#acknowledge(sequence, bytes, clock);
     if (sequence > this.#expected) return 'early';
     this.#expected = sequence + 1;
     return 'now';
@@ -69,10 +74,16 @@ export class XgressReceiver<Message> {
     return this.#toAcknowledge.length > 0;
   }
 
+  /** So little is owed that no sender's window waits for it. */
+  get owesLittle(): boolean {
+    return this.#toAcknowledge.length <= littleMessages && this.#owedBytes <= littleBytes;
+  }
+
   /** Sequences to acknowledge since the last call, and the clock to echo. */
   takeAcknowledgements(): { readonly sequences: readonly number[]; readonly clock: number } {
     const taken = { sequences: this.#toAcknowledge, clock: this.#clock };
     this.#toAcknowledge = [];
+    this.#owedBytes = 0;
     this.#clock = 0;
     return taken;
   }
@@ -83,9 +94,10 @@ export class XgressReceiver<Message> {
     this.#toAcknowledge = [];
   }
 
-  #acknowledge(sequence: number, clock: number): void {
+  #acknowledge(sequence: number, bytes: number, clock: number): void {
     // The earliest clock, so that the sender's idea of a round trip has our gathering in it and it waits long enough.
     if (this.#toAcknowledge.length === 0) this.#clock = clock;
     this.#toAcknowledge.push(sequence);
+    this.#owedBytes += bytes;
   }
 }

@@ -13,7 +13,7 @@ export interface FrameLimits {
 export const defaultFrameLimits: FrameLimits = { headersBytes: 64 * 1024, bodyBytes: 64 * 1024 * 1024 };
 
 /** An assembly buffer larger than this is let go once its frame is done. */
-const keptBufferBytes = 128 * 1024;
+const keptBufferBytes = 192 * 1024;
 
 /**
  * Incremental decoder. Frames that lie whole in one chunk are views of it; others are put together in one buffer that is
