@@ -222,6 +222,10 @@ export interface AlertView {
 
 export interface DnsView {
   readonly backend: string;
+  /** Why this one. */
+  readonly choice?: string;
+  /** True: the system asks Culvert about intercepted names alone. False: about every name, and the others are sent on. */
+  readonly splits?: boolean;
   readonly state: 'active' | 'off' | 'failed';
   readonly server?: string;
   readonly names: readonly { readonly name: string; readonly addresses: readonly string[]; readonly service: string }[];

@@ -14,11 +14,20 @@ export function addDns(program: Command, cli: Cli): void {
   );
 }
 
+/** Who asks whom. */
+function asked(splits: boolean): string {
+  return splits
+    ? 'by the system, about the names below alone; every other query stays with the system'
+    : 'by programs, about every name; what is not below is sent on as it came';
+}
+
 function describe(dns: DnsView, cli: Cli): string {
   const head = facts(
     [
       ['resolver', `${dns.backend}, ${dns.state}`],
+      ['chosen', dns.choice === undefined ? undefined : `because ${dns.choice}`],
       ['listens', dns.server],
+      ['is asked', dns.splits === undefined || dns.state !== 'active' ? undefined : asked(dns.splits)],
       ['others go to', dns.upstreams.join(', ') || 'the system'],
       [
         'queries',

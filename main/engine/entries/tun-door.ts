@@ -135,8 +135,8 @@ function dnsView(entry: TunEntry | undefined, failure: Clearance | undefined): D
       ...(failure === undefined ? {} : { reason: failure }),
     };
   }
-  const { backend, state, server, names, upstreams, queries, reason } = entry.status().dns;
-  return { backend, state, server, names, upstreams, queries, ...(reason === undefined ? {} : { reason }) };
+  const { reason, ...dns } = entry.status().dns;
+  return { ...dns, ...(reason === undefined ? {} : { reason }) };
 }
 
 function entryConfig({ tun, ranges, dns }: EngineConfig): TunEntryConfig {
