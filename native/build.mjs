@@ -2,16 +2,21 @@
 //
 //   node build.mjs              build, or exit 1 saying why not
 //   node build.mjs --optional   the same, but a missing or failing toolchain is a note and exit 0
+//   node build.mjs --arch arm64 for that machine instead (Linux); needs its linker, and a rustc that has its standard library (RUSTC names one)
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
 
 const root = dirname(fileURLToPath(import.meta.url));
-const output = join(root, `node-tun.${process.platform}-${process.arch}.node`);
-const stamp = join(root, 'target', `node-tun.${process.platform}-${process.arch}.sha256`);
+/** Rust's and the linker's names of machines that are built for from another one. */
+const crossTargets = {
+  x64: { rust: 'x86_64-unknown-linux-gnu', compiler: 'x86_64-linux-gnu-gcc' },
+  arm64: { rust: 'aarch64-unknown-linux-gnu', compiler: 'aarch64-linux-gnu-gcc' },
+};
 const library = { win32: 'node_tun.dll', darwin: 'libnode_tun.dylib' }[process.platform] ?? 'libnode_tun.so';
 
 function sourceFiles(directory) {
@@ -29,42 +34,61 @@ function sourceDigest() {
   return hash.digest('hex');
 }
 
-function upToDate(digest) {
+function upToDate(digest, output, stamp) {
   return existsSync(output) && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest;
 }
 
 /**
- * Build the addon if its sources are newer than it.
+ * Build the addon if its sources are newer than it, for this machine or, on Linux, for another one.
  * @returns {{ built: 'fresh' | 'kept' } | { built: 'no', reason: string }}
  */
-export function buildNative() {
+export function buildNative(arch = process.arch) {
+  const name = `node-tun.${process.platform}-${arch}`;
+  const output = join(root, `${name}.node`);
+  const stamp = join(root, 'target', `${name}.sha256`);
+  const cross = arch === process.arch ? undefined : crossTargets[arch];
+  if (arch !== process.arch && (cross === undefined || process.platform !== 'linux')) {
+    return { built: 'no', reason: `the addon cannot be built for ${process.platform}-${arch} here` };
+  }
   const digest = sourceDigest();
-  if (upToDate(digest)) return { built: 'kept' };
+  if (upToDate(digest, output, stamp)) return { built: 'kept' };
   // rustup's place is not on every PATH that npm is started with.
   const path = [process.env.PATH ?? '', join(homedir(), '.cargo', 'bin')].join(delimiter);
   const found = spawnSync('cargo', ['--version'], { env: { ...process.env, PATH: path } });
   if (found.error !== undefined || found.status !== 0) {
     return { built: 'no', reason: 'no Rust toolchain (cargo) was found, and tun mode needs the addon' };
   }
-  const cargo = spawnSync('cargo', ['build', '--release', '--locked'], {
+  const target = cross === undefined ? [] : ['--target', cross.rust];
+  const cargo = spawnSync('cargo', ['build', '--release', '--locked', ...target], {
     cwd: root,
-    env: { ...process.env, PATH: path, CARGO_TARGET_DIR: join(root, 'target') },
+    env: { ...process.env, PATH: path, CARGO_TARGET_DIR: join(root, 'target'), ...crossEnvironment(cross) },
     stdio: ['ignore', 'inherit', 'inherit'],
   });
   if (cargo.status !== 0) return { built: 'no', reason: 'cargo could not build the addon; its words stand above' };
   // A running engine may have the old file mapped: a rename leaves it the old one.
   const fresh = `${output}.${process.pid}`;
-  copyFileSync(join(root, 'target', 'release', library), fresh);
+  copyFileSync(join(root, 'target', cross?.rust ?? '', 'release', library), fresh);
   renameSync(fresh, output);
   mkdirSync(dirname(stamp), { recursive: true });
   writeFileSync(stamp, digest);
   return { built: 'fresh' };
 }
 
+/** Which compiler links for the other machine, unless the caller says. */
+function crossEnvironment(cross) {
+  if (cross === undefined) return {};
+  const names = [
+    `CARGO_TARGET_${cross.rust.toUpperCase().replaceAll('-', '_')}_LINKER`,
+    `CC_${cross.rust.replaceAll('-', '_')}`,
+  ];
+  return Object.fromEntries(names.map((name) => [name, process.env[name] ?? cross.compiler]));
+}
+
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const result = buildNative();
+  const { values } = parseArgs({ options: { optional: { type: 'boolean' }, arch: { type: 'string' } } });
+  const result = buildNative(values.arch);
   if (result.built === 'no') {
     console.error(`node-tun: not built: ${result.reason}`);
-    process.exitCode = process.argv.includes('--optional') ? 0 : 1;
+    process.exitCode = values.optional === true ? 0 : 1;
   }
 }

@@ -1,8 +1,9 @@
 // Builds the headless Debian package: engine, command line and console with the Node that built them, for they need a newer one than Debian 12 has.
 //
-//   node resources/scripts/package-deb.mjs [--out DIR] [--dist DIR] [--version V] [--compression xz|zstd|gzip|none]
+//   node resources/scripts/package-deb.mjs [--arch amd64|arm64] [--node FILE] [--out DIR] [--dist DIR] [--version V] [--compression xz|zstd|gzip|none]
 //
-// The package is for the architecture this runs on: its native addon and its Node are this machine's.
+// For the machine it runs on the package carries that machine's Node. For another one it carries the Node that --node names, else it depends on
+// nodejs; the native addon is in it where `node native/build.mjs --arch arm64` has built it, and npm brings the prebuilt parts of the dependencies.
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
@@ -34,6 +35,8 @@ const shellOnly = new Set(['electron-updater']);
 
 const { values: options } = parseArgs({
   options: {
+    arch: { type: 'string' },
+    node: { type: 'string' },
     out: { type: 'string', default: join(root, 'dist', 'packages') },
     dist: { type: 'string' },
     version: { type: 'string' },
@@ -41,25 +44,33 @@ const { values: options } = parseArgs({
   },
 });
 
-const architecture = architectures[process.arch];
-if (process.platform !== 'linux' || architecture === undefined)
-  fail(`no Debian package for ${process.platform}-${process.arch}`);
+const ownArchitecture = architectures[process.arch];
+const architecture = options.arch ?? ownArchitecture;
+const cpu = Object.keys(architectures).find((name) => architectures[name] === architecture);
+if (process.platform !== 'linux' || cpu === undefined)
+  fail(`no Debian package for ${process.platform}-${options.arch ?? process.arch}`);
+const foreign = architecture !== ownArchitecture;
 if (spawnSync('dpkg-deb', ['--version']).status !== 0) fail('dpkg-deb is not installed: apt-get install dpkg');
 if (options.dist === undefined) ensureBuilt(root);
 
 const dist = resolve(options.dist ?? join(root, 'dist'));
 const packageFile = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const version = options.version ?? packageFile.version;
-const addon = join(root, 'native', `node-tun.linux-${process.arch}.node`);
+const addon = join(root, 'native', `node-tun.linux-${cpu}.node`);
 const stage = mkdtempSync(join(tmpdir(), 'culvert-deb-'));
+/** Installed dependencies: ours, or for another machine a tree that npm makes with its prebuilt parts. */
+const modules = foreign ? mkdtempSync(join(tmpdir(), 'culvert-deb-modules-')) : root;
 const home = 'usr/lib/culvert';
+const nodeBinary = options.node ?? (foreign ? undefined : realpathSync(process.execPath));
 const commitTime = spawnSync('git', ['log', '-1', '--format=%ct'], { cwd: root, encoding: 'utf8' }).stdout?.trim();
 const epoch =
   process.env.SOURCE_DATE_EPOCH ??
   (commitTime || String(Math.floor(statSync(join(root, 'package.json')).mtimeMs / 1000)));
 
 try {
+  if (nodeBinary !== undefined) requireMachine(nodeBinary);
   chmodSync(stage, 0o755);
+  if (foreign) installFor();
   placeProgram();
   placeSystemFiles();
   placeDocuments();
@@ -80,10 +91,15 @@ try {
   });
   if (built.status !== 0) fail('dpkg-deb failed');
   if (!existsSync(addon))
-    console.error('culvert: without the native addon (no Rust toolchain): mode tun is not in this package');
+    console.error(
+      `culvert: without the native addon (node native/build.mjs${foreign ? ` --arch ${cpu}` : ''}): mode tun is not in this package`,
+    );
+  if (nodeBinary === undefined)
+    console.error(`culvert: without a Node for ${architecture}: the package depends on nodejs`);
   console.log(`${file} (${Math.round(statSync(file).size / 1024 / 1024)} MiB)`);
 } finally {
   rmSync(stage, { recursive: true, force: true });
+  if (foreign) rmSync(modules, { recursive: true, force: true });
 }
 
 function placeProgram() {
@@ -98,10 +114,40 @@ function placeProgram() {
   write(`${home}/package.json`, JSON.stringify({ name: 'culvert', version, type: 'module', private: true }));
   for (const [from, to] of dependencies()) copyPackage(from, join(stage, home, to));
   const node = join(stage, home, 'node', 'bin', 'node');
-  mkdirSync(dirname(node), { recursive: true });
-  copyFileSync(realpathSync(process.execPath), node);
-  chmodSync(node, 0o755);
-  write('usr/bin/culvert', `#!/bin/sh\nexec /${home}/node/bin/node /${home}/dist/culvert.mjs "$@"\n`, 0o755);
+  if (nodeBinary !== undefined) {
+    mkdirSync(dirname(node), { recursive: true });
+    copyFileSync(nodeBinary, node);
+    chmodSync(node, 0o755);
+  }
+  const runner = nodeBinary === undefined ? '/usr/bin/node' : `/${home}/node/bin/node`;
+  write('usr/bin/culvert', `#!/bin/sh\nexec ${runner} /${home}/dist/culvert.mjs "$@"\n`, 0o755);
+}
+
+/** A tree of dependencies as npm would install it on the other machine. */
+function installFor() {
+  for (const name of ['package.json', 'package-lock.json']) copyFileSync(join(root, name), join(modules, name));
+  cpSync(join(root, 'native'), join(modules, 'native'), {
+    recursive: true,
+    filter: (path) => !relative(root, path).startsWith(join('native', 'target')),
+  });
+  const args = [
+    'ci',
+    '--omit=dev',
+    '--ignore-scripts',
+    '--no-audit',
+    '--no-fund',
+    '--os=linux',
+    `--cpu=${cpu}`,
+    '--libc=glibc',
+  ];
+  const installed = spawnSync('npm', args, { cwd: modules, stdio: ['ignore', 'ignore', 'inherit'] });
+  if (installed.status !== 0) fail(`npm ci for ${cpu} failed`);
+}
+
+/** ELF, e_machine at offset 18 (System V ABI): a Node for the wrong machine would only be noticed there. */
+function requireMachine(file) {
+  const machine = readFileSync(file).readUInt16LE(18);
+  if (machine !== { x64: 62, arm64: 183 }[cpu]) fail(`${file} is no program for ${architecture}`);
 }
 
 /** What the program needs at run time, as the lockfile resolved it: `[installed at, path in the package]`. */
@@ -119,7 +165,7 @@ function dependencies() {
   };
   const take = (path, optional) => {
     const entry = packages[path];
-    const installed = join(root, path);
+    const installed = join(modules, path);
     // Prebuilt parts for other systems are optional, and not installed here or not fit.
     if (!existsSync(installed) || !fits(entry) || path.endsWith('-musl'))
       return optional ? undefined : fail(`${path} is not installed: npm ci`);
@@ -135,10 +181,10 @@ function dependencies() {
   return [...found].map(([path, installed]) => [installed, path]);
 }
 
-function fits({ os, cpu, libc }) {
+function fits({ os, cpu: cpus, libc }) {
   return (
     (os === undefined || os.includes('linux')) &&
-    (cpu === undefined || cpu.includes(process.arch)) &&
+    (cpus === undefined || cpus.includes(cpu)) &&
     (libc === undefined || libc.includes('glibc'))
   );
 }
@@ -146,7 +192,6 @@ function fits({ os, cpu, libc }) {
 /** A package without what no program reads: sources of its addons, maps, types, tests, builds for other systems. */
 function copyPackage(from, to) {
   const source = realpathSync(from);
-  const foreign = /\/prebuilds\/(?!linux-(x64|arm64)$)[^/]+$/;
   const useless =
     /\/(?:\.github|test|tests|__tests__|bench|benchmarks|examples?|target|docs)$|\.(?:map|d\.[cm]?ts|md|markdown|cc|h|rs|gyp|bare)$|\/(?:Cargo\.\w+|\.[\w.-]+|build\.rs|build\.mjs|rustfmt\.toml)$/i;
   cpSync(source, to, {
@@ -156,10 +201,13 @@ function copyPackage(from, to) {
       if (path === source) return true;
       const inside = `/${relative(source, path)}`;
       if (inside.startsWith('/node_modules')) return false; // nested ones are entries of their own
-      if (source === join(root, 'native') && (inside === '/src' || (/\.node$/.test(inside) && path !== addon)))
+      if (
+        source === realpathSync(join(modules, 'native')) &&
+        (inside === '/src' || (/\.node$/.test(inside) && basename(path) !== basename(addon)))
+      )
         return false;
       const prebuilt = /\/prebuilds\/([^/]+)$/.exec(inside)?.[1];
-      if (foreign.test(inside) || (prebuilt !== undefined && prebuilt !== `linux-${process.arch}`)) return false;
+      if (prebuilt !== undefined && prebuilt !== `linux-${cpu}`) return false;
       return !useless.test(inside);
     },
   });
@@ -217,7 +265,7 @@ Version: ${version}
 Architecture: ${architecture}
 Maintainer: ${maintainer}
 Installed-Size: ${sizeKib}
-Depends: adduser, libc6 (>= 2.28), libgcc-s1, libstdc++6
+Depends: adduser, libc6 (>= ${libcNeeded()}), libgcc-s1, libstdc++6${nodeBinary === undefined ? ', nodejs (>= 20.19)' : ''}
 Recommends: iproute2, systemd
 Suggests: nftables, polkitd, systemd-resolved
 Section: net
@@ -231,6 +279,15 @@ Description: access to dark services of OpenZiti networks
 `,
   );
   normalise(stage);
+}
+
+/** The newest symbol version that native code in the package asks of glibc: what the machine must have. */
+function libcNeeded() {
+  const native = filesBelow(stage).filter((path) => path.endsWith('.node') || path.endsWith('/bin/node'));
+  const minors = native.flatMap((path) =>
+    [...readFileSync(join(stage, path), 'latin1').matchAll(/GLIBC_2\.(\d+)/g)].map(([, minor]) => Number(minor)),
+  );
+  return `2.${Math.max(28, ...minors)}`;
 }
 
 function filesBelow(directory) {

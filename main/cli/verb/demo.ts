@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander';
 import { TunnelerError } from '../../base/errors.ts';
-import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
+import { addVerb, Cli, type CommonOptions } from '../cli.ts';
 import { openDemo } from '../demo/demo.ts';
 import { openMacroPulse } from '../demo/macro-pulse.ts';
 import { openPlant } from '../demo/plant.ts';
@@ -11,7 +11,9 @@ import { optOut, windowFacts } from '../window-place.ts';
 import { sessionTable } from './sessions.ts';
 
 /** A scenario that takes longer has failed, whatever it is waiting for. */
-const onceLimitMs = 55_000;
+const onceLimitMs = 50_000;
+/** What was started by then is stopped within this. */
+const cleaningMs = 5_000;
 
 const scenarios = { 'macro-pulse': openMacroPulse, plant: openPlant } as const;
 
@@ -27,7 +29,7 @@ export function addDemo(program: Command, cli: Cli): void {
         if (options.json !== true) cli.terminal.out(describeStep(steps.length, title, detail, cli));
       };
       const open = options.scenario === undefined ? openDemo : scenarios[options.scenario];
-      const demo = await withLimit(open(cli, narrate), options.once === true, cli);
+      const demo = await withLimit((limited) => open(limited, narrate), options.once === true, cli);
       let window: ShownWindow | undefined;
       try {
         if (options.json === true) {
@@ -46,20 +48,25 @@ export function addDemo(program: Command, cli: Cli): void {
     });
 }
 
-async function withLimit(opening: Promise<Demo>, once: boolean, cli: Cli): Promise<Demo> {
-  if (!once) return opening;
-  let timer: Disposable | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = cli.clock.after(onceLimitMs, () => {
-      reject(new TunnelerError('base.timeout', `the demo did not finish within ${onceLimitMs / 1000} s`));
-    });
+/** A scenario that is late is stopped, and has time to clean up, before this throws `base.timeout`. */
+async function withLimit(open: (cli: Cli) => Promise<Demo>, once: boolean, cli: Cli): Promise<Demo> {
+  if (!once) return open(cli);
+  const { programs, terminal, clock } = cli;
+  const late = new AbortController();
+  const tooLate = new TunnelerError('base.timeout', `the demo did not finish within ${onceLimitMs / 1000} s`);
+  const limit = clock.after(onceLimitMs, () => late.abort());
+  let lost: Disposable | undefined;
+  const givenUp = new Promise<never>((_resolve, reject) => {
+    lost = clock.after(onceLimitMs + cleaningMs, () => reject(tooLate));
   });
-  // Whatever comes of a late one, it is closed.
-  late.catch(() => void opening.then((demo) => demo[Symbol.asyncDispose]()).catch(() => undefined));
   try {
-    return await Promise.race([opening, late]);
+    const limited = new Cli({ programs, terminal, clock, signal: AbortSignal.any([cli.signal, late.signal]) });
+    return await Promise.race([open(limited), givenUp]);
+  } catch (error) {
+    throw late.signal.aborted ? tooLate : error;
   } finally {
-    timer?.[Symbol.dispose]();
+    limit[Symbol.dispose]();
+    lost?.[Symbol.dispose]();
   }
 }
 
