@@ -59,7 +59,12 @@ export interface GuardLedger {
   take(key: string, amount: number, limit: number, windowMs: number, nowMs: number): boolean;
   /** Book what was used already, even beyond the limit (tokens are known only after the answer). */
   charge(key: string, amount: number, windowMs: number, nowMs: number): void;
-  /** What the window holds now. */
+  /**
+   * Set aside for a call under way, so that calls side by side do not each see the whole budget. Given back by the function returned (once),
+   * or by itself after the window.
+   */
+  hold(key: string, amount: number, windowMs: number, nowMs: number): () => void;
+  /** What the window holds now, what is set aside included. */
   used(key: string, windowMs: number, nowMs: number): number;
 }
 

@@ -13,6 +13,7 @@ interface Use {
 
 export function createLedger(): GuardLedger {
   const windows = new Map<string, Use[]>();
+  const held = new Map<string, Set<Use>>();
 
   const current = (key: string, windowMs: number, nowMs: number): Use[] => {
     const uses = (windows.get(key) ?? []).filter((use) => use.atMs > nowMs - windowMs);
@@ -47,6 +48,20 @@ export function createLedger(): GuardLedger {
     charge(key, amount, windowMs, nowMs) {
       book(current(key, windowMs, nowMs), amount, nowMs);
     },
-    used: (key, windowMs, nowMs) => sum(current(key, windowMs, nowMs)),
+    hold(key, amount, windowMs, nowMs) {
+      const own: Use = { atMs: nowMs, amount };
+      const all = held.get(key) ?? new Set();
+      held.set(key, all);
+      for (const use of all) if (use.atMs <= nowMs - windowMs) all.delete(use);
+      all.add(own);
+      return () => {
+        all.delete(own);
+        if (all.size === 0 && held.get(key) === all) held.delete(key);
+      };
+    },
+    used(key, windowMs, nowMs) {
+      const aside = [...(held.get(key) ?? [])].filter((use) => use.atMs > nowMs - windowMs);
+      return sum(current(key, windowMs, nowMs)) + sum(aside);
+    },
   };
 }

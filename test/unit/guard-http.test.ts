@@ -223,6 +223,31 @@ describe('models and tokens', () => {
     two.app(chat({ model: 'm' }));
     expect(two.takeService()).not.toBe('');
   });
+
+  it('set aside what calls under way may use, so that none passes beside them', () => {
+    const shared = context();
+    const rules = { tokenBudget: { tokens: 100, perSeconds: 60 } };
+    const [one, two] = [drive(rules, shared), drive(rules, shared)];
+    one.app(chat({ model: 'm', max_tokens: 200 }));
+    expect(one.takeService()).not.toBe('');
+    two.app(chat({ model: 'm' }));
+    expect(two.takeApp()).toContain('429');
+    // It used less than it might have: the rest is given back.
+    one.service(answer('{"usage":{"prompt_tokens":10,"completion_tokens":5}}'));
+    two.app(chat({ model: 'm' }));
+    expect(two.takeService()).not.toBe('');
+  });
+
+  it('are charged to whoever hangs up before the answer', () => {
+    const shared = context();
+    const rules = { tokenBudget: { tokens: 100, perSeconds: 60 } };
+    const one = drive(rules, shared);
+    one.app(chat({ model: 'm', max_tokens: 200 }));
+    one.guard.serviceEnded(one.nowMs);
+    const two = drive(rules, shared);
+    two.app(chat({ model: 'm' }));
+    expect(two.takeApp()).toContain('429');
+  });
 });
 
 const conversation: readonly Segment[] = [

@@ -14,7 +14,7 @@ import { TokenReader } from './token-reader.ts';
 import { HttpExchanges, type AnswerWatch, type HeldVerdict, type HttpJudge, type RequestPlan } from './exchanges.ts';
 import { headCheck, plainPath, shownPath, type HeadCheck } from './head-check.ts';
 import { fieldOf, mediaTypeOf, rewriteHead, type BodyFraming, type RequestHead } from './head.ts';
-import { modelInPath, modelsInBody } from './llm.ts';
+import { answerLimit, estimateTokens, modelInPath, modelsInBody } from './llm.ts';
 import { refusalAnswer } from './own-answer.ts';
 
 /** The largest body a model is read from; also the largest answer tokens are read from. Larger ones are refused, or reckoned. */
@@ -173,7 +173,7 @@ class RulesJudge implements HttpJudge {
         return this.#refuse(modelled, 429, 'contract:http.tokenBudget', why);
       }
     }
-    return { kind: 'pass', answer: this.#watch(modelled, bytes) };
+    return { kind: 'pass', answer: this.#watch(modelled, bytes, answerLimit(body)) };
   }
 
   #refuse(call: GuardCall, status: number, rule: string, why: string): Extract<HeldVerdict, { kind: 'refuse' }> {
@@ -181,8 +181,14 @@ class RulesJudge implements HttpJudge {
     return { kind: 'refuse', answer: refusalAnswer(status, rule, why) };
   }
 
-  #watch(call: GuardCall, requestBytes: number): AnswerWatch {
+  #watch(call: GuardCall, requestBytes: number, mostAnswered = 0): AnswerWatch {
     const reader = new TokenReader();
+    const asksModel = this.#reads && (call.model !== undefined || requestBytes > 0);
+    const budget = asksModel ? this.#rules.tokenBudget : undefined;
+    const most = estimateTokens(requestBytes) + mostAnswered;
+    const windowMs = (budget?.perSeconds ?? 0) * 1000;
+    const release =
+      budget === undefined ? undefined : this.#context.ledger.hold(this.#budgetKey, most, windowMs, call.startedAtMs);
     let status: number | undefined;
     return {
       head: (head, framing) => {
@@ -190,12 +196,11 @@ class RulesJudge implements HttpJudge {
         return !this.#reads || framing.kind === 'none' ? { kind: 'pass' } : reader.read(head);
       },
       over: (complete, nowMs) => {
-        const asksModel = this.#reads && (call.model !== undefined || requestBytes > 0);
+        release?.();
         const tokens = asksModel && status !== undefined && status < 400 ? reader.total(requestBytes) : undefined;
-        const budget = this.#rules.tokenBudget;
-        if (tokens !== undefined && budget !== undefined) {
-          this.#context.ledger.charge(this.#budgetKey, tokens.input + tokens.output, budget.perSeconds * 1000, nowMs);
-        }
+        // Whoever hangs up before the answer has had it made all the same.
+        const used = status === undefined ? most : tokens === undefined ? 0 : tokens.input + tokens.output;
+        if (budget !== undefined) this.#context.ledger.charge(this.#budgetKey, used, windowMs, nowMs);
         this.#out.call({
           ...call,
           ...(complete ? { durationMs: nowMs - call.startedAtMs, failed: (status ?? 500) >= 400 } : {}),

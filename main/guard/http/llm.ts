@@ -29,6 +29,21 @@ export function modelsInBody(body: unknown): readonly string[] {
   return [body.model, ...others].filter((model): model is string => typeof model === 'string');
 }
 
+/** Taken as the most an answer may have where the request sets no limit. */
+const usualAnswerTokens = 1_024;
+
+/** The most tokens the answer to a request may have, as its body says. */
+export function answerLimit(body: unknown): number {
+  const stated = isRecord(body) ? [body.max_completion_tokens, body.max_output_tokens, body.max_tokens] : [];
+  const limit = stated.find((value): value is number => typeof value === 'number' && value > 0);
+  return limit ?? usualAnswerTokens;
+}
+
+/** Tokens of a text whose length in bytes is all that is known: near, and never nothing. */
+export function estimateTokens(bytes: number): number {
+  return Math.ceil(bytes / 4);
+}
+
 /** Collects the tokens an answer tells of, whole or event by event: each kind's largest figure is its last. */
 export class TokenMeter {
   #input = 0;
@@ -52,7 +67,8 @@ export class TokenMeter {
    */
   total(requestBytes: number, answerBytes: number): TokenUse {
     if (this.#told) return { input: this.#input, output: this.#output };
-    return { input: Math.ceil(requestBytes / 4), output: this.#deltas > 0 ? this.#deltas : Math.ceil(answerBytes / 4) };
+    const output = this.#deltas > 0 ? this.#deltas : estimateTokens(answerBytes);
+    return { input: estimateTokens(requestBytes), output };
   }
 
   #usage(usage: Readonly<Record<string, unknown>>): void {
