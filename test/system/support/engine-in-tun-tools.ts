@@ -158,7 +158,7 @@ async function iperf(...args: readonly string[]): Promise<NonNullable<IperfResul
   const server = spawn('iperf3', ['-s', '-1', '-B', '127.0.0.1', '-p', String(iperfPort)], { stdio: 'pipe' });
   const over = new Promise((resolve) => server.once('exit', resolve));
   await until(async () => (await run('ss', ['-Hltn', 'sport', '=', String(iperfPort)])).out !== '');
-  const { out } = await run('iperf3', ['-c', 'iperf.dark', '-p', String(iperfPort), '-J', '-t', '2', ...args], 20_000);
+  const { out } = await run('iperf3', ['-c', 'iperf.dark', '-p', String(iperfPort), '-J', '-t', '1', ...args], 20_000);
   server.kill();
   await over;
   const result = JSON.parse(out) as IperfResult;

@@ -124,7 +124,7 @@ async function scenario(world: World, within: readonly string[]): Promise<void> 
   });
   await check('a line cut further away for long, the host none the wiser', async () => {
     await hook('hole', 'iif "line" drop');
-    await delay(45_000);
+    await delay(25_000);
     await run('nft', ['delete', 'table', 'inet', 'hole']);
     return { backAfterMs: await backAfter() };
   });
@@ -138,7 +138,7 @@ async function scenario(world: World, within: readonly string[]): Promise<void> 
     await inside('ip', 'link', 'set', 'eth0', 'up');
     await inside('ip', 'route', 'replace', 'default', 'via', gateway);
     await run('ss', ['-K', 'dst', secondAddress]);
-    await delay(15_000);
+    await delay(10_000);
     expectThat(!(await ready()), 'the portal was passed');
     await run('nft', ['delete', 'table', 'ip', 'portal']);
     portal.close();

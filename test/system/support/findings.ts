@@ -28,7 +28,7 @@ export function expectFindings({ subject, program, checks, timeoutMs, within, ar
           ...(within === undefined ? {} : { within }),
         });
         // What the engines said, where anything went wrong.
-        if (checks.some((name) => seen.findings.get(name)?.ok !== true)) console.log(seen.output.slice(-6000));
+        if (checks.some((name) => seen.findings.get(name)?.ok !== true)) console.log(seen.output.slice(-20_000));
       }, timeoutMs + 40_000);
 
       it.each(checks)('%s', (name) => {

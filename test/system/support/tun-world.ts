@@ -174,6 +174,8 @@ export async function withWorld(options: WorldOptions, scenario: (world: World) 
     await scenario({ network, backends, at, env, policies, start });
   } finally {
     for (const engine of running.reverse()) await engine[Symbol.asyncDispose]();
+    // Shown where a check failed.
+    for (const engine of running) process.stderr.write(`${engine.errors().slice(-6000)}\n--\n`);
     backends.close();
     await network[Symbol.asyncDispose]();
     await rm(home, { recursive: true, force: true });
