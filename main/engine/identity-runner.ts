@@ -346,8 +346,8 @@ function standingOf(state: Exclude<ContextState, { kind: 'closed' }>, name: stri
     case 'degraded':
       return { state: 'degraded', reason: { ...reasonOf(state.error), next: 'it is being tried again by itself' } };
     case 'unauthenticated':
-      if (proof === 'password') {
-        const next = `culvert identity login ${name}, should the password have changed; else see at the controller`;
+      if (proof !== 'certificate') {
+        const next = `culvert identity login ${name}; where that is refused too, see at the controller`;
         return { state: 'login-required', reason: { ...reasonOf(state.error), next } };
       }
       return {

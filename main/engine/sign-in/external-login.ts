@@ -12,6 +12,7 @@ import { listenForRedirect } from './redirect-listener.ts';
 const patienceMs = 10 * 60_000;
 const minPollMs = 1000;
 const slowDownMs = 5000;
+const freshMs = 30_000;
 
 export interface ExternalLoginDeps {
   readonly identities: Identities;
@@ -26,7 +27,10 @@ export class ExternalLogin implements Disposable {
   /** One sign-in an identity: a new one ends the one before. */
   readonly #running = new Map<string, AbortController>();
   /** What gets the next token without a person, in memory only. */
-  readonly #kept = new Map<string, { readonly provider: Provider; readonly refreshToken: string }>();
+  readonly #kept = new Map<
+    string,
+    { readonly provider: Provider; readonly refreshToken: string; readonly atMs: number }
+  >();
 
   constructor(deps: ExternalLoginDeps) {
     this.#deps = deps;
@@ -57,6 +61,8 @@ export class ExternalLogin implements Disposable {
   renew(name: string): void {
     const kept = this.#kept.get(name);
     if (kept === undefined || this.#running.has(name)) return;
+    // A controller that refuses a token so fresh will not take the next one either.
+    if (this.#deps.clock.monotonic() - kept.atMs < freshMs) return;
     this.#kept.delete(name);
     const abort = new AbortController();
     this.#running.set(name, abort);
@@ -73,7 +79,8 @@ export class ExternalLogin implements Disposable {
     tokens
       .then(async ({ token, refreshToken }) => {
         await identities.context(name).provideExternalToken(token);
-        if (refreshToken !== undefined) this.#kept.set(name, { provider, refreshToken });
+        if (refreshToken !== undefined)
+          this.#kept.set(name, { provider, refreshToken, atMs: this.#deps.clock.monotonic() });
         log.info('identity.signed_in', { identity: name });
       })
       .catch((error: unknown) => {

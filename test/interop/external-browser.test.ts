@@ -1,0 +1,161 @@
+/** Signing in with an external provider as a person does: a real controller, a real OpenID provider, a real browser, and the command line. */
+import { createServer, type Server } from 'node:http';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Provider from 'oidc-provider';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { IdentityView, LoginView } from '../../main/contract/views.ts';
+import { browserMissing, launchBrowser, openPage } from '../support/browser.ts';
+import { culvertJson, startCulvert, type RunningCulvert } from '../support/culvert.ts';
+import { openZitiMissing } from '../support/openziti-binary.ts';
+import { mustSkip } from '../support/optional.ts';
+import type { RealAdmin } from '../support/real-admin.ts';
+import { openRealNetwork, realNetworkTimeoutMs, type RealNetwork } from '../support/real-network.ts';
+import { until } from '../support/until.ts';
+import { uniqueName } from '../support/ziti-world.ts';
+
+describe.skipIf(mustSkip(openZitiMissing() ?? browserMissing()))('a person signs in externally (OpenZiti)', () => {
+  let network: RealNetwork;
+  let home: string;
+  let state: string;
+  let env: Record<string, string>;
+  let server: Server;
+  let browser: Browser;
+  let engine: RunningCulvert;
+  let authPolicyId: string;
+
+  beforeAll(async () => {
+    network = await openRealNetwork();
+    browser = await launchBrowser();
+    home = await mkdtemp(join(tmpdir(), 'culvert-external-'));
+    state = join(home, 'state');
+    await writeFile(join(home, 'culvert-passphrase'), 'correct horse\n', { mode: 0o600 });
+    env = { CREDENTIALS_DIRECTORY: home };
+    server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    server.on('request', openProvider(issuer).callback());
+    const { api } = network.admin as RealAdmin;
+    const signerId = await api.create('external-jwt-signers', {
+      ...{ name: 'company', enabled: true, issuer, audience: 'culvert', clientId: 'culvert', targetToken: 'ID' },
+      ...{ jwksEndpoint: `${issuer}/jwks`, externalAuthUrl: issuer, scopes: ['email'] },
+      ...{ useExternalId: true, claimsProperty: 'sub' },
+    });
+    authPolicyId = await api.create('auth-policies', {
+      name: 'by the company',
+      primary: {
+        cert: { allowed: false, allowExpiredCerts: false },
+        extJwt: { allowed: true, allowedSigners: [signerId] },
+        updb: {
+          ...{ allowed: false, minPasswordLength: 5, maxAttempts: 5, lockoutDurationMinutes: 1 },
+          ...{ requireSpecialChar: false, requireNumberChar: false, requireMixedCase: false },
+        },
+      },
+      secondary: { requireTotp: false },
+    });
+    const token = join(home, 'network.jwt');
+    const known = (await api.call('GET', '/edge/client/v1/network-jwts')) as { token: string }[];
+    await writeFile(token, known[0]?.token ?? '');
+    const enrol = (source: string, name: string): Promise<unknown> =>
+      culvertJson(['enroll', source, '--name', name, '--keystore', 'file', '--state', state], { env });
+    await enrol(network.controllerUrl, 'by-address');
+    await enrol(token, 'by-token');
+    engine = await startCulvert(['run', '--mode', 'host', '--state', state], { env });
+  }, realNetworkTimeoutMs);
+
+  afterAll(async () => {
+    await engine?.[Symbol.asyncDispose]();
+    await browser?.close();
+    server?.closeAllConnections();
+    server?.close();
+    await network?.[Symbol.asyncDispose]();
+    await rm(home, { recursive: true, force: true });
+  }, 60_000);
+
+  async function identity(name: string): Promise<IdentityView | undefined> {
+    const rows = await culvertJson<IdentityView[]>(['identity', 'list', '--state', state]);
+    return rows.find((row) => row.name === name);
+  }
+
+  function person(): Promise<string> {
+    const externalId = uniqueName('mia');
+    return network.admin
+      .createIdentity(externalId, { externalId, authPolicyId, enrolment: 'none' })
+      .then(() => externalId);
+  }
+
+  /** Go through the provider's pages until one says `done`. */
+  async function signInAs(login: string, url: string, done: RegExp): Promise<void> {
+    await using opened = await openPage(browser, url);
+    const { page } = opened;
+    for (let step = 0; step < 8 && !done.test((await page.textContent('body')) ?? ''); step += 1) {
+      const field = page.locator('input[name=login]');
+      if ((await field.count()) > 0) {
+        await field.fill(login);
+        await page.locator('input[name=password]').fill('any');
+      }
+      await Promise.all([page.waitForNavigation(), page.locator('button[type=submit]').first().click()]);
+    }
+    expect(await page.textContent('body')).toMatch(done);
+  }
+
+  test("with the controller's address and a browser: code with PKCE, back over loopback", async () => {
+    await until(async () => (await identity('by-address'))?.state === 'login-required', 20_000);
+    expect(await identity('by-address')).toMatchObject({
+      proof: 'external',
+      keystore: 'none',
+      loginProviders: ['company'],
+    });
+    const mia = await person();
+    const { url } = await culvertJson<LoginView>(['identity', 'login', 'by-address', '--state', state]);
+    expect(url).toContain('code_challenge_method=S256');
+    await signInAs(mia, url, /You are signed in/);
+    await until(async () => (await identity('by-address'))?.state === 'ready', 20_000);
+    expect(await identity('by-address')).toMatchObject({ controllerName: mia });
+  }, 60_000);
+
+  test("with the network's token and a code typed on another device", async () => {
+    await until(async () => (await identity('by-token'))?.state === 'login-required', 20_000);
+    const mia = await person();
+    const login = await culvertJson<LoginView>(['identity', 'login', 'by-token', '--device', '--state', state]);
+    expect(login.userCode).toMatch(/^[A-Z]{4}-[A-Z]{4}$/);
+    await signInAs(mia, login.url, /Success/);
+    await until(async () => (await identity('by-token'))?.state === 'ready', 30_000);
+    expect(await identity('by-token')).toMatchObject({ controllerName: mia });
+  }, 60_000);
+
+  test('somebody the network does not know is refused by name, and may try again', async () => {
+    const { url } = await culvertJson<LoginView>(['identity', 'login', 'by-address', '--state', state]);
+    await signInAs('nobody', url, /You are signed in/);
+    const refused = async (): Promise<boolean> => {
+      const view = await identity('by-address');
+      return view?.state === 'login-required' && view.reason?.code === 'ziti.controller.unauthenticated';
+    };
+    await until(refused, 20_000);
+    expect((await identity('by-address'))?.reason?.next).toContain('culvert identity login by-address');
+    expect((await identity('by-token'))?.state).toBe('ready');
+  }, 60_000);
+});
+
+/** A provider whose sign-in takes any name for its subject. */
+function openProvider(issuer: string): Provider {
+  return new Provider(issuer, {
+    clients: [
+      {
+        client_id: 'culvert',
+        token_endpoint_auth_method: 'none',
+        application_type: 'native',
+        redirect_uris: ['http://localhost:20314/auth/callback'],
+        grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
+        response_types: ['code'],
+      },
+    ],
+    pkce: { required: () => true },
+    scopes: ['openid', 'offline_access', 'email'],
+    features: { devInteractions: { enabled: true }, deviceFlow: { enabled: true } },
+    cookies: { keys: ['test'] },
+  });
+}
