@@ -3,15 +3,17 @@ import { measureConnections, measureIdle, measureLatency, type Target } from './
 import { median, ratios, spread, table } from './figures.ts';
 import type { Path } from './paths.ts';
 
-const exchanges = 1_000;
+const exchanges = 1_500;
 
 /** What each path adds to one byte there and back, over going to the echo server `direct`. */
 export async function latencyTable(paths: readonly Path[], direct: Target, rounds: number): Promise<string> {
   const added = new Map(paths.map((path) => [path.name, { p50: [] as number[], p99: [] as number[] }]));
-  for (let round = 0; round < rounds; round += 1) {
+  for (let round = 0; round <= rounds; round += 1) {
     const base = await measureLatency(direct, exchanges);
     for (const path of paths) {
       const { p50, p99 } = await measureLatency(path.dial, exchanges);
+      // The first round warms up.
+      if (round === 0) continue;
       added.get(path.name)?.p50.push(p50 - base.p50);
       added.get(path.name)?.p99.push(p99 - base.p50);
     }

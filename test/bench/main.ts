@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- PART…]`: everything is measured beside the Go pair in one interleaved run, and printed as medians and ratios.
  * Parts: throughput, latency, connections, idle, containment, guard; and through TUN, as root, in network namespaces of their own:
- * tun-throughput, tun-slow-reader, tun-latency, tun-connections, tun-idle. Without parts: all of them.
+ * tun-hop (no overlay behind it), tun-throughput, tun-slow-reader, tun-latency, tun-connections, tun-idle. Without parts: all of them.
  */
 import { openRealNetwork } from '../support/real-network.ts';
 import { openZitiMissing } from '../support/openziti-binary.ts';
@@ -13,6 +13,7 @@ import { measureGovernance } from './guard.ts';
 import { openPaths } from './paths.ts';
 import { isInside, runInside } from './private-network.ts';
 import { measureThroughput, openBackend } from './throughput.ts';
+import { hopReport } from './tun-hop.ts';
 import { measureTransparent, tunParts } from './tun.ts';
 
 const asked = process.argv.slice(2);
@@ -26,11 +27,12 @@ const idleConnections = Number(process.env['BENCH_IDLE'] ?? 10_000);
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
 async function main(): Promise<void> {
-  if (wants('guard')) print(`${await measureGovernance(rounds)}\n`);
-  // Governing is measured without a network.
-  if (asked.length > 0 && asked.every((part) => part === 'guard')) return;
-  if (tunParts.some(wants) && !isInside) await transparent();
-  if (asked.length > 0 && asked.every((part) => part === 'guard' || tunParts.includes(part)) && !isInside) return;
+  if (!isInside) {
+    if (wants('guard')) print(`${await measureGovernance(rounds)}\n`);
+    if (wants('tun-hop') || tunParts.some(wants)) await transparent();
+    // The rest needs a network that stands on this host's loopback.
+    if (asked.length > 0 && asked.every((part) => ['guard', 'tun-hop', ...tunParts].includes(part))) return;
+  }
   const missing = openZitiMissing();
   if (missing !== undefined) throw new Error(missing);
   const network = await openRealNetwork();
@@ -48,8 +50,9 @@ async function main(): Promise<void> {
 /** What needs interfaces, routes and firewalls of its own. */
 async function transparent(): Promise<void> {
   const why = whyNoNamespaces();
-  if (why !== undefined) return print(`${tunParts.join(', ')}: not here: it ${why}`);
-  await runInside(tunParts.filter(wants));
+  if (why !== undefined) return print(`through TUN: not here: it ${why}`);
+  if (wants('tun-hop')) print(await hopReport(rounds, seconds));
+  if (tunParts.some(wants)) await runInside(tunParts.filter(wants));
 }
 
 type RealNetwork = Awaited<ReturnType<typeof openRealNetwork>>;
