@@ -165,6 +165,46 @@ describe('resolv.conf', () => {
     expect(alone).toMatch(/search lan\noptions ndots:2\n$/);
   });
 
+  it.each([
+    ['the first', 0],
+    ['the second', 1],
+  ])(
+    'holds the lines of two engines without a fight, and is as before when both left, %s one before',
+    async (_, leaver) => {
+      const resolvConf = join(folder(), 'resolv.conf');
+      const before = 'nameserver 10.0.0.1\nnameserver 10.0.0.2\nsearch lan\n';
+      writeFileSync(resolvConf, before);
+      const clock = new ManualClock();
+      const engines = ['100.64.0.2', '100.96.0.2'].map((server) => ({
+        server,
+        dns: new ResolvConfDns({ ...depsFor({ resolvConf }), clock }, true),
+      }));
+      for (const { server, dns } of engines) await dns.set({ device: 'culvert0', servers: [server], domains: [] });
+      clock.advance(10_000);
+      expect(nameserversOf(readFileSync(resolvConf, 'utf8'))).toEqual(['100.96.0.2', '100.64.0.2', '10.0.0.1']);
+      // The upper sends on to the lower, which must not send back.
+      expect(engines.map(({ dns }) => dns.upstreams()[0])).toEqual(['10.0.0.1', '100.64.0.2']);
+      await engines[leaver]?.dns.restore();
+      clock.advance(10_000);
+      const stays = engines[1 - leaver];
+      expect(nameserversOf(readFileSync(resolvConf, 'utf8'))[0]).toBe(stays?.server);
+      expect(stays?.dns.upstreams()).toEqual(['10.0.0.1', '10.0.0.2']);
+      await stays?.dns.restore();
+      expect(readFileSync(resolvConf, 'utf8')).toBe(before);
+      expect(engines.map(({ dns }) => dns.trouble())).toEqual([undefined, undefined]);
+    },
+  );
+
+  it('loses the lines of an engine that died with its journal when the next one leaves', async () => {
+    const resolvConf = join(folder(), 'resolv.conf');
+    writeFileSync(resolvConf, withNameservers('nameserver 10.0.0.1\n', ['100.64.0.2'], true));
+    const dns = new ResolvConfDns(depsFor({ resolvConf }), true);
+    await dns.set({ device: 'culvert0', servers: ['100.64.0.2'], domains: [] });
+    expect(nameserversOf(readFileSync(resolvConf, 'utf8'))).toEqual(['100.64.0.2', '10.0.0.1']);
+    await dns.restore();
+    expect(readFileSync(resolvConf, 'utf8')).toBe('nameserver 10.0.0.1\n');
+  });
+
   it('is given up after a fight, and the other program keeps its file', async () => {
     const resolvConf = join(folder(), 'resolv.conf');
     writeFileSync(resolvConf, 'nameserver 10.0.0.1\n');

@@ -5,7 +5,7 @@ import type { Clearance } from '../../base/reason.ts';
 import { readFileBefore, replaceFile, restoreFile, sha256 } from '../journal/file-change.ts';
 import type { FileBefore } from '../journal/host-change.ts';
 import type { DnsSettings, OsDns, OsDnsDeps } from './os-dns.ts';
-import { nameserversOf, withNameservers } from './resolv-conf.ts';
+import { engineServersOf, nameserversOf, standsIn, withNameservers, withoutNameservers } from './resolv-conf.ts';
 
 const watchPeriodMs = 2_000;
 /** Another program may well write the file once in a while (a new DHCP lease); more often than this it and we would fight. */
@@ -15,8 +15,11 @@ const fightWindowMs = 60_000;
 interface Written {
   readonly journalId: number;
   readonly before: FileBefore;
-  readonly base: string;
   readonly own: string;
+  /** Whom the file named before us: they get what is not ours, and their lines back. */
+  readonly former: readonly string[];
+  /** Those among them that are other engines. */
+  readonly engines: readonly string[];
 }
 
 export class ResolvConfDns implements OsDns {
@@ -37,8 +40,8 @@ export class ResolvConfDns implements OsDns {
   }
 
   upstreams(): readonly string[] {
-    const own = this.#settings?.servers ?? [];
-    return nameserversOf(this.#written?.base ?? this.#read()).filter((address) => !own.includes(address));
+    const own = this.#servers();
+    return (this.#written?.former ?? nameserversOf(this.#read())).filter((address) => !own.includes(address));
   }
 
   async set(settings: DnsSettings): Promise<void> {
@@ -66,10 +69,14 @@ export class ResolvConfDns implements OsDns {
   #apply(): void {
     const { journal, paths } = this.#deps;
     try {
-      const before = readFileBefore(paths.resolvConf);
-      const base = this.#read();
-      const own = withNameservers(base, this.#settings?.servers ?? [], this.#keepOthers);
-      this.#written = { journalId: replaceFile(journal, paths.resolvConf, own, before), before, base, own };
+      const servers = this.#servers();
+      const found = this.#read();
+      // Our own lines from before are those of an engine that died and whose journal is lost: nobody else takes them out.
+      const base = standsIn(found, servers) ? withoutNameservers(found, servers, []) : found;
+      const before = base === found ? readFileBefore(paths.resolvConf) : fileOf(base);
+      const own = withNameservers(base, servers, this.#keepOthers);
+      const [former, engines] = [nameserversOf(base), engineServersOf(base)];
+      this.#written = { journalId: replaceFile(journal, paths.resolvConf, own, before), before, own, former, engines };
     } catch (error) {
       throw new TunnelerError('net.dns.failed', `${paths.resolvConf} could not be written`, { cause: error });
     }
@@ -77,14 +84,31 @@ export class ResolvConfDns implements OsDns {
 
   #putBack(written: Written): void {
     const { journal, paths } = this.#deps;
-    restoreFile({ kind: 'file', path: paths.resolvConf, before: written.before, ownSha256: sha256(written.own) });
+    const [now, servers] = [this.#read(), this.#servers()];
+    if (now !== written.own && standsIn(now, servers)) {
+      // Another engine wrote over our lines, or left from below them: only they go.
+      const former = written.former.filter((address) => !written.engines.includes(address));
+      journal.forget(replaceFile(journal, paths.resolvConf, withoutNameservers(now, servers, former)));
+    } else
+      restoreFile({ kind: 'file', path: paths.resolvConf, before: written.before, ownSha256: sha256(written.own) });
     journal.forget(written.journalId);
   }
 
   /** Has someone else written the file? Then that is the new base, unless it happens so often that we had better let go. */
   #look(): void {
     const written = this.#written;
-    if (written === undefined || this.#read() === written.own) return;
+    if (written === undefined) return;
+    const now = this.#read();
+    if (now === written.own) return;
+    if (standsIn(now, this.#servers())) {
+      // Another engine came or went, and left our lines where they work: no fight. One that went takes no queries any more.
+      const engines = engineServersOf(now);
+      const former = written.former.filter(
+        (address) => !written.engines.includes(address) || engines.includes(address),
+      );
+      this.#written = { ...written, former };
+      return;
+    }
     const nowMs = this.#deps.clock.monotonic();
     this.#takenBackAtMs = this.#takenBackAtMs.filter((atMs) => nowMs - atMs < fightWindowMs);
     this.#deps.journal.forget(written.journalId);
@@ -109,6 +133,10 @@ export class ResolvConfDns implements OsDns {
     }
   }
 
+  #servers(): readonly string[] {
+    return this.#settings?.servers ?? [];
+  }
+
   #read(): string {
     try {
       return readFileSync(this.#deps.paths.resolvConf, 'utf8');
@@ -117,6 +145,10 @@ export class ResolvConfDns implements OsDns {
       throw error;
     }
   }
+}
+
+function fileOf(text: string): FileBefore {
+  return { kind: 'file', contentBase64: Buffer.from(text).toString('base64'), mode: 0o644 };
 }
 
 function usesGlibc(): boolean {
