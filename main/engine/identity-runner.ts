@@ -350,6 +350,9 @@ function standingOf(state: Exclude<ContextState, { kind: 'closed' }>, name: stri
         const next = `culvert identity login ${name}; where that is refused too, see at the controller`;
         return { state: 'login-required', reason: { ...reasonOf(state.error), next } };
       }
+      if (state.error.code === 'identity.certificate_expired') {
+        return { state: 'unauthenticated', reason: reasonOf(state.error) };
+      }
       return {
         state: 'unauthenticated',
         reason: {

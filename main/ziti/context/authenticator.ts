@@ -133,10 +133,14 @@ export class Authenticator implements AsyncDisposable {
     const endpoints = this.#loginEndpoints();
     const proof = await this.#proof(endpoints);
     const work = this.#worksWithSessionCertificate() ? await throwAwayKey() : undefined;
-    const { step, controller } = await endpoints.run(async (http) => {
-      const controller = await discoverVersion(http, signal);
-      return { controller, step: await this.#present(http, controller, proof, work?.csrPem, signal) };
-    });
+    const { step, controller } = await endpoints
+      .run(async (http) => {
+        const controller = await discoverVersion(http, signal);
+        return { controller, step: await this.#present(http, controller, proof, work?.csrPem, signal) };
+      })
+      .catch((error: unknown) => {
+        throw this.#blamed(error);
+      });
     const complete = (session: ApiSession): Promise<SignedIn> => this.#complete(session, controller, work);
     if (step.kind === 'pending') return { kind: 'pending', step, complete };
     return { kind: 'signed-in', signedIn: await complete(step.session) };
@@ -226,6 +230,23 @@ export class Authenticator implements AsyncDisposable {
     throw new TunnelerError('ziti.controller.external_login_required', 'sign in with an external provider first', {
       details: { controller: endpoints.current, next: 'Use `identity login`.' },
     });
+  }
+
+  /** A refusal says nothing of its cause; an expired certificate is cause enough. */
+  #blamed(error: unknown): unknown {
+    const credential = this.#credential;
+    if (credential.kind !== 'certificate' || !isTunnelerError(error, 'ziti.controller.unauthenticated')) return error;
+    const expiredAt = certificateExpiry(credential.certPem);
+    if (expiredAt > this.#options.clock.now()) return error;
+    const day = new Date(expiredAt).toISOString().slice(0, 10);
+    return new TunnelerError(
+      'identity.certificate_expired',
+      `the certificate expired on ${day}, by this device's clock`,
+      {
+        cause: error,
+        details: { expiredAt, next: "check this device's clock; if it is right, enrol again with a new token" },
+      },
+    );
   }
 
   #present(

@@ -152,8 +152,9 @@ export class SessionKeeper implements AsyncDisposable {
           backoff.next();
           continue;
         }
-        if (failure.code === 'ziti.controller.unauthenticated' && (await this.#deps.refused())) continue;
-        this.#become(await this.#standing(failure));
+        const standing = await this.#standing(failure);
+        if (standing.kind === 'unauthenticated' && (await this.#deps.refused())) continue;
+        this.#become(standing);
         if (this.#takeHurry()) backoff.reset();
         const waitMs = this.#state.kind === 'degraded' ? backoff.next() : jittered(refusedPaceMs, 1 / 3, random);
         await this.#wait(waitMs);
@@ -271,7 +272,7 @@ export class SessionKeeper implements AsyncDisposable {
     if (error.code === 'ziti.controller.external_login_required') {
       return { kind: 'external-login-required', signers: await this.#deps.signerNames() };
     }
-    return error.code === 'ziti.controller.unauthenticated'
+    return error.code === 'ziti.controller.unauthenticated' || error.code === 'identity.certificate_expired'
       ? { kind: 'unauthenticated', error }
       : { kind: 'degraded', error };
   }
