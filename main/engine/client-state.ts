@@ -9,6 +9,7 @@ import type { Identities } from './identities.ts';
 import { createProjector, type Projector } from './projector.ts';
 import { quarantineView } from './quarantine.ts';
 import { createStateHub, type StateHub } from './state-hub.ts';
+import { surveyTerminators } from './terminator-survey.ts';
 
 export interface ClientState {
   readonly views: EngineViews;
@@ -17,7 +18,7 @@ export interface ClientState {
 }
 
 export function openClientState(
-  deps: EngineViewsDeps & {
+  deps: Omit<EngineViewsDeps, 'unhosted'> & {
     readonly clock: Clock;
     readonly identities: Identities;
     readonly sessions: Sessions;
@@ -26,7 +27,9 @@ export function openClientState(
   },
   stack: DisposalStack,
 ): ClientState {
-  const views = createEngineViews(deps);
+  const { clock, identities } = deps;
+  const survey = stack.use(surveyTerminators({ clock, identities, changed: () => projector.refresh() }));
+  const views = createEngineViews({ ...deps, unhosted: survey });
   const initial = {
     status: views.status(),
     identities: {},

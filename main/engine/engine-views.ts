@@ -17,6 +17,7 @@ import type { Quarantine } from '../policy/quarantine.ts';
 import type { Sessions } from '../session/sessions.ts';
 import type { AgentConfig } from './config.ts';
 import type { Identities } from './identities.ts';
+import type { TerminatorSurvey } from './terminator-survey.ts';
 import { serviceView } from './service-views.ts';
 import { contractView, postureView } from './views.ts';
 
@@ -32,6 +33,8 @@ export interface EngineViewsDeps {
   readonly problems: ReadonlyMap<string, readonly InterceptProblem[]>;
   /** `identity/serviceId` whose last dial found nobody hosting. */
   readonly deserted: Pick<ReadonlyMap<string, unknown>, 'has'>;
+  /** What the controller says of that before anybody dials. */
+  readonly unhosted: Pick<TerminatorSurvey, 'isDeserted'>;
   readonly agents: Readonly<Record<string, AgentConfig>>;
   readonly mode: () => { readonly mode: EngineMode; readonly reason: string };
   readonly entries: () => Pick<StatusView, 'proxy' | 'tun' | 'routes' | 'warnings'>;
@@ -69,7 +72,8 @@ export function createEngineViews(deps: EngineViewsDeps): EngineViews {
           problem: problems.get(service.name),
           hosted: hosted.get(`${runner.name}/${service.id}`),
           quarantined: quarantine.causeOf(`service:${service.name}`) ?? quarantine.causeOf(`identity:${runner.name}`),
-          deserted: deps.deserted.has(`${runner.name}/${service.id}`),
+          deserted:
+            deps.deserted.has(`${runner.name}/${service.id}`) || deps.unhosted.isDeserted(runner.name, service.id),
           forwards: forwards.filter((forward) => forward.service === service.name).map(({ port }) => port),
           openSessions: sessions.openCount(service.id),
         }),

@@ -20,7 +20,7 @@ export interface ServiceFacts {
   readonly hosted: HostedState | undefined;
   /** The cause, where service or identity is in quarantine. */
   readonly quarantined: string | undefined;
-  /** The last dial found nobody hosting it. */
+  /** The last dial, or the controller when it was last asked, found nobody hosting it. */
   readonly deserted: boolean;
   readonly forwards: readonly number[];
   readonly openSessions: number;
@@ -87,7 +87,8 @@ function statusOf(facts: ServiceFacts): Standing {
     };
   }
   if (!mayDial) return hostingStanding(hosted);
-  if (facts.deserted) {
+  // A session that flows knows better than an answer of a minute ago.
+  if (facts.deserted && facts.openSessions === 0) {
     return {
       status: 'no-terminator',
       reason: {

@@ -78,6 +78,7 @@ export interface ElectronApi {
   readonly app: {
     requestSingleInstanceLock(): boolean;
     quit(): void;
+    readonly isPackaged: boolean;
     getVersion(): string;
     getLocale(): string;
     getPath(name: 'userData'): string;

@@ -173,7 +173,8 @@ app.enableSandbox();
 if (!app.requestSingleInstanceLock()) {
   app.quit();
 } else {
-  app.setAsDefaultProtocolClient('culvert');
+  // One that is only tried out, from a checkout, leaves the desktop's links alone.
+  if (app.isPackaged) app.setAsDefaultProtocolClient('culvert');
   app.on('second-instance', (_event, argv) => {
     showWindow();
     void arrivalOf(argv).then(take);
