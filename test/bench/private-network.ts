@@ -3,23 +3,18 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openZitiBinary } from '../support/openziti-binary.ts';
+import { inside } from '../system/support/inside.ts';
 
 const mark = 'CULVERT_BENCH_INSIDE';
-
-/** Private mounts too: what rewrites resolv.conf finds a file that nobody else reads. */
-const inside = `set -e
-mount --make-rprivate /
-ip link set lo up
-printf 'nameserver 127.0.0.9\\n' > "$1/resolv.conf"
-mount --bind "$1/resolv.conf" /etc/resolv.conf
-shift
-exec "$@"`;
 
 /** True in the process that {@link runInside} started. */
 export const isInside = process.env[mark] === '1';
 
 /** Run this very program again with `parts`, in a namespace of its own; throws where it fails. */
 export async function runInside(parts: readonly string[]): Promise<void> {
+  // Built here, where there is a network to fetch modules from, not inside.
+  await openZitiBinary();
   const directory = await mkdtemp(join(tmpdir(), 'culvert-bench-network-'));
   try {
     const args = ['--net', '--mount', 'bash', '-c', inside, 'inside', directory];

@@ -28,8 +28,8 @@ export const tunNetworks = [
   { name: 'OpenZiti', missing: () => whyNoNamespaces() ?? openZitiMissing() },
 ] as const;
 
-/** Loopback alone, and a resolv.conf nobody else reads; then the rest of the arguments. */
-const inside = `set -e
+/** For `bash -c`, within fresh namespaces: loopback alone, and a resolv.conf in the directory `$1` that nobody else reads; then the rest of the arguments. */
+export const inside = `set -e
 mount --make-rprivate /
 ip link set lo up
 printf 'nameserver 127.0.0.9\\n' > "$1/resolv.conf"
