@@ -88,7 +88,8 @@ export function createDesk(parts: DeskParts): EngineDesk {
       state.projector.refresh();
       return view;
     },
-    enroll: (request, signal) => enrollIdentity(request, enrolment, signal),
+    enroll: (request, signal, uid) =>
+      enrollIdentity(request, uid === undefined ? enrolment : { ...enrolment, uid }, signal),
     exportIdentity: (name) => exportIdentity(identities.get(name), store),
     login: (name, provider, device) => parts.externalLogin.begin(name, provider, device),
     mcpEndpoint: parts.mcpEndpoint,

@@ -68,7 +68,7 @@ export async function enrollIdentity(
   await requireFree(deps.store, name);
   const { kind, tokenUri } = await chooseKeystore(request.keystore, deps.store);
   const unlock: KeyUnlock = tokenUri === undefined ? given : { ...given, tokenUri };
-  const common = commonFields(request, name, kind);
+  const common = commonFields(request, name, kind, deps.uid);
   if (url) {
     const network = await deps.inspectNetwork(request.source, signal);
     const record = { ...common, apis: network.apis, caPem: network.caPem };

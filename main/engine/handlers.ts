@@ -53,7 +53,8 @@ export interface EngineDesk {
   why(destination: string, app: string | undefined): Promise<WhyView>;
   checkPolicy(): Promise<PolicyCheckView>;
   reloadPolicy(): Promise<PolicyCheckView>;
-  enroll(request: EnrollRequest, signal: AbortSignal): Promise<EnrolledRecord>;
+  /** `uid`: who asks, where that is known. */
+  enroll(request: EnrollRequest, signal: AbortSignal, uid: number | undefined): Promise<EnrolledRecord>;
   exportIdentity(name: string): Promise<string>;
   login(name: string, provider: string | undefined, device: boolean): Promise<LoginView>;
   mcpEndpoint(service: string): Promise<{ url: string }>;
@@ -89,8 +90,8 @@ export function createHandlers(desk: EngineDesk): EngineHandlers {
     },
     identity: {
       list: () => identities.all().map((runner) => runner.view()),
-      async enroll(request, { signal }) {
-        const runner = await identities.add(await desk.enroll(request, signal));
+      async enroll(request, { signal, caller }) {
+        const runner = await identities.add(await desk.enroll(request, signal, caller.uid));
         return runner.view();
       },
       enable: ({ name }) => identities.setEnabled(name, true),

@@ -27,7 +27,7 @@ export async function importIdentityFile(
   const caPem = (await readPem(file.ca, 'id.ca', name)) ?? '';
   const certPem = await readPem(file.cert, 'id.cert', name);
   const keyPem = await readPem(file.key, 'id.key', name);
-  const common = commonFields(request, name, kind);
+  const common = commonFields(request, name, kind, deps.uid);
   const keystore = deps.store.keystore(kind);
   const kept = keyPem === undefined ? undefined : await keystore.import(name, keyPem, unlock);
   try {

@@ -17,16 +17,18 @@ export interface NewIdentityDeps {
   readonly store: IdentityStore;
   readonly audit: AuditWriter;
   readonly log: Log;
+  /** Who asks; absent: whoever runs this process. */
+  readonly uid?: number;
 }
 
-/** Fields that every way of enrolling shares. */
+/** Fields that every way of enrolling shares. An identity of scope `user` serves who asked for it, not who runs the engine. */
 export function commonFields(
-  request: EnrollRequest,
+  request: Pick<EnrollRequest, 'scope' | 'jit'>,
   name: string,
   keystore: KeystoreKind,
+  uid: number | undefined = process.getuid?.(),
 ): Pick<IdentityRecord, 'name' | 'enabled' | 'scope' | 'ownerUid' | 'keystore' | 'jit' | 'foreign'> {
   const scope = request.scope ?? (keystore === 'keychain' && process.getuid?.() !== 0 ? 'user' : 'machine');
-  const uid = process.getuid?.();
   return {
     name,
     enabled: true,

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { silentLog } from '../../main/base/log.ts';
+import { commonFields } from '../../main/engine/new-identity.ts';
 import { openIdentityStore } from '../../main/identity/identity-store.ts';
 import {
   decodeForeignIdentityFile,
@@ -123,6 +124,13 @@ describe('identity store', () => {
     await rename(join(directory, 'away'), join(directory, 'identities'));
     expect(await readFile(path, 'utf8')).toBe(before);
     expect((await store.list()).length).toBe(1);
+  });
+});
+
+describe('whom an identity serves', () => {
+  it('is who asked for it where its scope is a user, and nobody in particular else', () => {
+    expect(commonFields({ scope: 'user' }, 'mine', 'file', 4242)).toMatchObject({ scope: 'user', ownerUid: 4242 });
+    expect(commonFields({}, 'box', 'file', 4242)).not.toHaveProperty('ownerUid');
   });
 });
 
