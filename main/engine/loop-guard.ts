@@ -15,6 +15,8 @@ export interface LoopGuardDeps {
   hosted(): ReadonlySet<string>;
   /** Controllers and routers, as places. */
   infrastructure(): readonly string[];
+  /** Addresses of these, and of what is hosted here, as far as they are known. */
+  direct(): readonly string[];
 }
 
 /** Asked for each flow that a service claims; a reason where it would be a loop. */
@@ -24,8 +26,9 @@ export function loopGuard(deps: LoopGuardDeps): FindLoop {
   return ({ entry, destination }, owner, matches) => {
     if (entry !== 'tun' || owner.pid !== deps.pid) return undefined;
     const at = destination.hostname ?? destination.address ?? '';
-    if (deps.infrastructure().some((place) => isAt(place, at, destination.port))) {
-      return loop(`${at} is a controller or router of this engine, which is not reached through itself`, at);
+    const direct = destination.hostname === undefined && deps.direct().includes(at);
+    if (direct || deps.infrastructure().some((place) => isAt(place, at, destination.port))) {
+      return loop(`${at} is a controller, router or hosted target of this engine, not reached through itself`, at);
     }
     const hosted = deps.hosted();
     const match = matches.find(({ service }) => hosted.has(service.id));

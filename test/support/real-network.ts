@@ -17,13 +17,13 @@ const password = 'culvert-test';
 
 /**
  * Start one on an address of this machine; about ten seconds. Allow the hook `realNetworkTimeoutMs`, for the binary may have to be built
- * first.
+ * first. `name` is what clients are told: its quickstart takes an address other than 127.0.0.1 only under a name.
  */
-export async function openRealNetwork(address = '127.0.0.1'): Promise<RealNetwork> {
+export async function openRealNetwork(address = '127.0.0.1', name = address): Promise<RealNetwork> {
   const binary = await openZitiBinary();
   const home = await mkdtemp(join(tmpdir(), 'culvert-openziti-'));
   try {
-    return await layOut(binary, home, address);
+    return await layOut(binary, home, address, name);
   } catch (error) {
     await rm(home, { recursive: true, force: true });
     throw error;
@@ -32,7 +32,7 @@ export async function openRealNetwork(address = '127.0.0.1'): Promise<RealNetwor
 
 export const realNetworkTimeoutMs = 600_000;
 
-async function layOut(binary: string, home: string, address: string): Promise<RealNetwork> {
+async function layOut(binary: string, home: string, address: string, name: string): Promise<RealNetwork> {
   const [controllerPort, routerPort] = (await freePorts(2)) as [number, number];
   // The command line keeps its own state below HOME; nothing of ours may land in the user's.
   const env = {
@@ -44,8 +44,8 @@ async function layOut(binary: string, home: string, address: string): Promise<Re
   const logFile = join(home, 'quickstart.log');
   const args = [
     ...['edge', 'quickstart', '--home', join(home, 'network'), '--username', user, '--password', password],
-    ...['--ctrl-address', address, '--ctrl-port', String(controllerPort)],
-    ...['--router-address', address, '--router-port', String(routerPort)],
+    ...['--ctrl-address', name, '--ctrl-port', String(controllerPort)],
+    ...['--router-address', name, '--router-port', String(routerPort)],
   ];
   {
     await using quickstart = new Child(binary, args, { logFile, env });
@@ -56,14 +56,14 @@ async function layOut(binary: string, home: string, address: string): Promise<Re
     await writeFile(path, (await readFile(path, 'utf8')).replaceAll('0.0.0.0', address));
   }
   const caPem = await readFile(configs.ca, 'utf8');
-  const api = new ManagementApi(`https://${address}:${controllerPort}`, caPem, { user, password });
+  const api = new ManagementApi(`https://${name}:${controllerPort}`, caPem, { user, password });
   const network = new RealNetwork({
     binary,
     home,
     env,
     configs,
     api,
-    controllerUrl: `https://${address}:${controllerPort}`,
+    controllerUrl: `https://${name}:${controllerPort}`,
     caPem,
   });
   try {

@@ -20,6 +20,7 @@ describe('the loop guard', () => {
   const find = loopGuard({
     pid,
     hosted: () => new Set(['hosted-id']),
+    direct: () => ['198.51.100.1'],
     infrastructure: () => ['https://ctrl.corp:1280/edge/client/v1', 'tls:10.0.0.9:3022', 'tls://[fd00::9]:443'],
   });
   const own: App = { pid, attribution: 'exact', parents: [] };
@@ -30,6 +31,7 @@ describe('the loop guard', () => {
     { hostname: 'ctrl.corp' },
     { address: '10.0.0.9', port: 3022 },
     { address: 'fd00::9', port: 443 },
+    { address: '198.51.100.1', port: 9 },
   ] satisfies Partial<FlowRequest['destination']>[])('refuses our own connection to %j', (at) => {
     expect(find(flow(at), own, [match('far')])).toMatchObject({ code: 'engine.loop' });
     expect(find(flow(at), other, [match('far')])).toBeUndefined();

@@ -495,6 +495,28 @@ describe('routes', () => {
     expect(journal.pending()).toEqual([]);
   });
 
+  it('an address learnt late is pinned by the way it has without us', async () => {
+    const recorder = new CommandRecorder({
+      'ip -json route get': { stdout: '[{"dst":"10.9.9.9","gateway":"192.0.2.1","dev":"eth0"}]' },
+      'ip -json -4 route show dev': { stdout: '[{"dst":"10.0.0.0/8"}]' },
+    });
+    using journal = HostJournal.open(folder());
+    const clock = new ManualClock();
+    await using set = new HostRouteSet('culvert0', hostRoutes(recorder.run, 'linux'), journal, clock, silentLog);
+    await set.set(['10.0.0.0/8'], []);
+    recorder.take();
+    await set.set(['10.0.0.0/8'], ['10.9.9.9']);
+    const order = recorder.take().filter((command) => !command.includes('show'));
+    expect(order).toEqual([
+      'ip -force -batch - < route del 10.0.0.0/8 dev culvert0',
+      'ip -json route get 10.9.9.9',
+      'ip route add 10.9.9.9/32 via 192.0.2.1 dev eth0',
+      'ip -force -batch - < route add 10.0.0.0/8 dev culvert0',
+    ]);
+    await set.set(['10.0.0.0/8'], ['10.9.9.9']);
+    expect(recorder.take().filter((command) => !command.includes('show'))).toEqual([]);
+  });
+
   it('a pin follows the gateway, and is set once there is a way at all', async () => {
     const [match, get] = [{ stdout: '[]' }, { stdout: '[]' }];
     const recorder = new CommandRecorder({

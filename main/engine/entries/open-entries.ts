@@ -44,6 +44,8 @@ export interface Entries extends AsyncDisposable {
   networkChanged(): void;
   /** What must keep its own way may be elsewhere now. */
   waysChanged(): void;
+  /** Addresses that keep their own way past the TUN. */
+  direct(): readonly string[];
   dns(): DnsView;
   status(): Pick<StatusView, 'proxy' | 'tun' | 'routes' | 'warnings'>;
 }
@@ -68,6 +70,7 @@ export async function openEntries(deps: EntriesDeps): Promise<Entries> {
       apply: () => tun?.apply(),
       networkChanged: () => tun?.networkChanged(),
       waysChanged: () => tun?.waysChanged(),
+      direct: () => tun?.direct() ?? [],
       dns: () => tun?.dns() ?? noDns,
       status: () => ({
         ...(tun?.status() ?? { routes: [], warnings: [] }),

@@ -34,6 +34,8 @@ export interface TunDoor extends AsyncDisposable {
   networkChanged(): void;
   /** What must keep its own way may be elsewhere now. */
   waysChanged(): void;
+  /** Addresses that keep their own way. */
+  direct(): readonly string[];
   dns(): DnsView;
   status(): Pick<StatusView, 'tun' | 'routes' | 'warnings'>;
 }
@@ -106,6 +108,7 @@ export async function openTunDoor(deps: TunDoorDeps): Promise<TunDoor> {
       void entry?.networkChanged();
     },
     waysChanged: () => ways.look(),
+    direct: () => ways.addresses(),
     dns: () => dnsView(entry, failure),
     status() {
       if (entry === undefined) return { routes: [], warnings: failure === undefined ? [] : [failure] };

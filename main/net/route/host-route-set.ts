@@ -43,7 +43,10 @@ export class HostRouteSet implements AsyncDisposable {
   set(prefixes: readonly string[], keepDirect: readonly string[]): Promise<void> {
     const canonical = prefixes.flatMap((text) => parseCidr(text)?.text ?? []).flatMap(halvesOfAll);
     this.#wanted = { prefixes: [...new Set(canonical)], keepDirect: [...new Set(keepDirect)] };
-    return this.#enqueue(() => this.#apply());
+    return this.#enqueue(() => {
+      const covered = this.#routed.size > 0 && this.#inside().some((address) => !this.#pins.has(address));
+      return covered ? this.#begin() : this.#apply();
+    });
   }
 
   /** The ways of the host may have changed: look for each pinned address again. */

@@ -3,6 +3,10 @@
  * namespace: see `tun-world.ts`.
  */
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createServer } from 'node:tls';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { StatusView } from '../../../main/contract/views.ts';
@@ -24,11 +28,13 @@ import {
 
 /** Where the network is: behind the gateway of the device's namespace, and within a prefix that is intercepted there. */
 const networkAddress = '10.99.0.1';
+const networkName = 'network.example';
 const gateway = '10.98.0.1';
 const firstAddress = '10.98.0.2';
 const secondAddress = '10.98.0.77';
 const backWithinMs = 10_000;
 const portalPort = 4443;
+const hostsFile = join(tmpdir(), `culvert-life-hosts-${randomUUID()}`);
 
 const target = (port: number, address = '127.0.0.1') => ({ protocol: 'tcp', address, port });
 
@@ -53,6 +59,8 @@ async function openNamespace(): Promise<readonly string[]> {
   const within = ['nsenter', `--net=/proc/${pid}/ns/net`];
   const own = (await run('readlink', ['/proc/self/ns/net'])).out;
   await until(async () => (await run('readlink', [`/proc/${pid}/ns/net`])).out !== own);
+  await writeFile(hostsFile, `127.0.0.1 localhost\n${networkAddress} ${networkName}\n`);
+  await run('mount', ['--bind', hostsFile, '/etc/hosts']);
   await ip('address', 'add', `${networkAddress}/32`, 'dev', 'lo');
   await ip('link', 'add', 'line', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', pid);
   await ip('address', 'add', `${gateway}/24`, 'dev', 'line');
@@ -184,7 +192,8 @@ while True:
 
 await scenarioMain(async () => {
   const within = await openNamespace();
-  await withWorld({ kind: process.argv[2] ?? '', address: networkAddress, services }, (world) =>
+  await withWorld({ kind: process.argv[2] ?? '', address: networkAddress, name: networkName, services }, (world) =>
     scenario(world, within),
   );
+  await rm(hostsFile, { force: true });
 });

@@ -77,14 +77,18 @@ function datagram() {
     const socket = createSocket('udp4');
     const bytes = randomBytes(randomInt(1, 1400));
     const timer = setTimeout(() => done('lost'), 2000);
+    let over = false;
     const done = (what) => {
+      if (over) return;
+      over = true;
       clearTimeout(timer);
       socket.close();
       resolve(what);
     };
     socket.on('error', (error) => done(error.code));
     socket.on('message', (message) => done(message.equals(bytes) ? 'ok' : 'wrong'));
-    socket.connect(5000, datagrams, () => socket.send(bytes));
+    // Called with the error where the name is not found.
+    socket.connect(5000, datagrams, (error) => (error === undefined ? over || socket.send(bytes) : done(error.code)));
   });
 }
 

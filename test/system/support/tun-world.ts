@@ -136,6 +136,8 @@ export interface World {
 export interface WorldOptions {
   readonly kind: string;
   readonly address?: string;
+  /** What that is called; the system must know it. */
+  readonly name?: string;
   readonly services: (backends: Backends) => Readonly<Record<string, WorldService>>;
   readonly dialers?: readonly string[];
 }
@@ -145,7 +147,7 @@ export async function withWorld(options: WorldOptions, scenario: (world: World) 
   const { address } = options;
   const network: Network =
     options.kind === 'OpenZiti'
-      ? await openRealNetwork(address)
+      ? await openRealNetwork(address, options.name)
       : await openEmbeddedNetwork('both', address === undefined ? {} : { listen: `${address}:0` });
   const home = await mkdtemp(join(tmpdir(), 'culvert-tun-'));
   const backends = await openBackends();
