@@ -4,11 +4,10 @@
  */
 import type { Clock } from '../base/clock.ts';
 import { reduce, type EngineState, type StateChange, type StateDelta, type StateSnapshot } from '../contract/state.ts';
+import { followDeltas } from './follow-deltas.ts';
 
 /** Deltas kept for a client that joins with the number of a snapshot taken just before. */
 const keptDeltas = 512;
-/** Deltas one slow subscriber may be behind; older ones are dropped, and the gap makes it ask for a snapshot. */
-const maxQueued = 1024;
 const gatherMs = 100;
 /** With thousands of sessions that count at once the gathering slows down, so that views cost a bounded share of the CPU. */
 const gatherMsPerChange = 0.5;
@@ -74,7 +73,12 @@ export function createStateHub(deps: { readonly clock: Clock; readonly initial: 
       if (gathered.size === 0) return;
       timer ??= deps.clock.after(Math.max(gatherMs, gathered.size * gatherMsPerChange), flush);
     },
-    changes: (after, signal) => follow(after, signal, recent, subscribers),
+    changes: (after, signal) =>
+      followDeltas(
+        recent.filter((delta) => delta.seq > after),
+        signal,
+        subscribers,
+      ),
     observed: () => subscribers.size > 0,
     [Symbol.dispose]() {
       closed = true;
@@ -96,33 +100,5 @@ function keyOf(change: StateChange): string | undefined {
       return change.kind;
     default:
       return `${change.kind.slice(0, change.kind.lastIndexOf('-'))}/${change.key}`;
-  }
-}
-
-async function* follow(
-  after: number,
-  signal: AbortSignal,
-  recent: readonly StateDelta[],
-  subscribers: Set<(delta: StateDelta) => void>,
-): AsyncGenerator<StateDelta> {
-  const queue = recent.filter((delta) => delta.seq > after);
-  let wake: () => void = () => undefined;
-  const tell = (delta: StateDelta): void => {
-    queue.push(delta);
-    if (queue.length > maxQueued) queue.shift();
-    wake();
-  };
-  const onAbort = (): void => wake();
-  subscribers.add(tell);
-  signal.addEventListener('abort', onAbort);
-  try {
-    while (!signal.aborted) {
-      const next = queue.shift();
-      if (next === undefined) await new Promise<void>((resolve) => (wake = resolve));
-      else yield next;
-    }
-  } finally {
-    subscribers.delete(tell);
-    signal.removeEventListener('abort', onAbort);
   }
 }

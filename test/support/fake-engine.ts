@@ -3,6 +3,7 @@
  * own reducer, so what it shows is what the real engine could show. A handler a test does not give answers from that state.
  */
 import { TunnelerError } from '../../main/base/errors.ts';
+import { followDeltas } from '../../main/engine/follow-deltas.ts';
 import type { HandlerContext } from '../../main/contract/call.ts';
 import { createDispatcher, type Dispatcher } from '../../main/contract/dispatch.ts';
 import { schema, type EngineHandlers } from '../../main/contract/schema.ts';
@@ -69,7 +70,7 @@ export function createFakeEngine(initial: EngineState = emptyState(), overrides:
   const answers: HandlerOverrides = {
     state: {
       snapshot: () => ({ seq, state }),
-      changes: (_request, context) => follow(subscribers, context.signal),
+      changes: (_request, context) => followDeltas([], context.signal, subscribers),
     },
     engine: {
       status: () => state.status,
@@ -166,26 +167,4 @@ function pick(
 ): ((request: unknown, context: HandlerContext) => unknown) | undefined {
   const entries = (table as Record<string, Record<string, unknown> | undefined>)[group];
   return entries?.[name] as ((request: unknown, context: HandlerContext) => unknown) | undefined;
-}
-
-async function* follow(subscribers: Set<(delta: StateDelta) => void>, signal: AbortSignal): AsyncGenerator<StateDelta> {
-  const queue: StateDelta[] = [];
-  let wake: () => void = () => {};
-  const tell = (delta: StateDelta): void => {
-    queue.push(delta);
-    wake();
-  };
-  const onAbort = (): void => wake();
-  subscribers.add(tell);
-  signal.addEventListener('abort', onAbort);
-  try {
-    while (!signal.aborted) {
-      const next = queue.shift();
-      if (next === undefined) await new Promise<void>((resolve) => (wake = resolve));
-      else yield next;
-    }
-  } finally {
-    subscribers.delete(tell);
-    signal.removeEventListener('abort', onAbort);
-  }
 }
