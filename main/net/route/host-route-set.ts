@@ -28,7 +28,7 @@ export class HostRouteSet implements AsyncDisposable {
   };
   #work: Promise<void> = Promise.resolve();
   readonly #watch: Disposable;
-  /** What the pins depended on when they were set. */
+  /** What the pins depend on, with the pins themselves, as it was when they were set. */
   #signature = '';
 
   constructor(device: string, routes: HostRoutes, journal: HostJournal, clock: Clock, log: Log) {
@@ -61,7 +61,7 @@ export class HostRouteSet implements AsyncDisposable {
     await this.#apply();
   }
 
-  /** A gateway may come or go without any address of the host changing; a pin on the old way would lead nowhere. */
+  /** A gateway may come or go without any address of the host changing, and a link that was down for a moment has lost its routes. */
   #look(): Promise<void> {
     const inside = this.#inside();
     if (inside.length === 0 || this.#routes.signature === undefined) return Promise.resolve();
@@ -100,7 +100,6 @@ export class HostRouteSet implements AsyncDisposable {
     const { prefixes } = this.#wanted;
     await this.#unroute([...this.#routed.keys()].filter((prefix) => !prefixes.includes(prefix)));
     const inside = this.#inside();
-    this.#signature = inside.length === 0 ? '' : ((await this.#routes.signature?.(inside, this.#device)) ?? '');
     for (const address of [...this.#pins.keys()]) if (!inside.includes(address)) await this.#unpin(address);
     // Before the routes: afterwards the way found would be ours.
     for (const address of inside) if (!this.#pins.has(address)) await this.#pin(address);
@@ -110,6 +109,7 @@ export class HostRouteSet implements AsyncDisposable {
     }
     const refused = fresh.length === 0 ? [] : await this.#routes.add(this.#device, fresh);
     for (const prefix of refused) this.#forget(prefix);
+    this.#signature = inside.length === 0 ? '' : ((await this.#routes.signature?.(inside, this.#device)) ?? '');
     this.#collisions = [
       ...this.#collisions.filter((prefix) => prefixes.includes(prefix) && !fresh.includes(prefix)),
       ...refused,

@@ -68,7 +68,7 @@ export class LinuxRoutes implements HostRoutes {
       addresses.map(async (address) => {
         const family = ipFamily(address) === 4 ? '-4' : '-6';
         const result = await this.#run('ip', ['-json', family, 'route', 'show', 'match', hostPrefix(address)]);
-        const others = rowsOf(result.stdout).filter(({ dst, dev }) => dev !== device && dst !== address);
+        const others = rowsOf(result.stdout).filter(({ dev }) => dev !== device);
         return [address, ...others.map(({ dst, dev, gateway }) => [dst, dev, gateway].join(' '))].join('|');
       }),
     );

@@ -24,8 +24,8 @@ export interface HostRoutes {
   /** The way to an address now: next hop and interface. Undefined where there is none. */
   wayTo(address: string): Promise<{ readonly via?: string; readonly device: string } | undefined>;
   /**
-   * What the ways to these addresses depend on, as text to compare, without our interface `device` and what {@link pin} set. Absent where a
-   * platform cannot tell.
+   * What the ways to these addresses depend on, as text to compare: every route that covers them, but those of our interface `device`. Absent
+   * where a platform cannot tell.
    */
   signature?(addresses: readonly string[], device: string): Promise<string>;
   /** Keep one address on a way of its own, whatever else is routed. False where that could not be set. */

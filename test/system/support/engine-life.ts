@@ -113,7 +113,7 @@ async function scenario(world: World, within: readonly string[]): Promise<void> 
     expectThat(await works(within, 'http://10.99.3.3/'), 'the prefix does not work');
   });
   await check('a service hosted here that leads to an intercepted address does not run in circles', async () => {
-    await until(() => works(within, 'http://self.dark/'), 20_000);
+    await until(() => works(within, 'http://self.dark/'), 40_000);
     const { sessions } = await culvertJson<StatusView>(['status', '--state', at('device')]);
     expectThat(sessions.open < 10, `${sessions.open} sessions are open`);
   });
