@@ -127,6 +127,7 @@ class SqliteAuditIndex implements AuditIndex {
     let offset = fromByte;
     let slice: { line: string; offset: number; length: number }[] = [];
     for await (const { line, torn } of readLines(file.path, fromByte)) {
+      if (this.#closed) return;
       if (torn) break;
       const length = Buffer.byteLength(line);
       slice.push({ line, offset, length });
@@ -135,8 +136,8 @@ class SqliteAuditIndex implements AuditIndex {
       this.#store(file, slice, offset);
       slice = [];
       await new Promise((resolve) => setImmediate(resolve));
-      if (this.#closed) return;
     }
+    if (this.#closed) return;
     if (slice.length > 0) this.#store(file, slice, offset);
   }
 

@@ -63,8 +63,8 @@ import { hostJournalDirectory, openStateDirectory } from './state-directory.ts';
  * `net.address_in_use` and the like, leaving nothing behind. Disposing stops it in reverse order.
  */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
-  collectLessOften();
   const stack = new DisposalStack();
+  stack.use(collectLessOften(options.clock ?? systemClock));
   try {
     await openStateDirectory(options.stateDirectory);
     const configFile = options.configFile ?? join(options.stateDirectory, 'culvert.yaml');

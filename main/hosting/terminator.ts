@@ -1,4 +1,5 @@
 /** One listener of a hosted service: bound and kept bound, its dials answered, its health published. */
+import { setMaxListeners } from 'node:events';
 import type { Clock } from '../base/clock.ts';
 import { toTunnelerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
@@ -40,6 +41,8 @@ export class Terminator implements AsyncDisposable {
     this.#service = service;
     this.#config = config;
     this.#deps = deps;
+    // Every connection to a target on its way listens to it.
+    setMaxListeners(0, this.#stop.signal);
     this.#health = startHealthChecks(config.checks, baselineOf(service, config), {
       clock: deps.clock,
       log: deps.log,

@@ -183,7 +183,7 @@ describe('what a dial carries', () => {
       const result = intercept(service('s', claim(['x.dark'], [80, 80], extra))).match(flow('x.dark'));
       return result.kind === 'matched' ? result.matches[0]?.dialTimeoutMs : undefined;
     };
-    expect(timeout({})).toBe(5000);
+    expect(timeout({})).toBe(15_000);
     expect(timeout({ dialOptions: {} })).toBe(15_000);
     expect(timeout({ dialOptions: { connectTimeoutSeconds: 9 } })).toBe(9000);
   });
