@@ -93,6 +93,9 @@ export interface IdleCost {
   readonly stopped?: string;
 }
 
+/** Both sides have their quiet collections by then; Go's runs every two minutes and at twice the heap, which opening passed many times. */
+const settleMs = 10_000;
+
 /** Opens connections until `count` stand idle or one is refused, and reads the processes' resident memory. */
 export async function measureIdle(target: Target, count: number, pids: readonly number[]): Promise<IdleCost> {
   const before = pids.map(residentBytes);
@@ -105,7 +108,7 @@ export async function measureIdle(target: Target, count: number, pids: readonly 
       else stopped = String(result.reason);
     }
   }
-  await new Promise((resolve) => setTimeout(resolve, 2000));
+  await new Promise((resolve) => setTimeout(resolve, settleMs));
   const after = pids.map(residentBytes);
   for (const socket of sockets) socket.destroy();
   const bytesEach = after.map((bytes, i) => (bytes - (before[i] ?? 0)) / sockets.length);
