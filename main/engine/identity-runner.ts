@@ -1,7 +1,6 @@
 /** One identity's life in the engine: its key opened, its context at work, its standing in words. Its failure touches no other. */
-import { X509Certificate } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
-import { toTunnelerError, type ErrorCode, type TunnelerError } from '../base/errors.ts';
+import { toTunnelerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Clearance } from '../base/reason.ts';
 import type { IdentityState, IdentityView, RouterView } from '../contract/views.ts';
@@ -9,7 +8,6 @@ import { toErrorView } from '../contract/wire.ts';
 import {
   proofOf,
   type IdentityEntry,
-  type IdentityProof,
   type IdentityRecord,
   type IdentityStore,
   type KeyUnlock,
@@ -18,7 +16,15 @@ import {
 } from '../identity/identities.ts';
 import type { IdentityFacts } from '../policy/verdict.ts';
 import type { ContextState, ZitiContext, ZitiEvent, ZitiService } from '../ziti/model.ts';
-import { controllerOrigin } from './views.ts';
+import {
+  brokenBy,
+  disabledStanding,
+  failedStanding,
+  lockedStanding,
+  standingOf,
+  type Standing,
+} from './identity-standing.ts';
+import { identityView, type MfaStanding } from './identity-view.ts';
 
 /** Bring an opened identity to work. `onRecord` is told when what stands on disk changed (renewal, controllers). */
 export type OpenContext = (
@@ -46,23 +52,6 @@ export interface RunnerDeps {
   readonly listener: RunnerListener;
 }
 
-interface Standing {
-  readonly state: IdentityState;
-  readonly reason?: Clearance;
-  readonly loginProviders?: readonly string[];
-}
-
-/** Errors of opening a key that a person can mend by handing something over. */
-const lockedCodes: ReadonlySet<ErrorCode> = new Set([
-  'identity.passphrase_missing',
-  'identity.passphrase_wrong',
-  'identity.keystore_locked',
-  'identity.keystore_unavailable',
-  'identity.locked',
-  'identity.token_removed',
-  'identity.tpm_lockout',
-]);
-
 export class IdentityRunner implements AsyncDisposable {
   readonly name: string;
   readonly #deps: RunnerDeps;
@@ -74,7 +63,7 @@ export class IdentityRunner implements AsyncDisposable {
   #abort: AbortController | undefined;
   #services: readonly ZitiService[] = [];
   #servicesSeen = false;
-  #mfa: { readonly enrolled: boolean; readonly verified: boolean; readonly lastVerifiedAt?: number } | undefined;
+  #mfa: MfaStanding | undefined;
 
   constructor(entry: IdentityEntry, unlock: KeyUnlock, deps: RunnerDeps) {
     this.name = entry.kind === 'good' ? entry.record.name : entry.name;
@@ -115,7 +104,7 @@ export class IdentityRunner implements AsyncDisposable {
     const record = this.#record;
     if (record === undefined || this.#abort !== undefined) return;
     if (!record.enabled) {
-      this.#stand({ state: 'disabled', reason: disabledReason(this.name) });
+      this.#stand(disabledStanding(this.name));
       return;
     }
     const abort = new AbortController();
@@ -141,7 +130,7 @@ export class IdentityRunner implements AsyncDisposable {
       this.#abort = undefined;
       const failure = toTunnelerError(error, 'identity.corrupt');
       this.#deps.log.warn('identity.not_started', { identity: this.name, error: failure });
-      this.#stand(lockedCodes.has(failure.code) ? lockedBy(failure, this.name) : brokenBy(failure));
+      this.#stand(failedStanding(failure, this.name));
     }
   }
 
@@ -164,20 +153,13 @@ export class IdentityRunner implements AsyncDisposable {
   async setEnabled(enabled: boolean): Promise<void> {
     if (this.#record !== undefined) this.#record = { ...this.#record, enabled };
     if (enabled) await this.start();
-    else await this.stop({ state: 'disabled', reason: disabledReason(this.name) });
+    else await this.stop(disabledStanding(this.name));
   }
 
   /** Forget what opens the key, and stop. */
   async lock(): Promise<void> {
     this.#unlock = {};
-    await this.stop({
-      state: 'locked',
-      reason: {
-        code: 'identity.locked',
-        sentence: `${this.name} is locked`,
-        next: `culvert identity unlock ${this.name}`,
-      },
-    });
+    await this.stop(lockedStanding(this.name));
   }
 
   replaceRecord(record: IdentityRecord): void {
@@ -234,46 +216,18 @@ export class IdentityRunner implements AsyncDisposable {
   }
 
   view(): IdentityView {
-    const record = this.#record;
-    const context = this.#context;
-    const controller = context?.controller();
-    const leaf = leafOf(record?.certPem);
-    const known = context?.identity();
-    const id = known?.id ?? record?.controllerId;
-    const controllerName = known?.name ?? record?.controllerName;
-    const { state, reason, loginProviders } = this.#standing;
-    return {
+    return identityView({
       name: this.name,
-      keystore: record === undefined || record.keyReference === undefined ? 'none' : record.keystore,
-      scope: record?.scope ?? 'machine',
-      ...(record?.ownerUid === undefined ? {} : { owner: String(record.ownerUid) }),
-      state,
-      ...(reason === undefined ? {} : { reason }),
-      ...(record === undefined ? {} : { proof: proofOf(record) }),
-      controller: controllerOrigin(controller?.url ?? record?.apis[0]),
-      controllers: record?.apis ?? [],
-      ...(controller?.version === undefined ? {} : { controllerVersion: controller.version }),
-      ...(controller?.authentication === undefined ? {} : { authentication: controller.authentication }),
-      ...(leaf === undefined ? {} : leaf),
-      ...(id === undefined ? {} : { id }),
-      ...(controllerName === undefined ? {} : { controllerName }),
-      mfa: this.#mfaView(),
-      ...(loginProviders === undefined ? {} : { loginProviders }),
-      services: {
-        dial: this.#services.filter((service) => service.permissions.includes('Dial')).length,
-        bind: this.#services.filter((service) => service.permissions.includes('Bind')).length,
-      },
-    };
+      record: this.#record,
+      context: this.#context,
+      standing: this.#standing,
+      services: this.#services,
+      mfa: this.#mfa,
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop({ state: this.state() });
-  }
-
-  #mfaView(): IdentityView['mfa'] {
-    if (this.state() === 'mfa-required') return 'required';
-    if (this.#mfa === undefined || !this.#mfa.enrolled) return 'none';
-    return this.#mfa.verified || this.#mfa.lastVerifiedAt !== undefined ? 'enrolled' : 'pending';
   }
 
   #hear(event: ZitiEvent): void {
@@ -316,81 +270,5 @@ export class IdentityRunner implements AsyncDisposable {
   #stand(standing: Standing): void {
     this.#standing = standing;
     this.#deps.listener.changed(this);
-  }
-}
-
-function standingOf(state: Exclude<ContextState, { kind: 'closed' }>, name: string, proof: IdentityProof): Standing {
-  switch (state.kind) {
-    case 'starting':
-    case 'ready':
-      return { state: state.kind };
-    case 'mfa-required':
-      return {
-        state: 'mfa-required',
-        reason: {
-          code: 'ziti.controller.mfa_required',
-          sentence: `${name} must give a code before it may go on`,
-          next: `culvert identity mfa verify ${name}`,
-        },
-      };
-    case 'external-login-required':
-      return {
-        state: 'login-required',
-        loginProviders: state.signers,
-        reason: {
-          code: 'ziti.controller.external_login_required',
-          sentence: `${name} must sign in${state.signers.length === 0 ? '' : ` with ${state.signers.join(' or ')}`}`,
-          next: `culvert identity login ${name}`,
-        },
-      };
-    case 'degraded':
-      return { state: 'degraded', reason: { ...reasonOf(state.error), next: 'it is being tried again by itself' } };
-    case 'unauthenticated':
-      if (proof !== 'certificate') {
-        const next = `culvert identity login ${name}; where that is refused too, see at the controller`;
-        return { state: 'login-required', reason: { ...reasonOf(state.error), next } };
-      }
-      if (state.error.code === 'identity.certificate_expired') {
-        return { state: 'unauthenticated', reason: reasonOf(state.error) };
-      }
-      return {
-        state: 'unauthenticated',
-        reason: {
-          ...reasonOf(state.error),
-          next: 'see at the controller whether it was disabled or deleted; else enrol it anew',
-        },
-      };
-  }
-}
-
-function disabledReason(name: string): Clearance {
-  return { code: 'identity.disabled', sentence: `${name} is disabled`, next: `culvert identity enable ${name}` };
-}
-
-function lockedBy(error: TunnelerError, name: string): Standing {
-  return { state: 'locked', reason: { next: `culvert identity unlock ${name}`, ...reasonOf(error) } };
-}
-
-function brokenBy(error: TunnelerError): Standing {
-  return { state: 'broken', reason: reasonOf(error) };
-}
-
-function reasonOf(error: TunnelerError): Clearance {
-  const next = error.details['next'];
-  return { code: error.code, sentence: error.message, ...(typeof next === 'string' ? { next } : {}) };
-}
-
-/** Expiry and SHA-256 of a chain's leaf. */
-function leafOf(certPem: string | undefined): { certExpiresAt: string; fingerprint: string } | undefined {
-  if (certPem === undefined) return undefined;
-  try {
-    const leaf = new X509Certificate(certPem);
-    return {
-      certExpiresAt: new Date(leaf.validTo).toISOString(),
-      fingerprint: leaf.fingerprint256.replaceAll(':', '').toLowerCase(),
-    };
-  } catch {
-    // The context will say what is wrong with it; a view only leaves it out.
-    return undefined;
   }
 }

@@ -1,5 +1,4 @@
 /** What works on a state directory while no engine runs: enrolling, looking, enabling, removing, reading the journal. */
-import { X509Certificate } from 'node:crypto';
 import { hostname } from 'node:os';
 import { auditDirectory, openAudit } from '../audit/audit.ts';
 import { decodeLine, type ChainedRecord } from '../audit/chain.ts';
@@ -20,6 +19,7 @@ import { bundleOfDirectory, type Bundle, type Redaction } from './bundle/bundle.
 import { enrolmentDeps } from './enrolment-deps.ts';
 import { enrollIdentity } from './enrolment.ts';
 import { exportIdentity } from './identity-export.ts';
+import { leafOf } from './identity-view.ts';
 import type { EnrollRequest } from './new-identity.ts';
 import { controllerOrigin } from './views.ts';
 import { lockInstance } from './instance-lock.ts';
@@ -149,7 +149,6 @@ function entryView(entry: IdentityEntry): IdentityView {
     };
   }
   const { record } = entry;
-  const leaf = record.certPem === undefined ? undefined : new X509Certificate(record.certPem);
   return {
     name: record.name,
     keystore: record.keyReference === undefined ? 'none' : record.keystore,
@@ -161,12 +160,7 @@ function entryView(entry: IdentityEntry): IdentityView {
       : {}),
     controller: controllerOrigin(record.apis[0]),
     controllers: record.apis,
-    ...(leaf === undefined
-      ? {}
-      : {
-          certExpiresAt: new Date(leaf.validTo).toISOString(),
-          fingerprint: leaf.fingerprint256.replaceAll(':', '').toLowerCase(),
-        }),
+    ...leafOf(record.certPem),
     ...(record.controllerName === undefined ? {} : { controllerName: record.controllerName }),
     ...(record.controllerId === undefined ? {} : { id: record.controllerId }),
     ...none,

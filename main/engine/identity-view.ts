@@ -1,0 +1,74 @@
+/** An identity as clients see it: from its record, what its context knows, and where it stands. */
+import { X509Certificate } from 'node:crypto';
+import type { IdentityView } from '../contract/views.ts';
+import { proofOf, type IdentityRecord } from '../identity/identities.ts';
+import type { ZitiContext, ZitiService } from '../ziti/model.ts';
+import type { Standing } from './identity-standing.ts';
+import { controllerOrigin } from './views.ts';
+
+/** What the controller said of its second factor; absent until it was asked. */
+export interface MfaStanding {
+  readonly enrolled: boolean;
+  readonly verified: boolean;
+  readonly lastVerifiedAt?: number;
+}
+
+export interface SeenIdentity {
+  readonly name: string;
+  readonly record: IdentityRecord | undefined;
+  readonly context: Pick<ZitiContext, 'controller' | 'identity'> | undefined;
+  readonly standing: Standing;
+  readonly services: readonly ZitiService[];
+  readonly mfa: MfaStanding | undefined;
+}
+
+export function identityView({ name, record, context, standing, services, mfa }: SeenIdentity): IdentityView {
+  const controller = context?.controller();
+  const known = context?.identity();
+  const id = known?.id ?? record?.controllerId;
+  const controllerName = known?.name ?? record?.controllerName;
+  const { state, reason, loginProviders } = standing;
+  return {
+    name,
+    keystore: record === undefined || record.keyReference === undefined ? 'none' : record.keystore,
+    scope: record?.scope ?? 'machine',
+    ...(record?.ownerUid === undefined ? {} : { owner: String(record.ownerUid) }),
+    state,
+    ...(reason === undefined ? {} : { reason }),
+    ...(record === undefined ? {} : { proof: proofOf(record) }),
+    controller: controllerOrigin(controller?.url ?? record?.apis[0]),
+    controllers: record?.apis ?? [],
+    ...(controller?.version === undefined ? {} : { controllerVersion: controller.version }),
+    ...(controller?.authentication === undefined ? {} : { authentication: controller.authentication }),
+    ...leafOf(record?.certPem),
+    ...(id === undefined ? {} : { id }),
+    ...(controllerName === undefined ? {} : { controllerName }),
+    mfa: mfaView(standing, mfa),
+    ...(loginProviders === undefined ? {} : { loginProviders }),
+    services: {
+      dial: services.filter((service) => service.permissions.includes('Dial')).length,
+      bind: services.filter((service) => service.permissions.includes('Bind')).length,
+    },
+  };
+}
+
+function mfaView({ state }: Standing, mfa: MfaStanding | undefined): IdentityView['mfa'] {
+  if (state === 'mfa-required') return 'required';
+  if (mfa === undefined || !mfa.enrolled) return 'none';
+  return mfa.verified || mfa.lastVerifiedAt !== undefined ? 'enrolled' : 'pending';
+}
+
+/** Expiry and SHA-256 of a chain's leaf, as far as it can be read. */
+export function leafOf(certPem: string | undefined): Pick<IdentityView, 'certExpiresAt' | 'fingerprint'> {
+  if (certPem === undefined) return {};
+  try {
+    const leaf = new X509Certificate(certPem);
+    return {
+      certExpiresAt: new Date(leaf.validTo).toISOString(),
+      fingerprint: leaf.fingerprint256.replaceAll(':', '').toLowerCase(),
+    };
+  } catch {
+    // The context will say what is wrong with it; a view only leaves it out.
+    return {};
+  }
+}
