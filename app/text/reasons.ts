@@ -3,7 +3,8 @@ import { isTunnelerError } from '../../main/base/errors.ts';
 
 /** What the engine says: English sentences, and the code and details they can be said again by. */
 export interface Said {
-  readonly code: string;
+  /** Absent where another language has no words for it. */
+  readonly code?: string | undefined;
   readonly sentence: string;
   readonly next?: string | undefined;
   readonly details?: Details | undefined;
@@ -22,15 +23,17 @@ export type SayReason = (said: Said, about?: Details) => ReasonText;
 
 /** Without words of their own the engine's English sentences are shown; so for English itself. */
 export function createReasons(words: ReasonWords | undefined): SayReason {
-  return (said, about = {}) => {
+  const say: SayReason = (said, about = {}) => {
     const own = { sentence: said.sentence, ...(said.next === undefined ? {} : { next: said.next }) };
-    const known = words !== undefined && Object.hasOwn(words, said.code) ? words[said.code] : undefined;
-    const sentence = known && fill(known.sentence, { sentence: said.sentence, ...about, ...said.details });
+    const { code = '' } = said;
+    const known = words !== undefined && Object.hasOwn(words, code) ? words[code] : undefined;
+    const sentence = known && fill(known.sentence, { sentence: said.sentence, ...about, ...said.details }, say);
     if (known === undefined || sentence === undefined) return own;
     // A next step is offered where the engine knows one, or these words do.
     const next = known.next ?? said.next;
     return { sentence, ...(next === undefined ? {} : { next }) };
   };
+  return say;
 }
 
 /** A failed call, as something the engine said. */
@@ -41,15 +44,22 @@ export function saidBy(error: unknown): Said {
   return { code: error.code, sentence: error.message, details: error.details };
 }
 
-/** Undefined where a detail it names is missing. */
-function fill(template: string, details: Details): string | undefined {
+/** Undefined where a detail it names is missing. A detail may be a reason itself; the sentence around it ends it. */
+function fill(template: string, details: Details, say: SayReason): string | undefined {
   let whole = true;
   const filled = template.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
     const value = details[name];
     if (typeof value === 'string' || typeof value === 'number') return String(value);
+    if (isSaid(value)) return say(value, details).sentence.replace(/\.$/, '');
     if (Array.isArray(value) && value.every((one) => typeof one === 'string')) return value.join(', ');
     whole = false;
     return '';
   });
   return whole ? filled : undefined;
+}
+
+function isSaid(value: unknown): value is Said {
+  if (typeof value !== 'object' || value === null) return false;
+  const { code, sentence } = value as Partial<Said>;
+  return typeof code === 'string' && typeof sentence === 'string';
 }

@@ -10,7 +10,7 @@ export interface AuditVerdict {
   /** Records read that hold. */
   readonly count: number;
   readonly head: string | undefined;
-  readonly firstBad: { readonly seq: number; readonly file: string; readonly reason: string } | undefined;
+  readonly firstBad: (Fault & { readonly file: string }) | undefined;
   /** Records the journal itself says were lost. */
   readonly gaps: number;
   readonly checkpoints: number;
@@ -35,7 +35,21 @@ export async function verifyAudit(stateDirectory: string): Promise<AuditVerdict>
 interface Fault {
   readonly seq: number;
   readonly reason: string;
+  /** What `reason` says, for other languages. */
+  readonly code: FaultCode;
 }
+type FaultCode = `audit.fault.${
+  | 'torn'
+  | 'altered'
+  | 'unreadable'
+  | 'missing'
+  | 'other'
+  | 'chain'
+  | 'anchor_damaged'
+  | 'anchor_missing'
+  | 'cut'
+  | 'head'
+  | 'signature'}`;
 
 class Walk {
   readonly #anchor: Anchor | undefined;
@@ -54,19 +68,21 @@ class Walk {
   step(line: string, torn: boolean): Fault | undefined {
     const decoded = decodeLine(line);
     if ('fault' in decoded) {
-      const reason = torn
-        ? 'the last record is cut off'
-        : decoded.fault === 'altered'
-          ? 'its content was altered'
-          : 'it is not a record';
-      return { seq: this.#expectedSeq, reason };
+      const seq = this.#expectedSeq;
+      if (torn) return { seq, reason: 'the last record is cut off', code: 'audit.fault.torn' };
+      return decoded.fault === 'altered'
+        ? { seq, reason: 'its content was altered', code: 'audit.fault.altered' }
+        : { seq, reason: 'it is not a record', code: 'audit.fault.unreadable' };
     }
     const { record } = decoded;
     if (record.seq !== this.#expectedSeq) {
-      const reason = record.seq > this.#expectedSeq ? 'it is missing' : `record ${record.seq} stands in its place`;
-      return { seq: this.#expectedSeq, reason };
+      const seq = this.#expectedSeq;
+      return record.seq > seq
+        ? { seq, reason: 'it is missing', code: 'audit.fault.missing' }
+        : { seq, reason: `record ${record.seq} stands in its place`, code: 'audit.fault.other' };
     }
-    if (record.prev !== this.#prev) return { seq: record.seq, reason: 'it does not follow from the record before it' };
+    if (record.prev !== this.#prev)
+      return { seq: record.seq, reason: 'it does not follow from the record before it', code: 'audit.fault.chain' };
     const fault = this.#inspect(record);
     if (fault !== undefined) return fault;
     this.#prev = record.hash;
@@ -77,21 +93,28 @@ class Walk {
 
   /** What only shows at the end: a journal that was cut, or put back to an older copy. */
   finish(anchor: Anchor | 'damaged' | undefined): Fault | undefined {
-    if (anchor === 'damaged') return { seq: this.#expectedSeq, reason: 'the anchor is damaged' };
+    if (anchor === 'damaged')
+      return { seq: this.#expectedSeq, reason: 'the anchor is damaged', code: 'audit.fault.anchor_damaged' };
     if (anchor === undefined) {
-      return this.#count === 0 ? undefined : { seq: this.#expectedSeq - 1, reason: 'the anchor is missing' };
+      return this.#count === 0
+        ? undefined
+        : { seq: this.#expectedSeq - 1, reason: 'the anchor is missing', code: 'audit.fault.anchor_missing' };
     }
     if (anchor.count >= this.#expectedSeq) {
-      return { seq: this.#expectedSeq, reason: `the journal was cut: its anchor counts ${anchor.count} records` };
+      return {
+        seq: this.#expectedSeq,
+        reason: `the journal was cut: its anchor counts ${anchor.count} records`,
+        code: 'audit.fault.cut',
+      };
     }
     if (anchor.count === this.#expectedSeq - 1 && anchor.head !== this.#prev) {
-      return { seq: anchor.count, reason: 'it is not the record that the anchor names' };
+      return { seq: anchor.count, reason: 'it is not the record that the anchor names', code: 'audit.fault.head' };
     }
     if (
       anchor.signed !== undefined &&
       !this.#trusted(anchor.signed, signedBytes('anchor', anchor.count, anchor.head))
     ) {
-      return { seq: anchor.count, reason: 'the anchor’s signature does not hold' };
+      return { seq: anchor.count, reason: 'the anchor’s signature does not hold', code: 'audit.fault.signature' };
     }
     return undefined;
   }
@@ -118,7 +141,9 @@ class Walk {
       typeof record['head'] === 'string' &&
       isSignature(signed) &&
       this.#trusted(signed, signedBytes('checkpoint', record['of'], record['head']));
-    return holds ? undefined : { seq: record.seq, reason: 'the checkpoint’s signature does not hold' };
+    return holds
+      ? undefined
+      : { seq: record.seq, reason: 'the checkpoint’s signature does not hold', code: 'audit.fault.signature' };
   }
 
   #trusted(signed: Signature, data: Uint8Array): boolean {

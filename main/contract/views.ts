@@ -78,6 +78,9 @@ export interface PostureCheckView {
   readonly passing: boolean;
   /** What fails and what to do, in words. */
   readonly explanation?: string;
+  /** What `explanation` says, for other languages: `posture.os`, `posture.process`, … */
+  readonly code?: string;
+  readonly details?: Readonly<Record<string, unknown>>;
   readonly timeoutRemainingSeconds?: number;
 }
 
@@ -149,6 +152,9 @@ export interface SessionView {
   readonly closeReason?: CloseReason;
   /** More about the closing, in words. */
   readonly closeDetail?: string;
+  /** What `closeDetail` says, for other languages. */
+  readonly closeCode?: string;
+  readonly closeDetails?: Readonly<Record<string, unknown>>;
   readonly router?: string;
   readonly encrypted: boolean;
   readonly guard: 'none' | 'mcp' | 'http' | 'modbus' | 'not-visible';
@@ -169,6 +175,9 @@ export interface TimelineEntry {
   readonly at: string;
   readonly kind: 'admitted' | 'dialled' | 'opened' | 'half-closed' | 'call' | 'violation' | 'alert' | 'closed';
   readonly text: string;
+  /** What `text` says, for other languages; a call is the same in each. */
+  readonly code?: string;
+  readonly details?: Readonly<Record<string, unknown>>;
   readonly call?: GuardCallView;
 }
 
@@ -200,6 +209,9 @@ export interface QuarantineView {
   readonly subject: string;
   readonly since: string;
   readonly cause: string;
+  /** What `cause` says, for other languages; absent where a person wrote it. */
+  readonly causeCode?: string;
+  readonly causeDetails?: Readonly<Record<string, unknown>>;
   readonly by: 'operator' | 'contract' | 'detector' | 'breaker';
 }
 
@@ -216,6 +228,9 @@ export interface AlertView {
   readonly severity: 'info' | 'warning' | 'critical';
   readonly kind: string;
   readonly text: string;
+  /** What `text` says, for other languages. */
+  readonly code?: string;
+  readonly details?: Readonly<Record<string, unknown>>;
   readonly session?: string;
   readonly subject?: string;
 }
@@ -244,6 +259,8 @@ export interface StatusView {
   readonly mode: EngineMode;
   /** Why this mode was taken, where `auto` chose. */
   readonly modeReason: string;
+  /** What `modeReason` says, for other languages. */
+  readonly modeCode?: string;
   readonly version: string;
   readonly pid: number;
   readonly startedAt: string;
@@ -330,7 +347,8 @@ export interface AuditVerifyView {
   readonly ok: boolean;
   readonly count: number;
   readonly head?: string;
-  readonly firstBad?: { readonly seq: number; readonly file: string; readonly reason: string };
+  /** `code` is what `reason` says, for other languages. */
+  readonly firstBad?: { readonly seq: number; readonly file: string; readonly reason: string; readonly code?: string };
   readonly gaps: number;
   readonly checkpoints: number;
 }

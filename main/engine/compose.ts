@@ -211,8 +211,7 @@ async function assemble(
         openTransport: openHardwareTransport,
         gatherPosture: postureGatherer({ wokenAt: () => wokenAt }),
       }),
-      cut: (identity, reason, detail) =>
-        sessions.closeWhere((session) => session.identity === identity, reason, detail),
+      cut: (identity, why) => sessions.closeWhere((session) => session.identity === identity, 'identity_disabled', why),
       onRemoved: (name) => reactions.removed(name),
     }),
   );
@@ -242,6 +241,8 @@ async function assemble(
     decide: policy.decide,
     facts,
     dial: (match, flow, app, signal) => dialing.dial(match, flow, app, signal),
+    confirm: (match) => dialing.confirm(match),
+    underNewTerms: (match) => dialing.underNewTerms(match),
     stillCleared: (match, app) => dialing.stillCleared(match, app),
     unmatched: config.proxy?.unmatched ?? 'refuse',
     onDialed: (app, match, outcome) => {
@@ -272,7 +273,7 @@ async function assemble(
     }),
   );
   late.entries = entries;
-  const { mode, modeReason } = entries;
+  const { mode, modeWhy } = entries;
 
   // What clients see.
   const state = openClientState(
@@ -290,7 +291,7 @@ async function assemble(
       dns: () => entries.dns(),
       deserted: dialing.deserted,
       agents: config.agents ?? {},
-      mode: () => ({ mode, reason: modeReason }),
+      mode: () => ({ mode, why: modeWhy }),
       entries: () => entries.status(),
       forwards: () => entries.forwards,
     },
@@ -373,7 +374,7 @@ async function assemble(
   return {
     ready: {
       mode,
-      modeReason,
+      modeReason: modeWhy.sentence,
       socket: options.socketPath,
       state: stateDirectory,
       ...(entries.listen === undefined ? {} : { proxy: entries.listen }),

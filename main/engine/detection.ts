@@ -59,11 +59,13 @@ export function openDetection(deps: DetectionDeps): Detection {
   };
 
   const act = ({ detector, severity, text, subject, action, holdMs }: Finding): void => {
+    const details = { subject };
     if (action === 'alert') {
-      deps.raise({ severity, kind: detector, text, subject });
+      deps.raise({ severity, kind: detector, text, code: detector, details, subject });
       return;
     }
-    deps.quarantine.add(subject, text, detector.startsWith('breaker.') ? 'breaker' : 'detector', holdMs);
+    const by = detector.startsWith('breaker.') ? 'breaker' : 'detector';
+    deps.quarantine.add(subject, { code: detector, sentence: text, details }, by, holdMs);
   };
 
   return {

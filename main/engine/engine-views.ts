@@ -1,5 +1,6 @@
 /** The views that need several rooms at once: status, services, policy, agents. */
 import type { Audit } from '../audit/audit.ts';
+import type { Clearance } from '../base/reason.ts';
 import type {
   AgentView,
   DnsView,
@@ -36,7 +37,7 @@ export interface EngineViewsDeps {
   /** What the controller says of that before anybody dials. */
   readonly unhosted: Pick<TerminatorSurvey, 'isDeserted'>;
   readonly agents: Readonly<Record<string, AgentConfig>>;
-  readonly mode: () => { readonly mode: EngineMode; readonly reason: string };
+  readonly mode: () => { readonly mode: EngineMode; readonly why: Clearance };
   readonly entries: () => Pick<StatusView, 'proxy' | 'tun' | 'routes' | 'warnings'>;
   readonly forwards: () => readonly { readonly service: string; readonly port: number }[];
   readonly dns: () => DnsView;
@@ -85,13 +86,14 @@ export function createEngineViews(deps: EngineViewsDeps): EngineViews {
     routers,
     services,
     status() {
-      const { mode, reason } = deps.mode();
+      const { mode, why } = deps.mode();
       const views = identities.all().map((runner) => runner.view());
       const dns = deps.dns();
       const { hash, count } = deps.audit.head();
       return {
         mode,
-        modeReason: reason,
+        modeReason: why.sentence,
+        modeCode: why.code,
         version: deps.version,
         pid: process.pid,
         startedAt: deps.startedAt,

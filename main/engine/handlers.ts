@@ -3,6 +3,7 @@ import type { AuditIndex } from '../audit/index-store.ts';
 import type { Audit } from '../audit/audit.ts';
 import { verifyAudit } from '../audit/verify.ts';
 import { TunnelerError } from '../base/errors.ts';
+import type { Clearance } from '../base/reason.ts';
 import type { EngineHandlers } from '../contract/schema.ts';
 import type {
   AgentView,
@@ -65,6 +66,8 @@ export interface EngineDesk {
   /** Sessions whose program, script or agent goes by this name. */
   isApp(session: Parameters<Parameters<Sessions['closeWhere']>[0]>[0], name: string): boolean;
 }
+
+const byHand: Clearance = { code: 'session.by_hand', sentence: 'closed by hand' };
 
 /** The handlers over a desk. A call missing here does not compile. */
 export function createHandlers(desk: EngineDesk): EngineHandlers {
@@ -139,12 +142,12 @@ export function createHandlers(desk: EngineDesk): EngineHandlers {
     session: {
       list: () => sessions.list().map(sessionView),
       close({ ids }) {
-        const closed = ids.filter((id) => sessions.close(id, 'consumer_close', 'closed by hand'));
+        const closed = ids.filter((id) => sessions.close(id, 'consumer_close', byHand));
         if (closed.length === 0) throw unknownSession(ids);
         return { closed };
       },
       closeApp: ({ app }) => ({
-        closed: sessions.closeWhere((session) => desk.isApp(session, app), 'consumer_close', 'closed by hand'),
+        closed: sessions.closeWhere((session) => desk.isApp(session, app), 'consumer_close', byHand),
       }),
     },
     app: { list: () => desk.agents() },

@@ -1,6 +1,6 @@
 /** All identities at work, each isolated from the others: started, enabled, renewed, unlocked and removed by name while the engine runs. */
 import { TunnelerError, type ErrorCode } from '../base/errors.ts';
-import type { CloseReason } from '../base/reason.ts';
+import type { Clearance } from '../base/reason.ts';
 import type { AuditWriter } from '../audit/record.ts';
 import type { IdentityState } from '../contract/views.ts';
 import { proofOf, type IdentityEntry, type IdentityStore, type KeyUnlock } from '../identity/identities.ts';
@@ -14,7 +14,7 @@ export interface IdentitiesDeps extends RunnerDeps {
   /** What `run` was given to unlock keys with. */
   readonly unlock: KeyUnlock;
   /** Reset every session of an identity, before its network is told of anything. */
-  readonly cut: (identity: string, reason: CloseReason, detail: string) => void;
+  readonly cut: (identity: string, why: Clearance) => void;
   /** An identity is gone: forget its services and views. */
   readonly onRemoved: (name: string) => void;
 }
@@ -84,7 +84,7 @@ export class Identities implements AsyncDisposable {
       if (record === undefined) throw notWorking(runner);
       if (record.enabled === enabled) return;
       await this.#deps.store.update({ ...record, enabled }, runner.unlock());
-      if (!enabled) this.#deps.cut(name, 'identity_disabled', `${name} was disabled here`);
+      if (!enabled) this.#deps.cut(name, cutBy('disabled', `${name} was disabled here`, name));
       await runner.setEnabled(enabled);
       this.#deps.audit.record({ kind: 'identity.changed', identity: name, enabled });
     });
@@ -92,7 +92,7 @@ export class Identities implements AsyncDisposable {
 
   remove(name: string): Promise<void> {
     return this.#inTurn(name, async (runner) => {
-      this.#deps.cut(name, 'identity_disabled', `${name} was removed here`);
+      this.#deps.cut(name, cutBy('removed', `${name} was removed here`, name));
       await runner[Symbol.asyncDispose]();
       await this.#deps.store.remove(name, runner.unlock());
       this.#runners.delete(name);
@@ -104,7 +104,7 @@ export class Identities implements AsyncDisposable {
   rename(name: string, to: string): Promise<void> {
     return this.#inTurn(name, async (runner) => {
       await this.#deps.store.rename(name, to);
-      this.#deps.cut(name, 'identity_disabled', `${name} is now ${to}`);
+      this.#deps.cut(name, cutBy('renamed', `${name} is now ${to}`, name, { to }));
       await runner[Symbol.asyncDispose]();
       this.#runners.delete(name);
       this.#deps.onRemoved(name);
@@ -168,7 +168,7 @@ export class Identities implements AsyncDisposable {
   lock(name: string): Promise<void> {
     return this.#inTurn(name, async (runner) => {
       if (runner.record() === undefined) throw notWorking(runner);
-      this.#deps.cut(name, 'identity_disabled', `${name} was locked here`);
+      this.#deps.cut(name, cutBy('locked', `${name} was locked here`, name));
       await runner.lock();
     });
   }
@@ -204,6 +204,12 @@ export class Identities implements AsyncDisposable {
     turn.then(forget, forget);
     return turn;
   }
+}
+
+type Cut = 'disabled' | 'removed' | 'renamed' | 'locked';
+
+function cutBy(how: Cut, sentence: string, identity: string, more: Clearance['details'] = {}): Clearance {
+  return { code: `session.identity_${how}`, sentence, details: { identity, ...more } };
 }
 
 const codeOf: Partial<Record<IdentityState, ErrorCode>> = {

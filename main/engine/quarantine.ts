@@ -14,6 +14,7 @@ const entry = v.object({
   subject: v.string(),
   sinceMs: v.number(),
   cause: v.string(),
+  said: v.exactOptional(v.object({ code: v.string(), details: v.exactOptional(v.record(v.string(), v.unknown())) })),
   by: v.picklist(['operator', 'contract', 'detector', 'breaker']),
   untilMs: v.exactOptional(v.number()),
 });
@@ -58,7 +59,15 @@ export function openQuarantine(deps: QuarantineDeps): Quarantine {
 }
 
 export function quarantineView(held: QuarantineEntry): QuarantineView {
-  return { subject: held.subject, since: iso(held.sinceMs), cause: held.cause, by: held.by };
+  const { subject, sinceMs, cause, said, by } = held;
+  return {
+    subject,
+    since: iso(sinceMs),
+    cause,
+    ...(said === undefined ? {} : { causeCode: said.code }),
+    ...(said?.details === undefined ? {} : { causeDetails: said.details }),
+    by,
+  };
 }
 
 /** Let a subject back. Throws `policy.quarantine_unknown` where it is not held. */

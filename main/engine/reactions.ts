@@ -2,12 +2,13 @@
 import type { AuditEvent, AuditWriter } from '../audit/record.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import type { Clearance } from '../base/reason.ts';
 import type { AlertView } from '../contract/views.ts';
 import type { GuardCall } from '../guard/guard.ts';
 import type { Hosting } from '../hosting/hosting.ts';
 import type { Intercept, InterceptProblem } from '../intercept/match.ts';
 import { flowSubjects, quarantineSubject } from '../policy/program.ts';
-import type { Quarantine, QuarantineEvent } from '../policy/quarantine.ts';
+import type { Quarantine, QuarantineEntry, QuarantineEvent } from '../policy/quarantine.ts';
 import type { SessionEvent, Sessions, SessionSnapshot } from '../session/sessions.ts';
 import type { ZitiService } from '../ziti/model.ts';
 import { hostedServicesOf } from './hosted-services.ts';
@@ -71,7 +72,11 @@ export function createReactions(deps: ReactionsDeps): Reactions {
       sessions.closeWhere(
         (session) => session.identity === name && session.direction === direction && lost.has(session.serviceId),
         reason,
-        `${name} may no longer ${direction} it`,
+        {
+          code: `session.lost_${direction}`,
+          sentence: `${name} may no longer ${direction} it`,
+          details: { identity: name },
+        },
       );
     }
     if (after.length === 0) intercept.remove(name);
@@ -100,16 +105,20 @@ export function createReactions(deps: ReactionsDeps): Reactions {
   const forbiddenCall = (session: SessionSnapshot, call: GuardCall): void => {
     const action = session.contract?.onViolation;
     if ((action !== 'alert' && action !== 'quarantine') || !isForbidden(call)) return;
-    const text = `${call.method} ${call.target} is forbidden by ${call.rule ?? 'its contract'}`;
+    const why: Clearance = {
+      code: 'guard.call_forbidden',
+      sentence: `${call.method} ${call.target} is forbidden by ${call.rule ?? 'its contract'}`,
+      details: { call: `${call.method} ${call.target}`, rule: call.rule ?? 'contract' },
+    };
     deps.raise({
       severity: action === 'alert' ? 'warning' : 'critical',
       kind: 'contract-violation',
-      text: `${session.service}: ${text}`,
+      ...violation(session.service, why),
       session: session.id,
     });
     if (action === 'alert') return;
     const subject = quarantineSubject(session.app) ?? `identity:${session.identity}`;
-    deps.clock.after(answerFirstMs, () => deps.quarantine.add(subject, text, 'contract'));
+    deps.clock.after(answerFirstMs, () => deps.quarantine.add(subject, why, 'contract'));
   };
 
   return {
@@ -139,27 +148,48 @@ export function createReactions(deps: ReactionsDeps): Reactions {
         deps.raise({
           severity: 'critical',
           kind: 'contract-violation',
-          text: `${session.service}: ${reason.sentence}`,
+          ...violation(session.service, reason),
           session: session.id,
         });
         if (session.contract?.onViolation === 'quarantine') {
           const subject = quarantineSubject(session.app) ?? `identity:${session.identity}`;
-          deps.quarantine.add(subject, reason.sentence, 'contract');
+          deps.quarantine.add(subject, reason, 'contract');
         }
       }
       if (event.kind === 'opened' || event.kind === 'closed') deps.refresh();
     },
     quarantined(event) {
       const { subject, cause, by } = event.entry;
+      const details = { subject, cause: causeOf(event.entry) };
       if (event.kind === 'added') {
-        sessions.closeWhere((session) => isSubject(session, subject), 'quarantined', cause);
+        sessions.closeWhere((session) => isSubject(session, subject), 'quarantined', {
+          code: 'policy.quarantined',
+          sentence: cause,
+          details,
+        });
         if (by !== 'operator') {
-          deps.raise({ severity: 'critical', kind: 'quarantine', text: `${subject} was cut off: ${cause}`, subject });
+          deps.raise({
+            severity: 'critical',
+            kind: 'quarantine',
+            text: `${subject} was cut off: ${cause}`,
+            code: 'policy.quarantined',
+            details,
+            subject,
+          });
         }
       }
       deps.refresh();
     },
   };
+}
+
+function violation(service: string, cause: Clearance): Pick<AlertView, 'text' | 'code' | 'details'> {
+  return { text: `${service}: ${cause.sentence}`, code: 'alert.violation', details: { service, cause } };
+}
+
+/** A cause that other languages can say as well, where Culvert said it. */
+function causeOf({ cause, said }: QuarantineEntry): string | Clearance {
+  return said === undefined ? cause : { ...said, sentence: cause };
 }
 
 /** What the contract never lets pass, not what it has no more budget for. */

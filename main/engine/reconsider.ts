@@ -22,7 +22,7 @@ export function reconsiderSessions(deps: ReconsiderDeps): readonly string[] {
   return deps.sessions.closeWhere(
     (session) => deps.policy.ask(questionOf(session, deps)).kind === 'deny',
     'policy_revoked',
-    'local rules no longer allow it',
+    { code: 'session.local_rules', sentence: 'local rules no longer allow it' },
   );
 }
 

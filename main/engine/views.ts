@@ -1,6 +1,7 @@
 /** Room facts → the DTOs clients see. Pure. */
 import type { App } from '../apps/app.ts';
 import type { EngagementContract } from '../base/engagement.ts';
+import type { Clearance } from '../base/reason.ts';
 import type { AppView, ContractView, PostureCheckView, SessionView } from '../contract/views.ts';
 import type { GuardCall } from '../guard/guard.ts';
 import type { SessionSnapshot } from '../session/sessions.ts';
@@ -35,7 +36,9 @@ export function sessionView(session: SessionSnapshot): SessionView {
     bytesReceived: session.bytesReceived,
     state: session.state,
     ...given('closeReason', session.closeReason),
-    ...given('closeDetail', session.closeDetail),
+    ...given('closeDetail', session.closeWhy?.sentence),
+    ...given('closeCode', session.closeWhy?.code),
+    ...given('closeDetails', session.closeWhy?.details),
     ...given('router', session.router),
     encrypted: session.encrypted,
     guard: session.guard,
@@ -45,7 +48,9 @@ export function sessionView(session: SessionSnapshot): SessionView {
     timeline: session.timeline.map((moment) => ({
       at: iso(moment.atMs),
       kind: moment.kind,
-      text: moment.text,
+      text: moment.said.sentence,
+      ...given('code', moment.said.code),
+      ...given('details', moment.said.details),
       ...(moment.call === undefined ? {} : { call: callView(moment.call) }),
     })),
   };
@@ -76,13 +81,16 @@ export function contractView(contract: EngagementContract, origin: string): Cont
   return { origin, guard, terms: contract, onViolation: contract.onViolation ?? 'close' };
 }
 
-const checkWords: Readonly<Record<PostureCheck['queryType'], string>> = {
-  OS: "this device's operating system or its version is not among those allowed",
-  PROCESS: 'a program that must run does not, or is not the one expected',
-  PROCESS_MULTI: 'programs that must run do not, or are not those expected',
-  DOMAIN: 'this device is in no domain that is allowed',
-  MAC: 'no network card of this device is among those allowed',
-  MFA: 'a recent code of the second factor is needed',
+const checkWords: Readonly<Record<PostureCheck['queryType'], Clearance>> = {
+  OS: {
+    code: 'posture.os',
+    sentence: "this device's operating system or its version is not among those allowed",
+  },
+  PROCESS: { code: 'posture.process', sentence: 'a program that must run does not, or is not the one expected' },
+  PROCESS_MULTI: { code: 'posture.processes', sentence: 'programs that must run do not, or are not those expected' },
+  DOMAIN: { code: 'posture.domain', sentence: 'this device is in no domain that is allowed' },
+  MAC: { code: 'posture.mac', sentence: 'no network card of this device is among those allowed' },
+  MFA: { code: 'posture.mfa', sentence: 'a recent code of the second factor is needed' },
 };
 
 export function postureView(check: PostureCheck): PostureCheckView {
@@ -91,11 +99,14 @@ export function postureView(check: PostureCheck): PostureCheckView {
     type: check.queryType,
     policyType: check.policyType,
     passing: check.isPassing,
-    ...(check.isPassing
-      ? {}
-      : { explanation: `${checkWords[check.queryType]}${paths.length === 0 ? '' : `: ${paths.join(', ')}`}` }),
+    ...(check.isPassing ? {} : failing(checkWords[check.queryType], paths)),
     ...given('timeoutRemainingSeconds', check.timeoutRemainingSeconds),
   };
+}
+
+function failing({ code, sentence }: Clearance, paths: readonly string[]) {
+  if (paths.length === 0) return { explanation: sentence, code };
+  return { explanation: `${sentence}: ${paths.join(', ')}`, code, details: { paths } };
 }
 
 /** Where a controller is, without the path of its API, which is the same for all. */

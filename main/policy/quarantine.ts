@@ -7,6 +7,7 @@
 import type { Clock } from '../base/clock.ts';
 import { Emitter } from '../base/emitter.ts';
 import { TunnelerError } from '../base/errors.ts';
+import type { Clearance } from '../base/reason.ts';
 
 export type QuarantineOrigin = 'operator' | 'contract' | 'detector' | 'breaker';
 
@@ -14,6 +15,8 @@ export interface QuarantineEntry {
   readonly subject: string;
   readonly sinceMs: number;
   readonly cause: string;
+  /** What `cause` says, where Culvert said it and not a person. */
+  readonly said?: Pick<Clearance, 'code' | 'details'>;
   readonly by: QuarantineOrigin;
   /** It ends by itself then; undefined: only by release. */
   readonly untilMs?: number;
@@ -47,8 +50,8 @@ export class Quarantine implements Disposable {
     }
   }
 
-  /** Cut a subject off. One that is in already keeps its first cause. Throws `base.invalid` for what is no subject. */
-  add(subject: string, cause: string, by: QuarantineOrigin, forMs?: number): QuarantineEntry {
+  /** Cut a subject off, for what a person wrote or Culvert found. One that is in already keeps its first cause. Throws `base.invalid` for what is no subject. */
+  add(subject: string, why: string | Clearance, by: QuarantineOrigin, forMs?: number): QuarantineEntry {
     if (!subjectPattern.test(subject)) {
       throw new TunnelerError('base.invalid', `"${subject}": expected app:…, identity:…, service:… or session:…`);
     }
@@ -59,7 +62,7 @@ export class Quarantine implements Disposable {
     this.#timers.delete(subject);
     const nowMs = this.#deps.clock.now();
     const until = forMs === undefined ? {} : { untilMs: nowMs + forMs };
-    const entry: QuarantineEntry = { subject, sinceMs: nowMs, cause, by, ...until };
+    const entry: QuarantineEntry = { subject, sinceMs: nowMs, ...causeOf(why), by, ...until };
     this.#entries.set(subject, entry);
     // It holds from this moment even where it cannot be kept: the failure is the caller's to report.
     try {
@@ -112,4 +115,10 @@ export class Quarantine implements Disposable {
     });
     this.#timers.set(entry.subject, timer);
   }
+}
+
+function causeOf(why: string | Clearance): Pick<QuarantineEntry, 'cause' | 'said'> {
+  if (typeof why === 'string') return { cause: why };
+  const { code, sentence, details } = why;
+  return { cause: sentence, said: { code, ...(details === undefined ? {} : { details }) } };
 }

@@ -32,7 +32,7 @@ export function closedRecord(session: LiveSession): AuditEvent {
     kind: 'session.closed',
     ...common(session),
     reason: session.closeReason ?? null,
-    detail: session.closeDetail ?? null,
+    detail: session.closeWhy?.sentence ?? null,
     bytesSent: session.bytesSent,
     bytesReceived: session.bytesReceived,
     durationMs: (session.endedAtMs ?? session.startedAtMs) - session.startedAtMs,

@@ -1,12 +1,13 @@
 /** Why a stream's end ended a session, in the words of the field. */
 import type { TunnelerError } from '../base/errors.ts';
-import type { CloseReason } from '../base/reason.ts';
+import type { Clearance, CloseReason } from '../base/reason.ts';
 
 export type End = 'consumer' | 'provider';
 
 export interface Ending {
   readonly reason: CloseReason;
-  readonly detail: string | undefined;
+  /** More than the word of the field, where there is more to say. */
+  readonly why: Clearance | undefined;
 }
 
 /**
@@ -15,14 +16,14 @@ export interface Ending {
  */
 export function endingOf(end: End, overlay: End, error: TunnelerError | undefined): Ending {
   const own: CloseReason = end === 'consumer' ? 'consumer_close' : 'provider_close';
-  if (error === undefined) return { reason: own, detail: undefined };
-  const detail = error.message;
+  if (error === undefined) return { reason: own, why: undefined };
+  const why: Clearance = { code: error.code, sentence: error.message, details: error.details };
   if (error.details.revoked === true || error.code === 'ziti.dial.access_denied') {
-    return { reason: 'policy_revoked', detail };
+    return { reason: 'policy_revoked', why };
   }
-  if (error.code === 'identity.disabled') return { reason: 'identity_disabled', detail };
-  if (error.code === 'policy.quarantined') return { reason: 'quarantined', detail };
-  if (end !== overlay) return { reason: own, detail };
-  if (error.code === 'ziti.stream.reset' || error.code === 'base.closed') return { reason: own, detail };
-  return { reason: 'tunnel_failed', detail };
+  if (error.code === 'identity.disabled') return { reason: 'identity_disabled', why };
+  if (error.code === 'policy.quarantined') return { reason: 'quarantined', why };
+  if (end !== overlay) return { reason: own, why };
+  if (error.code === 'ziti.stream.reset' || error.code === 'base.closed') return { reason: own, why };
+  return { reason: 'tunnel_failed', why };
 }

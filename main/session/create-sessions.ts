@@ -83,7 +83,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
     } catch (error) {
       const failure = toTunnelerError(error, 'audit.write_failed');
       log.error('session.not_recorded', { session: session.id, code: failure.code });
-      session.cut({ reason: 'tunnel_failed', detail: `not recorded: ${failure.message}` }, failure);
+      const sentence = `not recorded: ${failure.message}`;
+      session.cut({ reason: 'tunnel_failed', why: { code: failure.code, sentence } }, failure);
     }
   }
 
@@ -142,19 +143,19 @@ export function createSessions(deps: SessionsDeps): Sessions {
     list: () => [...rows.list(), ...[...live.values()].map((session) => session.snapshot())].sort(byStart),
     get: (id) => live.get(id)?.snapshot() ?? rows.get(id),
 
-    close(id, reason, detail) {
-      return live.get(id)?.cut({ reason, detail }, undefined) ?? false;
+    close(id, reason, why) {
+      return live.get(id)?.cut({ reason, why }, undefined) ?? false;
     },
 
-    closeWhere(matches, reason, detail) {
+    closeWhere(matches, reason, why) {
       // First every socket, then the records: the last session must not wait for the journal of the first.
       const outer = batch;
       const cut: LiveSession[] = [];
       batch = cut;
-      const error = new TunnelerError('base.closed', detail ?? `session closed: ${reason}`);
+      const error = new TunnelerError('base.closed', why?.sentence ?? `session closed: ${reason}`);
       try {
         for (const session of [...live.values(), ...lingering]) {
-          if (matches(session.snapshot())) session.cut({ reason, detail }, error);
+          if (matches(session.snapshot())) session.cut({ reason, why }, error);
         }
       } finally {
         batch = outer;
@@ -168,7 +169,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     subscribe: (listener) => events.subscribe(listener),
 
     [Symbol.asyncDispose]() {
-      this.closeWhere(() => true, 'tunnel_failed', 'the tunneler stopped');
+      this.closeWhere(() => true, 'tunnel_failed', { code: 'session.stopped', sentence: 'the tunneler stopped' });
       return Promise.resolve();
     },
   };
@@ -180,9 +181,9 @@ function endingOfViolation(
   lost: boolean,
 ): Ending | undefined {
   const action = contract?.onViolation ?? 'close';
-  if (action === 'quarantine') return { reason: 'quarantined', detail: reason.sentence };
+  if (action === 'quarantine') return { reason: 'quarantined', why: reason };
   if (action === 'alert' && !lost) return undefined;
-  return { reason: 'contract_violation', detail: reason.sentence };
+  return { reason: 'contract_violation', why: reason };
 }
 
 function byStart(left: SessionSnapshot, right: SessionSnapshot): number {

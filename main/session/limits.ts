@@ -5,7 +5,7 @@
  * may be turned back.
  */
 import type { EngagementContract } from '../base/engagement.ts';
-import type { CloseReason } from '../base/reason.ts';
+import type { Clearance, CloseReason } from '../base/reason.ts';
 import { compileSchedule, type CompiledSchedule } from '../policy/schedule.ts';
 
 /** An association without words for its end: a UDP session lasts this long in silence. Source: the peers' tunnelers use 5 min or less. */
@@ -40,7 +40,7 @@ export interface TimesOfSession {
 }
 
 export type LimitState =
-  | { readonly kind: 'due'; readonly reason: CloseReason; readonly detail: string }
+  | { readonly kind: 'due'; readonly reason: CloseReason; readonly why: Clearance }
   | { readonly kind: 'wait'; readonly waitMs: number }
   | { readonly kind: 'none' };
 
@@ -81,16 +81,21 @@ export function limitStateOf(
   const granted = grantedMs(terms, times, nowMs, monotonicMs);
   if (granted === 0) {
     const inSchedule = terms?.schedule === undefined || terms.schedule.at(nowMs).open;
-    const detail = inSchedule
-      ? `the contract's ${terms?.contract.maxDurationSeconds ?? 0} s are over`
-      : "the contract's schedule ended";
-    return { kind: 'due', reason: 'max_duration_exceeded', detail };
+    const seconds = terms?.contract.maxDurationSeconds ?? 0;
+    const why: Clearance = inSchedule
+      ? { code: 'session.duration_over', sentence: `the contract's ${seconds} s are over`, details: { seconds } }
+      : { code: 'session.schedule_over', sentence: "the contract's schedule ended" };
+    return { kind: 'due', reason: 'max_duration_exceeded', why };
   }
   const idleSeconds = idleSecondsOf(terms?.contract, protocol);
   let waitMs = granted === undefined ? Infinity : Math.min(granted, lookAgainMs);
   if (idleSeconds !== undefined) {
     const leftMs = idleSeconds * 1000 - (monotonicMs - times.lastActivityMonotonicMs);
-    if (leftMs <= 0) return { kind: 'due', reason: 'idle_timeout', detail: `no byte for ${idleSeconds} s` };
+    if (leftMs <= 0) {
+      const sentence = `no byte for ${idleSeconds} s`;
+      const why: Clearance = { code: 'session.idle', sentence, details: { seconds: idleSeconds } };
+      return { kind: 'due', reason: 'idle_timeout', why };
+    }
     waitMs = Math.min(waitMs, leftMs);
   }
   if (waitMs === Infinity) return { kind: 'none' };

@@ -43,7 +43,7 @@ export class LiveSession {
   endedAtMs: number | undefined;
   state: SessionState = 'open';
   closeReason: CloseReason | undefined;
-  closeDetail: string | undefined;
+  closeWhy: Clearance | undefined;
   bytesSent = 0;
   bytesReceived = 0;
   calls = 0;
@@ -79,8 +79,8 @@ export class LiveSession {
     this.#startedMonotonicMs = parts.keeper.clock.monotonic();
     this.#lastActivityMonotonicMs = this.#startedMonotonicMs;
     this.#timeline = [
-      { atMs: this.startedAtMs, kind: 'admitted', text: facts.decision.sentence },
-      { atMs: this.startedAtMs, kind: 'opened', text: `${facts.destination} over ${facts.service}` },
+      { atMs: this.startedAtMs, kind: 'admitted', said: facts.decision },
+      { atMs: this.startedAtMs, kind: 'opened', said: openedOver(facts) },
     ];
   }
 
@@ -119,7 +119,9 @@ export class LiveSession {
     }
     this.note(
       'half-closed',
-      from === 'consumer' ? 'the application will send no more' : 'the service will send no more',
+      from === 'consumer'
+        ? { code: 'session.consumer_ended', sentence: 'the application will send no more' }
+        : { code: 'session.provider_ended', sentence: 'the service will send no more' },
     );
     this.#other(from).finish();
   }
@@ -155,15 +157,15 @@ export class LiveSession {
   cut(ending: Ending, error: TunnelerError | undefined): boolean {
     const wasOpen = this.state === 'open';
     if (wasOpen) this.#markClosed(ending);
-    const cause = error ?? new TunnelerError('base.closed', ending.detail ?? `session closed: ${ending.reason}`);
+    const cause = error ?? new TunnelerError('base.closed', ending.why?.sentence ?? `session closed: ${ending.reason}`);
     this.#consumer.stream.reset(cause);
     this.#provider.stream.reset(cause);
     if (wasOpen) this.#told();
     return wasOpen;
   }
 
-  note(kind: SessionMoment['kind'], text: string, call?: GuardCall): void {
-    const moment = { atMs: this.#keeper.clock.now(), kind, text, ...(call === undefined ? {} : { call }) };
+  note(kind: SessionMoment['kind'], said: SessionMoment['said'], call?: GuardCall): void {
+    const moment = { atMs: this.#keeper.clock.now(), kind, said, ...(call === undefined ? {} : { call }) };
     const kept = this.#timeline.length < timelineLength ? this.#timeline : this.#keptTimeline();
     this.#timeline = [...kept, moment];
   }
@@ -183,7 +185,9 @@ export class LiveSession {
     else this.bytesReceived += part.length;
     const goOn = part.length === 0 || to.write(part);
     if (part !== bytes && this.#isOpen()) {
-      this.#closeInOrder({ reason: 'max_bytes_exceeded', detail: `the contract's ${limit} bytes are used` }, 'both');
+      const sentence = `the contract's ${limit} bytes are used`;
+      const why: Clearance = { code: 'session.bytes_used', sentence, details: { bytes: limit } };
+      this.#closeInOrder({ reason: 'max_bytes_exceeded', why }, 'both');
       return true;
     }
     return goOn;
@@ -208,10 +212,10 @@ export class LiveSession {
           break;
         case 'not-visible':
           this.#visible = false;
-          this.note('alert', 'what flows cannot be read here');
+          this.note('alert', { code: 'session.not_readable', sentence: 'what flows cannot be read here' });
           break;
         case 'violation': {
-          this.note('violation', effect.reason.sentence);
+          this.note('violation', effect.reason);
           const ending = this.#keeper.violated(this, effect.reason, effect.lost);
           if (ending?.reason === 'quarantined') this.cut(ending, undefined);
           else if (ending !== undefined) this.#closeInOrder(ending, 'consumer');
@@ -229,7 +233,7 @@ export class LiveSession {
     this.#provider.hold();
     this.#consumer.finish();
     if (whom === 'both') this.#provider.finish();
-    else this.#provider.stream.reset(new TunnelerError('base.closed', ending.detail ?? ending.reason));
+    else this.#provider.stream.reset(new TunnelerError('base.closed', ending.why?.sentence ?? ending.reason));
     this.#timer = this.#keeper.clock.after(lingerMs, () => this.#lingered());
     this.#told();
   }
@@ -260,19 +264,19 @@ export class LiveSession {
   #call(call: GuardCall): void {
     this.calls += 1;
     if (call.decision === 'deny') this.denied += 1;
-    this.note('call', `${call.method} ${call.target}`, withoutLargeArguments(call));
+    this.note('call', { sentence: `${call.method} ${call.target}` }, withoutLargeArguments(call));
     this.#keeper.called(this, call);
   }
 
   #markClosed(ending: Ending): void {
     this.state = 'closed';
     this.closeReason = ending.reason;
-    this.closeDetail = ending.detail;
+    this.closeWhy = ending.why;
     this.endedAtMs = this.#keeper.clock.now();
     this.#timer?.[Symbol.dispose]();
     this.#timer = undefined;
-    const why = ending.detail === undefined ? '' : `: ${ending.detail}`;
-    this.note('closed', `${ending.reason}${why}`);
+    const more = ending.why === undefined ? '' : `: ${ending.why.sentence}`;
+    this.note('closed', { ...ending.why, sentence: `${ending.reason}${more}` });
   }
 
   #gone(): void {
@@ -289,7 +293,7 @@ export class LiveSession {
       lastActivityMonotonicMs: this.#lastActivityMonotonicMs,
     };
     const limit = limitStateOf(this.#terms, this.facts.protocol, times, clock.now(), clock.monotonic());
-    if (limit.kind === 'due') this.cut({ reason: limit.reason, detail: limit.detail }, undefined);
+    if (limit.kind === 'due') this.cut({ reason: limit.reason, why: limit.why }, undefined);
     if (limit.kind === 'wait') this.#timer = clock.after(limit.waitMs, () => this.#watchLimits());
   }
 
@@ -327,6 +331,10 @@ export class LiveSession {
   #isOpen(): boolean {
     return this.state === 'open';
   }
+}
+
+function openedOver({ destination, service }: SessionFacts): Clearance {
+  return { code: 'session.opened', sentence: `${destination} over ${service}`, details: { destination, service } };
 }
 
 function always<T>(value: T): () => T {

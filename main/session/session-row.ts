@@ -26,7 +26,7 @@ export class SessionRow implements SessionSnapshot {
   readonly bytesReceived: number;
   readonly state: SessionSnapshot['state'];
   readonly closeReason: SessionSnapshot['closeReason'];
-  readonly closeDetail: string | undefined;
+  readonly closeWhy: SessionSnapshot['closeWhy'];
   readonly guard: SessionSnapshot['guard'];
   readonly calls: number;
   readonly denied: number;
@@ -56,7 +56,7 @@ export class SessionRow implements SessionSnapshot {
     this.bytesReceived = session.bytesReceived;
     this.state = session.state;
     this.closeReason = session.closeReason;
-    this.closeDetail = session.closeDetail;
+    this.closeWhy = session.closeWhy;
     this.guard = session.guardState;
     this.calls = session.calls;
     this.denied = session.denied;

@@ -35,7 +35,8 @@ export interface SessionSnapshot extends SessionFacts {
   readonly bytesReceived: number;
   readonly state: SessionState;
   readonly closeReason: CloseReason | undefined;
-  readonly closeDetail: string | undefined;
+  /** More about the closing, where there is more to say. */
+  readonly closeWhy: Clearance | undefined;
   readonly guard: 'none' | GuardKind | 'not-visible';
   readonly calls: number;
   readonly denied: number;
@@ -47,7 +48,8 @@ export interface SessionSnapshot extends SessionFacts {
 export interface SessionMoment {
   readonly atMs: number;
   readonly kind: 'admitted' | 'opened' | 'half-closed' | 'call' | 'violation' | 'alert' | 'closed';
-  readonly text: string;
+  /** A code of its own where there are words; a call's method and target need none. */
+  readonly said: Pick<Clearance, 'sentence' | 'details'> & { readonly code?: string };
   readonly call?: GuardCall;
 }
 
@@ -70,9 +72,9 @@ export interface Sessions extends AsyncDisposable {
   list(): readonly SessionSnapshot[];
   get(id: string): SessionSnapshot | undefined;
   /** Reset both ends now; false where it is unknown or closed already. */
-  close(id: string, reason: CloseReason, detail?: string): boolean;
+  close(id: string, reason: CloseReason, why?: Clearance): boolean;
   /** Close all that match, at once; their ids. */
-  closeWhere(matches: (session: SessionSnapshot) => boolean, reason: CloseReason, detail?: string): readonly string[];
+  closeWhere(matches: (session: SessionSnapshot) => boolean, reason: CloseReason, why?: Clearance): readonly string[];
   /** Open ones, and places held. */
   openCount(serviceId?: string): number;
   /** Ever opened. */

@@ -83,7 +83,7 @@ export class Notices {
     return {
       key: `session:${session.id}`,
       title: this.#words.sessionClosed(session.service),
-      body: session.closeDetail ?? `${program}: ${reason}`,
+      body: `${program}: ${this.#words.closedBecause(reason, session.closeDetail)}`,
       screen: 'sessions',
       action: this.#words.show,
     };

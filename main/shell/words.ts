@@ -1,4 +1,5 @@
 /** The few words the shell itself says: notifications and tray. The window's own stand in its catalogue. */
+import type { CloseReason } from '../base/reason.ts';
 
 export interface ShellWords {
   readonly open: string;
@@ -11,6 +12,8 @@ export interface ShellWords {
   readonly signInWantedBody: (name: string) => string;
   readonly signIn: string;
   readonly sessionClosed: (service: string) => string;
+  /** Why it closed; `detail` is the engine's own sentence, in English. */
+  readonly closedBecause: (reason: CloseReason, detail: string | undefined) => string;
   readonly sessionsClosed: (count: number) => string;
   readonly sessionsClosedBody: string;
   readonly updateReady: (version: string) => string;
@@ -30,12 +33,26 @@ const en: ShellWords = {
   signInWantedBody: (name) => `${name} waits for you to sign in.`,
   signIn: 'Sign in',
   sessionClosed: (service) => `Session to ${service} closed`,
+  closedBecause: (reason, detail) => detail ?? reason.replaceAll('_', ' '),
   sessionsClosed: (count) => `${count} sessions closed`,
   sessionsClosedBody: 'Open Culvert to see why.',
   updateReady: (version) => `Culvert ${version} is ready`,
   restart: 'Restart',
   status: (open) => (open === 1 ? 'Culvert: 1 open session' : `Culvert: ${open} open sessions`),
   noEngine: 'Culvert: the engine does not answer',
+};
+
+const closedDe: Readonly<Record<CloseReason, string>> = {
+  consumer_close: 'Das Programm hat sie geschlossen.',
+  provider_close: 'Der Dienst hat sie geschlossen.',
+  policy_revoked: 'Die Erlaubnis wurde entzogen.',
+  contract_violation: 'Der Vertrag wurde verletzt.',
+  max_duration_exceeded: 'Die vereinbarte Zeit ist um.',
+  max_bytes_exceeded: 'Die vereinbarte Datenmenge ist verbraucht.',
+  idle_timeout: 'Es floss lange nichts.',
+  quarantined: 'Sie ist in Quarantäne.',
+  tunnel_failed: 'Der Tunnel ist ausgefallen.',
+  identity_disabled: 'Die Identität ist abgeschaltet.',
 };
 
 const de: ShellWords = {
@@ -49,6 +66,7 @@ const de: ShellWords = {
   signInWantedBody: (name) => `${name} wartet auf Ihre Anmeldung.`,
   signIn: 'Anmelden',
   sessionClosed: (service) => `Sitzung zu ${service} geschlossen`,
+  closedBecause: (reason) => closedDe[reason],
   sessionsClosed: (count) => `${count} Sitzungen geschlossen`,
   sessionsClosedBody: 'Culvert zeigt, warum.',
   updateReady: (version) => `Culvert ${version} steht bereit`,

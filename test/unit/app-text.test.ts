@@ -11,6 +11,7 @@ import { createReasons } from '../../app/text/reasons.ts';
 import { chooseLocale, createText } from '../../app/text/text.ts';
 import { errorCodes, TunnelerError } from '../../main/base/errors.ts';
 import { closeReasons } from '../../main/base/reason.ts';
+import { reasonCodes } from '../support/window/reason-codes.ts';
 
 const app = fileURLToPath(new URL('../../app', import.meta.url));
 const sources = readdirSync(app, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.tsx'));
@@ -138,31 +139,25 @@ describe('the catalogues', () => {
 
 describe('the engine’s reasons', () => {
   const main = fileURLToPath(new URL('../../main', import.meta.url));
-  const program = readdirSync(main, { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.ts'))
-    .map((file) => readFileSync(join(main, file), 'utf8'))
-    .join('\n');
   const german = createText('de');
 
+  const codes = new Set([...errorCodes, ...reasonCodes(main, ['cli', 'overlay', 'shell', 'console'])]);
+
   it('have German words only for codes that the engine gives', () => {
-    const given = (code: string): boolean => {
-      if ((errorCodes as readonly string[]).includes(code) || program.includes(`'${code}'`)) return true;
-      // `why` and contract fields put their codes together.
-      const [, tail = ''] = /^(?:why|policy\.contract)\.(.+)$/.exec(code) ?? [];
-      return tail !== '' && program.includes(`'${tail}'`);
-    };
+    const given = (code: string): boolean => codes.has(code) || codes.has(code.replace(/[\w-]+$/, '*'));
     expect(Object.keys(reasonsDe).filter((code) => !given(code))).toEqual([]);
   });
 
-  it('have German words for every step of Why? and every refusal of policy', () => {
-    const steps = [...program.matchAll(/plain\(\s*'([\w.]+)'/g)].map(([, code]) => `why.${code}`);
-    const refusals = [...program.matchAll(/'(policy\.(?:agent|identity|local)\.\w+|permission\.\w+)'/g)]
-      .map(([, code]) => code ?? '')
-      .filter((code) => code !== 'permission.granted');
-    expect(steps.length).toBeGreaterThan(10);
-    expect(
-      [...new Set([...steps, ...refusals])].filter((code) => reasonsDe[code] === undefined && code !== 'why.name.idle'),
-    ).toEqual([]);
+  it('have German words for every code that can reach the window', () => {
+    // The command line's own, and the embedded network's, which it alone starts.
+    const elsewhere = /^(cli|overlay)\.|^console\.refused$|^engine\.service_/;
+    const known = ['policy.contract.*', 'session.lost_host', 'breaker.denials', 'why.skipped', 'audit.fault.cut'];
+    expect([...codes]).toEqual(expect.arrayContaining(known));
+    const told = (code: string): boolean =>
+      code.endsWith('*')
+        ? Object.keys(reasonsDe).some((one) => one.startsWith(code.slice(0, -1)))
+        : Object.hasOwn(reasonsDe, code);
+    expect([...codes].filter((code) => !elsewhere.test(code) && !told(code))).toEqual([]);
   });
 
   it('are filled with their details and what they stand beside, the details first', () => {
@@ -175,6 +170,10 @@ describe('the engine’s reasons', () => {
       sentence: 'app:x ist in Quarantäne: y.',
       next: 'Geben Sie frei, sobald die Ursache geklärt ist.',
     });
+    const inner = { code: 'breaker.calls', sentence: 'many calls', details: { subject: 'app:x' } };
+    expect(german.reason({ ...said, details: { subject: 'app:x', cause: inner } }).sentence).toBe(
+      'app:x ist in Quarantäne: app:x: zu viele Aufrufe in kurzer Zeit.',
+    );
     const checks = { code: 'posture.failed', sentence: '', details: { checks: ['MFA', 'OS'] } };
     expect(german.reason(checks, { service: 'plc' }).sentence).toContain(
       'plc verlangt, was dieses Gerät nicht erfüllt: MFA, OS',
@@ -194,7 +193,7 @@ describe('the engine’s reasons', () => {
       'Das darf dieses Fenster nicht.',
     );
     expect(createText('en').error(new TunnelerError('engine.forbidden', 'needs permission'))).toBe('needs permission');
-    expect(german.error('odd')).toBe('odd');
+    expect(german.error('odd')).toBe('Ein unerwarteter Fehler: odd');
   });
 });
 

@@ -179,7 +179,7 @@ describe('a contract on a session', () => {
     expect(world.sessions.get(id)?.state).toBe('open');
     world.clock.advance(1_000);
     expect(world.reasonOf(id)).toBe('max_duration_exceeded');
-    expect(world.sessions.get(id)?.closeDetail).toContain('schedule');
+    expect(world.sessions.get(id)?.closeWhy).toMatchObject({ code: 'session.schedule_over' });
   });
 
   it('admits no more sessions than it says, places held included', () => {
@@ -283,7 +283,10 @@ describe('containment', () => {
     const world = new SessionWorld();
     const joined = Array.from({ length: 1_000 }, (_, index) => world.open({ identity: index % 2 === 0 ? 'a' : 'b' }));
     const startedAt = performance.now();
-    const cut = world.sessions.closeWhere((session) => session.identity === 'a', 'quarantined', 'test');
+    const cut = world.sessions.closeWhere((session) => session.identity === 'a', 'quarantined', {
+      code: 'policy.quarantined',
+      sentence: 'test',
+    });
     const tookMs = performance.now() - startedAt;
     expect(cut).toHaveLength(500);
     expect(world.sessions.openCount()).toBe(500);

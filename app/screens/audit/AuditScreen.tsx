@@ -31,7 +31,7 @@ export function AuditScreen(): ReactNode {
     }),
     [text, decision],
   );
-  const onError = useCallback((message: string) => toasts.show({ tone: 'bad', text: message }), [toasts]);
+  const onError = useCallback((error: unknown) => toasts.show({ tone: 'bad', text: t.error(error) }), [t, toasts]);
   const { records, older, loadOlder, refresh } = useAuditSearch(filter, onError);
   const count = status?.audit.count;
   useEffect(() => refresh(), [count, refresh]);

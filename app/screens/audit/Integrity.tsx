@@ -5,7 +5,7 @@ import { Button } from '../../parts/Button.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { useAction, useEngine } from '../../store/hooks.tsx';
 import { selectStatus } from '../../store/selectors.ts';
-import { useText } from '../../text/text.ts';
+import { useText, type Text } from '../../text/text.ts';
 
 export function Integrity(): ReactNode {
   const t = useText();
@@ -27,7 +27,7 @@ export function Integrity(): ReactNode {
           {checked === undefined
             ? t('audit.unchecked')
             : bad
-              ? t('audit.tampered', { seq: checked.firstBad?.seq ?? 0, reason: checked.firstBad?.reason ?? '' })
+              ? t('audit.tampered', { seq: checked.firstBad?.seq ?? 0, reason: faultText(checked.firstBad, t) })
               : t('audit.intact', { count: checked.count, checkpoints: checked.checkpoints })}
         </div>
         <div className="quiet small clip mono">{checked?.head ?? status?.audit.head ?? ' '}</div>
@@ -37,4 +37,8 @@ export function Integrity(): ReactNode {
       </Button>
     </div>
   );
+}
+
+function faultText(fault: AuditVerifyView['firstBad'], t: Text): string {
+  return fault === undefined ? '' : t.reason({ code: fault.code, sentence: fault.reason }).sentence;
 }

@@ -14,7 +14,7 @@ const settleMs = 180;
 
 export function useAuditSearch(
   filter: AuditFilter,
-  onError: (message: string) => void,
+  onError: (error: unknown) => void,
 ): {
   readonly records: readonly AuditRecordView[] | undefined;
   /** There may be more before the last one shown. */
@@ -40,7 +40,7 @@ export function useAuditSearch(
         setRecords([...found].sort((a, b) => b.seq - a.seq));
         setOlder(found.length === limit);
       } catch (error) {
-        if (!abort.signal.aborted) onError(error instanceof Error ? error.message : String(error));
+        if (!abort.signal.aborted) onError(error);
       }
     },
     [engine, filter, onError],

@@ -1,11 +1,11 @@
 /** How the engine stands on this host: mode, DNS, routes, routers, log level, and a bundle for those who help. */
 import { useState, type ReactNode } from 'react';
-import type { DnsView, RouterView, StatusView } from '../../../main/contract/views.ts';
+import type { DnsView, ErrorView, RouteView, RouterView, StatusView } from '../../../main/contract/views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { Facts, Notice, ReasonLines, SkeletonRows, Status, type Tone } from '../../parts/Pieces.tsx';
 import { useAction, useEngine, useNow } from '../../store/hooks.tsx';
 import { selectDns, selectRouters, selectStatus } from '../../store/selectors.ts';
-import { useText } from '../../text/text.ts';
+import { hasText, useText, type Text } from '../../text/text.ts';
 import { ScreenHead } from '../frame/Screen.tsx';
 import { BundleDialog } from './BundleDialog.tsx';
 import { LogLevel } from './LogLevel.tsx';
@@ -25,7 +25,7 @@ export function DiagnosticsScreen(): ReactNode {
   const [bundling, setBundling] = useState(false);
   return (
     <>
-      <ScreenHead title={t('diagnostics.title')} lead={status === undefined ? ' ' : status.modeReason}>
+      <ScreenHead title={t('diagnostics.title')} lead={status === undefined ? ' ' : modeText(status, t)}>
         <Button icon="download" onPress={() => setBundling(true)}>
           {t('bundle.make')}
         </Button>
@@ -69,6 +69,19 @@ export function DiagnosticsScreen(): ReactNode {
       {bundling ? <BundleDialog onClose={() => setBundling(false)} /> : null}
     </>
   );
+}
+
+function modeText({ modeCode, modeReason }: StatusView, t: Text): string {
+  return t.reason({ code: modeCode, sentence: modeReason }).sentence;
+}
+
+function errorText({ code, message, details }: ErrorView, t: Text): string {
+  return t.reason({ code, sentence: message, details }).sentence;
+}
+
+function routeReason(reason: RouteView['reason'], t: Text): string {
+  const key = `diagnostics.routeReason.${reason}`;
+  return hasText(key) ? (t as (key: string) => string)(key) : reason;
 }
 
 function Card({ title, aside, children }: { title: string; aside?: ReactNode; children: ReactNode }): ReactNode {
@@ -153,7 +166,9 @@ function Routers({ routers }: { routers: readonly RouterView[] }): ReactNode {
             <span style={{ fontWeight: 540 }}>{router.name}</span>
           </Status>
           <span className="quiet clip">{router.identity}</span>
-          <span className="quiet clip mono">{router.error?.message ?? router.address}</span>
+          <span className="quiet clip mono">
+            {router.error === undefined ? router.address : errorText(router.error, t)}
+          </span>
           <span className="router-bar" aria-hidden="true">
             <span style={{ width: `${((router.latencyMs ?? 0) / slowest) * 100}%` }} />
           </span>
@@ -206,7 +221,9 @@ function Routes({ status }: { status: StatusView }): ReactNode {
       {status.routes.map((route) => (
         <li key={`${route.prefix}/${route.device}`}>
           <span className="mono clip">{route.prefix}</span>
-          <span className="quiet clip">{t('diagnostics.route', { device: route.device, reason: route.reason })}</span>
+          <span className="quiet clip">
+            {t('diagnostics.route', { device: route.device, reason: routeReason(route.reason, t) })}
+          </span>
         </li>
       ))}
     </ul>

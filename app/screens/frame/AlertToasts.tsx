@@ -22,7 +22,8 @@ export function AlertToasts(): ReactNode {
       const tone = alert.severity === 'critical' ? 'bad' : alert.severity === 'warning' ? 'warn' : 'info';
       const action =
         session === undefined ? {} : { action: { label: t('common.show'), run: () => go('sessions', session) } };
-      toasts.show({ tone, text: alert.text, ...action });
+      const { code, text: sentence, details } = alert;
+      toasts.show({ tone, text: t.reason({ code, sentence, details }).sentence, ...action });
     }
   }, [alerts, go, t, toasts]);
   return null;

@@ -45,7 +45,11 @@ export function QuarantinePanel({ entries }: { entries: readonly QuarantineView[
                       {t('quarantine.facts', {
                         by: t(`quarantine.by.${entry.by}`),
                         when: t.format.relative(entry.since, nowMs),
-                        cause: entry.cause,
+                        cause: t.reason({
+                          code: entry.causeCode,
+                          sentence: entry.cause,
+                          details: entry.causeDetails,
+                        }).sentence,
                       })}
                     </div>
                   </div>

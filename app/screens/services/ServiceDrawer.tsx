@@ -132,7 +132,11 @@ export function PostureList({ checks }: { checks: readonly PostureCheckView[] })
             <div>
               {check.type} <span className="quiet">· {t(`permission.${check.policyType}`)}</span>
             </div>
-            {check.explanation === undefined ? null : <div className="quiet">{check.explanation}</div>}
+            {check.explanation === undefined ? null : (
+              <div className="quiet">
+                {t.reason({ code: check.code, sentence: check.explanation, details: check.details }).sentence}
+              </div>
+            )}
             {check.timeoutRemainingSeconds === undefined ? null : (
               <div className="quiet">
                 {t('posture.left', { span: t.format.span(check.timeoutRemainingSeconds * 1000) })}

@@ -19,10 +19,7 @@ export function WhySteps({ why }: { why: WhyView }): ReactNode {
   const failed = why.steps.find((step) => step.outcome === 'fail');
   const about = { destination: why.destination, service: why.service, identity: why.identity };
   const items = why.steps.map((step, index): TrackItem => {
-    const said = t.reason(
-      { code: step.code ?? '', sentence: step.text, next: step.next, details: step.details },
-      about,
-    );
+    const said = t.reason({ code: step.code, sentence: step.text, next: step.next, details: step.details }, about);
     return {
       key: `${step.step}-${index}`,
       icon: icons[step.outcome],

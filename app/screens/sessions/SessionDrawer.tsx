@@ -13,7 +13,7 @@ import { programKey, selectServices } from '../../store/selectors.ts';
 import { useText, type Text } from '../../text/text.ts';
 import { contractShares } from './contract-shares.ts';
 import { GuardCalls } from './GuardCalls.tsx';
-import { ageMs, programText, sessionStateText, sessionTone } from './session-words.ts';
+import { aboutSession, ageMs, closeText, programText, sessionStateText, sessionTone } from './session-words.ts';
 
 export function SessionDrawer({
   session,
@@ -45,14 +45,13 @@ export function SessionDrawer({
         </div>
         {session.closeReason === undefined ? null : (
           <Notice tone={sessionTone(session) === 'bad' ? 'bad' : 'info'}>
-            {session.closeDetail ?? t(`close.${session.closeReason}`)}{' '}
-            <code className="quiet">{session.closeReason}</code>
+            {closeText(session, t)} <code className="quiet">{session.closeReason}</code>
           </Notice>
         )}
       </div>
       <ContractMeters session={session} />
       <Section title={t('session.admission')}>
-        <p>{t.reason(session.decision, { service: session.service, identity: session.identity }).sentence}</p>
+        <p>{t.reason(session.decision, aboutSession(session)).sentence}</p>
         {session.decision.rule === undefined ? null : <code className="quiet">{session.decision.rule}</code>}
       </Section>
       <SessionFacts session={session} />
@@ -200,6 +199,12 @@ const timelineIcons: Readonly<Record<TimelineEntry['kind'], IconName>> = {
   closed: 'close',
 };
 
+function momentText(entry: TimelineEntry, session: SessionView, t: Text): string {
+  if (entry.kind === 'closed') return closeText(session, t);
+  const { code, text: sentence, details } = entry;
+  return t.reason({ code, sentence, details }, aboutSession(session)).sentence;
+}
+
 function timelineItems(session: SessionView, t: Text): TrackItem[] {
   return (session.timeline ?? []).map((entry, index) => ({
     key: `${entry.at}-${index}`,
@@ -207,7 +212,7 @@ function timelineItems(session: SessionView, t: Text): TrackItem[] {
     tone:
       entry.kind === 'violation' || entry.call?.decision === 'deny' ? 'bad' : entry.kind === 'alert' ? 'warn' : 'plain',
     title: t(`timeline.${entry.kind}`),
-    text: entry.text,
+    text: momentText(entry, session, t),
     aside: t.format.time(entry.at),
   }));
 }

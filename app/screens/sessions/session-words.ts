@@ -2,6 +2,7 @@
 import type { SessionView } from '../../../main/contract/views.ts';
 import type { Tone } from '../../parts/Pieces.tsx';
 import { programOf } from '../../store/selectors.ts';
+import type { Details } from '../../text/reasons.ts';
 import type { Text } from '../../text/text.ts';
 
 export function sessionTone(session: SessionView): Tone {
@@ -17,6 +18,18 @@ export function sessionTone(session: SessionView): Tone {
 export function sessionStateText(session: SessionView, t: Text): string {
   if (session.state !== 'closed') return t(`session.state.${session.state}`);
   return session.closeReason === undefined ? t('session.state.closed') : t(`close.${session.closeReason}`);
+}
+
+/** Why it closed: what the engine knows of it, else the reason alone. */
+export function closeText(session: SessionView, t: Text): string {
+  const { closeCode: code, closeDetail: sentence, closeDetails: details } = session;
+  if (sentence === undefined) return sessionStateText(session, t);
+  return t.reason({ code: code, sentence, details }, aboutSession(session)).sentence;
+}
+
+/** What a reason beside this session is about. */
+export function aboutSession({ service, identity, destination, app }: SessionView): Details {
+  return { service, identity, destination, subject: app.agent ?? app.path ?? service };
 }
 
 /** The program's name as a person knows it; a hosted session shows who called. */

@@ -18,6 +18,8 @@ export const hostDe: Translation<typeof hostEn> = {
   'diagnostics.names': 'Namen, die zu Diensten führen',
   'diagnostics.routes': 'Routen',
   'diagnostics.noRoutes': 'Keine Routen gesetzt; diese Betriebsart braucht keine.',
+  'diagnostics.routeReason.names': 'für abgefangene Namen',
+  'diagnostics.routeReason.intercepted': 'eine abgefangene Adresse',
   'diagnostics.route': (p) => `${p.device} · ${p.reason}`,
   'diagnostics.routers': 'Router',
   'diagnostics.noRouters': 'Kein Router ist verbunden.',

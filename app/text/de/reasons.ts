@@ -3,6 +3,8 @@
  * where one is missing, and for a code without words here, the engine's own sentence is shown.
  */
 import type { ReasonWords } from '../reasons.ts';
+import { errorReasonsDe } from './reasons-errors.ts';
+import { sessionReasonsDe } from './reasons-sessions.ts';
 
 const askDialPolicy = 'Bitten Sie um eine Dial-Richtlinie am Controller.';
 const askRouterPolicy = 'Die Diagnose zeigt die Router; sonst um eine Edge-Router-Richtlinie bitten.';
@@ -11,6 +13,8 @@ const enterCode = 'Geben Sie einen Code aus Ihrem Authenticator ein.';
 const startHost = 'Starten Sie, was ihn anbietet, oder fragen Sie den Betreiber.';
 
 export const reasonsDe: ReasonWords = {
+  ...errorReasonsDe,
+  ...sessionReasonsDe,
   // Dialling
   'ziti.dial.no_terminator': { sentence: 'Niemand bietet {service} gerade an.', next: startHost },
   'ziti.dial.refused': {
@@ -153,9 +157,11 @@ export const reasonsDe: ReasonWords = {
   'engine.forbidden': { sentence: 'Das darf dieses Fenster nicht.' },
   'engine.busy': { sentence: 'Der Tunneldienst ist beschäftigt.', next: 'Versuchen Sie es gleich noch einmal.' },
   'session.unknown': { sentence: 'Diese Sitzung gibt es nicht mehr.' },
-  'base.timeout': { sentence: 'Es hat zu lange gedauert.' },
-  'base.closed': { sentence: 'Die Verbindung zum Tunneldienst ist zu.' },
   // The steps of Why?
+  'why.name.idle': {
+    sentence: 'Nichts beansprucht {destination}, und nicht jede Identität ist arbeitsfähig.',
+    next: 'Die Identitäten zeigen, was ihnen fehlt.',
+  },
   'why.name.claimed': { sentence: '{destination} gehört zu {services}.' },
   'why.application.any': { sentence: 'Nicht gefragt.' },
   'why.application.named': { sentence: 'Als {app}.' },

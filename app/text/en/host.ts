@@ -18,6 +18,8 @@ export const hostEn = {
   'diagnostics.names': 'Names that lead to services',
   'diagnostics.routes': 'Routes',
   'diagnostics.noRoutes': 'No routes are set; this mode needs none.',
+  'diagnostics.routeReason.names': 'for intercepted names',
+  'diagnostics.routeReason.intercepted': 'an intercepted address',
   'diagnostics.route': (p: { device: string; reason: string }) => `${p.device} · ${p.reason}`,
   'diagnostics.routers': 'Routers',
   'diagnostics.noRouters': 'No router is connected.',

@@ -5,6 +5,7 @@ import { toTunnelerError } from '../../base/errors.ts';
 import type { Admit, Destination } from '../../base/flow.ts';
 import { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
+import type { Clearance } from '../../base/reason.ts';
 import type { DnsView, EngineMode, StatusView } from '../../contract/views.ts';
 import type { InterceptTable } from '../../intercept/match.ts';
 import type { ResolveRemote } from '../../net/dns/resolver.ts';
@@ -35,7 +36,7 @@ export interface EntriesDeps {
 
 export interface Entries extends AsyncDisposable {
   readonly mode: EngineMode;
-  readonly modeReason: string;
+  readonly modeWhy: Clearance;
   readonly forwards: ProxyEntries['forwards'];
   /** `host:port` of the proxy, where there is one. */
   readonly listen: string | undefined;
@@ -60,11 +61,11 @@ export async function openEntries(deps: EntriesDeps): Promise<Entries> {
   const stack = new DisposalStack();
   try {
     await repairAfterDeath(deps.journalDir, deps.log);
-    const { tun, mode, reason } = await openTun(deps, stack);
+    const { tun, mode, why } = await openTun(deps, stack);
     const proxy = mode === 'host' ? undefined : stack.use(await openProxy(deps, mode));
     return {
       mode,
-      modeReason: reason,
+      modeWhy: why,
       forwards: proxy?.forwards ?? [],
       listen: proxy?.listen,
       apply: () => tun?.apply(),
@@ -87,7 +88,7 @@ export async function openEntries(deps: EntriesDeps): Promise<Entries> {
 async function openTun(
   deps: EntriesDeps,
   stack: DisposalStack,
-): Promise<{ readonly tun: TunDoor | undefined; readonly mode: EngineMode; readonly reason: string }> {
+): Promise<{ readonly tun: TunDoor | undefined; readonly mode: EngineMode; readonly why: Clearance }> {
   const chosen = chooseMode(deps.asked, canUseTun());
   if (chosen.mode !== 'tun') return { tun: undefined, ...chosen };
   try {
@@ -96,7 +97,8 @@ async function openTun(
     if (deps.asked === 'tun') throw error;
     const failure = toTunnelerError(error, 'net.tun.failed');
     deps.log.warn('engine.tun_refused', { error: failure });
-    return { tun: undefined, mode: 'proxy', reason: `auto: the TUN device could not be set up: ${failure.message}` };
+    const sentence = `auto: the TUN device could not be set up: ${failure.message}`;
+    return { tun: undefined, mode: 'proxy', why: { code: 'mode.tun_failed', sentence } };
   }
 }
 

@@ -126,7 +126,7 @@ function session(row: Row, index: number, nowMs: number): SessionView {
       : {}),
     ...remaining(service, minutes),
     decision: {
-      code: 'policy.dial',
+      code: 'policy.allowed',
       sentence: `${identity} may dial ${service}; posture and contract agree.`,
       rule: guard === 'none' ? 'controller' : `contract:${guard}`,
     },
