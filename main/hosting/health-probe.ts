@@ -1,4 +1,5 @@
 /** One run of a health check: does the port accept, does the page say what it should. */
+import { linkSignals } from '../base/abort.ts';
 import type { Clock } from '../base/clock.ts';
 import { connectTcp } from '../sockets/connect-tcp.ts';
 import type { HealthCheck } from './host-config.ts';
@@ -35,11 +36,12 @@ async function fetchAndCompare(
   signal: AbortSignal,
 ): Promise<ProbeResult> {
   const limit = new AbortController();
+  const linked = linkSignals(signal, limit.signal);
   const timer = clock.after(timeoutMs, () => limit.abort(new Error(`no answer within ${timeoutMs} ms`)));
   try {
     const response = await fetch(probe.url, {
       method: probe.method,
-      signal: AbortSignal.any([signal, limit.signal]),
+      signal: linked.signal,
       ...(probe.body === undefined ? {} : { body: probe.body }),
     });
     if (response.status !== probe.expectStatus) {
@@ -53,6 +55,7 @@ async function fetchAndCompare(
     const passed = (await readText(response)).includes(probe.expectInBody);
     return passed ? { passed } : { passed, found: 'expectInBody is not in the body' };
   } finally {
+    linked[Symbol.dispose]();
     timer[Symbol.dispose]();
   }
 }

@@ -1,4 +1,5 @@
 /** Dialling a service: its session, the nearest connected router, the connection; one more try where a session went stale. */
+import { linkSignals } from '../../base/abort.ts';
 import type { Clock } from '../../base/clock.ts';
 import { TunnelerError, isTunnelerError, type ErrorCode } from '../../base/errors.ts';
 import type { ByteSink } from '../../base/stream.ts';
@@ -51,7 +52,8 @@ export class Dialer {
     const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
     const deadline = new AbortController();
     const timer = this.#deps.clock.after(timeoutMs, () => deadline.abort());
-    const signal = options.signal === undefined ? deadline.signal : AbortSignal.any([options.signal, deadline.signal]);
+    const linked = linkSignals(options.signal, deadline.signal);
+    const { signal } = linked;
     const endsAt = this.#deps.clock.monotonic() + timeoutMs;
     const left = (): number => Math.max(1, endsAt - this.#deps.clock.monotonic());
     try {
@@ -68,6 +70,7 @@ export class Dialer {
       throw error;
     } finally {
       timer[Symbol.dispose]();
+      linked[Symbol.dispose]();
     }
   }
 
@@ -87,9 +90,10 @@ export class Dialer {
     const service = this.#permitted(serviceId);
     const ended = this.#sessionEnd.signal;
     const session = await this.#firstSession(signedIn, service, signal);
+    const linked = linkSignals(signal, ended);
     const doubt = this.#deps.clock.after(doubtAfterMs, () => this.#deps.sessionDoubted());
     try {
-      return await this.#once(service, session, options, left, AbortSignal.any([signal, ended]));
+      return await this.#once(service, session, options, left, linked.signal);
     } catch (error) {
       if (ended.aborted && !signal.aborted) {
         const next = await this.#deps.signedIn(signal);
@@ -104,6 +108,7 @@ export class Dialer {
       return await this.#once(service, again, options, left, signal);
     } finally {
       doubt[Symbol.dispose]();
+      linked[Symbol.dispose]();
     }
   }
 

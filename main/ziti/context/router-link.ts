@@ -1,4 +1,5 @@
 /** One router, kept connected: connect, serve, notice the loss, wait with jitter, connect again. */
+import { linkSignals } from '../../base/abort.ts';
 import type { Clock } from '../../base/clock.ts';
 import { toTunnelerError, type TunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
@@ -152,14 +153,14 @@ export class RouterLink implements AsyncDisposable {
     this.#become({ name: this.name, address: this.address, state: 'connecting' });
     this.#restartPace = false;
     this.#attempt = new AbortController();
-    const either = AbortSignal.any([signal, this.#attempt.signal]);
+    const either = linkSignals(signal, this.#attempt.signal);
     try {
       const router = await openRouter({
         name: this.name,
         address: this.address,
         clock,
         log,
-        signal: either,
+        signal: either.signal,
         ...access,
       });
       if (!this.#retired) return router;
@@ -168,6 +169,8 @@ export class RouterLink implements AsyncDisposable {
       const failure = toTunnelerError(error, 'ziti.channel.unreachable');
       if (!this.#retired) log.info('ziti.router_unreachable', { router: this.name, code: failure.code });
       this.#become({ name: this.name, address: this.address, state: 'disconnected', error: failure });
+    } finally {
+      either[Symbol.dispose]();
     }
     return undefined;
   }

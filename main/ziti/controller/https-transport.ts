@@ -1,5 +1,6 @@
 /** {@link HttpTransport} over undici: one pool a controller and credential, bounded in time and size. */
 import { Pool } from 'undici';
+import { linkSignals } from '../../base/abort.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { transportError } from './transport-error.ts';
 import type { HttpAnswer, HttpRequest, HttpTransport, TransportCredential } from './transport.ts';
@@ -57,13 +58,14 @@ class HttpsTransport implements HttpTransport {
     if (this.#closed) throw new TunnelerError('base.closed', 'the connection to the controller was closed');
     const timeoutMs = request.timeoutMs ?? defaultTimeoutMs;
     const deadline = AbortSignal.timeout(timeoutMs);
+    const linked = linkSignals(request.signal, deadline);
     try {
       const answer = await this.#pool.request({
         method: request.method,
         path: request.path,
         headers: { ...request.headers } as Record<string, string | string[]>,
         body: request.body ?? null,
-        signal: request.signal === undefined ? deadline : AbortSignal.any([request.signal, deadline]),
+        signal: linked.signal,
         headersTimeout: timeoutMs,
         bodyTimeout: timeoutMs,
       });
@@ -79,6 +81,8 @@ class HttpsTransport implements HttpTransport {
         throw new TunnelerError('ziti.controller.unreachable', sentence, { cause: error, details });
       }
       throw transportError(this.origin, error);
+    } finally {
+      linked[Symbol.dispose]();
     }
   }
 
