@@ -69,8 +69,8 @@ export class SocketHolders {
 
   #holds(pid: number, link: string): boolean {
     const directory = `${this.#procRoot}/${pid}/fd`;
-    const descriptors = names(directory);
-    // A new connection has one of the highest descriptors.
+    // By number, which names are not listed by: a new connection has one of the highest descriptors, and a process may have thousands.
+    const descriptors = Uint32Array.from(names(directory), Number).sort();
     for (let at = descriptors.length - 1; at >= 0; at -= 1) {
       if (linkOf(`${directory}/${descriptors[at] ?? ''}`) === link) return true;
     }

@@ -15,7 +15,7 @@ expectFindings({
     'nobody hosts: connection refused, not accepted and cut',
     'an unknown name is the system resolver’s',
     'a thousand flows at one time',
-    'revoked: reset within 500 ms, reason policy_revoked, name gone',
+    'revoked: reset and name gone within 500 ms, reason policy_revoked',
     'stopped: routes and resolver as before',
     'killed: a repair puts everything back',
     'no unexpected warning in the log',

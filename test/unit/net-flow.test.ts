@@ -117,6 +117,30 @@ describe('a TCP flow', () => {
     expect(world.connect('100.64.0.16', 1024).rejected).toBe(true);
   });
 
+  it('waits for its turn where connections released before it are still being taken', async () => {
+    await using world = await FlowWorld.open();
+    const ends: string[] = [];
+    // As many as share the listeners twice over, each listener's first released five seconds before its second.
+    for (let port = 0; port < 32; port += 1) {
+      if (port === 16) world.clock.advance(5_000);
+      world.send(syn(100, end('100.64.0.1', 40_000 + port)));
+      await world.asked.at(-1)?.dial();
+      ends.push(world.take().at(-1)?.from ?? '');
+    }
+    const connect = (from = ''): { rejected: boolean } =>
+      world.connect(from.split('|')[0] ?? '', Number(from.split('|')[1]));
+    world.clock.advance(4_000);
+    for (const from of ends.slice(0, 16)) expect(connect(from).rejected).toBe(false);
+    // Thirteen seconds after the release of the second ones.
+    world.clock.advance(9_000);
+    expect(connect(ends[31]).rejected).toBe(false);
+    expect(world.flows?.stats()).not.toHaveProperty('acceptTimeout');
+    // Nothing more is taken: what is left has nobody behind it.
+    world.clock.advance(10_000);
+    expect(connect(ends[16]).rejected).toBe(true);
+    expect(world.flows?.stats()).toMatchObject({ acceptTimeout: 15 });
+  });
+
   it('is the only one that may connect to the listener, and only once', async () => {
     await using world = await FlowWorld.open();
     expect(world.connect('100.64.0.1', 50_000).rejected).toBe(true);

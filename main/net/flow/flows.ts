@@ -8,7 +8,7 @@ import { addressFromBytes, canonicalAddress } from '../../base/ip.ts';
 import { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
 import { echoReplyFor, isEchoRequest, udpPacket, unreachableFor } from '../packet/build.ts';
-import type { UnreachableKind } from '../packet/build.ts';
+import type { PacketEnd, UnreachableKind } from '../packet/build.ts';
 import { destinationBytes, protocolTcp, protocolUdp, sourceBytes, viewIp, viewTcp, viewUdp } from '../packet/view.ts';
 import type { IpView, UdpView } from '../packet/view.ts';
 import type { TunDevice } from '../tun/device.ts';
@@ -22,6 +22,11 @@ import { UdpFlows } from './udp-flows.ts';
 /** RFC 1035 section 4.2. */
 const dnsPort = 53;
 const sweepPeriodMs = 1_000;
+/**
+ * A listener takes one connection each turn of the event loop (libuv: src/unix/stream.c, uv__server_io); a busy turn lasts long, and what waits
+ * is connected as its application sees it.
+ */
+const listenersPerFamily = 16;
 const defaultUdpIdleMs = 60_000;
 /** ICMP errors we send of our own accord in a second (RFC 1812 section 4.3.2.8 asks for a limit). */
 const errorsPerSecond = 200;
@@ -102,9 +107,13 @@ async function openFamilies(
   for (const family of [4, 6] as const) {
     const addresses = deps.addresses[family];
     if (addresses === undefined) continue;
-    const listener = stack.use(await (deps.openListener ?? openKernelListener)(addresses.device, accept));
+    const listeners: PacketEnd[] = [];
+    while (listeners.length < listenersPerFamily) {
+      const listener = stack.use(await (deps.openListener ?? openKernelListener)(addresses.device, accept));
+      listeners.push(packetEnd(addresses.device, listener.port));
+    }
     families[family] = {
-      listener: packetEnd(addresses.device, listener.port),
+      listeners,
       nat: new NatPorts(
         addresses.nat.map((address) => packetEnd(address, 0).address),
         deps.clock,

@@ -20,15 +20,25 @@ import type { NatEnd, NatPorts } from './nat-ports.ts';
 
 /** Held SYNs at a time; more are dropped, and their senders try again by themselves. */
 const maxHeld = 8192;
-/** A released SYN reaches the listener within the same machine; one that has not by then has no application any more. */
+/** A released SYN reaches a listener within the same machine; one that has not by then has no application any more. */
 const acceptTimeoutMs = 10_000;
+/** A timer later than this: this process stood still, and with it the taking of connections. */
+const stoodStillMs = 1_000;
 /** Longer than an application's own patience: net.ipv4.tcp_syn_retries 6 ends after 127 s. */
 const silentMs = 130_000;
 
-/** How one address family reaches the kernel. */
+/** How one address family reaches the kernel: flows are dealt out to its listeners in turn. */
 export interface TcpFamily {
-  readonly listener: PacketEnd;
+  readonly listeners: readonly PacketEnd[];
   readonly nat: NatPorts;
+}
+
+/** Connections of one listener, taken first come, first served. */
+interface AcceptQueue {
+  readonly end: PacketEnd;
+  /** When the one taken last was taken, and when it had been released. */
+  takenMs: number;
+  takenReleasedMs: number;
 }
 
 export interface TcpFlowsDeps {
@@ -52,6 +62,8 @@ interface Flow {
   readonly abort: AbortController;
   admission?: Extract<Admission, { kind: 'dialled' }>;
   end?: NatEnd;
+  queue?: AcceptQueue;
+  releasedMs: number;
   timer?: Disposable;
 }
 
@@ -60,12 +72,16 @@ export class TcpFlows {
   readonly #byKey = new Map<string, Flow>();
   readonly #byEnd = new Map<string, Flow>();
   readonly #byId = new Map<number, Flow>();
+  readonly #queues: { readonly 4: readonly AcceptQueue[]; readonly 6: readonly AcceptQueue[] };
   #nextId = 1;
   #held = 0;
   #closed = false;
 
   constructor(deps: TcpFlowsDeps) {
     this.#deps = deps;
+    const queues = (family?: TcpFamily): readonly AcceptQueue[] =>
+      (family?.listeners ?? []).map((end) => ({ end, takenMs: -Infinity, takenReleasedMs: -Infinity }));
+    this.#queues = { 4: queues(deps.families[4]), 6: queues(deps.families[6]) };
   }
 
   /** A segment the device did not rewrite by itself. */
@@ -97,6 +113,7 @@ export class TcpFlows {
       tcp,
       state: 'held',
       abort: new AbortController(),
+      releasedMs: 0,
     };
     this.#nextId = this.#nextId === 0xffffffff ? 1 : this.#nextId + 1;
     this.#byKey.set(key, flow);
@@ -149,14 +166,17 @@ export class TcpFlows {
   #release(flow: Flow, admission: Extract<Admission, { kind: 'dialled' }>): void {
     const family = this.#deps.families[flow.ip.version];
     const end = family?.nat.take();
-    if (family === undefined || end === undefined) {
+    const queues = this.#queues[flow.ip.version];
+    const queue = queues[flow.id % queues.length];
+    if (queue === undefined || end === undefined) {
       this.#deps.count('natExhausted');
       this.#deps.log.warn('flow.nat_exhausted', { family: flow.ip.version });
       admission.abandon();
       return this.#forget(flow, 'reset');
     }
     flow.end = end;
-    const listener: PacketEnds = { source: end, destination: family.listener };
+    flow.queue = queue;
+    const listener: PacketEnds = { source: end, destination: queue.end };
     const application: PacketEnds = {
       source: { address: sourceBytes(flow.syn, flow.ip), port: flow.tcp.sourcePort },
       destination: { address: destinationBytes(flow.syn, flow.ip), port: flow.tcp.destinationPort },
@@ -174,14 +194,25 @@ export class TcpFlows {
     flow.state = 'released';
     this.#byId.set(flow.id, flow);
     this.#byEnd.set(endText(addressFromBytes(end.address), end.port), flow);
-    flow.timer = this.#deps.clock.after(acceptTimeoutMs, () => {
-      this.#deps.count('acceptTimeout');
-      this.#forget(flow, 'reset');
-    });
+    flow.releasedMs = this.#deps.clock.monotonic();
+    this.#awaitAccept(flow, queue);
     this.#deps.device.write([syn]);
   }
 
-  /** A connection reached the listener. Only a flow released a moment ago may have made it; all else is reset. */
+  #awaitAccept(flow: Flow, queue: AcceptQueue): void {
+    const { clock } = this.#deps;
+    const sinceMs = clock.monotonic();
+    flow.timer = clock.after(acceptTimeoutMs, () => {
+      const stoodStill = clock.monotonic() - sinceMs > acceptTimeoutMs + stoodStillMs;
+      // A busy engine is behind with taking connections whose handshake the kernel completed long ago: the application is there.
+      const behind = queue.takenMs > sinceMs && queue.takenReleasedMs < flow.releasedMs + acceptTimeoutMs;
+      if (stoodStill || behind) return this.#awaitAccept(flow, queue);
+      this.#deps.count('acceptTimeout');
+      this.#forget(flow, 'reset');
+    });
+  }
+
+  /** A connection reached a listener. Only a flow released a moment ago may have made it; all else is reset. */
   accept(connection: AcceptedConnection): void {
     const flow = this.#byEnd.get(endText(connection.remoteAddress, connection.remotePort));
     if (flow?.state !== 'released' || flow.admission === undefined || this.#closed) {
@@ -191,7 +222,11 @@ export class TcpFlows {
     }
     flow.timer?.[Symbol.dispose]();
     flow.state = 'open';
-    const { admission } = flow;
+    const { admission, queue, releasedMs } = flow;
+    if (queue !== undefined) {
+      queue.takenMs = this.#deps.clock.monotonic();
+      queue.takenReleasedMs = releasedMs;
+    }
     admission.join(connection.open(() => this.#retire(flow)));
   }
 

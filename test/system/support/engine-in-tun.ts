@@ -1,4 +1,5 @@
 /** What applications that know nothing of Culvert see of an engine in `tun` mode, up to its end. Runs inside a namespace: see `tun-world.ts`. */
+import { lookup } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import type { SessionView } from '../../../main/contract/views.ts';
@@ -81,24 +82,31 @@ async function scenario(world: World): Promise<void> {
     const { out } = await run('getent', ['ahostsv4', 'nothing.example'], 10_000);
     expectThat(!out.includes('100.64.'), out);
   });
-  await check('a thousand flows at one time', () => manyFlows('10.77.9.9', 505, 1000));
-  await check('revoked: reset within 500 ms, reason policy_revoked, name gone', async () => {
-    const { out } = await run('getent', ['ahostsv4', 'any.wild.dark']);
-    const address = out.split(/\s/)[0] ?? '';
-    const socket = await opened(address, 7);
+  await check('a thousand flows at one time', () =>
+    manyFlows('10.77.9.9', 505, 1000).catch(async (error: unknown) => {
+      const why = await Promise.all(['device', 'box'].map((name) => endings(at(name))));
+      throw new Error(`${(error as Error).message}; ${why.join('; ')}`);
+    }),
+  );
+  await check('revoked: reset and name gone within 500 ms, reason policy_revoked', async () => {
+    const socket = await opened(await addressOf('any.wild.dark'), 7);
     const closed = new Promise<number>((resolve) => socket.once('close', () => resolve(performance.now())));
     socket.on('error', () => undefined);
     const start = performance.now();
     await admin.deleteServicePolicy(policies['wild'] ?? '');
     const answered = performance.now();
-    const ms = (await closed) - answered;
-    expectThat(ms < 500, `it took ${ms} ms after the controller's answer`);
+    // Each asked of by itself, in this process: starting another takes longer on a busy machine than what is measured.
+    const nameGone = until(async () => !(await addressOf('other.wild.dark')).startsWith('100.64.'), 5000).then(() =>
+      performance.now(),
+    );
+    const [resetMs, nameMs] = (await Promise.all([closed, nameGone])).map((at) => Math.round(at - answered));
+    const took = { answerMs: Math.round(answered - start), resetAfterAnswerMs: resetMs, nameGoneAfterAnswerMs: nameMs };
+    expectThat(Math.max(resetMs ?? Infinity, nameMs ?? Infinity) < 500, JSON.stringify(took));
     await until(async () => {
       const rows = await culvertJson<SessionView[]>(['sessions', '--state', at('device')]);
       return rows.some((row) => row.service === 'wild' && row.closeReason === 'policy_revoked');
     }, 3000);
-    await until(async () => !(await run('getent', ['ahostsv4', 'other.wild.dark'])).out.includes('100.64.'), 20_000);
-    return { answerMs: Math.round(answered - start), resetAfterAnswerMs: Math.round(ms) };
+    return took;
   });
   await check('stopped: routes and resolver as before', async () => {
     await engine[Symbol.asyncDispose]();
@@ -121,31 +129,54 @@ async function scenario(world: World): Promise<void> {
 /** `count` flows open together, each with its own bytes there and back. */
 async function manyFlows(host: string, port: number, count: number): Promise<unknown> {
   const sockets: Socket[] = [];
+  const lost: string[] = [];
   try {
     for (let i = 0; i < count; i += 50) {
-      sockets.push(...(await Promise.all(Array.from({ length: 50 }, () => opened(host, port)))));
+      const batch = await Promise.all(Array.from({ length: 50 }, () => opened(host, port)));
+      for (const socket of batch) {
+        const number = sockets.push(socket) - 1;
+        // From the first moment: one that ends while the others are being opened must not be waited for.
+        socket.on('error', (error) => lost.push(`flow ${number}: ${error.message}`));
+      }
     }
-    await Promise.all(
-      sockets.map(
-        (socket, i) =>
-          new Promise<void>((resolve, reject) => {
-            const text = `flow ${i}\n`;
-            let got = '';
-            socket.on('data', (chunk: Buffer) => {
-              got += chunk.toString();
-              if (got.length < text.length) return;
-              if (got === text) resolve();
-              else reject(new Error(`flow ${i} got ${got}`));
-            });
-            socket.once('error', reject);
-            socket.write(text);
-          }),
-      ),
-    );
+    await Promise.all(sockets.map((socket, i) => echoed(socket, `flow ${i}\n`)));
+    expectThat(lost.length === 0, lost.join(', '));
     return { flows: sockets.length };
   } finally {
     for (const socket of sockets) socket.destroy();
   }
+}
+
+/** What the system's resolver makes of a name; empty where it knows none. */
+async function addressOf(name: string): Promise<string> {
+  return (await lookup(name, 4).catch(() => ({ address: '' }))).address;
+}
+
+/** Why an engine's sessions have ended, each way counted. */
+async function endings(state: string): Promise<string> {
+  const counts = new Map<string, number>();
+  for (const row of await culvertJson<SessionView[]>(['sessions', '--state', state])) {
+    const why = `${row.service} ${row.state} ${row.closeReason ?? ''} ${row.closeDetail ?? ''}`;
+    counts.set(why, (counts.get(why) ?? 0) + 1);
+  }
+  return JSON.stringify(Object.fromEntries(counts));
+}
+
+/** The text comes back, whole and alone; an end before that is told. */
+function echoed(socket: Socket, text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let got = '';
+    const ended = (): void => reject(new Error(`${text.trim()} ended after ${JSON.stringify(got)}`));
+    socket.once('close', ended);
+    if (socket.destroyed) ended();
+    socket.on('data', (chunk: Buffer) => {
+      got += chunk.toString();
+      if (got.length < text.length) return;
+      if (got === text) resolve();
+      else reject(new Error(`${JSON.stringify(text)} came back as ${JSON.stringify(got)}`));
+    });
+    socket.write(text);
+  });
 }
 
 await scenarioMain(() => withWorld({ kind: process.argv[2] ?? '', services }, scenario));
