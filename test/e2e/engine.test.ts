@@ -180,6 +180,25 @@ describe.skipIf(mustSkip(browserMissing()))('a person at the window', () => {
       await page.getByRole('complementary').getByText('Set up', { exact: true }).waitFor();
     }, 90_000);
 
+    test('keeps a provider’s key that nobody reads again, and erases it after asking', async () => {
+      await go(page, 'Settings');
+      const card = page.getByRole('region', { name: 'Providers’ keys' });
+      await card.getByRole('button', { name: 'Add a key' }).click();
+      const dialog = page.getByRole('dialog');
+      await dialog.getByRole('textbox', { name: 'Name' }).fill('no good name');
+      await dialog.getByText(/^Letters, digits/).waitFor();
+      await dialog.getByRole('textbox', { name: 'Name' }).fill('plant-llm');
+      await dialog.getByLabel('Key', { exact: true }).fill('sk-never-shown-again');
+      await dialog.getByRole('button', { name: 'Keep', exact: true }).click();
+      await card.getByRole('listitem').filter({ hasText: 'plant-llm' }).getByText('No service uses it').waitFor();
+      expect(await page.content()).not.toContain('sk-never-shown-again');
+      expect(await culvertJson(['secret', 'list', '--state', at('device')])).toMatchObject([{ name: 'plant-llm' }]);
+      await card.getByRole('button', { name: 'Remove plant-llm' }).click();
+      await dialog.getByRole('button', { name: 'Remove', exact: true }).click();
+      await card.getByRole('listitem').waitFor({ state: 'detached' });
+      expect(await culvertJson(['secret', 'list', '--state', at('device')])).toEqual([]);
+    }, 60_000);
+
     test('sees the reason when access is revoked at the controller', async () => {
       await go(page, 'Sessions');
       const socket = await dialSocks(proxy, 'open-water.dark', 7);

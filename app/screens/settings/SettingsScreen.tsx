@@ -9,13 +9,21 @@ import { useEngine, useLink, usePreferences, useStores } from '../../store/hooks
 import { selectStatus } from '../../store/selectors.ts';
 import { useText } from '../../text/text.ts';
 import { ScreenHead } from '../frame/Screen.tsx';
+import { SecretsCard } from './SecretsCard.tsx';
 import { Setting } from './Setting.tsx';
 import { ShellSettingsCard } from './ShellSettingsCard.tsx';
 
 export function SettingsScreen(): ReactNode {
   const t = useText();
-  const { preferences, bridge } = useStores();
+  const { preferences, bridge, engine } = useStores();
   const values = usePreferences();
+  const [settings, setSettings] = useState<SettingsView>();
+  useEffect(() => {
+    engine.client.engine
+      .settings()
+      .then(setSettings)
+      .catch(() => undefined); // its cards stay away; the link banner tells of a lost engine
+  }, [engine]);
   return (
     <>
       <ScreenHead title={t('settings.title')} lead={t('settings.lead')} />
@@ -71,7 +79,12 @@ export function SettingsScreen(): ReactNode {
               </Setting>
             </section>
             {bridge.shell === undefined ? null : <ShellSettingsCard door={bridge.shell} />}
-            <EngineSettings />
+            {settings === undefined ? null : (
+              <>
+                <SecretsCard config={settings.config} />
+                <EngineSettings settings={settings} />
+              </>
+            )}
             <About />
           </div>
         </div>
@@ -80,17 +93,8 @@ export function SettingsScreen(): ReactNode {
   );
 }
 
-function EngineSettings(): ReactNode {
+function EngineSettings({ settings }: { settings: SettingsView }): ReactNode {
   const t = useText();
-  const { engine } = useStores();
-  const [settings, setSettings] = useState<SettingsView>();
-  useEffect(() => {
-    engine.client.engine
-      .settings()
-      .then(setSettings)
-      .catch(() => undefined); // the card stays away; the link banner tells of a lost engine
-  }, [engine]);
-  if (settings === undefined) return null;
   const rows = [...settingRows(settings.config)];
   return (
     <section className="card card-pad stack">

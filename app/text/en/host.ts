@@ -1,4 +1,4 @@
-/** Diagnostics, DNS, routers, the support bundle. */
+/** Diagnostics, DNS, routers, the support bundle, secrets of the hosting side. */
 import { englishNumber, plural } from '../plural.ts';
 
 export const hostEn = {
@@ -57,4 +57,31 @@ export const hostEn = {
   'bundle.preview': 'What goes in',
   'bundle.entry': (p: { bytes: string; redactions: number }) =>
     `${p.bytes} · ${englishNumber(p.redactions)} ${plural(p.redactions, 'redaction', 'redactions')}`,
+  'secret.title': 'Providers’ keys',
+  'secret.lead': 'Put into requests to what is hosted here, so that no program or agent holds them.',
+  'secret.add': 'Add a key',
+  'secret.addTitle': 'Add a key',
+  'secret.setTitle': (p: { name: string }) => `Set ${p.name}`,
+  'secret.text': 'It is sealed at once and never shown again. Services use it by its name, under hosting.keys.',
+  'secret.name': 'Name',
+  'secret.nameHint': 'As hosting.keys has it: openai, plant-llm.',
+  'secret.nameTaken': 'There is one of this name; it will be replaced.',
+  'secret.nameInvalid': 'Letters, digits, “.”, “_” and “-” only.',
+  'secret.value': 'Key',
+  'secret.keystore': 'Where it is kept',
+  'secret.keep': 'Keep',
+  'secret.kept': (p: { name: string }) => `${p.name} is kept.`,
+  'secret.missing': 'Not kept yet',
+  'secret.unused': 'No service uses it',
+  'secret.usedBy': (p: { services: string }) => `For ${p.services}`,
+  'secret.set': 'Set',
+  'secret.setOf': (p: { name: string }) => `Set ${p.name}`,
+  'secret.replace': 'Replace',
+  'secret.replaceOf': (p: { name: string }) => `Replace ${p.name}`,
+  'secret.remove': 'Remove',
+  'secret.removeOf': (p: { name: string }) => `Remove ${p.name}`,
+  'secret.removeTitle': (p: { name: string }) => `Remove ${p.name}?`,
+  'secret.removeText':
+    'It is erased here and cannot be brought back. Requests that need it are refused until it is set again.',
+  'secret.removed': (p: { name: string }) => `${p.name} is removed.`,
 };

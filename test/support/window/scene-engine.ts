@@ -1,12 +1,15 @@
 /** The fake engine of the scene: answers what the plain fake leaves out, and lets the bytes of open sessions flow. */
 import { TunnelerError } from '../../../main/base/errors.ts';
 import type { EngineState, StateChange } from '../../../main/contract/state.ts';
-import type { IdentityView, SessionView, WhyStep, WhyView } from '../../../main/contract/views.ts';
+import type { IdentityView, SecretView, SessionView, WhyStep, WhyView } from '../../../main/contract/views.ts';
 import { createFakeEngine, type FakeEngine } from '../fake-engine.ts';
 import { sceneAudit } from './scene.ts';
 
 export function sceneEngine(state: EngineState, nowMs: number, options: { still: boolean }): FakeEngine {
   const audit = sceneAudit(nowMs, Object.values(state.sessions));
+  const secrets = new Map<string, SecretView>([
+    ['anthropic', { name: 'anthropic', keystore: 'keychain', setAt: new Date(nowMs - 9 * 86_400_000).toISOString() }],
+  ]);
   const engine: FakeEngine = createFakeEngine(state, {
     engine: {
       settings: () => ({
@@ -15,6 +18,12 @@ export function sceneEngine(state: EngineState, nowMs: number, options: { still:
           ranges: { ipv4: '100.64.0.0/10' },
           dns: { backend: 'auto' },
           console: { enabled: false },
+          hosting: {
+            keys: [
+              { service: 'model-gateway', callers: 'agent-claude', secret: 'anthropic' },
+              { service: 'plant-llm', callers: ['plant-7-*'], secret: 'plant-llm' },
+            ],
+          },
         },
         file: '/etc/culvert/culvert.yaml',
         logLevel: 'info',
@@ -77,6 +86,19 @@ export function sceneEngine(state: EngineState, nowMs: number, options: { still:
         const { reason: _reason, ...rest } = identity;
         engine.push({ kind: 'identity-changed', key: name, value: { ...rest, state: 'ready', mfa: 'enrolled' } });
       },
+    },
+    secret: {
+      list: () => [...secrets.values()],
+      set({ name, keystore }) {
+        const kept: SecretView = {
+          name,
+          keystore: keystore === 'keychain' ? 'keychain' : 'file',
+          setAt: new Date().toISOString(),
+        };
+        secrets.set(name, kept);
+        return kept;
+      },
+      remove: ({ name }) => void secrets.delete(name),
     },
     service: { why: ({ destination }) => why(destination, engine.state()) },
     session: {
