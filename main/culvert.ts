@@ -48,6 +48,10 @@ const programs: Programs = {
     const { readPassphrase } = await import('./identity/passphrase.ts');
     return readPassphrase({ credentialsDirectory: process.env['CREDENTIALS_DIRECTORY'], fileDescriptor });
   },
+  async userKeychain() {
+    const { userKeychain } = await import('./identity/keystore/keychain-keystore.ts');
+    return userKeychain();
+  },
   async openIdentities(stateDirectory, passphrase) {
     const { offlineIdentities } = await import('./engine/offline.ts');
     return offlineIdentities(stateDirectory, passphrase);

@@ -2,10 +2,10 @@
 import { isTunnelerError } from '../base/errors.ts';
 import { usage, type Cli } from './cli.ts';
 
-/** `--passphrase-fd N`. */
-export function parseDescriptor(text: string | undefined): number | undefined {
+/** `--passphrase-fd N` and its like. */
+export function parseDescriptor(text: string | undefined, option = '--passphrase-fd'): number | undefined {
   if (text === undefined) return undefined;
-  if (!/^\d{1,6}$/.test(text)) throw usage(`--passphrase-fd: expected a descriptor's number, got "${text}"`);
+  if (!/^\d{1,6}$/.test(text)) throw usage(`${option}: expected a descriptor's number, got "${text}"`);
   return Number(text);
 }
 

@@ -65,6 +65,13 @@ export interface OfflineSecrets {
   remove(name: string): Promise<void>;
 }
 
+/** What opens a key that another user's engine keeps sealed. All throw `identity.keystore_locked` and `identity.keystore_unavailable`. */
+export interface UserKeychain {
+  make(): Promise<{ readonly account: string; readonly wrappingKey: Uint8Array }>;
+  read(account: string): Promise<Uint8Array>;
+  forget(account: string): Promise<void>;
+}
+
 export interface Programs {
   readonly version: string;
   /** Where the program lies, and beside it the built window and shell. */
@@ -74,6 +81,8 @@ export interface Programs {
   openOverlay(options: OverlayOptions): Promise<RunningOverlay>;
   /** The sources of product.md but the prompt: credential, then descriptor. */
   readPassphrase(fileDescriptor: number | undefined): Promise<string | undefined>;
+  /** Wrapping keys in the keychain of whoever runs this program. */
+  userKeychain(): Promise<UserKeychain>;
   /** Throws `engine.already_running` where an engine holds the directory. */
   openIdentities(stateDirectory: string, passphrase: string | undefined): Promise<OfflineIdentities>;
   /** Throws `engine.already_running` where an engine holds the directory. */

@@ -69,6 +69,11 @@ const enroll = v.strictObject({
   method: v.optional(v.picklist(['token', 'url', 'password', 'import'])),
   /** For the `file` key store; handed over the checked socket, never stored in clear. */
   passphrase: v.optional(v.pipe(v.string(), v.maxLength(4096))),
+  /** For a key in the TPM or on a token: what guards it from then on. */
+  pin: v.optional(text(256)),
+  /** With `keychain` where the engine is another user's: made by the caller, base64, and its place in the caller's own keychain. */
+  wrappingKey: v.optional(v.pipe(v.string(), v.base64(), v.maxLength(1024))),
+  keychainAccount: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/, 'expected 32 hex digits'))),
   /** For tokens signed for a third-party CA, and CA auto-enrolment: PEM. */
   certificate: v.optional(text(262_144)),
   key: v.optional(text(262_144)),

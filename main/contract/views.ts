@@ -27,6 +27,8 @@ export interface IdentityView {
   readonly scope: 'machine' | 'user';
   /** The user it serves, for scope `user`. */
   readonly owner?: string;
+  /** Where that user's keychain keeps what opens it, where the engine cannot look for itself. */
+  readonly keychainAccount?: string;
   readonly state: IdentityState;
   /** Why the state is not `ready`, with the next step. */
   readonly reason?: Clearance;

@@ -1,7 +1,7 @@
 /** The client's end of the engine's socket. Its owner is checked before a word is said: an impostor would be told secrets. */
 import { lstatSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { TunnelerError } from '../base/errors.ts';
 import type { Transport } from '../contract/client.ts';
 import { LineSplitter } from '../contract/lines.ts';
@@ -35,11 +35,18 @@ function checkOwner(path: string): void {
   const uid = process.getuid?.();
   // The service has a user of its own: root, who named its directory, may take the word of whoever that directory belongs to.
   const service = uid === 0 ? statSync(dirname(path)).uid : uid;
-  if (owner !== 0 && owner !== uid && owner !== service) {
+  if (owner !== 0 && owner !== uid && owner !== service && !placedByRoot(path, owner)) {
     throw new TunnelerError('engine.socket_untrusted', `${path} belongs to uid ${owner}, neither root nor you`, {
       details: { owner, next: 'name the right engine with --state or --socket' },
     });
   }
+}
+
+/** The service has a user of its own, in a directory that only root can have given it: nobody else may make one beside it. */
+function placedByRoot(path: string, owner: number): boolean {
+  const directory = statSync(dirname(path));
+  const above = statSync(dirname(resolve(dirname(path))));
+  return directory.uid === owner && (directory.mode & 0o022) === 0 && above.uid === 0 && (above.mode & 0o022) === 0;
 }
 
 function open(address: string, path: string, signal: AbortSignal | undefined): Promise<Socket> {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { TunnelerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { IdentityStore, KeyUnlock, OpenKey } from '../identity/identities.ts';
+import type { KeystoreChoice } from '../identity/keystore-choice.ts';
 import { importIdentityFile } from './identity-import.ts';
 import {
   chooseKeystore,
@@ -66,8 +67,13 @@ export async function enrollIdentity(
   const url = request.method === 'url' || /^https:\/\//.test(request.source);
   const name = request.name ?? (url ? new URL(request.source).hostname : deps.nameOfToken(request.source));
   await requireFree(deps.store, name);
-  const { kind, tokenUri } = await chooseKeystore(request.keystore, deps.store);
-  const unlock: KeyUnlock = tokenUri === undefined ? given : { ...given, tokenUri };
+  const handed = wrappingOf(request);
+  const { kind, tokenUri } = handed === undefined ? await chooseKeystore(request.keystore, deps.store) : userKeystore;
+  const unlock: KeyUnlock = {
+    ...(handed ?? given),
+    ...(tokenUri === undefined ? {} : { tokenUri }),
+    ...(request.pin === undefined ? {} : { pin: request.pin }),
+  };
   const common = commonFields(request, name, kind, deps.uid);
   if (url) {
     const network = await deps.inspectNetwork(request.source, signal);
@@ -135,6 +141,14 @@ export async function enrollIdentity(
     if (reference !== undefined) await eraseOrphan(keystore, reference, unlock, deps.log);
     throw error;
   }
+}
+
+const userKeystore: KeystoreChoice = { kind: 'keychain' };
+
+/** What a user hands over because this engine cannot look into that user's keychain. */
+function wrappingOf({ wrappingKey, keychainAccount }: EnrollRequest): KeyUnlock | undefined {
+  if (wrappingKey === undefined || keychainAccount === undefined) return undefined;
+  return { wrappingKey: Buffer.from(wrappingKey, 'base64'), keychainAccount };
 }
 
 async function eraseOrphan(

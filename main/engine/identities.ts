@@ -4,6 +4,7 @@ import type { Clearance } from '../base/reason.ts';
 import type { AuditWriter } from '../audit/record.ts';
 import type { IdentityState } from '../contract/views.ts';
 import { proofOf, type IdentityEntry, type IdentityStore, type KeyUnlock } from '../identity/identities.ts';
+import { userKeychainAccount } from '../identity/keystore/keychain-keystore.ts';
 import type { ZitiContext } from '../ziti/model.ts';
 import type { EnrolledRecord } from './new-identity.ts';
 import { IdentityRunner, type RunnerDeps } from './identity-runner.ts';
@@ -133,8 +134,10 @@ export class Identities implements AsyncDisposable {
     return this.#inTurn(name, async (runner) => {
       const record = runner.record();
       if (record === undefined) throw notWorking(runner);
-      await this.#deps.store.openProof(record, unlock);
-      if (runner.context() === undefined) await runner.start(unlock);
+      const keychainAccount = userKeychainAccount(record.keyReference);
+      const complete = keychainAccount === undefined ? unlock : { ...unlock, keychainAccount };
+      await this.#deps.store.openProof(record, complete);
+      if (runner.context() === undefined) await runner.start(complete);
       return runner;
     });
   }

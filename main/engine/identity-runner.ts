@@ -158,6 +158,7 @@ export class IdentityRunner implements AsyncDisposable {
 
   /** Forget what opens the key, and stop. */
   async lock(): Promise<void> {
+    this.#unlock.wrappingKey?.fill(0);
     this.#unlock = {};
     await this.stop(lockedStanding(this.name));
   }

@@ -1,6 +1,7 @@
 /** An identity as clients see it: from its record, what its context knows, and where it stands. */
 import { X509Certificate } from 'node:crypto';
 import type { IdentityView } from '../contract/views.ts';
+import { userKeychainAccount } from '../identity/keystore/keychain-keystore.ts';
 import { proofOf, type IdentityRecord } from '../identity/identities.ts';
 import type { ZitiContext, ZitiService } from '../ziti/model.ts';
 import type { Standing } from './identity-standing.ts';
@@ -27,12 +28,14 @@ export function identityView({ name, record, context, standing, services, mfa }:
   const known = context?.identity();
   const id = known?.id ?? record?.controllerId;
   const controllerName = known?.name ?? record?.controllerName;
+  const keychainAccount = userKeychainAccount(record?.keyReference);
   const { state, reason, loginProviders } = standing;
   return {
     name,
     keystore: record === undefined || record.keyReference === undefined ? 'none' : record.keystore,
     scope: record?.scope ?? 'machine',
     ...(record?.ownerUid === undefined ? {} : { owner: String(record.ownerUid) }),
+    ...(keychainAccount === undefined ? {} : { keychainAccount }),
     state,
     ...(reason === undefined ? {} : { reason }),
     ...(record === undefined ? {} : { proof: proofOf(record) }),

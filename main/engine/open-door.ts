@@ -12,6 +12,7 @@ import { lazyConsole, type ConsoleDoor } from './console-door.ts';
 import { createHandlers, type EngineDesk } from './handlers.ts';
 import { peerCredentials } from './peer-credentials.ts';
 import { openSocketServer } from './socket-server.ts';
+import { userIdentities } from './user-identities.ts';
 
 export interface DoorDeps {
   readonly socketPath: string;
@@ -30,10 +31,25 @@ export interface DoorDeps {
 export async function openDoors(deps: DoorDeps, stack: DisposalStack): Promise<void> {
   const { version, config, clock, log } = deps;
   const desk = deps.desk(() => console.addresses());
-  const dispatcher = createDispatcher(schema, createHandlers(desk), {
-    version,
-    onDefect: (call, error) => log.error('engine.defect', { call, error }),
-  });
+  const handlers = createHandlers(desk);
+  const { identities } = desk;
+  const identity = stack.use(
+    userIdentities(handlers.identity, {
+      clock,
+      log,
+      recordOf: (name) => identities.find(name)?.record(),
+      lock: (name) => identities.lock(name),
+      ownUid: process.getuid?.(),
+    }),
+  );
+  const dispatcher = createDispatcher(
+    schema,
+    { ...handlers, identity: identity.handlers },
+    {
+      version,
+      onDefect: (call, error) => log.error('engine.defect', { call, error }),
+    },
+  );
   const console = lazyConsole(deps, config, { dispatcher, clock, log, services: deps.services }, stack);
   const groupId = config.socket?.group === undefined ? undefined : groupIdOf(config.socket.group);
   stack.use(

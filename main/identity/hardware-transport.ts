@@ -105,7 +105,7 @@ function exchangeError(host: string, error: unknown, refusal: unknown): Tunneler
       skew
         ? `the certificate of ${host} is not valid yet by this device's clock`
         : `the certificate of ${host} is not trusted (${text})`,
-      { cause: error, details: { sent: false } },
+      { cause: error, details: { sent: false, reason: text } },
     );
   }
   return new TunnelerError(

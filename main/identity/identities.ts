@@ -67,6 +67,8 @@ export interface OpenPassword {
 export interface KeyUnlock {
   readonly passphrase?: string;
   readonly wrappingKey?: Uint8Array;
+  /** Where the user's own keychain keeps `wrappingKey`, for keys made under it. */
+  readonly keychainAccount?: string;
   readonly pin?: string;
   /** `pkcs11` only, when a key is made: the `pkcs11:` URI of the token to make it on, or of a key that is there already. */
   readonly tokenUri?: string;

@@ -1,5 +1,5 @@
 /** A session bus of its own with gnome-keyring on it, unlocked, for tests: the real Secret Service, and nobody's real secrets. */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,13 +7,17 @@ import { join } from 'node:path';
 import { until } from './until.ts';
 
 export const softKeyringMissing = (): string | undefined =>
-  existsSync('/usr/bin/gnome-keyring-daemon') && existsSync('/usr/bin/dbus-daemon')
+  ['gnome-keyring-daemon', 'dbus-daemon', 'gdbus'].every((program) => existsSync(`/usr/bin/${program}`))
     ? undefined
     : 'gnome-keyring or dbus is not installed';
 
 export interface SoftKeyring extends AsyncDisposable {
   /** For the programs that shall use it. */
   readonly env: Readonly<Record<string, string>>;
+  /** Lock the collection, as a screen saver or the user does. */
+  lock(): void;
+  /** The user signs in again. */
+  unlock(): Promise<void>;
 }
 
 export async function startSoftKeyring(): Promise<SoftKeyring> {
@@ -32,16 +36,33 @@ export async function startSoftKeyring(): Promise<SoftKeyring> {
     XDG_DATA_HOME: join(home, 'data'),
     DBUS_SESSION_BUS_ADDRESS: address.trim(),
   };
-  const daemon = spawn('gnome-keyring-daemon', ['--foreground', '--unlock', '--components=secrets'], {
-    env: { ...process.env, ...env },
-    stdio: ['pipe', 'pipe', 'ignore'],
-  });
-  daemon.stdin.end('a passphrase\n');
-  let said = '';
-  daemon.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
-  await until(() => said.includes('GNOME_KEYRING_CONTROL') || existsSync(join(home, 'keyring', 'control')), 15_000);
+  const start = async (): Promise<ChildProcess> => {
+    const daemon = spawn('gnome-keyring-daemon', ['--foreground', '--unlock', '--components=secrets'], {
+      env: { ...process.env, ...env },
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
+    daemon.stdin.end('a passphrase\n');
+    let said = '';
+    daemon.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    await until(() => said.includes('GNOME_KEYRING_CONTROL') || existsSync(join(home, 'keyring', 'control')), 15_000);
+    return daemon;
+  };
+  let daemon = await start();
   return {
     env,
+    lock: () => {
+      const service = ['--dest', 'org.freedesktop.secrets', '--object-path', '/org/freedesktop/secrets'];
+      const method = [
+        '--method',
+        'org.freedesktop.Secret.Service.Lock',
+        "['/org/freedesktop/secrets/collection/login']",
+      ];
+      execFileSync('gdbus', ['call', '--session', ...service, ...method], { env: { ...process.env, ...env } });
+    },
+    async unlock() {
+      await stopped(daemon);
+      daemon = await start();
+    },
     async [Symbol.asyncDispose]() {
       await stopped(daemon);
       await stopped(bus);

@@ -33,6 +33,7 @@ const noPrograms: Programs = {
   runEngine: notHere,
   openOverlay: notHere,
   readPassphrase: () => Promise.resolve(undefined),
+  userKeychain: () => Promise.reject(new Error('not here')),
   openIdentities: notHere,
   openSecrets: notHere,
   verifyAudit: notHere,

@@ -4,7 +4,8 @@ import { Option, type Command } from 'commander';
 import type { IdentityView } from '../../contract/views.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
 import type { EnrollRequest } from '../enroll-request.ts';
-import { typedPassword, withPassphrase } from '../passphrase.ts';
+import { parseDescriptor, typedPassword, withPassphrase } from '../passphrase.ts';
+import { enrollForUser } from '../user-keychain.ts';
 import { facts, relative } from '../table.ts';
 
 interface Options extends CommonOptions {
@@ -12,6 +13,7 @@ interface Options extends CommonOptions {
   readonly keystore?: string;
   readonly scope?: 'machine' | 'user';
   readonly passphraseFd?: string;
+  readonly pinFd?: string;
   readonly cert?: string;
   readonly key?: string;
   readonly username?: string;
@@ -25,6 +27,7 @@ export function addEnroll(program: Command, cli: Cli): void {
     .option('--keystore <store>', 'keychain, tpm, pkcs11, file, or a pkcs11: URI (default: what the host has)')
     .addOption(new Option('--scope <scope>', 'whom it serves').choices(['machine', 'user']))
     .option('--passphrase-fd <n>', 'read the passphrase of a file key from this descriptor')
+    .option('--pin-fd <n>', 'read the PIN of a key in the TPM or on a token from this descriptor')
     .option('--cert <file>', "certificate of a third party's CA (PEM)")
     .option('--key <file>', 'key of that certificate (PEM)')
     .option(
@@ -39,7 +42,7 @@ export function addEnroll(program: Command, cli: Cli): void {
         const complete = passphrase === undefined ? request : { ...request, passphrase };
         return cli.withEngineOr(
           options,
-          (engine) => engine.identity.enroll(complete, { signal: cli.signal }),
+          (engine) => enrollForUser(complete, engine, options, cli),
           async () => (await cli.programs.openIdentities(cli.stateDirectory(options), passphrase)).enroll(complete),
         );
       });
@@ -52,6 +55,8 @@ async function enrollRequest(source: string, options: Options, cli: Cli): Promis
   if (/^http:\/\//i.test(source)) throw usage('a controller is reached by https only');
   const text = url ? source : source === '-' ? await cli.terminal.readInput() : await readSource(source);
   const password = options.username === undefined ? undefined : await typedPassword(cli);
+  const pinDescriptor = parseDescriptor(options.pinFd, '--pin-fd');
+  const pin = pinDescriptor === undefined ? undefined : await cli.programs.readPassphrase(pinDescriptor);
   const method = options.username !== undefined ? 'password' : url ? 'url' : 'token';
   return {
     source: text.trim(),
@@ -59,6 +64,7 @@ async function enrollRequest(source: string, options: Options, cli: Cli): Promis
     ...nameOf(source, options),
     ...(options.keystore === undefined ? {} : { keystore: options.keystore }),
     ...(options.scope === undefined ? {} : { scope: options.scope }),
+    ...(pin === undefined ? {} : { pin }),
     ...(options.cert === undefined ? {} : { certificate: await readPem(options.cert, '--cert') }),
     ...(options.key === undefined ? {} : { key: await readPem(options.key, '--key') }),
     ...(options.username === undefined ? {} : { username: options.username }),

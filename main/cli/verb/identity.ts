@@ -8,6 +8,7 @@ import type { Engine, OfflineIdentities } from '../programs.ts';
 import { identityRow } from '../json-rows.ts';
 import { facts, relative, table } from '../table.ts';
 import { stateTint } from '../tint.ts';
+import { handedOver, removeForUser } from '../user-keychain.ts';
 import { describe as describeEnrolled } from './enroll.ts';
 import { addExport } from './identity-export.ts';
 import { addLogin } from './identity-login.ts';
@@ -39,7 +40,7 @@ export function addIdentity(program: Command, cli: Cli): void {
     offline: (identities, name) => identities.setEnabled(name, false),
   });
   addChange(group, cli, 'remove <name>', 'close its sessions and erase it and its key', 'removed', {
-    engine: (engine, name) => engine.identity.remove({ name }),
+    engine: (engine, name) => removeForUser(name, engine, cli),
     offline: (identities, name) => identities.remove(name),
   });
 
@@ -64,9 +65,11 @@ export function addIdentity(program: Command, cli: Cli): void {
     .action(async (name: string, options: CommonOptions & { passphraseFd?: string }) => {
       const question = { text: `Passphrase of ${name}`, twice: false };
       const view = await withPassphrase(cli, options.passphraseFd, question, (passphrase) =>
-        cli.withEngine(options, (engine) =>
-          engine.identity.unlock(passphrase === undefined ? { name } : { name, passphrase }),
-        ),
+        cli.withEngine(options, async (engine) => {
+          const wrappingKey = await handedOver(name, engine, cli);
+          if (wrappingKey !== undefined) return engine.identity.unlock({ name, wrappingKey });
+          return engine.identity.unlock(passphrase === undefined ? { name } : { name, passphrase });
+        }),
       );
       cli.print(options, view, (one) => `${one.name} is ${one.state}\n`);
     });

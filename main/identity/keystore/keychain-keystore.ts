@@ -2,9 +2,11 @@
  * Key store `keychain`: a wrapping key in the user's keychain (macOS Keychain, Windows Credential Manager, Secret Service), the
  * identity's key in an envelope under it. Keychains limit sizes and forget slowly; 32 bytes fit them all.
  *
- * A privileged engine cannot read a user's keychain: then the unlocked `wrappingKey` comes from the user's own process.
+ * A privileged engine cannot read a user's keychain: then the unlocked `wrappingKey` comes from the user's own process, which also made it
+ * and keeps it under `keychainAccount`. Such a reference begins with `keychain:user:`; the user's keychain is never asked for it here.
  */
 import { randomBytes } from 'node:crypto';
+import { systemClock } from '../../base/clock.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { wrappingKeyBytes } from '../envelope.ts';
 import type { KeyUnlock, Keystore } from '../identities.ts';
@@ -18,6 +20,9 @@ export interface Keychain {
 }
 
 const serviceName = 'culvert';
+const referencePattern = /^keychain:(user:)?([0-9a-f]{32}):(file:.+)$/;
+/** A desktop asks its user to unlock a keychain; an engine does not wait for that for ever. */
+const answerTimeoutMs = 20_000;
 
 /** The platform's keychain, loaded when first used: its native library may be missing on a headless box. */
 export async function systemKeychain(): Promise<Keychain> {
@@ -48,37 +53,41 @@ export function keychainKeystore(
   envelopes: Keystore,
   openKeychain: () => Promise<Keychain> = systemKeychain,
 ): Keystore {
-  const referencePattern = /^keychain:([0-9a-f]{32}):(file:.+)$/;
+  const own = userKeychain(openKeychain);
 
-  async function withNewWrappingKey<T extends { reference: string }>(
+  async function withWrappingKey<T extends { reference: string }>(
+    handed: KeyUnlock,
     make: (unlock: KeyUnlock) => Promise<T>,
   ): Promise<T> {
-    const keychain = await openKeychain();
-    const account = randomBytes(16).toString('hex');
-    const wrappingKey = randomBytes(wrappingKeyBytes);
-    await guarded(() => keychain.set(account, wrappingKey));
+    const { wrappingKey: given, keychainAccount } = handed;
+    if (given !== undefined && keychainAccount !== undefined) {
+      const made = await make({ wrappingKey: given });
+      return { ...made, reference: `keychain:user:${keychainAccount}:${made.reference}` };
+    }
+    const { account, wrappingKey } = await own.make();
     try {
       const made = await make({ wrappingKey });
       return { ...made, reference: `keychain:${account}:${made.reference}` };
     } catch (error) {
-      await guarded(() => keychain.delete(account));
+      await own.forget(account);
       throw error;
     }
   }
 
-  function parseReference(reference: string): { account: string; envelope: string } {
-    const match = referencePattern.exec(reference);
-    if (match?.[1] === undefined || match[2] === undefined) {
-      throw new TunnelerError('identity.corrupt', 'the identity names its key in a way nothing here understands');
-    }
-    return { account: match[1], envelope: match[2] };
-  }
-
   /** The wrapping key that was handed over, else the keychain's. */
   async function unwrapping(reference: string, unlock: KeyUnlock): Promise<{ envelope: string; wrapping: KeyUnlock }> {
-    const { account, envelope } = parseReference(reference);
+    const { account, envelope, ofUser } = parseReference(reference);
     if (unlock.wrappingKey !== undefined) return { envelope, wrapping: unlock };
-    return { envelope, wrapping: { wrappingKey: await readWrappingKey(account, openKeychain) } };
+    if (ofUser) {
+      throw new TunnelerError(
+        'identity.keystore_locked',
+        'what opens the key is in the keychain of the user it serves',
+        {
+          details: { next: 'as that user: culvert identity unlock' },
+        },
+      );
+    }
+    return { envelope, wrapping: { wrappingKey: await own.read(account) } };
   }
 
   return {
@@ -87,17 +96,17 @@ export function keychainKeystore(
       try {
         const keychain = await openKeychain();
         const probe = `probe-${randomBytes(8).toString('hex')}`;
-        await keychain.set(probe, Buffer.from('probe'));
-        await keychain.delete(probe);
+        await guarded(() => keychain.set(probe, Buffer.from('probe')));
+        await guarded(() => keychain.delete(probe));
         return { ok: true };
       } catch (error) {
         const failure = unavailable(error);
         return { ok: false, code: failure.code, sentence: failure.message, next: String(failure.details['next']) };
       }
     },
-    create: (name, algorithm) => withNewWrappingKey((unlock) => envelopes.create(name, algorithm, unlock)),
-    import: (name, pem) => withNewWrappingKey((unlock) => envelopes.import(name, pem, unlock)),
-    keepPassword: (password) => withNewWrappingKey((unlock) => envelopes.keepPassword(password, unlock)),
+    create: (name, algorithm, handed) => withWrappingKey(handed, (unlock) => envelopes.create(name, algorithm, unlock)),
+    import: (name, pem, handed) => withWrappingKey(handed, (unlock) => envelopes.import(name, pem, unlock)),
+    keepPassword: (password, handed) => withWrappingKey(handed, (unlock) => envelopes.keepPassword(password, unlock)),
     async open(reference, unlock) {
       const { envelope, wrapping } = await unwrapping(reference, unlock);
       return envelopes.open(envelope, wrapping);
@@ -107,19 +116,52 @@ export function keychainKeystore(
       return envelopes.openPassword(envelope, wrapping);
     },
     async erase(reference, unlock) {
-      const { account, envelope } = parseReference(reference);
+      const { account, envelope, ofUser } = parseReference(reference);
       await envelopes.erase(envelope, unlock);
-      const keychain = await openKeychain();
-      await guarded(() => keychain.delete(account));
+      // Their own process forgets theirs; and a rolled key lies under the same one.
+      if (!ofUser) await own.forget(account);
     },
   };
 }
 
-/** The wrapping key behind a `keychain:` reference, for the user's own process to hand to the engine. */
-export async function readWrappingKeyOf(reference: string, openKeychain = systemKeychain): Promise<Uint8Array> {
-  const account = /^keychain:([0-9a-f]{32}):/.exec(reference)?.[1];
-  if (account === undefined) throw new TunnelerError('identity.keystore_unknown', 'this key is not in a keychain');
-  return readWrappingKey(account, openKeychain);
+/** Where the user's keychain keeps the wrapping key, for a key that only its user can open; undefined for any other reference. */
+export function userKeychainAccount(reference: string | undefined): string | undefined {
+  const [, ofUser, account] = referencePattern.exec(reference ?? '') ?? [];
+  return ofUser === undefined ? undefined : account;
+}
+
+function parseReference(reference: string): { account: string; envelope: string; ofUser: boolean } {
+  const [, ofUser, account, envelope] = referencePattern.exec(reference) ?? [];
+  if (account === undefined || envelope === undefined) {
+    throw new TunnelerError('identity.corrupt', 'the identity names its key in a way nothing here understands');
+  }
+  return { account, envelope, ofUser: ofUser !== undefined };
+}
+
+/** Wrapping keys in the keychain of whoever runs this process: the engine's own, or those a user hands to a privileged engine. */
+export interface UserKeychain {
+  /** Make and keep one. Throws `identity.keystore_locked`, `identity.keystore_unavailable`. */
+  make(): Promise<{ readonly account: string; readonly wrappingKey: Uint8Array }>;
+  /** Throws as {@link make}, and where there is none. */
+  read(account: string): Promise<Uint8Array>;
+  forget(account: string): Promise<void>;
+}
+
+export function userKeychain(openKeychain: () => Promise<Keychain> = systemKeychain): UserKeychain {
+  return {
+    async make() {
+      const account = randomBytes(16).toString('hex');
+      const wrappingKey = randomBytes(wrappingKeyBytes);
+      const keychain = await openKeychain();
+      await guarded(() => keychain.set(account, wrappingKey));
+      return { account, wrappingKey };
+    },
+    read: (account) => readWrappingKey(account, openKeychain),
+    async forget(account) {
+      const keychain = await openKeychain();
+      await guarded(() => keychain.delete(account));
+    },
+  };
 }
 
 async function readWrappingKey(account: string, openKeychain: () => Promise<Keychain>): Promise<Uint8Array> {
@@ -138,10 +180,16 @@ async function readWrappingKey(account: string, openKeychain: () => Promise<Keyc
 }
 
 async function guarded<T>(run: () => Promise<T>): Promise<T> {
+  let timer: Disposable | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = systemClock.after(answerTimeoutMs, () => reject(new Error('nobody answered its unlock prompt')));
+  });
   try {
-    return await run();
+    return await Promise.race([run(), late]);
   } catch (error) {
     throw unavailable(error);
+  } finally {
+    timer?.[Symbol.dispose]();
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { loadNative, type Native, type TokenKey, type TokenPlace } from 'node-tun';
-import { TunnelerError, type ErrorCode } from '../../base/errors.ts';
+import { isTunnelerError, TunnelerError, type ErrorCode } from '../../base/errors.ts';
 import { derSignature, spkiOfPoint } from '../ecdsa.ts';
 import { noPasswords } from './no-passwords.ts';
 import type { Keystore, KeyUnlock, OpenKey } from '../identities.ts';
@@ -49,7 +49,17 @@ export function pkcs11Keystore(): Keystore {
     ...noPasswords,
     async open(reference, unlock) {
       const uri = ownUri(reference);
-      return opened(reference, await onToken((native) => native.tokenFind(placeOf(uri, unlock))), unlock);
+      const place = placeOf(uri, unlock);
+      try {
+        return opened(reference, await onToken((native) => native.tokenFind(place)), unlock);
+      } catch (error) {
+        // A token shows its private keys only to who gave the PIN.
+        if (place.pin !== undefined || !isTunnelerError(error, 'identity.corrupt')) throw error;
+        throw new TunnelerError('identity.passphrase_missing', 'the key on the token is guarded by its PIN', {
+          cause: error,
+          details: { next: 'hand it over with culvert identity unlock' },
+        });
+      }
     },
     async erase(reference, unlock) {
       const uri = ownUri(reference);

@@ -32,11 +32,14 @@ const storedKey = v.object({
   algorithm: v.picklist(['ES256', 'ES384']),
   wrappedPrivate: v.pipe(v.string(), v.base64()),
   publicArea: v.pipe(v.string(), v.base64()),
+  pinned: v.optional(v.boolean(), false),
 });
 
 interface StoredKey {
   readonly algorithm: TpmAlgorithm;
   readonly blobs: TpmKeyBlobs;
+  /** The TPM asks for a PIN, and counts wrong ones. */
+  readonly pinned: boolean;
 }
 
 /**
@@ -66,7 +69,10 @@ export function tpmKeystore(directory: string, addresses: () => readonly TpmAddr
     return run;
   }
 
-  function opened({ algorithm, blobs }: StoredKey, pin: string): OpenKey & { readonly kind: 'hardware' } {
+  function opened(
+    { algorithm, blobs }: Pick<StoredKey, 'algorithm' | 'blobs'>,
+    pin: string,
+  ): OpenKey & { readonly kind: 'hardware' } {
     return {
       kind: 'hardware',
       algorithm,
@@ -97,7 +103,7 @@ export function tpmKeystore(directory: string, addresses: () => readonly TpmAddr
       }
     },
     async create(_name, algorithm, unlock) {
-      const pin = pinOf(unlock);
+      const pin = unlock.pin ?? '';
       const blobs = await exclusively(async (tpm) => {
         const parent = await createPrimary(tpm);
         try {
@@ -109,7 +115,7 @@ export function tpmKeystore(directory: string, addresses: () => readonly TpmAddr
       const key = opened({ algorithm, blobs }, pin);
       await selfTest(key);
       const reference = `tpm:${randomBytes(16).toString('hex')}`;
-      await writeKey(pathOf(reference), { algorithm, blobs });
+      await writeKey(pathOf(reference), { algorithm, blobs, pinned: pin !== '' });
       return { reference, key };
     },
     import: () =>
@@ -119,9 +125,12 @@ export function tpmKeystore(directory: string, addresses: () => readonly TpmAddr
     ...noPasswords,
     async open(reference, unlock) {
       const stored = await readKey(pathOf(reference));
-      // Loading proves that this is the TPM that made it; a PIN is proven by the first signature.
-      await exclusively((tpm) => withKey(tpm, stored.blobs, () => Promise.resolve()));
-      return opened(stored, pinOf(unlock));
+      const key = opened(stored, pinOf(stored, unlock));
+      // A signature proves the PIN once, here: tried again and again at sign-in, a wrong one would lock the TPM.
+      if (stored.pinned) await key.sign(randomBytes(32));
+      // Loading proves that this is the TPM that made it.
+      else await exclusively((tpm) => withKey(tpm, stored.blobs, () => Promise.resolve()));
+      return key;
     },
     async erase(reference) {
       await removeDurably(pathOf(reference));
@@ -129,9 +138,14 @@ export function tpmKeystore(directory: string, addresses: () => readonly TpmAddr
   };
 }
 
-/** Empty where the key has none. */
-function pinOf(unlock: KeyUnlock): string {
-  return unlock.pin ?? '';
+/** Empty where the key has none. Throws `identity.passphrase_missing`. */
+function pinOf({ pinned }: StoredKey, unlock: KeyUnlock): string {
+  if (!pinned) return '';
+  const pin = unlock.pin ?? unlock.passphrase;
+  if (pin !== undefined) return pin;
+  throw new TunnelerError('identity.passphrase_missing', 'the key in the TPM is guarded by a PIN', {
+    details: { next: 'hand it over with culvert identity unlock' },
+  });
 }
 
 async function withKey<T>(tpm: TpmTransport, blobs: TpmKeyBlobs, work: (key: number) => Promise<T>): Promise<T> {
@@ -166,12 +180,13 @@ function spkiOf(blobs: TpmKeyBlobs, algorithm: TpmAlgorithm): Uint8Array {
   return spkiOfPoint(curveNames[algorithm], x, y);
 }
 
-async function writeKey(path: string, { algorithm, blobs }: StoredKey): Promise<void> {
+async function writeKey(path: string, { algorithm, blobs, pinned }: StoredKey): Promise<void> {
   const text = JSON.stringify({
     version: 1,
     algorithm,
     wrappedPrivate: blobs.wrappedPrivate.toString('base64'),
     publicArea: blobs.publicArea.toString('base64'),
+    pinned,
   });
   try {
     await writeAtomically(path, `${text}\n`);
@@ -188,9 +203,11 @@ async function writeKey(path: string, { algorithm, blobs }: StoredKey): Promise<
 
 async function readKey(path: string): Promise<StoredKey> {
   try {
-    const { algorithm, wrappedPrivate, publicArea } = v.parse(storedKey, JSON.parse(await readFile(path, 'utf8')));
+    const stored = v.parse(storedKey, JSON.parse(await readFile(path, 'utf8')));
     const bytes = (text: string): Buffer => Buffer.from(text, 'base64');
-    return { algorithm, blobs: { wrappedPrivate: bytes(wrappedPrivate), publicArea: bytes(publicArea) } };
+    const { algorithm, pinned } = stored;
+    const blobs = { wrappedPrivate: bytes(stored.wrappedPrivate), publicArea: bytes(stored.publicArea) };
+    return { algorithm, blobs, pinned };
   } catch (error) {
     throw new TunnelerError('identity.corrupt', 'the wrapped key of this identity cannot be read', {
       cause: error,

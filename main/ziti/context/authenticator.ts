@@ -5,6 +5,7 @@
 import { arch, hostname, platform, release, version as osVersion } from 'node:os';
 import type { Clock } from '../../base/clock.ts';
 import { TunnelerError, isTunnelerError } from '../../base/errors.ts';
+import { clockIsOff, clockSkew } from '../controller/controller-clock.ts';
 import { ControllerClient } from '../controller/controller-client.ts';
 import { Endpoints } from '../controller/endpoints.ts';
 import { openHttpsTransport } from '../controller/https-transport.ts';
@@ -138,8 +139,8 @@ export class Authenticator implements AsyncDisposable {
         const controller = await discoverVersion(http, signal);
         return { controller, step: await this.#present(http, controller, proof, work?.csrPem, signal) };
       })
-      .catch((error: unknown) => {
-        throw this.#blamed(error);
+      .catch(async (error: unknown) => {
+        throw await this.#timely(this.#blamed(error), endpoints);
       });
     const complete = (session: ApiSession): Promise<SignedIn> => this.#complete(session, controller, work);
     if (step.kind === 'pending') return { kind: 'pending', step, complete };
@@ -247,6 +248,17 @@ export class Authenticator implements AsyncDisposable {
         details: { expiredAt, next: "check this device's clock; if it is right, enrol again with a new token" },
       },
     );
+  }
+
+  /** What time alone explains is the clock's fault where the controller's own says another time. */
+  async #timely(error: unknown, endpoints: Endpoints): Promise<unknown> {
+    const ofTime =
+      isTunnelerError(error, 'identity.certificate_expired') ||
+      (isTunnelerError(error, 'ziti.controller.certificate') && /expired/i.test(String(error.details['reason'])));
+    if (!ofTime) return error;
+    const origin = String(error.details['origin'] ?? endpoints.current);
+    const deps = { open: this.#open, clock: this.#options.clock };
+    return (await clockIsOff(origin, deps)) ? clockSkew(origin, error) : error;
   }
 
   #present(

@@ -8,6 +8,7 @@ import { connect, rootCertificates } from 'node:tls';
 import type { Clock } from '../../base/clock.ts';
 import { TunnelerError, isTunnelerError } from '../../base/errors.ts';
 import { requireSuccess } from '../controller/answers.ts';
+import { clockIsOff, clockSkew, controllerTime } from '../controller/controller-clock.ts';
 import { transportError } from '../controller/transport-error.ts';
 import type { OpenTransport } from '../controller/transport.ts';
 import { clientApiPath, discoverVersion, type ControllerVersion } from '../controller/version.ts';
@@ -17,8 +18,6 @@ import { verifyTokenSignature, type EnrolmentToken } from './token.ts';
 const connectTimeoutMs = 10_000;
 /** For requests that only make an error clearer. */
 const explainTimeoutMs = 3000;
-/** Beyond this, a time-bound refusal is blamed on the clock. */
-const skewToleranceMs = 5 * 60_000;
 
 export interface TrustDeps {
   readonly open: OpenTransport;
@@ -176,7 +175,7 @@ async function explainForeign(token: EnrolmentToken, leaf: X509Certificate, deps
 }
 
 async function explainExpiry(token: EnrolmentToken, deps: TrustDeps): Promise<TunnelerError> {
-  const theirs = await controllerTime(token.issuer, deps);
+  const theirs = await controllerTime(token.issuer, deps.open);
   if (theirs !== undefined && token.expiresAt !== undefined && theirs < token.expiresAt)
     return clockSkew(token.issuer, undefined);
   return new TunnelerError('ziti.enroll.token_expired', 'the token has expired', {
@@ -185,37 +184,4 @@ async function explainExpiry(token: EnrolmentToken, deps: TrustDeps): Promise<Tu
       next: 'Ask the administrator for a new token.',
     },
   });
-}
-
-async function clockIsOff(origin: string, deps: TrustDeps): Promise<boolean> {
-  const theirs = await controllerTime(origin, deps);
-  return theirs !== undefined && Math.abs(theirs - deps.clock.now()) > skewToleranceMs;
-}
-
-/** The `Date` of an answer over an unverified connection: good for an explanation, never for a decision. */
-async function controllerTime(origin: string, deps: TrustDeps): Promise<number | undefined> {
-  await using transport = deps.open(origin, { caPem: '', unverified: true });
-  try {
-    const answer = await transport.send({
-      method: 'GET',
-      path: `${clientApiPath}/version`,
-      timeoutMs: explainTimeoutMs,
-    });
-    const time = Date.parse(answer.header('date') ?? '');
-    return Number.isNaN(time) ? undefined : time;
-  } catch {
-    // Unreachable just means that nothing more can be explained; the caller's own error stands.
-    return undefined;
-  }
-}
-
-function clockSkew(origin: string, cause: unknown): TunnelerError {
-  return new TunnelerError(
-    'ziti.controller.clock_skew',
-    `this device's clock and that of ${origin} differ by minutes or more`,
-    {
-      ...(cause === undefined ? {} : { cause }),
-      details: { origin, next: "Set this device's clock, then try again." },
-    },
-  );
 }
