@@ -34,6 +34,10 @@ export interface CorridorDeps {
   readonly facts: (app: App) => DecisionFacts;
   /** Dial as the match's identity. Throws `ziti.*`, `identity.*`. */
   readonly dial: (match: Match, flow: FlowRequest, app: App, signal: AbortSignal) => Promise<ZitiStream>;
+  /** Make sure that what is known of the match's service is what the controller says at this moment. Bounded in time, never rejects. */
+  readonly confirm: (match: Match) => Promise<void>;
+  /** The match as of now, where its service has another contract by now; undefined where that is the same. */
+  readonly underNewTerms: (match: Match) => Match | undefined;
   /** Is what was decided still true now? A reason where it is not (revoked or quarantined while the dial was under way). */
   readonly stillCleared: (match: Match, app: App) => Clearance | undefined;
   /** What no service claims: refused, or left to the entry to connect directly. */
@@ -83,18 +87,27 @@ async function dial(
   deps: CorridorDeps,
   flow: FlowRequest,
   app: App,
-  verdict: Verdict & { kind: 'dial' },
+  decided: Verdict & { kind: 'dial' },
   signal: AbortSignal,
 ): Promise<Admission> {
-  const { match } = verdict;
-  const place = deps.sessions.reserve(match.service.id);
+  const { match } = decided;
+  let place = deps.sessions.reserve(match.service.id);
   let remote: ZitiStream;
   try {
-    remote = await deps.dial(match, flow, app, signal);
+    // Both at once: asking the controller costs no time that the dial does not take anyhow.
+    [remote] = await Promise.all([deps.dial(match, flow, app, signal), deps.confirm(match)]);
   } catch (error) {
     place[Symbol.dispose]();
     return failed(deps, flow, app, match, error, signal);
   }
+  // Its own place must not count against it when it is decided anew.
+  place[Symbol.dispose]();
+  const verdict = await asOfNow(deps, flow, app, decided);
+  if (verdict.kind === 'refused') {
+    remote.reset();
+    return verdict;
+  }
+  place = deps.sessions.reserve(match.service.id);
   let joined = false;
   const release = (): boolean => {
     if (joined) return false;
@@ -146,6 +159,35 @@ async function dial(
   };
 }
 
+/** What was decided, or what stands instead of it now that the dial is through: access may be lost, or the contract another. */
+async function asOfNow(
+  deps: CorridorDeps,
+  flow: FlowRequest,
+  app: App,
+  decided: Verdict & { kind: 'dial' },
+): Promise<(Verdict & { kind: 'dial' }) | (Admission & { kind: 'refused' })> {
+  const { match } = decided;
+  const late = deps.stillCleared(match, app);
+  if (late !== undefined) {
+    const event = {
+      ...matchFields(flow, app, match),
+      kind: 'verdict',
+      decision: 'deny',
+      ...reasonFields(late),
+    } as const;
+    return record(deps, event) ?? { kind: 'refused', reason: late, answer: 'reset' };
+  }
+  const now = deps.underNewTerms(match);
+  if (now === undefined) return decided;
+  const known = await deps.hashed(app, [now]);
+  const verdict = deps.decide(flow, known, [now], deps.facts(known));
+  const refusal = record(deps, verdictRecord(flow, known, verdict));
+  if (refusal !== undefined) return refusal;
+  if (verdict.kind === 'dial') return verdict;
+  const answer = verdict.kind === 'refuse' ? verdict.answer : 'reset';
+  return { kind: 'refused', reason: verdict.reason, answer };
+}
+
 function failed(
   deps: CorridorDeps,
   flow: FlowRequest,
@@ -165,7 +207,7 @@ function failed(
 }
 
 /** Write a record; where the journal refuses and fails closed, the refusal that stands instead of any admission. */
-function record(deps: CorridorDeps, event: AuditEvent): Admission | undefined {
+function record(deps: CorridorDeps, event: AuditEvent): (Admission & { kind: 'refused' }) | undefined {
   try {
     deps.audit.record(event);
     return undefined;

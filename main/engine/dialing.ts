@@ -1,13 +1,14 @@
 /** Dialling as the identity a match names, and what the engine remembers of it. */
 import type { App } from '../apps/app.ts';
 import type { Clock } from '../base/clock.ts';
+import { contractConfigType } from '../base/engagement.ts';
 import { isTunnelerError, TunnelerError } from '../base/errors.ts';
 import type { FlowRequest } from '../base/flow.ts';
 import type { Clearance } from '../base/reason.ts';
 import type { Match } from '../intercept/match.ts';
 import { flowSubjects } from '../policy/program.ts';
 import type { Quarantine } from '../policy/quarantine.ts';
-import type { ZitiStream } from '../ziti/model.ts';
+import type { ZitiService, ZitiStream } from '../ziti/model.ts';
 import type { RecentUse } from './facts.ts';
 import type { Identities } from './identities.ts';
 
@@ -76,6 +77,19 @@ export class Dialing {
     if (outcome === 'open' && this.#forget(keyOf(match))) this.#deps.refresh();
   }
 
+  /** See {@link ZitiContext.confirmServices}. */
+  async confirm(match: Match): Promise<void> {
+    await this.#deps.identities.find(match.identity)?.context()?.confirmServices();
+  }
+
+  /** The match with its service as it is now, where that has another contract; undefined where it is the same. */
+  underNewTerms(match: Match): Match | undefined {
+    const services = this.#deps.identities.find(match.identity)?.services() ?? [];
+    const service = services.find(({ id }) => id === match.service.id);
+    if (service === undefined || termsText(service) === termsText(match.service)) return undefined;
+    return { ...match, service };
+  }
+
   /** Revoked, locked or quarantined while the dial was under way? */
   stillCleared(match: Match, app: App): Clearance | undefined {
     const runner = this.#deps.identities.find(match.identity);
@@ -125,4 +139,8 @@ function attribution(app: App): Readonly<Record<string, string>> {
     ...(app.user === undefined ? {} : { culvert_user: app.user }),
     ...(app.attribution === 'unknown' ? {} : { culvert_attribution: app.attribution }),
   };
+}
+
+function termsText(service: ZitiService): string {
+  return JSON.stringify(service.configs[contractConfigType]) ?? '';
 }

@@ -176,6 +176,11 @@ export interface ZitiContext extends AsyncDisposable {
   /** Re-read services now; reconnects and re-authenticates where needed. */
   refresh(): Promise<void>;
   /**
+   * Resolves once `services` is what the controller grants at this moment, or when it does not say so within a quarter of a second. Never
+   * rejects.
+   */
+  confirmServices(): Promise<void>;
+  /**
    * The host slept, moved to another network, or its way out is back: give up connections that no longer answer, try at once what waits, and
    * {@link refresh}. Throws as that does.
    */

@@ -13,7 +13,7 @@ import { memoryStreamPair } from './memory-stream.ts';
 
 export class FakeRouter implements EdgeRouter {
   readonly name: string;
-  readonly version = 'v9.9.9';
+  readonly version: string;
   readonly supportsPostureChecks = true;
   readonly closed: Promise<TunnelerError>;
   readonly options: EdgeRouterOptions;
@@ -31,6 +31,7 @@ export class FakeRouter implements EdgeRouter {
     this.name = options.name;
     this.options = options;
     this.#fleet = fleet;
+    this.version = fleet.version;
     this.closed = new Promise((resolve) => {
       this.#close = resolve;
     });
@@ -78,7 +79,7 @@ export class FakeRouter implements EdgeRouter {
   }
 
   streams(): number {
-    return 0;
+    return this.dials.length;
   }
 
   revoke(): number {
@@ -101,6 +102,7 @@ export class FakeRouter implements EdgeRouter {
 
 /** Every router there is. */
 export class RouterFleet {
+  version = 'v9.9.9';
   /** So many dials are not answered, as by a router that waits for its controller. */
   unanswered = 0;
   readonly latencies = new Map<string, number>();

@@ -10,6 +10,7 @@ export interface ScriptedService {
   readonly id: string;
   readonly name: string;
   readonly permissions: readonly string[];
+  readonly config?: Readonly<Record<string, object>>;
 }
 
 type Handler = (request: HttpRequest) => HttpAnswer | Promise<HttpAnswer> | undefined;
@@ -79,12 +80,21 @@ export class ScriptedController {
     if (short === '/current-identity') return data({ id: 'me', name: 'my name' });
     if (short === '/current-identity/edge-routers') return data(this.#routers());
     if (short === '/controllers') return data(this.controllers.map((url, id) => controllerRow(url, id)));
-    if (short === '/services') return data(this.services.map((service) => ({ ...service, encryptionRequired: false })));
+    if (short === '/services') return data(this.#services(request.path));
     if (short === '/sessions') {
       const { serviceId } = JSON.parse(request.body ?? '{}') as { serviceId: string };
       return data({ id: randomUUID(), token: `a.${randomUUID()}.c`, serviceId, edgeRouters: this.#routers() }, 201);
     }
     return refusal(404, 'NOT_FOUND');
+  }
+
+  /** Knows the filter `id in ["x","y"]`. */
+  #services(path: string): object[] {
+    const filter = new URLSearchParams(path.split('?')[1]).get('filter');
+    const ids = filter === null ? undefined : (JSON.parse(filter.replace(/^id in /, '')) as string[]);
+    return this.services
+      .filter(({ id }) => ids?.includes(id) !== false)
+      .map((service) => ({ ...service, encryptionRequired: false }));
   }
 
   #version(): object {

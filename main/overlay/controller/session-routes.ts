@@ -190,9 +190,14 @@ export function configTypesOf(request: ApiRequest, session: ApiSessionRecord): r
   return asked.length > 0 ? asked : session.configTypes;
 }
 
-/** The filter `name="x"` or `id="x"`, the only ones understood; anything else selects everything. */
+/** The filters `name="x"`, `id="x"` and `id in ["x","y"]`, the only ones understood; anything else selects everything. */
 export function nameFilter(request: ApiRequest): (record: { readonly id: string; readonly name: string }) => boolean {
   const filter = request.query.get('filter') ?? '';
+  const several = /^\s*id\s+in\s*\[((?:\s*"[^"]*"\s*,?)*)\]/.exec(filter)?.[1];
+  if (several !== undefined) {
+    const ids = new Set([...several.matchAll(/"([^"]*)"/g)].map(([, id]) => id));
+    return (record) => ids.has(record.id);
+  }
   const match = /^\s*(name|id)\s*=\s*"([^"]*)"/.exec(filter);
   if (match === null) return () => true;
   return (record) => (match[1] === 'name' ? record.name : record.id) === match[2];

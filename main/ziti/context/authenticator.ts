@@ -199,13 +199,13 @@ export class Authenticator implements AsyncDisposable {
   async check(current: SignedIn, signal: AbortSignal): Promise<ApiSession> {
     if (current.session.kind === 'legacy') return this.refresh(current, signal);
     try {
-      await current.client.lastServiceChange(signal);
+      await current.client.lastServiceChange({ signal });
       return current.session;
     } catch (error) {
       if (!isTunnelerError(error, 'ziti.controller.session_expired')) throw error;
     }
     current.adopt(await this.refresh(current, signal));
-    await current.client.lastServiceChange(signal);
+    await current.client.lastServiceChange({ signal });
     return current.session;
   }
 

@@ -39,7 +39,8 @@ export class Dialer {
   /** Session tokens under which streams were opened, by service. */
   readonly #tokens = new Map<string, Set<string>>();
 
-  #open = 0;
+  /** Streams open, by service. */
+  readonly #open = new Map<string, number>();
 
   /** Aborted with the API session: dials that still wait for an answer under it begin again. */
   #sessionEnd = new AbortController();
@@ -179,15 +180,13 @@ export class Dialer {
     this.#remember(service.id, session.token);
     if (opened.stickinessToken === undefined) this.#stickiness.delete(key);
     else this.#stickiness.set(key, opened.stickinessToken);
-    this.#open += 1;
-    return watched(opened.stream, service.id, this.#deps, () => {
-      this.#open -= 1;
-    });
+    this.#count(service.id, 1);
+    return watched(opened.stream, service.id, this.#deps, () => this.#count(service.id, -1));
   }
 
-  /** Streams dialled and not over yet. */
-  streams(): number {
-    return this.#open;
+  /** Ids of services with streams dialled and not over yet. */
+  inUse(): readonly string[] {
+    return [...this.#open.keys()];
   }
 
   /** Cut what runs to services this identity may no longer dial: not every router does that by itself. */
@@ -199,6 +198,12 @@ export class Dialer {
         for (const token of tokens) router.revoke(token, 'dial access lost');
       }
     }
+  }
+
+  #count(serviceId: string, change: number): void {
+    const open = (this.#open.get(serviceId) ?? 0) + change;
+    if (open === 0) this.#open.delete(serviceId);
+    else this.#open.set(serviceId, open);
   }
 
   #remember(serviceId: string, token: string): void {

@@ -54,7 +54,7 @@ export interface ZitiContextOptions {
   readonly authentication?: 'auto' | 'oidc' | 'legacy';
   /** Default all. */
   readonly configTypes?: readonly string[];
-  /** How often to ask for service changes. Default 15 000. */
+  /** How often to ask for service changes. Default 5 000. */
   readonly pollPeriodMs?: number;
   /** HTTPS; a native one for hardware keys. */
   readonly open?: OpenTransport;

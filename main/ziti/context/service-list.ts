@@ -6,6 +6,7 @@ import type { ServiceAnswer } from '../controller/answers.ts';
 import { jittered } from '../controller/backoff.ts';
 import type { ControllerClient } from '../controller/controller-client.ts';
 import type { PostureCheck, ZitiService } from '../model.ts';
+import { ServiceWatch } from './service-watch.ts';
 
 export interface ServiceListDeps {
   readonly clock: Clock;
@@ -19,6 +20,8 @@ export interface ServiceListDeps {
   report(failure: unknown): void;
   /** Streams are open whose end the network would not tell of when access is revoked: watch closely. */
   mustWatch(): boolean;
+  /** Ids of services with open streams. */
+  inUse(): readonly string[];
   /** The wall clock ran ahead of the timers: the machine slept. */
   woke(): void;
 }
@@ -26,14 +29,12 @@ export interface ServiceListDeps {
 /** Wall and monotonic time that drift apart by more than this between two polls mean a sleep. */
 const sleepToleranceMs = 20_000;
 
-/**
- * While watching closely: a tenth of the time on the controller at most, as long as that leaves half a second its room. A controller that is
- * slow to answer is slow to tell of a revocation as well, and must not be asked less often still.
- */
-const watchPeriodMs = 100;
-const longestWatchPeriodMs = 200;
-const watchLoadFactor = 10;
-const confirmSpacingMs = 100;
+/** Questions whether access is still there, this close to each other, are one. */
+const confirmSpacingMs = 25;
+/** A list confirmed within this time is current: what is dialled in one breath asks once. */
+const freshMs = 20;
+/** More services than this are not asked for one by one: their ids stand in the address of the request. */
+const maxAskedById = 64;
 
 export class ServiceList implements Disposable {
   readonly #deps: ServiceListDeps;
@@ -45,12 +46,25 @@ export class ServiceList implements Disposable {
   #timer: Disposable | undefined;
   #closed = false;
   #driftMs: number;
-  #watchTimer: Disposable | undefined;
+  readonly #watch: ServiceWatch;
   #confirming: Promise<void> | undefined;
   #confirmedAtMs = Number.NEGATIVE_INFINITY;
+  readonly #doubted = new Set<string>();
+  /** Marker for which the services in use were asked for already. */
+  #actedOn: string | undefined;
+  /** How often some services were replaced without the others. */
+  #partly = 0;
+  /** The list is known to be what the controller had at this time. */
+  #currentAtMs = Number.NEGATIVE_INFINITY;
+  #becomingCurrent: Promise<void> | undefined;
 
   constructor(deps: ServiceListDeps) {
     this.#deps = deps;
+    this.#watch = new ServiceWatch({
+      clock: deps.clock,
+      mustWatch: () => deps.mustWatch(),
+      look: () => this.#lookFirstAt(deps.inUse(), false),
+    });
     this.#driftMs = deps.clock.now() - deps.clock.monotonic();
     this.#schedule();
   }
@@ -86,25 +100,36 @@ export class ServiceList implements Disposable {
   /** Access is gone altogether. */
   clear(): void {
     this.#marker = undefined;
+    this.#actedOn = undefined;
+    this.#currentAtMs = Number.NEGATIVE_INFINITY;
     this.#adopt([]);
   }
 
   [Symbol.dispose](): void {
     this.#closed = true;
     this.#timer?.[Symbol.dispose]();
-    this.#watchTimer?.[Symbol.dispose]();
+    this.#watch[Symbol.dispose]();
   }
 
-  /** Ask now whether anything changed; calls in quick succession share one question. Never throws. */
-  confirm(): Promise<void> {
+  /** Ask now whether `serviceId` is still granted; calls in quick succession share one question. Never throws. */
+  confirm(serviceId: string): Promise<void> {
+    this.#doubted.add(serviceId);
     this.#confirming ??= this.#confirm();
     return this.#confirming;
   }
 
+  /** Resolves once the list is known to be what the controller has now, or cannot be had. Never throws. */
+  current(): Promise<void> {
+    if (this.#deps.clock.monotonic() - this.#currentAtMs <= freshMs) return Promise.resolve();
+    this.#becomingCurrent ??= this.#look(false).finally(() => {
+      this.#becomingCurrent = undefined;
+    });
+    return this.#becomingCurrent;
+  }
+
   /** Streams were opened: watch closely as long as must be. Idempotent. */
   watch(): void {
-    if (this.#watchTimer !== undefined || this.#closed || !this.#deps.mustWatch()) return;
-    this.#watchTimer = this.#deps.clock.after(watchPeriodMs, () => void this.#watched());
+    this.#watch.start();
   }
 
   async #confirm(): Promise<void> {
@@ -113,18 +138,64 @@ export class ServiceList implements Disposable {
     // Who asks from here on may know of a later change, and gets a question of their own.
     this.#confirming = undefined;
     this.#confirmedAtMs = clock.monotonic();
-    await this.#look(false);
+    const doubted = [...this.#doubted];
+    this.#doubted.clear();
+    await this.#lookFirstAt(doubted, true);
   }
 
-  async #watched(): Promise<void> {
-    const { clock } = this.#deps;
+  /**
+   * As `#look`, but resolves with what is known of these services; the whole list may still be on its way. What was acted on is so again
+   * only where `insist` says so. Never rejects.
+   */
+  async #lookFirstAt(ids: readonly string[], insist: boolean): Promise<void> {
+    const { clock, log, client, report } = this.#deps;
     const startedMs = clock.monotonic();
-    await this.#look(false);
-    const fairMs = (clock.monotonic() - startedMs) * watchLoadFactor;
-    const waitMs = Math.min(longestWatchPeriodMs, Math.max(watchPeriodMs, fairMs));
-    this.#watchTimer = undefined;
-    if (this.#closed || !this.#deps.mustWatch()) return;
-    this.#watchTimer = clock.after(waitMs, () => void this.#watched());
+    const asked = client();
+    if (asked === undefined) return;
+    try {
+      const marker = await asked.lastServiceChange({ urgent: true });
+      if (marker === this.#marker) {
+        this.#currentAtMs = startedMs;
+        report(undefined);
+      } else if (insist || marker !== this.#actedOn) {
+        this.#actedOn = marker;
+        const known = await this.#adoptThese(asked, ids);
+        const whole = this.#reloadAndTell(marker, startedMs);
+        if (!known) await whole;
+      }
+    } catch (error) {
+      this.#actedOn = undefined;
+      log.debug('ziti.watch_failed', { code: toTunnelerError(error).code });
+      report(error);
+    }
+  }
+
+  /** Take over what the controller says of these services alone. False: it was not asked, or does not answer such questions. */
+  async #adoptThese(client: ControllerClient, ids: readonly string[]): Promise<boolean> {
+    const known = new Set(this.#services.map(({ id }) => id));
+    const wanted = new Set(ids.filter((id) => known.has(id)));
+    if (wanted.size === 0 || wanted.size > maxAskedById || wanted.size === known.size) return false;
+    const answers = await client.services(this.#deps.configTypes, { ids: [...wanted], urgent: true });
+    if (answers.some(({ id }) => !wanted.has(id))) return false;
+    const found = new Map(answers.map((answer) => [answer.id, toService(answer)]));
+    const merged = this.#services.flatMap((service) =>
+      wanted.has(service.id) ? (found.get(service.id) ?? []) : service,
+    );
+    if (this.#adopt(merged)) this.#partly += 1;
+    return true;
+  }
+
+  /** Never rejects. */
+  async #reloadAndTell(marker: string, startedMs: number): Promise<void> {
+    try {
+      await this.#reload(marker);
+      this.#currentAtMs = startedMs;
+      this.#deps.report(undefined);
+    } catch (error) {
+      this.#actedOn = undefined;
+      this.#deps.log.debug('ziti.poll_failed', { code: toTunnelerError(error).code });
+      this.#deps.report(error);
+    }
   }
 
   async #loadUntilCurrent(read: string | undefined): Promise<void> {
@@ -136,18 +207,23 @@ export class ServiceList implements Disposable {
       // The marker first: a change between the two is then seen as one by the next poll.
       const marker = known ?? (await client.lastServiceChange());
       known = undefined;
+      const partly = this.#partly;
       const answers = await client.services(this.#deps.configTypes);
+      // What came in meanwhile of some services is newer: this whole list would bring back what is gone. Another is asked for already.
+      if (this.#again && partly !== this.#partly) continue;
       this.#marker = marker;
       this.#adopt(answers.map(toService));
     } while (this.#again);
   }
 
-  #adopt(services: readonly ZitiService[]): void {
+  /** True where anything is different now. */
+  #adopt(services: readonly ZitiService[]): boolean {
     const text = JSON.stringify(services);
     this.#services = services;
-    if (text === this.#text) return;
+    if (text === this.#text) return false;
     this.#text = text;
     if (!this.#closed) this.#deps.changed(services);
+    return true;
   }
 
   #schedule(): void {
@@ -168,15 +244,18 @@ export class ServiceList implements Disposable {
   }
 
   async #look(always: boolean): Promise<void> {
-    const client = this.#deps.client();
-    if (client === undefined) return;
+    const { clock, log, client, report } = this.#deps;
+    const startedMs = clock.monotonic();
+    const asked = client();
+    if (asked === undefined) return;
     try {
-      const marker = await client.lastServiceChange();
-      if (always || marker !== this.#marker) await this.#reload(marker);
-      this.#deps.report(undefined);
+      const marker = await asked.lastServiceChange();
+      if (always || marker !== this.#marker) return await this.#reloadAndTell(marker, startedMs);
+      this.#currentAtMs = startedMs;
+      report(undefined);
     } catch (error) {
-      this.#deps.log.debug('ziti.poll_failed', { code: toTunnelerError(error).code });
-      this.#deps.report(error);
+      log.debug('ziti.poll_failed', { code: toTunnelerError(error).code });
+      report(error);
     }
   }
 }

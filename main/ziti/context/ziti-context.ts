@@ -37,7 +37,7 @@ import { ServiceSessions } from './service-sessions.ts';
 import { SessionKeeper } from './session-keeper.ts';
 import { StartGate } from './start-gate.ts';
 
-const defaultPollPeriodMs = 15_000;
+const defaultPollPeriodMs = 5_000;
 /** How long the end of a stream may wait for the controller to say why. */
 const accessQuestionMs = 250;
 const allConfigTypes: readonly string[] = ['all'];
@@ -117,6 +117,7 @@ class OpenContext implements ZitiContext {
         if (failure === undefined) this.#empty.look(this.#services.all().length);
       },
       mustWatch: () => this.#mustWatch(),
+      inUse: () => this.#dialer.inUse(),
       woke: () => this.#woke(),
     });
     this.#posture = new PostureKeeper({
@@ -222,6 +223,15 @@ class OpenContext implements ZitiContext {
     this.#routers.networkChanged();
     this.#keeper.hurry();
     await this.refresh();
+  }
+
+  async confirmServices(): Promise<void> {
+    // A controller that does not answer anyhow must not hold up what routers still carry.
+    if (this.#keeper.state().kind !== 'ready') return;
+    const late = new AbortController();
+    const patience = sleep(this.#options.clock, accessQuestionMs, late.signal).catch(() => undefined);
+    await Promise.race([this.#services.current(), patience]);
+    late.abort();
   }
 
   async terminatorCount(serviceId: string): Promise<number | undefined> {
@@ -335,7 +345,7 @@ class OpenContext implements ZitiContext {
     const { clock } = this.#options;
     const endsAt = clock.monotonic() + accessQuestionMs;
     if (this.#closing !== undefined) return true;
-    await Promise.race([this.#services.confirm(), sleep(clock, accessQuestionMs)]);
+    await Promise.race([this.#services.confirm(serviceId), sleep(clock, accessQuestionMs)]);
     // A session found dead is being signed in anew, and how that goes is the answer.
     while (!this.#keeper.settled() && clock.monotonic() < endsAt) await sleep(clock, 10);
     return this.#services.byId(serviceId)?.permissions.includes('Dial') === true;
@@ -343,7 +353,7 @@ class OpenContext implements ZitiContext {
 
   /** 1.x routers leave circuits under the SDK's flow control open when access to their service ends. */
   #mustWatch(): boolean {
-    if (this.#dialer.streams() === 0 || this.#keeper.signedIn()?.session.kind !== 'legacy') return false;
+    if (this.#dialer.inUse().length === 0 || this.#keeper.signedIn()?.session.kind !== 'legacy') return false;
     return this.#routers.serving().some((router) => router.streams() > 0 && !pushesRevocation(router.version));
   }
 

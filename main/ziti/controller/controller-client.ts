@@ -56,6 +56,12 @@ type Call = Omit<HttpRequest, 'path' | 'headers'> & {
   readonly repeatable?: boolean;
 };
 
+interface ReadOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly urgent?: boolean | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}
+
 /**
  * Every call throws `ziti.controller.*`: `.session_expired` asks for a new sign-in. Reads are repeated a few times with
  * jittered back-off where the network or a busy controller failed; writes only where the request surely never left.
@@ -67,13 +73,18 @@ export class ControllerClient {
     this.#options = options;
   }
 
-  /** Every service this identity sees, all pages. */
-  async services(configTypes: readonly string[], signal?: AbortSignal): Promise<ServiceAnswer[]> {
+  /** Every service this identity sees, all pages; of `ids`, those it sees, unless the controller does not know the question. */
+  async services(
+    configTypes: readonly string[],
+    options: ReadOptions & { readonly ids?: readonly string[] } = {},
+  ): Promise<ServiceAnswer[]> {
     const types = configTypes.map((type) => `&configTypes=${encodeURIComponent(type)}`).join('');
+    const { ids } = options;
+    const filter = ids === undefined ? '' : `&filter=${encodeURIComponent(`id in ${JSON.stringify(ids)}`)}`;
     const found: ServiceAnswer[] = [];
     for (;;) {
-      const path = `/services?limit=${pageSize}&offset=${found.length}${types}`;
-      const answer = await this.#read(path, signal);
+      const path = `/services?limit=${pageSize}&offset=${found.length}${types}${filter}`;
+      const answer = await this.#read(path, options);
       const page = readData(answer, serviceListAnswer, 'listing services');
       found.push(...page);
       if (page.length === 0 || found.length >= (readTotal(answer) ?? 0)) return found;
@@ -81,18 +92,18 @@ export class ControllerClient {
   }
 
   /** A marker that differs from the last one where services may have changed. */
-  async lastServiceChange(signal?: AbortSignal): Promise<string> {
-    const answer = await this.#read('/current-api-session/service-updates', signal);
+  async lastServiceChange(options: ReadOptions = {}): Promise<string> {
+    const answer = await this.#read('/current-api-session/service-updates', options);
     return readData(answer, serviceUpdatesAnswer, 'asking for service changes').lastChangeAt;
   }
 
   async identity(signal?: AbortSignal): Promise<v.InferOutput<typeof identityAnswer>> {
-    return readData(await this.#read('/current-identity', signal), identityAnswer, 'reading the identity');
+    return readData(await this.#read('/current-identity', { signal }), identityAnswer, 'reading the identity');
   }
 
   /** Routers this identity may use, of any service. */
   async edgeRouters(signal?: AbortSignal): Promise<readonly EdgeRouterAnswer[]> {
-    const answer = await this.#read('/current-identity/edge-routers', signal);
+    const answer = await this.#read('/current-identity/edge-routers', { signal });
     return readData(answer, edgeRouterListAnswer, 'listing edge routers');
   }
 
@@ -112,20 +123,20 @@ export class ControllerClient {
     signal?: AbortSignal,
   ): Promise<readonly EdgeRouterAnswer[]> {
     const path = `/services/${encodeURIComponent(serviceId)}/edge-routers`;
-    const answer = await this.#read(path, signal, { 'session-token': token });
+    const answer = await this.#read(path, { signal, headers: { 'session-token': token } });
     return readData(answer, serviceEdgeRoutersAnswer, 'listing edge routers of a service').edgeRouters;
   }
 
   async terminatorCount(serviceId: string, signal?: AbortSignal): Promise<number> {
     const path = `/services/${encodeURIComponent(serviceId)}/terminators?limit=1`;
-    const answer = await this.#read(path, signal);
+    const answer = await this.#read(path, { signal });
     const rows = readData(answer, terminatorListAnswer, 'counting terminators');
     return readTotal(answer) ?? rows.length;
   }
 
   /** API URLs of the controllers of a cluster; empty where there is but one. */
   async controllers(signal?: AbortSignal): Promise<string[]> {
-    const answer = await this.#read('/controllers', signal);
+    const answer = await this.#read('/controllers', { signal });
     return readData(answer, controllerListAnswer, 'listing controllers')
       .flatMap((controller) => controller.apiAddresses['edge-client'] ?? [])
       .filter((address) => address.version === undefined || address.version === 'v1')
@@ -178,7 +189,7 @@ export class ControllerClient {
     const path = '/current-identity/mfa/recovery-codes';
     const doing = 'reading recovery codes';
     if (regenerate) requireCodeAccepted(await this.#write('POST', path, { code }), 'making new recovery codes');
-    const answer = await this.#read(path, undefined, { 'mfa-validation-code': code });
+    const answer = await this.#read(path, { headers: { 'mfa-validation-code': code } });
     requireCodeAccepted(answer, doing);
     return readData(answer, recoveryCodesAnswer, doing).recoveryCodes;
   }
@@ -201,10 +212,16 @@ export class ControllerClient {
     return this.#write('POST', path, body, signal);
   }
 
-  async #read(path: string, signal?: AbortSignal, headers?: Readonly<Record<string, string>>): Promise<HttpAnswer> {
+  async #read(path: string, { signal, urgent, headers }: ReadOptions = {}): Promise<HttpAnswer> {
     const { clock } = this.#options;
     const backoff = new Backoff({ firstMs: 200, maxMs: 2000, minMs: 50 });
-    const call: Call = { method: 'GET', path, ...(headers ? { headers } : {}), ...(signal ? { signal } : {}) };
+    const call: Call = {
+      method: 'GET',
+      path,
+      ...(headers ? { headers } : {}),
+      ...(signal ? { signal } : {}),
+      ...(urgent === true ? { urgent } : {}),
+    };
     for (let attempt = 1; ; attempt += 1) {
       try {
         const answer = await this.#send(call);

@@ -1,4 +1,4 @@
-/** {@link HttpTransport} over undici: one pool a controller and credential, bounded in time and size. */
+/** {@link HttpTransport} over undici: a pool a controller and credential, and one for what is urgent; bounded in time and size. */
 import { Pool } from 'undici';
 import { linkSignals } from '../../base/abort.ts';
 import { TunnelerError } from '../../base/errors.ts';
@@ -19,6 +19,7 @@ class HttpsTransport implements HttpTransport {
   readonly origin: string;
   readonly #newPool: () => Pool;
   #pool: Pool;
+  #urgent: Pool | undefined;
   #closed = false;
 
   constructor(origin: string, credential: TransportCredential) {
@@ -48,10 +49,11 @@ class HttpsTransport implements HttpTransport {
 
   renew(): void {
     if (this.#closed) return;
-    const old = this.#pool;
+    const old = [this.#pool, this.#urgent];
     this.#pool = this.#newPool();
+    this.#urgent = undefined;
     // Whoever waits on it is told by the request itself.
-    old.destroy().catch(() => undefined);
+    for (const pool of old) pool?.destroy().catch(() => undefined);
   }
 
   async send(request: HttpRequest): Promise<HttpAnswer> {
@@ -60,7 +62,8 @@ class HttpsTransport implements HttpTransport {
     const deadline = AbortSignal.timeout(timeoutMs);
     const linked = linkSignals(request.signal, deadline);
     try {
-      const answer = await this.#pool.request({
+      const pool = request.urgent === true ? (this.#urgent ??= this.#newPool()) : this.#pool;
+      const answer = await pool.request({
         method: request.method,
         path: request.path,
         headers: { ...request.headers } as Record<string, string | string[]>,
@@ -89,7 +92,7 @@ class HttpsTransport implements HttpTransport {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#pool.destroy();
+    await Promise.all([this.#pool.destroy(), this.#urgent?.destroy()]);
   }
 }
 

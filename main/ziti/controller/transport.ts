@@ -34,6 +34,8 @@ export interface HttpRequest {
   readonly body?: string;
   /** Whole exchange. Default 15 000. */
   readonly timeoutMs?: number;
+  /** Must not wait behind other requests, however many there are. */
+  readonly urgent?: boolean;
   readonly signal?: AbortSignal;
 }
 
