@@ -98,7 +98,7 @@ async function assemble(
 
   // Written before anything happens.
   const { audit, auditIndex } = await openRecord({ stateDirectory, version, config, clock, log }, stack);
-  const store = await openIdentityStore({ stateDirectory, log });
+  const store = await openIdentityStore({ stateDirectory, log, holdsDirectory: true });
   const quarantine = stack.use(openQuarantine({ stateDirectory, clock, audit, log }));
 
   // Steps 1 to 4 are the entries', opened last: nothing may come in before all else stands.

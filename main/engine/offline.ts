@@ -39,7 +39,7 @@ export function offlineIdentities(stateDirectory: string, passphrase: string | u
     try {
       stack.use(await lockInstance(stateDirectory, defaultSocketPath(stateDirectory)));
       const audit = stack.use(openAudit({ stateDirectory, clock, log: silentLog }));
-      return await act(await openIdentityStore({ stateDirectory, log: silentLog }), audit);
+      return await act(await openIdentityStore({ stateDirectory, log: silentLog, holdsDirectory: true }), audit);
     } finally {
       await stack[Symbol.asyncDispose]();
     }

@@ -1,5 +1,5 @@
 /** The identities of one state directory: `identities/NAME.json`, each written atomically, keys kept by the key stores. */
-import { mkdir, readFile, readdir, rename, stat, unlink } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TunnelerError, toTunnelerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
@@ -20,6 +20,7 @@ import { fileKeystore } from './keystore/file-keystore.ts';
 import { keychainKeystore } from './keystore/keychain-keystore.ts';
 import { pkcs11Keystore } from './keystore/pkcs11-keystore.ts';
 import { tpmKeystore } from './keystore/tpm-keystore.ts';
+import { sweepLeftovers } from './sweep.ts';
 import { tpmAddresses } from './tpm/transport.ts';
 
 const suffix = '.json';
@@ -28,6 +29,8 @@ const namePattern = /^[A-Za-z0-9_-][A-Za-z0-9._@ -]{0,127}$/;
 export interface IdentityStoreDeps {
   readonly stateDirectory: string;
   readonly log: Log;
+  /** The caller holds the instance lock: what a crash left is swept. */
+  readonly holdsDirectory?: boolean;
 }
 
 /** Open the store, creating its directories (0700). Throws `engine.state_unusable` where that fails. Nothing stays open: no dispose. */
@@ -47,7 +50,7 @@ export async function openIdentityStore(deps: IdentityStoreDeps): Promise<Identi
       },
     );
   }
-  await sweepTemporaries([directory, keysDirectory], deps.log);
+  if (deps.holdsDirectory === true) await sweepLeftovers({ identities: directory, keys: keysDirectory }, deps.log);
   const files = fileKeystore(keysDirectory);
   const keystores = new Map<KeystoreKind, Keystore>();
   const tpm = tpmKeystore(keysDirectory, () => tpmAddresses(process.env));
@@ -192,15 +195,4 @@ function existing(name: string): TunnelerError {
   return new TunnelerError('identity.exists', `there is an identity "${name}" already`, {
     details: { next: 'choose another with --name, or remove the old one first' },
   });
-}
-
-/** Temporary files of a write that a crash cut short. */
-async function sweepTemporaries(directories: readonly string[], log: Log): Promise<void> {
-  for (const directory of directories) {
-    for (const file of await readdir(directory)) {
-      if (!file.endsWith('.tmp')) continue;
-      await unlink(join(directory, file));
-      log.info('identity.temporary_swept', { file });
-    }
-  }
 }

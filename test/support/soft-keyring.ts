@@ -1,7 +1,7 @@
 /** A session bus of its own with gnome-keyring on it, unlocked, for tests: the real Secret Service, and nobody's real secrets. */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chown, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { until } from './until.ts';
@@ -20,10 +20,15 @@ export interface SoftKeyring extends AsyncDisposable {
   unlock(): Promise<void>;
 }
 
-export async function startSoftKeyring(): Promise<SoftKeyring> {
+/** @param owner whose it is, where root starts it for somebody else. */
+export async function startSoftKeyring(
+  owner: { readonly uid?: number; readonly gid?: number } = {},
+): Promise<SoftKeyring> {
   const home = await mkdtemp(join(tmpdir(), 'culvert-keyring-'));
+  if (owner.uid !== undefined && owner.gid !== undefined) await chown(home, owner.uid, owner.gid);
   const base = { ...process.env, HOME: home, XDG_RUNTIME_DIR: home, XDG_DATA_HOME: join(home, 'data') };
   const bus = spawn('dbus-daemon', ['--session', '--nofork', '--print-address=1'], {
+    ...owner,
     env: base,
     stdio: ['ignore', 'pipe', 'ignore'],
   });
@@ -38,6 +43,7 @@ export async function startSoftKeyring(): Promise<SoftKeyring> {
   };
   const start = async (): Promise<ChildProcess> => {
     const daemon = spawn('gnome-keyring-daemon', ['--foreground', '--unlock', '--components=secrets'], {
+      ...owner,
       env: { ...process.env, ...env },
       stdio: ['pipe', 'pipe', 'ignore'],
     });
@@ -57,7 +63,10 @@ export async function startSoftKeyring(): Promise<SoftKeyring> {
         'org.freedesktop.Secret.Service.Lock',
         "['/org/freedesktop/secrets/collection/login']",
       ];
-      execFileSync('gdbus', ['call', '--session', ...service, ...method], { env: { ...process.env, ...env } });
+      execFileSync('gdbus', ['call', '--session', ...service, ...method], {
+        ...owner,
+        env: { ...process.env, ...env },
+      });
     },
     async unlock() {
       await stopped(daemon);

@@ -105,13 +105,38 @@ describe('identity store', () => {
     expect((await store.openKey(await store.get('new'), unlock)).kind).toBe('software');
   });
 
-  it('sweeps what a crash left half written', async () => {
+  const reopened = (directory: string) =>
+    openIdentityStore({ stateDirectory: directory, log: silentLog, holdsDirectory: true });
+
+  it('sweeps what a crash left half written, where nobody else can be writing', async () => {
     const { directory, store } = await openTemporary();
     await enrolled(store, 'laptop');
     await writeFile(join(directory, 'identities', 'laptop.json.abc.tmp'), 'half');
-    const again = await openIdentityStore({ stateDirectory: directory, log: silentLog });
+    await openIdentityStore({ stateDirectory: directory, log: silentLog });
+    expect((await readdir(join(directory, 'identities'))).length).toBe(2);
+    const again = await reopened(directory);
     expect((await again.list()).map((entry) => entry.kind)).toEqual(['good']);
     expect(await readdir(join(directory, 'identities'))).toEqual(['laptop.json']);
+  });
+
+  it('sweeps a key that no identity names, and keeps those that one does: staged, broken or set aside', async () => {
+    const { directory, store } = await openTemporary();
+    const keys = join(directory, 'keys');
+    const record = await enrolled(store, 'laptop');
+    const make = async (): Promise<string> => (await store.keystore('file').create('x', 'ES256', unlock)).reference;
+    const staged = await make();
+    await store.update({ ...record, staged: { certPem: 'NEXT', keyReference: staged } }, unlock);
+    const broken = await make();
+    await writeFile(join(directory, 'identities', 'broken.json'), `{"culvert": {"keyReference": "${broken}"`);
+    const aside = await make();
+    await writeFile(join(directory, 'identities', 'old.json.bak'), aside);
+    await make();
+    await writeFile(join(keys, `${'0'.repeat(32)}.tpm`), '{}');
+    await writeFile(join(keys, 'README'), 'not ours');
+    await reopened(directory);
+    const named = [record.keyReference ?? '', staged, broken, aside].map((reference) => `${reference.slice(5)}.key`);
+    expect((await readdir(keys)).sort()).toEqual([...named, 'README'].sort());
+    expect((await store.openKey(await store.get('laptop'), unlock)).kind).toBe('software');
   });
 
   it('says so when the directory cannot be written, and keeps the old file', async () => {
