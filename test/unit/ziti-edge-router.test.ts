@@ -131,6 +131,13 @@ describe('dialling', () => {
     expect(headers.string(headerId.stickinessToken)).toBe('s');
   });
 
+  it('leaves the flow to the router where both ends may be on one channel', async () => {
+    const bench = new Bench();
+    bench.dial({ hostedByUs: true }).catch(() => undefined);
+    const [connect] = await bench.flush(contentType.connect);
+    expect(connect!.headers.bool(headerId.useXgressToSdk)).not.toBe(true);
+  });
+
   it('never sends a Connect or a Bind whose body is no JWT', async () => {
     const bench = new Bench();
     for (const bad of ['', 'uuid-like-id', 'a.b', 'a.b.c.d', 'a b.c.d', 'a..c']) {

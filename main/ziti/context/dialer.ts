@@ -19,6 +19,8 @@ export interface DialerDeps {
   readonly sessions: ServiceSessions;
   readonly routers: RouterSet;
   service(id: string): ZitiService | undefined;
+  /** Is the service hosted by this identity, here? */
+  hosts(serviceId: string): boolean;
   /** Waits for the first sign-in; throws why there is none when `signal` aborts first. */
   signedIn(signal: AbortSignal): Promise<SignedIn>;
   /** As `signedIn`, after this one proved to be over. */
@@ -176,6 +178,7 @@ export class Dialer {
       ...(options.terminatorIdentity === undefined ? {} : { terminatorIdentity: options.terminatorIdentity }),
       ...(options.appData === undefined ? {} : { appData: options.appData }),
       ...this.#sticky(key),
+      hostedByUs: this.#deps.hosts(service.id),
     });
     this.#remember(service.id, session.token);
     if (opened.stickinessToken === undefined) this.#stickiness.delete(key);

@@ -21,6 +21,11 @@ export class HostedServices implements Disposable {
     return hosted;
   }
 
+  has(serviceId: string): boolean {
+    for (const hosted of this.#hosted) if (hosted.service.id === serviceId && !hosted.over) return true;
+    return false;
+  }
+
   /** A router came, a session began: bind what is not bound yet. */
   tryMore(): void {
     for (const hosted of this.#hosted) {

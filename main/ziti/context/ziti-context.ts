@@ -148,6 +148,7 @@ class OpenContext implements ZitiContext {
     this.#dialer = new Dialer({
       ...forServices,
       service: (id) => this.#services.byId(id),
+      hosts: (id) => this.#hosted.has(id),
       accessKept: (id) => this.#accessKept(id),
       signedIn: (signal) => this.#gate.wait(signal),
       signedInAnew: async (signal) => {

@@ -87,10 +87,8 @@ class Dial implements Connection {
 
   #headers(): HeaderList {
     const { request, connId, callerId } = this.#options;
-    const headers = new HeaderList()
-      .u32(headerId.connId, connId)
-      .string(headerId.callerId, callerId)
-      .bool(headerId.useXgressToSdk, true);
+    const headers = new HeaderList().u32(headerId.connId, connId).string(headerId.callerId, callerId);
+    if (request.hostedByUs !== true) headers.bool(headerId.useXgressToSdk, true);
     if (this.#keys !== undefined) {
       headers.bytes(headerId.publicKey, this.#keys.publicKey).u8(headerId.cryptoMethod, 0);
     }

@@ -39,6 +39,12 @@ export interface EdgeDialRequest {
   readonly appData?: Uint8Array;
   /** Stickiness token of an earlier connection. */
   readonly stickinessToken?: Uint8Array;
+  /**
+   * We host the service too, maybe over this very channel: this end is then left to the router's flow control. Under the SDK's, a router tells
+   * ends apart by channel and circuit alone, and gives neither of two on one channel what is meant for the other
+   * (openziti/ziti: router/xgress_edge/listener.go, xgCircuits).
+   */
+  readonly hostedByUs?: boolean;
   readonly signal?: AbortSignal;
 }
 
