@@ -91,6 +91,21 @@ describe.skipIf(mustSkip(browserMissing()))('the window in a browser', () => {
     expect(await page.getByRole('textbox', { name: 'Name on this device' }).inputValue()).toBe('second');
   });
 
+  it('takes a password again where an identity signs in with one', async () => {
+    await using window = await open();
+    const { page, engine } = window;
+    const { loginProviders: _none, ...identity } = engine.state().identities['mira-laptop']!;
+    const waiting = { ...identity, state: 'login-required', proof: 'password' } as const;
+    engine.push({ kind: 'identity-changed', key: identity.name, value: waiting });
+    await go(page, 'Identities');
+    await row(page, identity.name).click();
+    const details = page.getByRole('complementary', { name: 'Details' });
+    await details.getByLabel('Password').fill('enchantress of numbers');
+    await details.getByRole('button', { name: 'Sign in' }).click();
+    const asked = () => engine.calls.find(({ name }) => name === 'identity.passwordLogin')?.request;
+    await expect.poll(asked).toEqual({ name: identity.name, password: 'enchantress of numbers' });
+  });
+
   it('shows a session as it appears, and closes it', async () => {
     await using window = await open();
     const { page, engine } = window;

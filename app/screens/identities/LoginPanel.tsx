@@ -1,12 +1,62 @@
-/** Sign in with a provider: the address is opened (or shown to be opened), completion shows by itself in the identity's state. */
+/**
+ * Sign in again, as the identity does: with a provider, whose address is opened (or shown to be opened), or with its password. Completion
+ * shows by itself in the identity's state.
+ */
 import { useState, type ReactNode } from 'react';
+import { Form } from 'react-aria-components';
 import type { IdentityView, LoginView } from '../../../main/contract/views.ts';
 import { Button } from '../../parts/Button.tsx';
+import { Field } from '../../parts/Fields.tsx';
 import { Section } from '../../parts/Pieces.tsx';
 import { useAction, useStores } from '../../store/hooks.tsx';
 import { useText } from '../../text/text.ts';
 
-export function LoginPanel({ identity }: { identity: Pick<IdentityView, 'name' | 'loginProviders'> }): ReactNode {
+type Waiting = Pick<IdentityView, 'name' | 'loginProviders' | 'proof'>;
+
+export function LoginPanel({ identity }: { identity: Waiting }): ReactNode {
+  return identity.proof === 'password' ? <PasswordLogin name={identity.name} /> : <ProviderLogin identity={identity} />;
+}
+
+/** The password goes to the engine, which keeps it sealed in the place of the one before. */
+function PasswordLogin({ name }: { name: string }): ReactNode {
+  const t = useText();
+  const { engine } = useStores();
+  const [password, setPassword] = useState('');
+  const [error, setError] = useState<string>();
+  const [pending, setPending] = useState(false);
+  const logIn = async (): Promise<void> => {
+    setPending(true);
+    setError(undefined);
+    try {
+      await engine.client.identity.passwordLogin({ name, password });
+      setPassword('');
+    } catch (caught) {
+      setError(t.error(caught));
+    } finally {
+      setPending(false);
+    }
+  };
+  return (
+    <Section title={t('login.title')}>
+      <Form
+        className="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void logIn();
+        }}
+      >
+        <Field label={t('login.password')} type="password" value={password} onChange={setPassword} error={error} />
+        <div className="tags">
+          <Button kind="primary" type="submit" isPending={pending} isDisabled={password === ''}>
+            {t('login.begin')}
+          </Button>
+        </div>
+      </Form>
+    </Section>
+  );
+}
+
+function ProviderLogin({ identity }: { identity: Waiting }): ReactNode {
   const t = useText();
   const act = useAction();
   const { bridge } = useStores();

@@ -91,6 +91,7 @@ export const identitiesDe: Translation<typeof identitiesEn> = {
   'login.title': 'Anmelden',
   'login.begin': 'Anmelden',
   'login.with': (p) => `Mit ${p.provider} anmelden`,
+  'login.password': 'Passwort',
   'login.continue': 'Weiter geht es in Ihrem Browser. Dieses Fenster merkt, wenn Sie fertig sind.',
   'login.code': 'Dort eingeben:',
   'enrol.title': 'Identität hinzufügen',

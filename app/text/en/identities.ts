@@ -88,6 +88,7 @@ export const identitiesEn = {
   'login.title': 'Sign in',
   'login.begin': 'Sign in',
   'login.with': (p: { provider: string }) => `Sign in with ${p.provider}`,
+  'login.password': 'Password',
   'login.continue': 'Go on in your browser. This window notices when you are done.',
   'login.code': 'Enter there:',
   'enrol.title': 'Add an identity',
