@@ -19,10 +19,10 @@ import type { SessionFacts, SessionMoment, SessionSnapshot, SessionState } from 
 const timelineLength = 64;
 /** Recorded arguments up to this length, as JSON, are shown in the timeline. */
 const shownArgumentsLength = 4_096;
-/** After the last permitted byte the ends are closed in order, so that it arrives; this long at most per look. */
-const lingerMs = 2_000;
+/** What was permitted has this long to arrive before both ends are reset: a round trip, for a reset may overtake it. */
+const deliveryMs = 200;
 /** An end that does not take what it was sent is looked at this often before it is reset. */
-const lingerLooks = 5;
+const deliveryLooks = 50;
 
 /** What a live session tells its keeper. */
 export interface SessionKeeper {
@@ -59,7 +59,7 @@ export class LiveSession {
   #firstEnd: Ending | undefined;
   #timeline: readonly SessionMoment[];
   #timer: Disposable | undefined;
-  #lingersLeft = lingerLooks;
+  #looksLeft = deliveryLooks;
   readonly #reckon = (): SessionSnapshot['remaining'] => this.#remaining();
 
   constructor(
@@ -157,7 +157,7 @@ export class LiveSession {
   cut(ending: Ending, error: TunnelerError | undefined): boolean {
     const wasOpen = this.state === 'open';
     if (wasOpen) this.#markClosed(ending);
-    const cause = error ?? new TunnelerError('base.closed', ending.why?.sentence ?? `session closed: ${ending.reason}`);
+    const cause = error ?? causeOf(ending);
     this.#consumer.stream.reset(cause);
     this.#provider.stream.reset(cause);
     if (wasOpen) this.#told();
@@ -187,7 +187,10 @@ export class LiveSession {
     if (part !== bytes && this.#isOpen()) {
       const sentence = `the contract's ${limit} bytes are used`;
       const why: Clearance = { code: 'session.bytes_used', sentence, details: { bytes: limit } };
-      this.#closeInOrder({ reason: 'max_bytes_exceeded', why }, 'both');
+      this.#cutDelivered({ reason: 'max_bytes_exceeded', why }, 'both');
+      // A limit of bytes ends the session whatever else follows; what follows is as for any other breach of the contract.
+      const { onViolation } = this.#terms?.contract ?? {};
+      if (onViolation === 'alert' || onViolation === 'quarantine') this.#keeper.violated(this, why, true);
       return true;
     }
     return goOn;
@@ -218,34 +221,34 @@ export class LiveSession {
           this.note('violation', effect.reason);
           const ending = this.#keeper.violated(this, effect.reason, effect.lost);
           if (ending?.reason === 'quarantined') this.cut(ending, undefined);
-          else if (ending !== undefined) this.#closeInOrder(ending, 'consumer');
+          else if (ending !== undefined) this.#cutDelivered(ending, 'consumer');
           break;
         }
       }
     }
   }
 
-  /** Closed from now on, but what was passed on before is still delivered to `whom`; then both ends are reset. */
-  #closeInOrder(ending: Ending, whom: 'both' | 'consumer'): void {
+  /**
+   * Closed from now on, but what was passed on before still gets to `whom`; then both ends are reset. An orderly end would pass a stream that
+   * was cut off for a complete one.
+   */
+  #cutDelivered(ending: Ending, whom: 'both' | 'consumer'): void {
     if (this.state !== 'open') return;
     this.#markClosed(ending);
     this.#consumer.hold();
     this.#provider.hold();
-    this.#consumer.finish();
-    if (whom === 'both') this.#provider.finish();
-    else this.#provider.stream.reset(new TunnelerError('base.closed', ending.why?.sentence ?? ending.reason));
-    this.#timer = this.#keeper.clock.after(lingerMs, () => this.#lingered());
+    if (whom === 'consumer') this.#provider.stream.reset(causeOf(ending));
+    this.#awaitDelivery(ending);
     this.#told();
   }
 
-  #lingered(): void {
-    this.#lingersLeft -= 1;
-    if (this.#lingersLeft > 0 && (this.#consumer.blocked || this.#provider.blocked)) {
-      this.#timer = this.#keeper.clock.after(lingerMs, () => this.#lingered());
-      return;
-    }
-    this.#consumer.stream.reset();
-    this.#provider.stream.reset();
+  #awaitDelivery(ending: Ending): void {
+    this.#timer = this.#keeper.clock.after(deliveryMs, () => {
+      this.#looksLeft -= 1;
+      if (this.#looksLeft > 0 && (this.#consumer.blocked || this.#provider.blocked)) return this.#awaitDelivery(ending);
+      this.#consumer.stream.reset(causeOf(ending));
+      this.#provider.stream.reset(causeOf(ending));
+    });
   }
 
   #settle(ending: Ending): void {
@@ -335,6 +338,10 @@ export class LiveSession {
 
 function openedOver({ destination, service }: SessionFacts): Clearance {
   return { code: 'session.opened', sentence: `${destination} over ${service}`, details: { destination, service } };
+}
+
+function causeOf({ reason, why }: Ending): TunnelerError {
+  return new TunnelerError('base.closed', why?.sentence ?? `session closed: ${reason}`);
 }
 
 function always<T>(value: T): () => T {

@@ -119,7 +119,7 @@ describeNetworks('contracts from the controller', (network) => {
     expect((await world.newest('bytes')).remaining?.bytes).toBe(1);
     const over = ended(socket);
     socket.write('bcd');
-    await over;
+    expect((await over).reset).toBe(true);
     const row = await closedRow('bytes');
     expect(row).toMatchObject({ closeReason: 'max_bytes_exceeded' });
     expect(row.bytesSent + row.bytesReceived).toBe(1001);

@@ -163,11 +163,26 @@ describe('a contract on a session', () => {
 
     const over = world.open({}, { contract: contract({ maxBytes: 1_000 }) });
     over.app.write(new Uint8Array(5_000));
-    await until(() => over.serviceSaw.ended && over.appSaw.ended);
-    expect(over.serviceSaw.bytes).toBe(1_000);
+    await until(() => over.serviceSaw.bytes === 1_000);
     expect(world.reasonOf(over.id)).toBe('max_bytes_exceeded');
-    world.clock.advance(2_000);
+    world.clock.advance(200);
     await until(() => over.appSaw.over && over.serviceSaw.over);
+    // Cut, not ended: half of a file must not look like all of it.
+    for (const saw of [over.appSaw, over.serviceSaw]) {
+      expect(saw).toMatchObject({ ended: false, error: { code: expect.any(String) as string } });
+    }
+    expect(world.events.map((event) => event.kind)).not.toContain('violated');
+  });
+
+  it.each(['alert', 'quarantine'] as const)('ends at its bytes, and %s is asked for besides', async (onViolation) => {
+    const world = new SessionWorld();
+    const { id, app, serviceSaw } = world.open({}, { contract: contract({ maxBytes: 10, onViolation }) });
+    app.write(new Uint8Array(11));
+    await until(() => serviceSaw.bytes === 10);
+    expect(world.reasonOf(id)).toBe('max_bytes_exceeded');
+    const told = world.events.find((event) => event.kind === 'violated');
+    expect(told).toMatchObject({ reason: { code: 'session.bytes_used' }, session: { contract: { onViolation } } });
+    expect(world.audit.kinds()).toEqual(expect.arrayContaining(['violation', 'session.closed']));
   });
 
   it('closes what runs when the schedule ends', () => {
@@ -251,7 +266,10 @@ describe('a guard on a session', () => {
       onViolation,
     });
     app.write(bytes('bad'));
-    await until(() => serviceSaw.over && (appSaw.ended || appSaw.over));
+    await until(() => serviceSaw.over);
+    world.clock.advance(200);
+    await until(() => appSaw.over);
+    expect(appSaw.ended).toBe(false);
     expect(world.reasonOf(id)).toBe(expected);
     expect(world.events.map((event) => event.kind)).toEqual(['opened', 'violated', 'closed']);
     expect(world.audit.kinds()).toEqual(['session.opened', 'violation', 'session.closed']);
