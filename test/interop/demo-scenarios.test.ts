@@ -30,7 +30,7 @@ test('macro-pulse: eight agents of five organisations; one engagement ends, one 
   expect(steps.at(-1)?.detail).toContain('policy.quarantined');
   const dialled = new Set(sessions.map((session) => session.identity));
   expect(dialled.size).toBe(8);
-  expect(new Set(sessions.map((session) => session.service)).size).toBe(4);
+  expect(new Set(sessions.map((session) => session.service)).size).toBe(5);
   const reasons = sessions.map((session) => [session.identity, session.closeReason]);
   expect(reasons).toContainEqual(['cirrus-health.reader', 'max_duration_exceeded']);
   expect(reasons).toContainEqual(['delta-freight.broker', 'quarantined']);

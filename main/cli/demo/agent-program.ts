@@ -32,7 +32,7 @@ export interface AgentCall {
 
 const agentLimitMs = 30_000;
 
-/** HTTP CONNECT to the service, one JSON-RPC POST a call on that connection, then it ends or stays until it is ended. */
+/** HTTP CONNECT to the service, one JSON-RPC POST a call on that connection, then it ends or stays until it is ended, by then or before. */
 const source = `
 import { Agent, request } from 'node:http';
 const [proxy, name, calls, stay] = process.argv.slice(2);
@@ -61,7 +61,12 @@ else {
   });
   const answers = [];
   let id = 0;
-  for (const call of JSON.parse(calls)) answers.push(await post({ jsonrpc: '2.0', id: ++id, ...call }));
+  try {
+    for (const call of JSON.parse(calls)) answers.push(await post({ jsonrpc: '2.0', id: ++id, ...call }));
+  } catch (error) {
+    // Who stays until it is ended may be ended before it has its answers.
+    if (stay !== 'stay') throw error;
+  }
   // An idle connection alone keeps no program alive.
   setInterval(() => {}, 1000);
   if (stay === 'stay') print({ answers, endedAfterMs: await ended });
