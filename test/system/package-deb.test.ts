@@ -9,6 +9,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { culvertProgram } from '../support/culvert.ts';
+import { until } from '../support/until.ts';
+import { BootedSystem, systemdMissing } from './support/booted-system.ts';
 
 const project = fileURLToPath(new URL('../..', import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), 'culvert-package-'));
@@ -92,7 +94,7 @@ for try in $(seq 600); do grep -q ready /tmp/ready && exit 0; kill -0 $(cat /tmp
 cat /tmp/log; exit 1`;
 const stopEngine = `kill $(cat /tmp/pid); for try in $(seq 200); do kill -0 $(cat /tmp/pid) 2>/dev/null || exit 0; sleep 0.05; done; exit 1`;
 
-describe.skipIf(reason !== undefined)(`the Debian package${reason === undefined ? '' : ` (${reason})`}`, () => {
+describe.skipIf(reason !== undefined)(`the Debian package${because(reason)}`, () => {
   let system: System;
   let first: string;
   let second: string;
@@ -166,4 +168,55 @@ describe.skipIf(reason !== undefined)(`the Debian package${reason === undefined 
       expect(await system.run('ls -d /var/lib/culvert /etc/culvert 2>&1 || true')).not.toMatch(/^\//m);
     },
   );
+
+  it.skipIf(systemdMissing() !== undefined)(
+    `runs under systemd in its sandbox, and an upgrade restarts it with all it kept${because(systemdMissing())}`,
+    { timeout: 100_000 },
+    async () => {
+      await using booted = await BootedSystem.boot(directory);
+      const status = async (): Promise<{ pid: number; mode: string; version: string; audit: { count: number } }> => {
+        await until(async () => (await booted.run('culvert status --state /var/lib/culvert')).includes('mode'), 20_000);
+        return JSON.parse(await booted.run('culvert status --json --state /var/lib/culvert')) as never;
+      };
+      await booted.run('mkdir -p /etc/credstore; echo "correct horse" >/etc/credstore/culvert-passphrase');
+      const installed = await booted.run(`ip link set lo up; dpkg --force-depends -i /packages/${first}`, 60_000);
+      expect(installed).toContain('Setting up culvert');
+
+      const before = await status();
+      expect(before).toMatchObject({ mode: 'tun', version: '0.1.0' });
+      expect(await booted.run('ip -brief address show culvert0')).toContain('100.64.0.1/16');
+      // A user of its own, one power of root's, system calls filtered.
+      const powers = await booted.run(`cat /proc/${before.pid}/status`);
+      expect(powers).not.toMatch(/^Uid:\s+0\b/m);
+      expect(powers).toMatch(/^CapEff:\s+0000000000001000$/m);
+      expect(powers).toMatch(/^CapBnd:\s+0000000000001000$/m);
+      expect(powers).toMatch(/^NoNewPrivs:\s+1$/m);
+      expect(powers).toMatch(/^Seccomp:\s+2$/m);
+      const exposure = /exposure level for culvert.service: ([\d.]+)/.exec(
+        await booted.run('systemd-analyze security --no-pager culvert'),
+      );
+      expect(Number(exposure?.[1])).toBeLessThan(2.5);
+
+      // Sealed with the passphrase that came as a credential.
+      const kept = 'culvert secret set plant-llm --keystore file --state /var/lib/culvert';
+      expect(await booted.run(`echo sk-test | ${kept}`)).toContain('plant-llm');
+
+      const upgraded = await booted.run(`dpkg --force-depends --force-confold -i /packages/${second}`, 60_000);
+      expect(upgraded).toContain('Setting up culvert (0.1.1)');
+      await until(async () => (await status()).pid !== before.pid, 20_000);
+      const after = await status();
+      expect(after).toMatchObject({ mode: 'tun' });
+      expect(after.audit.count).toBeGreaterThan(before.audit.count);
+      expect(await booted.run('culvert secret list --state /var/lib/culvert')).toContain('plant-llm');
+      expect(await booted.run('culvert audit verify --state /var/lib/culvert')).toContain('intact');
+
+      await booted.run('systemctl stop culvert');
+      expect(await booted.run('systemctl show culvert -p Result')).toContain('success');
+      expect(await booted.run('ip -brief link show')).not.toContain('culvert0');
+    },
+  );
 });
+
+function because(reason: string | undefined): string {
+  return reason === undefined ? '' : ` (${reason})`;
+}
