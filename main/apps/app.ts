@@ -37,7 +37,9 @@ export const unknownApp: App = { attribution: 'unknown', parents: [] };
 
 /** Finds the owner of a flow's socket. Never throws: what cannot be found is `unknownApp`. */
 export interface AppFinder {
-  find(flow: Pick<FlowRequest, 'protocol' | 'source' | 'via' | 'destination'>): Promise<App>;
+  find(
+    flow: Pick<FlowRequest, 'protocol' | 'source' | 'via' | 'destination'> & Partial<Pick<FlowRequest, 'entry'>>,
+  ): Promise<App>;
   /**
    * The same app with its `hash` (and `signer`), reading the executable where it is not known yet. `find` gives them only where they
    * cost nothing, so ask for this just where a rule looks at them. Never throws: what cannot be read stays absent.

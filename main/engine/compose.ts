@@ -6,6 +6,7 @@ import { hostname } from 'node:os';
 import { loadNative } from 'node-tun';
 import { join } from 'node:path';
 import { createAppFinder, recogniseAgents } from '../apps/open-app-finder.ts';
+import { findBehind, ownProgram } from '../apps/program-behind.ts';
 import { agentRules } from '../apps/recognise.ts';
 import { systemClock } from '../base/clock.ts';
 import { DisposalStack } from '../base/lifecycle.ts';
@@ -109,7 +110,7 @@ async function assemble(
   const rules = agentRules(config.agents);
   const native = loadNative();
   const apps = recogniseAgents(
-    createAppFinder({ log, clock, ...(native.ok ? { native: native.native } : {}) }),
+    findBehind(createAppFinder({ log, clock, ...(native.ok ? { native: native.native } : {}) }), ownProgram()),
     () => rules,
   );
 

@@ -10,6 +10,7 @@ import type { App, AppFinder } from '../../main/apps/app.ts';
 import { interpreterScript } from '../../main/apps/interpreter-script.ts';
 import { knownAgents } from '../../main/apps/known-agents.ts';
 import { recogniseAgents } from '../../main/apps/open-app-finder.ts';
+import { findBehind, programBehind } from '../../main/apps/program-behind.ts';
 import { agentRules, recognise } from '../../main/apps/recognise.ts';
 import type { RunCommand } from '../../main/apps/run-command.ts';
 import { silentLog } from '../../main/base/log.ts';
@@ -302,5 +303,37 @@ describe('Windows', () => {
     expect(parseProcesses('nonsense').size).toBe(0);
     expect(parseProcesses('{"p":1,"q":0}').size).toBe(1);
     expect(splitCommand('"a b" c  "d"')).toEqual(['a b', 'c', 'd']);
+  });
+});
+
+describe('the program behind the MCP bridge', () => {
+  const own = { path: '/usr/bin/node', script: '/opt/culvert/culvert.mjs' };
+  const claude = { pid: 7, path: '/usr/bin/node', script: '/usr/lib/node_modules/@anthropic-ai/claude-code/cli.js' };
+  const shell = { pid: 6, path: '/usr/bin/bash' };
+  const connect = app({ ...own, pid: 8, uid: 1000, user: 'ann', parents: [claude, shell] });
+
+  it('is the client that started it, with its own chain, and is recognised as the agent it is', () => {
+    const found = programBehind(connect, own);
+    expect(found).toEqual({ ...claude, attribution: 'inferred', uid: 1000, user: 'ann', parents: [shell] });
+    const rules = agentRules({ writer: { identity: 'writer', path: '**/claude-code/cli.js' } });
+    expect(recognise(found, rules)).toMatchObject({ agent: 'writer', identity: 'writer' });
+  });
+
+  it('is nobody else where another program only looks like the bridge, or its client is gone', () => {
+    for (const other of [
+      { ...connect, script: '/home/ann/culvert.mjs' },
+      { ...connect, path: '/home/ann/bin/node' },
+      { ...connect, parents: [{ pid: 1, path: '/usr/lib/systemd/systemd' }] },
+      { ...connect, parents: [] },
+    ]) {
+      expect(programBehind(other, own)).toBe(other);
+    }
+  });
+
+  it('is looked for only where the bridge comes in', async () => {
+    const finder = findBehind({ find: () => Promise.resolve(connect), identify: (one) => Promise.resolve(one) }, own);
+    const flow = { protocol: 'tcp', source: { address: '127.0.0.1', port: 1 }, destination: { port: 80 } } as const;
+    expect((await finder.find({ ...flow, entry: 'socks5' })).pid).toBe(8);
+    expect((await finder.find({ ...flow, entry: 'mcp' })).pid).toBe(7);
   });
 });
