@@ -1,7 +1,7 @@
 /** A second factor and posture, from the command line: what is missing is said, met, and then the service opens. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createHash } from 'node:crypto';
 import { readFileSync, realpathSync } from 'node:fs';
@@ -10,9 +10,19 @@ import { URI } from 'otpauth';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { IdentityView, MfaEnrolmentView, ServiceView, WhyView } from '../../main/contract/views.ts';
 import { culvert, culvertJson, startCulvert, type RunningCulvert } from '../support/culvert.ts';
+import type { PostureCheckSpec } from '../support/network.ts';
 import { describeNetworks } from '../support/networks.ts';
+import { RealAdmin } from '../support/real-admin.ts';
 import { dialSocks, echo } from '../support/socks-client.ts';
 import { until } from '../support/until.ts';
+
+const isRoot = process.getuid?.() === 0;
+const hostName = 'device.corp.example';
+
+function ownMacs(): string[] {
+  const cards = Object.values(networkInterfaces()).flatMap((card) => card ?? []);
+  return cards.filter(({ internal }) => !internal).map(({ mac }) => mac);
+}
 
 describeNetworks('posture from the command line', (network) => {
   let home: string;
@@ -20,6 +30,7 @@ describeNetworks('posture from the command line', (network) => {
   let target: Server;
   const running: RunningCulvert[] = [];
   let proxy: string;
+  let checks: Record<string, string> = {};
   const at = (...names: string[]): string => join(home, ...names);
   const state = (): string[] => ['--state', at('device')];
 
@@ -42,7 +53,7 @@ describeNetworks('posture from the command line', (network) => {
       await writeFile(at(`${name}.jwt`), created.jwt);
     }
     const node = realpathSync(process.execPath);
-    const checks: Record<string, string> = {
+    checks = {
       coded: await admin.createPostureCheck({ type: 'MFA' }),
       running: await admin.createPostureCheck({
         type: 'PROCESS',
@@ -51,6 +62,9 @@ describeNetworks('posture from the command line', (network) => {
         hashes: [createHash('sha512').update(readFileSync(node)).digest('hex')],
       }),
       absent: await admin.createPostureCheck({ type: 'PROCESS', osType: 'Linux', path: '/usr/bin/no-such-program' }),
+      system: await admin.createPostureCheck({ type: 'OS', osType: 'Windows', versions: ['>=10.0.0'] }),
+      domain: await admin.createPostureCheck({ type: 'DOMAIN', domains: ['elsewhere.example'] }),
+      card: await admin.createPostureCheck({ type: 'MAC', macAddresses: ['02:00:00:00:00:99'] }),
     };
     for (const [name, check] of Object.entries(checks)) {
       const service = await admin.createService({
@@ -69,17 +83,22 @@ describeNetworks('posture from the command line', (network) => {
       });
       await admin.createServicePolicy({ type: 'Bind', services, identities: [ids['box'] ?? ''] });
     }
+    // A host of a domain, where this one may be given a name.
+    const place = isRoot ? { within: ['unshare', '--uts', 'sh', '-c', `hostname ${hostName}; exec "$@"`, 'sh'] } : {};
     for (const [name, mode] of [
       ['box', 'host'],
       ['device', 'proxy'],
     ] as const) {
       await culvertJson(['enroll', at(`${name}.jwt`), '--keystore', 'file', '--state', at(name)], { env });
-      running.push(await startCulvert(['run', '--mode', mode, '--state', at(name)], { env }));
+      running.push(await startCulvert(['run', '--mode', mode, '--state', at(name)], { env, ...place }));
     }
     proxy = String(running.at(-1)?.ready['proxy']);
     await until(async () => {
       const services = await culvertJson<ServiceView[]>(['services', '--state', at('box')]);
-      return services.length === 3 && services.every((service) => (service.hosted?.terminators ?? 0) > 0);
+      return (
+        services.length === Object.keys(checks).length &&
+        services.every((service) => (service.hosted?.terminators ?? 0) > 0)
+      );
     }, 30_000);
   }, 120_000);
 
@@ -110,6 +129,33 @@ describeNetworks('posture from the command line', (network) => {
     expect(row?.posture).toMatchObject([{ type: 'PROCESS', policyType: 'Dial', passing: false }]);
     expect(row?.posture[0]?.explanation).toContain('/usr/bin/no-such-program');
   });
+
+  const passing: [string, string, RegExp, () => PostureCheckSpec][] = [
+    ['system', 'OS', /system|version/i, () => ({ type: 'OS', osType: 'Linux', versions: ['>=3.0.0'] })],
+    ['card', 'MAC', /card|MAC|address/i, () => ({ type: 'MAC', macAddresses: ownMacs() })],
+    ['domain', 'DOMAIN', /domain/i, () => ({ type: 'DOMAIN', domains: ['corp.example'] })],
+  ];
+
+  test.each(passing)(
+    '%s: a failing %s check is shown with its reason, and met it opens the service',
+    async (name, type, why, met) => {
+      expect(await dials(name)).toBe(false);
+      const services = await culvertJson<ServiceView[]>(['services', ...state()]);
+      const row = services.find((service) => service.name === `posture-${name}`);
+      expect(row).toMatchObject({ posture: [{ type, policyType: 'Dial', passing: false }] });
+      expect(row?.posture[0]?.explanation).toMatch(why);
+      // Where routers judge, the controller's word is no verdict.
+      if (network().kind === 'openziti' && network().version.startsWith('v1.')) {
+        expect(row?.status).toBe('posture-failed');
+        expect(row?.reason?.next).toBeTruthy();
+      }
+      const { admin } = network();
+      if (!(admin instanceof RealAdmin) || (type === 'DOMAIN' && !isRoot)) return;
+      await admin.setPostureCheck(checks[name] ?? '', met());
+      await until(() => dials(name), 40_000);
+    },
+    60_000,
+  );
 
   test('a second factor is set up, asked for, given, and given up', async () => {
     expect(await dials('coded')).toBe(false);

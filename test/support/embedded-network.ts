@@ -165,9 +165,17 @@ class EmbeddedAdmin implements NetworkAdmin {
 
 function asRecord(
   check: PostureCheckSpec,
-): Pick<PostureCheckRecord, 'kind' | 'timeoutSeconds' | 'processes' | 'operatingSystems'> {
-  if (check.type === 'MFA') return { kind: 'MFA', timeoutSeconds: check.timeoutSeconds ?? -1 };
+): Pick<
+  PostureCheckRecord,
+  'kind' | 'timeoutSeconds' | 'promptOnWake' | 'processes' | 'operatingSystems' | 'domains' | 'macAddresses'
+> {
+  if (check.type === 'MFA') {
+    const { timeoutSeconds = -1, promptOnWake = false } = check;
+    return { kind: 'MFA', timeoutSeconds, promptOnWake };
+  }
   if (check.type === 'OS') return { kind: 'OS', operatingSystems: [{ type: check.osType, versions: check.versions }] };
+  if (check.type === 'DOMAIN') return { kind: 'DOMAIN', domains: check.domains };
+  if (check.type === 'MAC') return { kind: 'MAC', macAddresses: check.macAddresses };
   const { path, osType, hashes = [] } = check;
   return { kind: 'PROCESS', processes: [{ path, osType, hashes, signerFingerprints: [] }] };
 }

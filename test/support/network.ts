@@ -87,7 +87,7 @@ export interface NetworkAdmin {
 }
 
 export type PostureCheckSpec =
-  | { readonly type: 'MFA'; readonly timeoutSeconds?: number }
+  | { readonly type: 'MFA'; readonly timeoutSeconds?: number; readonly promptOnWake?: boolean }
   | {
       readonly type: 'PROCESS';
       readonly osType: string;
@@ -95,4 +95,6 @@ export type PostureCheckSpec =
       readonly hashes?: readonly string[];
       readonly signerFingerprint?: string;
     }
-  | { readonly type: 'OS'; readonly osType: string; readonly versions: readonly string[] };
+  | { readonly type: 'OS'; readonly osType: string; readonly versions: readonly string[] }
+  | { readonly type: 'DOMAIN'; readonly domains: readonly string[] }
+  | { readonly type: 'MAC'; readonly macAddresses: readonly string[] };

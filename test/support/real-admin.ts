@@ -127,6 +127,11 @@ export class RealAdmin implements NetworkAdmin {
     return this.api.create('posture-checks', { name: this.#newName('check'), ...postureBody(check) });
   }
 
+  /** What a check asks from now on; its type stays. */
+  async setPostureCheck(id: string, check: PostureCheckSpec): Promise<void> {
+    await this.api.call('PATCH', `posture-checks/${id}`, postureBody(check));
+  }
+
   async #jwtOf(identityId: string): Promise<string> {
     const enrolments = await this.#enrolmentsOf(identityId);
     const jwt = enrolments.map((row) => row['jwt']).find((value) => typeof value === 'string');
@@ -162,7 +167,10 @@ function typeName(config: Json): string {
 }
 
 function postureBody(check: PostureCheckSpec): Json {
-  if (check.type === 'MFA') return { typeId: 'MFA', timeoutSeconds: check.timeoutSeconds ?? -1 };
+  if (check.type === 'MFA') {
+    const { timeoutSeconds = -1, promptOnWake = false } = check;
+    return { typeId: 'MFA', timeoutSeconds, promptOnWake };
+  }
   if (check.type === 'PROCESS') {
     const { osType, path, hashes = [], signerFingerprint } = check;
     return {
@@ -170,5 +178,7 @@ function postureBody(check: PostureCheckSpec): Json {
       process: { osType, path, hashes, ...(signerFingerprint === undefined ? {} : { signerFingerprint }) },
     };
   }
+  if (check.type === 'DOMAIN') return { typeId: 'DOMAIN', domains: check.domains };
+  if (check.type === 'MAC') return { typeId: 'MAC', macAddresses: check.macAddresses };
   return { typeId: 'OS', operatingSystems: [{ type: check.osType, versions: check.versions }] };
 }

@@ -83,8 +83,10 @@ export class PostureKeeper implements Disposable {
   async #look(): Promise<void> {
     const signedIn = this.#deps.signedIn();
     if (this.#gather === undefined || signedIn === undefined) return;
-    const checks = distinctChecks(this.#deps.services()).filter((check) => check.queryType !== 'MFA');
-    if (checks.length === 0) return;
+    const asked = distinctChecks(this.#deps.services());
+    if (asked.length === 0) return;
+    // A code is no fact of this host, but when it woke or was unlocked is one that asks for the next.
+    const checks = asked.filter((check) => check.queryType !== 'MFA');
     const gathered = await this.#gather(checks);
     // Routers hold processes against the kind of system they run on, so that goes along in any case.
     const facts = gathered.os === undefined ? { ...gathered, os: hostSystem() } : gathered;
