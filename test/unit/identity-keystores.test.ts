@@ -4,7 +4,12 @@ import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { fileKeystore } from '../../main/identity/keystore/file-keystore.ts';
-import { keychainKeystore, type Keychain } from '../../main/identity/keystore/keychain-keystore.ts';
+import {
+  keychainKeystore,
+  userKeychain,
+  userKeychainAccount,
+  type Keychain,
+} from '../../main/identity/keystore/keychain-keystore.ts';
 import { keystoreConformance } from '../conformance/keystore.ts';
 
 const temporary = (): Promise<string> => mkdtemp(join(tmpdir(), 'culvert-keys-'));
@@ -34,6 +39,34 @@ keystoreConformance('keychain', async () => {
     wrongUnlock: { wrappingKey: randomBytes(32) },
     imports: true,
   };
+});
+
+const noKeychain = (): Promise<Keychain> => Promise.reject(new Error('the engine has none'));
+
+// A privileged engine and a user's wrapping key: whatever its own keychain holds, it is never asked.
+keystoreConformance('keychain of another user', async () => ({
+  keystore: keychainKeystore(fileKeystore(await temporary()), () =>
+    Promise.resolve({ ...memoryKeychain(), get: () => Promise.reject(new Error('asked for what it has not')) }),
+  ),
+  unlock: { wrappingKey: randomBytes(32), keychainAccount: 'a'.repeat(32) },
+  wrongUnlock: { wrappingKey: randomBytes(32) },
+  imports: true,
+}));
+
+describe('a key that a user handed the wrapping key for', () => {
+  it('names its place in that user’s keychain, and is locked without it', async () => {
+    const keystore = keychainKeystore(fileKeystore(await temporary()), noKeychain);
+    const { account, wrappingKey } = await userKeychain(() => Promise.resolve(memoryKeychain())).make();
+    const { reference } = await keystore.create('x', 'ES256', { wrappingKey, keychainAccount: account });
+    const { reference: rolled } = await keystore.create('x', 'ES256', { wrappingKey, keychainAccount: account });
+    expect([reference, rolled].map(userKeychainAccount)).toEqual([account, account]);
+    await keystore.erase(rolled, {});
+    expect(userKeychainAccount(`keychain:${account}:file:x`)).toBeUndefined();
+    await expect(keystore.open(reference, { passphrase: 'p' })).rejects.toMatchObject({
+      code: 'identity.keystore_locked',
+      details: { next: expect.stringContaining('culvert identity unlock') },
+    });
+  });
 });
 
 describe('file key store on disk', () => {
