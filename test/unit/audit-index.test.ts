@@ -1,18 +1,18 @@
-import { appendFile, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { appendFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { auditDirectory, openAudit } from '../../main/audit/audit.ts';
 import { openAuditIndex, type AuditIndex } from '../../main/audit/index-store.ts';
 import { silentLog } from '../../main/base/log.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const clock = new ManualClock();
 const open: Disposable[] = [];
 afterEach(() => open.splice(0).forEach((thing) => thing[Symbol.dispose]()));
 
 async function journal() {
-  const stateDirectory = await mkdtemp(join(tmpdir(), 'culvert-index-'));
+  const stateDirectory = temporaryDirectory('index');
   const deps = { stateDirectory, clock, log: silentLog };
   const audit = openAudit(deps, { rotateBytes: 16 * 1024, keepFiles: 1000 });
   const index = (): AuditIndex => {

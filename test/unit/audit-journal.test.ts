@@ -1,6 +1,5 @@
-import { appendFile, cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, cp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { generateKeyPairSync, sign } from 'node:crypto';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { keyIdOf, type AuditSigner } from '../../main/audit/anchor.ts';
@@ -8,8 +7,9 @@ import { auditAnchorPath, auditDirectory, openAudit, type AuditOptions } from '.
 import { verifyAudit } from '../../main/audit/verify.ts';
 import { silentLog } from '../../main/base/log.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
-const newState = (): Promise<string> => mkdtemp(join(tmpdir(), 'culvert-audit-'));
+const newState = (): string => temporaryDirectory('audit');
 
 function open(stateDirectory: string, options: AuditOptions = {}, clock = new ManualClock()) {
   return openAudit({ stateDirectory, clock, log: silentLog }, options);
@@ -27,7 +27,7 @@ function newSigner(): AuditSigner {
 
 /** A closed journal of `count` verdicts. */
 async function written(count: number, options: AuditOptions = {}, signer?: AuditSigner): Promise<string> {
-  const state = await newState();
+  const state = newState();
   const audit = open(state, options);
   audit.setSigner(signer);
   for (let i = 1; i <= count; i += 1) audit.record({ kind: 'verdict', service: `service ${i}`, decision: 'allow' });
@@ -68,7 +68,7 @@ describe('audit journal', () => {
   });
 
   it('cannot be told its number or hash by an event', async () => {
-    const state = await newState();
+    const state = newState();
     const audit = open(state);
     audit.record({ kind: 'verdict', seq: 99, hash: 'x', prev: 'y', at: 'never', service: 's' });
     await audit[Symbol.asyncDispose]();
@@ -96,7 +96,7 @@ describe('audit journal', () => {
   });
 
   it('cuts a record that would be too large, and says so', async () => {
-    const state = await newState();
+    const state = newState();
     const audit = open(state);
     audit.record({ kind: 'call', tool: 'search', arguments: 'x'.repeat(2 * 1024 * 1024) });
     await audit[Symbol.asyncDispose]();
@@ -118,7 +118,7 @@ describe('audit journal after a crash', () => {
   });
 
   it('keeps what was recorded when it is not closed', async () => {
-    const state = await newState();
+    const state = newState();
     const audit = open(state);
     for (let i = 0; i < 50; i += 1) audit.record({ kind: 'verdict' });
     // No close: what kill -9 leaves.
@@ -175,7 +175,7 @@ describe('audit verify names the first bad record', () => {
 
   it('put back to an older copy', async () => {
     const state = await written(5);
-    const copy = await newState();
+    const copy = newState();
     await cp(auditDirectory(state), join(copy, 'old'), { recursive: true });
     const audit = open(state);
     for (let i = 0; i < 5; i += 1) audit.record({ kind: 'verdict' });
@@ -206,13 +206,13 @@ describe('audit verify names the first bad record', () => {
   });
 
   it('a journal never written is fine', async () => {
-    expect(await verifyAudit(await newState())).toMatchObject({ ok: true, count: 0 });
+    expect(await verifyAudit(newState())).toMatchObject({ ok: true, count: 0 });
   });
 });
 
 describe('audit on a disk that refuses', () => {
   it.each(['closed', 'open'] as const)('failing %s is what it says', async (onWriteFailure) => {
-    const state = await newState();
+    const state = newState();
     const audit = open(state, { onWriteFailure, rotateBytes: 1024 });
     for (let i = 0; i < 5; i += 1) audit.record({ kind: 'verdict', service: 's' });
     // The next rotation finds no directory: the file system's refusal, as a full disk would be.

@@ -1,5 +1,4 @@
-import { mkdtemp, readdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
@@ -11,8 +10,9 @@ import {
   type Keychain,
 } from '../../main/identity/keystore/keychain-keystore.ts';
 import { keystoreConformance } from '../conformance/keystore.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
-const temporary = (): Promise<string> => mkdtemp(join(tmpdir(), 'culvert-keys-'));
+const temporary = (): string => temporaryDirectory('keys');
 
 /** A keychain in memory; the real ones are exercised under gnome-keyring in test/system. */
 function memoryKeychain(): Keychain {
@@ -25,7 +25,7 @@ function memoryKeychain(): Keychain {
 }
 
 keystoreConformance('file', async () => ({
-  keystore: fileKeystore(await temporary()),
+  keystore: fileKeystore(temporary()),
   unlock: { passphrase: 'correct horse' },
   wrongUnlock: { passphrase: 'battery staple' },
   imports: true,
@@ -34,7 +34,7 @@ keystoreConformance('file', async () => ({
 keystoreConformance('keychain', async () => {
   const keychain = memoryKeychain();
   return {
-    keystore: keychainKeystore(fileKeystore(await temporary()), () => Promise.resolve(keychain)),
+    keystore: keychainKeystore(fileKeystore(temporary()), () => Promise.resolve(keychain)),
     unlock: {},
     wrongUnlock: { wrappingKey: randomBytes(32) },
     imports: true,
@@ -45,7 +45,7 @@ const noKeychain = (): Promise<Keychain> => Promise.reject(new Error('the engine
 
 // A privileged engine and a user's wrapping key: whatever its own keychain holds, it is never asked.
 keystoreConformance('keychain of another user', async () => ({
-  keystore: keychainKeystore(fileKeystore(await temporary()), () =>
+  keystore: keychainKeystore(fileKeystore(temporary()), () =>
     Promise.resolve({ ...memoryKeychain(), get: () => Promise.reject(new Error('asked for what it has not')) }),
   ),
   unlock: { wrappingKey: randomBytes(32), keychainAccount: 'a'.repeat(32) },
@@ -55,7 +55,7 @@ keystoreConformance('keychain of another user', async () => ({
 
 describe('a key that a user handed the wrapping key for', () => {
   it('names its place in that user’s keychain, and is locked without it', async () => {
-    const keystore = keychainKeystore(fileKeystore(await temporary()), noKeychain);
+    const keystore = keychainKeystore(fileKeystore(temporary()), noKeychain);
     const { account, wrappingKey } = await userKeychain(() => Promise.resolve(memoryKeychain())).make();
     const { reference } = await keystore.create('x', 'ES256', { wrappingKey, keychainAccount: account });
     const { reference: rolled } = await keystore.create('x', 'ES256', { wrappingKey, keychainAccount: account });
@@ -71,7 +71,7 @@ describe('a key that a user handed the wrapping key for', () => {
 
 describe('file key store on disk', () => {
   it('holds no key in plain and is readable by its owner only', async () => {
-    const directory = await temporary();
+    const directory = temporary();
     const { key } = await fileKeystore(directory).create('one', 'ES256', { passphrase: 'p' });
     const [file] = await readdir(directory);
     const path = join(directory, file ?? '');
@@ -84,7 +84,7 @@ describe('file key store on disk', () => {
   });
 
   it('names a wrong passphrase, a missing one and a damaged file apart', async () => {
-    const directory = await temporary();
+    const directory = temporary();
     const keystore = fileKeystore(directory);
     const { reference } = await keystore.create('one', 'ES256', { passphrase: 'right' });
     await expect(keystore.open(reference, { passphrase: 'wrong' })).rejects.toMatchObject({
@@ -97,7 +97,7 @@ describe('file key store on disk', () => {
   });
 
   it('makes no key without a passphrase', async () => {
-    const directory = await temporary();
+    const directory = temporary();
     await expect(fileKeystore(directory).create('one', 'ES256', {})).rejects.toMatchObject({
       code: 'identity.passphrase_missing',
     });
@@ -115,7 +115,7 @@ describe('keychain that does not answer', () => {
       set: () => Promise.reject(new Error(message)),
       delete: () => Promise.reject(new Error(message)),
     };
-    const keystore = keychainKeystore(fileKeystore(await temporary()), () => Promise.resolve(broken));
+    const keystore = keychainKeystore(fileKeystore(temporary()), () => Promise.resolve(broken));
     expect(await keystore.available()).toMatchObject({ ok: false, code, next: expect.any(String) });
     await expect(keystore.create('x', 'ES256', {})).rejects.toMatchObject({ code });
   });

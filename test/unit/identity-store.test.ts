@@ -1,5 +1,4 @@
-import { mkdtemp, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { silentLog } from '../../main/base/log.ts';
@@ -11,11 +10,12 @@ import {
   encodeIdentityFile,
 } from '../../main/identity/identity-file.ts';
 import type { IdentityRecord, IdentityStore } from '../../main/identity/identities.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const unlock = { passphrase: 'p' };
 
 async function openTemporary(): Promise<{ directory: string; store: IdentityStore }> {
-  const directory = await mkdtemp(join(tmpdir(), 'culvert-identities-'));
+  const directory = temporaryDirectory('identities');
   return { directory, store: await openIdentityStore({ stateDirectory: directory, log: silentLog }) };
 }
 

@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { followLogin } from '../../main/engine/login-end.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 async function logind(): Promise<{ logindUsers: string; processes: string; say(state: string): Promise<void> }> {
-  const logindUsers = await mkdtemp(join(tmpdir(), 'culvert-logind-'));
+  const logindUsers = temporaryDirectory('logind');
   return {
     logindUsers,
     processes: '/proc',
@@ -43,7 +43,7 @@ test('without logind, a login ends with the leader of its session', async () => 
 });
 
 test('a pid given out anew is not the login before', async () => {
-  const places = { ...(await logind()), processes: await mkdtemp(join(tmpdir(), 'culvert-proc-')) };
+  const places = { ...(await logind()), processes: temporaryDirectory('proc') };
   const process = async (pid: number, name: string, state: string, start: number): Promise<void> => {
     await mkdir(join(places.processes, String(pid)), { recursive: true });
     const middle = Array.from({ length: 15 }, () => '0').join(' ');

@@ -1,7 +1,6 @@
 /** Changes to the host: written down before they are made, undone from there, on every platform's own tools (recorded). */
-import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, readdirSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, readlinkSync, readdirSync } from 'node:fs';
 import { chownSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { silentLog } from '../../main/base/log.ts';
@@ -18,9 +17,10 @@ import { chooseRange } from '../../main/net/route/range.ts';
 import { hostRoutes } from '../../main/net/route/route.ts';
 import { CommandRecorder } from '../support/command-recorder.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 function folder(): string {
-  return mkdtempSync(join(tmpdir(), 'culvert-host-'));
+  return temporaryDirectory('host');
 }
 
 function journalText(directory: string): string {
