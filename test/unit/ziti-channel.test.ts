@@ -319,6 +319,22 @@ describe('a channel that is up', () => {
     expect((await channel.closed).code).toBe('ziti.channel.unresponsive');
   });
 
+  it('is not taken for alive after a sleep because of what had come in before', async () => {
+    const clock = new ManualClock();
+    let seen = 0;
+    await using router = await ScriptedRouter.open();
+    const handlers = { ...noHandlers, frame: () => void (seen += 1) };
+    const channel = await connect(router.port, { clock, handlers });
+    channel.confirm(3_000);
+    clock.advance(50);
+    router.send(contentType.data, new HeaderList().u32(headerId.connId, 1));
+    await until(() => seen === 1);
+    clock.advance(50);
+    await until(() => router.frames.some((frame) => frame.contentType === contentType.latency));
+    clock.advance(3_000);
+    expect((await channel.closed).code).toBe('ziti.channel.unresponsive');
+  });
+
   it('says when it takes bulk again', async () => {
     let drained = 0;
     await using router = await ScriptedRouter.open();

@@ -17,6 +17,8 @@ import { connectError, connectTls, parseRouterAddress, type TlsCredentials } fro
 /** A router acknowledges the Hello before it looks at the session, and closes in silence about 5.2 s later where that is no good. */
 const rejectionWindowMs = 6_000;
 const defaultConnectTimeoutMs = 15_000;
+/** What the host had taken in before it slept or moved is read first: it says nothing of the channel now. */
+const settleMs = 100;
 
 /** Underlay type of the one connection of our group (openziti/sdk-golang: ziti/edge/channel.go). */
 const underlayType = 'edge.default';
@@ -327,11 +329,16 @@ export class Channel implements AsyncDisposable {
   confirm(timeoutMs: number): void {
     const liveness = this.#liveness;
     if (liveness === undefined || this.#closedWith !== undefined) return;
-    const askedMs = this.#clock.monotonic();
-    this.send(this.#latencyProbe());
     this.#timers.push(
-      this.#clock.after(timeoutMs, () => {
-        if (liveness.silentSince(askedMs)) this.close(this.#unresponsive());
+      this.#clock.after(settleMs, () => {
+        if (this.#closedWith !== undefined) return;
+        const askedMs = this.#clock.monotonic();
+        this.send(this.#latencyProbe());
+        this.#timers.push(
+          this.#clock.after(timeoutMs, () => {
+            if (liveness.silentSince(askedMs)) this.close(this.#unresponsive());
+          }),
+        );
       }),
     );
   }
