@@ -236,7 +236,7 @@ async function assemble(
       pid: process.pid,
       hosted: () => new Set(hosting.states().map(({ serviceId }) => serviceId)),
       infrastructure: () => identities.places(),
-      direct: () => late.entries?.direct() ?? [],
+      direct: () => late.entries?.direct(),
     }),
     hashed: hashWhereAsked({ apps, policy, quarantine }),
     decide: policy.decide,

@@ -6,7 +6,7 @@ import type { App } from '../apps/app.ts';
 import type { FlowRequest } from '../base/flow.ts';
 import type { Clearance } from '../base/reason.ts';
 import type { Match } from '../intercept/match.ts';
-import { hostOf } from './entries/direct-ways.ts';
+import { hostOf, portOf, type DirectWays } from './entries/direct-ways.ts';
 
 export interface LoopGuardDeps {
   /** Our process. */
@@ -15,8 +15,8 @@ export interface LoopGuardDeps {
   hosted(): ReadonlySet<string>;
   /** Controllers and routers, as places. */
   infrastructure(): readonly string[];
-  /** Addresses of these, and of what is hosted here, as far as they are known. */
-  direct(): readonly string[];
+  /** Addresses of these, and of what is hosted here, as far as they are known. Undefined without a TUN. */
+  direct(): Pick<DirectWays, 'addresses' | 'mayBeUnresolved'> | undefined;
 }
 
 /** Asked for each flow that a service claims; a reason where it would be a loop. */
@@ -26,7 +26,8 @@ export function loopGuard(deps: LoopGuardDeps): FindLoop {
   return ({ entry, destination }, owner, matches) => {
     if (entry !== 'tun' || owner.pid !== deps.pid) return undefined;
     const at = destination.hostname ?? destination.address ?? '';
-    const direct = destination.hostname === undefined && deps.direct().includes(at);
+    const ways = destination.hostname === undefined ? deps.direct() : undefined;
+    const direct = ways?.addresses().includes(at) === true || ways?.mayBeUnresolved(destination.port) === true;
     if (direct || deps.infrastructure().some((place) => isAt(place, at, destination.port))) {
       return loop(`${at} is a controller, router or hosted target of this engine, not reached through itself`, at);
     }
@@ -38,8 +39,7 @@ export function loopGuard(deps: LoopGuardDeps): FindLoop {
 }
 
 function isAt(place: string, host: string, port: number): boolean {
-  const ports = /:(\d+)(?:\/|$)/.exec(place)?.[1] ?? '443';
-  return hostOf(place) === host && Number(ports) === port;
+  return hostOf(place) === host && portOf(place) === port;
 }
 
 function loop(sentence: string, at: string): Clearance {

@@ -8,6 +8,7 @@ import { silentLog } from '../../main/base/log.ts';
 import type { Match } from '../../main/intercept/match.ts';
 import { NameTable } from '../../main/net/dns/name-table.ts';
 import { parseCidr } from '../../main/base/ip.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { until } from '../support/until.ts';
 
 const pid = 4242;
@@ -20,7 +21,7 @@ describe('the loop guard', () => {
   const find = loopGuard({
     pid,
     hosted: () => new Set(['hosted-id']),
-    direct: () => ['198.51.100.1'],
+    direct: () => ({ addresses: () => ['198.51.100.1'], mayBeUnresolved: (port) => port === 8440 }),
     infrastructure: () => ['https://ctrl.corp:1280/edge/client/v1', 'tls:10.0.0.9:3022', 'tls://[fd00::9]:443'],
   });
   const own: App = { pid, attribution: 'exact', parents: [] };
@@ -32,6 +33,7 @@ describe('the loop guard', () => {
     { address: '10.0.0.9', port: 3022 },
     { address: 'fd00::9', port: 443 },
     { address: '198.51.100.1', port: 9 },
+    { address: '198.51.100.7', port: 8440 },
   ] satisfies Partial<FlowRequest['destination']>[])('refuses our own connection to %j', (at) => {
     expect(find(flow(at), own, [match('far')])).toMatchObject({ code: 'engine.loop' });
     expect(find(flow(at), other, [match('far')])).toBeUndefined();
@@ -57,13 +59,15 @@ describe('ways that stay direct', () => {
       infrastructure: () => places,
       targets: () => ['127.0.0.1', 'plc.local'],
       changed: () => void (changes += 1),
+      clock: new ManualClock(),
       log: silentLog,
       lookup: (name) => (name === 'ctrl.corp' ? Promise.resolve(answer) : Promise.reject(new Error('unknown'))),
     });
     expect(ways.names()).toEqual(['ctrl.corp']);
     expect(ways.addresses()).toEqual(['127.0.0.1', '192.0.2.9']);
-    await until(() => changes === 1);
+    await until(() => !ways.waiting);
     expect(ways.addresses()).toEqual(['127.0.0.1', '192.0.2.9', '198.51.100.1']);
+    changes = 1;
     answer = ['203.0.113.1'];
     ways.networkChanged();
     await until(() => changes === 2);
@@ -73,6 +77,56 @@ describe('ways that stay direct', () => {
     ways.look();
     expect(changes).toBe(3);
     expect(ways.addresses()).toEqual(['127.0.0.1', '192.0.2.10']);
+  });
+
+  it('are waited for while a name is looked up for the first time, but not for long', async () => {
+    const clock = new ManualClock();
+    let changes = 0;
+    let answer: (addresses: readonly string[]) => void = () => undefined;
+    const ways = new DirectWays({
+      infrastructure: () => ['https://ctrl.corp:1280'],
+      targets: () => [],
+      changed: () => void (changes += 1),
+      clock,
+      log: silentLog,
+      lookup: () => new Promise((resolve) => (answer = resolve)),
+    });
+    expect(ways.waiting).toBe(false);
+    expect(ways.addresses()).toEqual([]);
+    expect(ways.waiting).toBe(true);
+    expect(ways.mayBeUnresolved(1280)).toBe(true);
+    expect(ways.mayBeUnresolved(443)).toBe(false);
+    clock.advance(3_001);
+    expect([ways.waiting, changes]).toEqual([false, 1]);
+    // Until its address is known, what might be it is not let in.
+    expect(ways.mayBeUnresolved(1280)).toBe(true);
+    answer(['198.51.100.1']);
+    await until(() => changes === 2);
+    expect(ways.addresses()).toEqual(['198.51.100.1']);
+    expect(ways.mayBeUnresolved(1280)).toBe(false);
+  });
+
+  it('are looked up again when our own connection might be to one whose name was not found', async () => {
+    const answers: (readonly string[] | undefined)[] = [undefined, ['198.51.100.1']];
+    let changes = 0;
+    const ways = new DirectWays({
+      infrastructure: () => ['https://ctrl.corp:1280'],
+      targets: () => [],
+      changed: () => void (changes += 1),
+      clock: new ManualClock(),
+      log: silentLog,
+      lookup: () => {
+        const answer = answers.shift();
+        return answer === undefined ? Promise.reject(new Error('unknown')) : Promise.resolve(answer);
+      },
+    });
+    ways.addresses();
+    await until(() => changes === 1);
+    expect(ways.addresses()).toEqual([]);
+    expect(answers).toHaveLength(1);
+    expect(ways.mayBeUnresolved(1280)).toBe(true);
+    await until(() => changes === 2);
+    expect(ways.addresses()).toEqual(['198.51.100.1']);
   });
 
   it('keep their names from a wildcard that covers them', () => {

@@ -3,16 +3,21 @@
  * among them are looked up as the system does, and again when the network changes.
  */
 import { lookup } from 'node:dns/promises';
+import type { Clock } from '../../base/clock.ts';
 import { ipFamily } from '../../base/ip.ts';
 import type { Log } from '../../base/log.ts';
+
+/** No new prefix waits longer than this for a name to be looked up. */
+const longestWaitMs = 3_000;
 
 export interface DirectWaysDeps {
   /** Controllers and routers, as places: `https://host:port`, `tls://host:port`, `tls:host:port`. */
   infrastructure(): readonly string[];
   /** Names and addresses that services hosted here lead to. */
   targets(): readonly string[];
-  /** The addresses are others than before. */
+  /** The addresses are others than before, or nothing is to be waited for any more. */
   changed(): void;
+  readonly clock: Clock;
   readonly log: Log;
   /** For tests. */
   readonly lookup?: (name: string) => Promise<readonly string[]>;
@@ -22,6 +27,8 @@ export class DirectWays {
   readonly #deps: DirectWaysDeps;
   /** Name → its addresses; empty while they are not known. */
   readonly #known = new Map<string, readonly string[]>();
+  /** Names being looked up; true while prefixes wait for them. */
+  readonly #looking = new Map<string, boolean>();
   #told = '';
 
   constructor(deps: DirectWaysDeps) {
@@ -47,6 +54,22 @@ export class DirectWays {
     return [...new Set(addresses)].sort();
   }
 
+  /** Some address is not known yet that a prefix set now might cover; `changed` will come, and soon. */
+  get waiting(): boolean {
+    return [...this.#looking.values()].includes(true);
+  }
+
+  /** Might an address with this port be a controller's or router's whose name has none yet? Those are then looked up again. */
+  mayBeUnresolved(port: number): boolean {
+    const { infrastructure } = this.#deps;
+    const unresolved = infrastructure().filter((place) => {
+      const host = hostOf(place)?.toLowerCase() ?? '';
+      return portOf(place) === port && ipFamily(host) === undefined && (this.#known.get(host) ?? []).length === 0;
+    });
+    for (const host of hostsOf(unresolved)) void this.#find(host);
+    return unresolved.length > 0;
+  }
+
   /** Say `changed` where the addresses are others than when this was asked last. */
   look(): void {
     const text = this.addresses().join();
@@ -61,14 +84,29 @@ export class DirectWays {
   }
 
   async #find(name: string): Promise<void> {
-    if (!this.#known.has(name)) this.#known.set(name, []);
+    if (this.#looking.has(name)) return;
+    const first = !this.#known.has(name);
+    if (first) this.#known.set(name, []);
+    this.#looking.set(name, first);
+    const patience = this.#deps.clock.after(longestWaitMs, () => this.#waitedFor(name));
     try {
       this.#known.set(name, await (this.#deps.lookup ?? lookupAll)(name));
-      this.look();
     } catch (error) {
       // What was known of it stays; where nothing was, the connection to it will say so.
       this.#deps.log.debug('tun.name_not_found', { name, error });
     }
+    patience[Symbol.dispose]();
+    const awaited = this.#looking.get(name) === true;
+    this.#looking.delete(name);
+    const toldBefore = this.#told;
+    this.look();
+    if (awaited && !this.waiting && this.#told === toldBefore) this.#deps.changed();
+  }
+
+  #waitedFor(name: string): void {
+    if (this.#looking.get(name) !== true) return;
+    this.#looking.set(name, false);
+    if (!this.waiting) this.#deps.changed();
   }
 }
 
@@ -78,6 +116,11 @@ function hostsOf(places: readonly string[]): readonly string[] {
 
 async function lookupAll(name: string): Promise<readonly string[]> {
   return (await lookup(name, { all: true })).map(({ address }) => address);
+}
+
+/** The port of a place; that of HTTPS where it names none. */
+export function portOf(place: string): number {
+  return Number(/:(\d+)(?:\/|$)/.exec(place)?.[1] ?? '443');
 }
 
 /** The host of a place, without brackets. */

@@ -45,8 +45,8 @@ export interface Entries extends AsyncDisposable {
   networkChanged(): void;
   /** What must keep its own way may be elsewhere now. */
   waysChanged(): void;
-  /** Addresses that keep their own way past the TUN. */
-  direct(): readonly string[];
+  /** What keeps its own way past the TUN, where there is one. */
+  direct(): ReturnType<TunDoor['direct']> | undefined;
   dns(): DnsView;
   status(): Pick<StatusView, 'proxy' | 'tun' | 'routes' | 'warnings'>;
 }
@@ -71,7 +71,7 @@ export async function openEntries(deps: EntriesDeps): Promise<Entries> {
       apply: () => tun?.apply(),
       networkChanged: () => tun?.networkChanged(),
       waysChanged: () => tun?.waysChanged(),
-      direct: () => tun?.direct() ?? [],
+      direct: () => tun?.direct(),
       dns: () => tun?.dns() ?? noDns,
       status: () => ({
         ...(tun?.status() ?? { routes: [], warnings: [] }),

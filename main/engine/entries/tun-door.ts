@@ -34,8 +34,8 @@ export interface TunDoor extends AsyncDisposable {
   networkChanged(): void;
   /** What must keep its own way may be elsewhere now. */
   waysChanged(): void;
-  /** Addresses that keep their own way. */
-  direct(): readonly string[];
+  /** What keeps its own way. */
+  direct(): Pick<DirectWays, 'addresses' | 'mayBeUnresolved'>;
   dns(): DnsView;
   status(): Pick<StatusView, 'tun' | 'routes' | 'warnings'>;
 }
@@ -61,17 +61,20 @@ export async function openTunDoor(deps: TunDoorDeps): Promise<TunDoor> {
       { signal: closing.signal },
     );
 
-  const ways = new DirectWays({ ...deps.direct, changed: () => apply(), log: deps.log });
+  const ways = new DirectWays({ ...deps.direct, changed: () => apply(), clock: deps.clock, log: deps.log });
 
   const apply = (): void => {
     if (entry === undefined) return;
     const { names, wildcards, prefixes } = deps.table();
     // Both never reject: what could not be set is in the status.
     void entry.setNames({ names, wildcards, exempt: ways.names() }).then(deps.refresh);
+    const direct = ways.addresses();
+    // A prefix may cover a controller whose address is being looked up: set before that is known, our own dial would come in through it.
+    if (ways.waiting) return;
     void entry
       .setPrefixes(
         prefixes.map(({ prefix }) => prefix),
-        ways.addresses(),
+        direct,
       )
       .then(deps.refresh);
   };
@@ -108,7 +111,7 @@ export async function openTunDoor(deps: TunDoorDeps): Promise<TunDoor> {
       void entry?.networkChanged();
     },
     waysChanged: () => ways.look(),
-    direct: () => ways.addresses(),
+    direct: () => ways,
     dns: () => dnsView(entry, failure),
     status() {
       if (entry === undefined) return { routes: [], warnings: failure === undefined ? [] : [failure] };
