@@ -3,61 +3,42 @@
  * identities into intercept and hosting, and from the rooms' events into the clients' state.
  */
 import { hostname } from 'node:os';
-import { loadNative } from 'node-tun';
 import { join } from 'node:path';
-import { createAppFinder, recogniseAgents } from '../apps/open-app-finder.ts';
-import { findBehind, ownProgram } from '../apps/program-behind.ts';
-import { agentRules } from '../apps/recognise.ts';
-import { systemClock } from '../base/clock.ts';
 import { DisposalStack } from '../base/lifecycle.ts';
-import type { LogLevel } from '../base/log.ts';
 import { createLedger } from '../guard/ledger.ts';
-import { createHosting } from '../hosting/create-hosting.ts';
-import { openHardwareTransport } from '../identity/hardware-transport.ts';
 import { openIdentityStore } from '../identity/identity-store.ts';
-import { openSecretStore } from '../identity/secrets.ts';
 import { createIntercept } from '../intercept/intercept.ts';
 import type { InterceptProblem } from '../intercept/match.ts';
 import { openPolicy } from '../policy/policy.ts';
 import { createSessions } from '../session/create-sessions.ts';
-import { openZitiContext } from '../ziti/ziti.ts';
+import { bindAgents } from './agent-bindings.ts';
 import { createAlerts } from './alerts.ts';
-import { collectLessOften } from './collector.ts';
-import { readConfig, type EngineConfig } from './config.ts';
-import { createCorridor } from './corridor.ts';
-import { listSignersOf } from './enrolment-deps.ts';
-import { openDetection } from './detection.ts';
-import { Dialing } from './dialing.ts';
 import { openClientState } from './client-state.ts';
 import { createDesk } from './desk.ts';
+import { openDetection } from './detection.ts';
+import { Dialing } from './dialing.ts';
 import type { Engine, EngineOptions } from './engine-options.ts';
+import { listSignersOf } from './enrolment-deps.ts';
 import { openEntries, type Entries } from './entries/open-entries.ts';
 import { factsFor, RecentUse } from './facts.ts';
+import { findPrograms } from './find-programs.ts';
 import { guardsFor } from './guards.ts';
-import { hashWhereAsked } from './hash-where-asked.ts';
-import { admitHostedDials } from './hosted-dials.ts';
-import { Identities } from './identities.ts';
-import { lockInstance } from './instance-lock.ts';
-import { openLog, type EngineLog } from './logger.ts';
 import { watchLife } from './life.ts';
-import { loopGuard } from './loop-guard.ts';
 import { mcpEntry } from './mcp-entry.ts';
-import { openMetrics } from './metrics.ts';
-import { contextOpener } from './open-context.ts';
+import { serveMetrics } from './metrics.ts';
+import { openCorridor } from './open-corridor.ts';
 import { openDoors } from './open-door.ts';
+import { openGround, type Ground } from './open-ground.ts';
+import { openHosting } from './open-hosting.ts';
+import { openNetworks } from './open-networks.ts';
 import { openRecord } from './open-record.ts';
-import { openProviderKeys } from './provider-keys.ts';
-import { openQuarantine } from './quarantine.ts';
 import type { Projector } from './projector.ts';
-import type { StateHub } from './state-hub.ts';
+import { openQuarantine } from './quarantine.ts';
 import { reachabilityOf } from './reachability.ts';
-import { postureGatherer } from './posture-facts.ts';
-import { createReactions } from './reactions.ts';
 import { RemoteNames } from './remote-names.ts';
-import { openReadiness } from './readiness.ts';
-import { secretsDesk } from './secrets.ts';
 import { ExternalLogin } from './sign-in/external-login.ts';
-import { hostJournalDirectory, openStateDirectory } from './state-directory.ts';
+import { hostJournalDirectory } from './state-directory.ts';
+import type { StateHub } from './state-hub.ts';
 
 /**
  * Start an engine; resolves once it is ready. Throws `engine.config_invalid`, `engine.already_running`, `engine.state_unusable`,
@@ -65,54 +46,29 @@ import { hostJournalDirectory, openStateDirectory } from './state-directory.ts';
  */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const stack = new DisposalStack();
-  stack.use(collectLessOften(options.clock ?? systemClock));
   try {
-    await openStateDirectory(options.stateDirectory);
-    const configFile = options.configFile ?? join(options.stateDirectory, 'culvert.yaml');
-    const config = await readConfig(configFile, options.configFile !== undefined);
-    const logFile = options.logFile ?? config.log?.file;
-    const log = openLog({
-      level: (options.logLevel as LogLevel | undefined) ?? config.log?.level ?? 'info',
-      ...(logFile === undefined ? {} : { file: logFile }),
-      ...(options.logDescriptor === undefined ? {} : { stderr: options.logDescriptor }),
-    });
-    stack.defer(() => log.flush());
-    stack.use(await lockInstance(options.stateDirectory, options.socketPath));
-    return await assemble(options, config, configFile, log, stack);
+    return await assemble(options, await openGround(options, stack), stack);
   } catch (error) {
     await stack[Symbol.asyncDispose]();
     throw error;
   }
 }
 
-async function assemble(
-  options: EngineOptions,
-  config: EngineConfig,
-  configFile: string,
-  log: EngineLog,
-  stack: DisposalStack,
-): Promise<Engine> {
-  const { stateDirectory, version } = options;
-  const clock = options.clock ?? systemClock;
-  const startedAt = new Date(clock.now()).toISOString();
-  const unlock = options.passphrase === undefined ? {} : { passphrase: options.passphrase };
+async function assemble(options: EngineOptions, ground: Ground, stack: DisposalStack): Promise<Engine> {
+  const { stateDirectory, version, config, clock, log } = ground;
 
   // Written before anything happens.
-  const { audit, auditIndex } = await openRecord({ stateDirectory, version, config, clock, log }, stack);
+  const { audit, auditIndex } = await openRecord(ground, stack);
   const store = await openIdentityStore({ stateDirectory, log, holdsDirectory: true });
   const quarantine = stack.use(openQuarantine({ stateDirectory, clock, audit, log }));
+  const base = { ...ground, audit, store, quarantine };
 
   // Steps 1 to 4 are the entries', opened last: nothing may come in before all else stands.
   const late: Late = {};
   const refresh = (): void => late.projector?.refresh();
 
   // Step 5: whose flow is it.
-  const rules = agentRules(config.agents);
-  const native = loadNative();
-  const apps = recogniseAgents(
-    findBehind(createAppFinder({ log, clock, ...(native.ok ? { native: native.native } : {}) }), ownProgram()),
-    () => rules,
-  );
+  const apps = findPrograms({ agents: config.agents, clock, log });
 
   // Step 6: which service of which identity.
   const intercept = createIntercept();
@@ -121,14 +77,7 @@ async function assemble(
   // Step 7: may it.
   const policyDirectory = config.policy?.directory ?? join(stateDirectory, 'policy.d');
   const policy = await openPolicy({ dir: policyDirectory, device: hostname(), log });
-  policy.replaceIdentityRules({
-    agents: Object.entries(config.agents ?? {}).map(([name, { identity }]) => ({
-      name,
-      ...(identity === undefined ? {} : { identity }),
-    })),
-    unbound: config.policy?.unbound ?? 'device',
-    onUnknownApp: config.policy?.onUnknownApp ?? 'closed',
-  });
+  const agents = bindAgents(config, policy);
 
   // Steps 9 and 11: dial, pump, limit, guard, count.
   const recentDials = new RecentUse(clock);
@@ -141,116 +90,35 @@ async function assemble(
   const guard = guardsFor({ policy, ledger: createLedger(), facts: (app) => facts(app), recentCalls, workgroupsOf });
   const sessions = stack.use(createSessions({ clock, audit, log, guard }));
 
-  // The other direction: what is hosted here, and the providers' keys that its requests carry.
-  const secretStore = openSecretStore(stateDirectory, () => clock.now());
-  const keys = openProviderKeys(config.hosting, { secrets: secretStore, unlock });
-  const secrets = secretsDesk({ secrets: secretStore, store, audit, unlock, changed: keys.changed });
-  const hosting = stack.use(
-    createHosting({
-      clock,
-      log,
-      admit: admitHostedDials({
-        clock,
-        log,
-        policy,
-        quarantine,
-        audit,
-        sessions,
-        workgroupsOf,
-        keys,
-      }),
-    }),
-  );
+  // The other direction: what is hosted here.
+  const { hosting, secrets } = openHosting({ ...base, policy, sessions, workgroupsOf }, stack);
 
   // Step 12: the networks, an identity each.
-  const alerts = createAlerts({
-    clock,
-    audit,
-    log,
-    tell: (alert) => late.hub?.change({ kind: 'alert-raised', value: alert }),
-  });
-  const reactions = createReactions({
-    clock,
-    log,
-    audit,
-    intercept,
-    hosting,
-    sessions,
-    quarantine,
-    problems,
-    onIntercepted: () => late.entries?.apply(),
-    onWays: () => late.entries?.waysChanged(),
-    onSession: (session) => late.projector?.session(session),
-    refresh: () => {
-      readiness.look();
-      refresh();
+  const alerts = createAlerts({ ...base, tell: (alert) => late.hub?.change({ kind: 'alert-raised', value: alert }) });
+  const { identities, reactions, readiness, woke } = openNetworks(
+    {
+      ...base,
+      intercept,
+      hosting,
+      sessions,
+      problems,
+      refresh,
+      onLoginRequired: (identity) => late.externalLogin?.renew(identity),
+      onIntercepted: () => late.entries?.apply(),
+      onWays: () => late.entries?.waysChanged(),
+      onSession: (session) => late.projector?.session(session),
+      onCall: (session) => recentCalls.note(session.app),
+      raise: (alert) => alerts.raise(alert),
     },
-    onCall: (session) => recentCalls.note(session.app),
-    raise: (alert) => alerts.raise(alert),
-  });
-  let wokenAt: number | undefined;
-  const identities: Identities = stack.use(
-    new Identities({
-      store,
-      audit,
-      clock,
-      log,
-      unlock,
-      listener: {
-        ...reactions.runner,
-        changed(runner) {
-          if (runner.state() === 'login-required') late.externalLogin?.renew(runner.name);
-          reactions.runner.changed(runner);
-        },
-      },
-      openContext: contextOpener({
-        store,
-        clock,
-        log,
-        version,
-        openZitiContext,
-        openTransport: openHardwareTransport,
-        gatherPosture: postureGatherer({ wokenAt: () => wokenAt }),
-      }),
-      cut: (identity, why) => sessions.closeWhere((session) => session.identity === identity, 'identity_disabled', why),
-      onRemoved: (name) => reactions.removed(name),
-    }),
+    stack,
   );
-  const readiness = openReadiness({ clock, settled: () => identities.all().every((runner) => runner.settled()) });
-
-  const detection = stack.use(
-    openDetection({ stateDirectory, config, clock, log, quarantine, raise: (alert) => alerts.raise(alert) }),
-  );
+  const detection = stack.use(openDetection({ ...base, raise: (alert) => alerts.raise(alert) }));
 
   // Steps 4 to 10 as one function, for every entry.
   const facts = factsFor({ clock, identities, sessions, quarantine, recentDials });
   const dialing = new Dialing({ clock, identities, quarantine, recentDials, refresh });
-  const admit = createCorridor({
-    clock,
-    log,
-    intercept,
-    audit,
-    sessions,
-    findApp: (flow) => apps.find(flow),
-    findLoop: loopGuard({
-      pid: process.pid,
-      hosted: () => new Set(hosting.states().map(({ serviceId }) => serviceId)),
-      infrastructure: () => identities.places(),
-      direct: () => late.entries?.direct(),
-    }),
-    hashed: hashWhereAsked({ apps, policy, quarantine }),
-    decide: policy.decide,
-    facts,
-    dial: (match, flow, app, signal) => dialing.dial(match, flow, app, signal),
-    confirm: (match) => dialing.confirm(match),
-    underNewTerms: (match) => dialing.underNewTerms(match),
-    stillCleared: (match, app) => dialing.stillCleared(match, app),
-    unmatched: config.proxy?.unmatched ?? 'refuse',
-    onDialed: (app, match, outcome) => {
-      dialing.note(match, outcome);
-      detection.dialed(app, match, outcome);
-    },
-  });
+  const rooms = { ...base, apps, intercept, policy, facts, sessions, hosting, identities, dialing, detection };
+  const admit = openCorridor({ ...rooms, direct: () => late.entries?.direct() });
 
   // Every way in; flows are refused until an identity has services.
   const remoteNames = stack.use(
@@ -273,25 +141,16 @@ async function assemble(
       refresh,
     }),
   );
-  late.entries = entries;
   const { mode, modeWhy } = entries;
 
   // What clients see.
   const state = openClientState(
     {
-      clock,
-      version,
-      startedAt,
-      identities,
-      sessions,
-      hosting,
-      policy,
-      quarantine,
-      audit,
+      ...rooms,
       problems,
-      dns: () => entries.dns(),
+      agents,
       deserted: dialing.deserted,
-      agents: config.agents ?? {},
+      dns: () => entries.dns(),
       mode: () => ({ mode, why: modeWhy }),
       entries: () => entries.status(),
       forwards: () => entries.forwards,
@@ -299,7 +158,6 @@ async function assemble(
     stack,
   );
   const { projector } = state;
-  Object.assign(late, { projector, hub: state.hub });
   stack.use(sessions.subscribe(reactions.session));
   stack.use(sessions.subscribe(detection.session));
   stack.use(quarantine.events.subscribe(reactions.quarantined));
@@ -309,16 +167,9 @@ async function assemble(
       entries.waysChanged();
     }),
   );
-
   const externalLogin = stack.use(new ExternalLogin({ identities, clock, log, listSigners: listSignersOf }));
-  late.externalLogin = externalLogin;
-
-  for (const target of config.exporters ?? []) {
-    if (target.type !== 'prometheus') continue;
-    const metrics = stack.use(await openMetrics({ listen: target.listen, status: () => state.views.status() }));
-    stack.use(sessions.subscribe(metrics.session));
-    log.info('metrics.listening', { listen: metrics.listen });
-  }
+  Object.assign(late, { entries, projector, hub: state.hub, externalLogin } satisfies Required<Late>);
+  await serveMetrics(config.exporters ?? [], { sessions, log, status: () => state.views.status() }, stack);
 
   // The doors.
   let stop: () => void = () => undefined;
@@ -326,32 +177,16 @@ async function assemble(
   const mcpEndpoint = mcpEntry({ admit, clock, log, isKnown: (service) => dialing.isKnown(service) }, stack);
   await openDoors(
     {
+      ...ground,
       socketPath: options.socketPath,
-      version,
-      config,
       consoleDoor: options.consoleDoor,
-      clock,
-      log,
       services: () => state.views.services(),
       desk: (openConsole) =>
         createDesk({
-          stateDirectory,
-          config,
-          configFile,
+          ...rooms,
           policyDirectory,
-          clock,
-          log,
-          unlock,
-          audit,
           auditIndex,
-          store,
-          identities,
-          sessions,
-          quarantine,
           secrets,
-          intercept,
-          policy,
-          facts,
           state,
           alerts,
           readiness,
@@ -370,7 +205,7 @@ async function assemble(
   await readiness.settle();
   projector.refresh();
   readiness.open();
-  stack.use(watchLife({ clock, log, entries, identities, woke: (atMs) => (wokenAt = atMs) }));
+  stack.use(watchLife({ clock, log, entries, identities, woke }));
   log.info('engine.ready', { mode, version, proxy: entries.listen });
   return {
     ready: {

@@ -2,9 +2,12 @@
 import { createServer } from 'node:http';
 import { TunnelerError } from '../base/errors.ts';
 import { parseHostPort } from '../base/ip.ts';
+import type { DisposalStack } from '../base/lifecycle.ts';
+import type { Log } from '../base/log.ts';
 import type { StatusView } from '../contract/views.ts';
 import { isLoopback } from '../net/proxy/listen.ts';
-import type { SessionEvent } from '../session/sessions.ts';
+import type { SessionEvent, Sessions } from '../session/sessions.ts';
+import type { EngineConfig } from './config.ts';
 
 /** Counters that a status does not hold. */
 export interface SessionCounts {
@@ -19,6 +22,20 @@ export interface SessionCounts {
 export interface Metrics extends AsyncDisposable {
   session(event: SessionEvent): void;
   readonly listen: string;
+}
+
+/** Serve every scraper the settings name, told of sessions, until the stack closes. Throws as {@link openMetrics}. */
+export async function serveMetrics(
+  exporters: NonNullable<EngineConfig['exporters']>,
+  deps: { readonly sessions: Pick<Sessions, 'subscribe'>; readonly log: Log; readonly status: () => StatusView },
+  stack: DisposalStack,
+): Promise<void> {
+  for (const target of exporters) {
+    if (target.type !== 'prometheus') continue;
+    const metrics = stack.use(await openMetrics({ listen: target.listen, status: deps.status }));
+    stack.use(deps.sessions.subscribe(metrics.session));
+    deps.log.info('metrics.listening', { listen: metrics.listen });
+  }
 }
 
 /** Serve `GET /metrics` until disposed. Throws `net.listen_not_loopback`, `net.address_in_use`, `net.listen_failed`. */

@@ -1,0 +1,69 @@
+/** The networks, an identity each: brought to work, and what they tell of carried into the rooms. */
+import type { DisposalStack } from '../base/lifecycle.ts';
+import { openHardwareTransport } from '../identity/hardware-transport.ts';
+import type { IdentityStore, KeyUnlock } from '../identity/identities.ts';
+import { openZitiContext } from '../ziti/ziti.ts';
+import { Identities } from './identities.ts';
+import { contextOpener } from './open-context.ts';
+import { postureGatherer } from './posture-facts.ts';
+import { createReactions, type Reactions, type ReactionsDeps } from './reactions.ts';
+import { openReadiness, type Readiness } from './readiness.ts';
+
+export interface NetworksDeps extends ReactionsDeps {
+  readonly store: IdentityStore;
+  readonly version: string;
+  /** What `run` was given to unlock keys with. */
+  readonly unlock: KeyUnlock;
+  /** An identity must sign in at its provider again. */
+  readonly onLoginRequired: (identity: string) => void;
+}
+
+export interface Networks {
+  readonly identities: Identities;
+  readonly reactions: Reactions;
+  readonly readiness: Readiness;
+  /** The host woke from sleep: posture counts from then. */
+  woke(atMs: number): void;
+}
+
+/** Nothing is at work until `identities.start()`; the stack ends them all. */
+export function openNetworks(deps: NetworksDeps, stack: DisposalStack): Networks {
+  const { store, audit, clock, log, unlock, version, sessions } = deps;
+  const reactions = createReactions({
+    ...deps,
+    refresh() {
+      readiness.look();
+      deps.refresh();
+    },
+  });
+  let wokenAt: number | undefined;
+  const identities: Identities = stack.use(
+    new Identities({
+      store,
+      audit,
+      clock,
+      log,
+      unlock,
+      listener: {
+        ...reactions.runner,
+        changed(runner) {
+          if (runner.state() === 'login-required') deps.onLoginRequired(runner.name);
+          reactions.runner.changed(runner);
+        },
+      },
+      openContext: contextOpener({
+        store,
+        clock,
+        log,
+        version,
+        openZitiContext,
+        openTransport: openHardwareTransport,
+        gatherPosture: postureGatherer({ wokenAt: () => wokenAt }),
+      }),
+      cut: (identity, why) => sessions.closeWhere((session) => session.identity === identity, 'identity_disabled', why),
+      onRemoved: (name) => reactions.removed(name),
+    }),
+  );
+  const readiness = openReadiness({ clock, settled: () => identities.all().every((runner) => runner.settled()) });
+  return { identities, reactions, readiness, woke: (atMs) => (wokenAt = atMs) };
+}
