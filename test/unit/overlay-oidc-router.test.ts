@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { openOverlay, type Overlay, type OverlayOptions } from '../../main/overlay/overlay.ts';
-import { encodePosture, encodeTotpToken } from '../../main/ziti/context/posture-message.ts';
+import { encodePosture } from '../../main/ziti/context/posture-message.ts';
 import { contentType } from '../../main/ziti/wire/content-type.ts';
 import { HeaderList } from '../../main/ziti/wire/header-block.ts';
 import { headerId } from '../../main/ziti/wire/header-id.ts';
@@ -137,7 +137,7 @@ describe('the overlay router and OIDC sessions', () => {
     const answer = await client.call('POST', 'current-api-session/totp-token', {
       json: { code: codeOf(url, clock.now()) },
     });
-    for (const body of encodeTotpToken(answer.text('data.token'), undefined)) tell(body);
+    tell(encodePosture({}, answer.text('data.token')));
     expect((await dial(3)).contentType).toBe(contentType.stateConnected);
     clock.advance(130_000);
     expect((await channel.next(closedOn(3))).text).toBe('dial access lost');

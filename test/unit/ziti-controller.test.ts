@@ -8,7 +8,7 @@ import { Endpoints } from '../../main/ziti/controller/endpoints.ts';
 import { transportError } from '../../main/ziti/controller/transport-error.ts';
 import type { HttpAnswer, OpenTransport } from '../../main/ziti/controller/transport.ts';
 import { chooseAuthentication } from '../../main/ziti/controller/version.ts';
-import { encodePosture, encodeTotpToken, strictVersion } from '../../main/ziti/context/posture-message.ts';
+import { encodePosture, strictVersion } from '../../main/ziti/context/posture-message.ts';
 
 const answer = (status: number, body: unknown): HttpAnswer => ({
   status,
@@ -184,17 +184,27 @@ describe('posture for routers', () => {
       domain: 'corp',
       processes: [{ path: '/a', isRunning: true, hash: 'AB', signerFingerprints: ['CD'] }],
     });
-    // responses=1 { domain=4 { name=1 "corp" } }, responses=1 { processList=3 { 1 { path, isRunning, hash, signer } } }
+    // responses=1 { domain=4 { name=1 "corp" } }, responses=1 { processList=3 { 1 { path, isRunning, hash, signer, no signer } } }
     expect(Buffer.from(message).toString('hex')).toBe(
-      '0a08' + '2206' + '0a04' + '636f7270' + '0a12' + '1a10' + '0a0e' + '0a022f61' + '1001' + '1a026162' + '22026364',
+      '0a08' +
+        '2206' +
+        '0a04' +
+        '636f7270' +
+        '0a14' +
+        '1a12' +
+        '0a10' +
+        '0a022f61' +
+        '1001' +
+        '1a026162' +
+        '22026364' +
+        '2200',
     );
   });
 
-  test('a code goes twice and the process list again, where there is one', () => {
-    expect(encodeTotpToken('t', undefined).length).toBe(1);
-    const messages = encodeTotpToken('t', [{ path: '/a', isRunning: true }]);
-    expect(messages.length).toBe(3);
-    expect(messages[0]).toEqual(messages[1]);
+  test('the answer of MFA goes twice in one message, and the process list after it', () => {
+    const hex = Buffer.from(encodePosture({ processes: [{ path: '/a', isRunning: true }] }, 't')).toString('hex');
+    const answer = '0a05' + '4203' + '0a0174';
+    expect(hex).toBe(answer + answer + '0a0c' + '1a0a' + '0a08' + '0a022f61' + '1001' + '2200');
   });
 
   test.each([

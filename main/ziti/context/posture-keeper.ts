@@ -6,7 +6,7 @@ import type { Log } from '../../base/log.ts';
 import type { EdgeRouter } from '../edge/edge-router.ts';
 import type { PostureCheck, PostureFacts, ZitiService } from '../model.ts';
 import type { SignedIn } from './authenticator.ts';
-import { encodePosture, encodeTotpToken } from './posture-message.ts';
+import { encodePosture } from './posture-message.ts';
 
 /** As the Go SDK looks (sdk-golang `ziti/edge/posture`). */
 const periodMs = 10_000;
@@ -61,9 +61,8 @@ export class PostureKeeper implements Disposable {
   /** A router that just connected gets all there is. */
   greet(router: EdgeRouter): void {
     if (!router.supportsPostureChecks || !this.#judgedByRouters()) return;
-    if (Object.keys(this.#facts).length > 0) router.sendPosture(encodePosture(this.#facts));
-    if (this.#totpToken === undefined) return;
-    for (const message of encodeTotpToken(this.#totpToken, this.#facts.processes)) router.sendPosture(message);
+    if (Object.keys(this.#facts).length === 0 && this.#totpToken === undefined) return;
+    router.sendPosture(encodePosture(this.#facts, this.#totpToken));
   }
 
   /** An MFA answer of an OIDC session goes to every router, those that come later included. */

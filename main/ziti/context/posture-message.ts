@@ -9,8 +9,12 @@ const text = new TextEncoder();
 /** Field numbers of PostureResponse. */
 const field = { macs: 1, os: 2, processList: 3, domain: 4, woken: 5, unlocked: 6, totpToken: 8 } as const;
 
-/** Everything known, as one message. All processes go in one response: the router replaces its list with each. */
-export function encodePosture(facts: PostureFacts): Uint8Array {
+/**
+ * Everything known, as one message: a router takes up each message on its own, in no order, and judges anew after each. All processes go
+ * in one response: the router replaces its list with each. A router with a stored list takes the first answer of MFA for an emptied
+ * list, so that goes twice, and the list after it.
+ */
+export function encodePosture(facts: PostureFacts, totpToken?: string): Uint8Array {
   const responses: Uint8Array[] = [];
   if (facts.macAddresses !== undefined) {
     responses.push(nested(field.macs, concat(bothForms(facts.macAddresses).map((mac) => textField(1, mac)))));
@@ -23,18 +27,12 @@ export function encodePosture(facts: PostureFacts): Uint8Array {
   if (facts.domain !== undefined) responses.push(nested(field.domain, textField(1, facts.domain)));
   if (facts.wokenAt !== undefined) responses.push(nested(field.woken, timestamp(facts.wokenAt)));
   if (facts.unlockedAt !== undefined) responses.push(nested(field.unlocked, timestamp(facts.unlockedAt)));
+  if (totpToken !== undefined) {
+    const answer = nested(field.totpToken, textField(1, totpToken));
+    responses.push(answer, answer);
+  }
   if (facts.processes !== undefined) responses.push(processList(facts.processes));
-  return responsesOf(responses);
-}
-
-/**
- * An answered MFA question. A router with a stored process list takes the first token for an emptied list, so the token goes twice and
- * the list again after it.
- */
-export function encodeTotpToken(token: string, processes: PostureFacts['processes']): Uint8Array[] {
-  const once = responsesOf([nested(field.totpToken, textField(1, token))]);
-  if (processes === undefined || processes.length === 0) return [once];
-  return [once, once, responsesOf([processList(processes)])];
+  return concat(responses.map((response) => nested(1, response)));
 }
 
 /**
@@ -54,6 +52,10 @@ function bothForms(macs: readonly string[]): string[] {
   });
 }
 
+/**
+ * A check for one program without a signer reaches routers as a check for the signer "" (ziti `controller/sync_strats`,
+ * newPostureCheck), so every program is said to have that one too; it meets no check that names a signer.
+ */
 function processList(processes: NonNullable<PostureFacts['processes']>): Uint8Array {
   const entries = processes.map((process) =>
     nested(
@@ -62,15 +64,11 @@ function processList(processes: NonNullable<PostureFacts['processes']>): Uint8Ar
         textField(1, process.path),
         process.isRunning ? Uint8Array.of(2 << 3, 1) : new Uint8Array(0),
         textField(3, (process.hash ?? '').toLowerCase()),
-        ...(process.signerFingerprints ?? []).map((fingerprint) => textField(4, fingerprint.toLowerCase())),
+        ...[...(process.signerFingerprints ?? []), ''].map((print) => nested(4, text.encode(print.toLowerCase()))),
       ]),
     ),
   );
   return nested(field.processList, concat(entries));
-}
-
-function responsesOf(responses: readonly Uint8Array[]): Uint8Array {
-  return concat(responses.map((response) => nested(1, response)));
 }
 
 /** Timestamp inside a message of one field: seconds (1) and nanoseconds (2). */
