@@ -21,13 +21,13 @@ export function ownProgram(): OwnProgram {
 const initPid = 1;
 
 /**
- * `app`, or its nearest parent where `app` is our own program: found by its parentage, so `inferred` at best, with its own chain. Pure. Only
- * the very file that the engine runs counts, so that no program gains its parent's standing by a name.
+ * `app`, or its nearest parent where `app` is our own program, as certain as `app` is: the kernel says whose child it is. Pure. Only the very
+ * file that the engine runs counts, so that no program gains its parent's standing by a name.
  */
 export function programBehind(app: App, own: OwnProgram): App {
   const [client, ...parents] = app.parents;
   if (client === undefined || client.pid === initPid || app.path !== own.path || app.script !== own.script) return app;
-  const { uid, user, cgroup, container } = app;
+  const { uid, user, cgroup, container, attribution } = app;
   return {
     pid: client.pid,
     path: client.path,
@@ -37,7 +37,7 @@ export function programBehind(app: App, own: OwnProgram): App {
     ...(user === undefined ? {} : { user }),
     ...(cgroup === undefined ? {} : { cgroup }),
     ...(container === undefined ? {} : { container }),
-    attribution: 'inferred',
+    attribution,
     parents,
   };
 }

@@ -88,7 +88,7 @@ test('tools are listed, filtered and called, and the session counts the calls', 
   const sessions = await culvertJson<SessionView[]>(['sessions', '--state', at('laptop')]);
   expect(sessions.every((session) => session.guard === 'mcp')).toBe(true);
   // The client speaks, not the bridge it started: this very process.
-  for (const { app } of sessions) expect(app).toMatchObject({ pid: process.pid, attribution: 'inferred' });
+  for (const { app } of sessions) expect(app).toMatchObject({ pid: process.pid, attribution: 'exact' });
   expect(sessions.reduce((sum, session) => sum + (session.mcp?.denied ?? 0), 0)).toBe(1);
   expect(sessions.reduce((sum, session) => sum + (session.mcp?.calls ?? 0), 0)).toBeGreaterThanOrEqual(1);
   const calls = await culvertJson<Record<string, unknown>[]>([

@@ -314,7 +314,8 @@ describe('the program behind the MCP bridge', () => {
 
   it('is the client that started it, with its own chain, and is recognised as the agent it is', () => {
     const found = programBehind(connect, own);
-    expect(found).toEqual({ ...claude, attribution: 'inferred', uid: 1000, user: 'ann', parents: [shell] });
+    expect(found).toEqual({ ...claude, attribution: 'exact', uid: 1000, user: 'ann', parents: [shell] });
+    expect(programBehind({ ...connect, attribution: 'inferred' }, own).attribution).toBe('inferred');
     const rules = agentRules({ writer: { identity: 'writer', path: '**/claude-code/cli.js' } });
     expect(recognise(found, rules)).toMatchObject({ agent: 'writer', identity: 'writer' });
   });
