@@ -74,7 +74,7 @@ function statusOf(facts: ServiceFacts): Standing {
   }
   if (mayDial && contract.kind === 'invalid') return { status: 'contract-invalid', reason: contract.reason };
   if (mayDial && problem?.refused === true) return { status: 'config-invalid', reason: problem.reason };
-  const posture = postureStanding(facts, mayDial ? 'Dial' : 'Bind');
+  const posture = dialPosture(facts) ?? bindPosture(facts);
   if (posture !== undefined) return posture;
   if (!facts.routers.some((router) => router.state === 'connected')) {
     return {
@@ -119,19 +119,43 @@ function hostingStanding(hosted: HostedState | undefined): Standing {
   return { status: 'hosting', ...(hosted.problem === undefined ? {} : { reason: hosted.problem }) };
 }
 
+function dialPosture(facts: ServiceFacts): Standing | undefined {
+  // Where routers judge, the controller's word is old, and the dial tells.
+  if (facts.authentication === 'oidc') return undefined;
+  return postureStanding(facts, 'Dial');
+}
+
+/** Of a service that this device hosts: a terminator that stands says more than the controller's word of the check. */
+function bindPosture(facts: ServiceFacts): Standing | undefined {
+  const { service, hosted, authentication } = facts;
+  const told = authentication !== 'oidc' && !service.permissions.includes('Dial');
+  if (!told && (hosted === undefined || hosted.terminators > 0)) return undefined;
+  return postureStanding(facts, 'Bind');
+}
+
 /** A policy that grants it needs all of its checks; one such policy is enough. */
-function postureStanding(facts: ServiceFacts, type: 'Dial' | 'Bind'): Standing | undefined {
-  const checks = facts.service.postureChecks.filter((check) => check.policyType === type);
+function postureStanding({ service, identity }: ServiceFacts, type: 'Dial' | 'Bind'): Standing | undefined {
+  const checks = service.postureChecks.filter((check) => check.policyType === type);
   const policies = new Map<string, boolean>();
   for (const check of checks) policies.set(check.policyId, (policies.get(check.policyId) ?? true) && check.isPassing);
-  if (policies.size === 0 || [...policies.values()].includes(true) || facts.authentication === 'oidc') return undefined;
+  if (policies.size === 0 || [...policies.values()].includes(true)) return undefined;
   const failing = checks.filter((check) => !check.isPassing);
-  const wantsCode = failing.every((check) => check.queryType === 'MFA');
-  const told = failing.map((check) => postureView(check).explanation ?? check.queryType).join('; ');
-  const next = wantsCode ? `culvert identity mfa verify ${facts.identity}` : 'meet it, then try again';
-  const details = { checks: [...new Set(failing.map((check) => check.queryType))] };
+  if (failing.every((check) => check.queryType === 'MFA')) {
+    return { status: 'mfa-required', reason: codeWanted(service.name, identity, type) };
+  }
+  const sentence = failing.map((check) => postureView(check).explanation ?? check.queryType).join('; ');
+  const details = { service: service.name, checks: [...new Set(failing.map((check) => check.queryType))] };
   return {
-    status: wantsCode ? 'mfa-required' : 'posture-failed',
-    reason: { code: 'posture.failed', sentence: told, next, details },
+    status: 'posture-failed',
+    reason: { code: 'posture.failed', sentence, next: 'meet it, then try again', details },
   };
+}
+
+function codeWanted(service: string, identity: string, type: 'Dial' | 'Bind'): Clearance {
+  const next = `culvert identity mfa verify ${identity}`;
+  const details = { service, identity };
+  const sentence = 'a code of the second factor is needed to';
+  return type === 'Dial'
+    ? { code: 'posture.mfa_to_dial', sentence: `${sentence} reach ${service}`, next, details }
+    : { code: 'posture.mfa_to_host', sentence: `${sentence} host ${service}`, next, details };
 }

@@ -1,7 +1,7 @@
 /** Which changes of the engine's state are worth a notification, and what pressing it does. Pure. */
 import type { EngineState, StateChange } from '../contract/state.ts';
 import type { CloseReason } from '../base/reason.ts';
-import type { SessionView } from '../contract/views.ts';
+import type { ServiceView, SessionView } from '../contract/views.ts';
 import type { ShellWords } from './words.ts';
 
 export interface Notice {
@@ -27,6 +27,8 @@ const told: ReadonlySet<CloseReason> = new Set([
 export class Notices {
   readonly #words: ShellWords;
   readonly #asked = new Map<string, string>();
+  /** Services that wait for a code. */
+  readonly #waiting = new Set<string>();
   readonly #ended = new Set<string>();
 
   constructor(words: ShellWords) {
@@ -36,12 +38,15 @@ export class Notices {
   /** What a snapshot shows is no news. */
   seen(state: EngineState): void {
     for (const { name, state: at } of Object.values(state.identities)) this.#asked.set(name, at);
+    for (const [key, { status }] of Object.entries(state.services)) this.#waits(key, status);
     for (const session of Object.values(state.sessions)) if (session.state === 'closed') this.#ended.add(session.id);
   }
 
   /** The notice a change is worth, if it is. */
   of(change: StateChange): Notice | undefined {
     if (change.kind === 'identity-changed') return this.#identity(change.key, change.value.state);
+    if (change.kind === 'service-changed') return this.#service(change.key, change.value);
+    if (change.kind === 'service-removed') this.#waiting.delete(change.key);
     if (change.kind === 'session-changed') return this.#session(change.value);
     if (change.kind === 'session-removed') this.#ended.delete(change.key);
     return undefined;
@@ -73,6 +78,27 @@ export class Notices {
     return undefined;
   }
 
+  #service(key: string, service: ServiceView): Notice | undefined {
+    if (!this.#waits(key, service.status)) return undefined;
+    const words = this.#words;
+    const hosts = service.reason?.code === 'posture.mfa_to_host';
+    return {
+      key: `mfa:${service.identity}`,
+      title: words.codeWanted,
+      body: hosts ? words.codeWantedToHost(service.name) : words.codeWantedToReach(service.name),
+      screen: 'identities',
+      action: words.enterCode,
+    };
+  }
+
+  /** Whether it waits for a code since just now. */
+  #waits(key: string, status: ServiceView['status']): boolean {
+    const before = this.#waiting.has(key);
+    if (status === 'mfa-required') this.#waiting.add(key);
+    else this.#waiting.delete(key);
+    return status === 'mfa-required' && !before;
+  }
+
   #session(session: SessionView): Notice | undefined {
     const reason = session.closeReason;
     if (session.state !== 'closed' || reason === undefined || !told.has(reason) || this.#ended.has(session.id))
@@ -91,7 +117,11 @@ export class Notices {
 }
 
 /** Several at once become one: nobody reads a stack of toasts. */
-export function gather(notices: readonly Notice[], words: ShellWords): readonly Notice[] {
+export function gather(all: readonly Notice[], words: ShellWords): readonly Notice[] {
+  const notices = all.filter(({ key, screen }, at) => {
+    // One code answers for every service of an identity; the first names what it is for.
+    return screen !== 'identities' || all.findIndex((other) => other.key === key) === at;
+  });
   const sessions = notices.filter(({ screen }) => screen === 'sessions');
   if (sessions.length <= 3) return notices;
   const rest = notices.filter(({ screen }) => screen !== 'sessions');

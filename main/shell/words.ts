@@ -7,6 +7,8 @@ export interface ShellWords {
   readonly show: string;
   readonly codeWanted: string;
   readonly codeWantedBody: (name: string) => string;
+  readonly codeWantedToReach: (service: string) => string;
+  readonly codeWantedToHost: (service: string) => string;
   readonly enterCode: string;
   readonly signInWanted: string;
   readonly signInWantedBody: (name: string) => string;
@@ -28,6 +30,8 @@ const en: ShellWords = {
   show: 'Show',
   codeWanted: 'A code is needed',
   codeWantedBody: (name) => `${name} waits for a code from your authenticator.`,
+  codeWantedToReach: (service) => `A code from your authenticator is needed to reach ${service}.`,
+  codeWantedToHost: (service) => `A code from your authenticator is needed to host ${service}.`,
   enterCode: 'Enter code',
   signInWanted: 'Sign-in needed',
   signInWantedBody: (name) => `${name} waits for you to sign in.`,
@@ -61,6 +65,8 @@ const de: ShellWords = {
   show: 'Zeigen',
   codeWanted: 'Ein Code ist nötig',
   codeWantedBody: (name) => `${name} wartet auf einen Code Ihrer Authenticator-App.`,
+  codeWantedToReach: (service) => `Um ${service} zu erreichen, ist ein Code Ihrer Authenticator-App nötig.`,
+  codeWantedToHost: (service) => `Um ${service} anzubieten, ist ein Code Ihrer Authenticator-App nötig.`,
   enterCode: 'Code eingeben',
   signInWanted: 'Anmeldung nötig',
   signInWantedBody: (name) => `${name} wartet auf Ihre Anmeldung.`,

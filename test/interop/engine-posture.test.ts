@@ -17,6 +17,7 @@ import { dialSocks, echo } from '../support/socks-client.ts';
 import { until } from '../support/until.ts';
 
 const isRoot = process.getuid?.() === 0;
+const hostedByCode = 'posture-hosted-by-code';
 const hostName = 'device.corp.example';
 
 function ownMacs(): string[] {
@@ -83,6 +84,16 @@ describeNetworks('posture from the command line', (network) => {
       });
       await admin.createServicePolicy({ type: 'Bind', services, identities: [ids['box'] ?? ''] });
     }
+    const guarded = await admin.createService({
+      name: hostedByCode,
+      configs: { 'host.v1': { protocol: 'tcp', address: '127.0.0.1', port } },
+    });
+    await admin.createServicePolicy({
+      type: 'Bind',
+      services: [guarded],
+      identities: [ids['box'] ?? ''],
+      postureChecks: [checks['coded'] ?? ''],
+    });
     // A host of a domain, where this one may be given a name.
     const place = isRoot ? { within: ['unshare', '--uts', 'sh', '-c', `hostname ${hostName}; exec "$@"`, 'sh'] } : {};
     for (const [name, mode] of [
@@ -96,8 +107,8 @@ describeNetworks('posture from the command line', (network) => {
     await until(async () => {
       const services = await culvertJson<ServiceView[]>(['services', '--state', at('box')]);
       return (
-        services.length === Object.keys(checks).length &&
-        services.every((service) => (service.hosted?.terminators ?? 0) > 0)
+        services.length === Object.keys(checks).length + 1 &&
+        services.every(({ name, hosted }) => name === hostedByCode || (hosted?.terminators ?? 0) > 0)
       );
     }, 30_000);
   }, 120_000);
@@ -156,6 +167,27 @@ describeNetworks('posture from the command line', (network) => {
     },
     60_000,
   );
+
+  test('a code that hosting asks for is asked for by the name of the service, and given it is hosted', async () => {
+    const box = ['--state', at('box')];
+    const hosted = async (): Promise<ServiceView | undefined> =>
+      (await culvertJson<ServiceView[]>(['services', ...box])).find(({ name }) => name === hostedByCode);
+    expect(await hosted()).toMatchObject({
+      status: 'mfa-required',
+      reason: {
+        code: 'posture.mfa_to_host',
+        sentence: `a code of the second factor is needed to host ${hostedByCode}`,
+        next: 'culvert identity mfa verify box',
+      },
+      hosted: { terminators: 0 },
+    });
+    const enrolment = await culvertJson<MfaEnrolmentView>(['identity', 'mfa', 'enroll', 'box', ...box]);
+    const totp = URI.parse(enrolment.provisioningUrl) as TOTP;
+    const input = totp.generate();
+    expect(await culvert(['identity', 'mfa', 'verify', 'box', ...box], { input })).toMatchObject({ code: 0 });
+    await until(async () => (await hosted())?.status === 'hosting', 20_000);
+    expect((await hosted())?.hosted?.terminators).toBeGreaterThan(0);
+  });
 
   test('a second factor is set up, asked for, given, and given up', async () => {
     expect(await dials('coded')).toBe(false);

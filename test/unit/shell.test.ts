@@ -277,6 +277,25 @@ describe('notices', () => {
     expect(change('mfa-required')).toBeDefined();
   });
 
+  it('name the service a code is wanted for, and whether it is to be reached or hosted; one for all of an identity', () => {
+    const told = notices();
+    const service = Object.values(state.services)[0]!;
+    const change = (name: string, status: 'mfa-required' | 'available', code: string) =>
+      told.of({
+        kind: 'service-changed',
+        key: `me/${name}`,
+        value: { ...service, name, identity: 'me', status, reason: { code, sentence: '' } },
+      });
+    const host = change('db', 'mfa-required', 'posture.mfa_to_host');
+    expect(host?.body).toBe('A code from your authenticator is needed to host db.');
+    expect(change('db', 'mfa-required', 'posture.mfa_to_host')).toBeUndefined();
+    const reach = change('wiki', 'mfa-required', 'posture.mfa_to_dial');
+    expect(reach?.body).toContain('to reach wiki');
+    expect(gather([host!, reach!], shellWords('en'))).toEqual([host]);
+    expect(change('db', 'available', '')).toBeUndefined();
+    expect(change('db', 'mfa-required', 'posture.mfa_to_host')).toBeDefined();
+  });
+
   it('tell of sessions a contract or a policy closed, not of those that ended by themselves', () => {
     const told = notices();
     const ended = (id: string, closeReason: 'contract_violation' | 'consumer_close') =>

@@ -19,7 +19,6 @@ export const sessionReasonsDe: ReasonWords = {
   'session.lost_host': { sentence: '{identity} darf den Dienst nicht mehr anbieten.' },
   'session.identity_disabled': { sentence: '{identity} wurde hier abgeschaltet.' },
   'session.identity_removed': { sentence: '{identity} wurde hier entfernt.' },
-  'session.identity_renamed': { sentence: '{identity} heißt jetzt {to}.' },
   'session.identity_locked': { sentence: '{identity} wurde hier gesperrt.' },
   'session.stopped': { sentence: 'Der Tunneldienst wurde beendet.' },
   'session.limit': { sentence: 'Für diesen Dienst sind schon alle erlaubten Sitzungen offen.' },

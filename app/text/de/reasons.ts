@@ -44,6 +44,14 @@ export const reasonsDe: ReasonWords = {
     next: 'Eine Dial-Richtlinie am Controller muss diese Identität nennen.',
   },
   'posture.failed': { sentence: '{service} verlangt, was dieses Gerät nicht erfüllt: {checks}.', next: meetCheck },
+  'posture.mfa_to_dial': {
+    sentence: 'Um {service} zu erreichen, ist ein Code des zweiten Faktors nötig.',
+    next: 'Geben Sie den Code bei {identity} ein.',
+  },
+  'posture.mfa_to_host': {
+    sentence: 'Um {service} anzubieten, ist ein Code des zweiten Faktors nötig.',
+    next: 'Geben Sie den Code bei {identity} ein.',
+  },
   'policy.quarantined': {
     sentence: '{subject} ist in Quarantäne: {cause}.',
     next: 'Geben Sie frei, sobald die Ursache geklärt ist.',

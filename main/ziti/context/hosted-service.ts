@@ -109,6 +109,13 @@ export class HostedService implements Binding {
       });
   }
 
+  /** What had a router refuse may have passed: ask again at once. */
+  hurry(): void {
+    this.#avoid.clear();
+    this.#backoff.reset();
+    this.tryMore();
+  }
+
   /** Over for good; listeners are told why. */
   stop(error: TunnelerError): void {
     if (this.#over) return;

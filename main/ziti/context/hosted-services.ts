@@ -34,6 +34,11 @@ export class HostedServices implements Disposable {
     }
   }
 
+  /** A check that stood in the way may pass now: bind without waiting out what was refused. */
+  hurry(): void {
+    for (const hosted of this.#hosted) hosted.hurry();
+  }
+
   /** Give up what this identity may not host any more. */
   retain(permitted: (serviceId: string) => boolean): void {
     for (const hosted of this.#hosted) {

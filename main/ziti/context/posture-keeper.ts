@@ -17,7 +17,7 @@ export interface PostureKeeperDeps {
   signedIn(): SignedIn | undefined;
   services(): readonly ZitiService[];
   routers(): readonly EdgeRouter[];
-  /** The controller took answers: what it says of the checks may have changed. */
+  /** Answers went out: what may be dialled and hosted may have changed. */
   answered(): void;
 }
 
@@ -93,7 +93,10 @@ export class PostureKeeper implements Disposable {
     this.#facts = facts;
     const routers = this.#deps.routers();
     if (changed) for (const router of routers) this.greet(router);
-    if (this.#judgedByRouters() && routers.every((router) => router.supportsPostureChecks)) return;
+    if (this.#judgedByRouters() && routers.every((router) => router.supportsPostureChecks)) {
+      if (changed) this.#deps.answered();
+      return;
+    }
     const responses = toResponses(checks, facts);
     // Each wake and unlock is a change of its own, though the controller is not told when it was.
     const text = JSON.stringify([responses, facts.wokenAt, facts.unlockedAt]);

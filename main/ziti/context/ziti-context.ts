@@ -93,6 +93,10 @@ class OpenContext implements ZitiContext {
     this.#empty = new EmptyWatch(clock, () => this.#keeper.restart());
     const signedIn = (): SignedIn | undefined => this.#keeper.signedIn();
     const accessDoubted = (): void => this.#accessDoubted();
+    const postureAnswered = (): void => {
+      accessDoubted();
+      this.#hosted.hurry();
+    };
     const sessionDoubted = (): void => this.#keeper.check();
     this.#routers = new RouterSet({
       ...common,
@@ -125,7 +129,7 @@ class OpenContext implements ZitiContext {
       signedIn,
       services: () => this.#services.all(),
       routers: () => this.#routers.connected(),
-      answered: accessDoubted,
+      answered: postureAnswered,
     });
     this.#keeper = new SessionKeeper({
       ...common,
@@ -161,7 +165,7 @@ class OpenContext implements ZitiContext {
       ...common,
       keeper: this.#keeper,
       posture: this.#posture,
-      verified: accessDoubted,
+      verified: postureAnswered,
     });
     this.#certificate = new CertificateKeeper({
       ...common,
