@@ -11,6 +11,21 @@ const out = process.argv[2] ?? join(root, 'resources/docs/screenshots');
 const only = process.argv[3];
 const types = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
 
+/** Up to the second step of enrolment, with a token of a few days. */
+async function bring(page) {
+  const claims = {
+    iss: 'https://ctrl.northwind.example:1280',
+    sub: 'QkX1u8r.2',
+    em: 'ott',
+    exp: Math.floor(Date.now() / 1000) + 3 * 86_400 + 60,
+  };
+  const token = ['{"alg":"RS256"}', JSON.stringify(claims), 'sig'].map((part) =>
+    Buffer.from(part).toString('base64url'),
+  );
+  await page.getByRole('textbox').fill(token.join('.'));
+  await page.getByRole('button', { name: 'Continue' }).click();
+}
+
 const shots = [
   { name: 'sessions', hash: '#/sessions' },
   { name: 'sessions-dark', hash: '#/sessions', theme: 'dark' },
@@ -24,6 +39,7 @@ const shots = [
       await page.getByRole('option', { name: 'By program' }).click();
     },
   },
+  { name: 'sessions-narrow', hash: '#/sessions', width: 760 },
   { name: 'services', hash: '#/services' },
   { name: 'services-dark', hash: '#/services', theme: 'dark' },
   {
@@ -68,23 +84,24 @@ const shots = [
   },
   { name: 'settings', hash: '#/settings', locale: 'de' },
   { name: 'enrol', hash: '', query: '?empty' },
+  { name: 'services-first', hash: '#/services', query: '?empty', theme: 'dark' },
+  {
+    name: 'enrol-done',
+    hash: '#/enrol',
+    query: '?empty',
+    act: async (page) => {
+      await bring(page);
+      await page.getByRole('button', { name: 'Enrol', exact: true }).click();
+      await page.getByRole('heading', { name: 'You are in' }).waitFor();
+    },
+  },
   {
     name: 'enrol-keep',
     hash: '#/enrol',
     query: '?empty',
     theme: 'dark',
     act: async (page) => {
-      const claims = {
-        iss: 'https://ctrl.northwind.example:1280',
-        sub: 'QkX1u8r.2',
-        em: 'ott',
-        exp: Math.floor(Date.now() / 1000) + 3 * 86_400 + 60,
-      };
-      const token = ['{"alg":"RS256"}', JSON.stringify(claims), 'sig'].map((part) =>
-        Buffer.from(part).toString('base64url'),
-      );
-      await page.getByRole('textbox').fill(token.join('.'));
-      await page.getByRole('button', { name: 'Continue' }).click();
+      await bring(page);
       await page.getByRole('button', { name: 'Enrol', exact: true }).waitFor();
     },
   },
@@ -106,7 +123,7 @@ const browser = await chromium.launch({
 await mkdir(out, { recursive: true });
 for (const shot of shots.filter(({ name }) => only === undefined || name.includes(only))) {
   const page = await browser.newPage({
-    viewport: { width: 1280, height: 800 },
+    viewport: { width: shot.width ?? 1280, height: 800 },
     reducedMotion: 'reduce',
     colorScheme: shot.theme ?? 'light',
     locale: 'en',

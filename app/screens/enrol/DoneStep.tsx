@@ -7,6 +7,7 @@ import { useEngine } from '../../store/hooks.tsx';
 import { selectIdentities } from '../../store/selectors.ts';
 import { useText } from '../../text/text.ts';
 import { identityTone } from '../identities/identity-words.ts';
+import { ProxyHint } from '../frame/ProxyHint.tsx';
 import { LoginPanel } from '../identities/LoginPanel.tsx';
 
 export function DoneStep({ identity: enrolled, onNext }: { identity: IdentityView; onNext: () => void }): ReactNode {
@@ -36,6 +37,7 @@ export function DoneStep({ identity: enrolled, onNext }: { identity: IdentityVie
         </Notice>
       )}
       {identity.state === 'login-required' ? <LoginPanel identity={identity} /> : null}
+      {identity.state === 'ready' ? <ProxyHint /> : null}
       <div className="dialog-actions">
         <Button kind="primary" icon="arrow" onPress={onNext} autoFocus>
           {t('enrol.seeServices')}

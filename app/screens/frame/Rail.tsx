@@ -97,17 +97,14 @@ function Pulse(): ReactNode {
   const status = useEngine(selectStatus);
   const link = useLink();
   const live = link.phase === 'live';
+  const ready = status?.identities.filter((one) => one.state === 'ready').length ?? 0;
   return (
     <div className="pulse">
       <div className="pulse-line">
-        <span className="dot" data-tone={live ? 'live' : 'warn'} aria-hidden="true" />
+        <span className="dot" data-tone={live ? (ready > 0 ? 'live' : 'off') : 'warn'} aria-hidden="true" />
         {live && status !== undefined ? t(`mode.${status.mode}`) : t(`link.${link.phase}`)}
       </div>
-      <div className="quiet small clip">
-        {status === undefined
-          ? ' '
-          : t('nav.pulse', { ready: status.identities.filter((one) => one.state === 'ready').length })}
-      </div>
+      <div className="quiet small clip">{status === undefined ? ' ' : t('nav.pulse', { ready })}</div>
     </div>
   );
 }

@@ -7,6 +7,7 @@ import { Drawer } from '../../parts/Drawer.tsx';
 import { Facts, Notice, ReasonLines, Section, Status, Tag } from '../../parts/Pieces.tsx';
 import { useAction } from '../../store/hooks.tsx';
 import { useText } from '../../text/text.ts';
+import { ProxyHint } from '../frame/ProxyHint.tsx';
 import { ContractTerms } from '../policy/ContractTerms.tsx';
 import { NextAction } from './NextAction.tsx';
 import { aboutService, serviceTone, whyDestination } from './service-words.ts';
@@ -64,6 +65,7 @@ export function ServiceDrawer({ service, onClose }: { service: ServiceView; onCl
           {why.reachable ? null : <NextAction service={service} />}
         </Section>
       )}
+      {service.status === 'available' && service.permissions.includes('Dial') ? <ProxyHint /> : null}
       <ServiceFacts service={service} />
       {service.posture.length === 0 ? null : (
         <Section title={t('service.posture')}>

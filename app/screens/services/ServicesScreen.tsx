@@ -6,7 +6,7 @@ import { DataTable } from '../../parts/DataTable.tsx';
 import { Empty, SkeletonRows } from '../../parts/Pieces.tsx';
 import { useGroupedTable } from '../../parts/use-grouped-table.ts';
 import { useEngine, usePreferences } from '../../store/hooks.tsx';
-import { selectServices, serviceKey } from '../../store/selectors.ts';
+import { selectIdentities, selectServices, serviceKey } from '../../store/selectors.ts';
 import { useText } from '../../text/text.ts';
 import { ListToolbar } from '../frame/ListToolbar.tsx';
 import { ScreenHead } from '../frame/Screen.tsx';
@@ -35,6 +35,7 @@ export function ServicesScreen({ openKey }: { openKey: string | undefined }): Re
   const { go } = useRoute();
   const { density } = usePreferences();
   const services = useEngine(selectServices);
+  const identities = useEngine(selectIdentities);
   const [search, setSearch] = useState('');
   const [shown, setShown] = useState<Shown>('all');
   const [asking, setAsking] = useState(false);
@@ -109,6 +110,12 @@ export function ServicesScreen({ openKey }: { openKey: string | undefined }): Re
               empty={
                 services.length > 0 ? (
                   <Empty title={t('common.noMatchTitle')} text={t('services.noMatch')} icon="search" />
+                ) : identities?.length === 0 ? (
+                  <Empty title={t('services.emptyTitle')} text={t('services.firstText')}>
+                    <Button kind="primary" icon="plus" onPress={() => go('enrol')}>
+                      {t('identities.add')}
+                    </Button>
+                  </Empty>
                 ) : (
                   <Empty title={t('services.emptyTitle')} text={t('services.emptyText')} />
                 )

@@ -7,11 +7,13 @@ import { Button } from '../../parts/Button.tsx';
 import { DataTable } from '../../parts/DataTable.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { Empty, SkeletonRows } from '../../parts/Pieces.tsx';
+import { useNarrow } from '../../parts/use-narrow.ts';
 import { useGroupedTable } from '../../parts/use-grouped-table.ts';
 import { useAction, useEngine, usePreferences } from '../../store/hooks.tsx';
 import { selectIdentities, selectSessions } from '../../store/selectors.ts';
 import { useText } from '../../text/text.ts';
 import { ListToolbar } from '../frame/ListToolbar.tsx';
+import { ProxyHint } from '../frame/ProxyHint.tsx';
 import { ScreenHead } from '../frame/Screen.tsx';
 import { useRoute } from '../route.ts';
 import { FlowHead } from './FlowHead.tsx';
@@ -30,11 +32,14 @@ const shows: Readonly<Record<Shown, (session: SessionView) => boolean>> = {
 };
 
 const everyColumn = {};
+/** What flows, how fast and how to close it stay in sight; the rest is a press away. */
+const narrowColumns = { identity: false, bytes: false };
 /** Beside the drawer only what tells rows apart keeps its column. */
 const besideDrawer = { identity: false, bytes: false, age: false, actions: false };
 
 export function SessionsScreen({ openId }: { openId: string | undefined }): ReactNode {
   const t = useText();
+  const narrow = useNarrow();
   const { go } = useRoute();
   const act = useAction();
   const { density } = usePreferences();
@@ -67,7 +72,7 @@ export function SessionsScreen({ openId }: { openId: string | undefined }): Reac
     columns,
     rowId: (session) => session.id,
     sortedBy: 'age',
-    columnVisibility: open === undefined ? everyColumn : besideDrawer,
+    columnVisibility: open !== undefined ? besideDrawer : narrow ? narrowColumns : everyColumn,
   });
 
   const openCount = live?.filter(shows.open).length ?? 0;
@@ -115,7 +120,7 @@ export function SessionsScreen({ openId }: { openId: string | undefined }): Reac
               label={t('sessions.title')}
               table={table}
               rowHeightPx={density === 'compact' ? 44 : 52}
-              minWidthPx={open === undefined ? 960 : 560}
+              minWidthPx={open !== undefined ? 560 : narrow ? 640 : 960}
               selectedId={open?.id}
               onOpen={(session) => go('sessions', session.id)}
               onRowKey={(key, session) => {
@@ -162,7 +167,9 @@ function NoSessions({ filtered }: { filtered: boolean }): ReactNode {
         <Button kind="primary" icon="plus" onPress={() => go('enrol')}>
           {t('identities.add')}
         </Button>
-      ) : null}
+      ) : (
+        <ProxyHint />
+      )}
     </Empty>
   );
 }

@@ -17,14 +17,14 @@ export function sessionColumns(t: Text, close: (session: SessionView) => void): 
       header: t('session.program'),
       accessorFn: (session) => programText(session, t),
       cell: ({ row: { original } }) => <ProgramCell session={original} />,
-      meta: { width: 'minmax(140px, 1.35fr)' },
+      meta: { width: 'minmax(116px, 1.35fr)' },
     },
     {
       id: 'service',
       header: t('session.service'),
       accessorFn: (session) => session.service,
       cell: ({ row: { original } }) => <TwoLines main={original.service} sub={original.destination} />,
-      meta: { width: 'minmax(140px, 1.35fr)' },
+      meta: { width: 'minmax(116px, 1.35fr)' },
     },
     {
       id: 'identity',
@@ -43,7 +43,7 @@ export function sessionColumns(t: Text, close: (session: SessionView) => void): 
       header: t('session.stateTitle'),
       accessorFn: (session) => sessionStateText(session, t),
       cell: ({ row: { original } }) => <StateCell session={original} />,
-      meta: { width: 'minmax(158px, 1.25fr)' },
+      meta: { width: 'minmax(128px, 1.25fr)' },
     },
     {
       id: 'rate',

@@ -110,7 +110,9 @@ export const flowDe: Translation<typeof flowEn> = {
   'timeline.closed': 'Beendet',
   'services.title': 'Dienste',
   'services.lead': (p) =>
-    `${germanNumber(p.count)} ${plural(p.count, 'Dienst', 'Dienste')}${p.attention > 0 ? `, ${germanNumber(p.attention)} ${plural(p.attention, 'braucht', 'brauchen')} Aufmerksamkeit` : ', alles in Ordnung'}.`,
+    p.count === 0
+      ? 'Was dieses Gerät erreichen darf, erscheint hier.'
+      : `${germanNumber(p.count)} ${plural(p.count, 'Dienst', 'Dienste')}${p.attention > 0 ? `, ${germanNumber(p.attention)} ${plural(p.attention, 'braucht', 'brauchen')} Aufmerksamkeit` : ', alles in Ordnung'}.`,
   'services.show': 'Welche Dienste gezeigt werden',
   'services.show.all': 'Alle',
   'services.show.attention': 'Zu klären',
@@ -125,6 +127,8 @@ export const flowDe: Translation<typeof flowEn> = {
   'services.noWorkgroup': 'Ohne Arbeitsgruppe',
   'services.search': 'Dienste filtern',
   'services.noMatch': 'Kein Dienst passt zu diesem Filter.',
+  'services.firstText':
+    'Fügen Sie die Identität hinzu, für die Sie ein Token haben; was sie erreichen darf, erscheint hier von selbst.',
   'services.emptyTitle': 'Noch keine Dienste',
   'services.emptyText':
     'Die Identitäten dieses Geräts dürfen bisher nichts erreichen. Zugriff wird am Controller erteilt und erscheint hier von selbst.',

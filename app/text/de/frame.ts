@@ -33,6 +33,8 @@ export const frameDe: Translation<typeof frameEn> = {
   'mode.tun': 'Transparenter Tunnel',
   'mode.proxy': 'Lokaler Proxy',
   'mode.host': 'Nur Bereitstellen',
+  'proxy.hint': (p) =>
+    `Programme erreichen Dienste bei ihrem Namen durch den Proxy ${p.listen}, SOCKS5 oder HTTP. Er wird im Programm eingestellt oder in einer Shell:`,
   'link.connecting': 'Verbinde',
   'link.live': 'Verbunden',
   'link.lost': 'Dienst weg',

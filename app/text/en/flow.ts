@@ -108,7 +108,9 @@ export const flowEn = {
   'timeline.closed': 'Closed',
   'services.title': 'Services',
   'services.lead': (p: { count: number; attention: number }) =>
-    `${englishNumber(p.count)} ${plural(p.count, 'service', 'services')}${p.attention > 0 ? `, ${englishNumber(p.attention)} ${plural(p.attention, 'asks', 'ask')} for your attention` : ', all well'}.`,
+    p.count === 0
+      ? 'What this device may reach appears here.'
+      : `${englishNumber(p.count)} ${plural(p.count, 'service', 'services')}${p.attention > 0 ? `, ${englishNumber(p.attention)} ${plural(p.attention, 'asks', 'ask')} for your attention` : ', all well'}.`,
   'services.show': 'Which services to show',
   'services.show.all': 'All',
   'services.show.attention': 'Need attention',
@@ -124,6 +126,7 @@ export const flowEn = {
   'services.noWorkgroup': 'No workgroup',
   'services.search': 'Filter services',
   'services.noMatch': 'No service fits this filter.',
+  'services.firstText': 'Add the identity you were given a token for; what it may reach appears here by itself.',
   'services.emptyTitle': 'No services yet',
   'services.emptyText':
     'This device’s identities may reach nothing so far. Access is granted at the controller and appears here by itself.',

@@ -32,6 +32,8 @@ export const frameEn = {
   'mode.tun': 'Transparent tunnel',
   'mode.proxy': 'Local proxy',
   'mode.host': 'Hosting only',
+  'proxy.hint': (p: { listen: string }) =>
+    `Programs reach services by name through the proxy at ${p.listen}, SOCKS5 or HTTP. Set it in a program, or in a shell:`,
   'link.connecting': 'Connecting',
   'link.live': 'Connected',
   'link.lost': 'Engine lost',

@@ -1,5 +1,6 @@
 /** The real window over the schema's fake engine, in one page: for designing screens and for browser tests without an engine. */
 import '../../../app/style/index.css';
+import type { EngineState } from '../../../main/contract/state.ts';
 import { mountWindow } from '../../../app/window.tsx';
 import { emptyState } from '../fake-engine.ts';
 import { memoryTransport } from '../memory-transport.ts';
@@ -10,7 +11,13 @@ import { sceneState } from './scene.ts';
 const query = new URLSearchParams(location.search);
 const size = Number(query.get('services') ?? '0');
 const nowMs = Date.now();
-const state = query.has('empty') ? emptyState() : size > 0 ? manyState(size) : sceneState(nowMs);
+const state = query.has('empty') ? firstRun() : size > 0 ? manyState(size) : sceneState(nowMs);
+/** As an engine stands before anything is enrolled, where it may not intercept. */
+function firstRun(): EngineState {
+  const state = emptyState();
+  return { ...state, status: { ...state.status, proxy: { listen: '127.0.0.1:1080' } } };
+}
+
 const engine = sceneEngine(state, nowMs, { still: query.has('still') });
 Object.assign(window, { engine });
 const root = document.getElementById('root');
