@@ -21,6 +21,7 @@ import type {
   PolicyView,
   QuarantineView,
   SecretView,
+  RenameView,
   ServiceView,
   SessionView,
   SettingsView,
@@ -132,7 +133,7 @@ export const schema = {
     enable: call<{ name: string }, void>({ needs: 'administer', parse: named }),
     disable: call<{ name: string }, void>({ needs: 'administer', parse: named }),
     remove: call<{ name: string }, void>({ needs: 'administer', parse: named }),
-    rename: call<{ name: string; to: string }, void>({
+    rename: call<{ name: string; to: string }, RenameView>({
       needs: 'administer',
       parse: parser(v.strictObject({ name: identityName, to: identityName })),
     }),

@@ -383,3 +383,13 @@ export interface ConsoleView {
 export interface BundleView {
   readonly entries: readonly { readonly name: string; readonly bytes: number; readonly redactions: number }[];
 }
+
+/** An identity was renamed: what settings and local rules still say of the old name. */
+export interface RenameView {
+  /** What it is called now. */
+  readonly name: string;
+  /** Agents bound to it: in the running engine they dial as the new name; the settings file still has the old one. */
+  readonly agents: readonly string[];
+  /** Local rules that name the old one, and so nobody any more. */
+  readonly rules: readonly { readonly id: string; readonly file: string }[];
+}

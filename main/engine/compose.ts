@@ -84,14 +84,22 @@ async function assemble(options: EngineOptions, ground: Ground, stack: DisposalS
   const recentCalls = new RecentUse(clock);
   const workgroupsOf = (identity: string, serviceId: string): readonly string[] =>
     identities
-      .find(identity)
+      .follow(identity)
       ?.services()
       .find((service) => service.id === serviceId)?.roleAttributes ?? [];
-  const guard = guardsFor({ policy, ledger: createLedger(), facts: (app) => facts(app), recentCalls, workgroupsOf });
+  const nameOf = (identity: string): string => identities.follow(identity)?.name ?? identity;
+  const guard = guardsFor({
+    policy,
+    ledger: createLedger(),
+    facts: (app) => facts(app),
+    recentCalls,
+    idOf: (identity) => identities.follow(identity)?.id ?? identity,
+    workgroupsOf,
+  });
   const sessions = stack.use(createSessions({ clock, audit, log, guard }));
 
   // The other direction: what is hosted here.
-  const { hosting, secrets } = openHosting({ ...base, policy, sessions, workgroupsOf }, stack);
+  const { hosting, secrets } = openHosting({ ...base, policy, sessions, workgroupsOf, nameOf }, stack);
 
   // Step 12: the networks, an identity each.
   const alerts = createAlerts({ ...base, tell: (alert) => late.hub?.change({ kind: 'alert-raised', value: alert }) });
@@ -103,6 +111,10 @@ async function assemble(options: EngineOptions, ground: Ground, stack: DisposalS
       sessions,
       problems,
       refresh,
+      onRenamed(identity, to) {
+        agents.rename(identity, to);
+        late.externalLogin?.rename(identity, to);
+      },
       onLoginRequired: (identity) => late.externalLogin?.renew(identity),
       onIntercepted: () => late.entries?.apply(),
       onWays: () => late.entries?.waysChanged(),
@@ -185,6 +197,7 @@ async function assemble(options: EngineOptions, ground: Ground, stack: DisposalS
         createDesk({
           ...rooms,
           policyDirectory,
+          agents,
           auditIndex,
           secrets,
           state,

@@ -36,6 +36,8 @@ export interface CorridorDeps {
   readonly dial: (match: Match, flow: FlowRequest, app: App, signal: AbortSignal) => Promise<ZitiStream>;
   /** Make sure that what is known of the match's service is what the controller says at this moment. Bounded in time, never rejects. */
   readonly confirm: (match: Match) => Promise<void>;
+  /** What the match's identity is called by now. */
+  readonly nameOf: (match: Match) => string;
   /** The match as of now, where its service has another contract by now; undefined where that is the same. */
   readonly underNewTerms: (match: Match) => Match | undefined;
   /** Is what was decided still true now? A reason where it is not (revoked or quarantined while the dial was under way). */
@@ -132,7 +134,7 @@ async function dial(
           {
             service: match.service.name,
             serviceId: match.service.id,
-            identity: match.identity,
+            identity: deps.nameOf(match),
             direction: 'dial',
             entry: flow.entry,
             app,

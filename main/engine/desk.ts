@@ -8,6 +8,7 @@ import type { Intercept } from '../intercept/match.ts';
 import { checkPolicies } from '../policy/local/policy-files.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { DecisionFacts } from '../policy/verdict.ts';
+import type { AgentBindings } from './agent-bindings.ts';
 import type { Alerts } from './alerts.ts';
 import { bundleOfEngine } from './bundle/bundle.ts';
 import type { ClientState } from './client-state.ts';
@@ -29,6 +30,7 @@ export interface DeskParts extends Pick<
   'stateDirectory' | 'log' | 'audit' | 'auditIndex' | 'identities' | 'sessions' | 'quarantine' | 'secrets'
 > {
   readonly config: EngineConfig;
+  readonly agents: AgentBindings;
   readonly configFile: string;
   readonly policyDirectory: string;
   readonly clock: Clock;
@@ -90,6 +92,16 @@ export function createDesk(parts: DeskParts): EngineDesk {
     },
     enroll: (request, signal, uid) =>
       enrollIdentity(request, uid === undefined ? enrolment : { ...enrolment, uid }, signal),
+    async rename(name, to) {
+      await identities.rename(name, to);
+      const agents = Object.entries(parts.agents.all()).filter(([, { identity }]) => identity === to);
+      const dangling = policy.rules().filter(({ text }) => text.includes(JSON.stringify(name)));
+      return {
+        name: to,
+        agents: agents.map(([agent]) => agent),
+        rules: dangling.map(({ id, file }) => ({ id, file })),
+      };
+    },
     exportIdentity: (name) => exportIdentity(identities.get(name), store),
     login: (name, provider, device) => parts.externalLogin.begin(name, provider, device),
     mcpEndpoint: parts.mcpEndpoint,

@@ -83,8 +83,9 @@ export function openDetection(deps: DetectionDeps): Detection {
       if (session.direction !== 'dial') return;
       const common = { program: nameOf(session.app), service: session.service, identity: session.identity };
       switch (event.kind) {
-        case 'opened':
-          break; // told by the dial
+        case 'opened': // told by the dial
+        case 'renamed':
+          break;
         case 'closed':
           observe({ kind: 'closed', ...common, bytes: bytesOf(session) });
           break;

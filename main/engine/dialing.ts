@@ -39,7 +39,7 @@ export class Dialing {
   /** Throws `ziti.*`, and `identity.*` where the identity does not work. */
   async dial(match: Match, flow: FlowRequest, app: App, signal: AbortSignal): Promise<ZitiStream> {
     this.#deps.recentDials.note(app);
-    const context = this.#deps.identities.context(match.identity);
+    const context = this.#deps.identities.context(this.nameOf(match));
     try {
       return await context.dial(match.service.id, {
         signal,
@@ -73,18 +73,23 @@ export class Dialing {
       );
   }
 
+  /** What the identity of a match is called now. */
+  nameOf(match: Match): string {
+    return this.#deps.identities.follow(match.identity)?.name ?? match.identity;
+  }
+
   note(match: Match, outcome: 'open' | 'failed'): void {
     if (outcome === 'open' && this.#forget(keyOf(match))) this.#deps.refresh();
   }
 
   /** See {@link ZitiContext.confirmServices}. */
   async confirm(match: Match): Promise<void> {
-    await this.#deps.identities.find(match.identity)?.context()?.confirmServices();
+    await this.#deps.identities.follow(match.identity)?.context()?.confirmServices();
   }
 
   /** The match with its service as it is now, where that has another contract; undefined where it is the same. */
   underNewTerms(match: Match): Match | undefined {
-    const services = this.#deps.identities.find(match.identity)?.services() ?? [];
+    const services = this.#deps.identities.follow(match.identity)?.services() ?? [];
     const service = services.find(({ id }) => id === match.service.id);
     if (service === undefined || termsText(service) === termsText(match.service)) return undefined;
     return { ...match, service };
@@ -92,7 +97,7 @@ export class Dialing {
 
   /** Revoked, locked or quarantined while the dial was under way? */
   stillCleared(match: Match, app: App): Clearance | undefined {
-    const runner = this.#deps.identities.find(match.identity);
+    const runner = this.#deps.identities.follow(match.identity);
     const trouble = runner?.trouble();
     if (runner === undefined || trouble !== undefined) {
       return trouble ?? { code: 'identity.unknown', sentence: `${match.identity} was removed meanwhile` };
@@ -101,7 +106,7 @@ export class Dialing {
     if (service?.permissions.includes('Dial') !== true) {
       return { code: 'permission.dial', sentence: `${match.identity} lost ${match.service.name} meanwhile` };
     }
-    for (const subject of flowSubjects(app, match.service.name, match.identity)) {
+    for (const subject of flowSubjects(app, match.service.name, runner.name)) {
       const cause = this.#deps.quarantine.causeOf(subject);
       if (cause !== undefined) return { code: 'policy.quarantined', sentence: `${subject} is in quarantine: ${cause}` };
     }

@@ -16,7 +16,7 @@ import type { InterceptProblem } from '../intercept/match.ts';
 import type { Policy, PolicyReload } from '../policy/policy.ts';
 import type { Quarantine } from '../policy/quarantine.ts';
 import type { Sessions } from '../session/sessions.ts';
-import type { AgentConfig } from './config.ts';
+import type { AgentBindings } from './agent-bindings.ts';
 import type { Identities } from './identities.ts';
 import type { TerminatorSurvey } from './terminator-survey.ts';
 import { serviceView } from './service-views.ts';
@@ -36,7 +36,7 @@ export interface EngineViewsDeps {
   readonly deserted: Pick<ReadonlyMap<string, unknown>, 'has'>;
   /** What the controller says of that before anybody dials. */
   readonly unhosted: Pick<TerminatorSurvey, 'isDeserted'>;
-  readonly agents: Readonly<Record<string, AgentConfig>>;
+  readonly agents: Pick<AgentBindings, 'all'>;
   readonly mode: () => { readonly mode: EngineMode; readonly why: Clearance };
   readonly entries: () => Pick<StatusView, 'proxy' | 'tun' | 'routes' | 'warnings'>;
   readonly forwards: () => readonly { readonly service: string; readonly port: number }[];
@@ -137,10 +137,11 @@ export function createEngineViews(deps: EngineViewsDeps): EngineViews {
     },
     agents() {
       const open = sessions.list().filter((session) => session.state !== 'closed' && session.app.agent !== undefined);
-      const names = new Set([...Object.keys(deps.agents), ...open.map((session) => session.app.agent ?? '')]);
-      const bound = new Set(Object.values(deps.agents).map((agent) => agent.identity));
+      const bindings = deps.agents.all();
+      const names = new Set([...Object.keys(bindings), ...open.map((session) => session.app.agent ?? '')]);
+      const bound = new Set(Object.values(bindings).map((agent) => agent.identity));
       return [...names].map((name) => {
-        const config = deps.agents[name];
+        const config = bindings[name];
         const reach = identities
           .all()
           .filter((runner) =>

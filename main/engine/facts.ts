@@ -49,14 +49,14 @@ function keyOf(app: App): string {
 /** Facts as they stand when asked. */
 export function factsFor(deps: {
   readonly clock: Clock;
-  readonly identities: Pick<Identities, 'find'>;
+  readonly identities: Pick<Identities, 'follow'>;
   readonly sessions: Pick<Sessions, 'openCount'>;
   readonly quarantine: Pick<Quarantine, 'causeOf'>;
   readonly recentDials: RecentUse;
 }): (app: App) => DecisionFacts {
   return (app) => ({
     nowMs: deps.clock.now(),
-    identity: (name) => deps.identities.find(name)?.facts(),
+    identity: (name) => deps.identities.follow(name)?.facts(),
     openSessions: (serviceId) => deps.sessions.openCount(serviceId),
     isQuarantined: (subject) => deps.quarantine.causeOf(subject),
     recentDials: deps.recentDials.count(app),

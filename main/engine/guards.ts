@@ -15,6 +15,8 @@ export interface GuardsDeps {
   readonly ledger: GuardLedger;
   readonly facts: (app: App) => DecisionFacts;
   readonly recentCalls: RecentUse;
+  /** What stands for an identity whatever it is called. */
+  readonly idOf: (identity: string) => string;
   readonly workgroupsOf: (identity: string, serviceId: string) => readonly string[];
 }
 
@@ -27,7 +29,7 @@ export function guardsFor(deps: GuardsDeps): SessionsDeps['guard'] {
       ledger: deps.ledger,
       // Whoever opens a second session must not get a second budget.
       ledgerKey: [
-        session.identity,
+        deps.idOf(session.identity),
         session.app.agent ?? session.app.script ?? session.app.path ?? '',
         session.serviceId,
       ].join('|'),

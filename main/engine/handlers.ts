@@ -14,6 +14,7 @@ import type {
   LoginView,
   PolicyCheckView,
   PolicyView,
+  RenameView,
   ServiceView,
   SettingsView,
   StatusView,
@@ -56,6 +57,7 @@ export interface EngineDesk {
   reloadPolicy(): Promise<PolicyCheckView>;
   /** `uid`: who asks, where that is known. */
   enroll(request: EnrollRequest, signal: AbortSignal, uid: number | undefined): Promise<EnrolledRecord>;
+  rename(name: string, to: string): Promise<RenameView>;
   exportIdentity(name: string): Promise<string>;
   login(name: string, provider: string | undefined, device: boolean): Promise<LoginView>;
   mcpEndpoint(service: string): Promise<{ url: string }>;
@@ -100,7 +102,7 @@ export function createHandlers(desk: EngineDesk): EngineHandlers {
       enable: ({ name }) => identities.setEnabled(name, true),
       disable: ({ name }) => identities.setEnabled(name, false),
       remove: ({ name }) => identities.remove(name),
-      rename: ({ name, to }) => identities.rename(name, to),
+      rename: ({ name, to }) => desk.rename(name, to),
       renew: async ({ name, rollKey }) => (await identities.renew(name, rollKey ?? false)).view(),
       unlock: async ({ name, passphrase, wrappingKey }) => {
         const unlock: KeyUnlock = {

@@ -20,12 +20,15 @@ export interface HostedDialsDeps {
   readonly sessions: Pick<Sessions, 'open' | 'openCount'>;
   /** Keys that requests to a service hosted here carry. */
   readonly keys: Pick<ProviderKeys, 'for'>;
+  /** What an identity is called now; a request knows it by the name of when it came in. */
+  readonly nameOf: (identity: string) => string;
   readonly workgroupsOf: (identity: string, serviceId: string) => readonly string[];
 }
 
 /** Asked for every hosted dial. */
 export function admitHostedDials(deps: HostedDialsDeps): AdmitHosted {
-  return async (request) => {
+  return async (asked) => {
+    const request = { ...asked, identity: deps.nameOf(asked.identity) };
     const denied = refusalOf(request, deps);
     const keyed = denied === undefined ? await deps.keys.for(request) : undefined;
     const refusal = denied ?? (keyed?.kind === 'refused' ? keyed.reason : undefined);
@@ -58,7 +61,7 @@ export function admitHostedDials(deps: HostedDialsDeps): AdmitHosted {
             {
               service: request.serviceName,
               serviceId: request.serviceId,
-              identity: request.identity,
+              identity: deps.nameOf(request.identity),
               direction: 'host',
               entry: 'hosted',
               app: unknownApp,

@@ -18,11 +18,15 @@ export interface IdentitiesDeps extends RunnerDeps {
   readonly cut: (identity: string, why: Clearance) => void;
   /** An identity is gone: forget its services and views. */
   readonly onRemoved: (name: string) => void;
+  /** An identity goes by another name, in `find` already. */
+  readonly onRenamed: (name: string, to: string) => void;
 }
 
 export class Identities implements AsyncDisposable {
   readonly #deps: IdentitiesDeps;
   readonly #runners = new Map<string, IdentityRunner>();
+  /** Runners by names they had: a flow that is on its way knows its identity by the name of when it came in. */
+  readonly #formerly = new Map<string, IdentityRunner>();
   /** Changes of one identity run one after another. */
   readonly #turns = new Map<string, Promise<unknown>>();
 
@@ -42,6 +46,11 @@ export class Identities implements AsyncDisposable {
 
   find(name: string): IdentityRunner | undefined {
     return this.#runners.get(name);
+  }
+
+  /** Who goes by this name, or else who last went by it. */
+  follow(name: string): IdentityRunner | undefined {
+    return this.#runners.get(name) ?? this.#formerly.get(name);
   }
 
   /** Throws `identity.unknown`. */
@@ -97,20 +106,21 @@ export class Identities implements AsyncDisposable {
       await runner[Symbol.asyncDispose]();
       await this.#deps.store.remove(name, runner.unlock());
       this.#runners.delete(name);
+      for (const [former, one] of this.#formerly) if (one === runner) this.#formerly.delete(former);
       this.#deps.onRemoved(name);
       this.#deps.audit.record({ kind: 'identity.removed', identity: name });
     });
   }
 
+  /** In place: sessions, bindings and the way to its network stand. Throws `identity.exists`, `identity.name_invalid`. */
   rename(name: string, to: string): Promise<void> {
     return this.#inTurn(name, async (runner) => {
-      await this.#deps.store.rename(name, to);
-      this.#deps.cut(name, cutBy('renamed', `${name} is now ${to}`, name, { to }));
-      await runner[Symbol.asyncDispose]();
+      await runner.rename(to);
       this.#runners.delete(name);
-      this.#deps.onRemoved(name);
-      const record = await this.#deps.store.get(to);
-      await this.#begin({ kind: 'good', record }, runner.unlock());
+      this.#runners.set(to, runner);
+      this.#formerly.delete(to);
+      this.#formerly.set(name, runner);
+      this.#deps.onRenamed(name, to);
       this.#deps.audit.record({ kind: 'identity.changed', identity: to, before: name });
     });
   }
@@ -160,7 +170,7 @@ export class Identities implements AsyncDisposable {
       const { reference } = await store.keystore(record.keystore).keepPassword(next, unlock);
       const changed = { ...record, keyReference: reference };
       await store.update(changed, unlock);
-      await runner.stop({ state: 'starting' });
+      await runner.stop(() => ({ state: 'starting' }));
       runner.replaceRecord(changed);
       await runner.start();
       this.#deps.audit.record({ kind: 'identity.changed', identity: name, password: true });
@@ -188,6 +198,7 @@ export class Identities implements AsyncDisposable {
 
   async #begin(entry: IdentityEntry, unlock: KeyUnlock): Promise<IdentityRunner> {
     const runner = new IdentityRunner(entry, unlock, this.#deps);
+    this.#formerly.delete(runner.name);
     this.#runners.set(runner.name, runner);
     this.#deps.listener.changed(runner);
     await runner.start();
@@ -209,10 +220,10 @@ export class Identities implements AsyncDisposable {
   }
 }
 
-type Cut = 'disabled' | 'removed' | 'renamed' | 'locked';
+type Cut = 'disabled' | 'removed' | 'locked';
 
-function cutBy(how: Cut, sentence: string, identity: string, more: Clearance['details'] = {}): Clearance {
-  return { code: `session.identity_${how}`, sentence, details: { identity, ...more } };
+function cutBy(how: Cut, sentence: string, identity: string): Clearance {
+  return { code: `session.identity_${how}`, sentence, details: { identity } };
 }
 
 const codeOf: Partial<Record<IdentityState, ErrorCode>> = {

@@ -1,4 +1,5 @@
 /** One identity's life in the engine: its key opened, its context at work, its standing in words. Its failure touches no other. */
+import { randomUUID } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
 import { toTunnelerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
@@ -24,6 +25,7 @@ import {
   standingOf,
   type Standing,
 } from './identity-standing.ts';
+import { oneByOne } from './one-by-one.ts';
 import { identityView, type MfaStanding } from './identity-view.ts';
 
 /** Bring an opened identity to work. `onRecord` is told when what stands on disk changed (renewal, controllers). */
@@ -32,6 +34,10 @@ export type OpenContext = (
   key: OpenKey | OpenPassword | undefined,
   options: {
     readonly unlock: () => KeyUnlock;
+    /** What the identity is called now. */
+    readonly name: () => string;
+    /** Run a write of the record after those before it, its new name included. */
+    readonly inTurn: (write: () => Promise<void>) => Promise<void>;
     readonly onRecord: (record: IdentityRecord) => void;
     readonly signal: AbortSignal;
   },
@@ -45,7 +51,7 @@ export interface RunnerListener {
 }
 
 export interface RunnerDeps {
-  readonly store: Pick<IdentityStore, 'openProof'>;
+  readonly store: Pick<IdentityStore, 'openProof' | 'rename'>;
   readonly openContext: OpenContext;
   readonly clock: Clock;
   readonly log: Log;
@@ -53,9 +59,14 @@ export interface RunnerDeps {
 }
 
 export class IdentityRunner implements AsyncDisposable {
-  readonly name: string;
+  /** Stands for it while the engine runs, whatever it is called. */
+  readonly id = randomUUID();
   readonly #deps: RunnerDeps;
+  #name: string;
+  readonly #inTurn = oneByOne();
   #record: IdentityRecord | undefined;
+  /** Where it stands, in words that name it. */
+  #standingOf: (name: string) => Standing;
   #standing: Standing;
   #unlock: KeyUnlock;
   #context: ZitiContext | undefined;
@@ -66,11 +77,27 @@ export class IdentityRunner implements AsyncDisposable {
   #mfa: MfaStanding | undefined;
 
   constructor(entry: IdentityEntry, unlock: KeyUnlock, deps: RunnerDeps) {
-    this.name = entry.kind === 'good' ? entry.record.name : entry.name;
+    this.#name = entry.kind === 'good' ? entry.record.name : entry.name;
     this.#deps = deps;
     this.#unlock = unlock;
     this.#record = entry.kind === 'good' ? entry.record : undefined;
     this.#standing = entry.kind === 'good' ? { state: 'starting' } : brokenBy(entry.error);
+    const first = this.#standing;
+    this.#standingOf = () => first;
+  }
+
+  get name(): string {
+    return this.#name;
+  }
+
+  /** Go by another name, at work or not; what is written to its file meanwhile waits. Throws `identity.exists`, `identity.name_invalid`. */
+  rename(to: string): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#deps.store.rename(this.#name, to);
+      this.#name = to;
+      if (this.#record !== undefined) this.#record = { ...this.#record, name: to };
+      this.#standing = this.#standingOf(to);
+    });
   }
 
   record(): IdentityRecord | undefined {
@@ -104,16 +131,18 @@ export class IdentityRunner implements AsyncDisposable {
     const record = this.#record;
     if (record === undefined || this.#abort !== undefined) return;
     if (!record.enabled) {
-      this.#stand(disabledStanding(this.name));
+      this.#stand(disabledStanding);
       return;
     }
     const abort = new AbortController();
     this.#abort = abort;
-    this.#stand({ state: 'starting' });
+    this.#stand(() => ({ state: 'starting' }));
     try {
       const key = await this.#deps.store.openProof(record, this.#unlock);
       const context = await this.#deps.openContext(record, key, {
         unlock: () => this.#unlock,
+        name: () => this.#name,
+        inTurn: this.#inTurn,
         onRecord: (changed) => this.replaceRecord(changed),
         signal: abort.signal,
       });
@@ -130,12 +159,12 @@ export class IdentityRunner implements AsyncDisposable {
       this.#abort = undefined;
       const failure = toTunnelerError(error, 'identity.corrupt');
       this.#deps.log.warn('identity.not_started', { identity: this.name, error: failure });
-      this.#stand(failedStanding(failure, this.name));
+      this.#stand((name) => failedStanding(failure, name));
     }
   }
 
-  /** Stop working; `standing` says why. Services are given up at once, before the network is told. */
-  async stop(standing: Standing): Promise<void> {
+  /** Stop working; `standing` says why, to whatever its name is. Services are given up at once, before the network is told. */
+  async stop(standing: (name: string) => Standing): Promise<void> {
     this.#abort?.abort();
     this.#abort = undefined;
     const context = this.#context;
@@ -153,14 +182,14 @@ export class IdentityRunner implements AsyncDisposable {
   async setEnabled(enabled: boolean): Promise<void> {
     if (this.#record !== undefined) this.#record = { ...this.#record, enabled };
     if (enabled) await this.start();
-    else await this.stop(disabledStanding(this.name));
+    else await this.stop(disabledStanding);
   }
 
   /** Forget what opens the key, and stop. */
   async lock(): Promise<void> {
     this.#unlock.wrappingKey?.fill(0);
     this.#unlock = {};
-    await this.stop(lockedStanding(this.name));
+    await this.stop(lockedStanding);
   }
 
   replaceRecord(record: IdentityRecord): void {
@@ -228,7 +257,8 @@ export class IdentityRunner implements AsyncDisposable {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    return this.stop({ state: this.state() });
+    const state = this.state();
+    return this.stop(() => ({ state }));
   }
 
   #hear(event: ZitiEvent): void {
@@ -254,7 +284,8 @@ export class IdentityRunner implements AsyncDisposable {
 
   #take(state: ContextState): void {
     if (state.kind === 'closed') return;
-    this.#stand(standingOf(state, this.name, this.#record === undefined ? 'certificate' : proofOf(this.#record)));
+    const proof = this.#record === undefined ? 'certificate' : proofOf(this.#record);
+    this.#stand((name) => standingOf(state, name, proof));
     // The controller said no for good: what it granted before is gone with it.
     if (state.kind === 'unauthenticated') this.#takeServices([]);
     if (state.kind === 'ready' || state.kind === 'mfa-required') void this.refreshMfa();
@@ -268,8 +299,9 @@ export class IdentityRunner implements AsyncDisposable {
     else this.#deps.listener.services(this, before, services);
   }
 
-  #stand(standing: Standing): void {
-    this.#standing = standing;
+  #stand(standing: (name: string) => Standing): void {
+    this.#standingOf = standing;
+    this.#standing = standing(this.#name);
     this.#deps.listener.changed(this);
   }
 }

@@ -92,6 +92,8 @@ function count(counts: SessionCounts, event: SessionEvent): void {
     case 'violated':
       counts.violations += 1;
       break;
+    case 'renamed':
+      break; // counts have no names
     case 'closed': {
       const { closeReason = 'unknown', bytesSent, bytesReceived } = event.session;
       counts.closed[closeReason] = (counts.closed[closeReason] ?? 0) + 1;

@@ -28,8 +28,9 @@ export interface ContextOpenerDeps {
 
 /** The engine's way to bring identities to work. */
 export function contextOpener(deps: ContextOpenerDeps): OpenContext {
-  return async (record, key, { unlock, onRecord, signal }) => {
-    const book = new RecordBook(record, deps, unlock, onRecord);
+  return async (record, key, { signal, ...owner }) => {
+    const { unlock } = owner;
+    const book = new RecordBook(record, deps, owner);
     const staged = await stagedCredential(record, key, deps, unlock());
     return follow(await openWith(record, key, staged, book, deps, signal), book, signal);
   };
@@ -109,36 +110,33 @@ function promote(record: IdentityRecord): IdentityRecord {
   };
 }
 
+/** Whose record it is: it may be renamed while it is at work. */
+type RecordOwner = Omit<Parameters<OpenContext>[2], 'signal'>;
+
 /** One identity's record on disk: writes run one after another, each from the newest state. */
 class RecordBook {
   record: IdentityRecord;
   readonly unlock: () => KeyUnlock;
   readonly #deps: ContextOpenerDeps;
-  readonly #onRecord: (record: IdentityRecord) => void;
-  #turn: Promise<void> = Promise.resolve();
+  readonly #owner: RecordOwner;
 
-  constructor(
-    record: IdentityRecord,
-    deps: ContextOpenerDeps,
-    unlock: () => KeyUnlock,
-    onRecord: (record: IdentityRecord) => void,
-  ) {
+  constructor(record: IdentityRecord, deps: ContextOpenerDeps, owner: RecordOwner) {
     this.record = record;
-    this.unlock = unlock;
+    this.unlock = owner.unlock;
     this.#deps = deps;
-    this.#onRecord = onRecord;
+    this.#owner = owner;
   }
 
   /** Durable when it resolves; throws `identity.write_failed`. */
   write(change: IdentityRecord | ((before: IdentityRecord) => IdentityRecord)): Promise<void> {
-    const next = this.#turn.then(async () => {
-      const record = typeof change === 'function' ? change(this.record) : change;
+    return this.#owner.inTurn(async () => {
+      const changed = typeof change === 'function' ? change(this.record) : change;
+      // Renamed meanwhile: the file goes by the new name.
+      const record = { ...changed, name: this.#owner.name() };
       await this.#deps.store.update(record, this.unlock());
       this.record = record;
-      this.#onRecord(record);
+      this.#owner.onRecord(record);
     });
-    this.#turn = next.catch(() => undefined);
-    return next;
   }
 
   /** Facts that are worth keeping but not worth failing for. */

@@ -41,6 +41,7 @@ export function openCorridor(parts: CorridorParts): Admit {
     hashed: hashWhereAsked({ apps, policy, quarantine }),
     decide: policy.decide,
     dial: (match, flow, app, signal) => dialing.dial(match, flow, app, signal),
+    nameOf: (match) => dialing.nameOf(match),
     confirm: (match) => dialing.confirm(match),
     underNewTerms: (match) => dialing.underNewTerms(match),
     stillCleared: (match, app) => dialing.stillCleared(match, app),

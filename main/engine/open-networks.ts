@@ -16,6 +16,8 @@ export interface NetworksDeps extends ReactionsDeps {
   readonly unlock: KeyUnlock;
   /** An identity must sign in at its provider again. */
   readonly onLoginRequired: (identity: string) => void;
+  /** An identity goes by another name; the rooms know it already. */
+  readonly onRenamed: (identity: string, to: string) => void;
 }
 
 export interface Networks {
@@ -62,6 +64,10 @@ export function openNetworks(deps: NetworksDeps, stack: DisposalStack): Networks
       }),
       cut: (identity, why) => sessions.closeWhere((session) => session.identity === identity, 'identity_disabled', why),
       onRemoved: (name) => reactions.removed(name),
+      onRenamed(name, to) {
+        reactions.renamed(name, to);
+        deps.onRenamed(name, to);
+      },
     }),
   );
   const readiness = openReadiness({ clock, settled: () => identities.all().every((runner) => runner.settled()) });

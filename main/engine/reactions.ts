@@ -40,6 +40,8 @@ export interface ReactionsDeps {
 export interface Reactions {
   readonly runner: RunnerListener;
   removed(identity: string): void;
+  /** It goes by another name: every room takes it over in place, nothing live is cut. */
+  renamed(identity: string, to: string): void;
   session(event: SessionEvent): void;
   quarantined(event: QuarantineEvent): void;
 }
@@ -135,6 +137,23 @@ export function createReactions(deps: ReactionsDeps): Reactions {
       problems.delete(identity);
       deps.onIntercepted();
       hosting.remove(identity).catch((error: unknown) => log.error('hosting.remove_failed', { identity, error }));
+      deps.refresh();
+    },
+    renamed(identity, to) {
+      // Whom it holds first: a new name must free nobody.
+      deps.quarantine.rename(`identity:${identity}`, `identity:${to}`);
+      intercept.rename(identity, to);
+      const found = problems.get(identity) ?? [];
+      problems.delete(identity);
+      problems.set(
+        to,
+        found.map((problem) => ({ ...problem, identity: to })),
+      );
+      sessions.renameIdentity(identity, to);
+      hosting.rename(identity, to).then(deps.refresh, (error: unknown) => {
+        log.error('hosting.rename_failed', { identity: to, error });
+      });
+      deps.onIntercepted();
       deps.refresh();
     },
     session(event) {

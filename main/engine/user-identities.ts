@@ -65,7 +65,13 @@ export function userIdentities(
       enable: owned(handlers.enable),
       disable: owned(handlers.disable),
       remove: owned(handlers.remove),
-      rename: owned(handlers.rename),
+      rename: owned(async (request, context) => {
+        const view = await handlers.rename(request, context);
+        const ended = logins.get(request.name);
+        logins.delete(request.name);
+        if (ended !== undefined) logins.set(request.to, ended);
+        return view;
+      }),
       renew: owned(handlers.renew),
       unlock: owned(async (request, context) => {
         const view = await handlers.unlock(request, context);

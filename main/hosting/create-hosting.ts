@@ -41,6 +41,19 @@ class HostingOfAll implements Hosting {
     return this.replace(identity, []);
   }
 
+  rename(identity: string, to: string): Promise<void> {
+    const move = (): Promise<void> => {
+      const runs = this.#runs.get(identity);
+      this.#runs.delete(identity);
+      if (runs === undefined) return Promise.resolve();
+      this.#runs.set(to, runs);
+      for (const run of runs.values()) run.rename(to);
+      return Promise.resolve();
+    };
+    // Behind what is under way for the old name, and before what comes for the new one.
+    return this.#inOrder(to, () => this.#inOrder(identity, move));
+  }
+
   states(): readonly HostedState[] {
     return [...this.#runs.values()].flatMap((runs) => [...runs.values()].map((run) => run.state()));
   }

@@ -23,7 +23,7 @@ export function fingerprintOf(service: HostedService): string {
 
 export class HostedServiceRun implements AsyncDisposable {
   readonly fingerprint: string;
-  readonly #service: HostedService;
+  #service: HostedService;
   readonly #terminators: readonly Terminator[];
   readonly #configs: readonly HostTerminator[];
   readonly #configProblem: Clearance | undefined;
@@ -37,7 +37,13 @@ export class HostedServiceRun implements AsyncDisposable {
     this.#terminators = this.#configs.map((config) => new Terminator(service, config, deps));
   }
 
+  /** The same service for the same identity, which goes by another name now. */
+  rename(identity: string): void {
+    this.refresh({ ...this.#service, identity });
+  }
+
   refresh(service: HostedService): void {
+    this.#service = service;
     for (const terminator of this.#terminators) terminator.refresh(service);
   }
 

@@ -108,6 +108,8 @@ export interface Hosting extends AsyncDisposable {
   /** Idempotent: this identity hosts these, from now on; what is new is bound, what is gone unbound, what changed re-bound. */
   replace(identity: string, services: readonly HostedService[]): Promise<void>;
   remove(identity: string): Promise<void>;
+  /** What is hosted for this identity is hosted for `to`; nothing is bound anew. Waits for changes under way. */
+  rename(identity: string, to: string): Promise<void>;
   states(): readonly HostedState[];
   /** Names and addresses that services hosted now lead to; not those that the dialer names. */
   targetHosts(): readonly string[];

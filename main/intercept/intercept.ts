@@ -53,6 +53,13 @@ export function createIntercept(): Intercept {
     remove(identity) {
       if (holdings.delete(identity)) table = undefined;
     },
+    rename(identity, to) {
+      const holding = holdings.get(identity);
+      if (holding === undefined) return;
+      holdings.delete(identity);
+      holdings.set(to, { ...holding, identity: to });
+      table = undefined;
+    },
     match(flow) {
       const destination = canonical(flow);
       const dialable = score(holdings.values(), flow, destination, (holding) => holding.dialable);

@@ -40,6 +40,8 @@ export interface Intercept {
     tunnelerAppData?: Readonly<Record<string, unknown>>,
   ): readonly InterceptProblem[];
   remove(identity: string): void;
+  /** What this identity brought is `to`'s from now on. */
+  rename(identity: string, to: string): void;
   match(flow: FlowRequest): MatchResult;
   /** The same as `match` for a service named outright, on behalf of a loopback port. */
   matchService(serviceName: string, flow: FlowRequest): MatchResult;

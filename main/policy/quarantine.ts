@@ -91,6 +91,21 @@ export class Quarantine implements Disposable {
     return true;
   }
 
+  /** Who is held under one name is held under the other; no one is freed or told. As `add`, it holds even where it cannot be kept. */
+  rename(subject: string, to: string): void {
+    const entry = this.#entries.get(subject);
+    if (entry === undefined) return;
+    this.#timers.get(subject)?.[Symbol.dispose]();
+    this.#timers.delete(subject);
+    this.#entries.delete(subject);
+    if (!this.#entries.has(to)) {
+      const renamed = { ...entry, subject: to };
+      this.#entries.set(to, renamed);
+      this.#watch(renamed);
+    }
+    this.#deps.save?.(this.list());
+  }
+
   /** Its cause, where it is in quarantine. */
   causeOf(subject: string): string | undefined {
     return this.#entries.get(subject)?.cause;

@@ -104,13 +104,15 @@ export function createSessions(deps: SessionsDeps): Sessions {
   }
 
   return {
-    open(facts, consumer, provider, brought) {
+    open(asked, consumer, provider, brought) {
       const refuse = (error: TunnelerError): never => {
         consumer.reset(error);
         provider.reset(error);
         throw error;
       };
-      const own = terms(facts.contract);
+      const own = terms(asked.contract);
+      // The session's own copy, its guard's too: both see a new name of the identity.
+      const facts = own === undefined ? { ...asked } : { ...asked, contract: own.contract };
       const most = own?.contract.maxSessions;
       if (most !== undefined && (openByService.get(facts.serviceId) ?? 0) >= most) {
         refuse(new TunnelerError('session.limit', `${facts.service} has its ${most} sessions already`));
@@ -162,6 +164,14 @@ export function createSessions(deps: SessionsDeps): Sessions {
       }
       cut.forEach(tellClosed);
       return cut.map((session) => session.id);
+    },
+
+    renameIdentity(identity, to) {
+      for (const session of [...live.values(), ...lingering]) {
+        if (session.facts.identity !== identity) continue;
+        session.facts.identity = to;
+        if (live.has(session.id)) events.emit({ kind: 'renamed', session: session.snapshot() });
+      }
     },
 
     openCount: (serviceId) => (serviceId === undefined ? live.size + held : (openByService.get(serviceId) ?? 0)),

@@ -36,9 +36,12 @@ export interface SessionKeeper {
   violated(session: LiveSession, reason: Clearance, lost: boolean): Ending | undefined;
 }
 
+/** What a live session holds as its own: the identity may get another name while it lives. */
+export type OwnFacts = Omit<SessionFacts, 'identity'> & { identity: string };
+
 export class LiveSession {
   readonly id: string;
-  readonly facts: SessionFacts;
+  readonly facts: OwnFacts;
   readonly startedAtMs: number;
   endedAtMs: number | undefined;
   state: SessionState = 'open';
@@ -64,12 +67,12 @@ export class LiveSession {
 
   constructor(
     id: string,
-    facts: SessionFacts,
+    facts: OwnFacts,
     ends: { readonly consumer: ByteStream; readonly provider: ByteStream },
     parts: { readonly keeper: SessionKeeper; readonly terms: Terms | undefined; readonly guard: Guard | undefined },
   ) {
     this.id = id;
-    this.facts = parts.terms === undefined ? facts : { ...facts, contract: parts.terms.contract };
+    this.facts = facts;
     this.#keeper = parts.keeper;
     this.#terms = parts.terms;
     this.#guard = parts.guard;

@@ -56,6 +56,8 @@ export interface SessionMoment {
 export type SessionEvent =
   | { readonly kind: 'opened'; readonly session: SessionSnapshot }
   | { readonly kind: 'closed'; readonly session: SessionSnapshot }
+  /** The identity it belongs to goes by another name now. */
+  | { readonly kind: 'renamed'; readonly session: SessionSnapshot }
   | { readonly kind: 'called'; readonly session: SessionSnapshot; readonly call: GuardCall }
   | { readonly kind: 'violated'; readonly session: SessionSnapshot; readonly reason: Clearance };
 
@@ -75,6 +77,8 @@ export interface Sessions extends AsyncDisposable {
   close(id: string, reason: CloseReason, why?: Clearance): boolean;
   /** Close all that match, at once; their ids. */
   closeWhere(matches: (session: SessionSnapshot) => boolean, reason: CloseReason, why?: Clearance): readonly string[];
+  /** Sessions of this identity that are open belong to `to` from now on, nothing else of them changes; closed rows keep the name they had. */
+  renameIdentity(identity: string, to: string): void;
   /** Open ones, and places held. */
   openCount(serviceId?: string): number;
   /** Ever opened. */

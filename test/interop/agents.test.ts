@@ -4,7 +4,15 @@ import type { AddressInfo } from 'node:net';
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { AgentView, QuarantineView, SessionView, WhyView } from '../../main/contract/views.ts';
+import type {
+  AgentView,
+  IdentityView,
+  QuarantineView,
+  RenameView,
+  ServiceView,
+  SessionView,
+  WhyView,
+} from '../../main/contract/views.ts';
 import { GovernedWorld, start } from '../support/governed-world.ts';
 import { describeNetworks } from '../support/networks.ts';
 import { until } from '../support/until.ts';
@@ -108,6 +116,41 @@ ${more}`;
     expect((await world.newest('shared')).identity).toBe('alpha-id');
     expect((await world.ask(program('beta'), 'shared')).status).toBe(200);
     expect((await world.newest('shared')).identity).toBe('beta-id');
+  });
+
+  test('a renamed identity keeps its open sessions under its new name, and its agents follow', async () => {
+    const held = await hold('alpha', 'a-docs');
+    const { id } = await world.newest('a-docs');
+    const renamed = await world.json<RenameView>(['identity', 'rename', 'alpha-id', 'alpha-new']);
+    expect(renamed).toEqual({ name: 'alpha-new', agents: ['alpha', 'gamma'], rules: [] });
+
+    const row = (await world.sessions('a-docs')).find((session) => session.id === id);
+    expect(row).toMatchObject({ state: 'open', identity: 'alpha-new' });
+    const names = (await world.json<IdentityView[]>(['identity', 'list'])).map(({ name, state }) => `${name} ${state}`);
+    expect(names).toContain('alpha-new ready');
+    expect(names.join()).not.toContain('alpha-id');
+    expect((await world.ask(program('alpha'), 'a-docs')).status).toBe(200);
+    expect((await world.newest('a-docs')).identity).toBe('alpha-new');
+    expect((await world.ask(program('beta'), 'a-docs')).status).toBe(403);
+
+    // The hosting side as well: bound as it was, its end of the same session open.
+    await world.json(['identity', 'rename', 'box', 'crate'], world.boxState);
+    const hosted = await world.json<SessionView[]>(['sessions'], world.boxState);
+    expect(hosted.filter(({ state }) => state === 'open')).toMatchObject([{ identity: 'crate', service: 'a-docs' }]);
+    expect((await world.ask(program('beta'), 'b-docs')).status).toBe(200);
+    const bound = await world.json<ServiceView[]>(['services'], world.boxState);
+    expect(bound.map(({ identity, hosted }) => [identity, hosted?.terminators])).toEqual(bound.map(() => ['crate', 1]));
+    await world.json(['identity', 'rename', 'crate', 'box'], world.boxState);
+
+    const back = await world.run(['identity', 'rename', 'alpha-new', 'alpha-id']);
+    expect(back.out).toContain('agents that follow it until the engine stops: alpha, gamma');
+    expect((await world.sessions('a-docs')).find((session) => session.id === id)).toMatchObject({
+      state: 'open',
+      identity: 'alpha-id',
+    });
+    held.stop();
+    const [record] = await world.records('identity.changed', '--identity', 'alpha-id');
+    expect(record).toMatchObject({ before: 'alpha-new' });
   });
 
   test('what an agent starts acts for it', async () => {

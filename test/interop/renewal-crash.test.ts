@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../main/base/clock.ts';
 import { TunnelerError } from '../../main/base/errors.ts';
 import { silentLog } from '../../main/base/log.ts';
+import { oneByOne } from '../../main/engine/one-by-one.ts';
 import { contextOpener } from '../../main/engine/open-context.ts';
 import type { IdentityRecord } from '../../main/identity/identities.ts';
 import { openIdentityStore } from '../../main/identity/identity-store.ts';
@@ -221,6 +222,8 @@ describe.skipIf(mustSkip(openZitiMissing()))('a renewal that is cut short (OpenZ
     });
     const context = await opening(record, await store.openKey(record, unlock), {
       unlock: () => unlock,
+      name: () => record.name,
+      inTurn: oneByOne(),
       onRecord: () => undefined,
       signal: new AbortController().signal,
     });

@@ -51,6 +51,7 @@ function kindOf(path: unknown): string {
 
 const { sleep, systemClock } = await import('../../main/base/clock.ts');
 const { silentLog } = await import('../../main/base/log.ts');
+const { oneByOne } = await import('../../main/engine/one-by-one.ts');
 const { contextOpener } = await import('../../main/engine/open-context.ts');
 const { openIdentityStore } = await import('../../main/identity/identity-store.ts');
 const { openHttpsTransport, openZitiContext } = await import('../../main/ziti/ziti.ts');
@@ -89,6 +90,8 @@ const opening = contextOpener({
 });
 const context = await opening(record, await store.openKey(record, unlock), {
   unlock: () => unlock,
+  name: () => record.name,
+  inTurn: oneByOne(),
   onRecord: () => undefined,
   signal: new AbortController().signal,
 });

@@ -142,6 +142,20 @@ describe('quarantine', () => {
     expect(quarantine.release('app:claude')).toBe(true);
   });
 
+  it('follows a subject that gets another name: nobody is freed, and its time goes on', () => {
+    const clock = new ManualClock();
+    const saved: string[][] = [];
+    const quarantine = new Quarantine({ clock, save: (entries) => saved.push(entries.map((entry) => entry.subject)) });
+    quarantine.add('identity:old', 'five failures', 'breaker', 60_000);
+    quarantine.rename('identity:old', 'identity:new');
+    quarantine.rename('identity:nobody', 'identity:other');
+    expect(saved).toEqual([['identity:old'], ['identity:new']]);
+    expect(quarantine.causeOf('identity:new')).toBe('five failures');
+    expect(quarantine.release('identity:old')).toBe(false);
+    clock.advance(60_001);
+    expect(quarantine.causeOf('identity:new')).toBeUndefined();
+  });
+
   it('of a breaker ends by itself, also after a restart', () => {
     const clock = new ManualClock();
     const first = new Quarantine({ clock });

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { TunnelerError } from '../../base/errors.ts';
-import type { IdentityView } from '../../contract/views.ts';
+import type { IdentityView, RenameView } from '../../contract/views.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
 import { withPassphrase } from '../passphrase.ts';
 import type { Engine, OfflineIdentities } from '../programs.ts';
@@ -44,10 +44,10 @@ export function addIdentity(program: Command, cli: Cli): void {
     offline: (identities, name) => identities.remove(name),
   });
 
-  addVerb(group, 'rename <name> <to>', 'give it another name').action(
+  addVerb(group, 'rename <name> <to>', 'give it another name; open sessions live on').action(
     async (name: string, to: string, options: CommonOptions) => {
-      await cli.withEngine(options, (engine) => engine.identity.rename({ name, to }));
-      cli.print(options, { name: to }, () => `${name} is now ${to}\n`);
+      const renamed = await cli.withEngine(options, (engine) => engine.identity.rename({ name, to }));
+      cli.print(options, renamed, (view) => describeRename(name, view));
     },
   );
 
@@ -204,4 +204,15 @@ function describeOne(view: IdentityView, cli: Cli): string {
     ],
     cli.paint,
   );
+}
+
+/** What it is called now, and what a person has to write anew for the old name. */
+function describeRename(before: string, { name, agents, rules }: RenameView): string {
+  const lines = [`${before} is now ${name}`];
+  if (agents.length > 0) {
+    lines.push(`agents that follow it until the engine stops: ${agents.join(', ')}`);
+    lines.push(`write "identity: ${name}" under agents: in culvert.yaml, where they are still bound to ${before}`);
+  }
+  for (const { id, file } of rules) lines.push(`${file}: rule ${id} names ${before}, which is nobody now`);
+  return `${lines.join('\n')}\n`;
 }

@@ -22,10 +22,16 @@ export interface ExternalLoginDeps {
   readonly listSigners: (origin: string, caPem: string, signal: AbortSignal) => Promise<readonly ExternalSigner[]>;
 }
 
+/** One under way; its identity may be renamed meanwhile. */
+interface SignIn {
+  name: string;
+  readonly abort: AbortController;
+}
+
 export class ExternalLogin implements Disposable {
   readonly #deps: ExternalLoginDeps;
   /** One sign-in an identity: a new one ends the one before. */
-  readonly #running = new Map<string, AbortController>();
+  readonly #running = new Map<string, SignIn>();
   /** What gets the next token without a person, in memory only. */
   readonly #kept = new Map<
     string,
@@ -38,14 +44,13 @@ export class ExternalLogin implements Disposable {
 
   /** Begin; resolves with where to go. Its end shows in the identity's state. Throws `ziti.controller.*`, `base.*`. */
   async begin(name: string, wanted: string | undefined, device: boolean): Promise<LoginView> {
-    const abort = new AbortController();
-    this.#running.get(name)?.abort();
-    this.#running.set(name, abort);
+    this.#running.get(name)?.abort.abort();
+    const { signIn, abort } = this.#started(name);
     const signer = await this.#signerOf(name, wanted, abort.signal);
     const provider = await Provider.discover(signer, abort.signal);
     if (device) {
       const start = await provider.beginDevice(abort.signal);
-      this.#finish(name, provider, abort, this.#awaitDevice(provider, start, abort.signal));
+      this.#finish(signIn, provider, this.#awaitDevice(provider, start, abort.signal));
       return { url: start.verification_uri_complete ?? start.verification_uri, userCode: start.user_code };
     }
     const listener = await listenForRedirect();
@@ -53,7 +58,7 @@ export class ExternalLogin implements Disposable {
     const tokens = this.#within(listener.code(request.state), abort.signal)
       .then((code) => provider.finishCode(request, code, abort.signal))
       .finally(() => listener[Symbol.asyncDispose]());
-    this.#finish(name, provider, abort, tokens);
+    this.#finish(signIn, provider, tokens);
     return { url: request.url };
   }
 
@@ -64,30 +69,48 @@ export class ExternalLogin implements Disposable {
     // A controller that refuses a token so fresh will not take the next one either.
     if (this.#deps.clock.monotonic() - kept.atMs < freshMs) return;
     this.#kept.delete(name);
-    const abort = new AbortController();
-    this.#running.set(name, abort);
-    this.#finish(name, kept.provider, abort, kept.provider.refresh(kept.refreshToken, abort.signal));
+    const { signIn, abort } = this.#started(name);
+    this.#finish(signIn, kept.provider, kept.provider.refresh(kept.refreshToken, abort.signal));
+  }
+
+  /** An identity goes by another name: what was begun for it, and what it keeps, is for that one. */
+  rename(name: string, to: string): void {
+    const signIn = this.#running.get(name);
+    const kept = this.#kept.get(name);
+    this.#running.delete(name);
+    this.#kept.delete(name);
+    if (kept !== undefined) this.#kept.set(to, kept);
+    if (signIn === undefined) return;
+    signIn.name = to;
+    this.#running.set(to, signIn);
   }
 
   [Symbol.dispose](): void {
-    for (const abort of this.#running.values()) abort.abort();
+    for (const { abort } of this.#running.values()) abort.abort();
     this.#kept.clear();
   }
 
-  #finish(name: string, provider: Provider, abort: AbortController, tokens: Promise<ProviderTokens>): void {
+  #started(name: string): { readonly signIn: SignIn; readonly abort: AbortController } {
+    const abort = new AbortController();
+    const signIn = { name, abort };
+    this.#running.set(name, signIn);
+    return { signIn, abort };
+  }
+
+  #finish(signIn: SignIn, provider: Provider, tokens: Promise<ProviderTokens>): void {
     const { identities, log } = this.#deps;
     tokens
       .then(async ({ token, refreshToken }) => {
-        await identities.context(name).provideExternalToken(token);
+        await identities.context(signIn.name).provideExternalToken(token);
         if (refreshToken !== undefined)
-          this.#kept.set(name, { provider, refreshToken, atMs: this.#deps.clock.monotonic() });
-        log.info('identity.signed_in', { identity: name });
+          this.#kept.set(signIn.name, { provider, refreshToken, atMs: this.#deps.clock.monotonic() });
+        log.info('identity.signed_in', { identity: signIn.name });
       })
       .catch((error: unknown) => {
-        if (!abort.signal.aborted) log.warn('identity.sign_in_failed', { identity: name, error });
+        if (!signIn.abort.signal.aborted) log.warn('identity.sign_in_failed', { identity: signIn.name, error });
       })
       .finally(() => {
-        if (this.#running.get(name) === abort) this.#running.delete(name);
+        if (this.#running.get(signIn.name) === signIn) this.#running.delete(signIn.name);
       });
   }
 

@@ -59,11 +59,12 @@ export function sceneEngine(state: EngineState, nowMs: number, options: { still:
       },
       rename: ({ name, to }) => {
         const identity = engine.state().identities[name];
-        if (identity === undefined) return;
+        if (identity === undefined) throw new Error(`no identity ${name}`);
         engine.push(
           { kind: 'identity-removed', key: name },
           { kind: 'identity-changed', key: to, value: { ...identity, name: to } },
         );
+        return { name: to, agents: [], rules: [] };
       },
       mfaEnroll: ({ name }) => ({
         provisioningUrl: `otpauth://totp/northwind:${name}?secret=JBSWY3DPEHPK3PXPJBSWY3DP&issuer=northwind`,
