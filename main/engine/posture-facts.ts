@@ -1,4 +1,4 @@
-/** What posture checks ask of this host: network cards, domain, programs that run, when it woke. Gathered only where a check asks. */
+/** What posture checks ask of this host: network cards, domain, programs that run, when it woke and was unlocked. Gathered only where a check asks. */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -21,7 +21,9 @@ const ownSystems: Partial<Record<NodeJS.Platform, readonly string[]>> = {
 /** For `ZitiContext.setPosture`; one for all identities, so that an executable is hashed once. */
 export function postureGatherer(deps: {
   readonly wokenAt: () => number | undefined;
-}): (checks: readonly PostureCheck[]) => Promise<PostureFacts> {
+  /** Of the screen of one user, or of any. */
+  readonly unlockedAt: (owner: number | undefined) => number | undefined;
+}): (checks: readonly PostureCheck[], owner: number | undefined) => Promise<PostureFacts> {
   const hashes = new Map<string, { readonly stamp: string; readonly hash: string }>();
 
   const hashOf = async (path: string): Promise<string | undefined> => {
@@ -41,15 +43,17 @@ export function postureGatherer(deps: {
     }
   };
 
-  return async (checks) => {
+  return async (checks, owner) => {
     const asks = (type: PostureCheck['queryType']): boolean => checks.some((check) => check.queryType === type);
     const paths = wantedPaths(checks);
     const woken = deps.wokenAt();
+    const unlocked = deps.unlockedAt(owner);
     return {
       ...(asks('DOMAIN') ? { domain: domainOf() } : {}),
       ...(asks('MAC') ? { macAddresses: macAddresses() } : {}),
       ...(paths.length === 0 ? {} : { processes: await processFacts(paths, hashOf) }),
       ...(woken === undefined ? {} : { wokenAt: woken }),
+      ...(unlocked === undefined ? {} : { unlockedAt: unlocked }),
     };
   };
 }

@@ -74,6 +74,11 @@ export interface TrayLike {
   destroy(): void;
 }
 
+/** To be used once the app is ready. `unlock-screen` comes on macOS and Windows. */
+export interface PowerMonitorLike {
+  on(event: 'unlock-screen', listener: () => void): void;
+}
+
 export interface ElectronApi {
   readonly app: {
     requestSingleInstanceLock(): boolean;
@@ -111,6 +116,7 @@ export interface ElectronApi {
   readonly Notification: (new (options: Readonly<Record<string, unknown>>) => NotificationLike) & {
     isSupported(): boolean;
   };
+  readonly powerMonitor: PowerMonitorLike;
   readonly nativeImage: { createFromPath(path: string): unknown };
 }
 

@@ -15,6 +15,7 @@ import { serveIpc } from './ipc.ts';
 import { lockSession, openWindow, registerScheme } from './main-window.ts';
 import { gather, Notices, type Notice } from './notices.ts';
 import { readSettings, writeSettings } from './shell-settings.ts';
+import { tellUnlocks } from './screen-unlock.ts';
 import { stderrLog } from './stderr-log.ts';
 import { watchUpdates, type Updater, type Updates } from './updates.ts';
 import { openWindowFiles } from './window-files.ts';
@@ -145,6 +146,7 @@ async function start(): Promise<void> {
     },
     abort.signal,
   );
+  tellUnlocks(electron.powerMonitor, { connect, log });
   const { autoUpdater } = createRequire(import.meta.url)('electron-updater') as { autoUpdater: Updater };
   updates = watchUpdates(autoUpdater, {
     clock: systemClock,

@@ -173,6 +173,8 @@ export interface ZitiContext extends AsyncDisposable {
   /** Throws TunnelerError `ziti.dial.*` or `ziti.controller.*`. Retries once where a cached service session went stale. */
   dial(serviceId: string, options?: DialOptions): Promise<ZitiStream>;
   bind(serviceId: string, options: BindOptions, onDial: (dial: IncomingDial) => void): Promise<Binding>;
+  /** Gather posture now, and send what changed. Never rejects. */
+  refreshPosture(): Promise<void>;
   /** Re-read services now; reconnects and re-authenticates where needed. */
   refresh(): Promise<void>;
   /**

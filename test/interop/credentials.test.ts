@@ -198,7 +198,12 @@ describeNetworks('credentials', (network) => {
   test('a service behind an MFA check opens with the code', async () => {
     const { admin } = network();
     const member = await join(network());
-    const check = await admin.createPostureCheck({ type: 'MFA', promptOnWake: true, timeoutSeconds: 3600 });
+    const check = await admin.createPostureCheck({
+      type: 'MFA',
+      promptOnWake: true,
+      promptOnUnlock: true,
+      timeoutSeconds: 3600,
+    });
     const serviceId = await admin.createService({ name: uniqueName('behind-mfa') });
     await admin.createServicePolicy({ type: 'Bind', services: [serviceId], identities: [bob.id] });
     await admin.createServicePolicy({
@@ -228,11 +233,16 @@ describeNetworks('credentials', (network) => {
     }, 15_000);
     const remains = (): number | undefined =>
       member.context.services().find(({ id }) => id === serviceId)?.postureChecks[0]?.timeoutRemainingSeconds;
-    const wokenAt = Date.now();
-    member.context.setPosture(() => Promise.resolve({ wokenAt }));
-    // The answer before counts for five minutes more, then a new one is asked for.
-    if (member.context.controller().authentication === 'legacy') {
+    let facts: { wokenAt?: number; unlockedAt?: number } = {};
+    member.context.setPosture(() => Promise.resolve(facts));
+    for (const moment of ['wokenAt', 'unlockedAt']) {
+      facts = { ...facts, [moment]: Date.now() };
+      await member.context.refreshPosture();
+      if (member.context.controller().authentication !== 'legacy') continue;
+      // The answer before counts for five minutes more, then a new one is asked for; one given now counts in full.
       await until(() => (remains() ?? 0) > 200 && (remains() ?? 0) <= 300, 20_000);
+      await member.context.mfa.verify(totp.generate());
+      await until(() => (remains() ?? 0) > 3000, 20_000);
     }
     await member.context[Symbol.asyncDispose]();
   });

@@ -167,11 +167,18 @@ function asRecord(
   check: PostureCheckSpec,
 ): Pick<
   PostureCheckRecord,
-  'kind' | 'timeoutSeconds' | 'promptOnWake' | 'processes' | 'operatingSystems' | 'domains' | 'macAddresses'
+  | 'kind'
+  | 'timeoutSeconds'
+  | 'promptOnWake'
+  | 'promptOnUnlock'
+  | 'processes'
+  | 'operatingSystems'
+  | 'domains'
+  | 'macAddresses'
 > {
   if (check.type === 'MFA') {
-    const { timeoutSeconds = -1, promptOnWake = false } = check;
-    return { kind: 'MFA', timeoutSeconds, promptOnWake };
+    const { timeoutSeconds = -1, promptOnWake = false, promptOnUnlock = false } = check;
+    return { kind: 'MFA', timeoutSeconds, promptOnWake, promptOnUnlock };
   }
   if (check.type === 'OS') return { kind: 'OS', operatingSystems: [{ type: check.osType, versions: check.versions }] };
   if (check.type === 'DOMAIN') return { kind: 'DOMAIN', domains: check.domains };

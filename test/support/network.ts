@@ -87,7 +87,12 @@ export interface NetworkAdmin {
 }
 
 export type PostureCheckSpec =
-  | { readonly type: 'MFA'; readonly timeoutSeconds?: number; readonly promptOnWake?: boolean }
+  | {
+      readonly type: 'MFA';
+      readonly timeoutSeconds?: number;
+      readonly promptOnWake?: boolean;
+      readonly promptOnUnlock?: boolean;
+    }
   | {
       readonly type: 'PROCESS';
       readonly osType: string;

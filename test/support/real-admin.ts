@@ -168,8 +168,8 @@ function typeName(config: Json): string {
 
 function postureBody(check: PostureCheckSpec): Json {
   if (check.type === 'MFA') {
-    const { timeoutSeconds = -1, promptOnWake = false } = check;
-    return { typeId: 'MFA', timeoutSeconds, promptOnWake };
+    const { timeoutSeconds = -1, promptOnWake = false, promptOnUnlock = false } = check;
+    return { typeId: 'MFA', timeoutSeconds, promptOnWake, promptOnUnlock };
   }
   if (check.type === 'PROCESS') {
     const { osType, path, hashes = [], signerFingerprint } = check;

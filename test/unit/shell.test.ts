@@ -14,6 +14,7 @@ import { enginePath } from '../../main/shell/engine-path.ts';
 import { watchEngine } from '../../main/shell/engine-watch.ts';
 import { serveIpc } from '../../main/shell/ipc.ts';
 import { gather, Notices } from '../../main/shell/notices.ts';
+import { tellUnlocks } from '../../main/shell/screen-unlock.ts';
 import { readSettings, writeSettings } from '../../main/shell/shell-settings.ts';
 import { watchUpdates, type Updater } from '../../main/shell/updates.ts';
 import { openWindowFiles } from '../../main/shell/window-files.ts';
@@ -362,6 +363,28 @@ describe('the watch over the engine', () => {
     abort.abort();
     await clock.advanceSlowly(3_100);
     await watching;
+  });
+});
+
+describe('an unlocked screen', () => {
+  it('is told to the engine, and one that is not there is no trouble', async () => {
+    const engine = createFakeEngine(undefined, { engine: { screenUnlocked: () => undefined } });
+    let unlock = (): void => undefined;
+    let there = false;
+    tellUnlocks(
+      { on: (_event, listener) => void (unlock = listener) },
+      {
+        connect: () =>
+          there ? Promise.resolve(memoryTransport(engine.dispatcher)) : Promise.reject(new Error('no engine')),
+        log: silentLog,
+      },
+    );
+    unlock();
+    await settle();
+    there = true;
+    unlock();
+    await settle();
+    expect(engine.calls.map(({ name }) => name)).toEqual(['engine.screenUnlocked']);
   });
 });
 

@@ -30,6 +30,8 @@ export class PostureKeeper implements Disposable {
   #facts: PostureFacts = {};
   #totpToken: string | undefined;
   #sentToController = '';
+  /** Wakes and unlocks up to here the controller knows of, or they lie before the session and ask nothing of it. */
+  #told: { wokenAt: number; unlockedAt: number } = { wokenAt: 0, unlockedAt: 0 };
   #running: Promise<void> | undefined;
 
   constructor(deps: PostureKeeperDeps) {
@@ -46,6 +48,8 @@ export class PostureKeeper implements Disposable {
   forget(): void {
     this.#sentToController = '';
     this.#totpToken = undefined;
+    const now = this.#deps.clock.now();
+    this.#told = { wokenAt: now, unlockedAt: now };
   }
 
   /** Gather, and send what changed. Never throws; callers that dial next may wait for it. */
@@ -97,12 +101,22 @@ export class PostureKeeper implements Disposable {
       if (changed) this.#deps.answered();
       return;
     }
-    const responses = toResponses(checks, facts);
-    // Each wake and unlock is a change of its own, though the controller is not told when it was.
-    const text = JSON.stringify([responses, facts.wokenAt, facts.unlockedAt]);
-    if (responses.length === 0 || text === this.#sentToController) return;
+    const answers = checks.flatMap((check) => toResponse(check, facts));
+    const text = JSON.stringify(answers);
+    const { wokenAt = 0, unlockedAt = 0 } = facts;
+    // The controller is told that it happened, not when: saying it twice would ask for a code twice.
+    const [woken, unlocked] = [wokenAt > this.#told.wokenAt, unlockedAt > this.#told.unlockedAt];
+    const responses = [
+      ...(text === this.#sentToController ? [] : answers),
+      ...(woken || unlocked ? [{ id: '0', typeId: 'ENDPOINT_STATE', woken, unlocked }] : []),
+    ];
+    if (responses.length === 0) return;
     await signedIn.client.sendPosture(responses);
     this.#sentToController = text;
+    this.#told = {
+      wokenAt: Math.max(wokenAt, this.#told.wokenAt),
+      unlockedAt: Math.max(unlockedAt, this.#told.unlockedAt),
+    };
     this.#deps.answered();
   }
 }
@@ -118,14 +132,6 @@ function hostSystem(): NonNullable<PostureFacts['os']> {
 }
 
 /** The controller's form. Source: edge-api client.yml, `postureResponseCreate` and its subtypes. */
-function toResponses(checks: readonly PostureCheck[], facts: PostureFacts): object[] {
-  const responses = checks.flatMap((check) => toResponse(check, facts));
-  if (facts.wokenAt === undefined && facts.unlockedAt === undefined) return responses;
-  const woken = facts.wokenAt !== undefined;
-  const unlocked = facts.unlockedAt !== undefined;
-  return [...responses, { id: '0', typeId: 'ENDPOINT_STATE', woken, unlocked }];
-}
-
 function toResponse(check: PostureCheck, facts: PostureFacts): object[] {
   const common = { id: check.id, typeId: check.queryType };
   switch (check.queryType) {

@@ -222,6 +222,10 @@ class OpenContext implements ZitiContext {
     await this.#posture.look();
   }
 
+  refreshPosture(): Promise<void> {
+    return this.#posture.look();
+  }
+
   async networkChanged(): Promise<void> {
     this.#authenticator.renewConnections();
     this.#keeper.signedIn()?.endpoints.renew();
