@@ -125,6 +125,8 @@ export const schema = {
       needs: 'administer',
       parse: (raw) => parser(bundle)(raw),
     }),
+    /** The caller's screen was unlocked: checks that ask for a code then are told. */
+    screenUnlocked: call<void, void>({ needs: 'operate', parse: nothing }),
     openConsole: call<void, ConsoleView>({ needs: 'administer', parse: nothing }),
   },
   identity: {

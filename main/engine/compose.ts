@@ -103,7 +103,7 @@ async function assemble(options: EngineOptions, ground: Ground, stack: DisposalS
 
   // Step 12: the networks, an identity each.
   const alerts = createAlerts({ ...base, tell: (alert) => late.hub?.change({ kind: 'alert-raised', value: alert }) });
-  const { identities, reactions, readiness, woke } = openNetworks(
+  const { identities, reactions, readiness, woke, screenUnlocked } = openNetworks(
     {
       ...base,
       intercept,
@@ -207,6 +207,7 @@ async function assemble(options: EngineOptions, ground: Ground, stack: DisposalS
           externalLogin,
           mcpEndpoint,
           openConsole,
+          screenUnlocked,
           stop,
         }),
     },

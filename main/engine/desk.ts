@@ -46,6 +46,7 @@ export interface DeskParts extends Pick<
   readonly openConsole: () => Promise<ConsoleView>;
   readonly mcpEndpoint: EngineDesk['mcpEndpoint'];
   readonly externalLogin: ExternalLogin;
+  readonly screenUnlocked: (uid: number | undefined) => void;
   readonly stop: () => void;
 }
 
@@ -106,6 +107,7 @@ export function createDesk(parts: DeskParts): EngineDesk {
     login: (name, provider, device) => parts.externalLogin.begin(name, provider, device),
     mcpEndpoint: parts.mcpEndpoint,
     openConsole: parts.openConsole,
+    screenUnlocked: parts.screenUnlocked,
     async bundle({ redact, preview }) {
       const { entries, zip } = await bundleOfEngine(redact, {
         stateDirectory,

@@ -63,6 +63,8 @@ export interface EngineDesk {
   mcpEndpoint(service: string): Promise<{ url: string }>;
   openConsole(): Promise<ConsoleView>;
   bundle(request: { redact: 'basic' | 'full'; preview: boolean }): Promise<BundleView & { data?: string }>;
+  /** A person unlocked the screen; `uid` where that is known. */
+  screenUnlocked(uid: number | undefined): void;
   /** Stop the engine, after the answer has gone out. */
   stop(): void;
   /** Sessions whose program, script or agent goes by this name. */
@@ -91,6 +93,7 @@ export function createHandlers(desk: EngineDesk): EngineHandlers {
       },
       stop: () => desk.stop(),
       bundle: ({ redact, preview }) => desk.bundle({ redact, preview: preview ?? false }),
+      screenUnlocked: (_request, { caller }) => desk.screenUnlocked(caller.uid),
       openConsole: () => desk.openConsole(),
     },
     identity: {

@@ -218,6 +218,11 @@ export class IdentityRunner implements AsyncDisposable {
     }
   }
 
+  /** What this host knows of itself changed: tell those who judge it. Never rejects. */
+  async refreshPosture(): Promise<void> {
+    await this.#context?.refreshPosture();
+  }
+
   facts(): IdentityFacts | undefined {
     const record = this.#record;
     if (record === undefined) return undefined;

@@ -21,7 +21,8 @@ export interface ContextOpenerDeps {
   readonly log: Log;
   readonly version: string;
   readonly openZitiContext: (options: ZitiContextOptions, options2: { signal: AbortSignal }) => Promise<ZitiContext>;
-  readonly gatherPosture: (checks: readonly PostureCheck[]) => Promise<PostureFacts>;
+  /** `owner`: the user whose identity it is, where it is not the machine's. */
+  readonly gatherPosture: (checks: readonly PostureCheck[], owner: number | undefined) => Promise<PostureFacts>;
   /** HTTPS for keys that only sign; absent: the SDK's own. */
   readonly openTransport?: ZitiContextOptions['open'];
 }
@@ -75,7 +76,7 @@ async function openWith(
     ...(key?.kind === 'hardware' && deps.openTransport !== undefined ? { open: deps.openTransport } : {}),
   };
   const context = await deps.openZitiContext(options, { signal });
-  context.setPosture(deps.gatherPosture);
+  context.setPosture((checks) => deps.gatherPosture(checks, record.ownerUid));
   return context;
 }
 

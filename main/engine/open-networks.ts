@@ -2,10 +2,12 @@
 import type { DisposalStack } from '../base/lifecycle.ts';
 import { openHardwareTransport } from '../identity/hardware-transport.ts';
 import type { IdentityStore, KeyUnlock } from '../identity/identities.ts';
-import { openZitiContext } from '../ziti/ziti.ts';
+import { runCommand } from '../net/run-command.ts';
+import { openZitiContext, type ZitiService } from '../ziti/ziti.ts';
 import { Identities } from './identities.ts';
 import { contextOpener } from './open-context.ts';
 import { postureGatherer } from './posture-facts.ts';
+import { ScreenUnlocks, watchLogind } from './screen-lock.ts';
 import { createReactions, type Reactions, type ReactionsDeps } from './reactions.ts';
 import { openReadiness, type Readiness } from './readiness.ts';
 
@@ -24,6 +26,8 @@ export interface Networks {
   readonly identities: Identities;
   readonly reactions: Reactions;
   readonly readiness: Readiness;
+  /** A person unlocked the screen: told as posture at once. `uid` where that is known. */
+  screenUnlocked(uid: number | undefined): void;
   /** The host woke from sleep: posture counts from then. */
   woke(atMs: number): void;
 }
@@ -39,6 +43,7 @@ export function openNetworks(deps: NetworksDeps, stack: DisposalStack): Networks
     },
   });
   let wokenAt: number | undefined;
+  const unlocks = new ScreenUnlocks();
   const identities: Identities = stack.use(
     new Identities({
       store,
@@ -60,7 +65,7 @@ export function openNetworks(deps: NetworksDeps, stack: DisposalStack): Networks
         version,
         openZitiContext,
         openTransport: openHardwareTransport,
-        gatherPosture: postureGatherer({ wokenAt: () => wokenAt }),
+        gatherPosture: postureGatherer({ wokenAt: () => wokenAt, unlockedAt: (owner) => unlocks.lastFor(owner) }),
       }),
       cut: (identity, why) => sessions.closeWhere((session) => session.identity === identity, 'identity_disabled', why),
       onRemoved: (name) => reactions.removed(name),
@@ -71,5 +76,18 @@ export function openNetworks(deps: NetworksDeps, stack: DisposalStack): Networks
     }),
   );
   const readiness = openReadiness({ clock, settled: () => identities.all().every((runner) => runner.settled()) });
-  return { identities, reactions, readiness, woke: (atMs) => (wokenAt = atMs) };
+  const screenUnlocked = (uid: number | undefined): void => {
+    log.info('engine.screen_unlocked');
+    unlocks.note(uid, clock.now());
+    for (const runner of identities.all()) void runner.refreshPosture();
+  };
+  if (process.platform === 'linux') {
+    const asks = (): boolean => identities.all().some((runner) => runner.services().some(asksOnUnlock));
+    stack.use(watchLogind({ clock, log, run: runCommand, asks }, screenUnlocked));
+  }
+  return { identities, reactions, readiness, screenUnlocked, woke: (atMs) => (wokenAt = atMs) };
+}
+
+function asksOnUnlock({ postureChecks }: ZitiService): boolean {
+  return postureChecks.some((check) => check.promptOnUnlock);
 }
