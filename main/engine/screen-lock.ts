@@ -74,7 +74,7 @@ async function lockHints(run: RunCommand): Promise<readonly LockHint[] | undefin
   if (listed.code !== 0) return undefined;
   const ids = listed.stdout.split('\n').flatMap((line) => line.trim().split(/\s+/)[0] || []);
   if (ids.length === 0) return [];
-  const shown = await run('loginctl', ['show-session', ...ids, '--property=Id,User,LockedHint']);
+  const shown = await run('loginctl', ['show-session', ...ids, '-p', 'Id', '-p', 'User', '-p', 'LockedHint']);
   // One that ended in between fails the command; the others are told all the same.
   return shown.stdout.split(/\n\s*\n/).flatMap((block) => {
     const facts = new Map(block.split('\n').map((line) => line.split('=', 2) as [string, string | undefined]));

@@ -38,7 +38,7 @@ describe('logind', () => {
     expect(unlocked).toEqual([1001]);
     await look(shown('no', 'no'));
     expect(unlocked).toEqual([1001, 1000]);
-    expect(recorder.lines[1]).toBe('loginctl show-session 2 c1 --property=Id,User,LockedHint');
+    expect(recorder.lines[1]).toBe('loginctl show-session 2 c1 -p Id -p User -p LockedHint');
     watch[Symbol.dispose]();
     recorder.take();
     await look(shown('no', 'no'));
