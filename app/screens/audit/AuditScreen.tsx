@@ -11,7 +11,7 @@ import { selectStatus } from '../../store/selectors.ts';
 import { useText, type Text } from '../../text/text.ts';
 import { ListToolbar } from '../frame/ListToolbar.tsx';
 import { ScreenHead } from '../frame/Screen.tsx';
-import { auditBody, auditDecision, auditLine, auditParts } from './audit-words.ts';
+import { auditBody, auditDecision, auditKind, auditLine, auditParts } from './audit-words.ts';
 import { ExportDialog } from './ExportDialog.tsx';
 import { Integrity } from './Integrity.tsx';
 import { useAuditSearch, type AuditFilter } from './use-audit-search.ts';
@@ -91,8 +91,8 @@ export function AuditScreen(): ReactNode {
           {open === undefined ? null : (
             <Drawer
               key={open.seq}
-              title={open.kind}
-              sub={`#${t.format.number(open.seq)}`}
+              title={auditKind(open, t)}
+              sub={`#${t.format.number(open.seq)} · ${open.kind}`}
               onClose={() => setOpenSeq(undefined)}
             >
               <Facts
@@ -155,11 +155,11 @@ function auditColumns(t: Text): ColumnDef<AuditRecordView>[] {
       enableSorting: false,
       accessorFn: ({ kind }) => kind,
       cell: ({ row: { original } }) => (
-        <span className="mono clip" title={original.kind}>
-          {original.kind}
+        <span className="clip" title={original.kind}>
+          {auditKind(original, t)}
         </span>
       ),
-      meta: { width: '118px' },
+      meta: { width: '132px' },
     },
     {
       id: 'what',

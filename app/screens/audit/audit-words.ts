@@ -1,5 +1,6 @@
-/** What an audit record says in one line. Kinds and fields are the journal's own; unknown ones are shown as they are. */
+/** What an audit record says in one line. Fields are the journal's own; unknown ones are shown as they are. */
 import type { AuditRecordView } from '../../../main/contract/views.ts';
+import { hasText, type Text } from '../../text/text.ts';
 
 const framing = new Set(['seq', 'at', 'kind', 'prev', 'hash', 'mac', 'v']);
 const leading = [
@@ -23,6 +24,12 @@ function plain(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const record = value as Record<string, unknown>;
   return plain(record['agent'] ?? record['path'] ?? record['sentence'] ?? record['code'] ?? record['name']);
+}
+
+/** What kind of record it is, in words. */
+export function auditKind({ kind }: AuditRecordView, t: Text): string {
+  const key = `audit.kind.${kind}`;
+  return hasText(key) ? (t as (key: string) => string)(key) : kind;
 }
 
 /** The telling fields, most telling first. */
