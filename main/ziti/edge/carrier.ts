@@ -17,6 +17,8 @@ export interface CarrierOwner {
 }
 
 export interface Carrier {
+  /** The other side's end is always told before the close: a close without it has lost something. */
+  readonly tellsEnds: boolean;
   /** May another message be sent now? */
   mayStart(): boolean;
   /** Begin a plain message: the caller fills the view returned and calls `commit` before anything else. */

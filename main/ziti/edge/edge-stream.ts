@@ -218,9 +218,8 @@ export class EdgeStream implements ZitiStream, Connection, CarrierOwner, Flushab
     if (!this.#outbound.empty || this.#finSent || !this.#opened || this.#ended) this.#host.wantsFlush(this);
   }
 
-  /** Under the SDK's flow control an end is always told before the close; under the router's it may not be. */
   #isReset(reason: string): boolean {
-    return !(/^close called$/i.test(reason) || reason === '');
+    return this.#carrier.tellsEnds || !(/^close called$/i.test(reason) || reason === '');
   }
 
   #open(body: Uint8Array): Uint8Array | undefined {

@@ -23,6 +23,7 @@ export interface RouterCarrierOptions {
 }
 
 export class RouterCarrier implements Carrier {
+  readonly tellsEnds = false;
   readonly #host: ConnectionHost;
   readonly #connId: number;
   readonly #owner: CarrierOwner & object;

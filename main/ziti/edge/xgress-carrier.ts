@@ -49,6 +49,7 @@ export interface XgressCarrierOptions {
 }
 
 export class XgressCarrier implements Carrier {
+  readonly tellsEnds = true;
   readonly #host: ConnectionHost;
   readonly #connId: number;
   readonly #circuitId: string;

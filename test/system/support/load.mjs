@@ -104,7 +104,10 @@ async function worker() {
     };
     const result = await act[what]();
     counts[what]++;
-    if (result === 'wrong') counts.wrong++;
+    if (result === 'wrong') {
+      counts.wrong++;
+      failures.push({ at: Date.now(), what, result });
+    }
     // A datagram may be lost; a connection may not.
     else if (what === 'udp' && result !== 'ok') counts.lost++;
     else if (result !== 'ok') {
