@@ -102,14 +102,19 @@ async function dial(
     place[Symbol.dispose]();
     return failed(deps, flow, app, match, error, signal);
   }
-  // Its own place must not count against it when it is decided anew.
-  place[Symbol.dispose]();
-  const verdict = await asOfNow(deps, flow, app, decided);
+  const decideAnew = (known: App, now: Match): Verdict => {
+    // Its own place must not count against it; nobody else may take it meanwhile.
+    place[Symbol.dispose]();
+    const anew = deps.decide(flow, known, [now], deps.facts(known));
+    place = deps.sessions.reserve(match.service.id);
+    return anew;
+  };
+  const verdict = await asOfNow(deps, flow, app, decided, decideAnew);
   if (verdict.kind === 'refused') {
+    place[Symbol.dispose]();
     remote.reset();
     return verdict;
   }
-  place = deps.sessions.reserve(match.service.id);
   let joined = false;
   const release = (): boolean => {
     if (joined) return false;
@@ -167,6 +172,7 @@ async function asOfNow(
   flow: FlowRequest,
   app: App,
   decided: Verdict & { kind: 'dial' },
+  decideAnew: (known: App, now: Match) => Verdict,
 ): Promise<(Verdict & { kind: 'dial' }) | (Admission & { kind: 'refused' })> {
   const { match } = decided;
   const late = deps.stillCleared(match, app);
@@ -182,7 +188,7 @@ async function asOfNow(
   const now = deps.underNewTerms(match);
   if (now === undefined) return decided;
   const known = await deps.hashed(app, [now]);
-  const verdict = deps.decide(flow, known, [now], deps.facts(known));
+  const verdict = decideAnew(known, now);
   const refusal = record(deps, verdictRecord(flow, known, verdict));
   if (refusal !== undefined) return refusal;
   if (verdict.kind === 'dial') return verdict;

@@ -1,0 +1,147 @@
+/** The corridor's order between a dial and its session: what stands while the controller's terms are being confirmed. */
+import { describe, expect, it } from 'vitest';
+import { unknownApp } from '../../main/apps/app.ts';
+import type { Admission, FlowRequest } from '../../main/base/flow.ts';
+import { silentLog } from '../../main/base/log.ts';
+import { createCorridor, type CorridorDeps } from '../../main/engine/corridor.ts';
+import type { Match } from '../../main/intercept/match.ts';
+import type { Verdict } from '../../main/policy/verdict.ts';
+import type { ZitiStream } from '../../main/ziti/model.ts';
+import { memoryStreamPair, Recorder } from '../support/memory-stream.ts';
+import { SessionWorld } from '../support/session-world.ts';
+
+const flow: FlowRequest = {
+  entry: 'forward',
+  protocol: 'tcp',
+  source: { address: '127.0.0.1', port: 40_000 },
+  destination: { hostname: 'web.dark', port: 80 },
+};
+
+const someMatch = { identity: 'laptop', service: { id: 'svc-1', name: 'web' }, dialTimeoutMs: 5_000, appData: {} };
+const match = someMatch as unknown as Match;
+const newTerms: Match = { ...match, appData: { terms: 'new' } };
+
+const allowed = (of: Match): Verdict => ({
+  kind: 'dial',
+  match: of,
+  contract: undefined,
+  contractOrigin: undefined,
+  reason: { code: 'policy.allowed', sentence: 'allowed' },
+});
+
+const tooMany: Verdict = {
+  kind: 'refuse',
+  reason: { code: 'session.limit', sentence: 'one session is open' },
+  answer: 'prohibited',
+};
+
+/** A corridor over real sessions; the far end of what it dialled is in the test's hands. */
+function openCorridor(parts: Partial<CorridorDeps> = {}) {
+  const world = new SessionWorld();
+  const [remote, service] = memoryStreamPair();
+  const dialled = Object.assign(remote, { encrypted: true, routerName: 'edge', circuitId: undefined });
+  const serviceSaw = new Recorder();
+  service.start(serviceSaw);
+  const open = (): number => world.sessions.openCount('svc-1');
+  const admit = createCorridor({
+    clock: world.clock,
+    log: silentLog,
+    intercept: {
+      match: () => ({ kind: 'matched', matches: [match] }),
+      matchService: () => ({ kind: 'matched', matches: [match] }),
+    },
+    audit: world.audit,
+    sessions: world.sessions,
+    findApp: () => Promise.resolve(unknownApp),
+    findLoop: () => undefined,
+    hashed: (app) => Promise.resolve(app),
+    decide: (_flow, _app, matches) => allowed(matches[0] ?? match),
+    facts: () => ({
+      nowMs: 0,
+      identity: () => undefined,
+      openSessions: (id) => world.sessions.openCount(id),
+      isQuarantined: () => undefined,
+    }),
+    dial: () => Promise.resolve(dialled),
+    confirm: () => Promise.resolve(),
+    nameOf: () => 'laptop',
+    underNewTerms: () => undefined,
+    stillCleared: () => undefined,
+    unmatched: 'refuse',
+    onDialed: () => undefined,
+    ...parts,
+  });
+  const ask = (): Promise<Admission> => admit(flow, { signal: new AbortController().signal });
+  return { open, ask, dialled, serviceSaw };
+}
+
+describe('a place among the sessions of a service', () => {
+  it('is held from the decision on until the session takes it', async () => {
+    const counts: number[] = [];
+    const corridor = openCorridor({
+      dial: () => {
+        counts.push(corridor.open());
+        return Promise.resolve<ZitiStream>(corridor.dialled);
+      },
+      stillCleared: () => void counts.push(corridor.open()),
+    });
+    const admission = await corridor.ask();
+    counts.push(corridor.open());
+    if (admission.kind !== 'dialled') throw new Error(admission.kind);
+    admission.join(memoryStreamPair()[1]);
+    counts.push(corridor.open());
+    // While dialling, once dialled, admitted, asked again at the joining (its place is the session's then), joined.
+    expect(counts).toEqual([1, 1, 1, 0, 1]);
+  });
+
+  it('does not count against itself under new terms, and nobody can take it meanwhile', async () => {
+    const counts: Record<string, number> = {};
+    let decided = 0;
+    const corridor = openCorridor({
+      underNewTerms: () => newTerms,
+      hashed: (app, [asked]) => {
+        if (asked === newTerms) counts['while the app is hashed anew'] = corridor.open();
+        return Promise.resolve(app);
+      },
+      decide: (_flow, _app, [asked]) => {
+        counts[decided++ === 0 ? 'when first decided' : 'when decided anew'] = corridor.open();
+        return allowed(asked ?? match);
+      },
+    });
+    const admission = await corridor.ask();
+    counts['admitted'] = corridor.open();
+    expect(admission.kind).toBe('dialled');
+    expect(counts).toEqual({
+      'when first decided': 0,
+      'while the app is hashed anew': 1,
+      'when decided anew': 0,
+      admitted: 1,
+    });
+  });
+
+  it('is free again where the new terms refuse, and the service is let go', async () => {
+    const corridor = openCorridor({
+      underNewTerms: () => newTerms,
+      decide: (_flow, _app, [asked]) => (asked === newTerms ? tooMany : allowed(match)),
+    });
+    expect(await corridor.ask()).toMatchObject({ kind: 'refused', reason: { code: 'session.limit' } });
+    expect(corridor.open()).toBe(0);
+    await expect.poll(() => corridor.serviceSaw.over).toBe(true);
+  });
+
+  it('is free again where access was lost during the dial, where the dial fails, and where nobody joins', async () => {
+    const lost = openCorridor({ stillCleared: () => ({ code: 'policy.revoked', sentence: 'revoked' }) });
+    expect((await lost.ask()).kind).toBe('refused');
+    expect(lost.open()).toBe(0);
+
+    const failing = openCorridor({ dial: () => Promise.reject(new Error('no router')) });
+    expect((await failing.ask()).kind).toBe('refused');
+    expect(failing.open()).toBe(0);
+
+    const left = openCorridor();
+    const admission = await left.ask();
+    if (admission.kind !== 'dialled') throw new Error(admission.kind);
+    admission.abandon();
+    expect(left.open()).toBe(0);
+  });
+});
