@@ -11,11 +11,13 @@ const runMs = 2;
 const searchMs = 250;
 /** Processes that held a socket lately; on a desktop few programs open most connections. */
 const rememberedPids = 64;
+/** A program that opens many connections gets one descriptor after the other: so many beyond the last found are looked at before all. */
+const nearDescriptors = 16;
 
 export class SocketHolders {
   readonly #procRoot: string;
-  /** Most recent last. */
-  readonly #recent = new Set<number>();
+  /** The descriptor last found, by process; most recent last. */
+  readonly #recent = new Map<number, number>();
 
   constructor(procRoot: string) {
     this.#procRoot = procRoot;
@@ -25,13 +27,17 @@ export class SocketHolders {
   async find(inode: number, uid: number): Promise<number | undefined> {
     const link = `socket:[${inode}]`;
     const startedMs = performance.now();
-    for (const pid of [...this.#recent].reverse()) {
-      if (this.#holds(pid, link)) return this.#remember(pid);
+    const recent = [...this.#recent].reverse();
+    for (const [pid, last] of recent) {
+      if (this.#foundNear(pid, last, link)) return pid;
+    }
+    for (const [pid] of recent) {
+      if (this.#found(pid, link)) return pid;
     }
     let turnMs = performance.now();
     for (const pid of this.#candidates(uid)) {
       if (this.#recent.has(pid)) continue;
-      if (this.#holds(pid, link)) return this.#remember(pid);
+      if (this.#found(pid, link)) return pid;
       const nowMs = performance.now();
       if (nowMs - startedMs > searchMs) return undefined;
       if (nowMs - turnMs < runMs) continue;
@@ -43,7 +49,7 @@ export class SocketHolders {
 
   /** True where this process holds the socket too. */
   holds(pid: number, inode: number): boolean {
-    return this.#holds(pid, `socket:[${inode}]`);
+    return this.#descriptorOf(pid, `socket:[${inode}]`) !== undefined;
   }
 
   /** Newest first, for who connects now has often just started; those of the socket's own user before all others. */
@@ -67,25 +73,41 @@ export class SocketHolders {
     return statSync(`${this.#procRoot}/${pid}`, { throwIfNoEntry: false })?.uid;
   }
 
-  #holds(pid: number, link: string): boolean {
+  #found(pid: number, link: string): boolean {
+    const descriptor = this.#descriptorOf(pid, link);
+    if (descriptor === undefined) return false;
+    this.#remember(pid, descriptor);
+    return true;
+  }
+
+  #foundNear(pid: number, last: number, link: string): boolean {
+    for (let descriptor = last; descriptor <= last + nearDescriptors; descriptor += 1) {
+      if (linkOf(`${this.#procRoot}/${pid}/fd/${descriptor}`) !== link) continue;
+      this.#remember(pid, descriptor);
+      return true;
+    }
+    return false;
+  }
+
+  #descriptorOf(pid: number, link: string): number | undefined {
     const directory = `${this.#procRoot}/${pid}/fd`;
     // By number, which names are not listed by: a new connection has one of the highest descriptors, and a process may have thousands.
     const descriptors = Uint32Array.from(names(directory), Number).sort();
     for (let at = descriptors.length - 1; at >= 0; at -= 1) {
-      if (linkOf(`${directory}/${descriptors[at] ?? ''}`) === link) return true;
+      const descriptor = descriptors[at];
+      if (linkOf(`${directory}/${descriptor}`) === link) return descriptor;
     }
     if (descriptors.length === 0) this.#recent.delete(pid);
-    return false;
+    return undefined;
   }
 
-  #remember(pid: number): number {
+  #remember(pid: number, descriptor: number): void {
     this.#recent.delete(pid);
-    this.#recent.add(pid);
+    this.#recent.set(pid, descriptor);
     if (this.#recent.size > rememberedPids) {
-      const [oldest] = this.#recent;
+      const [oldest] = this.#recent.keys();
       if (oldest !== undefined) this.#recent.delete(oldest);
     }
-    return pid;
   }
 }
 
