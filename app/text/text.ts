@@ -53,7 +53,7 @@ export function useText(): Text {
   return useContext(TextContext);
 }
 
-/** True where the catalogue has this key: for keys put together from codes the engine sends. */
-export function hasText(key: string): key is TextKey {
-  return Object.hasOwn(en, key);
+/** The text of a key put together from a code the engine sends; `otherwise` where the catalogue has none. */
+export function textOr(t: Text, key: string, otherwise: string): string {
+  return Object.hasOwn(en, key) ? (t as (key: string) => string)(key) : otherwise;
 }

@@ -1,6 +1,6 @@
 /** What an audit record says in one line. Fields are the journal's own; unknown ones are shown as they are. */
 import type { AuditRecordView } from '../../../main/contract/views.ts';
-import { hasText, type Text } from '../../text/text.ts';
+import { textOr, type Text } from '../../text/text.ts';
 
 const framing = new Set(['seq', 'at', 'kind', 'prev', 'hash', 'mac', 'v']);
 const leading = [
@@ -28,8 +28,7 @@ function plain(value: unknown): string | undefined {
 
 /** What kind of record it is, in words. */
 export function auditKind({ kind }: AuditRecordView, t: Text): string {
-  const key = `audit.kind.${kind}`;
-  return hasText(key) ? (t as (key: string) => string)(key) : kind;
+  return textOr(t, `audit.kind.${kind}`, kind);
 }
 
 /** The telling fields, most telling first. */

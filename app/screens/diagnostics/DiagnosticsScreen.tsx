@@ -5,7 +5,7 @@ import { Button } from '../../parts/Button.tsx';
 import { Facts, Notice, ReasonLines, SkeletonRows, Status, type Tone } from '../../parts/Pieces.tsx';
 import { useAction, useEngine, useNow } from '../../store/hooks.tsx';
 import { selectDns, selectRouters, selectStatus } from '../../store/selectors.ts';
-import { hasText, useText, type Text } from '../../text/text.ts';
+import { textOr, useText, type Text } from '../../text/text.ts';
 import { ScreenHead } from '../frame/Screen.tsx';
 import { BundleDialog } from './BundleDialog.tsx';
 import { LogLevel } from './LogLevel.tsx';
@@ -80,8 +80,7 @@ function errorText({ code, message, details }: ErrorView, t: Text): string {
 }
 
 function routeReason(reason: RouteView['reason'], t: Text): string {
-  const key = `diagnostics.routeReason.${reason}`;
-  return hasText(key) ? (t as (key: string) => string)(key) : reason;
+  return textOr(t, `diagnostics.routeReason.${reason}`, reason);
 }
 
 function Card({ title, aside, children }: { title: string; aside?: ReactNode; children: ReactNode }): ReactNode {

@@ -10,7 +10,7 @@ import { Field } from '../../parts/Fields.tsx';
 import { Facts, Notice } from '../../parts/Pieces.tsx';
 import { useEngine, useNow, useStores } from '../../store/hooks.tsx';
 import { selectIdentities } from '../../store/selectors.ts';
-import { hasText, useText } from '../../text/text.ts';
+import { textOr, useText } from '../../text/text.ts';
 import type { Brought } from './EnrolScreen.tsx';
 import { needsCertificate, suggestName } from './enrol-source.ts';
 
@@ -151,10 +151,7 @@ function SourceFacts({ brought }: { brought: Brought }): ReactNode {
       <Facts
         items={[
           [t('enrol.network'), <span className="mono">{controller}</span>],
-          [
-            t('enrol.method'),
-            hasText(`enrol.method.${method}`) ? t(`enrol.method.${method}` as 'enrol.method.ott') : method,
-          ],
+          [t('enrol.method'), textOr(t, `enrol.method.${method}`, method)],
           [t('enrol.subject'), subject === undefined ? undefined : <span className="mono">{subject}</span>],
           [
             t('enrol.validUntil'),

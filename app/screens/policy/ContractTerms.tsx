@@ -2,7 +2,7 @@
 import { Fragment, type ReactNode } from 'react';
 import type { ContractView } from '../../../main/contract/views.ts';
 import { Facts } from '../../parts/Pieces.tsx';
-import { hasText, useText, type Text } from '../../text/text.ts';
+import { textOr, useText, type Text } from '../../text/text.ts';
 import { termLines } from './contract-words.ts';
 
 export function ContractTerms({ contract }: { contract: ContractView }): ReactNode {
@@ -24,8 +24,7 @@ export function ContractTerms({ contract }: { contract: ContractView }): ReactNo
 }
 
 function termName(name: string, t: Text): string {
-  const key = `contract.${name}`;
-  return hasText(key) ? (t as (key: string) => string)(key) : name;
+  return textOr(t, `contract.${name}`, name);
 }
 
 function Lines({ lines }: { lines: readonly string[] }): ReactNode {

@@ -31,11 +31,14 @@ const shows: Readonly<Record<Shown, (session: SessionView) => boolean>> = {
   closed: ({ state }) => state === 'closed',
 };
 
-const everyColumn = {};
-/** What flows, how fast and how to close it stay in sight; the rest is a press away. */
-const narrowColumns = { identity: false, bytes: false };
-/** Beside the drawer only what tells rows apart keeps its column. */
-const besideDrawer = { identity: false, bytes: false, age: false, actions: false };
+/** Columns left out, and the width the table needs for those that stay. */
+const layouts = {
+  wide: { without: {}, minWidthPx: 960 },
+  /** What flows, how fast and how to close it stay in sight; the rest is a press away. */
+  narrow: { without: { identity: false, bytes: false }, minWidthPx: 640 },
+  /** Only what tells rows apart keeps its column. */
+  besideDrawer: { without: { identity: false, bytes: false, age: false, actions: false }, minWidthPx: 560 },
+} as const;
 
 export function SessionsScreen({ openId }: { openId: string | undefined }): ReactNode {
   const t = useText();
@@ -67,12 +70,13 @@ export function SessionsScreen({ openId }: { openId: string | undefined }): Reac
   );
   const columns = useMemo(() => sessionColumns(t, close), [t, close]);
   const open = live?.find((session) => session.id === openId);
+  const layout = open !== undefined ? layouts.besideDrawer : narrow ? layouts.narrow : layouts.wide;
   const { table, grouping, setGrouping } = useGroupedTable<SessionView, (typeof groupings)[number]>({
     data: rows,
     columns,
     rowId: (session) => session.id,
     sortedBy: 'age',
-    columnVisibility: open !== undefined ? besideDrawer : narrow ? narrowColumns : everyColumn,
+    columnVisibility: layout.without,
   });
 
   const openCount = live?.filter(shows.open).length ?? 0;
@@ -120,7 +124,7 @@ export function SessionsScreen({ openId }: { openId: string | undefined }): Reac
               label={t('sessions.title')}
               table={table}
               rowHeightPx={density === 'compact' ? 44 : 52}
-              minWidthPx={open !== undefined ? 560 : narrow ? 640 : 960}
+              minWidthPx={layout.minWidthPx}
               selectedId={open?.id}
               onOpen={(session) => go('sessions', session.id)}
               onRowKey={(key, session) => {

@@ -24,7 +24,7 @@ export function sessionStateText(session: SessionView, t: Text): string {
 export function closeText(session: SessionView, t: Text): string {
   const { closeCode: code, closeDetail: sentence, closeDetails: details } = session;
   if (sentence === undefined) return sessionStateText(session, t);
-  return t.reason({ code: code, sentence, details }, aboutSession(session)).sentence;
+  return t.reason({ code, sentence, details }, aboutSession(session)).sentence;
 }
 
 /** What a reason beside this session is about. */
