@@ -87,7 +87,7 @@ async function assemble(options: EngineOptions, ground: Ground, stack: DisposalS
       .follow(identity)
       ?.services()
       .find((service) => service.id === serviceId)?.roleAttributes ?? [];
-  const nameOf = (identity: string): string => identities.follow(identity)?.name ?? identity;
+  const nameOf = (identity: string): string => identities.nameOf(identity);
   const guard = guardsFor({
     policy,
     ledger: createLedger(),

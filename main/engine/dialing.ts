@@ -39,7 +39,7 @@ export class Dialing {
   /** Throws `ziti.*`, and `identity.*` where the identity does not work. */
   async dial(match: Match, flow: FlowRequest, app: App, signal: AbortSignal): Promise<ZitiStream> {
     this.#deps.recentDials.note(app);
-    const context = this.#deps.identities.context(this.nameOf(match));
+    const context = this.#deps.identities.context(this.#deps.identities.nameOf(match.identity));
     try {
       return await context.dial(match.service.id, {
         signal,
@@ -71,11 +71,6 @@ export class Dialing {
       .some((runner) =>
         runner.services().some(({ name, permissions }) => name === service && permissions.includes('Dial')),
       );
-  }
-
-  /** What the identity of a match is called now. */
-  nameOf(match: Match): string {
-    return this.#deps.identities.follow(match.identity)?.name ?? match.identity;
   }
 
   note(match: Match, outcome: 'open' | 'failed'): void {

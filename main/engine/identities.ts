@@ -53,6 +53,11 @@ export class Identities implements AsyncDisposable {
     return this.#runners.get(name) ?? this.#formerly.get(name);
   }
 
+  /** What goes by this name, or last went by it, is called now. */
+  nameOf(name: string): string {
+    return this.follow(name)?.name ?? name;
+  }
+
   /** Throws `identity.unknown`. */
   get(name: string): IdentityRunner {
     const runner = this.#runners.get(name);

@@ -66,8 +66,7 @@ export class IdentityRunner implements AsyncDisposable {
   readonly #inTurn = oneByOne();
   #record: IdentityRecord | undefined;
   /** Where it stands, in words that name it. */
-  #standingOf: (name: string) => Standing;
-  #standing: Standing;
+  #standing: (name: string) => Standing;
   #unlock: KeyUnlock;
   #context: ZitiContext | undefined;
   #listening: Disposable | undefined;
@@ -81,9 +80,8 @@ export class IdentityRunner implements AsyncDisposable {
     this.#deps = deps;
     this.#unlock = unlock;
     this.#record = entry.kind === 'good' ? entry.record : undefined;
-    this.#standing = entry.kind === 'good' ? { state: 'starting' } : brokenBy(entry.error);
-    const first = this.#standing;
-    this.#standingOf = () => first;
+    const first: Standing = entry.kind === 'good' ? { state: 'starting' } : brokenBy(entry.error);
+    this.#standing = () => first;
   }
 
   get name(): string {
@@ -96,7 +94,6 @@ export class IdentityRunner implements AsyncDisposable {
       await this.#deps.store.rename(this.#name, to);
       this.#name = to;
       if (this.#record !== undefined) this.#record = { ...this.#record, name: to };
-      this.#standing = this.#standingOf(to);
     });
   }
 
@@ -113,7 +110,7 @@ export class IdentityRunner implements AsyncDisposable {
   }
 
   state(): IdentityState {
-    return this.#standing.state;
+    return this.#standing(this.#name).state;
   }
 
   /** It has said for the first time where it stands, services included. */
@@ -237,7 +234,7 @@ export class IdentityRunner implements AsyncDisposable {
 
   /** Why it cannot dial now. `degraded` can: sessions and channels that stand go on. */
   trouble(): Clearance | undefined {
-    const { state, reason } = this.#standing;
+    const { state, reason } = this.#standing(this.#name);
     if (state === 'ready' || state === 'degraded') return undefined;
     return reason ?? { code: 'engine.not_ready', sentence: `${this.name} is still signing in`, next: 'try again soon' };
   }
@@ -255,7 +252,7 @@ export class IdentityRunner implements AsyncDisposable {
       name: this.name,
       record: this.#record,
       context: this.#context,
-      standing: this.#standing,
+      standing: this.#standing(this.#name),
       services: this.#services,
       mfa: this.#mfa,
     });
@@ -305,8 +302,7 @@ export class IdentityRunner implements AsyncDisposable {
   }
 
   #stand(standing: (name: string) => Standing): void {
-    this.#standingOf = standing;
-    this.#standing = standing(this.#name);
+    this.#standing = standing;
     this.#deps.listener.changed(this);
   }
 }

@@ -11,7 +11,7 @@ import { DisposalStack } from '../base/lifecycle.ts';
 import { silentLog } from '../base/log.ts';
 import type { AuditRecordView, AuditVerifyView, IdentityView, PolicyCheckView } from '../contract/views.ts';
 import { defaultSocketPath } from '../door/socket-path.ts';
-import type { IdentityEntry, IdentityStore } from '../identity/identities.ts';
+import type { IdentityEntry, IdentityRecord, IdentityStore } from '../identity/identities.ts';
 import { openIdentityStore } from '../identity/identity-store.ts';
 import { repairHost, type RepairReport } from '../net/repair.ts';
 import { checkPolicies } from '../policy/local/policy-files.ts';
@@ -19,9 +19,9 @@ import { bundleOfDirectory, type Bundle, type Redaction } from './bundle/bundle.
 import { enrolmentDeps } from './enrolment-deps.ts';
 import { enrollIdentity } from './enrolment.ts';
 import { exportIdentity } from './identity-export.ts';
-import { leafOf } from './identity-view.ts';
+import { brokenBy, type Standing } from './identity-standing.ts';
+import { identityView } from './identity-view.ts';
 import type { EnrollRequest } from './new-identity.ts';
-import { controllerOrigin } from './views.ts';
 import { lockInstance } from './instance-lock.ts';
 import { hostJournalDirectory, openStateDirectory } from './state-directory.ts';
 import { join } from 'node:path';
@@ -135,34 +135,21 @@ export function offlineCheckPolicy(stateDirectory: string): Promise<PolicyCheckV
 
 /** An identity as it lies on disk; whether its controller would have it, only an engine can tell. */
 function entryView(entry: IdentityEntry): IdentityView {
-  const none = { mfa: 'none', services: { dial: 0, bind: 0 } } as const;
-  if (entry.kind === 'broken') {
-    return {
-      name: entry.name,
-      keystore: 'none',
-      scope: 'machine',
-      state: 'broken',
-      reason: { code: entry.error.code, sentence: entry.error.message },
-      controller: '',
-      controllers: [],
-      ...none,
-    };
-  }
-  const { record } = entry;
+  const record = entry.kind === 'good' ? entry.record : undefined;
+  return identityView({
+    name: entry.kind === 'good' ? entry.record.name : entry.name,
+    record,
+    context: undefined,
+    standing: entry.kind === 'good' ? restingStanding(entry.record) : brokenBy(entry.error),
+    services: [],
+    mfa: undefined,
+  });
+}
+
+function restingStanding({ enabled }: IdentityRecord): Standing {
+  if (!enabled) return { state: 'disabled' };
   return {
-    name: record.name,
-    keystore: record.keyReference === undefined ? 'none' : record.keystore,
-    scope: record.scope,
-    ...(record.ownerUid === undefined ? {} : { owner: String(record.ownerUid) }),
-    state: record.enabled ? 'starting' : 'disabled',
-    ...(record.enabled
-      ? { reason: { code: 'engine.not_running', sentence: 'no engine runs here', next: 'culvert run' } }
-      : {}),
-    controller: controllerOrigin(record.apis[0]),
-    controllers: record.apis,
-    ...leafOf(record.certPem),
-    ...(record.controllerName === undefined ? {} : { controllerName: record.controllerName }),
-    ...(record.controllerId === undefined ? {} : { id: record.controllerId }),
-    ...none,
+    state: 'starting',
+    reason: { code: 'engine.not_running', sentence: 'no engine runs here', next: 'culvert run' },
   };
 }

@@ -21,7 +21,7 @@ export interface CorridorParts extends Pick<
   readonly policy: Policy;
   readonly quarantine: Quarantine;
   readonly hosting: Pick<Hosting, 'states'>;
-  readonly identities: Pick<Identities, 'places'>;
+  readonly identities: Pick<Identities, 'places' | 'nameOf'>;
   readonly dialing: Dialing;
   readonly detection: Pick<Detection, 'dialed'>;
   readonly direct: LoopGuardDeps['direct'];
@@ -41,7 +41,7 @@ export function openCorridor(parts: CorridorParts): Admit {
     hashed: hashWhereAsked({ apps, policy, quarantine }),
     decide: policy.decide,
     dial: (match, flow, app, signal) => dialing.dial(match, flow, app, signal),
-    nameOf: (match) => dialing.nameOf(match),
+    nameOf: (match) => identities.nameOf(match.identity),
     confirm: (match) => dialing.confirm(match),
     underNewTerms: (match) => dialing.underNewTerms(match),
     stillCleared: (match, app) => dialing.stillCleared(match, app),

@@ -8,7 +8,7 @@ export interface Match {
   /** Local name of the identity whose service it is. */
   readonly identity: string;
   readonly service: ZitiService;
-  /** From `dialOptions`; 5 000 without them, 15 000 with them but no time-out (as the peers). */
+  /** From `dialOptions`; 15 000 where they name none. */
   readonly dialTimeoutMs: number;
   /** `dialOptions.identity`, rendered for this flow. */
   readonly terminatorIdentity?: string;
