@@ -148,26 +148,16 @@ export class ServiceList implements Disposable {
    * only where `insist` says so. Never rejects.
    */
   async #lookFirstAt(ids: readonly string[], insist: boolean): Promise<void> {
-    const { clock, log, client, report } = this.#deps;
-    const startedMs = clock.monotonic();
-    const asked = client();
-    if (asked === undefined) return;
-    try {
-      const marker = await asked.lastServiceChange({ urgent: true });
+    await this.#ask(true, async (client, marker, startedMs) => {
       if (marker === this.#marker) {
-        this.#currentAtMs = startedMs;
-        report(undefined);
+        this.#isCurrent(startedMs);
       } else if (insist || marker !== this.#actedOn) {
         this.#actedOn = marker;
-        const known = await this.#adoptThese(asked, ids);
+        const known = await this.#adoptThese(client, ids);
         const whole = this.#reloadAndTell(marker, startedMs);
         if (!known) await whole;
       }
-    } catch (error) {
-      this.#actedOn = undefined;
-      log.debug('ziti.watch_failed', { code: toTunnelerError(error).code });
-      report(error);
-    }
+    });
   }
 
   /** Take over what the controller says of these services alone. False: it was not asked, or does not answer such questions. */
@@ -189,12 +179,9 @@ export class ServiceList implements Disposable {
   async #reloadAndTell(marker: string, startedMs: number): Promise<void> {
     try {
       await this.#reload(marker);
-      this.#currentAtMs = startedMs;
-      this.#deps.report(undefined);
+      this.#isCurrent(startedMs);
     } catch (error) {
-      this.#actedOn = undefined;
-      this.#deps.log.debug('ziti.poll_failed', { code: toTunnelerError(error).code });
-      this.#deps.report(error);
+      this.#failed(error);
     }
   }
 
@@ -243,20 +230,39 @@ export class ServiceList implements Disposable {
     await this.#look(this.#services.length === 0);
   }
 
+  /** Never rejects. */
   async #look(always: boolean): Promise<void> {
-    const { clock, log, client, report } = this.#deps;
-    const startedMs = clock.monotonic();
-    const asked = client();
-    if (asked === undefined) return;
+    await this.#ask(false, async (_client, marker, startedMs) => {
+      if (always || marker !== this.#marker) await this.#reloadAndTell(marker, startedMs);
+      else this.#isCurrent(startedMs);
+    });
+  }
+
+  /** Read the marker, and `act` on it; a failure of either is reported. Never rejects. */
+  async #ask(
+    urgent: boolean,
+    act: (client: ControllerClient, marker: string, startedMs: number) => Promise<void>,
+  ): Promise<void> {
+    const startedMs = this.#deps.clock.monotonic();
+    const client = this.#deps.client();
+    if (client === undefined) return;
     try {
-      const marker = await asked.lastServiceChange();
-      if (always || marker !== this.#marker) return await this.#reloadAndTell(marker, startedMs);
-      this.#currentAtMs = startedMs;
-      report(undefined);
+      await act(client, await client.lastServiceChange({ urgent }), startedMs);
     } catch (error) {
-      log.debug('ziti.poll_failed', { code: toTunnelerError(error).code });
-      report(error);
+      this.#failed(error);
     }
+  }
+
+  /** What the controller said when asked at `atMs` is what is known here. */
+  #isCurrent(atMs: number): void {
+    this.#currentAtMs = atMs;
+    this.#deps.report(undefined);
+  }
+
+  #failed(error: unknown): void {
+    this.#actedOn = undefined;
+    this.#deps.log.debug('ziti.poll_failed', { code: toTunnelerError(error).code });
+    this.#deps.report(error);
   }
 }
 

@@ -5,7 +5,7 @@ import type { OpenTransport } from './transport.ts';
 import { clientApiPath } from './version.ts';
 
 /** For requests that only make an error clearer. */
-const explainTimeoutMs = 3000;
+export const explainTimeoutMs = 3000;
 /** Beyond this, a time-bound refusal is blamed on the clock. */
 const skewToleranceMs = 5 * 60_000;
 

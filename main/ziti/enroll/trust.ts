@@ -8,7 +8,7 @@ import { connect, rootCertificates } from 'node:tls';
 import type { Clock } from '../../base/clock.ts';
 import { TunnelerError, isTunnelerError } from '../../base/errors.ts';
 import { requireSuccess } from '../controller/answers.ts';
-import { clockIsOff, clockSkew, controllerTime } from '../controller/controller-clock.ts';
+import { clockIsOff, clockSkew, controllerTime, explainTimeoutMs } from '../controller/controller-clock.ts';
 import { transportError } from '../controller/transport-error.ts';
 import type { OpenTransport } from '../controller/transport.ts';
 import { clientApiPath, discoverVersion, type ControllerVersion } from '../controller/version.ts';
@@ -16,8 +16,6 @@ import { parseCertsOnly, sha1Fingerprint, toPem } from './certificates.ts';
 import { verifyTokenSignature, type EnrolmentToken } from './token.ts';
 
 const connectTimeoutMs = 10_000;
-/** For requests that only make an error clearer. */
-const explainTimeoutMs = 3000;
 
 export interface TrustDeps {
   readonly open: OpenTransport;
