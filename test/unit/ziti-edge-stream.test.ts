@@ -6,7 +6,7 @@ import { contentType } from '../../main/ziti/wire/content-type.ts';
 import { encodeFrame, type Frame } from '../../main/ziti/wire/frame.ts';
 import { HeaderList } from '../../main/ziti/wire/header-block.ts';
 import { edgeFlag, headerId } from '../../main/ziti/wire/header-id.ts';
-import { payloadFlag, readPayload, type PayloadFields } from '../../main/ziti/wire/xgress.ts';
+import { payloadFlag, readPayload } from '../../main/ziti/wire/xgress.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { linkedStreams, stateClosed } from '../support/wire-link.ts';
 
@@ -131,9 +131,9 @@ describe('a stream over a link that loses, repeats and reorders', () => {
     const clock = new ManualClock();
     let payloads = 0;
     let again = 0;
-    const fields: PayloadFields = { sequence: 0, flags: 0, edgeFlags: 0, capabilities: false, clock: 0 };
     const tap = (seen: Frame): void => {
-      if (seen.contentType !== contentType.xgPayload || !readPayload(seen.headers, fields)) return;
+      const fields = seen.contentType === contentType.xgPayload ? readPayload(seen.headers) : undefined;
+      if (fields === undefined) return;
       payloads += 1;
       if ((fields.flags & payloadFlag.retransmit) !== 0) again += 1;
     };
@@ -390,9 +390,8 @@ describe('a circuit on which both sides have ended', () => {
   async function ended() {
     const clock = new ManualClock();
     const seen: Frame[] = [];
-    const fields: PayloadFields = { sequence: 0, flags: 0, edgeFlags: 0, capabilities: false, clock: 0 };
     const tap = (frameSeen: Frame): void => {
-      const flags = readPayload(frameSeen.headers, fields) ? fields.flags : -1;
+      const flags = readPayload(frameSeen.headers)?.flags ?? -1;
       seen.push({ ...frameSeen, sequence: flags, body: Uint8Array.from(frameSeen.body) });
     };
     const { near, channels } = linkedStreams({ clock, encrypted: false, fate: () => [], tap });

@@ -1,14 +1,14 @@
 /** Dialling a service: its session, the nearest connected router, the connection; one more try where a session went stale. */
 import { linkSignals } from '../../base/abort.ts';
 import type { Clock } from '../../base/clock.ts';
-import { TunnelerError, isTunnelerError, type ErrorCode } from '../../base/errors.ts';
-import type { ByteSink } from '../../base/stream.ts';
+import { TunnelerError, isTunnelerError } from '../../base/errors.ts';
 import type { ServiceSession } from '../controller/controller-client.ts';
 import type { EdgeRouter } from '../edge/edge-router.ts';
 import type { DialOptions, ZitiService, ZitiStream } from '../model.ts';
 import type { SignedIn } from './authenticator.ts';
 import type { RouterSet } from './router-set.ts';
 import type { ServiceSessions } from './service-sessions.ts';
+import { WatchedStream, type StreamWatcher } from './watched-stream.ts';
 
 const defaultTimeoutMs = 15_000;
 /** A router whose controller is gone waits for it; a dial that takes this long makes us look whether ours is there. */
@@ -47,8 +47,15 @@ export class Dialer {
   /** Aborted with the API session: dials that still wait for an answer under it begin again. */
   #sessionEnd = new AbortController();
 
+  readonly #watcher: StreamWatcher;
+
   constructor(deps: DialerDeps) {
     this.#deps = deps;
+    this.#watcher = {
+      streamOver: (serviceId) => this.#count(serviceId, -1),
+      accessDoubted: () => deps.accessDoubted(),
+      accessKept: (serviceId) => deps.accessKept(serviceId),
+    };
   }
 
   async dial(serviceId: string, options: DialOptions): Promise<ZitiStream> {
@@ -184,7 +191,7 @@ export class Dialer {
     if (opened.stickinessToken === undefined) this.#stickiness.delete(key);
     else this.#stickiness.set(key, opened.stickinessToken);
     this.#count(service.id, 1);
-    return watched(opened.stream, service.id, this.#deps, () => this.#count(service.id, -1));
+    return new WatchedStream(opened.stream, service.id, this.#watcher);
   }
 
   /** Ids of services with streams dialled and not over yet. */
@@ -219,59 +226,6 @@ export class Dialer {
     const token = this.#stickiness.get(key);
     return token === undefined ? {} : { stickinessToken: token };
   }
-}
-
-/** Ends that a revoked access may look like: routers do not always say which it was. */
-const doubtful: readonly ErrorCode[] = ['ziti.stream.reset', 'ziti.channel.closed', 'ziti.channel.rejected'];
-
-/** Revocation reaches a client as the end of its streams; the list of services has to follow, and the reason to be true. */
-function watched(stream: ZitiStream, serviceId: string, deps: DialerDeps, over: () => void): ZitiStream {
-  let started = false;
-  let ended = false;
-  const end = (): void => {
-    if (!ended) over();
-    ended = true;
-  };
-  const start = (sink: ByteSink): void => {
-    started = true;
-    stream.start({
-      data: (chunk) => sink.data(chunk),
-      end: () => sink.end(),
-      drain: () => sink.drain(),
-      closed: (error) => {
-        end();
-        if (error !== undefined && doubtful.includes(error.code)) {
-          void deps.accessKept(serviceId).then((kept) => sink.closed(kept ? error : accessLost(error)));
-          return;
-        }
-        if (error?.code === 'ziti.dial.access_denied') deps.accessDoubted();
-        sink.closed(error);
-      },
-    });
-  };
-  return {
-    kind: stream.kind,
-    circuitId: stream.circuitId,
-    routerName: stream.routerName,
-    encrypted: stream.encrypted,
-    start,
-    write: (chunk) => stream.write(chunk),
-    end: () => stream.end(),
-    reset: (error) => {
-      // Nobody is told of the end of a stream that nobody listens to.
-      if (!started) end();
-      stream.reset(error);
-    },
-    pause: () => stream.pause(),
-    resume: () => stream.resume(),
-  };
-}
-
-function accessLost(cause: TunnelerError): TunnelerError {
-  return new TunnelerError('ziti.dial.access_denied', 'access to the service was revoked while the stream was open', {
-    cause,
-    details: { ...cause.details, reason: 'access lost' },
-  });
 }
 
 /** What a dial waits for mostly ends by itself when `signal` aborts, and says why; this is for what does not. */

@@ -49,7 +49,7 @@ export class EdgeStream implements ZitiStream, Connection, CarrierOwner, Flushab
   readonly #connId: number;
   readonly #carrier: Carrier;
   readonly #sealer: Sealer | undefined;
-  readonly #receiveKey: Uint8Array | undefined;
+  #receiveKey: Uint8Array | undefined;
   #opener: Opener | undefined;
   #sink: ByteSink | undefined;
   // Outbound.
@@ -223,9 +223,11 @@ export class EdgeStream implements ZitiStream, Connection, CarrierOwner, Flushab
   }
 
   #open(body: Uint8Array): Uint8Array | undefined {
-    if (this.#receiveKey === undefined) return copyBytes(body);
     if (this.#opener !== undefined) return this.#opener.open(body);
+    if (this.#receiveKey === undefined) return copyBytes(body);
     this.#opener = new Opener(this.#receiveKey, body);
+    // Its state has the key from here on.
+    this.#receiveKey = undefined;
     return undefined;
   }
 
@@ -299,7 +301,7 @@ export class EdgeStream implements ZitiStream, Connection, CarrierOwner, Flushab
     if (this.#sealer !== undefined && !this.#opened) {
       if (!carrier.mayStart()) return false;
       this.#opened = true;
-      carrier.sendFlagged(this.#openingFlags(), this.#sealer.header);
+      carrier.sendFlagged(this.#openingFlags(), this.#sealer.takeHeader());
     }
     while (!this.#outbound.empty && share > 0 && carrier.mayStart()) {
       if (!this.#host.channel.writable()) {

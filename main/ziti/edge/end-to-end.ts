@@ -56,13 +56,21 @@ export function deriveSessionKeys(role: 'dialler' | 'host', own: ListenerKeys, p
 
 /** Seals one direction's messages, in order. */
 export class Sealer {
-  /** To be sent first, alone, as a message of its own. */
-  readonly header: Uint8Array;
+  #header: Uint8Array | undefined;
   readonly #state = new Uint8Array(sodium.crypto_secretstream_xchacha20poly1305_STATEBYTES);
 
   constructor(key: Uint8Array) {
-    this.header = new Uint8Array(streamHeaderBytes);
-    sodium.crypto_secretstream_xchacha20poly1305_init_push(this.#state, this.header, key);
+    const header = new Uint8Array(streamHeaderBytes);
+    sodium.crypto_secretstream_xchacha20poly1305_init_push(this.#state, header, key);
+    this.#header = header;
+  }
+
+  /** To be sent first, alone, as a message of its own; handed over once and not kept. */
+  takeHeader(): Uint8Array {
+    const header = this.#header;
+    if (header === undefined) throw new TunnelerError('base.internal', 'an encrypted stream is opened once');
+    this.#header = undefined;
+    return header;
   }
 
   /** Seal `plain` into `target`, which is exactly `sealOverheadBytes` longer. */
@@ -73,10 +81,12 @@ export class Sealer {
   }
 }
 
+/** Where libsodium puts a message's tag; nobody looks at it. */
+const openedTag = new Uint8Array(sodium.crypto_secretstream_xchacha20poly1305_TAGBYTES);
+
 /** Opens one direction's messages, in order. */
 export class Opener {
   readonly #state = new Uint8Array(sodium.crypto_secretstream_xchacha20poly1305_STATEBYTES);
-  readonly #tag = new Uint8Array(sodium.crypto_secretstream_xchacha20poly1305_TAGBYTES);
 
   /** @param header the first message of the direction. Throws `ziti.stream.decrypt` where it is not one. */
   constructor(key: Uint8Array, header: Uint8Array) {
@@ -95,7 +105,7 @@ export class Opener {
       throw new TunnelerError('ziti.stream.decrypt', 'an encrypted message is cut short');
     const plain = Buffer.allocUnsafeSlow(sealed.length - sealOverheadBytes);
     try {
-      sodium.crypto_secretstream_xchacha20poly1305_pull(this.#state, plain, this.#tag, sealed, null);
+      sodium.crypto_secretstream_xchacha20poly1305_pull(this.#state, plain, openedTag, sealed, null);
     } catch (cause) {
       throw new TunnelerError('ziti.stream.decrypt', 'an encrypted message does not authenticate', { cause });
     }

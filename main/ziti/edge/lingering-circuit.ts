@@ -17,7 +17,6 @@ import {
   readAcknowledgedSequences,
   readPayload,
   type Originator,
-  type PayloadFields,
   type PayloadWriter,
 } from '../wire/xgress.ts';
 import type { Connection, ConnectionHost, Flushable } from './connection.ts';
@@ -43,7 +42,6 @@ export interface LingeringCircuitOptions {
 export class LingeringCircuit implements Connection, Flushable {
   readonly connType = connType.dial;
   readonly #options: LingeringCircuitOptions;
-  readonly #fields: PayloadFields = { sequence: 0, flags: 0, edgeFlags: 0, capabilities: false, clock: 0 };
   #lingers = 0;
   #timer: Disposable;
   #resendTimer: Disposable | undefined;
@@ -92,8 +90,8 @@ export class LingeringCircuit implements Connection, Flushable {
 
   #receivePayload(frame: Frame): void {
     const { host, receiver } = this.#options;
-    const fields = this.#fields;
-    if (!readPayload(frame.headers, fields)) return;
+    const fields = readPayload(frame.headers);
+    if (fields === undefined) return;
     const acceptance = receiver.accept(fields.sequence, 0, fields.clock, false);
     if (acceptance === 'early') receiver.stash(fields.sequence, undefined, 0);
     host.wantsFlush(this);

@@ -13,7 +13,6 @@ import {
   readAcknowledgedSequences,
   readPayload,
   type Originator,
-  type PayloadFields,
   type SpecialPayload,
 } from '../wire/xgress.ts';
 import type { Carrier, CarrierOwner } from './carrier.ts';
@@ -58,7 +57,6 @@ export class XgressCarrier implements Carrier {
   readonly #writer: PayloadWriter;
   readonly #sender = new XgressSender();
   readonly #receiver = new XgressReceiver<Stashed>();
-  readonly #fields: PayloadFields = { sequence: 0, flags: 0, edgeFlags: 0, capabilities: false, clock: 0 };
   #started = false;
   #refused = false;
   /** The other side said that the circuit is at its end. */
@@ -226,8 +224,8 @@ export class XgressCarrier implements Carrier {
   }
 
   #receivePayload(frame: Frame): void {
-    const fields = this.#fields;
-    if (!readPayload(frame.headers, fields)) return;
+    const fields = readPayload(frame.headers);
+    if (fields === undefined) return;
     const { body } = frame;
     const full = this.#heldBytes > heldLimitBytes;
     const acceptance = this.#receiver.accept(fields.sequence, body.length, fields.clock, full);

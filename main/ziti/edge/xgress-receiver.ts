@@ -22,9 +22,12 @@ export type Acceptance =
   /** No room: drop it, and do not acknowledge. */
   | 'dropped';
 
+const empty = new Map<number, never>();
+
 export class XgressReceiver<Message> {
   #expected = 0;
-  #stash = new Map<number, { readonly message: Message; readonly bytes: number }>();
+  /** One of its own only while something waits: most connections never need one. */
+  #stash: Map<number, { readonly message: Message; readonly bytes: number }> = empty;
   #stashedBytes = 0;
   #toAcknowledge: number[] = [];
   #owedBytes = 0;
@@ -55,6 +58,7 @@ export class XgressReceiver<Message> {
 
   /** Keep an early message; the receiver owns it until `next` gives it back. */
   stash(sequence: number, message: Message, bytes: number): void {
+    if (this.#stash.size === 0) this.#stash = new Map();
     this.#stash.set(sequence, { message, bytes });
     this.#stashedBytes += bytes;
   }
@@ -65,6 +69,7 @@ export class XgressReceiver<Message> {
     const entry = this.#stash.get(this.#expected);
     if (entry === undefined) return undefined;
     this.#stash.delete(this.#expected);
+    if (this.#stash.size === 0) this.#stash = empty;
     this.#stashedBytes -= entry.bytes;
     this.#expected += 1;
     return entry.message;
@@ -89,7 +94,7 @@ export class XgressReceiver<Message> {
   }
 
   clear(): void {
-    this.#stash = new Map();
+    this.#stash = empty;
     this.#stashedBytes = 0;
     this.#toAcknowledge = [];
   }

@@ -49,9 +49,12 @@ export interface AckOutcome {
   readonly resend: readonly Uint8Array[];
 }
 
+const empty = new Map<number, never>();
+
 export class XgressSender {
   readonly roundTrip = new RoundTrip();
-  readonly #flights = new Map<number, Flight>();
+  /** One of its own only while something is in flight. */
+  #flights: Map<number, Flight> = empty;
   /** Transmissions in order; entries whose flight is gone or was sent again since are skipped. */
   #order: { readonly flight: Flight; readonly order: number }[] = [];
   #orderHead = 0;
@@ -117,6 +120,7 @@ export class XgressSender {
     const sequence = this.#nextSequence++;
     this.#probing = false;
     const flight: Flight = { sequence, frame, bodyBytes, order: 0, sentAtMs: nowMs, sentAgain: false };
+    if (this.#flights.size === 0) this.#flights = new Map();
     this.#flights.set(sequence, flight);
     this.#bytesInFlight += bodyBytes;
     this.#transmit(flight, nowMs);
@@ -143,6 +147,7 @@ export class XgressSender {
         released.push(flight.frame);
       }
     }
+    if (this.#flights.size === 0) this.#flights = empty;
     if (sampleMs !== undefined) this.roundTrip.sample(sampleMs);
     if (released.length > 0) this.#grow(released.length, sampleMs ?? 0);
     const resend = this.#takeLost(nowMs);
@@ -175,7 +180,7 @@ export class XgressSender {
 
   /** The stream is over: forget everything. */
   clear(): void {
-    this.#flights.clear();
+    this.#flights = empty;
     this.#order = [];
     this.#orderHead = 0;
     this.#bytesInFlight = 0;
