@@ -14,6 +14,8 @@ interface OwnFacts {
   /** Start time and executable: a pid used again, or a process that executed another program, is somebody else. */
   readonly key: string;
   readonly facts: Omit<ProcessFacts, 'parents'>;
+  /** As its children show it; processes of other users show no path to an engine without privileges. */
+  readonly asParent: AppParent | undefined;
 }
 
 export class ProcessReader {
@@ -32,18 +34,21 @@ export class ProcessReader {
     return own === undefined ? undefined : { ...own.facts, parents: this.#parents(own.parentPid) };
   }
 
-  #own(pid: number): { readonly facts: OwnFacts['facts']; readonly parentPid: number } | undefined {
+  #own(pid: number): (OwnFacts & { readonly parentPid: number }) | undefined {
     const stat = parseStat(this.#text(pid, 'stat') ?? '');
     if (stat === undefined) return undefined;
     const path = this.#executable(pid);
     const key = `${stat.startTime} ${path ?? ''}`;
     let cached = this.#cache.get(pid);
     if (cached?.key !== key) {
-      cached = { key, facts: this.#assemble(pid, path) };
+      const facts = this.#assemble(pid, path);
+      const { script } = facts;
+      const asParent = path === undefined ? undefined : { pid, path, ...(script === undefined ? {} : { script }) };
+      cached = { key, facts, asParent };
       if (this.#cache.size >= maxCached) this.#cache.clear();
       this.#cache.set(pid, cached);
     }
-    return { facts: cached.facts, parentPid: stat.parentPid };
+    return { ...cached, parentPid: stat.parentPid };
   }
 
   #assemble(pid: number, path: string | undefined): OwnFacts['facts'] {
@@ -68,9 +73,7 @@ export class ProcessReader {
     for (let pid = nearest; pid > 0 && parents.length < maxParents;) {
       const own = this.#own(pid);
       if (own === undefined) break;
-      const { path, script } = own.facts;
-      // Processes of other users show no path to an engine without privileges; the chain goes on above them.
-      if (path !== undefined) parents.push({ pid, path, ...(script === undefined ? {} : { script }) });
+      if (own.asParent !== undefined) parents.push(own.asParent);
       pid = own.parentPid;
     }
     return parents;

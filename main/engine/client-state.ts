@@ -10,6 +10,7 @@ import { createProjector, type Projector } from './projector.ts';
 import { quarantineView } from './quarantine.ts';
 import { createStateHub, type StateHub } from './state-hub.ts';
 import { surveyTerminators } from './terminator-survey.ts';
+import { sessionView } from './views.ts';
 
 export interface ClientState {
   readonly views: EngineViews;
@@ -34,7 +35,6 @@ export function openClientState(
     status: views.status(),
     identities: {},
     services: {},
-    sessions: {},
     routers: {},
     agents: {},
     quarantine: {},
@@ -42,7 +42,13 @@ export function openClientState(
     dns: deps.dns(),
     policy: views.policy(),
   };
-  const hub = stack.use(createStateHub({ clock: deps.clock, initial }));
+  const hub = stack.use(
+    createStateHub({
+      clock,
+      initial,
+      sessions: () => Object.fromEntries(deps.sessions.list().map((session) => [session.id, sessionView(session)])),
+    }),
+  );
   const projector = stack.use(
     createProjector({
       clock: deps.clock,

@@ -102,16 +102,17 @@ export function createProjector(deps: { clock: Clock; hub: StateHub; sources: Vi
     if (closed) return;
     turns += 1;
     const forget = turns % forgetEveryTurns === 0;
-    const sessions = forget || hub.observed() ? sources.sessions() : [];
+    const observed = hub.observed();
+    const sessions = forget || observed ? sources.sessions() : [];
     if (forget) forgetClosed(sessions);
-    for (const session of sessions) {
+    for (const session of observed ? sessions : []) {
       if (session.state === 'closed') continue;
       const sum = session.bytesSent + session.bytesReceived + session.calls + session.timeline.length;
       if (counted.get(session.id) === sum) continue;
       counted.set(session.id, sum);
       hub.gather({ kind: 'session-changed', key: session.id, value: sessionView(session) });
     }
-    if (hub.observed()) hub.gather(...single('status', sources.status()));
+    if (observed) hub.gather(...single('status', sources.status()));
     timer = clock.after(Math.max(countersMs, sessions.length * countersMsPerSession), count);
   };
   /** Closed rows stay for a while; then clients are told to drop them. */

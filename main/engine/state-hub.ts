@@ -1,6 +1,8 @@
 /**
  * The engine's state as clients see it: one snapshot, then numbered deltas. Openings, closings and changes of standing go out at once;
  * counters are gathered and go out at about 10 Hz, more slowly where there are very many of them.
+ *
+ * Sessions are not folded here but read when a snapshot is asked for: to copy ten thousand for each that opens would take most of an opening.
  */
 import type { Clock } from '../base/clock.ts';
 import { reduce, type EngineState, type StateChange, type StateDelta, type StateSnapshot } from '../contract/state.ts';
@@ -25,8 +27,15 @@ export interface StateHub extends Disposable {
   observed(): boolean;
 }
 
-export function createStateHub(deps: { readonly clock: Clock; readonly initial: EngineState }): StateHub {
-  let state = deps.initial;
+export interface StateHubDeps {
+  readonly clock: Clock;
+  readonly initial: Omit<EngineState, 'sessions'>;
+  /** Those there are now, by id; at least what was told of them. */
+  readonly sessions: () => EngineState['sessions'];
+}
+
+export function createStateHub(deps: StateHubDeps): StateHub {
+  let state: EngineState = { ...deps.initial, sessions: {} };
   let seq = 0;
   let now: StateChange[] = [];
   let scheduled = false;
@@ -44,7 +53,10 @@ export function createStateHub(deps: { readonly clock: Clock; readonly initial: 
     timer = undefined;
     now = [];
     if (changes.length === 0 || closed) return;
-    state = reduce(state, changes);
+    state = reduce(
+      state,
+      changes.filter(({ kind }) => kind !== 'session-changed' && kind !== 'session-removed'),
+    );
     seq += 1;
     const delta: StateDelta = { seq, changes };
     recent.push(delta);
@@ -55,7 +67,7 @@ export function createStateHub(deps: { readonly clock: Clock; readonly initial: 
   return {
     snapshot() {
       flush();
-      return { seq, state };
+      return { seq, state: { ...state, sessions: deps.sessions() } };
     },
     change(...changes) {
       if (changes.length === 0) return;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { applyDelta, type StateChange, type StateDelta, type StateSnapshot } from '../../main/contract/state.ts';
+import type { SessionView } from '../../main/contract/views.ts';
 import { parseConfig } from '../../main/engine/config.ts';
 import { createStateHub } from '../../main/engine/state-hub.ts';
 import { emptyState } from '../support/fake-engine.ts';
@@ -12,9 +13,28 @@ const quarantined = (subject: string, cause: string): StateChange => ({
   value: { subject, cause, since: '2026-01-01T00:00:00Z', by: 'operator' },
 });
 
+const someSession = (id: string): SessionView => ({
+  id,
+  service: 'web',
+  identity: 'laptop',
+  direction: 'dial',
+  app: { attribution: 'unknown' },
+  protocol: 'tcp',
+  source: '127.0.0.1:1',
+  destination: 'web.dark:80',
+  startedAt: '2026-01-01T00:00:00Z',
+  bytesSent: 0,
+  bytesReceived: 0,
+  state: 'open',
+  encrypted: true,
+  guard: 'none',
+  decision: { code: 'policy.allowed', sentence: 'allowed' },
+});
+
 function watch() {
   const clock = new ManualClock();
-  const hub = createStateHub({ clock, initial: emptyState() });
+  const sessions: Record<string, SessionView> = {};
+  const hub = createStateHub({ clock, initial: emptyState(), sessions: () => ({ ...sessions }) });
   const abort = new AbortController();
   const deltas: StateDelta[] = [];
   let snapshot: StateSnapshot = hub.snapshot();
@@ -24,7 +44,7 @@ function watch() {
       snapshot = applyDelta(snapshot, delta) ?? snapshot;
     }
   })();
-  return { clock, hub, deltas, abort, reading, folded: () => snapshot };
+  return { clock, hub, sessions, deltas, abort, reading, folded: () => snapshot };
 }
 
 describe('the state hub', () => {
@@ -62,6 +82,21 @@ describe('the state hub', () => {
     clock.advance(1000);
     await turn();
     expect(folded().state.quarantine['app:a']?.cause).toBe('new');
+    expect(folded()).toEqual(hub.snapshot());
+  });
+
+  it('shows the sessions there are when a snapshot is asked for, and tells of each change', async () => {
+    const { hub, sessions, folded } = watch();
+    await turn();
+    sessions['a'] = someSession('a');
+    hub.change({ kind: 'session-changed', key: 'a', value: sessions['a'] });
+    await turn();
+    expect(hub.snapshot().state.sessions).toEqual({ a: sessions['a'] });
+    expect(folded()).toEqual(hub.snapshot());
+    delete sessions['a'];
+    hub.change({ kind: 'session-removed', key: 'a' });
+    await turn();
+    expect(hub.snapshot().state.sessions).toEqual({});
     expect(folded()).toEqual(hub.snapshot());
   });
 
