@@ -1,8 +1,7 @@
 /** Which agent a program is: by the bindings of the settings first, then by what is known of agents in the wild. Pure. */
-import { compileGlob } from '../base/glob.ts';
-import type { Glob } from '../base/glob.ts';
 import type { App } from './app.ts';
 import { knownAgents } from './known-agents.ts';
+import { PathPatterns } from './path-patterns.ts';
 
 type OneOrMore = string | readonly string[];
 
@@ -32,18 +31,18 @@ export interface AgentRules {
 interface BoundRule {
   readonly name: string;
   readonly identity: string | undefined;
-  readonly path: readonly Glob[] | undefined;
+  readonly path: PathPatterns | undefined;
   readonly hash: readonly string[] | undefined;
   readonly signer: readonly string[] | undefined;
-  readonly cgroup: readonly Glob[] | undefined;
-  readonly parent: readonly Glob[] | undefined;
+  readonly cgroup: PathPatterns | undefined;
+  readonly parent: PathPatterns | undefined;
   readonly user: readonly string[] | undefined;
 }
 
 interface KnownRule {
   readonly name: string;
   readonly tree: boolean;
-  readonly paths: readonly Glob[];
+  readonly paths: PathPatterns;
 }
 
 export interface Recognition {
@@ -73,7 +72,7 @@ export function agentRules(bindings: Readonly<Record<string, AgentBinding>> = {}
     known: knownAgents.map(({ name, tree, paths }) => ({
       name,
       tree,
-      paths: paths.map((path) => compileGlob(path, 'path')),
+      paths: new PathPatterns(paths),
     })),
     needsIdentify: bound.some(({ hash, signer }) => hash !== undefined || signer !== undefined),
   };
@@ -148,7 +147,7 @@ function bindingHolds(rule: BoundRule, process: Process, app: App): boolean {
   if (rule.hash !== undefined && !(process.hash !== undefined && rule.hash.includes(process.hash))) return false;
   if (rule.signer !== undefined && !(process.signer !== undefined && rule.signer.includes(process.signer)))
     return false;
-  if (rule.cgroup !== undefined && !(app.cgroup !== undefined && matches(rule.cgroup, app.cgroup))) return false;
+  if (rule.cgroup !== undefined && !(app.cgroup !== undefined && rule.cgroup.match(app.cgroup))) return false;
   if (
     rule.user !== undefined &&
     !(app.user !== undefined && rule.user.includes(app.user)) &&
@@ -163,21 +162,13 @@ function bindingHolds(rule: BoundRule, process: Process, app: App): boolean {
   );
 }
 
-/** As written, and in the one form in which paths of Windows and macOS compare. */
-function pathMatches(
-  paths: readonly Glob[],
-  process: { path: string | undefined; script: string | undefined },
-): boolean {
-  return [process.path, process.script].some((path) => path !== undefined && matches(paths, path));
+function pathMatches(paths: PathPatterns, process: { path: string | undefined; script: string | undefined }): boolean {
+  return [process.path, process.script].some((path) => path !== undefined && paths.match(path));
 }
 
-function matches(list: readonly Glob[], text: string): boolean {
-  const folded = text.replaceAll('\\', '/').toLowerCase();
-  return list.some((glob) => glob.matches(text) || glob.matches(folded));
-}
-
-function globs(value: OneOrMore | undefined): readonly Glob[] | undefined {
-  return many(value)?.map((pattern) => compileGlob(pattern, 'path'));
+function globs(value: OneOrMore | undefined): PathPatterns | undefined {
+  const patterns = many(value);
+  return patterns === undefined ? undefined : new PathPatterns(patterns);
 }
 
 function many(value: OneOrMore | undefined): readonly string[] | undefined {

@@ -43,7 +43,7 @@ export function identityView({ name, record, context, standing, services, mfa }:
     controllers: record?.apis ?? [],
     ...(controller?.version === undefined ? {} : { controllerVersion: controller.version }),
     ...(controller?.authentication === undefined ? {} : { authentication: controller.authentication }),
-    ...leafOf(record?.certPem),
+    ...(record === undefined ? {} : leafOf(record)),
     ...(id === undefined ? {} : { id }),
     ...(controllerName === undefined ? {} : { controllerName }),
     mfa: mfaView(standing, mfa),
@@ -61,8 +61,19 @@ function mfaView({ state }: Standing, mfa: MfaStanding | undefined): IdentityVie
   return mfa.verified || mfa.lastVerifiedAt !== undefined ? 'enrolled' : 'pending';
 }
 
-/** Expiry and SHA-256 of a chain's leaf, as far as it can be read. */
-export function leafOf(certPem: string | undefined): Pick<IdentityView, 'certExpiresAt' | 'fingerprint'> {
+type Leaf = Pick<IdentityView, 'certExpiresAt' | 'fingerprint'>;
+
+/** Views are made many times a second, and to read a certificate takes most of a millisecond. */
+const leaves = new WeakMap<IdentityRecord, Leaf>();
+
+/** Expiry and SHA-256 of its chain's leaf, as far as it can be read. */
+function leafOf(record: IdentityRecord): Leaf {
+  const known = leaves.get(record) ?? readLeaf(record.certPem);
+  leaves.set(record, known);
+  return known;
+}
+
+function readLeaf(certPem: string | undefined): Leaf {
   if (certPem === undefined) return {};
   try {
     const leaf = new X509Certificate(certPem);

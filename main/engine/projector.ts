@@ -31,11 +31,14 @@ export interface ViewSources {
 }
 
 export interface Projector extends Disposable {
-  /** Something about identities, their services or routers changed: compare and tell what differs, once a turn. */
+  /** Something about identities, their services or routers changed: compare and tell what differs, at once unless it was just done. */
   refresh(): void;
   session(snapshot: SessionSnapshot): void;
 }
 
+/** Views are made anew this often at most, and for a tenth of the time: each session that opens or closes asks for it. */
+const refreshMs = 50;
+const refreshRest = 9;
 /** Counters are looked at this often while somebody listens; less often where there are very many sessions. */
 const countersMs = 100;
 const countersMsPerSession = 0.25;
@@ -48,6 +51,8 @@ export function createProjector(deps: { clock: Clock; hub: StateHub; sources: Vi
   const counted = new Map<string, number>();
   let turns = 0;
   let scheduled = false;
+  let refreshAtMs = 0;
+  let refreshing: Disposable | undefined;
   let closed = false;
   let timer: Disposable | undefined;
 
@@ -86,6 +91,7 @@ export function createProjector(deps: { clock: Clock; hub: StateHub; sources: Vi
   const refreshNow = (): void => {
     scheduled = false;
     if (closed) return;
+    const startedMs = clock.monotonic();
     hub.change(
       ...differences('identity', sources.identities(), (row) => row.name),
       ...differences('service', sources.services(), (row) => `${row.identity}/${row.id}`),
@@ -96,6 +102,8 @@ export function createProjector(deps: { clock: Clock; hub: StateHub; sources: Vi
       ...single('policy', sources.policy()),
       ...single('status', sources.status()),
     );
+    const endedMs = clock.monotonic();
+    refreshAtMs = endedMs + Math.max(refreshMs, (endedMs - startedMs) * refreshRest);
   };
 
   const count = (): void => {
@@ -129,13 +137,16 @@ export function createProjector(deps: { clock: Clock; hub: StateHub; sources: Vi
   const ended = disposable(() => {
     closed = true;
     timer?.[Symbol.dispose]();
+    refreshing?.[Symbol.dispose]();
   });
 
   return {
     refresh() {
       if (scheduled) return;
       scheduled = true;
-      setImmediate(refreshNow);
+      const waitMs = refreshAtMs - clock.monotonic();
+      if (waitMs > 0) refreshing = clock.after(waitMs, refreshNow);
+      else setImmediate(refreshNow);
     },
     session(snapshot) {
       counted.set(snapshot.id, -1);

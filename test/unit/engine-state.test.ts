@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { applyDelta, type StateChange, type StateDelta, type StateSnapshot } from '../../main/contract/state.ts';
 import type { SessionView } from '../../main/contract/views.ts';
 import { parseConfig } from '../../main/engine/config.ts';
+import { createProjector } from '../../main/engine/projector.ts';
 import { createStateHub } from '../../main/engine/state-hub.ts';
 import { emptyState } from '../support/fake-engine.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -119,6 +120,42 @@ describe('the state hub', () => {
     abort.abort();
     await reading;
     expect(hub.observed()).toBe(false);
+  });
+});
+
+describe('the projector', () => {
+  it('makes the views at once, and then no more often than every 50 ms however often it is asked', async () => {
+    const clock = new ManualClock();
+    const { status, dns, policy } = emptyState();
+    let made = 0;
+    using hub = createStateHub({ clock, initial: emptyState(), sessions: () => ({}) });
+    using projector = createProjector({
+      clock,
+      hub,
+      sources: {
+        status: () => ({ ...status, sessions: { open: 0, total: ++made } }),
+        identities: () => [],
+        services: () => [],
+        routers: () => [],
+        agents: () => [],
+        quarantine: () => [],
+        sessions: () => [],
+        dns: () => dns,
+        policy: () => policy,
+      },
+    });
+    for (let asked = 0; asked < 20; asked++) {
+      projector.refresh();
+      await turn();
+    }
+    expect(made).toBe(1);
+    expect(hub.snapshot().state.status.sessions.total).toBe(1);
+    clock.advance(50);
+    await turn();
+    expect(made).toBe(2);
+    clock.advance(1_000);
+    await turn();
+    expect(made).toBe(2);
   });
 });
 
