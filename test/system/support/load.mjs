@@ -11,7 +11,7 @@ const [seconds, echo, refused] = [Number(process.argv[2]), process.argv[3], proc
 const datagrams = process.argv[5] ?? echo;
 const workers = Number(process.argv[6] ?? 24);
 const endAt = Date.now() + seconds * 1000;
-const counts = { whole: 0, reset: 0, slow: 0, refused: 0, udp: 0, lost: 0, bytes: 0, wrong: 0, failed: 0 };
+const counts = { whole: 0, reset: 0, slow: 0, refused: 0, udp: 0, lost: 0, late: 0, bytes: 0, wrong: 0, failed: 0 };
 const failures = [];
 /** Neither bytes nor an end for so long: it will never come. */
 const stuckMs = 40_000;
@@ -72,10 +72,22 @@ function refusal() {
   });
 }
 
+let datagramsSent = 0;
+/** Sender's port and number, so that an answer tells whose it is. */
+const labelBytes = 6;
+
+/** What came instead of the answer: one to an earlier socket of the same port may come late, as on any network; nobody else's may. */
+function strangeAnswer(message, port, number) {
+  if (message.length < labelBytes) return 'wrong';
+  const late = message.readUInt16BE(0) === port && message.readUInt32BE(2) < number;
+  return late ? undefined : 'wrong';
+}
+
 function datagram() {
   return new Promise((resolve) => {
     const socket = createSocket('udp4');
-    const bytes = randomBytes(randomInt(1, 1400));
+    const bytes = randomBytes(randomInt(labelBytes, 1400));
+    const number = ++datagramsSent;
     const timer = setTimeout(() => done('lost'), 2000);
     let over = false;
     const done = (what) => {
@@ -86,9 +98,19 @@ function datagram() {
       resolve(what);
     };
     socket.on('error', (error) => done(error.code));
-    socket.on('message', (message) => done(message.equals(bytes) ? 'ok' : 'wrong'));
+    socket.on('message', (message) => {
+      const what = message.equals(bytes) ? 'ok' : strangeAnswer(message, socket.address().port, number);
+      if (what === undefined) counts.late++;
+      else done(what);
+    });
     // Called with the error where the name is not found.
-    socket.connect(5000, datagrams, (error) => (error === undefined ? over || socket.send(bytes) : done(error.code)));
+    socket.connect(5000, datagrams, (error) => {
+      if (over) return;
+      if (error !== undefined) return done(error.code);
+      bytes.writeUInt16BE(socket.address().port, 0);
+      bytes.writeUInt32BE(number, 2);
+      socket.send(bytes);
+    });
   });
 }
 
