@@ -370,7 +370,12 @@ describe('telling the system about our names', () => {
     await dns.set(settings);
     expect(dns.upstreams()).toEqual(['10.0.0.1']);
     await dns.restore();
-    expect(recorder.take()).toEqual(['resolvconf -a tun-culvert < nameserver 100.64.0.2', 'resolvconf -d tun-culvert']);
+    expect(recorder.take()).toEqual([
+      'resolvconf -l',
+      'resolvconf -a tun-culvert -m 0 -x < nameserver 100.64.0.2',
+      'resolvconf -l',
+      'resolvconf -d tun-culvert',
+    ]);
   });
 
   it("macOS: a scoped resolver a name; another product's file comes back", async () => {

@@ -6,6 +6,8 @@ import { nameserversOf } from './resolv-conf.ts';
 
 /** Debian's interface-order puts records of this pattern before those of real interfaces. */
 const record = 'tun-culvert';
+/** openresolv knows no such order: it puts the lowest metric first, and takes an exclusive record alone. Debian's passes over both. */
+const alone = ['-m', '0', '-x'];
 
 export class ResolvconfToolDns implements OsDns {
   readonly backend = 'resolvconf';
@@ -25,11 +27,10 @@ export class ResolvconfToolDns implements OsDns {
 
   async set(settings: DnsSettings): Promise<void> {
     const servers = settings.servers.map((server) => `nameserver ${server}\n`).join('');
+    this.#upstreams = await this.#othersThan(settings.servers);
     if (this.#servers === servers) return;
-    const listed = nameserversOf(readFileSync(this.#deps.paths.resolvConf, 'utf8'));
-    this.#upstreams = listed.filter((address) => !settings.servers.includes(address));
     this.#journalId ??= this.#deps.journal.record({ kind: 'resolvconf', record });
-    const result = await this.#deps.run('resolvconf', ['-a', record], { input: servers });
+    const result = await this.#deps.run('resolvconf', ['-a', record, ...alone], { input: servers });
     if (result.code !== 0) throw new TunnelerError('net.dns.failed', `resolvconf failed: ${result.stderr.trim()}`);
     this.#servers = servers;
   }
@@ -44,5 +45,12 @@ export class ResolvconfToolDns implements OsDns {
     this.#deps.journal.forget(this.#journalId);
     this.#journalId = undefined;
     this.#servers = '';
+  }
+
+  /** Resolvers of all records there are, whatever resolv.conf says while we are in it. */
+  async #othersThan(own: readonly string[]): Promise<readonly string[]> {
+    const records = nameserversOf((await this.#deps.run('resolvconf', ['-l'])).stdout);
+    const listed = records.length > 0 ? records : nameserversOf(readFileSync(this.#deps.paths.resolvConf, 'utf8'));
+    return [...new Set(listed)].filter((address) => !own.includes(address));
   }
 }
