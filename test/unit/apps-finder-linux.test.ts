@@ -131,6 +131,31 @@ describe.runIf(linux).each(finders)('the owner of a loopback connection, %s', (n
     expect(new Set(pids).size).toBe(3);
   });
 
+  it('is found beside programs that hold tens of thousands of descriptors', async () => {
+    const many = `
+      const { openSync } = require('node:fs');
+      try {
+        while (openSync('/dev/null') < 18_000);
+      } catch {} // as many as this process may have
+      process.send('open');
+      process.stdin.resume().on('end', () => process.exit(0));
+    `;
+    let child: ChildProcess | undefined;
+    const accepted = await accept(async (port) => {
+      child = await run(process.execPath, ['-e', client, String(port)]);
+    });
+    // Younger than the program looked for: the youngest are searched first.
+    await Promise.all(
+      Array.from({ length: 8 }, async () => {
+        const hoarder = spawn(process.execPath, ['-e', many], { stdio: ['pipe', 'ignore', 'inherit', 'ipc'] });
+        cleanUps.push(() => hoarder.kill('SIGKILL'));
+        await once(hoarder, 'message');
+      }),
+    );
+    const finder = createLinuxAppFinder(deps);
+    expect(await finder.find(flowOf(accepted))).toMatchObject({ attribution: 'exact', pid: child?.pid });
+  });
+
   it('is found over IPv6, and on a dual-stack socket that speaks IPv4', async () => {
     const finder = createLinuxAppFinder(deps);
     for (const [host, to] of [
