@@ -4,6 +4,7 @@ import { Form } from 'react-aria-components';
 import { Button } from '../../parts/Button.tsx';
 import { Dialog } from '../../parts/Dialogs.tsx';
 import { Field } from '../../parts/Fields.tsx';
+import { useSending } from '../../parts/use-sending.ts';
 import { useAction, useStores } from '../../store/hooks.tsx';
 import { useText } from '../../text/text.ts';
 
@@ -49,25 +50,14 @@ export function UnlockDialog({ name, onClose }: { name: string; onClose: () => v
   const t = useText();
   const { engine } = useStores();
   const [passphrase, setPassphrase] = useState('');
-  const [error, setError] = useState<string>();
-  const [pending, setPending] = useState(false);
-  const unlock = async (): Promise<void> => {
-    setPending(true);
-    try {
-      await engine.client.identity.unlock({ name, passphrase });
-      onClose();
-    } catch (caught) {
-      setError(t.error(caught));
-      setPending(false);
-    }
-  };
+  const { pending, error, send } = useSending();
   return (
     <Dialog title={t('identity.unlockTitle', { name })} onClose={onClose}>
       <Form
         className="stack"
         onSubmit={(event) => {
           event.preventDefault();
-          void unlock();
+          void send(() => engine.client.identity.unlock({ name, passphrase }).then(onClose));
         }}
       >
         <Field

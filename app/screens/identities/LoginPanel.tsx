@@ -8,6 +8,7 @@ import type { IdentityView, LoginView } from '../../../main/contract/views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { Field } from '../../parts/Fields.tsx';
 import { Section } from '../../parts/Pieces.tsx';
+import { useSending } from '../../parts/use-sending.ts';
 import { useAction, useStores } from '../../store/hooks.tsx';
 import { useText } from '../../text/text.ts';
 
@@ -22,27 +23,17 @@ function PasswordLogin({ name }: { name: string }): ReactNode {
   const t = useText();
   const { engine } = useStores();
   const [password, setPassword] = useState('');
-  const [error, setError] = useState<string>();
-  const [pending, setPending] = useState(false);
-  const logIn = async (): Promise<void> => {
-    setPending(true);
-    setError(undefined);
-    try {
-      await engine.client.identity.passwordLogin({ name, password });
-      setPassword('');
-    } catch (caught) {
-      setError(t.error(caught));
-    } finally {
-      setPending(false);
-    }
-  };
+  const { pending, error, send } = useSending();
   return (
     <Section title={t('login.title')}>
       <Form
         className="stack"
         onSubmit={(event) => {
           event.preventDefault();
-          void logIn();
+          void send(async () => {
+            await engine.client.identity.passwordLogin({ name, password });
+            setPassword('');
+          });
         }}
       >
         <Field label={t('login.password')} type="password" value={password} onChange={setPassword} error={error} />

@@ -8,6 +8,7 @@ import { Field } from '../../parts/Fields.tsx';
 import { Notice } from '../../parts/Pieces.tsx';
 import { QrCode } from '../../parts/QrCode.tsx';
 import { saveText } from '../../parts/save.ts';
+import { useSending } from '../../parts/use-sending.ts';
 import { useStores } from '../../store/hooks.tsx';
 import { useText } from '../../text/text.ts';
 import { secretOf } from './otp-url.ts';
@@ -21,38 +22,25 @@ interface OfIdentity {
 function CodeForm({
   action,
   danger = false,
-  send,
+  answer,
   onDone,
   onCancel,
 }: {
   action: string;
   danger?: boolean;
-  send: (code: string) => Promise<unknown>;
+  answer: (code: string) => Promise<unknown>;
   onDone: () => void;
   onCancel: () => void;
 }): ReactNode {
   const t = useText();
   const [code, setCode] = useState('');
-  const [error, setError] = useState<string>();
-  const [pending, setPending] = useState(false);
-  const submit = async (): Promise<void> => {
-    setPending(true);
-    setError(undefined);
-    try {
-      await send(code.replaceAll(' ', ''));
-      onDone();
-    } catch (caught) {
-      setError(t.error(caught));
-    } finally {
-      setPending(false);
-    }
-  };
+  const { pending, error, send } = useSending();
   return (
     <Form
       className="stack"
       onSubmit={(event) => {
         event.preventDefault();
-        void submit();
+        void send(() => answer(code.replaceAll(' ', '')).then(onDone));
       }}
     >
       <Field
@@ -89,7 +77,7 @@ export function MfaCodeDialog({ name, onClose }: OfIdentity): ReactNode {
       <p>{t('mfa.enterText')}</p>
       <CodeForm
         action={t('mfa.confirm')}
-        send={(code) => engine.client.identity.mfaVerify({ name, code })}
+        answer={(code) => engine.client.identity.mfaVerify({ name, code })}
         onDone={() => {
           toasts.show({ tone: 'ok', text: t('mfa.accepted', { name }) });
           onClose();
@@ -109,7 +97,7 @@ export function MfaRemoveDialog({ name, onClose }: OfIdentity): ReactNode {
       <CodeForm
         action={t('mfa.remove')}
         danger
-        send={(code) => engine.client.identity.mfaRemove({ name, code })}
+        answer={(code) => engine.client.identity.mfaRemove({ name, code })}
         onDone={() => {
           toasts.show({ tone: 'ok', text: t('mfa.removed', { name }) });
           onClose();
@@ -131,7 +119,7 @@ export function RecoveryCodesDialog({ name, onClose }: OfIdentity): ReactNode {
           <p>{t('mfa.codesAsk')}</p>
           <CodeForm
             action={t('mfa.codesShow')}
-            send={async (code) => setCodes((await engine.client.identity.mfaRecoveryCodes({ name, code })).codes)}
+            answer={async (code) => setCodes((await engine.client.identity.mfaRecoveryCodes({ name, code })).codes)}
             onDone={() => undefined}
             onCancel={onClose}
           />
@@ -183,7 +171,7 @@ export function MfaEnrolDialog({ name, onClose }: OfIdentity): ReactNode {
             </p>
             <CodeForm
               action={t('mfa.confirm')}
-              send={(code) => engine.client.identity.mfaVerify({ name, code })}
+              answer={(code) => engine.client.identity.mfaVerify({ name, code })}
               onDone={() => setConfirmed(true)}
               onCancel={onClose}
             />

@@ -4,6 +4,7 @@ import { Form } from 'react-aria-components';
 import { Button } from '../../parts/Button.tsx';
 import { Dialog } from '../../parts/Dialogs.tsx';
 import { Choice, Field } from '../../parts/Fields.tsx';
+import { useSending } from '../../parts/use-sending.ts';
 import { useStores } from '../../store/hooks.tsx';
 import { useText } from '../../text/text.ts';
 
@@ -28,22 +29,15 @@ export function SecretDialog({
   const [typed, setTyped] = useState(given ?? '');
   const [value, setValue] = useState('');
   const [keystore, setKeystore] = useState<(typeof keystores)[number]>('auto');
-  const [pending, setPending] = useState(false);
-  const [failure, setFailure] = useState<string>();
+  const { pending, error, send } = useSending();
   const name = typed.trim();
   const nameError = name === '' || namePattern.test(name) ? undefined : t('secret.nameInvalid');
   const replaces = taken.includes(name);
   const keep = async (): Promise<void> => {
-    setPending(true);
-    try {
-      await engine.client.secret.set({ name, value, ...(keystore === 'auto' ? {} : { keystore }) });
-      await onKept();
-      toasts.show({ tone: 'ok', text: t('secret.kept', { name }) });
-      onClose();
-    } catch (error) {
-      setFailure(t.error(error));
-      setPending(false);
-    }
+    await engine.client.secret.set({ name, value, ...(keystore === 'auto' ? {} : { keystore }) });
+    await onKept();
+    toasts.show({ tone: 'ok', text: t('secret.kept', { name }) });
+    onClose();
   };
   return (
     <Dialog title={given === undefined ? t('secret.addTitle') : t('secret.setTitle', { name })} onClose={onClose}>
@@ -52,7 +46,7 @@ export function SecretDialog({
         className="stack"
         onSubmit={(event) => {
           event.preventDefault();
-          void keep();
+          void send(keep);
         }}
       >
         {given === undefined ? (
@@ -72,7 +66,7 @@ export function SecretDialog({
           autoComplete="new-password"
           value={value}
           onChange={setValue}
-          error={failure}
+          error={error}
           autoFocus={given !== undefined}
           mono
         />
