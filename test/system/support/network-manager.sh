@@ -8,7 +8,7 @@ package=$1 upstream=$2
 shift 2
 mount --make-rprivate /
 mount -t tmpfs tmpfs /run
-mkdir -p /run/dbus /run/NetworkManager /run/test/etc /run/test/bin
+mkdir -p /run/NetworkManager /run/test/etc /run/test/bin
 cp -a /etc/. /run/test/etc
 mount --bind /run/test/etc /etc
 mount -t tmpfs tmpfs /var/lib
@@ -37,21 +37,9 @@ dns=$upstream;
 method=disabled
 CONF
 chmod 600 /etc/NetworkManager/system-connections/line.nmconnection
-cat >/run/test/bus.conf <<'BUS'
-<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
-  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>system</type>
-  <listen>unix:path=/run/dbus/system_bus_socket</listen>
-  <auth>EXTERNAL</auth>
-  <policy context="default">
-    <allow user="*"/><allow own="*"/><allow send_destination="*"/><allow receive_sender="*"/>
-  </policy>
-</busconfig>
-BUS
 ip link add line0 type veth peer name line1
 ip link set line1 up
-dbus-daemon --config-file=/run/test/bus.conf --fork
+. "$(dirname "$0")/system-bus.sh"
 libraries="$package/usr/lib/$(uname -m)-linux-gnu:$package/lib/$(uname -m)-linux-gnu"
 printf '#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s/usr/bin/nmcli "$@"\n' "$libraries" "$package" >/run/test/bin/nmcli
 chmod 755 /run/test/bin/nmcli

@@ -7,7 +7,7 @@ package=$1 upstream=$2
 shift 2
 mount --make-rprivate /
 mount -t tmpfs tmpfs /run
-mkdir -p /run/dbus /run/test /run/systemd/resolve /run/systemd/resolved.conf.d
+mkdir -p /run/test /run/systemd/resolve /run/systemd/resolved.conf.d
 cp /etc/passwd /etc/group /run/test
 echo 'systemd-resolve:x:990:990::/:/usr/sbin/nologin' >>/run/test/passwd
 echo 'systemd-resolve:x:990:' >>/run/test/group
@@ -15,19 +15,7 @@ printf 'nameserver 127.0.0.53\noptions edns0 trust-ad\n' >/run/test/resolv.conf
 for file in passwd group resolv.conf; do mount --bind "/run/test/$file" "/etc/$file"; done
 chown 990:990 /run/systemd/resolve
 printf '[Resolve]\nDNS=%s\nLLMNR=no\nMulticastDNS=no\n' "$upstream" >/run/systemd/resolved.conf.d/test.conf
-cat >/run/test/bus.conf <<'BUS'
-<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
-  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>system</type>
-  <listen>unix:path=/run/dbus/system_bus_socket</listen>
-  <auth>EXTERNAL</auth>
-  <policy context="default">
-    <allow user="*"/><allow own="*"/><allow send_destination="*"/><allow receive_sender="*"/>
-  </policy>
-</busconfig>
-BUS
-dbus-daemon --config-file=/run/test/bus.conf --fork
+. "$(dirname "$0")/system-bus.sh"
 "$package/lib/systemd/systemd-resolved" >/run/test/resolved.log 2>&1 &
 PATH="$package/usr/bin:$PATH"
 export PATH
