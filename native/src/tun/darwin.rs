@@ -5,6 +5,7 @@ use std::io;
 use std::mem::{size_of, zeroed};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
+use super::unix::{self, check};
 use super::{Device, HEADROOM, Offload, OpenOptions, Wake};
 
 /// bsd/net/if_utun.h
@@ -17,10 +18,6 @@ struct DarwinTun {
     stop_reader: OwnedFd,
     stop_writer: OwnedFd,
     name: String,
-}
-
-fn check(result: libc::c_int) -> io::Result<libc::c_int> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
 fn set_flags(fd: RawFd) -> io::Result<()> {
@@ -110,28 +107,11 @@ impl Device for DarwinTun {
         let family = if frame[HEADROOM] >> 4 == 6 { libc::AF_INET6 } else { libc::AF_INET };
         frame[HEADROOM - FAMILY_HEADER..HEADROOM].copy_from_slice(&(family as u32).to_be_bytes());
         let whole = &frame[HEADROOM - FAMILY_HEADER..HEADROOM + length];
-        // SAFETY: the pointer and length are of one live slice.
-        let written = unsafe { libc::write(self.device.as_raw_fd(), whole.as_ptr().cast(), whole.len()) };
-        if written < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        unix::write(&self.device, whole)
     }
 
     fn wait(&self) -> io::Result<Wake> {
-        let mut watched = [
-            libc::pollfd { fd: self.stop_reader.as_raw_fd(), events: libc::POLLIN, revents: 0 },
-            libc::pollfd { fd: self.device.as_raw_fd(), events: libc::POLLIN, revents: 0 },
-        ];
-        loop {
-            // SAFETY: `watched` is a live array of its stated length.
-            match check(unsafe { libc::poll(watched.as_mut_ptr(), watched.len() as libc::nfds_t, -1) }) {
-                Ok(_) if watched[0].revents != 0 => return Ok(Wake::Stopped),
-                Ok(_) if watched[1].revents & (libc::POLLERR | libc::POLLNVAL) != 0 => {
-                    return Err(io::Error::new(io::ErrorKind::NotConnected, "the interface is gone"));
-                }
-                Ok(_) => return Ok(Wake::Readable),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        unix::wait(&self.stop_reader, &self.device)
     }
 
     fn stop(&self) {

@@ -5,6 +5,7 @@ use std::io;
 use std::mem::size_of;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+use super::unix::{self, check};
 use super::{Device, HEADROOM, Offload, OpenOptions, Wake};
 
 /// include/uapi/linux/if_tun.h
@@ -22,10 +23,6 @@ struct LinuxTun {
     /// An eventfd that, once written, stays readable.
     stop: OwnedFd,
     name: String,
-}
-
-fn check(result: libc::c_int) -> io::Result<libc::c_int> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
 /// Open and create the interface. It is not persistent: it goes when the last descriptor does, however the process ends.
@@ -103,29 +100,11 @@ impl Device for LinuxTun {
         header[6..8].copy_from_slice(&offload.checksum_start.to_ne_bytes());
         header[8..10].copy_from_slice(&offload.checksum_offset.to_ne_bytes());
         let whole = &frame[start..HEADROOM + length];
-        // SAFETY: the pointer and length are of one live slice.
-        let written = unsafe { libc::write(self.device.as_raw_fd(), whole.as_ptr().cast(), whole.len()) };
-        if written < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        unix::write(&self.device, whole)
     }
 
     fn wait(&self) -> io::Result<Wake> {
-        let mut watched = [
-            libc::pollfd { fd: self.stop.as_raw_fd(), events: libc::POLLIN, revents: 0 },
-            libc::pollfd { fd: self.device.as_raw_fd(), events: libc::POLLIN, revents: 0 },
-        ];
-        loop {
-            // SAFETY: `watched` is a live array of its stated length.
-            match check(unsafe { libc::poll(watched.as_mut_ptr(), watched.len() as libc::nfds_t, -1) }) {
-                Ok(_) if watched[0].revents != 0 => return Ok(Wake::Stopped),
-                // The interface was deleted under us: reading would fail for ever.
-                Ok(_) if watched[1].revents & (libc::POLLERR | libc::POLLNVAL) != 0 => {
-                    return Err(io::Error::new(io::ErrorKind::NotConnected, "the interface is gone"));
-                }
-                Ok(_) => return Ok(Wake::Readable),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        unix::wait(&self.stop, &self.device)
     }
 
     fn stop(&self) {
