@@ -1,6 +1,6 @@
 /** The flow room between an in-memory device and a listener without a kernel; time is turned by hand. */
 import { silentLog } from '../../main/base/log.ts';
-import { memoryPair } from '../../main/base/memory-stream.ts';
+import { memoryStreamPair } from './memory-stream.ts';
 import type { Admission, FlowRequest } from '../../main/base/flow.ts';
 import type { ByteStream } from '../../main/base/stream.ts';
 import { openFlows } from '../../main/net/flow/flows.ts';
@@ -109,7 +109,7 @@ export class FlowWorld implements AsyncDisposable {
       open: (onClosed) => {
         seen.opened = true;
         closed = onClosed;
-        return memoryPair()[0];
+        return memoryStreamPair()[0];
       },
       reject: () => {
         seen.rejected = true;

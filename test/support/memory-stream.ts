@@ -1,6 +1,6 @@
-/** Two joined ByteStreams in memory: a second implementation of the joint, with back-pressure, half-close and reset. */
-import { toTunnelerError, TunnelerError } from '../../main/base/errors.ts';
-import type { ByteSink, ByteStream, StreamKind } from '../../main/base/stream.ts';
+/** Two ByteStreams joined in memory: the simplest implementation of the contract. */
+import { TunnelerError } from '../../main/base/errors.ts';
+import { defaultHighWaterMarkBytes, type ByteSink, type ByteStream, type StreamKind } from '../../main/base/stream.ts';
 
 export interface MemoryStreamOptions {
   readonly kind?: StreamKind;
@@ -15,18 +15,23 @@ class MemoryEnd implements ByteStream {
   #sink: ByteSink | undefined;
   #inbox: Uint8Array[] = [];
   #inboxBytes = 0;
-  #endIn = false;
-  #endTold = false;
-  #endOut = false;
   #paused = false;
+  #scheduled = false;
+  /** We will write no more. */
+  #ended = false;
+  /** The peer will write no more; told to the sink once the inbox is empty. */
+  #peerEnded = false;
+  #endTold = false;
+  /** The peer was told to wait. */
+  #peerWaits = false;
+  #drainDue = false;
+  /** Set by a reset: nothing but `closed` is delivered any more. */
+  #resetError: TunnelerError | undefined;
   #closed = false;
-  #error: TunnelerError | undefined;
-  #writerWaits = false;
-  #pumping = false;
 
   constructor(options: MemoryStreamOptions) {
     this.kind = options.kind ?? 'stream';
-    this.#highWaterMarkBytes = options.highWaterMarkBytes ?? 1024 * 1024;
+    this.#highWaterMarkBytes = options.highWaterMarkBytes ?? defaultHighWaterMarkBytes;
   }
 
   join(peer: MemoryEnd): void {
@@ -34,37 +39,39 @@ class MemoryEnd implements ByteStream {
   }
 
   start(sink: ByteSink): void {
-    if (this.#sink !== undefined) throw new TunnelerError('base.internal', 'started twice');
     this.#sink = sink;
     this.#schedule();
   }
 
   write(chunk: Uint8Array): boolean {
     const peer = this.#peer;
-    if (peer === undefined || this.#endOut || this.#closed) return false;
+    if (this.#ended || this.#closed || this.#resetError !== undefined || peer === undefined) return false;
+    if (chunk.length === 0 && this.kind === 'stream') return true;
     peer.#inbox.push(chunk);
     peer.#inboxBytes += chunk.length;
     peer.#schedule();
     if (peer.#inboxBytes < this.#highWaterMarkBytes) return true;
-    peer.#writerWaits = true;
+    peer.#peerWaits = true;
     return false;
   }
 
   end(): void {
-    if (this.#endOut || this.#closed) return;
-    this.#endOut = true;
-    if (this.#peer !== undefined) {
-      this.#peer.#endIn = true;
-      if (this.kind === 'datagram') this.#peer.#endOut = true;
-      this.#peer.#schedule();
+    const peer = this.#peer;
+    if (this.#ended || this.#closed || peer === undefined) return;
+    this.#ended = true;
+    peer.#peerEnded = true;
+    if (this.kind === 'datagram') {
+      peer.#ended = true;
+      this.#peerEnded = true;
     }
-    if (this.kind === 'datagram') this.#endIn = true;
+    peer.#schedule();
     this.#schedule();
   }
 
   reset(error?: TunnelerError): void {
-    if (this.#closed) return;
-    this.#abort(error ?? new TunnelerError('base.closed', 'reset'));
+    if (this.#closed || this.#resetError !== undefined) return;
+    const told = error ?? new TunnelerError('base.closed', 'the stream was reset here');
+    this.#abort(told);
     const peer = this.#peer;
     if (peer !== undefined) peer.#abort(new TunnelerError('ziti.stream.reset', error?.message ?? 'the far side reset'));
   }
@@ -79,58 +86,64 @@ class MemoryEnd implements ByteStream {
   }
 
   #abort(error: TunnelerError): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#error = toTunnelerError(error);
+    if (this.#closed || this.#resetError !== undefined) return;
+    this.#resetError = error;
     this.#inbox = [];
+    this.#inboxBytes = 0;
     this.#schedule();
   }
 
   #schedule(): void {
-    if (this.#pumping || this.#sink === undefined) return;
-    this.#pumping = true;
-    setImmediate(() => {
-      this.#pumping = false;
-      this.#pump();
+    if (this.#scheduled || this.#sink === undefined || this.#closed) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.#deliver();
     });
   }
 
-  #pump(): void {
+  #deliver(): void {
     const sink = this.#sink;
-    const peer = this.#peer;
-    if (sink === undefined || peer === undefined) return;
-    if (this.#closed) {
-      this.#sink = { data: () => undefined, end: () => undefined, drain: () => undefined, closed: () => undefined };
-      sink.closed(this.#error);
-      return;
-    }
-    while (!this.#paused && this.#inbox.length > 0 && !this.#isClosed()) {
+    if (sink === undefined || this.#closed) return;
+    while (!this.#paused && this.#resetError === undefined) {
       const chunk = this.#inbox.shift();
       if (chunk === undefined) break;
       this.#inboxBytes -= chunk.length;
       sink.data(chunk);
     }
-    if (this.#writerWaits && this.#inboxBytes < this.#highWaterMarkBytes / 2) {
-      this.#writerWaits = false;
-      if (peer.#sink !== undefined) peer.#sink.drain();
+    if (this.#peerWaits && this.#inboxBytes < this.#highWaterMarkBytes) {
+      this.#peerWaits = false;
+      const peer = this.#peer;
+      if (peer !== undefined) {
+        peer.#drainDue = true;
+        peer.#schedule();
+      }
     }
-    if (this.#inbox.length > 0 || this.#isClosed()) {
-      if (this.#isClosed()) this.#schedule();
+    if (this.#resetError !== undefined) {
+      this.#close(sink, this.#resetError);
       return;
     }
-    if (this.#endIn && !this.#endTold && !this.#paused) {
+    if (this.#drainDue) {
+      this.#drainDue = false;
+      if (!this.#ended) sink.drain();
+    }
+    if (this.#peerEnded && !this.#endTold && this.#inbox.length === 0) {
       this.#endTold = true;
       sink.end();
+      if (this.#peer !== undefined) this.#peer.#schedule();
     }
-    if (this.#endTold && this.#endOut && peer.#inbox.length === 0 && !this.#isClosed()) {
-      this.#closed = true;
-      this.#schedule();
-      peer.#schedule();
-    }
+    // Over once we ended, the peer ended, and the peer has taken all that we wrote.
+    if (this.#ended && this.#endTold && this.#peer !== undefined && this.#peer.#inbox.length === 0) this.#close(sink);
+    else if (this.#inbox.length === 0 && this.#peer !== undefined) this.#peer.#scheduleIfOver();
   }
 
-  #isClosed(): boolean {
-    return this.#closed;
+  #scheduleIfOver(): void {
+    if (this.#ended && this.#endTold) this.#schedule();
+  }
+
+  #close(sink: ByteSink, error?: TunnelerError): void {
+    this.#closed = true;
+    sink.closed(error);
   }
 }
 

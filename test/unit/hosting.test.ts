@@ -8,7 +8,7 @@ import { systemClock } from '../../main/base/clock.ts';
 import type { Clock } from '../../main/base/clock.ts';
 import { TunnelerError } from '../../main/base/errors.ts';
 import { silentLog } from '../../main/base/log.ts';
-import { memoryPair } from '../../main/base/memory-stream.ts';
+import { memoryStreamPair } from '../support/memory-stream.ts';
 import type { Clearance } from '../../main/base/reason.ts';
 import type { ByteStream, StreamKind } from '../../main/base/stream.ts';
 import { createHosting } from '../../main/hosting/create-hosting.ts';
@@ -112,7 +112,7 @@ class FakeNetwork {
         routerName: 'er1',
         encrypted: true,
         accept: (kind) => {
-          const [near, far] = memoryPair(kind);
+          const [near, far] = memoryStreamPair({ kind });
           resolve({ stream: near, kind });
           return far;
         },

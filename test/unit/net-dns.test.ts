@@ -2,7 +2,7 @@ import { decode, encode } from 'dns-packet';
 import type { Answer, DecodedPacket, RecordType } from 'dns-packet';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { memoryPair } from '../../main/base/memory-stream.ts';
+import { memoryStreamPair } from '../support/memory-stream.ts';
 import { requireCidr } from '../../main/base/ip.ts';
 import { silentLog } from '../../main/base/log.ts';
 import { NameTable } from '../../main/net/dns/name-table.ts';
@@ -282,7 +282,7 @@ describe('the resolver', () => {
   }, 60_000);
 
   it('serves several queries of one connection, in pieces, and closes after the asker', async () => {
-    const [far, near] = memoryPair();
+    const [far, near] = memoryStreamPair();
     const here = resolver();
     serveTcpQueries(near, (message) => here.answer(message, 'tcp'), new ManualClock());
     const got: number[] = [];
@@ -306,7 +306,7 @@ describe('the resolver', () => {
   });
 
   it('gives up a silent connection', async () => {
-    const [far, near] = memoryPair();
+    const [far, near] = memoryStreamPair();
     const clock = new ManualClock();
     serveTcpQueries(near, () => Promise.resolve(undefined), clock);
     let closed = false;
