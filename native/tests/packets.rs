@@ -79,7 +79,7 @@ fn head(packet: &[u8]) -> TcpHead {
 
 fn assert_checksums(packet: &[u8]) {
     let head = head(packet);
-    if let IpAddr::V4(_) = head.tuple.source.ip {
+    if head.tuple.source.ip.is_ipv4() {
         assert_eq!(sum(&packet[..usize::from(packet[0] & 15) * 4], 0), 0xffff, "IPv4 header checksum");
     }
     let Tuple { source, destination } = head.tuple;
