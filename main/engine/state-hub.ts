@@ -9,7 +9,7 @@ import { reduce, type EngineState, type StateChange, type StateDelta, type State
 import { followDeltas } from './follow-deltas.ts';
 
 /** Deltas kept for a client that joins with the number of a snapshot taken just before. */
-const keptDeltas = 512;
+const keptDeltas = 64;
 const gatherMs = 100;
 /** With thousands of sessions that count at once the gathering slows down, so that views cost a bounded share of the CPU. */
 const gatherMsPerChange = 0.5;
