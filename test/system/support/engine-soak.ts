@@ -48,11 +48,11 @@ interface Memory {
   readonly external: number;
 }
 
-/** What is held for good: the least of some readings, for what ends late (timers of half a minute, TLS sessions) still holds its buffers at the first. */
+/** What is held for good: the least of some readings over a minute, for what ends late (dials of the last minute, TLS sessions) is held at the first. */
 async function memory(): Promise<Memory> {
   let least = await readMemory();
-  for (let reading = 1; reading < 4; reading++) {
-    await delay(5_000);
+  for (let reading = 1; reading < 7; reading++) {
+    await delay(10_000);
     const next = await readMemory();
     if (held(next) < held(least)) least = next;
   }
@@ -139,6 +139,11 @@ async function scenario(world: World): Promise<void> {
     expectThat(enough, `too little was done: ${JSON.stringify({ ...counts, failures: [] })}`);
     const { failures, ...rest } = counts;
     return { seconds, restarts: outages.length, ...rest, sample: failures.slice(0, 3) };
+  });
+  await check('nothing is accepted for a service that nobody hosts', async () => {
+    const search = ['audit', 'search', '--service', 'empty', '--kind', 'session.opened', '--state', at('device')];
+    const opened = await culvertJson<readonly unknown[]>(search);
+    expectThat(opened.length === 0, JSON.stringify(opened.slice(0, 3)));
   });
   await check('a connection fails only while the router is away', async () => {
     const strange = counts.failures.filter(

@@ -66,7 +66,8 @@ function refusal() {
   return new Promise((resolve) => {
     const socket = connect(80, refused);
     socket.setTimeout(stuckMs, () => resolve('stuck'));
-    socket.on('connect', () => resolve('wrong'));
+    // Where an ICMP error comes at once, libuv 1.46 may take it for a connection; one that is none has no peer, and the error follows.
+    socket.on('connect', () => socket.remoteAddress !== undefined && resolve('wrong'));
     // In whatever words (the engine's own policy after many failures, a controller that is too busy to say no): only never accepted.
     socket.on('error', () => resolve('ok'));
   });
