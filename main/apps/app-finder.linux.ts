@@ -50,7 +50,7 @@ export function createLinuxAppFinder(deps: LinuxAppFinderDeps): AppFinder {
         if (pid === undefined) return { ...unknownApp, uid: socket.uid };
         const app = describe(pid, 'exact');
         if (app === undefined) return { ...unknownApp, uid: socket.uid };
-        return sharedWithParent(app, socket.inode, holders) ? { ...app, attribution: 'inferred' } : app;
+        return (await sharedWithParent(app, socket.inode, holders)) ? { ...app, attribution: 'inferred' } : app;
       } catch (error) {
         deps.log.warn('apps.find_failed', { error: String(error) });
         return unknownApp;
@@ -106,7 +106,7 @@ async function askTables(procRoot: string, protocol: 'tcp' | 'udp', ends: Socket
 }
 
 /** A parent that runs something else holds the same socket: which of the two speaks cannot be told. */
-function sharedWithParent(app: App, inode: number, holders: SocketHolders): boolean {
+async function sharedWithParent(app: App, inode: number, holders: SocketHolders): Promise<boolean> {
   const [parent] = app.parents;
   if (parent === undefined || (parent.path === app.path && parent.script === app.script)) return false;
   return holders.holds(parent.pid, inode);

@@ -7,6 +7,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  readdirSync,
   realpathSync,
   rmSync,
   symlinkSync,
@@ -47,6 +48,18 @@ const client = `
   const socket = net.connect(Number(process.argv.at(-1)), process.env.TO ?? '127.0.0.1');
   socket.on('error', () => process.exit(1));
   socket.on('close', () => process.exit(0));
+  process.stdin.resume().on('end', () => process.exit(0));
+`;
+
+/** As many files as this process may have, 18,000 at most. */
+const openMany = `
+  const { openSync } = require('node:fs');
+  try {
+    while (openSync('/dev/null') < 18_000);
+  } catch {}
+`;
+const toldAndStaying = `
+  process.send('open');
   process.stdin.resume().on('end', () => process.exit(0));
 `;
 
@@ -131,15 +144,22 @@ describe.runIf(linux).each(finders)('the owner of a loopback connection, %s', (n
     expect(new Set(pids).size).toBe(3);
   });
 
+  it('is found where it holds tens of thousands of descriptors itself, its own connection among the first', async () => {
+    let child: ChildProcess | undefined;
+    const accepted = await accept(async (port) => {
+      child = await run(process.execPath, [
+        '-e',
+        `${client}; socket.on('connect', () => { ${openMany} });`,
+        String(port),
+      ]);
+    });
+    const descriptors = (): number => readdirSync(`/proc/${child?.pid}/fd`).length;
+    await expect.poll(descriptors, { timeout: 10_000 }).toBeGreaterThan(5_000);
+    const app = await createLinuxAppFinder(deps).find(flowOf(accepted));
+    expect(app).toMatchObject({ attribution: 'exact', pid: child?.pid });
+  });
+
   it('is found beside programs that hold tens of thousands of descriptors', async () => {
-    const many = `
-      const { openSync } = require('node:fs');
-      try {
-        while (openSync('/dev/null') < 18_000);
-      } catch {} // as many as this process may have
-      process.send('open');
-      process.stdin.resume().on('end', () => process.exit(0));
-    `;
     let child: ChildProcess | undefined;
     const accepted = await accept(async (port) => {
       child = await run(process.execPath, ['-e', client, String(port)]);
@@ -147,7 +167,9 @@ describe.runIf(linux).each(finders)('the owner of a loopback connection, %s', (n
     // Younger than the program looked for: the youngest are searched first.
     await Promise.all(
       Array.from({ length: 8 }, async () => {
-        const hoarder = spawn(process.execPath, ['-e', many], { stdio: ['pipe', 'ignore', 'inherit', 'ipc'] });
+        const hoarder = spawn(process.execPath, ['-e', `${openMany} ${toldAndStaying}`], {
+          stdio: ['pipe', 'ignore', 'inherit', 'ipc'],
+        });
         cleanUps.push(() => hoarder.kill('SIGKILL'));
         await once(hoarder, 'message');
       }),
