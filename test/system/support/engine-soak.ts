@@ -20,7 +20,8 @@ import {
 } from './tun-world.ts';
 
 const seconds = Number(process.argv[3] ?? 120);
-const warmUpSeconds = 15;
+/** Code is compiled and caches fill for a while; a long soak waits for that. */
+const warmUpSeconds = Math.max(15, seconds / 10);
 /** The engine remembers the last thousand sessions; memory is level once there were more. */
 const warmUpSessions = 1_200;
 const restartEverySeconds = 30;
