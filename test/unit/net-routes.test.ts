@@ -113,6 +113,42 @@ describe('routes', () => {
     expect(journal.pending()).toEqual([]);
   });
 
+  it('a change of network touches no route but those that hide a controller, and brings back what a link lost', async () => {
+    const all = { stdout: '[{"dst":"10.0.0.0/8","dev":"culvert0"},{"dst":"10.2.0.0/16","dev":"culvert0"}]' };
+    const recorder = new CommandRecorder({
+      'ip -json route get': { stdout: '[{"dst":"10.9.9.9","gateway":"192.0.2.1","dev":"eth0"}]' },
+      'ip -json -4 route show dev': { stdout: '[{"dst":"10.0.0.0/8"},{"dst":"10.2.0.0/16"}]' },
+      'ip -json -4 route show table': all,
+    });
+    using journal = HostJournal.open(folder());
+    const routes = hostRoutes(recorder.run, 'linux');
+    await using set = new HostRouteSet('culvert0', routes, journal, new ManualClock(), silentLog);
+    const changes = (): readonly string[] => recorder.take().filter((command) => !command.includes('show'));
+    await set.set(['10.0.0.0/8', '10.2.0.0/16'], []);
+    changes();
+    await set.refresh();
+    expect(changes()).toEqual([]);
+    all.stdout = '[{"dst":"10.0.0.0/8","dev":"culvert0"},{"dst":"10.2.0.0/16","dev":"eth0"}]';
+    await set.refresh();
+    expect(changes()).toEqual([
+      'ip -force -batch - < route del 10.2.0.0/16 dev culvert0',
+      'ip -force -batch - < route add 10.2.0.0/16 dev culvert0',
+    ]);
+    all.stdout = '[{"dst":"10.0.0.0/8","dev":"culvert0"},{"dst":"10.2.0.0/16","dev":"culvert0"}]';
+    await set.set(['10.0.0.0/8', '10.2.0.0/16'], ['10.9.9.9']);
+    changes();
+    all.stdout = '[{"dst":"10.2.0.0/16","dev":"culvert0"}]';
+    await set.refresh();
+    expect(changes()).toEqual([
+      'ip route del 10.9.9.9/32 dev eth0',
+      'ip -force -batch - < route del 10.0.0.0/8 dev culvert0',
+      'ip -json route get 10.9.9.9',
+      'ip route add 10.9.9.9/32 via 192.0.2.1 dev eth0',
+      'ip -force -batch - < route add 10.0.0.0/8 dev culvert0',
+    ]);
+    expect(journal.pending().map(({ change }) => change.kind)).toEqual(['route', 'pin', 'route']);
+  });
+
   it('an address learnt late is pinned by the way it has without us', async () => {
     const recorder = new CommandRecorder({
       'ip -json route get': { stdout: '[{"dst":"10.9.9.9","gateway":"192.0.2.1","dev":"eth0"}]' },

@@ -55,10 +55,22 @@ export class HostRouteSet implements AsyncDisposable {
   }
 
   async #begin(): Promise<void> {
+    const addresses = [...this.#pins.keys(), ...this.#inside()];
     for (const address of [...this.#pins.keys()]) await this.#unpin(address);
-    // A way is only seen while the routes into our interface do not hide it.
-    await this.#unroute([...this.#routed.keys()]);
+    // A way is only seen while the routes into our interface do not hide it. All others stay: what connects meanwhile must not go astray.
+    await this.#unroute(
+      [...this.#routed.keys()].filter((prefix) => addresses.some((address) => covers(prefix, address))),
+    );
+    await this.#unroute(await this.#lost());
     await this.#apply();
+  }
+
+  /** A link that was down for a moment has lost its routes. */
+  async #lost(): Promise<readonly string[]> {
+    if (this.#routed.size === 0) return [];
+    const own = (await this.#routes.list()).filter(({ device }) => device === this.#device);
+    const there = new Set(own.map(({ prefix }) => prefix));
+    return [...this.#routed.keys()].filter((prefix) => !there.has(prefix));
   }
 
   /** A gateway may come or go without any address of the host changing, and a link that was down for a moment has lost its routes. */
@@ -73,7 +85,7 @@ export class HostRouteSet implements AsyncDisposable {
   /** Addresses to keep past us that a prefix covers. */
   #inside(): readonly string[] {
     const { prefixes, keepDirect } = this.#wanted;
-    return keepDirect.filter((address) => prefixes.some((prefix) => parseCidr(prefix)?.contains(address)));
+    return keepDirect.filter((address) => prefixes.some((prefix) => covers(prefix, address)));
   }
 
   /** A change that fails (a disk that is full, say, so that nothing can be journalled) leaves the routes there are. */
@@ -149,6 +161,10 @@ export class HostRouteSet implements AsyncDisposable {
     this.#watch[Symbol.dispose]();
     return this.set([], []);
   }
+}
+
+function covers(prefix: string, address: string): boolean {
+  return parseCidr(prefix)?.contains(address) === true;
 }
 
 /** "Everything" in two halves goes before the default route without touching it. */
