@@ -52,19 +52,26 @@ export interface TcpFlowsDeps {
   count(reason: string): void;
 }
 
-interface Flow {
-  readonly id: number;
-  readonly key: string;
+/** What is known of a flow while it is being opened, and not kept of one that is open. */
+interface Opening {
   readonly syn: Uint8Array;
   readonly ip: IpView;
   readonly tcp: TcpView;
-  state: 'held' | 'silent' | 'released' | 'open' | 'retired';
   readonly abort: AbortController;
   admission?: Extract<Admission, { kind: 'dialled' }>;
-  end?: NatEnd;
   queue?: AcceptQueue;
   releasedMs: number;
   timer?: Disposable;
+}
+
+interface Flow {
+  readonly id: number;
+  readonly key: string;
+  /** Of its SYN. */
+  readonly sequence: number;
+  state: 'held' | 'silent' | 'released' | 'open' | 'retired';
+  opening: Opening | undefined;
+  end?: NatEnd;
 }
 
 export class TcpFlows {
@@ -88,7 +95,7 @@ export class TcpFlows {
   segment(packet: Uint8Array, ip: IpView, tcp: TcpView): void {
     const known = this.#byKey.get(endsKey(packet, ip));
     if ((tcp.flags & (tcpFlag.syn | tcpFlag.ack | tcpFlag.rst)) === tcpFlag.syn) {
-      if (known !== undefined && known.tcp.sequence === tcp.sequence) return this.#deps.count('synRepeated');
+      if (known !== undefined && known.sequence === tcp.sequence) return this.#deps.count('synRepeated');
       // The application has given the old connection up, whatever we think of it.
       if (known !== undefined) this.#forget(known, 'reset');
       return this.#begin(packet, ip, tcp);
@@ -105,87 +112,77 @@ export class TcpFlows {
   #begin(packet: Uint8Array, ip: IpView, tcp: TcpView): void {
     if (this.#closed || this.#held >= maxHeld) return this.#deps.count('synDropped');
     const key = endsKey(packet, ip);
-    const flow: Flow = {
-      id: this.#nextId,
-      key,
-      syn: packet.slice(0, ip.end),
-      ip,
-      tcp,
-      state: 'held',
-      abort: new AbortController(),
-      releasedMs: 0,
-    };
+    const opening = { syn: packet.slice(0, ip.end), ip, tcp, abort: new AbortController(), releasedMs: 0 };
+    const flow: Flow = { id: this.#nextId, key, sequence: tcp.sequence, state: 'held', opening };
     this.#nextId = this.#nextId === 0xffffffff ? 1 : this.#nextId + 1;
     this.#byKey.set(key, flow);
     this.#held += 1;
-    this.#deps.admit(this.#requestOf(flow), { signal: flow.abort.signal }).then(
-      (admission) => this.#admitted(flow, admission),
+    this.#deps.admit(this.#requestOf(opening), { signal: opening.abort.signal }).then(
+      (admission) => this.#admitted(flow, opening, admission),
       (error: unknown) => {
         // Admit never rejects for an expected outcome; an aborted one may end however it likes.
         if (flow.state !== 'held') return;
         this.#deps.log.error('flow.admit_failed', { error });
-        this.#refuse(flow, 'reset');
+        this.#refuse(flow, opening, 'reset');
       },
     );
   }
 
-  #requestOf(flow: Flow): FlowRequest {
-    const address = addressFromBytes(destinationBytes(flow.syn, flow.ip));
+  #requestOf({ syn, ip, tcp }: Opening): FlowRequest {
+    const address = addressFromBytes(destinationBytes(syn, ip));
     const hostname = this.#deps.nameOf(address);
     return {
       entry: 'tun',
       protocol: 'tcp',
-      source: { address: addressFromBytes(sourceBytes(flow.syn, flow.ip)), port: flow.tcp.sourcePort },
-      destination: { ...(hostname === undefined ? {} : { hostname }), address, port: flow.tcp.destinationPort },
+      source: { address: addressFromBytes(sourceBytes(syn, ip)), port: tcp.sourcePort },
+      destination: { ...(hostname === undefined ? {} : { hostname }), address, port: tcp.destinationPort },
     };
   }
 
-  #admitted(flow: Flow, admission: Admission): void {
+  #admitted(flow: Flow, opening: Opening, admission: Admission): void {
     if (flow.state !== 'held') {
       if (admission.kind === 'dialled') admission.abandon();
       return;
     }
-    if (admission.kind === 'refused') return this.#refuse(flow, admission.answer);
+    if (admission.kind === 'refused') return this.#refuse(flow, opening, admission.answer);
     // There is no way past the TUN: the route to it is the only one.
-    if (admission.kind === 'pass') return this.#refuse(flow, 'reset');
-    flow.admission = admission;
-    this.#release(flow, admission);
+    if (admission.kind === 'pass') return this.#refuse(flow, opening, 'reset');
+    opening.admission = admission;
+    this.#release(flow, opening, admission);
   }
 
-  #refuse(flow: Flow, answer: RefusalAnswer): void {
+  #refuse(flow: Flow, opening: Opening, answer: RefusalAnswer): void {
     this.#deps.count(`refused.${answer}`);
     if (answer === 'timeout') {
       this.#held -= 1;
       flow.state = 'silent';
-      flow.timer = this.#deps.clock.after(silentMs, () => this.#forget(flow, 'quiet'));
+      opening.timer = this.#deps.clock.after(silentMs, () => this.#forget(flow, 'quiet'));
       return;
     }
     this.#forget(flow, answer);
   }
 
-  #release(flow: Flow, admission: Extract<Admission, { kind: 'dialled' }>): void {
-    const family = this.#deps.families[flow.ip.version];
+  #release(flow: Flow, opening: Opening, admission: Extract<Admission, { kind: 'dialled' }>): void {
+    const { ip, tcp } = opening;
+    const family = this.#deps.families[ip.version];
     const end = family?.nat.take();
-    const queues = this.#queues[flow.ip.version];
+    const queues = this.#queues[ip.version];
     const queue = queues[flow.id % queues.length];
     if (queue === undefined || end === undefined) {
       this.#deps.count('natExhausted');
-      this.#deps.log.warn('flow.nat_exhausted', { family: flow.ip.version });
+      this.#deps.log.warn('flow.nat_exhausted', { family: ip.version });
       admission.abandon();
       return this.#forget(flow, 'reset');
     }
     flow.end = end;
-    flow.queue = queue;
+    opening.queue = queue;
     const listener: PacketEnds = { source: end, destination: queue.end };
     const application: PacketEnds = {
-      source: { address: sourceBytes(flow.syn, flow.ip), port: flow.tcp.sourcePort },
-      destination: { address: destinationBytes(flow.syn, flow.ip), port: flow.tcp.destinationPort },
+      source: { address: sourceBytes(opening.syn, ip), port: tcp.sourcePort },
+      destination: { address: destinationBytes(opening.syn, ip), port: tcp.destinationPort },
     };
-    const syn = flow.syn.slice();
-    if (
-      !this.#deps.device.addFlow(flow.id, application, listener, flow.tcp.sequence) ||
-      !rewriteTcp(syn, flow.ip, listener)
-    ) {
+    const syn = opening.syn.slice();
+    if (!this.#deps.device.addFlow(flow.id, application, listener, flow.sequence) || !rewriteTcp(syn, ip, listener)) {
       this.#deps.count('addFailed');
       admission.abandon();
       return this.#forget(flow, 'reset');
@@ -194,19 +191,19 @@ export class TcpFlows {
     flow.state = 'released';
     this.#byId.set(flow.id, flow);
     this.#byEnd.set(endText(addressFromBytes(end.address), end.port), flow);
-    flow.releasedMs = this.#deps.clock.monotonic();
-    this.#awaitAccept(flow, queue);
+    opening.releasedMs = this.#deps.clock.monotonic();
+    this.#awaitAccept(flow, opening, queue);
     this.#deps.device.write([syn]);
   }
 
-  #awaitAccept(flow: Flow, queue: AcceptQueue): void {
+  #awaitAccept(flow: Flow, opening: Opening, queue: AcceptQueue): void {
     const { clock } = this.#deps;
     const sinceMs = clock.monotonic();
-    flow.timer = clock.after(acceptTimeoutMs, () => {
+    opening.timer = clock.after(acceptTimeoutMs, () => {
       const stoodStill = clock.monotonic() - sinceMs > acceptTimeoutMs + stoodStillMs;
       // A busy engine is behind with taking connections whose handshake the kernel completed long ago: the application is there.
-      const behind = queue.takenMs > sinceMs && queue.takenReleasedMs < flow.releasedMs + acceptTimeoutMs;
-      if (stoodStill || behind) return this.#awaitAccept(flow, queue);
+      const behind = queue.takenMs > sinceMs && queue.takenReleasedMs < opening.releasedMs + acceptTimeoutMs;
+      if (stoodStill || behind) return this.#awaitAccept(flow, opening, queue);
       this.#deps.count('acceptTimeout');
       this.#forget(flow, 'reset');
     });
@@ -215,15 +212,16 @@ export class TcpFlows {
   /** A connection reached a listener. Only a flow released a moment ago may have made it; all else is reset. */
   accept(connection: AcceptedConnection): void {
     const flow = this.#byEnd.get(endText(connection.remoteAddress, connection.remotePort));
-    if (flow?.state !== 'released' || flow.admission === undefined || this.#closed) {
+    const { admission, queue, releasedMs, timer } = flow?.opening ?? {};
+    if (flow?.state !== 'released' || admission === undefined || this.#closed) {
       this.#deps.count('strangerReset');
       connection.reject();
       return;
     }
-    flow.timer?.[Symbol.dispose]();
+    timer?.[Symbol.dispose]();
     flow.state = 'open';
-    const { admission, queue, releasedMs } = flow;
-    if (queue !== undefined) {
+    flow.opening = undefined;
+    if (queue !== undefined && releasedMs !== undefined) {
       queue.takenMs = this.#deps.clock.monotonic();
       queue.takenReleasedMs = releasedMs;
     }
@@ -246,13 +244,14 @@ export class TcpFlows {
 
   /** End a flow and tell its application: reset, an ICMP error, or nothing. */
   #forget(flow: Flow, answer: RefusalAnswer | 'quiet'): void {
-    const { state, syn, ip, tcp } = flow;
+    const { state, opening } = flow;
     if (state === 'held') this.#held -= 1;
     flow.state = 'retired';
     this.#drop(flow);
-    flow.abort.abort(new TunnelerError('base.cancelled', 'the application gave the connection up'));
-    if (state === 'released') flow.admission?.abandon();
-    if (state !== 'held' && state !== 'silent') return this.#deps.device.resetFlow(flow.id);
+    opening?.abort.abort(new TunnelerError('base.cancelled', 'the application gave the connection up'));
+    if (state === 'released') opening?.admission?.abandon();
+    if (opening === undefined || (state !== 'held' && state !== 'silent')) return this.#deps.device.resetFlow(flow.id);
+    const { syn, ip, tcp } = opening;
     if (answer === 'quiet' || answer === 'timeout') return;
     const reply =
       answer === 'reset'
@@ -262,12 +261,12 @@ export class TcpFlows {
   }
 
   #drop(flow: Flow): void {
-    flow.timer?.[Symbol.dispose]();
+    flow.opening?.timer?.[Symbol.dispose]();
     if (this.#byKey.get(flow.key) === flow) this.#byKey.delete(flow.key);
     this.#byId.delete(flow.id);
     if (flow.end === undefined) return;
     const { address, port } = flow.end;
-    const family = this.#deps.families[flow.ip.version];
+    const family = this.#deps.families[address.length === 4 ? 4 : 6];
     this.#byEnd.delete(endText(addressFromBytes(address), port));
     family?.nat.give(flow.end);
     delete flow.end;

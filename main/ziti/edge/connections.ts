@@ -58,7 +58,7 @@ export class Connections implements ChannelHandlers {
       channel,
       clock,
       log,
-      pool: new FramePool(),
+      pool: new FramePool(clock),
       routerName: name,
       wantsFlush: (connection) => {
         this.#dirty.add(connection);
