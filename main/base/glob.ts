@@ -26,7 +26,7 @@ export function compileGlob(pattern: string, style: GlobStyle = 'name'): Glob {
     return { pattern, style, matches: (text) => text.startsWith(prefix) };
   }
   const tokens = tokenize(pattern, style);
-  return { pattern, style, matches: (text) => run(tokens, text, style === 'path', undefined) };
+  return { pattern, style, matches: (text) => run(tokens, text, style === 'path', false) };
 }
 
 /** One match of a pattern that is used once. */
@@ -40,24 +40,26 @@ export function globMatches(pattern: string, text: string, style: GlobStyle = 'n
  */
 export function globCovers(wide: string, narrow: string, style: GlobStyle = 'name'): boolean {
   if (wide === narrow) return true;
+  if (standIns.some((char) => wide.includes(char) || narrow.includes(char))) return false;
   const tokens = tokenize(wide, style);
   const texts = variants(narrow, style);
-  return texts.length > 0 && texts.every((text) => run(tokens, text, style === 'path', any));
+  return texts.length > 0 && texts.every((text) => run(tokens, text, style === 'path', true));
 }
 
-/** Stands for what a star took, in a text that stands for a pattern. */
-const any = '\u0001';
+/** In a text that stands for a pattern: what a star took, within a segment or across, and what a question mark took. */
+const [any, anyAcross, anyOne] = ['\u0001', '\u0003', '\u0002'] as const;
+const standIns = [any, anyAcross, anyOne];
 
 /**
- * The narrow pattern as texts: its wildcards become characters, `any` only a star can take, the other also a question mark. A segment
- * of two stars may be absent, so each doubles the texts; none at all where that would be too many.
+ * The narrow pattern as texts: its wildcards become characters that only wildcards can take which take no less. A segment of two stars may
+ * be absent, so each doubles the texts; none at all where that would be too many.
  */
 function variants(narrow: string, style: GlobStyle): readonly string[] {
   const parts = style === 'path' ? narrow.split(/(?<=^|\/)\*\*+\//) : [narrow];
   if (parts.length > 7) return [];
-  const deep = style === 'path' ? `${any}/${any}` : any;
+  const deep = style === 'path' ? anyAcross : any;
   return parts
-    .map((part) => part.replaceAll(/\*\*+/g, deep).replaceAll('*', any).replaceAll('?', '\u0002'))
+    .map((part) => part.replaceAll(/\*\*+/g, deep).replaceAll('*', any).replaceAll('?', anyOne))
     .reduce<string[]>(
       (texts, part) => (texts.length === 0 ? [part] : texts.flatMap((text) => [text + part, `${text}${deep}/${part}`])),
       [],
@@ -88,12 +90,14 @@ function tokenize(pattern: string, style: GlobStyle): readonly Token[] {
 }
 
 /** Simulates all ways through the pattern at once: one bit a token, one pass over the text. */
-function run(tokens: readonly Token[], text: string, path: boolean, starOnly: string | undefined): boolean {
+function run(tokens: readonly Token[], text: string, path: boolean, covering: boolean): boolean {
   let current = new Uint8Array(tokens.length + 1);
   let next = new Uint8Array(tokens.length + 1);
   enter(tokens, current, 0);
   for (let at = 0; at < text.length; at += 1) {
     const char = text.charAt(at);
+    const across = path && (char === '/' || (covering && char === anyAcross));
+    const starOnly = covering && (char === any || char === anyAcross);
     next.fill(0);
     let alive = false;
     for (let state = 0; state < tokens.length; state += 1) {
@@ -101,10 +105,10 @@ function run(tokens: readonly Token[], text: string, path: boolean, starOnly: st
       const token = tokens[state];
       if (token === undefined) continue;
       if (token.kind === 'star') {
-        if (char === '/' && path && !token.deep) continue;
+        if (across && !token.deep) continue;
         next[state] = 1;
         enter(tokens, next, state + 1);
-      } else if (token.kind === 'literal' ? token.char === char : char !== starOnly && !(path && char === '/')) {
+      } else if (token.kind === 'literal' ? token.char === char : !starOnly && !across) {
         enter(tokens, next, state + 1);
       } else {
         continue;

@@ -38,11 +38,15 @@ describe('globs', () => {
         if (!globCovers(wide, narrow, chosen) || !globMatches(narrow, candidate, chosen)) return;
         expect(globMatches(wide, candidate, chosen)).toBe(true);
       }),
-      { numRuns: 5000 },
+      { numRuns: 20_000 },
     );
     expect(globCovers('a*', 'ab*')).toBe(true);
     expect(globCovers('/a/*', '/a/**', 'path')).toBe(false);
     expect(globCovers('*', 'x?')).toBe(true);
     expect(globCovers('*/**/b', '**/b', 'path')).toBe(false);
+    expect(globCovers('*/*', '**', 'path')).toBe(false);
+    expect(globCovers('a/**', 'a/**/b', 'path')).toBe(true);
+    expect(globCovers('**', '*/?/**', 'path')).toBe(true);
+    expect(globCovers('\u0001', '*')).toBe(false);
   });
 });
