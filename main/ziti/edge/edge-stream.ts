@@ -26,7 +26,7 @@ const highWaterBytes = 512 * 1024;
 /** One stream's share of a flush, so that a busy one leaves room for others. */
 const flushShareBytes = 256 * 1024;
 /** Both sides have ended: how long to wait for the last acknowledgements before closing regardless. */
-const lingerMs = 5_000;
+const lingerMs = 15_000;
 
 export interface EdgeStreamOptions {
   readonly host: ConnectionHost;
