@@ -40,19 +40,20 @@ export class SocketHolders {
     const large: number[] = [];
     const turns = new Turns(searchMs);
     for (const pid of this.#candidates(uid, large)) {
-      if (await this.#isFound(pid, link, turns)) return pid;
+      if (await this.#isFound(pid, link, false, turns)) return pid;
       if (turns.areOver) return undefined;
       if (turns.isDue) await turns.next();
     }
     for (const pid of large) {
-      if (await this.#isFound(pid, link, new Turns(thoroughSearchMs))) return pid;
+      if (await this.#isFound(pid, link, true, new Turns(thoroughSearchMs))) return pid;
     }
     return undefined;
   }
 
   /** True where this process holds the socket too. */
   async holds(pid: number, inode: number): Promise<boolean> {
-    return (await this.#search(pid, `socket:[${inode}]`, new Turns(thoroughSearchMs))) !== undefined;
+    const many = hasMany(this.#table(pid));
+    return (await this.#search(pid, `socket:[${inode}]`, many, new Turns(thoroughSearchMs))) !== undefined;
   }
 
   /**
@@ -70,21 +71,23 @@ export class SocketHolders {
     for (const pid of [...recent, ...started]) {
       const table = this.#table(pid);
       if (table === undefined) this.#recent.delete(pid);
-      else if (table.size > manyDescriptors) large.push(pid);
+      else if (hasMany(table)) large.push(pid);
       else if (table.uid === uid) yield pid;
       else others.push(pid);
     }
     yield* others;
     // The engine's own connections, of its demo's clients for one.
-    yield process.pid;
+    if (this.#recent.has(process.pid)) return;
+    if (hasMany(this.#table(process.pid))) large.push(process.pid);
+    else yield process.pid;
   }
 
   #table(pid: number): Stats | undefined {
     return statSync(`${this.#procRoot}/${pid}/fd`, { throwIfNoEntry: false });
   }
 
-  async #isFound(pid: number, link: string, turns: Turns): Promise<boolean> {
-    const descriptor = await this.#search(pid, link, turns);
+  async #isFound(pid: number, link: string, many: boolean, turns: Turns): Promise<boolean> {
+    const descriptor = await this.#search(pid, link, many, turns);
     if (descriptor === undefined) return false;
     this.#remember(pid, descriptor);
     return true;
@@ -99,10 +102,9 @@ export class SocketHolders {
     return false;
   }
 
-  /** The descriptor by which the process has it. */
-  async #search(pid: number, link: string, turns: Turns): Promise<number | undefined> {
+  /** The descriptor by which the process has it. `many`: to list them would hold others up. */
+  async #search(pid: number, link: string, many: boolean, turns: Turns): Promise<number | undefined> {
     const directory = `${this.#procRoot}/${pid}/fd`;
-    const many = (this.#table(pid)?.size ?? 0) > manyDescriptors;
     const listed = many ? await readdir(directory).catch(() => []) : names(directory);
     // By number, which names are not listed by: a new connection has one of the highest descriptors, and a process may have thousands.
     const descriptors = Uint32Array.from(listed, Number).sort();
@@ -148,6 +150,10 @@ class Turns {
     await new Promise((resolve) => setImmediate(resolve));
     this.#turnMs = performance.now();
   }
+}
+
+function hasMany(table: Stats | undefined): boolean {
+  return table !== undefined && table.size > manyDescriptors;
 }
 
 /** Empty where the process is gone or not ours to look into. */
