@@ -212,18 +212,19 @@ export class TcpFlows {
   /** A connection reached a listener. Only a flow released a moment ago may have made it; all else is reset. */
   accept(connection: AcceptedConnection): void {
     const flow = this.#byEnd.get(endText(connection.remoteAddress, connection.remotePort));
-    const { admission, queue, releasedMs, timer } = flow?.opening ?? {};
-    if (flow?.state !== 'released' || admission === undefined || this.#closed) {
+    const opening = flow?.opening;
+    if (flow?.state !== 'released' || opening?.admission === undefined || this.#closed) {
       this.#deps.count('strangerReset');
       connection.reject();
       return;
     }
-    timer?.[Symbol.dispose]();
+    const { admission, queue } = opening;
+    opening.timer?.[Symbol.dispose]();
     flow.state = 'open';
     flow.opening = undefined;
-    if (queue !== undefined && releasedMs !== undefined) {
+    if (queue !== undefined) {
       queue.takenMs = this.#deps.clock.monotonic();
-      queue.takenReleasedMs = releasedMs;
+      queue.takenReleasedMs = opening.releasedMs;
     }
     admission.join(connection.open(() => this.#retire(flow)));
   }
