@@ -1,7 +1,6 @@
 //! A million mutated packets through parser, table and rewriter: none panics, each is dropped by reason, rewritten or
 //! raised, and what was whole stays whole.
 
-
 use node_tun::packet::{
     Endpoint, Malformed, PROTOCOL_TCP, Packet, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN, TcpHead, Tuple, complete_checksum,
     parse, pseudo_sum, sum,
