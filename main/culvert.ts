@@ -5,12 +5,12 @@ import { fileURLToPath } from 'node:url';
 import packageFile from '../package.json' with { type: 'json' };
 import { runCommandLine } from './cli/command-line.ts';
 import { nodeTerminal } from './cli/node-terminal.ts';
-import type { Programs } from './cli/programs.ts';
+import type { Backends } from './cli/backends.ts';
 
 const { version } = packageFile;
 const here = fileURLToPath(new URL('.', import.meta.url));
 
-const programs: Programs = {
+const programs: Backends = {
   version,
   directory: here,
   async runEngine(options) {
@@ -19,7 +19,7 @@ const programs: Programs = {
       ...options,
       version,
       ...(options.logFile === undefined ? { logDescriptor: 2 } : {}),
-      consoleDoor: async (deps) => {
+      consoleListener: async (deps) => {
         const { openConsole } = await import('./console/console.ts');
         return openConsole({ ...deps, assetsDir: join(here, 'app') });
       },
@@ -53,43 +53,43 @@ const programs: Programs = {
     return userKeychain();
   },
   async openIdentities(stateDirectory, passphrase) {
-    const { offlineIdentities } = await import('./engine/offline.ts');
+    const { offlineIdentities } = await import('./engine/offline/offline.ts');
     return offlineIdentities(stateDirectory, passphrase);
   },
   async openSecrets(stateDirectory, passphrase) {
-    const { offlineSecrets } = await import('./engine/secrets.ts');
+    const { offlineSecrets } = await import('./engine/hosting/secrets.ts');
     return offlineSecrets(stateDirectory, passphrase);
   },
   async verifyAudit(stateDirectory) {
-    const { offlineVerify } = await import('./engine/offline.ts');
+    const { offlineVerify } = await import('./engine/offline/offline.ts');
     return offlineVerify(stateDirectory);
   },
   async searchAudit(stateDirectory, query) {
-    const { offlineSearch } = await import('./engine/offline.ts');
+    const { offlineSearch } = await import('./engine/offline/offline.ts');
     return offlineSearch(stateDirectory, query);
   },
   async *exportAudit(stateDirectory, format, query) {
-    const { offlineExport } = await import('./engine/offline.ts');
+    const { offlineExport } = await import('./engine/offline/offline.ts');
     yield* offlineExport(stateDirectory, { format, query, version });
   },
   async repair(stateDirectory) {
-    const { offlineRepair } = await import('./engine/offline.ts');
+    const { offlineRepair } = await import('./engine/offline/offline.ts');
     return offlineRepair(stateDirectory);
   },
   async checkPolicy(stateDirectory) {
-    const { offlineCheckPolicy } = await import('./engine/offline.ts');
+    const { offlineCheckPolicy } = await import('./engine/offline/offline.ts');
     return offlineCheckPolicy(stateDirectory);
   },
   async installService(options) {
-    const { installService } = await import('./engine/service/service.ts');
+    const { installService } = await import('./service/service.ts');
     return installService(options);
   },
   async uninstallService(options) {
-    const { uninstallService } = await import('./engine/service/service.ts');
+    const { uninstallService } = await import('./service/service.ts');
     return uninstallService(options);
   },
   async bundle(stateDirectory, redaction) {
-    const { offlineBundle } = await import('./engine/offline.ts');
+    const { offlineBundle } = await import('./engine/offline/offline.ts');
     return offlineBundle(stateDirectory, redaction, version);
   },
 };

@@ -1,18 +1,18 @@
 /** The window's one door out: to the shell's preload where there is one, else to the console that served the page. */
-import type { Transport } from '../../main/contract/client.ts';
+import type { Transport } from '../../main/api/client.ts';
 import { openConsoleTransport } from './console-socket.ts';
-import { openShellTransport, type ShellDoor } from './shell-door.ts';
+import { openShellTransport, type ShellBridge } from './shell-bridge.ts';
 
 export interface Bridge {
   readonly kind: 'shell' | 'console';
   /** A fresh connection to the engine; the store opens the next one when this ends. */
   open(): Transport;
   /** What only a desktop shell can do; absent in a browser. */
-  readonly shell?: ShellDoor;
+  readonly shell?: ShellBridge;
 }
 
 /** Choose the door by what the page finds: the preload's `culvert` object, else a WebSocket beside the page's own address. */
-export function chooseBridge(page: Window & { readonly culvert?: ShellDoor }): Bridge {
+export function chooseBridge(page: Window & { readonly culvert?: ShellBridge }): Bridge {
   const door = page.culvert;
   if (door !== undefined) return { kind: 'shell', open: () => openShellTransport(door), shell: door };
   const address = new URL('engine', page.location.href);

@@ -1,6 +1,6 @@
 /** The console's WebSocket as the contract's Transport: one text frame is one message. */
 import { TunnelerError } from '../../main/base/errors.ts';
-import type { Transport } from '../../main/contract/client.ts';
+import type { Transport } from '../../main/api/client.ts';
 
 /**
  * Dial `address`. Messages sent before it opens are kept; `closed` comes once, with `console.refused` where the page must be opened anew.

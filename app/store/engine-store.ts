@@ -1,10 +1,10 @@
 /** The window's copy of the engine's state: a snapshot, deltas folded by the contract's reducer, a new snapshot after a gap. */
 import type { Clock } from '../../main/base/clock.ts';
 import { isTunnelerError, toTunnelerError, TunnelerError } from '../../main/base/errors.ts';
-import type { Permission } from '../../main/contract/call.ts';
-import { createClient, type ClientConnection, type Transport } from '../../main/contract/client.ts';
-import { schema, type EngineClient, type EngineSchema } from '../../main/contract/schema.ts';
-import { applyDelta, type EngineState, type StateSnapshot } from '../../main/contract/state.ts';
+import type { Permission } from '../../main/api/call.ts';
+import { createClient, type ClientConnection, type Transport } from '../../main/api/client.ts';
+import { schema, type EngineClient, type EngineSchema } from '../../main/api/schema.ts';
+import { applyDelta, type EngineState, type StateSnapshot } from '../../main/api/state.ts';
 
 export type Link =
   | { readonly phase: 'connecting' }

@@ -1,7 +1,7 @@
 /** How screens read the store: selectors compared by reference, one subscription each. */
 import { createContext, useCallback, useContext, useSyncExternalStore, type ReactNode } from 'react';
-import type { EngineClient } from '../../main/contract/schema.ts';
-import type { EngineState } from '../../main/contract/state.ts';
+import type { EngineClient } from '../../main/api/schema.ts';
+import type { EngineState } from '../../main/api/state.ts';
 import type { Bridge } from '../bridge/bridge.ts';
 import { useText } from '../text/text.ts';
 import type { Arrival } from './arrival.ts';

@@ -1,6 +1,6 @@
 /** Selections of the engine's state that keep their reference while their source keeps its own. */
-import type { EngineState } from '../../main/contract/state.ts';
-import type { IdentityView, ServiceView, SessionView } from '../../main/contract/views.ts';
+import type { EngineState } from '../../main/api/state.ts';
+import type { IdentityView, ServiceView, SessionView } from '../../main/api/views.ts';
 
 const lists = new WeakMap<object, readonly unknown[]>();
 

@@ -1,6 +1,6 @@
 /** Rates, from the byte counters the engine reports: sampled once a second, kept for two minutes, told to whoever watches. */
 import type { Clock } from '../../main/base/clock.ts';
-import type { SessionView } from '../../main/contract/views.ts';
+import type { SessionView } from '../../main/api/views.ts';
 
 export interface Rate {
   /** Bytes a second from the application to the service. */

@@ -2,7 +2,7 @@
  * The corridor's first joint: an entry (TUN, proxy, forward) asks for a flow to be admitted, and gets one typed answer.
  */
 import type { ByteStream } from './stream.ts';
-import type { Clearance } from './reason.ts';
+import type { Reason } from './reason.ts';
 
 export type Protocol = 'tcp' | 'udp';
 
@@ -45,9 +45,9 @@ export type Admission =
       /** The application went away before `join`: close the remote side. Idempotent, no effect after `join`. */
       abandon(): void;
     }
-  | { readonly kind: 'refused'; readonly reason: Clearance; readonly answer: RefusalAnswer }
+  | { readonly kind: 'refused'; readonly reason: Reason; readonly answer: RefusalAnswer }
   /** Not ours: the entry may go direct where it can. */
-  | { readonly kind: 'pass'; readonly reason: Clearance };
+  | { readonly kind: 'pass'; readonly reason: Reason };
 
 /** Ask the corridor for one flow. Never rejects for an expected outcome. `signal` aborts a dial under way. */
 export type Admit = (request: FlowRequest, options: { readonly signal: AbortSignal }) => Promise<Admission>;

@@ -1,5 +1,5 @@
 /** Why something was allowed or refused: one code a script can match, one sentence a person can read, one next step. */
-export interface Clearance {
+export interface Reason {
   /** Stable, dotted: `intercept.no_match`, `policy.contract.apps`, `ziti.dial.no_terminator`, `permission.dial`. */
   readonly code: string;
   readonly sentence: string;

@@ -4,14 +4,14 @@ import { join, resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { isTunnelerError, TunnelerError } from '../base/errors.ts';
-import { createClient } from '../contract/client.ts';
-import { schema } from '../contract/schema.ts';
-import type { ErrorView } from '../contract/views.ts';
-import { toErrorView } from '../contract/wire.ts';
+import { createClient } from '../api/client.ts';
+import { schema } from '../api/schema.ts';
+import type { ErrorView } from '../api/views.ts';
+import { toErrorView } from '../api/wire.ts';
 import { existsSync } from 'node:fs';
-import { defaultSocketPath } from '../door/socket-path.ts';
-import { connectSocket } from '../door/socket-transport.ts';
-import type { Engine, Programs } from './programs.ts';
+import { defaultSocketPath } from '../ipc/socket-path.ts';
+import { connectSocket } from '../ipc/socket-transport.ts';
+import type { Engine, Backends } from './backends.ts';
 import { painter, type Paint, type Terminal } from './terminal.ts';
 
 /** Done, refused or failed with a reason, wrong usage. */
@@ -24,7 +24,7 @@ export interface CommonOptions {
 }
 
 export interface CliDeps {
-  readonly programs: Programs;
+  readonly programs: Backends;
   readonly terminal: Terminal;
   /** Fires on SIGINT or SIGTERM. */
   readonly signal: AbortSignal;
@@ -35,7 +35,7 @@ export interface CliDeps {
 const greetingTimeoutMs = 30_000;
 
 export class Cli {
-  readonly programs: Programs;
+  readonly programs: Backends;
   readonly terminal: Terminal;
   readonly signal: AbortSignal;
   readonly clock: Clock;

@@ -1,4 +1,4 @@
 /** What `culvert enroll` asks for, to a running engine or to the state directory alone. */
-import type { EngineClient } from '../contract/schema.ts';
+import type { EngineClient } from '../api/schema.ts';
 
 export type EnrollRequest = Parameters<EngineClient['identity']['enroll']>[0];

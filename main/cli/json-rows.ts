@@ -2,7 +2,7 @@
  * Rows as scripts get them with `--json`: every documented field is there in every row, `null` where nothing is known (yet), so that a
  * script need not tell "absent" from "misspelt". Counts that could not begin stand at zero.
  */
-import type { AppView, IdentityView, ServiceView, SessionView, StatusView } from '../contract/views.ts';
+import type { AppView, IdentityView, ServiceView, SessionView, StatusView } from '../api/views.ts';
 
 const nothing = null;
 

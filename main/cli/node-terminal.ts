@@ -1,7 +1,7 @@
 /** The process's own terminal. */
 import { writeSync } from 'node:fs';
 import { TunnelerError } from '../base/errors.ts';
-import { LineSplitter } from '../contract/lines.ts';
+import { LineSplitter } from '../api/lines.ts';
 import type { Terminal } from './terminal.ts';
 
 export const nodeTerminal: Terminal = {

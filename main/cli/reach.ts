@@ -1,7 +1,7 @@
 /** The blast radius of one program: every service this device may dial, and whether that program would reach it now, and as whom. */
-import type { WhyView } from '../contract/views.ts';
+import type { WhyView } from '../api/views.ts';
 import { usage, type Cli, type CommonOptions } from './cli.ts';
-import type { Engine } from './programs.ts';
+import type { Engine } from './backends.ts';
 import { table } from './table.ts';
 
 interface Reach {

@@ -1,10 +1,10 @@
 /** The user's own keychain, for identities of an engine that cannot look into it: keys are made here, and handed over the checked socket. */
 import { statSync } from 'node:fs';
 import { isTunnelerError } from '../base/errors.ts';
-import type { IdentityView } from '../contract/views.ts';
+import type { IdentityView } from '../api/views.ts';
 import type { Cli, CommonOptions } from './cli.ts';
 import type { EnrollRequest } from './enroll-request.ts';
-import type { Engine } from './programs.ts';
+import type { Engine } from './backends.ts';
 
 /** Enrol with a key that only this user's keychain opens, where that is asked for or possible; else as the engine can. */
 export async function enrollForUser(

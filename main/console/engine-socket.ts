@@ -1,8 +1,8 @@
 /** One browser window's conversation with the engine: each WebSocket text message is one line of the contract. */
 import type { RawData, WebSocket } from 'ws';
 import type { Clock } from '../base/clock.ts';
-import type { Caller } from '../contract/call.ts';
-import type { Dispatcher } from '../contract/dispatch.ts';
+import type { Caller } from '../api/call.ts';
+import type { Dispatcher } from '../api/dispatch.ts';
 
 /** Largest message taken from a window: an identity file with certificates, and room to spare. */
 export const maxMessageBytes = 2 * 1024 * 1024;

@@ -11,34 +11,34 @@ import { createIntercept } from '../intercept/intercept.ts';
 import type { InterceptProblem } from '../intercept/match.ts';
 import { openPolicy } from '../policy/policy.ts';
 import { createSessions } from '../session/create-sessions.ts';
-import { bindAgents } from './agent-bindings.ts';
-import { createAlerts } from './alerts.ts';
-import { openClientState } from './client-state.ts';
-import { createDesk } from './desk.ts';
-import { openDetection } from './detection.ts';
-import { Dialing } from './dialing.ts';
-import type { Engine, EngineOptions } from './engine-options.ts';
-import { listSignersOf } from './enrolment-deps.ts';
+import { bindAgents } from './admission/agent-bindings.ts';
+import { createAlerts } from './containment/alerts.ts';
+import { openClientState } from './state/client-state.ts';
+import { createDesk } from './calls/backend.ts';
+import { openDetection } from './containment/detection.ts';
+import { Dialing } from './admission/dialing.ts';
+import type { Engine, EngineOptions } from './runtime/engine-options.ts';
+import { listSignersOf } from './enrolment/enrolment-deps.ts';
 import { openEntries, type Entries } from './entries/open-entries.ts';
-import { factsFor, RecentUse } from './facts.ts';
-import { findPrograms } from './find-programs.ts';
-import { guardsFor } from './guards.ts';
-import { watchLife } from './life.ts';
-import { mcpEntry } from './mcp-entry.ts';
-import { serveMetrics } from './metrics.ts';
-import { openCorridor } from './open-corridor.ts';
-import { openDoors } from './open-door.ts';
-import { openGround, type Ground } from './open-ground.ts';
-import { openHosting } from './open-hosting.ts';
-import { openNetworks } from './open-networks.ts';
-import { openRecord } from './open-record.ts';
-import type { Projector } from './projector.ts';
-import { openQuarantine } from './quarantine.ts';
-import { reachabilityOf } from './reachability.ts';
-import { RemoteNames } from './remote-names.ts';
+import { factsFor, RecentUse } from './admission/facts.ts';
+import { openAppFinder } from './admission/open-app-finder.ts';
+import { guardsFor } from './admission/guards.ts';
+import { watchLife } from './control/net-monitor.ts';
+import { mcpEntry } from './entries/mcp-entry.ts';
+import { serveMetrics } from './state/metrics.ts';
+import { openCorridor } from './admission/open-admission.ts';
+import { openListeners } from './calls/open-listener.ts';
+import { openRuntime, type Runtime } from './runtime/open-runtime.ts';
+import { openHosting } from './hosting/open-hosting.ts';
+import { openNetworks } from './identities/open-networks.ts';
+import { openRecord } from './runtime/open-audit.ts';
+import type { Projector } from './state/projector.ts';
+import { openQuarantine } from './containment/quarantine.ts';
+import { reachabilityOf } from './identities/reachability.ts';
+import { RemoteNames } from './entries/remote-names.ts';
 import { ExternalLogin } from './sign-in/external-login.ts';
-import { hostJournalDirectory } from './state-directory.ts';
-import type { StateHub } from './state-hub.ts';
+import { hostJournalDirectory } from './runtime/state-directory.ts';
+import type { StateHub } from './state/state-hub.ts';
 
 /**
  * Start an engine; resolves once it is ready. Throws `engine.config_invalid`, `engine.already_running`, `engine.state_unusable`,
@@ -47,14 +47,14 @@ import type { StateHub } from './state-hub.ts';
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const stack = new DisposalStack();
   try {
-    return await assemble(options, await openGround(options, stack), stack);
+    return await assemble(options, await openRuntime(options, stack), stack);
   } catch (error) {
     await stack[Symbol.asyncDispose]();
     throw error;
   }
 }
 
-async function assemble(options: EngineOptions, ground: Ground, stack: DisposalStack): Promise<Engine> {
+async function assemble(options: EngineOptions, ground: Runtime, stack: DisposalStack): Promise<Engine> {
   const { stateDirectory, version, config, clock, log } = ground;
 
   // Written before anything happens.
@@ -68,7 +68,7 @@ async function assemble(options: EngineOptions, ground: Ground, stack: DisposalS
   const refresh = (): void => late.projector?.refresh();
 
   // Step 5: whose flow is it.
-  const apps = findPrograms({ agents: config.agents, clock, log });
+  const apps = openAppFinder({ agents: config.agents, clock, log });
 
   // Step 6: which service of which identity.
   const intercept = createIntercept();
@@ -117,7 +117,7 @@ async function assemble(options: EngineOptions, ground: Ground, stack: DisposalS
       },
       onLoginRequired: (identity) => late.externalLogin?.renew(identity),
       onIntercepted: () => late.entries?.apply(),
-      onWays: () => late.entries?.waysChanged(),
+      onRoutes: () => late.entries?.routesChanged(),
       onSession: (session) => late.projector?.session(session),
       onCall: (session) => recentCalls.note(session.app),
       raise: (alert) => alerts.raise(alert),
@@ -161,7 +161,7 @@ async function assemble(options: EngineOptions, ground: Ground, stack: DisposalS
       ...rooms,
       problems,
       agents,
-      deserted: dialing.deserted,
+      hasNoTerminators: dialing.hasNoTerminators,
       dns: () => entries.dns(),
       mode: () => ({ mode, why: modeWhy }),
       entries: () => entries.status(),
@@ -176,7 +176,7 @@ async function assemble(options: EngineOptions, ground: Ground, stack: DisposalS
   stack.use(
     hosting.subscribe(() => {
       projector.refresh();
-      entries.waysChanged();
+      entries.routesChanged();
     }),
   );
   const externalLogin = stack.use(new ExternalLogin({ identities, clock, log, listSigners: listSignersOf }));
@@ -187,11 +187,11 @@ async function assemble(options: EngineOptions, ground: Ground, stack: DisposalS
   let stop: () => void = () => undefined;
   const stopped = new Promise<void>((resolve) => (stop = resolve));
   const mcpEndpoint = mcpEntry({ admit, clock, log, isKnown: (service) => dialing.isKnown(service) }, stack);
-  await openDoors(
+  await openListeners(
     {
       ...ground,
       socketPath: options.socketPath,
-      consoleDoor: options.consoleDoor,
+      consoleListener: options.consoleListener,
       services: () => state.views.services(),
       desk: (openConsole) =>
         createDesk({

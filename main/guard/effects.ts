@@ -1,5 +1,5 @@
 /** Collects what a guard wants done while it reads one chunk. Views that lie side by side go on as one. */
-import type { Clearance } from '../base/reason.ts';
+import type { Reason } from '../base/reason.ts';
 import { adjoin } from './bytes.ts';
 import type { GuardCall, GuardEffect } from './guard.ts';
 
@@ -20,7 +20,7 @@ export class Effects {
     this.#list.push({ kind: 'call', call });
   }
 
-  violation(reason: Clearance, lost: boolean): void {
+  violation(reason: Reason, lost: boolean): void {
     this.#list.push({ kind: 'violation', reason, lost });
   }
 

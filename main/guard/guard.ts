@@ -4,7 +4,7 @@
  * One Guard lives as long as one session. `fromApp` and `fromService` are given every chunk of their direction in order, and say
  * what goes on instead. Where nothing is read or changed the very same chunk is passed on: no copy.
  */
-import type { Clearance } from '../base/reason.ts';
+import type { Reason } from '../base/reason.ts';
 
 export type GuardKind = 'mcp' | 'http' | 'modbus';
 
@@ -38,7 +38,7 @@ export type GuardEffect =
    * The contract was broken beyond what an answer in the protocol can say; session applies `onViolation`. `lost`: the guard can no
    * longer follow the stream, so the session closes even where the contract only asks for an alert (fails closed).
    */
-  | { readonly kind: 'violation'; readonly reason: Clearance; readonly lost: boolean }
+  | { readonly kind: 'violation'; readonly reason: Reason; readonly lost: boolean }
   /** What flows is TLS or otherwise unreadable. Sent once; `open`: bytes pass unread; `closed`: a violation follows. */
   | { readonly kind: 'not-visible'; readonly direction: 'open' | 'closed' };
 
@@ -88,5 +88,5 @@ export interface GuardContext {
   /** Lower-hex SHA-256 of the text's UTF-8 bytes. */
   digest(text: string): string;
   /** Local rules over one call; a reason refuses it. Absent: no local rules. */
-  authorize?(action: GuardedAction): Clearance | undefined;
+  authorize?(action: GuardedAction): Reason | undefined;
 }

@@ -2,7 +2,7 @@
 import type { Clock } from '../base/clock.ts';
 import { toTunnelerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import type { Clearance } from '../base/reason.ts';
+import type { Reason } from '../base/reason.ts';
 import type { ByteStream } from '../base/stream.ts';
 import { connectTarget } from './connect-target.ts';
 import { decideTarget, parseAppData } from './dial-target.ts';
@@ -89,7 +89,7 @@ async function connect(
   deps: AnswerDeps,
   signal: AbortSignal,
   startedMs: number,
-): Promise<ByteStream | Clearance> {
+): Promise<ByteStream | Reason> {
   const timeoutMs = Math.max(1, config.connectTimeoutMs - (deps.clock.monotonic() - startedMs));
   try {
     return await connectTarget({

@@ -1,5 +1,5 @@
 /** One hosted service: its config, its terminators and what is to be said of them. */
-import type { Clearance } from '../base/reason.ts';
+import type { Reason } from '../base/reason.ts';
 import { parseHostConfigs } from './host-config.ts';
 import type { HostTerminator } from './host-config.ts';
 import type { HostedService, HostedState } from './hosting.ts';
@@ -26,7 +26,7 @@ export class HostedServiceRun implements AsyncDisposable {
   #service: HostedService;
   readonly #terminators: readonly Terminator[];
   readonly #configs: readonly HostTerminator[];
-  readonly #configProblem: Clearance | undefined;
+  readonly #configProblem: Reason | undefined;
 
   constructor(service: HostedService, deps: TerminatorDeps) {
     this.#service = service;
@@ -73,7 +73,7 @@ function problemOf(
   service: HostedService,
   problems: readonly string[] | undefined,
   refused: boolean,
-): Clearance | undefined {
+): Reason | undefined {
   const next = 'Ask whoever keeps the service to mend its host config on the controller.';
   if (problems === undefined) {
     return {

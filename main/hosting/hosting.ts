@@ -1,6 +1,6 @@
 /** The bind side: host configs → terminators → local dial. Joint types; made by `createHosting` in `hosting/create-hosting.ts`. */
 import type { Protocol } from '../base/flow.ts';
-import type { Clearance } from '../base/reason.ts';
+import type { Reason } from '../base/reason.ts';
 import type { ByteStream, StreamKind } from '../base/stream.ts';
 
 /** A dial that reached a hosted service, as the engine passes it on. */
@@ -18,7 +18,7 @@ export interface HostedDial {
 export interface HostedBinding extends AsyncDisposable {
   terminators(): number;
   update(change: { readonly cost?: number; readonly precedence?: 'default' | 'required' | 'failed' }): void;
-  onStopped(listener: (reason: Clearance) => void): Disposable;
+  onStopped(listener: (reason: Reason) => void): Disposable;
   /** Told after every change of `terminators()`. */
   onChanged(listener: () => void): Disposable;
 }
@@ -62,7 +62,7 @@ export interface HostedState {
   /** `tcp 127.0.0.1:8080`, `forwarded`. */
   readonly target: string;
   readonly health: 'healthy' | 'unhealthy' | 'unchecked';
-  readonly problem: Clearance | undefined;
+  readonly problem: Reason | undefined;
 }
 
 /** A hosted dial whose local target is known and allowed by its config, before anything is connected. */
@@ -97,9 +97,9 @@ export type HostedAdmission =
       /** Both ends stand: `local` the socket to the target, `remote` the dialer's stream. Neither has been started. */
       join(local: ByteStream, remote: ByteStream): void;
       /** The target could not be reached; the dialer has been told. */
-      failed(reason: Clearance): void;
+      failed(reason: Reason): void;
     }
-  | { readonly kind: 'refuse'; readonly reason: Clearance };
+  | { readonly kind: 'refuse'; readonly reason: Reason };
 
 /** Asked once for every hosted dial, after its config allowed it. Never rejects for an expected outcome. */
 export type AdmitHosted = (request: HostedRequest) => HostedAdmission | Promise<HostedAdmission>;

@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events';
 import type { Clock } from '../base/clock.ts';
 import { toTunnelerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import type { Clearance } from '../base/reason.ts';
+import type { Reason } from '../base/reason.ts';
 import { renderTemplate } from '../base/tunneler-template.ts';
 import { answerDial } from './answer-dial.ts';
 import type { AnswerDeps } from './answer-dial.ts';
@@ -33,7 +33,7 @@ export class Terminator implements AsyncDisposable {
   #binding: HostedBinding | undefined;
   #retry: Disposable | undefined;
   #failures = 0;
-  #problem: Clearance | undefined;
+  #problem: Reason | undefined;
   /** An update said something else than the bind did. */
   #published = false;
 
@@ -60,7 +60,7 @@ export class Terminator implements AsyncDisposable {
     return this.#health.summary();
   }
 
-  get problem(): Clearance | undefined {
+  get problem(): Reason | undefined {
     return this.#problem;
   }
 
@@ -104,7 +104,7 @@ export class Terminator implements AsyncDisposable {
     }
   }
 
-  #stopped(binding: HostedBinding, reason: Clearance): void {
+  #stopped(binding: HostedBinding, reason: Reason): void {
     if (this.#binding !== binding) return;
     this.#binding = undefined;
     this.#problem = reason;

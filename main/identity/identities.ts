@@ -4,7 +4,7 @@ import type { TunnelerError } from '../base/errors.ts';
 export type KeystoreKind = 'file' | 'keychain' | 'tpm' | 'pkcs11';
 
 /** How an identity proves itself, by what its record holds. */
-export function proofOf(record: Pick<IdentityRecord, 'certPem' | 'keyReference'>): IdentityProof {
+export function proofOf(record: Pick<IdentityFile, 'certPem' | 'keyReference'>): IdentityProof {
   if (record.certPem !== undefined) return 'certificate';
   return record.keyReference === undefined ? 'external' : 'password';
 }
@@ -12,7 +12,7 @@ export function proofOf(record: Pick<IdentityRecord, 'certPem' | 'keyReference'>
 export type IdentityProof = 'certificate' | 'password' | 'external';
 
 /** What the store knows without opening the key. */
-export interface IdentityRecord {
+export interface IdentityFile {
   readonly name: string;
   readonly enabled: boolean;
   readonly scope: 'machine' | 'user';
@@ -104,24 +104,24 @@ export interface Keystore {
 
 /** A row of the store: a good identity, or one whose file cannot be read and why. One broken file never hides the others. */
 export type IdentityEntry =
-  | { readonly kind: 'good'; readonly record: IdentityRecord }
+  | { readonly kind: 'good'; readonly record: IdentityFile }
   | { readonly kind: 'broken'; readonly name: string; readonly error: TunnelerError };
 
 /** Everything enrolled on this host, one file an identity; each change is atomic: a crash leaves the old or the new. */
 export interface IdentityStore {
   list(): Promise<readonly IdentityEntry[]>;
   /** Throws `identity.unknown` or `identity.corrupt`. */
-  get(name: string): Promise<IdentityRecord>;
+  get(name: string): Promise<IdentityFile>;
   /** Throws `identity.exists`, `identity.write_failed`. */
-  add(record: IdentityRecord): Promise<void>;
+  add(record: IdentityFile): Promise<void>;
   /** Write the record anew under its name; where the key's reference changed, the old key is erased afterwards. */
-  update(record: IdentityRecord, unlock: KeyUnlock): Promise<void>;
+  update(record: IdentityFile, unlock: KeyUnlock): Promise<void>;
   rename(name: string, to: string): Promise<void>;
   /** Forget it and erase its key. A broken identity can be removed too. */
   remove(name: string, unlock: KeyUnlock): Promise<void>;
   keystore(kind: KeystoreKind): Keystore;
   /** Open the key of an identity. Throws `identity.passphrase_*`, `identity.keystore_*`, `identity.corrupt`. */
-  openKey(record: IdentityRecord, unlock: KeyUnlock): Promise<OpenKey>;
+  openKey(record: IdentityFile, unlock: KeyUnlock): Promise<OpenKey>;
   /** Whatever it signs in with: its key, its password, or nothing of its own. Throws as {@link openKey}. */
-  openProof(record: IdentityRecord, unlock: KeyUnlock): Promise<OpenKey | OpenPassword | undefined>;
+  openProof(record: IdentityFile, unlock: KeyUnlock): Promise<OpenKey | OpenPassword | undefined>;
 }

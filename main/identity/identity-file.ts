@@ -4,7 +4,7 @@
  */
 import * as v from 'valibot';
 import { TunnelerError } from '../base/errors.ts';
-import type { IdentityRecord, StagedCertificate } from './identities.ts';
+import type { IdentityFile, StagedCertificate } from './identities.ts';
 
 const own = v.object({
   version: v.literal(1),
@@ -34,7 +34,7 @@ const pemPrefix = 'pem:';
 const known = new Set(['ztAPI', 'ztAPIs', 'id', 'culvert']);
 
 /** The file's text for a record. */
-export function encodeIdentityFile(record: IdentityRecord): string {
+export function encodeIdentityFile(record: IdentityFile): string {
   const file = {
     ...record.foreign,
     ztAPI: record.apis[0],
@@ -60,7 +60,7 @@ export function encodeIdentityFile(record: IdentityRecord): string {
 }
 
 /** A record from the text of one of our files. Throws `identity.corrupt` naming what is wrong and where. */
-export function decodeIdentityFile(name: string, text: string): IdentityRecord {
+export function decodeIdentityFile(name: string, text: string): IdentityFile {
   const file = parse(ownFile, text, name);
   const record = file.culvert;
   return {
@@ -108,7 +108,7 @@ export function decodeForeignIdentityFile(name: string, text: string): ForeignId
 }
 
 /** A peer's identity file for a record and its key, to take elsewhere. */
-export function encodeForeignIdentityFile(record: IdentityRecord, privateKeyPem: string): string {
+export function encodeForeignIdentityFile(record: IdentityFile, privateKeyPem: string): string {
   const file = {
     ...record.foreign,
     ztAPI: record.apis[0],

@@ -8,7 +8,7 @@ import { decodeIdentityFile, encodeIdentityFile } from './identity-file.ts';
 import {
   proofOf,
   type IdentityEntry,
-  type IdentityRecord,
+  type IdentityFile,
   type IdentityStore,
   type Keystore,
   type KeystoreKind,
@@ -84,7 +84,7 @@ class DirectoryIdentityStore implements IdentityStore {
     );
   }
 
-  async get(name: string): Promise<IdentityRecord> {
+  async get(name: string): Promise<IdentityFile> {
     const text = await readFile(this.#path(name), 'utf8').catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') throw unknownIdentity(name);
       throw new TunnelerError('identity.corrupt', `identity "${name}" cannot be read: ${error.message}`, {
@@ -94,12 +94,12 @@ class DirectoryIdentityStore implements IdentityStore {
     return decodeIdentityFile(name, text);
   }
 
-  async add(record: IdentityRecord): Promise<void> {
+  async add(record: IdentityFile): Promise<void> {
     if (await this.#exists(record.name)) throw existing(record.name);
     await this.#write(record);
   }
 
-  async update(record: IdentityRecord, unlock: KeyUnlock): Promise<void> {
+  async update(record: IdentityFile, unlock: KeyUnlock): Promise<void> {
     const before = await this.get(record.name);
     await this.#write(record);
     if (before.keyReference !== undefined && before.keyReference !== record.keyReference) {
@@ -136,20 +136,20 @@ class DirectoryIdentityStore implements IdentityStore {
     return keystore;
   }
 
-  async openKey(record: IdentityRecord, unlock: KeyUnlock) {
+  async openKey(record: IdentityFile, unlock: KeyUnlock) {
     if (record.keyReference === undefined) {
       throw new TunnelerError('identity.corrupt', `identity "${record.name}" has no key of its own`);
     }
     return this.keystore(record.keystore).open(record.keyReference, unlock);
   }
 
-  async openProof(record: IdentityRecord, unlock: KeyUnlock): Promise<OpenKey | OpenPassword | undefined> {
+  async openProof(record: IdentityFile, unlock: KeyUnlock): Promise<OpenKey | OpenPassword | undefined> {
     if (record.keyReference === undefined) return undefined;
     if (proofOf(record) === 'certificate') return this.openKey(record, unlock);
     return this.keystore(record.keystore).openPassword(record.keyReference, unlock);
   }
 
-  async #write(record: IdentityRecord): Promise<void> {
+  async #write(record: IdentityFile): Promise<void> {
     try {
       await writeAtomically(this.#path(record.name), encodeIdentityFile(record));
     } catch (error) {

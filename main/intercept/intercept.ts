@@ -13,17 +13,17 @@ import type { InterceptConfig, ParsedIntercept } from './intercept-config.ts';
 import type { Intercept, InterceptProblem, InterceptTable, Match, MatchResult } from './match.ts';
 
 /** Everything one identity brought. */
-interface Holding {
+interface IdentityServices {
   readonly identity: string;
   readonly tunneler: Tunneler;
   /** Services that may be dialled. */
   readonly dialable: ClaimIndex;
   /** Services seen but not to be dialled: they explain a refusal, and never stand in another's way. */
   readonly forbidden: ClaimIndex;
-  readonly byName: ReadonlyMap<string, HeldService>;
+  readonly byName: ReadonlyMap<string, OfferedService>;
 }
 
-interface HeldService {
+interface OfferedService {
   readonly service: ZitiService;
   readonly config: InterceptConfig | undefined;
   readonly parsed: ParsedIntercept | undefined;
@@ -32,14 +32,14 @@ interface HeldService {
 }
 
 interface Scored {
-  readonly holding: Holding;
+  readonly holding: IdentityServices;
   readonly claim: Claim;
   readonly score: number;
 }
 
 /** An empty table, to be filled by `replace`. */
 export function createIntercept(): Intercept {
-  const holdings = new Map<string, Holding>();
+  const holdings = new Map<string, IdentityServices>();
   let table: InterceptTable | undefined;
 
   return {
@@ -86,11 +86,11 @@ function hold(
   tunneler: Tunneler,
   services: readonly ZitiService[],
   problems: InterceptProblem[],
-  before: Holding | undefined,
-): Holding {
+  before: IdentityServices | undefined,
+): IdentityServices {
   const dialable: Claim[] = [];
   const forbidden: Claim[] = [];
-  const byName = new Map<string, HeldService>();
+  const byName = new Map<string, OfferedService>();
   for (const service of services) {
     const fingerprint = JSON.stringify(service.configs);
     const known = before?.byName.get(service.name);
@@ -142,10 +142,10 @@ function canonical(flow: FlowRequest): DialDestination {
  * ziti/edge/types.go, openziti/ziti-sdk-c library/internal_model.c.
  */
 function score(
-  holdings: Iterable<Holding>,
+  holdings: Iterable<IdentityServices>,
   flow: FlowRequest,
   destination: DialDestination,
-  indexOf: (holding: Holding) => ClaimIndex,
+  indexOf: (holding: IdentityServices) => ClaimIndex,
 ): Scored[] {
   const byName: Scored[] = [];
   const byAddress: Scored[] = [];
@@ -162,7 +162,7 @@ function score(
   );
 }
 
-function collect(scored: Scored[], holding: Holding, hits: readonly AddressHit[], flow: FlowRequest): void {
+function collect(scored: Scored[], holding: IdentityServices, hits: readonly AddressHit[], flow: FlowRequest): void {
   for (const { claim, addressScore } of hits) {
     const { config } = claim;
     if (!config.protocols.includes(flow.protocol)) continue;
@@ -190,7 +190,7 @@ function sourceAllowed(config: InterceptConfig, flow: FlowRequest): boolean {
 }
 
 function toMatch(
-  holding: Holding,
+  holding: IdentityServices,
   service: ZitiService,
   config: InterceptConfig | undefined,
   flow: FlowRequest,
@@ -208,7 +208,7 @@ function toMatch(
   };
 }
 
-function matchService(holdings: Iterable<Holding>, serviceName: string, flow: FlowRequest): MatchResult {
+function matchService(holdings: Iterable<IdentityServices>, serviceName: string, flow: FlowRequest): MatchResult {
   const dialable: Match[] = [];
   const forbidden: Match[] = [];
   for (const holding of holdings) {
@@ -230,7 +230,7 @@ function matchService(holdings: Iterable<Holding>, serviceName: string, flow: Fl
 }
 
 /** Why nothing fits: no one claims the destination, or someone does but for another port, protocol or source. */
-function none(flow: FlowRequest, destination: DialDestination, holdings: Iterable<Holding>): MatchResult {
+function none(flow: FlowRequest, destination: DialDestination, holdings: Iterable<IdentityServices>): MatchResult {
   const host = destination.hostname ?? destination.address ?? flow.destination.hostname ?? 'the destination';
   const where = `${host.includes(':') ? `[${host}]` : host}:${destination.port} (${flow.protocol})`;
   for (const holding of holdings) {
@@ -263,7 +263,7 @@ function none(flow: FlowRequest, destination: DialDestination, holdings: Iterabl
   };
 }
 
-function tabulate(holdings: Iterable<Holding>): InterceptTable {
+function tabulate(holdings: Iterable<IdentityServices>): InterceptTable {
   const names: InterceptTable['names'][number][] = [];
   const wildcards: InterceptTable['wildcards'][number][] = [];
   const prefixes: InterceptTable['prefixes'][number][] = [];

@@ -1,7 +1,7 @@
 /** Which service of which identity claims a destination. */
 import type { FlowRequest } from '../base/flow.ts';
 import type { ZitiService } from '../ziti/model.ts';
-import type { Clearance } from '../base/reason.ts';
+import type { Reason } from '../base/reason.ts';
 
 /** One service's claim on a flow, with everything a dial needs. */
 export interface Match {
@@ -18,7 +18,7 @@ export interface Match {
 
 export type MatchResult =
   | { readonly kind: 'matched'; /** Best first: lower score, then service name. */ readonly matches: readonly Match[] }
-  | { readonly kind: 'none'; readonly reason: Clearance };
+  | { readonly kind: 'none'; readonly reason: Reason };
 
 /** What is intercepted now, for resolver and routes. */
 export interface InterceptTable {
@@ -53,5 +53,5 @@ export interface InterceptProblem {
   readonly refused: boolean;
   readonly service: string;
   readonly identity: string;
-  readonly reason: Clearance;
+  readonly reason: Reason;
 }

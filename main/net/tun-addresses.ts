@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { TunnelerError } from '../base/errors.ts';
 import type { Cidr } from '../base/ip.ts';
 import type { DisposalStack } from '../base/lifecycle.ts';
-import type { Clearance } from '../base/reason.ts';
+import type { Reason } from '../base/reason.ts';
 import { addressAt } from './dns/name-table.ts';
 import type { FlowAddresses } from './flow/flows.ts';
 import type { HostJournal } from './journal/host-journal.ts';
@@ -24,7 +24,7 @@ export interface Ranges {
 export async function chooseRanges(
   config: { readonly range?: string; readonly range6?: string },
   routes: HostRoutes,
-  warnings: Clearance[],
+  warnings: Reason[],
 ): Promise<Ranges> {
   const taken = await routes.list();
   const four = chooseRange(4, config.range, taken);

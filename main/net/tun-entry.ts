@@ -8,7 +8,7 @@ import type { Admission, Admit, Destination } from '../base/flow.ts';
 import { parseCidr } from '../base/ip.ts';
 import { DisposalStack } from '../base/lifecycle.ts';
 import type { Log } from '../base/log.ts';
-import type { Clearance } from '../base/reason.ts';
+import type { Reason } from '../base/reason.ts';
 import type { ByteStream } from '../base/stream.ts';
 import { Forwarder } from './dns/forwarder.ts';
 import { NameTable } from './dns/name-table.ts';
@@ -68,7 +68,7 @@ export interface TunEntryDeps {
   /** MX, SRV and TXT below wildcards; absent: they are empty. */
   readonly resolveRemote?: ResolveRemote;
   /** The interface can no longer be used; close this entry and open another. Called at most once. */
-  failed(reason: Clearance): void;
+  failed(reason: Reason): void;
   readonly journalDir: string;
   readonly clock: Clock;
   readonly log: Log;
@@ -102,11 +102,11 @@ export interface TunEntryStatus {
       readonly service: string;
     }[];
     readonly queries: { readonly answered: number; readonly forwarded: number; readonly refused: number };
-    readonly reason?: Clearance;
+    readonly reason?: Reason;
   };
   readonly routes: readonly string[];
   /** A range that could not be had, prefixes that another route has. */
-  readonly warnings: readonly Clearance[];
+  readonly warnings: readonly Reason[];
   readonly flows: { readonly held: number; readonly tcp: number; readonly udp: number };
   /** Packets and flows by what became of them. */
   readonly counters: Readonly<Record<string, number>>;
@@ -116,10 +116,10 @@ export interface TunEntry extends AsyncDisposable {
   /** Idempotent: exactly these names are ours. The resolver heeds it before this returns; the promise is for the system's. Never rejects. */
   setNames(table: InterceptedNames): Promise<void>;
   /**
-   * Idempotent: exactly these prefixes are routed to us, but never the addresses `keepDirect` (controllers and routers), which keep the way
+   * Idempotent: exactly these prefixes are routed to us, but never the addresses `bypass` (controllers and routers), which keep the way
    * they have. Never rejects: what could not be set is in the status.
    */
-  setPrefixes(prefixes: readonly string[], keepDirect?: readonly string[]): Promise<void>;
+  setPrefixes(prefixes: readonly string[], bypass?: readonly string[]): Promise<void>;
   /** The host's network changed (roaming, wake): look again for upstreams and ways. Never rejects. */
   networkChanged(): Promise<void>;
   status(): TunEntryStatus;
@@ -148,7 +148,7 @@ async function open(deps: TunEntryDeps, stack: DisposalStack, signal: AbortSigna
   const left = await undoPending(journal, { log, run });
   if (left.undone.length > 0) log.info('tun.repaired', { undone: left.undone });
 
-  const warnings: Clearance[] = [];
+  const warnings: Reason[] = [];
   const ranges = await chooseRanges(config, routes, warnings);
   signal.throwIfAborted();
   const mtu = config.mtu ?? defaultMtu;
@@ -265,14 +265,14 @@ interface EntryParts {
   readonly flows: Flows;
   readonly routeSet: HostRouteSet;
   readonly inputPath: InputPath;
-  readonly warnings: readonly Clearance[];
+  readonly warnings: readonly Reason[];
   readonly log: Log;
   readonly stack: DisposalStack;
 }
 
 class Entry implements TunEntry {
   readonly #parts: EntryParts;
-  #dnsFailure: Clearance | undefined;
+  #dnsFailure: Reason | undefined;
   /** Changes to the system's resolver, one after the other. */
   #dnsWork: Promise<void> = Promise.resolve();
   #dnsWanted = 0;
@@ -287,14 +287,14 @@ class Entry implements TunEntry {
     return this.#setDns();
   }
 
-  setPrefixes(prefixes: readonly string[], keepDirect: readonly string[] = []): Promise<void> {
+  setPrefixes(prefixes: readonly string[], bypass: readonly string[] = []): Promise<void> {
     const { ranges, routeSet } = this.#parts;
     // Our own ranges are routed already.
     const outside = prefixes.filter((text) => {
       const [network = ''] = (parseCidr(text)?.text ?? '').split('/');
       return network !== '' && !ranges[4].contains(network) && ranges[6]?.contains(network) !== true;
     });
-    return routeSet.set(outside, keepDirect);
+    return routeSet.set(outside, bypass);
   }
 
   async networkChanged(): Promise<void> {

@@ -16,7 +16,7 @@ import type {
   AuthPolicyRecord,
   ConfigRecord,
   EnrollmentMethod,
-  IdentityRecord,
+  IdentityFile,
   PolicyRecord,
   PostureCheckRecord,
   ServiceRecord,
@@ -47,7 +47,7 @@ export class OverlayAdmin {
     const authPolicyId =
       authPolicy === undefined ? undefined : find(context.network.authPolicies, authPolicy, 'auth policy').id;
     const identity = addIdentity(context, name, {
-      ...definedOnly(rest as Partial<IdentityRecord>),
+      ...definedOnly(rest as Partial<IdentityFile>),
       ...(authPolicyId === undefined ? {} : { authPolicyId }),
     });
     const jwt =
@@ -102,7 +102,7 @@ export class OverlayAdmin {
 
   async updateIdentity(
     identity: string,
-    change: Partial<Omit<IdentityRecord, 'id' | 'createdAt' | 'mfa'>>,
+    change: Partial<Omit<IdentityFile, 'id' | 'createdAt' | 'mfa'>>,
   ): Promise<void> {
     const { network } = this.#deps.context;
     update(this.#deps.context.network, network.identities, find(network.identities, identity, 'identity'), change);
@@ -333,10 +333,10 @@ export class OverlayAdmin {
 
   /** Remove a one-time password, as an administrator may. */
   removeMfa(identity: string): Promise<void> {
-    return this.updateIdentity(identity, { mfa: undefined } as Partial<IdentityRecord>);
+    return this.updateIdentity(identity, { mfa: undefined } as Partial<IdentityFile>);
   }
 
-  listIdentities(): readonly IdentityRecord[] {
+  listIdentities(): readonly IdentityFile[] {
     return this.#deps.context.network.identities.list();
   }
 

@@ -22,7 +22,7 @@ export interface MfaRecord {
   recoveryCodes: string[];
 }
 
-export interface IdentityRecord extends Entity {
+export interface IdentityFile extends Entity {
   name: string;
   isAdmin: boolean;
   disabled: boolean;

@@ -15,7 +15,7 @@ import {
   type ConfigRecord,
   type ConfigTypeRecord,
   type EnrollmentRecord,
-  type IdentityRecord,
+  type IdentityFile,
   type PolicyRecord,
   type PolicyType,
   type PostureCheckRecord,
@@ -61,7 +61,7 @@ export interface VisibleService {
 export class Network {
   readonly changes = new Emitter<NetworkChange>();
   readonly clock: Clock;
-  readonly identities: Table<IdentityRecord>;
+  readonly identities: Table<IdentityFile>;
   readonly authenticators: Table<AuthenticatorRecord>;
   readonly enrollments: Table<EnrollmentRecord>;
   readonly configTypes: Table<ConfigTypeRecord>;
@@ -184,7 +184,7 @@ export class Network {
     return failing.length === 0 ? { kind: 'no-policy' } : { kind: 'posture', failing };
   }
 
-  policiesFor(identity: IdentityRecord, service: ServiceRecord, type?: PolicyType): PolicyRecord[] {
+  policiesFor(identity: IdentityFile, service: ServiceRecord, type?: PolicyType): PolicyRecord[] {
     return this.policies.filter(
       (policy) =>
         (type === undefined || policy.type === type) &&
@@ -210,7 +210,7 @@ export class Network {
   }
 
   /** Services an identity may dial or host, posture aside. */
-  visibleServices(identity: IdentityRecord): VisibleService[] {
+  visibleServices(identity: IdentityFile): VisibleService[] {
     return this.services.list().flatMap((service) => {
       const types = new Set(this.policiesFor(identity, service).map((policy) => policy.type));
       const permissions = (['Dial', 'Bind'] as const).filter((type) => types.has(type));

@@ -3,7 +3,7 @@
  * the device's identities, or none, as set. A doubtful owner is nobody's agent and nobody's program: it fails closed.
  */
 import type { App } from '../apps/app.ts';
-import type { Clearance } from '../base/reason.ts';
+import type { Reason } from '../base/reason.ts';
 import type { Match } from '../intercept/match.ts';
 import { programName } from './program.ts';
 import type { DecisionFacts } from './verdict.ts';
@@ -25,7 +25,7 @@ export interface IdentityRules {
 
 export type Choice =
   | { readonly kind: 'eligible'; /** Best first. */ readonly matches: readonly Match[] }
-  | { readonly kind: 'refused'; readonly reason: Clearance };
+  | { readonly kind: 'refused'; readonly reason: Reason };
 
 export function chooseMatches(app: App, matches: readonly Match[], facts: DecisionFacts, rules: IdentityRules): Choice {
   const binding = rules.agents.find((agent) => agent.name === app.agent && agent.identity !== undefined);
@@ -90,6 +90,6 @@ function servesUser(match: Match, app: App, facts: DecisionFacts): boolean {
   );
 }
 
-function refused(code: string, sentence: string, more: Pick<Clearance, 'next' | 'rule'>): Choice {
+function refused(code: string, sentence: string, more: Pick<Reason, 'next' | 'rule'>): Choice {
   return { kind: 'refused', reason: { code, sentence, ...more } };
 }

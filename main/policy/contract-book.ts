@@ -5,7 +5,7 @@
 import { contractConfigType, parseEngagement, type EngagementContract } from '../base/engagement.ts';
 import { toTunnelerError } from '../base/errors.ts';
 import type { Glob } from '../base/glob.ts';
-import type { Clearance } from '../base/reason.ts';
+import type { Reason } from '../base/reason.ts';
 import type { Match } from '../intercept/match.ts';
 import { narrowContracts } from './narrow.ts';
 import { compileSchedule, type CompiledSchedule } from './schedule.ts';
@@ -20,7 +20,7 @@ export interface LocalContract {
 
 export type ContractInForce =
   | { readonly kind: 'none' }
-  | { readonly kind: 'invalid'; readonly reason: Clearance }
+  | { readonly kind: 'invalid'; readonly reason: Reason }
   | {
       readonly kind: 'set';
       /** Deeply frozen, and the same object for as long as its sources are the same. */

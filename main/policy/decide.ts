@@ -6,7 +6,7 @@
  */
 import type { App } from '../apps/app.ts';
 import type { FlowRequest, RefusalAnswer } from '../base/flow.ts';
-import type { Clearance } from '../base/reason.ts';
+import type { Reason } from '../base/reason.ts';
 import type { Match } from '../intercept/match.ts';
 import { chooseMatches, type IdentityRules } from './choose-match.ts';
 import type { ContractBook, ContractInForce } from './contract-book.ts';
@@ -23,7 +23,7 @@ export interface PolicyRules extends IdentityRules {
 }
 
 type Chosen = { readonly match: Match; readonly identity: IdentityFacts };
-type Refusal = { readonly reason: Clearance; readonly answer: RefusalAnswer };
+type Refusal = { readonly reason: Reason; readonly answer: RefusalAnswer };
 
 export function decideFlow(
   flow: FlowRequest,
@@ -88,16 +88,16 @@ function workingMatch(matches: readonly Match[], facts: DecisionFacts): Chosen |
   return undialable ?? best ?? { reason: nothingClaimed, answer: 'host-unreachable' };
 }
 
-const nothingClaimed: Clearance = {
+const nothingClaimed: Reason = {
   code: 'intercept.no_match',
   sentence: 'no service of any identity claims this destination',
 };
 
-function unknownIdentity(name: string): Clearance {
+function unknownIdentity(name: string): Reason {
   return { code: 'identity.unknown', sentence: `there is no identity ${name} any more` };
 }
 
-function quarantineOf(subjects: readonly string[], facts: DecisionFacts): Clearance | undefined {
+function quarantineOf(subjects: readonly string[], facts: DecisionFacts): Reason | undefined {
   for (const subject of subjects) {
     const cause = facts.isQuarantined(subject);
     if (cause === undefined) continue;
@@ -119,7 +119,7 @@ function subjectRefusal(match: Match, app: App, facts: DecisionFacts): Refusal |
 
 function permissionRefusal(match: Match): Refusal | undefined {
   if (match.service.permissions.includes('Dial')) return undefined;
-  const reason: Clearance = {
+  const reason: Reason = {
     code: 'permission.dial',
     sentence: `${match.identity} may not dial ${match.service.name}`,
     next: 'A service policy of type Dial at the controller has to name this identity',

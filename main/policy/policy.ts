@@ -12,7 +12,7 @@ import { decideFlow, type PolicyRules } from './decide.ts';
 import { cedarRules, type LocalRule } from './local/cedar-rules.ts';
 import type { PolicyProblem } from './local/cedar-file.ts';
 import { readPolicyFiles, type PolicyFiles } from './local/policy-files.ts';
-import type { LocalQuestion } from './local/questions.ts';
+import type { AuthorizationRequest } from './local/questions.ts';
 import { noLocalRules, unreadableRules, type LocalAnswer, type LocalRules } from './local/rules.ts';
 import type { DecideFlow } from './verdict.ts';
 
@@ -36,7 +36,7 @@ export interface PolicyReload {
 export interface Policy {
   readonly decide: DecideFlow;
   /** Ask local rules of a hosted dial or of one call within a session. */
-  ask(question: LocalQuestion): LocalAnswer;
+  ask(question: AuthorizationRequest): LocalAnswer;
   /** The contract in force for a service now, for views. */
   contractOf(service: Match['service']): ContractInForce;
   /** Who dials as whom, from now on. */

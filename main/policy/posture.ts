@@ -1,13 +1,13 @@
 /** What the posture queries of a service say of a dial. */
-import type { Clearance } from '../base/reason.ts';
+import type { Reason } from '../base/reason.ts';
 import type { Match } from '../intercept/match.ts';
 
 export type PostureState =
   | { readonly kind: 'passing' }
   /** Failing, and the controller's word counts. */
-  | { readonly kind: 'failing'; readonly reason: Clearance }
+  | { readonly kind: 'failing'; readonly reason: Reason }
   /** Failing by old news; the routers judge, so the dial is tried. */
-  | { readonly kind: 'advisory'; readonly reason: Clearance };
+  | { readonly kind: 'advisory'; readonly reason: Reason };
 
 /** A dial needs one of the policies that grant it to have all its queries pass. */
 export function postureOf(
@@ -22,7 +22,7 @@ export function postureOf(
   }
   if ([...policies.values()].some((passing) => passing)) return { kind: 'passing' };
   const failing = [...new Set(checks.filter((check) => !check.isPassing).map((check) => check.queryType))];
-  const reason: Clearance = {
+  const reason: Reason = {
     code: 'posture.failed',
     sentence: `${match.service.name} asks for a posture this device does not meet: ${failing.join(', ')}`,
     next: failing.includes('MFA')

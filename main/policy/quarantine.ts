@@ -7,7 +7,7 @@
 import type { Clock } from '../base/clock.ts';
 import { Emitter } from '../base/emitter.ts';
 import { TunnelerError } from '../base/errors.ts';
-import type { Clearance } from '../base/reason.ts';
+import type { Reason } from '../base/reason.ts';
 
 export type QuarantineOrigin = 'operator' | 'contract' | 'detector' | 'breaker';
 
@@ -16,7 +16,7 @@ export interface QuarantineEntry {
   readonly sinceMs: number;
   readonly cause: string;
   /** What `cause` says, where Culvert said it and not a person. */
-  readonly said?: Pick<Clearance, 'code' | 'details'>;
+  readonly said?: Pick<Reason, 'code' | 'details'>;
   readonly by: QuarantineOrigin;
   /** It ends by itself then; undefined: only by release. */
   readonly untilMs?: number;
@@ -51,7 +51,7 @@ export class Quarantine implements Disposable {
   }
 
   /** Cut a subject off, for what a person wrote or Culvert found. One that is in already keeps its first cause. Throws `base.invalid` for what is no subject. */
-  add(subject: string, why: string | Clearance, by: QuarantineOrigin, forMs?: number): QuarantineEntry {
+  add(subject: string, why: string | Reason, by: QuarantineOrigin, forMs?: number): QuarantineEntry {
     if (!subjectPattern.test(subject)) {
       throw new TunnelerError('base.invalid', `"${subject}": expected app:…, identity:…, service:… or session:…`);
     }
@@ -132,7 +132,7 @@ export class Quarantine implements Disposable {
   }
 }
 
-function causeOf(why: string | Clearance): Pick<QuarantineEntry, 'cause' | 'said'> {
+function causeOf(why: string | Reason): Pick<QuarantineEntry, 'cause' | 'said'> {
   if (typeof why === 'string') return { cause: why };
   const { code, sentence, details } = why;
   return { cause: sentence, said: { code, ...(details === undefined ? {} : { details }) } };

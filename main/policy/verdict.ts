@@ -2,7 +2,7 @@
 import type { App } from '../apps/app.ts';
 import type { EngagementContract } from '../base/engagement.ts';
 import type { FlowRequest, RefusalAnswer } from '../base/flow.ts';
-import type { Clearance } from '../base/reason.ts';
+import type { Reason } from '../base/reason.ts';
 import type { Match } from '../intercept/match.ts';
 
 export type Verdict =
@@ -13,10 +13,10 @@ export type Verdict =
       readonly contract: EngagementContract | undefined;
       /** Where the contract came from: `controller` or a file, several joined by ` + `. */
       readonly contractOrigin: string | undefined;
-      readonly reason: Clearance;
+      readonly reason: Reason;
     }
-  | { readonly kind: 'refuse'; readonly match?: Match; readonly reason: Clearance; readonly answer: RefusalAnswer }
-  | { readonly kind: 'pass'; readonly reason: Clearance };
+  | { readonly kind: 'refuse'; readonly match?: Match; readonly reason: Reason; readonly answer: RefusalAnswer }
+  | { readonly kind: 'pass'; readonly reason: Reason };
 
 /** What policy must know of an identity. */
 export interface IdentityFacts {
@@ -26,7 +26,7 @@ export interface IdentityFacts {
   /** With `oidc` the routers judge posture and the controller's `isPassing` is old news: advisory only. */
   readonly authentication: 'oidc' | 'legacy' | undefined;
   /** It can work now: ready, not disabled, not locked. A reason where it cannot. */
-  readonly trouble: Clearance | undefined;
+  readonly trouble: Reason | undefined;
   /** When it last proved MFA; undefined: never. */
   readonly mfaVerifiedAtMs: number | undefined;
 }

@@ -1,6 +1,6 @@
 /** Audit records of a session's life. Facts only: never a payload, and arguments only where the contract asks for them. */
 import type { AuditEvent } from '../audit/record.ts';
-import type { Clearance } from '../base/reason.ts';
+import type { Reason } from '../base/reason.ts';
 import type { GuardCall } from '../guard/guard.ts';
 import type { Ending } from './close-reason.ts';
 import type { LiveSession } from './live-session.ts';
@@ -62,7 +62,7 @@ export function callRecord(session: LiveSession, call: GuardCall): AuditEvent {
   };
 }
 
-export function violationRecord(session: LiveSession, reason: Clearance, ending: Ending | undefined): AuditEvent {
+export function violationRecord(session: LiveSession, reason: Reason, ending: Ending | undefined): AuditEvent {
   return {
     kind: 'violation',
     ...common(session),

@@ -1,13 +1,13 @@
 /** Why a stream's end ended a session, in the words of the field. */
 import type { TunnelerError } from '../base/errors.ts';
-import type { Clearance, CloseReason } from '../base/reason.ts';
+import type { Reason, CloseReason } from '../base/reason.ts';
 
 export type End = 'consumer' | 'provider';
 
 export interface Ending {
   readonly reason: CloseReason;
   /** More than the word of the field, where there is more to say. */
-  readonly why: Clearance | undefined;
+  readonly why: Reason | undefined;
 }
 
 /**
@@ -17,7 +17,7 @@ export interface Ending {
 export function endingOf(end: End, overlay: End, error: TunnelerError | undefined): Ending {
   const own: CloseReason = end === 'consumer' ? 'consumer_close' : 'provider_close';
   if (error === undefined) return { reason: own, why: undefined };
-  const why: Clearance = { code: error.code, sentence: error.message, details: error.details };
+  const why: Reason = { code: error.code, sentence: error.message, details: error.details };
   if (error.details.revoked === true || error.code === 'ziti.dial.access_denied') {
     return { reason: 'policy_revoked', why };
   }

@@ -6,13 +6,13 @@ import type { EngagementContract } from '../base/engagement.ts';
 import { toTunnelerError, TunnelerError } from '../base/errors.ts';
 import { disposable } from '../base/lifecycle.ts';
 import type { Log } from '../base/log.ts';
-import type { Clearance } from '../base/reason.ts';
+import type { Reason } from '../base/reason.ts';
 import type { Guard } from '../guard/guard.ts';
 import { callRecord, closedRecord, openedRecord, violationRecord } from './audit-records.ts';
 import type { Ending } from './close-reason.ts';
 import { ClosedRows } from './closed-rows.ts';
-import { termsOf, type Terms } from './limits.ts';
-import { LiveSession, type SessionKeeper } from './live-session.ts';
+import { termsOf, type CompiledContract } from './limits.ts';
+import { LiveSession, type SessionObserver } from './live-session.ts';
 import type { SessionEvent, SessionFacts, Sessions, SessionSnapshot } from './sessions.ts';
 
 export interface SessionsDeps {
@@ -33,14 +33,14 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const lingering = new Set<LiveSession>();
   const rows = new ClosedRows(clock);
   const events = new Emitter<SessionEvent>((error) => log.error('session.listener_failed', { error: String(error) }));
-  const termsByContract = new WeakMap<EngagementContract, Terms>();
+  const termsByContract = new WeakMap<EngagementContract, CompiledContract>();
   const openByService = new Map<string, number>();
   const newId = deps.newId ?? randomId;
   let total = 0;
   let held = 0;
   let batch: LiveSession[] | undefined;
 
-  const keeper: SessionKeeper = {
+  const keeper: SessionObserver = {
     clock,
     settled(session) {
       live.delete(session.id);
@@ -94,7 +94,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     else openByService.set(serviceId, next);
   }
 
-  function terms(contract: EngagementContract | undefined): Terms | undefined {
+  function terms(contract: EngagementContract | undefined): CompiledContract | undefined {
     if (contract === undefined) return undefined;
     const known = Object.isFrozen(contract) ? termsByContract.get(contract) : undefined;
     if (known !== undefined) return known;
@@ -187,7 +187,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
 function endingOfViolation(
   contract: EngagementContract | undefined,
-  reason: Clearance,
+  reason: Reason,
   lost: boolean,
 ): Ending | undefined {
   const action = contract?.onViolation ?? 'close';

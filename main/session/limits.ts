@@ -5,7 +5,7 @@
  * may be turned back.
  */
 import type { EngagementContract } from '../base/engagement.ts';
-import type { Clearance, CloseReason } from '../base/reason.ts';
+import type { Reason, CloseReason } from '../base/reason.ts';
 import { compileSchedule, type CompiledSchedule } from '../policy/schedule.ts';
 
 /** An association without words for its end: a UDP session lasts this long in silence. Source: the peers' tunnelers use 5 min or less. */
@@ -17,13 +17,13 @@ const lookAgainMs = 10_000;
 const longestTimerMs = 2_147_483_647;
 
 /** A contract made ready for many sessions: frozen, its schedule compiled. */
-export interface Terms {
+export interface CompiledContract {
   readonly contract: EngagementContract;
   readonly schedule: CompiledSchedule | undefined;
 }
 
 /** Take a contract's snapshot: later changes of `contract` change nothing here. */
-export function termsOf(contract: EngagementContract): Terms {
+export function termsOf(contract: EngagementContract): CompiledContract {
   const frozen = deepFreeze(structuredClone(contract));
   return { contract: frozen, schedule: frozen.schedule === undefined ? undefined : compileSchedule(frozen.schedule) };
 }
@@ -40,7 +40,7 @@ export interface TimesOfSession {
 }
 
 export type LimitState =
-  | { readonly kind: 'due'; readonly reason: CloseReason; readonly why: Clearance }
+  | { readonly kind: 'due'; readonly reason: CloseReason; readonly why: Reason }
   | { readonly kind: 'wait'; readonly waitMs: number }
   | { readonly kind: 'none' };
 
@@ -51,7 +51,7 @@ export function idleSecondsOf(contract: EngagementContract | undefined, protocol
 
 /** Milliseconds the contract still grants by duration and schedule; undefined where neither limits. Not negative. */
 export function grantedMs(
-  terms: Terms | undefined,
+  terms: CompiledContract | undefined,
   times: Pick<TimesOfSession, 'startedAtMs' | 'startedMonotonicMs'>,
   nowMs: number,
   monotonicMs: number,
@@ -72,7 +72,7 @@ export function grantedMs(
 
 /** What time says of a session now. */
 export function limitStateOf(
-  terms: Terms | undefined,
+  terms: CompiledContract | undefined,
   protocol: 'tcp' | 'udp',
   times: TimesOfSession,
   nowMs: number,
@@ -82,7 +82,7 @@ export function limitStateOf(
   if (granted === 0) {
     const inSchedule = terms?.schedule === undefined || terms.schedule.at(nowMs).open;
     const seconds = terms?.contract.maxDurationSeconds ?? 0;
-    const why: Clearance = inSchedule
+    const why: Reason = inSchedule
       ? { code: 'session.duration_over', sentence: `the contract's ${seconds} s are over`, details: { seconds } }
       : { code: 'session.schedule_over', sentence: "the contract's schedule ended" };
     return { kind: 'due', reason: 'max_duration_exceeded', why };
@@ -93,7 +93,7 @@ export function limitStateOf(
     const leftMs = idleSeconds * 1000 - (monotonicMs - times.lastActivityMonotonicMs);
     if (leftMs <= 0) {
       const sentence = `no byte for ${idleSeconds} s`;
-      const why: Clearance = { code: 'session.idle', sentence, details: { seconds: idleSeconds } };
+      const why: Reason = { code: 'session.idle', sentence, details: { seconds: idleSeconds } };
       return { kind: 'due', reason: 'idle_timeout', why };
     }
     waitMs = Math.min(waitMs, leftMs);

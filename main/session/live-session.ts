@@ -6,12 +6,12 @@
  */
 import type { Clock } from '../base/clock.ts';
 import { TunnelerError } from '../base/errors.ts';
-import type { Clearance, CloseReason } from '../base/reason.ts';
+import type { Reason, CloseReason } from '../base/reason.ts';
 import type { ByteStream } from '../base/stream.ts';
 import type { Guard, GuardCall, GuardEffect } from '../guard/guard.ts';
 import { endingOf, type End, type Ending } from './close-reason.ts';
 import { EndSink } from './end-sink.ts';
-import { grantedMs, limitStateOf, type Terms } from './limits.ts';
+import { grantedMs, limitStateOf, type CompiledContract } from './limits.ts';
 import { SessionRow } from './session-row.ts';
 import type { SessionFacts, SessionMoment, SessionSnapshot, SessionState } from './sessions.ts';
 
@@ -25,7 +25,7 @@ const deliveryMs = 200;
 const deliveryLooks = 50;
 
 /** What a live session tells its keeper. */
-export interface SessionKeeper {
+export interface SessionObserver {
   readonly clock: Clock;
   /** Both ends are cut or closing; record and tell it. Once. */
   settled(session: LiveSession): void;
@@ -33,7 +33,7 @@ export interface SessionKeeper {
   gone(session: LiveSession): void;
   called(session: LiveSession, call: GuardCall): void;
   /** Returns how the session must end for it, or undefined where it goes on. */
-  violated(session: LiveSession, reason: Clearance, lost: boolean): Ending | undefined;
+  violated(session: LiveSession, reason: Reason, lost: boolean): Ending | undefined;
 }
 
 /** What a live session holds as its own: the identity may get another name while it lives. */
@@ -46,13 +46,13 @@ export class LiveSession {
   endedAtMs: number | undefined;
   state: SessionState = 'open';
   closeReason: CloseReason | undefined;
-  closeWhy: Clearance | undefined;
+  closeWhy: Reason | undefined;
   bytesSent = 0;
   bytesReceived = 0;
   calls = 0;
   denied = 0;
-  readonly #terms: Terms | undefined;
-  readonly #keeper: SessionKeeper;
+  readonly #terms: CompiledContract | undefined;
+  readonly #keeper: SessionObserver;
   readonly #guard: Guard | undefined;
   readonly #consumer: EndSink;
   readonly #provider: EndSink;
@@ -69,7 +69,11 @@ export class LiveSession {
     id: string,
     facts: OwnFacts,
     ends: { readonly consumer: ByteStream; readonly provider: ByteStream },
-    parts: { readonly keeper: SessionKeeper; readonly terms: Terms | undefined; readonly guard: Guard | undefined },
+    parts: {
+      readonly keeper: SessionObserver;
+      readonly terms: CompiledContract | undefined;
+      readonly guard: Guard | undefined;
+    },
   ) {
     this.id = id;
     this.facts = facts;
@@ -189,7 +193,7 @@ export class LiveSession {
     const goOn = part.length === 0 || to.write(part);
     if (part !== bytes && this.#isOpen()) {
       const sentence = `the contract's ${limit} bytes are used`;
-      const why: Clearance = { code: 'session.bytes_used', sentence, details: { bytes: limit } };
+      const why: Reason = { code: 'session.bytes_used', sentence, details: { bytes: limit } };
       this.#cutDelivered({ reason: 'max_bytes_exceeded', why }, 'both');
       // A limit of bytes ends the session whatever else follows; what follows is as for any other breach of the contract.
       const { onViolation } = this.#terms?.contract ?? {};
@@ -339,7 +343,7 @@ export class LiveSession {
   }
 }
 
-function openedOver({ destination, service }: SessionFacts): Clearance {
+function openedOver({ destination, service }: SessionFacts): Reason {
   return { code: 'session.opened', sentence: `${destination} over ${service}`, details: { destination, service } };
 }
 

@@ -1,7 +1,7 @@
 /** Sessions: one admitted flow joined to one dialled stream. Joint types; made by `createSessions` in `session/create-sessions.ts`. */
 import type { EngagementContract } from '../base/engagement.ts';
 import type { FlowEntry } from '../base/flow.ts';
-import type { CloseReason, Clearance } from '../base/reason.ts';
+import type { CloseReason, Reason } from '../base/reason.ts';
 import type { ByteStream } from '../base/stream.ts';
 import type { App } from '../apps/app.ts';
 import type { Guard, GuardCall, GuardKind } from '../guard/guard.ts';
@@ -22,7 +22,7 @@ export interface SessionFacts {
   readonly destination: string;
   readonly encrypted: boolean;
   readonly router: string | undefined;
-  readonly decision: Clearance;
+  readonly decision: Reason;
   readonly contract: EngagementContract | undefined;
 }
 
@@ -36,7 +36,7 @@ export interface SessionSnapshot extends SessionFacts {
   readonly state: SessionState;
   readonly closeReason: CloseReason | undefined;
   /** More about the closing, where there is more to say. */
-  readonly closeWhy: Clearance | undefined;
+  readonly closeWhy: Reason | undefined;
   readonly guard: 'none' | GuardKind | 'not-visible';
   readonly calls: number;
   readonly denied: number;
@@ -49,7 +49,7 @@ export interface SessionMoment {
   readonly atMs: number;
   readonly kind: 'admitted' | 'opened' | 'half-closed' | 'call' | 'violation' | 'alert' | 'closed';
   /** A code of its own where there are words; a call's method and target need none. */
-  readonly said: Pick<Clearance, 'sentence' | 'details'> & { readonly code?: string };
+  readonly said: Pick<Reason, 'sentence' | 'details'> & { readonly code?: string };
   readonly call?: GuardCall;
 }
 
@@ -59,7 +59,7 @@ export type SessionEvent =
   /** The identity it belongs to goes by another name now. */
   | { readonly kind: 'renamed'; readonly session: SessionSnapshot }
   | { readonly kind: 'called'; readonly session: SessionSnapshot; readonly call: GuardCall }
-  | { readonly kind: 'violated'; readonly session: SessionSnapshot; readonly reason: Clearance };
+  | { readonly kind: 'violated'; readonly session: SessionSnapshot; readonly reason: Reason };
 
 export interface Sessions extends AsyncDisposable {
   /**
@@ -74,9 +74,9 @@ export interface Sessions extends AsyncDisposable {
   list(): readonly SessionSnapshot[];
   get(id: string): SessionSnapshot | undefined;
   /** Reset both ends now; false where it is unknown or closed already. */
-  close(id: string, reason: CloseReason, why?: Clearance): boolean;
+  close(id: string, reason: CloseReason, why?: Reason): boolean;
   /** Close all that match, at once; their ids. */
-  closeWhere(matches: (session: SessionSnapshot) => boolean, reason: CloseReason, why?: Clearance): readonly string[];
+  closeWhere(matches: (session: SessionSnapshot) => boolean, reason: CloseReason, why?: Reason): readonly string[];
   /** Sessions of this identity that are open belong to `to` from now on, nothing else of them changes; closed rows keep the name they had. */
   renameIdentity(identity: string, to: string): void;
   /** Open ones, and places held. */

@@ -1,7 +1,7 @@
 /** What reaches the shell from outside: a link, a file, the arguments of a second start. Anything else is left lying. */
 import { readFile, stat } from 'node:fs/promises';
 import { extname } from 'node:path';
-import type { ShellArrival } from '../contract/shell-door.ts';
+import type { ShellArrival } from '../api/shell-bridge.ts';
 
 /** Tokens are far smaller; a larger file is not one. */
 const maxTokenBytes = 1_048_576;

@@ -1,7 +1,7 @@
 /** Connections of windows to the engine: lines pass through unread, each connection belongs to the window that opened it. */
 import type { TunnelerError } from '../base/errors.ts';
 import { toTunnelerError } from '../base/errors.ts';
-import type { Transport } from '../contract/client.ts';
+import type { Transport } from '../api/client.ts';
 
 export interface EngineLinesDeps {
   /** Opens the engine's socket after checking its owner. */

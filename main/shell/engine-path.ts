@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { defaultSocketPath } from '../door/socket-path.ts';
+import { defaultSocketPath } from '../ipc/socket-path.ts';
 
 export interface EnginePathFacts {
   readonly argv: readonly string[];

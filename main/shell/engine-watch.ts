@@ -3,9 +3,9 @@ import type { Clock } from '../base/clock.ts';
 import { sleep } from '../base/clock.ts';
 import { toTunnelerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import { createClient, type Transport } from '../contract/client.ts';
-import { schema } from '../contract/schema.ts';
-import { applyDelta, type StateChange, type StateSnapshot } from '../contract/state.ts';
+import { createClient, type Transport } from '../api/client.ts';
+import { schema } from '../api/schema.ts';
+import { applyDelta, type StateChange, type StateSnapshot } from '../api/state.ts';
 
 export interface EngineWatchDeps {
   readonly connect: () => Promise<Transport>;

@@ -1,7 +1,7 @@
 /** What the window may ask of the shell. Each handler first looks at who sends: only our page's own top frame is answered. */
 import { TunnelerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import type { ShellArrival, ShellSettings } from '../contract/shell-door.ts';
+import type { ShellArrival, ShellSettings } from '../api/shell-bridge.ts';
 import { channels } from './channels.ts';
 import type { ElectronApi, IpcEvent } from './electron.ts';
 import type { EngineLines, LineSink } from './engine-lines.ts';

@@ -1,7 +1,7 @@
 /** Which changes of the engine's state are worth a notification, and what pressing it does. Pure. */
-import type { EngineState, StateChange } from '../contract/state.ts';
+import type { EngineState, StateChange } from '../api/state.ts';
 import type { CloseReason } from '../base/reason.ts';
-import type { ServiceView, SessionView } from '../contract/views.ts';
+import type { ServiceView, SessionView } from '../api/views.ts';
 import type { ShellWords } from './words.ts';
 
 export interface Notice {

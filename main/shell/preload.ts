@@ -1,5 +1,5 @@
 /** Runs in the window's sandbox before its page: puts `culvert` on it, plain functions over a closed list of channels. */
-import type { ShellArrival, ShellDoor, ShellSettings } from '../contract/shell-door.ts';
+import type { ShellArrival, ShellBridge, ShellSettings } from '../api/shell-bridge.ts';
 import { channels } from './channels.ts';
 
 interface PreloadElectron {
@@ -11,7 +11,7 @@ interface PreloadElectron {
   };
 }
 
-type Sink = Parameters<ShellDoor['listen']>[1];
+type Sink = Parameters<ShellBridge['listen']>[1];
 
 declare const require: (name: 'electron') => PreloadElectron;
 const { contextBridge, ipcRenderer } = require('electron');
@@ -32,7 +32,7 @@ ipcRenderer.on(channels.closed, (_event, id, reason) =>
   deliver(id as number, (sink) => sink.closed(reason as { code: string; message: string })),
 );
 
-const door: ShellDoor = {
+const bridge: ShellBridge = {
   connect() {
     const id = nextId++;
     early.set(id, []);
@@ -68,4 +68,4 @@ const door: ShellDoor = {
   },
 };
 
-contextBridge.exposeInMainWorld('culvert', door);
+contextBridge.exposeInMainWorld('culvert', bridge);

@@ -1,8 +1,8 @@
 /** Tells the engine that the person before the screen unlocked it. macOS and Windows say so to a desktop's programs only. */
 import type { Log } from '../base/log.ts';
 import { toTunnelerError } from '../base/errors.ts';
-import { createClient, type Transport } from '../contract/client.ts';
-import { schema } from '../contract/schema.ts';
+import { createClient, type Transport } from '../api/client.ts';
+import { schema } from '../api/schema.ts';
 import type { PowerMonitorLike } from './electron.ts';
 
 /** For as long as the shell runs. An engine that is not there has nothing to ask again. */

@@ -137,7 +137,7 @@ export interface PostureFacts {
 }
 
 /** MFA (TOTP) of one identity. Every call may throw `ziti.controller.mfa_code_wrong`. */
-export interface MfaDoor {
+export interface MfaCalls {
   status(): Promise<{ readonly enrolled: boolean; readonly verified: boolean; readonly lastVerifiedAt?: number }>;
   enroll(): Promise<{ readonly provisioningUrl: string; readonly recoveryCodes: readonly string[] }>;
   /** Finish enrolment where one is pending, else answer the pending or periodic question. */
@@ -163,7 +163,7 @@ export interface ZitiIdentity {
 /** One enrolled identity at work: authenticated, connected to routers, services known, dialling and hosting. */
 export interface ZitiContext extends AsyncDisposable {
   readonly events: Pick<Emitter<ZitiEvent>, 'subscribe'>;
-  readonly mfa: MfaDoor;
+  readonly mfa: MfaCalls;
   /** As the controller last described it; undefined before the first sign-in. */
   identity(): ZitiIdentity | undefined;
   state(): ContextState;

@@ -129,7 +129,7 @@ describe('import table', () => {
 describe('platform borders', () => {
   const nodeFree = [
     'main/base/',
-    'main/contract/',
+    'main/api/',
     'main/ziti/wire/',
     'main/net/packet/',
     'main/intercept/',

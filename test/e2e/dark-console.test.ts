@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import type { Browser } from 'playwright-core';
 import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ConsoleView, ServiceView, SessionView } from '../../main/contract/views.ts';
+import type { ConsoleView, ServiceView, SessionView } from '../../main/api/views.ts';
 import { browserMissing, launchBrowser } from '../support/browser.ts';
 import { culvert, culvertJson, startCulvert, type RunningCulvert } from '../support/culvert.ts';
 import { describeNetworks } from '../support/networks.ts';

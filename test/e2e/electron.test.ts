@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { _electron } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
-import { LineSplitter } from '../../main/contract/lines.ts';
+import { LineSplitter } from '../../main/api/lines.ts';
 import { sceneEngine } from '../support/window/scene-engine.ts';
 import { sceneState } from '../support/window/scene.ts';
 

@@ -10,7 +10,7 @@ import { URI } from 'otpauth';
 import type { Browser, Page } from 'playwright-core';
 import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ConsoleView, ServiceView } from '../../main/contract/views.ts';
+import type { ConsoleView, ServiceView } from '../../main/api/views.ts';
 import { browserMissing, launchBrowser, openPage, type OpenPage } from '../support/browser.ts';
 import { mustSkip } from '../support/optional.ts';
 import { culvert, culvertJson, startCulvert, type RunningCulvert } from '../support/culvert.ts';

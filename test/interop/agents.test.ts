@@ -12,7 +12,7 @@ import type {
   ServiceView,
   SessionView,
   WhyView,
-} from '../../main/contract/views.ts';
+} from '../../main/api/views.ts';
 import { GovernedWorld, start } from '../support/governed-world.ts';
 import { describeNetworks } from '../support/networks.ts';
 import { until } from '../support/until.ts';

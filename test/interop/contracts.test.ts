@@ -5,7 +5,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { URI, type TOTP } from 'otpauth';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { PolicyCheckView, QuarantineView, ServiceView, SessionView, WhyView } from '../../main/contract/views.ts';
+import type { PolicyCheckView, QuarantineView, ServiceView, SessionView, WhyView } from '../../main/api/views.ts';
 import { GovernedWorld } from '../support/governed-world.ts';
 import { describeNetworks } from '../support/networks.ts';
 import { dialSocks, echo, ended, SocksRefusal } from '../support/socks-client.ts';

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { SessionView } from '../../main/contract/views.ts';
+import type { SessionView } from '../../main/api/views.ts';
 import { culvert } from '../support/culvert.ts';
 
 interface DemoResult {

@@ -4,7 +4,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { SessionView } from '../../main/contract/views.ts';
+import type { SessionView } from '../../main/api/views.ts';
 import { culvertJson, culvertProgram } from '../support/culvert.ts';
 import { until } from '../support/until.ts';
 

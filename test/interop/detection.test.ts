@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { AuditRecordView, QuarantineView } from '../../main/contract/views.ts';
+import type { AuditRecordView, QuarantineView } from '../../main/api/views.ts';
 import { openEmbeddedNetwork } from '../support/embedded-network.ts';
 import { GovernedWorld } from '../support/governed-world.ts';
 import { until } from '../support/until.ts';

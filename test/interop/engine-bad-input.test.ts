@@ -5,7 +5,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { IdentityView, StatusView } from '../../main/contract/views.ts';
+import type { IdentityView, StatusView } from '../../main/api/views.ts';
 import { culvert, culvertJson, startCulvert, type Ran, type RunningCulvert } from '../support/culvert.ts';
 import { mustSkip } from '../support/optional.ts';
 

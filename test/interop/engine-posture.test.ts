@@ -8,7 +8,7 @@ import { readFileSync, realpathSync } from 'node:fs';
 import type { TOTP } from 'otpauth';
 import { URI } from 'otpauth';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { IdentityView, MfaEnrolmentView, ServiceView, WhyView } from '../../main/contract/views.ts';
+import type { IdentityView, MfaEnrolmentView, ServiceView, WhyView } from '../../main/api/views.ts';
 import { culvert, culvertJson, startCulvert, type RunningCulvert } from '../support/culvert.ts';
 import type { PostureCheckSpec } from '../support/network.ts';
 import { describeNetworks } from '../support/networks.ts';

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { IdentityView, ServiceView, SessionView, StatusView, WhyView } from '../../main/contract/views.ts';
+import type { IdentityView, ServiceView, SessionView, StatusView, WhyView } from '../../main/api/views.ts';
 import { culvert, culvertJson, startCulvert, type RunningCulvert } from '../support/culvert.ts';
 import { describeNetworks } from '../support/networks.ts';
 import { dialSocks, echo, ended, SocksRefusal } from '../support/socks-client.ts';

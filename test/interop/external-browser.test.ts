@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import Provider from 'oidc-provider';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { IdentityView, LoginView } from '../../main/contract/views.ts';
+import type { IdentityView, LoginView } from '../../main/api/views.ts';
 import { browserMissing, launchBrowser, openPage } from '../support/browser.ts';
 import { culvertJson, startCulvert, type RunningCulvert } from '../support/culvert.ts';
 import { openZitiMissing } from '../support/openziti-binary.ts';

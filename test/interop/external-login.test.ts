@@ -5,7 +5,7 @@ import Provider from 'oidc-provider';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { silentLog } from '../../main/base/log.ts';
 import { systemClock } from '../../main/base/clock.ts';
-import type { Identities } from '../../main/engine/identities.ts';
+import type { Identities } from '../../main/engine/identities/identities.ts';
 import { ExternalLogin } from '../../main/engine/sign-in/external-login.ts';
 import type { ExternalSigner } from '../../main/ziti/ziti.ts';
 import { until } from '../support/until.ts';

@@ -7,7 +7,7 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ServiceView } from '../../main/contract/views.ts';
+import type { ServiceView } from '../../main/api/views.ts';
 import { culvert, culvertJson, startCulvert, type RunningCulvert } from '../support/culvert.ts';
 import { GoPeer } from '../support/go-peer.ts';
 import { describeNetworks } from '../support/networks.ts';

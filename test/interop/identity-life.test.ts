@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { IdentityView } from '../../main/contract/views.ts';
+import type { IdentityView } from '../../main/api/views.ts';
 import { culvert, culvertJson, startCulvert } from '../support/culvert.ts';
 import { GoPeer } from '../support/go-peer.ts';
 import { openZitiMissing } from '../support/openziti-binary.ts';

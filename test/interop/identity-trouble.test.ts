@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { loadNative } from 'node-tun';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { silentLog } from '../../main/base/log.ts';
-import type { IdentityView } from '../../main/contract/views.ts';
-import type { IdentityRecord } from '../../main/identity/identities.ts';
+import type { IdentityView } from '../../main/api/views.ts';
+import type { IdentityFile } from '../../main/identity/identities.ts';
 import { openIdentityStore } from '../../main/identity/identity-store.ts';
 import { tpmKeystore } from '../../main/identity/keystore/tpm-keystore.ts';
 import { tpmAddresses } from '../../main/identity/tpm/transport.ts';
@@ -115,7 +115,7 @@ describe.skipIf(mustSkip(missing))('trouble (OpenZiti)', () => {
     const store = await openIdentityStore({ stateDirectory: state, log: silentLog });
     const good = await store.get('good');
     const unlock = { passphrase: 'correct horse' };
-    const kept = async (name: string, keyPem: string, opens: typeof unlock, change: Partial<IdentityRecord>) => {
+    const kept = async (name: string, keyPem: string, opens: typeof unlock, change: Partial<IdentityFile>) => {
       const { reference } = await store.keystore('file').import(name, keyPem, opens);
       await store.add({ ...good, name, keyReference: reference, ...change });
     };

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadNative } from 'node-tun';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { IdentityView, ServiceView } from '../../main/contract/views.ts';
+import type { IdentityView, ServiceView } from '../../main/api/views.ts';
 import { culvert, culvertJson, startCulvert } from '../support/culvert.ts';
 import { describeNetworks } from '../support/networks.ts';
 import { mustSkip } from '../support/optional.ts';

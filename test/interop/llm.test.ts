@@ -2,7 +2,7 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { AuditRecordView, SecretView } from '../../main/contract/views.ts';
+import type { AuditRecordView, SecretView } from '../../main/api/views.ts';
 import { GovernedWorld, type Answer } from '../support/governed-world.ts';
 import { answerTokens, openLlmServer, type LlmServer } from '../support/llm-server.ts';
 import { describeNetworks } from '../support/networks.ts';

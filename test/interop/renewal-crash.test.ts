@@ -10,9 +10,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../main/base/clock.ts';
 import { TunnelerError } from '../../main/base/errors.ts';
 import { silentLog } from '../../main/base/log.ts';
-import { oneByOne } from '../../main/engine/one-by-one.ts';
-import { contextOpener } from '../../main/engine/open-context.ts';
-import type { IdentityRecord } from '../../main/identity/identities.ts';
+import { oneByOne } from '../../main/base/serial-queue.ts';
+import { contextOpener } from '../../main/engine/identities/open-context.ts';
+import type { IdentityFile } from '../../main/identity/identities.ts';
 import { openIdentityStore } from '../../main/identity/identity-store.ts';
 import {
   enroll,
@@ -68,7 +68,7 @@ describe.skipIf(mustSkip(openZitiMissing()))('a renewal that is cut short (OpenZ
     const { reference, key } = await store.keystore('file').create(name, 'ES256', unlock);
     const enrolment = await enroll({ jwt, clock: systemClock, prepareKey: () => Promise.resolve(key) });
     const { apis, caPem, certPem = '' } = enrolment;
-    const record: IdentityRecord = {
+    const record: IdentityFile = {
       ...{ name, enabled: true, scope: 'machine', keystore: 'file', keyReference: reference },
       ...{ apis, caPem, certPem, jit: false, foreign: {} },
     };
@@ -76,7 +76,7 @@ describe.skipIf(mustSkip(openZitiMissing()))('a renewal that is cut short (OpenZ
     return { id, name, state };
   }
 
-  async function onDisk({ state, name }: Enrolled): Promise<IdentityRecord> {
+  async function onDisk({ state, name }: Enrolled): Promise<IdentityFile> {
     return (await openIdentityStore({ stateDirectory: state, log: silentLog })).get(name);
   }
 

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { IdentityView } from '../../main/contract/views.ts';
+import type { IdentityView } from '../../main/api/views.ts';
 import { culvert, culvertJson, culvertProgram, startCulvert, type RunningCulvert } from '../support/culvert.ts';
 import { openEmbeddedNetwork } from '../support/embedded-network.ts';
 import type { Network } from '../support/network.ts';

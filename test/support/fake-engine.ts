@@ -3,11 +3,11 @@
  * own reducer, so what it shows is what the real engine could show. A handler a test does not give answers from that state.
  */
 import { TunnelerError } from '../../main/base/errors.ts';
-import { followDeltas } from '../../main/engine/follow-deltas.ts';
-import type { HandlerContext } from '../../main/contract/call.ts';
-import { createDispatcher, type Dispatcher } from '../../main/contract/dispatch.ts';
-import { schema, type EngineHandlers } from '../../main/contract/schema.ts';
-import { reduce, type EngineState, type StateChange, type StateDelta } from '../../main/contract/state.ts';
+import { followDeltas } from '../../main/engine/state/follow-deltas.ts';
+import type { HandlerContext } from '../../main/api/call.ts';
+import { createDispatcher, type Dispatcher } from '../../main/api/dispatch.ts';
+import { schema, type EngineHandlers } from '../../main/api/schema.ts';
+import { reduce, type EngineState, type StateChange, type StateDelta } from '../../main/api/state.ts';
 
 /** An engine state with nothing in it; `over` replaces whole parts. */
 export function emptyState(over: Partial<EngineState> = {}): EngineState {

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { appendFile, chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { AuditRecordView, ServiceView, SessionView } from '../../main/contract/views.ts';
+import type { AuditRecordView, ServiceView, SessionView } from '../../main/api/views.ts';
 import { culvert, culvertJson, startCulvert, type Ran, type RunningCulvert } from './culvert.ts';
 import type { Network } from './network.ts';
 import { until } from './until.ts';

@@ -1,7 +1,7 @@
 /** A client's Transport straight into a dispatcher: no socket, the same lines. */
-import type { Caller } from '../../main/contract/call.ts';
-import type { Transport } from '../../main/contract/client.ts';
-import type { Dispatcher, DispatcherConnection } from '../../main/contract/dispatch.ts';
+import type { Caller } from '../../main/api/call.ts';
+import type { Transport } from '../../main/api/client.ts';
+import type { Dispatcher, DispatcherConnection } from '../../main/api/dispatch.ts';
 import type { TunnelerError } from '../../main/base/errors.ts';
 
 export interface MemoryTransport extends Transport {

@@ -1,7 +1,7 @@
 /** Raw bytes into a dispatcher, as a hostile socket would send them, and everything it answered, parsed. */
-import type { Caller } from '../../main/contract/call.ts';
-import type { Dispatcher } from '../../main/contract/dispatch.ts';
-import { LineSplitter } from '../../main/contract/lines.ts';
+import type { Caller } from '../../main/api/call.ts';
+import type { Dispatcher } from '../../main/api/dispatch.ts';
+import { LineSplitter } from '../../main/api/lines.ts';
 
 export function rawConnection(dispatcher: Dispatcher, caller: Caller = { permission: 'administer', via: 'internal' }) {
   const answers: Record<string, unknown>[] = [];

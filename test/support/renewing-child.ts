@@ -51,8 +51,8 @@ function kindOf(path: unknown): string {
 
 const { sleep, systemClock } = await import('../../main/base/clock.ts');
 const { silentLog } = await import('../../main/base/log.ts');
-const { oneByOne } = await import('../../main/engine/one-by-one.ts');
-const { contextOpener } = await import('../../main/engine/open-context.ts');
+const { oneByOne } = await import('../../main/base/serial-queue.ts');
+const { contextOpener } = await import('../../main/engine/identities/open-context.ts');
 const { openIdentityStore } = await import('../../main/identity/identity-store.ts');
 const { openHttpsTransport, openZitiContext } = await import('../../main/ziti/ziti.ts');
 const { until } = await import('./until.ts');

@@ -11,8 +11,8 @@ import type { ConnectionHost } from '../../main/ziti/edge/connection.ts';
 import { Connections } from '../../main/ziti/edge/connections.ts';
 import { EdgeStream } from '../../main/ziti/edge/edge-stream.ts';
 import { deriveSessionKeys, newListenerKeys, type SessionKeys } from '../../main/ziti/edge/end-to-end.ts';
-import { RouterCarrier } from '../../main/ziti/edge/router-carrier.ts';
-import { XgressCarrier } from '../../main/ziti/edge/xgress-carrier.ts';
+import { RouterFlowControl } from '../../main/ziti/edge/router-flow-control.ts';
+import { XgressFlowControl } from '../../main/ziti/edge/xgress-flow-control.ts';
 import { contentType } from '../../main/ziti/wire/content-type.ts';
 import { encodeFrame, type Frame } from '../../main/ziti/wire/frame.ts';
 import { FrameDecoder } from '../../main/ziti/wire/frame-decoder.ts';
@@ -141,8 +141,14 @@ export function linkedStreams(options: LinkedStreamsOptions): {
       keys: keys[side],
       carrier: (owner) =>
         flowControl === 'sdk'
-          ? new XgressCarrier({ host, connId, circuitId, originator: side === 0 ? 'initiator' : 'terminator', owner })
-          : new RouterCarrier({ host, connId, owner }),
+          ? new XgressFlowControl({
+              host,
+              connId,
+              circuitId,
+              originator: side === 0 ? 'initiator' : 'terminator',
+              owner,
+            })
+          : new RouterFlowControl({ host, connId, owner }),
     });
     connections.register(connId, stream);
     return stream;

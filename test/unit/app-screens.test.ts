@@ -17,7 +17,7 @@ import {
   sessionTone,
 } from '../../app/screens/sessions/session-words.ts';
 import { createText } from '../../app/text/text.ts';
-import { schema } from '../../main/contract/schema.ts';
+import { schema } from '../../main/api/schema.ts';
 import { sceneState } from '../support/window/scene.ts';
 
 const nowMs = Date.UTC(2026, 0, 1);

@@ -6,7 +6,7 @@ import { Ticker } from '../../app/store/ticker.ts';
 import { Toasts } from '../../app/store/toasts.ts';
 import { historyPoints, sampleRates, Traffic } from '../../app/store/traffic.ts';
 import { TunnelerError } from '../../main/base/errors.ts';
-import type { SessionView } from '../../main/contract/views.ts';
+import type { SessionView } from '../../main/api/views.ts';
 import { createFakeEngine, type FakeEngine } from '../support/fake-engine.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { memoryTransport, type MemoryTransport } from '../support/memory-transport.ts';

@@ -8,8 +8,8 @@ import { systemClock } from '../../main/base/clock.ts';
 import { bundleOfDirectory } from '../../main/engine/bundle/bundle.ts';
 import { Redactor } from '../../main/engine/bundle/redactor.ts';
 import { zipBundle } from '../../main/engine/bundle/zip-bundle.ts';
-import { offlineBundle } from '../../main/engine/offline.ts';
-import { openLog } from '../../main/engine/logger.ts';
+import { offlineBundle } from '../../main/engine/offline/offline.ts';
+import { openLog } from '../../main/engine/runtime/logger.ts';
 import { culvert, culvertJson, startCulvert } from '../support/culvert.ts';
 
 const pem = generateKeyPairSync('ec', {

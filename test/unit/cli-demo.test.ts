@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { silentLog } from '../../main/base/log.ts';
 import { runCommandLine } from '../../main/cli/command-line.ts';
-import type { Programs } from '../../main/cli/programs.ts';
+import type { Backends } from '../../main/cli/backends.ts';
 import type { Terminal } from '../../main/cli/terminal.ts';
-import { openSocketServer } from '../../main/engine/socket-server.ts';
+import { openSocketServer } from '../../main/engine/calls/socket-server.ts';
 import { createFakeEngine } from '../support/fake-engine.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { until } from '../support/until.ts';
@@ -25,7 +25,7 @@ afterEach(async () => {
 });
 
 /** `demo --once` over programs of the test's own; what it said on standard error, once it has ended. */
-function demoOnce(programs: Partial<Programs>, clock: ManualClock): Promise<{ code: number; err: string }> {
+function demoOnce(programs: Partial<Backends>, clock: ManualClock): Promise<{ code: number; err: string }> {
   let err = '';
   const terminal: Terminal = {
     env: {},
@@ -38,7 +38,7 @@ function demoOnce(programs: Partial<Programs>, clock: ManualClock): Promise<{ co
     inputLines: () => (async function* () {})(),
     askSecret: () => Promise.resolve(''),
   };
-  const all = { version: '0.0.0', directory: home, ...programs } as Programs;
+  const all = { version: '0.0.0', directory: home, ...programs } as Backends;
   const ran = runCommandLine(['demo', '--once'], {
     programs: all,
     terminal,
@@ -52,7 +52,7 @@ it('a demo that is late is stopped, and has taken everything away before it says
   const clock = new ManualClock();
   const closed: string[] = [];
   let waiting = false;
-  const programs: Partial<Programs> = {
+  const programs: Partial<Backends> = {
     async openOverlay({ directory }) {
       await writeFile(join(home, 'workshop.jwt'), 'token');
       return {

@@ -5,12 +5,12 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TunnelerError } from '../../main/base/errors.ts';
 import { silentLog } from '../../main/base/log.ts';
 import { runCommandLine } from '../../main/cli/command-line.ts';
-import type { Programs } from '../../main/cli/programs.ts';
+import type { Backends } from '../../main/cli/backends.ts';
 import { bytes, relative, span, table } from '../../main/cli/table.ts';
 import type { Terminal } from '../../main/cli/terminal.ts';
-import type { IdentityView, SessionView } from '../../main/contract/views.ts';
-import { openSocketServer } from '../../main/engine/socket-server.ts';
-import { defaultSocketPath } from '../../main/door/socket-path.ts';
+import type { IdentityView, SessionView } from '../../main/api/views.ts';
+import { openSocketServer } from '../../main/engine/calls/socket-server.ts';
+import { defaultSocketPath } from '../../main/ipc/socket-path.ts';
 import { createFakeEngine, emptyState, type HandlerOverrides } from '../support/fake-engine.ts';
 
 let state: string;
@@ -27,7 +27,7 @@ afterEach(async () => {
 const notHere = (): never => {
   throw new TunnelerError('base.unsupported', 'not in this test');
 };
-const noPrograms: Programs = {
+const noPrograms: Backends = {
   version: '1.2.3',
   directory: '/nowhere',
   runEngine: notHere,
@@ -55,7 +55,7 @@ interface Ran {
 async function culvert(
   args: readonly string[],
   options: {
-    programs?: Partial<Programs>;
+    programs?: Partial<Backends>;
     tty?: boolean;
     input?: string;
     secrets?: string[];

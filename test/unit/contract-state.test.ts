@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { applyDelta, maxAlerts, reduce } from '../../main/contract/state.ts';
+import { applyDelta, maxAlerts, reduce } from '../../main/api/state.ts';
 import { sceneState } from '../support/window/scene.ts';
 
 const state = sceneState(Date.UTC(2026, 0, 1));

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { TunnelerError } from '../../main/base/errors.ts';
-import { createClient, type Transport } from '../../main/contract/client.ts';
-import { LineSplitter } from '../../main/contract/lines.ts';
-import { schema } from '../../main/contract/schema.ts';
-import { maxLineBytes } from '../../main/contract/wire.ts';
+import { createClient, type Transport } from '../../main/api/client.ts';
+import { LineSplitter } from '../../main/api/lines.ts';
+import { schema } from '../../main/api/schema.ts';
+import { maxLineBytes } from '../../main/api/wire.ts';
 import { createFakeEngine, emptyState } from '../support/fake-engine.ts';
 import { memoryTransport } from '../support/memory-transport.ts';
 import { rawConnection } from '../support/raw-connection.ts';

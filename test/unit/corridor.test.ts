@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { unknownApp } from '../../main/apps/app.ts';
 import type { Admission, FlowRequest } from '../../main/base/flow.ts';
 import { silentLog } from '../../main/base/log.ts';
-import { createCorridor, type CorridorDeps } from '../../main/engine/corridor.ts';
+import { createCorridor, type CorridorDeps } from '../../main/engine/admission/admission.ts';
 import type { Match } from '../../main/intercept/match.ts';
 import type { Verdict } from '../../main/policy/verdict.ts';
 import type { ZitiStream } from '../../main/ziti/model.ts';
@@ -65,8 +65,8 @@ function openCorridor(parts: Partial<CorridorDeps> = {}) {
     dial: () => Promise.resolve(dialled),
     confirm: () => Promise.resolve(),
     nameOf: () => 'laptop',
-    underNewTerms: () => undefined,
-    stillCleared: () => undefined,
+    withCurrentContract: () => undefined,
+    accessLostSince: () => undefined,
     unmatched: 'refuse',
     onDialed: () => undefined,
     ...parts,
@@ -83,7 +83,7 @@ describe('a place among the sessions of a service', () => {
         counts.push(corridor.open());
         return Promise.resolve<ZitiStream>(corridor.dialled);
       },
-      stillCleared: () => void counts.push(corridor.open()),
+      accessLostSince: () => void counts.push(corridor.open()),
     });
     const admission = await corridor.ask();
     counts.push(corridor.open());
@@ -98,7 +98,7 @@ describe('a place among the sessions of a service', () => {
     const counts: Record<string, number> = {};
     let decided = 0;
     const corridor = openCorridor({
-      underNewTerms: () => newTerms,
+      withCurrentContract: () => newTerms,
       hashed: (app, [asked]) => {
         if (asked === newTerms) counts['while the app is hashed anew'] = corridor.open();
         return Promise.resolve(app);
@@ -121,7 +121,7 @@ describe('a place among the sessions of a service', () => {
 
   it('is free again where the new terms refuse, and the service is let go', async () => {
     const corridor = openCorridor({
-      underNewTerms: () => newTerms,
+      withCurrentContract: () => newTerms,
       decide: (_flow, _app, [asked]) => (asked === newTerms ? tooMany : allowed(match)),
     });
     expect(await corridor.ask()).toMatchObject({ kind: 'refused', reason: { code: 'session.limit' } });
@@ -130,7 +130,7 @@ describe('a place among the sessions of a service', () => {
   });
 
   it('is free again where access was lost during the dial, where the dial fails, and where nobody joins', async () => {
-    const lost = openCorridor({ stillCleared: () => ({ code: 'policy.revoked', sentence: 'revoked' }) });
+    const lost = openCorridor({ accessLostSince: () => ({ code: 'policy.revoked', sentence: 'revoked' }) });
     expect((await lost.ask()).kind).toBe('refused');
     expect(lost.open()).toBe(0);
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { ServiceView } from '../../main/contract/views.ts';
-import { darkConsoleHosts } from '../../main/engine/dark-console.ts';
+import type { ServiceView } from '../../main/api/views.ts';
+import { darkConsoleHosts } from '../../main/engine/calls/dark-console.ts';
 import { sceneState } from '../support/window/scene.ts';
 
 const [some] = Object.values(sceneState(0).services);

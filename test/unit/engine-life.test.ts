@@ -1,7 +1,7 @@
 /** Life on a machine that sleeps, moves and loses its network: what is noticed, and how soon it is acted upon. Hours pass on a manual clock. */
 import { describe, expect, it } from 'vitest';
-import { watchForComeback, type Unreached } from '../../main/engine/comeback.ts';
-import { watchNetwork, type NetworkChange } from '../../main/engine/network-watch.ts';
+import { watchForComeback, type Unreached } from '../../main/engine/monitor/reconnect-probe.ts';
+import { watchNetwork, type NetworkChange } from '../../main/engine/monitor/network-watch.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 const hour = 3_600_000;

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
-import { openMetrics, type Metrics } from '../../main/engine/metrics.ts';
+import { openMetrics, type Metrics } from '../../main/engine/state/metrics.ts';
 import type { SessionEvent } from '../../main/session/sessions.ts';
 import { emptyState } from '../support/fake-engine.ts';
 

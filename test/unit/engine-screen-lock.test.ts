@@ -1,7 +1,7 @@
 /** Unlocked screens: what logind tells, when it is asked at all, and whose identities it concerns. */
 import { describe, expect, it } from 'vitest';
 import { silentLog } from '../../main/base/log.ts';
-import { ScreenUnlocks, watchLogind } from '../../main/engine/screen-lock.ts';
+import { ScreenUnlocks, watchLogind } from '../../main/engine/monitor/screen-lock.ts';
 import { CommandRecorder } from '../support/command-recorder.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { applyDelta, type StateChange, type StateDelta, type StateSnapshot } from '../../main/contract/state.ts';
-import type { SessionView } from '../../main/contract/views.ts';
-import { parseConfig } from '../../main/engine/config.ts';
-import { createProjector } from '../../main/engine/projector.ts';
-import { createStateHub } from '../../main/engine/state-hub.ts';
+import { applyDelta, type StateChange, type StateDelta, type StateSnapshot } from '../../main/api/state.ts';
+import type { SessionView } from '../../main/api/views.ts';
+import { parseConfig } from '../../main/engine/runtime/config.ts';
+import { createProjector } from '../../main/engine/state/projector.ts';
+import { createStateHub } from '../../main/engine/state/state-hub.ts';
 import { emptyState } from '../support/fake-engine.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 

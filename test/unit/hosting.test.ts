@@ -9,7 +9,7 @@ import type { Clock } from '../../main/base/clock.ts';
 import { TunnelerError } from '../../main/base/errors.ts';
 import { silentLog } from '../../main/base/log.ts';
 import { memoryStreamPair } from '../support/memory-stream.ts';
-import type { Clearance } from '../../main/base/reason.ts';
+import type { Reason } from '../../main/base/reason.ts';
 import type { ByteStream, StreamKind } from '../../main/base/stream.ts';
 import { createHosting } from '../../main/hosting/create-hosting.ts';
 import type { HostingDeps } from '../../main/hosting/create-hosting.ts';
@@ -52,7 +52,7 @@ class FakeNetwork {
     options: HostedBindOptions;
     updates: unknown[];
     live: boolean;
-    stop: (reason: Clearance) => void;
+    stop: (reason: Reason) => void;
   }[] = [];
   readonly #dials: ((dial: HostedDial) => void)[] = [];
   fail: TunnelerError | undefined;
@@ -68,12 +68,12 @@ class FakeNetwork {
       configs,
       bind: (options, onDial) => {
         if (this.fail !== undefined) return Promise.reject(this.fail);
-        const stopListeners = new Set<(reason: Clearance) => void>();
+        const stopListeners = new Set<(reason: Reason) => void>();
         const entry = {
           options,
           updates: [] as unknown[],
           live: true,
-          stop: (reason: Clearance) => stopListeners.forEach((listener) => listener(reason)),
+          stop: (reason: Reason) => stopListeners.forEach((listener) => listener(reason)),
         };
         this.bound.push(entry);
         this.#dials.push(onDial);
@@ -127,7 +127,7 @@ interface Hosted {
   readonly hosting: Hosting;
   readonly network: FakeNetwork;
   readonly asked: HostedRequest[];
-  readonly failed: Clearance[];
+  readonly failed: Reason[];
 }
 
 async function host(
@@ -136,7 +136,7 @@ async function host(
 ): Promise<Hosted> {
   const network = new FakeNetwork();
   const asked: HostedRequest[] = [];
-  const failed: Clearance[] = [];
+  const failed: Reason[] = [];
   const hosting = createHosting({
     clock: systemClock,
     log: silentLog,

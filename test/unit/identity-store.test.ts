@@ -2,14 +2,14 @@ import { readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { silentLog } from '../../main/base/log.ts';
-import { commonFields } from '../../main/engine/new-identity.ts';
+import { commonFields } from '../../main/engine/enrolment/new-identity.ts';
 import { openIdentityStore } from '../../main/identity/identity-store.ts';
 import {
   decodeForeignIdentityFile,
   decodeIdentityFile,
   encodeIdentityFile,
 } from '../../main/identity/identity-file.ts';
-import type { IdentityRecord, IdentityStore } from '../../main/identity/identities.ts';
+import type { IdentityFile, IdentityStore } from '../../main/identity/identities.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const unlock = { passphrase: 'p' };
@@ -19,9 +19,9 @@ async function openTemporary(): Promise<{ directory: string; store: IdentityStor
   return { directory, store: await openIdentityStore({ stateDirectory: directory, log: silentLog }) };
 }
 
-async function enrolled(store: IdentityStore, name: string): Promise<IdentityRecord> {
+async function enrolled(store: IdentityStore, name: string): Promise<IdentityFile> {
   const { reference } = await store.keystore('file').create(name, 'ES256', unlock);
-  const record: IdentityRecord = {
+  const record: IdentityFile = {
     name,
     enabled: true,
     scope: 'machine',
@@ -161,7 +161,7 @@ describe('whom an identity serves', () => {
 
 describe('identity file', () => {
   it('keeps fields it does not know', () => {
-    const record: IdentityRecord = {
+    const record: IdentityFile = {
       name: 'x',
       enabled: true,
       scope: 'user',

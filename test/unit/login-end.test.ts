@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { followLogin } from '../../main/engine/login-end.ts';
+import { followLogin } from '../../main/engine/monitor/logout-watch.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 async function logind(): Promise<{ logindUsers: string; processes: string; say(state: string): Promise<void> }> {

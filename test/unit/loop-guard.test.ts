@@ -1,7 +1,7 @@
 /** Our own connections never come in through our own interface: their addresses keep their way, and what comes in all the same is refused. */
 import { describe, expect, it } from 'vitest';
-import { DirectWays } from '../../main/engine/entries/direct-ways.ts';
-import { loopGuard } from '../../main/engine/loop-guard.ts';
+import { BypassRoutes } from '../../main/engine/entries/bypass-routes.ts';
+import { loopGuard } from '../../main/engine/admission/loop-guard.ts';
 import type { App } from '../../main/apps/app.ts';
 import type { FlowRequest } from '../../main/base/flow.ts';
 import { silentLog } from '../../main/base/log.ts';
@@ -55,7 +55,7 @@ describe('ways that stay direct', () => {
     let answer = ['198.51.100.1'];
     let places = ['https://ctrl.corp:1280/edge/client/v1', 'tls:192.0.2.9:3022'];
     let changes = 0;
-    const ways = new DirectWays({
+    const ways = new BypassRoutes({
       infrastructure: () => places,
       targets: () => ['127.0.0.1', 'plc.local'],
       changed: () => void (changes += 1),
@@ -83,7 +83,7 @@ describe('ways that stay direct', () => {
     const clock = new ManualClock();
     let changes = 0;
     let answer: (addresses: readonly string[]) => void = () => undefined;
-    const ways = new DirectWays({
+    const ways = new BypassRoutes({
       infrastructure: () => ['https://ctrl.corp:1280'],
       targets: () => [],
       changed: () => void (changes += 1),
@@ -109,7 +109,7 @@ describe('ways that stay direct', () => {
   it('are looked up again when our own connection might be to one whose name was not found', async () => {
     const answers: (readonly string[] | undefined)[] = [undefined, ['198.51.100.1']];
     let changes = 0;
-    const ways = new DirectWays({
+    const ways = new BypassRoutes({
       infrastructure: () => ['https://ctrl.corp:1280'],
       targets: () => [],
       changed: () => void (changes += 1),

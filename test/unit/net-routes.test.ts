@@ -86,7 +86,7 @@ describe('routes', () => {
       'netsh interface ipv4 add route 10.2.0.0/16 Culvert store=active',
       'netsh interface ipv4 add route 10.3.0.0/16 Culvert store=active',
     ]);
-    expect(await win.wayTo('1.1.1.1; calc')).toBeUndefined();
+    expect(await win.nextHopTo('1.1.1.1; calc')).toBeUndefined();
   });
 
   it('a set is replaced as a whole, controllers pinned before a prefix swallows them, all taken back', async () => {

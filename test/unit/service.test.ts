@@ -3,12 +3,12 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { installService, uninstallService, type ServiceHost } from '../../main/engine/service/service.ts';
-import { darwinPlan } from '../../main/engine/service/plan.darwin.ts';
-import { linuxPlan } from '../../main/engine/service/plan.linux.ts';
-import type { ServiceRequest } from '../../main/engine/service/plan.ts';
-import { windowsPlan } from '../../main/engine/service/plan.windows.ts';
-import { readResource } from '../../main/engine/service/resources.ts';
+import { installService, uninstallService, type ServiceHost } from '../../main/service/service.ts';
+import { darwinPlan } from '../../main/service/plan.darwin.ts';
+import { linuxPlan } from '../../main/service/plan.linux.ts';
+import type { ServiceRequest } from '../../main/service/plan.ts';
+import { windowsPlan } from '../../main/service/plan.windows.ts';
+import { readResource } from '../../main/service/resources.ts';
 import { CommandRecorder } from '../support/command-recorder.ts';
 import { culvert } from '../support/culvert.ts';
 

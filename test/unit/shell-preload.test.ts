@@ -4,12 +4,12 @@ import { fileURLToPath } from 'node:url';
 import { runInNewContext } from 'node:vm';
 import { build } from 'esbuild';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { openShellTransport } from '../../app/bridge/shell-door.ts';
+import { openShellTransport } from '../../app/bridge/shell-bridge.ts';
 import { TunnelerError } from '../../main/base/errors.ts';
 import { silentLog } from '../../main/base/log.ts';
-import { createClient, type Transport } from '../../main/contract/client.ts';
-import { schema } from '../../main/contract/schema.ts';
-import type { ShellArrival, ShellDoor } from '../../main/contract/shell-door.ts';
+import { createClient, type Transport } from '../../main/api/client.ts';
+import { schema } from '../../main/api/schema.ts';
+import type { ShellArrival, ShellBridge } from '../../main/api/shell-bridge.ts';
 import type { IpcEvent, WebContentsLike } from '../../main/shell/electron.ts';
 import { EngineLines } from '../../main/shell/engine-lines.ts';
 import { serveIpc } from '../../main/shell/ipc.ts';
@@ -58,9 +58,9 @@ function shell(connect: () => Promise<Transport>) {
       queueMicrotask(() => toWindow.emit(channel, {}, ...(structuredClone(args) as unknown[]))),
   } as unknown as WebContentsLike;
   const event: IpcEvent = { sender, senderFrame: { url: 'culvert-window://app/index.html', parent: null } };
-  let door: ShellDoor | undefined;
+  let door: ShellBridge | undefined;
   const electron = {
-    contextBridge: { exposeInMainWorld: (_name: string, api: ShellDoor) => (door = api) },
+    contextBridge: { exposeInMainWorld: (_name: string, api: ShellBridge) => (door = api) },
     ipcRenderer: {
       send: (channel: string, ...args: readonly unknown[]) => void handlers.get(channel)?.(event, ...args),
       invoke: async (channel: string, ...args: readonly unknown[]) => handlers.get(channel)?.(event, ...args),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { surveyTerminators } from '../../main/engine/terminator-survey.ts';
+import { surveyTerminators } from '../../main/engine/identities/terminators.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 type Identities = Parameters<typeof surveyTerminators>[0]['identities'];

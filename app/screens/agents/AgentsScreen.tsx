@@ -1,6 +1,6 @@
 /** Which AI agents run here, as whom each dials, and what each could reach: the blast radius, one agent at a time. */
 import { useMemo, useState, type ReactNode } from 'react';
-import type { AgentView, SessionView } from '../../../main/contract/views.ts';
+import type { AgentView, SessionView } from '../../../main/api/views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { Confirm } from '../../parts/Dialogs.tsx';
 import { Icon } from '../../parts/Icon.tsx';
@@ -8,7 +8,7 @@ import { Empty, SkeletonRows, Tag } from '../../parts/Pieces.tsx';
 import { useAction, useEngine } from '../../store/hooks.tsx';
 import { selectAgents, selectSessions } from '../../store/selectors.ts';
 import { useText } from '../../text/text.ts';
-import { ScreenHead } from '../frame/Screen.tsx';
+import { ScreenHead } from '../../parts/ScreenHead.tsx';
 import { routeTo } from '../route.ts';
 
 export function AgentsScreen(): ReactNode {

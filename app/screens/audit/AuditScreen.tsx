@@ -1,7 +1,7 @@
 /** The journal: searched, checked for tampering, exported. */
 import { getCoreRowModel, useReactTable, type ColumnDef } from '@tanstack/react-table';
 import { useCallback, useEffect, useMemo, useState, type ReactNode } from 'react';
-import type { AuditRecordView } from '../../../main/contract/views.ts';
+import type { AuditRecordView } from '../../../main/api/views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { DataTable } from '../../parts/DataTable.tsx';
 import { Drawer } from '../../parts/Drawer.tsx';
@@ -9,8 +9,8 @@ import { Empty, Facts, Section, SkeletonRows, Tag } from '../../parts/Pieces.tsx
 import { useEngine, useStores } from '../../store/hooks.tsx';
 import { selectStatus } from '../../store/selectors.ts';
 import { useText, type Text } from '../../text/text.ts';
-import { ListToolbar } from '../frame/ListToolbar.tsx';
-import { ScreenHead } from '../frame/Screen.tsx';
+import { ListToolbar } from '../../parts/ListToolbar.tsx';
+import { ScreenHead } from '../../parts/ScreenHead.tsx';
 import { auditBody, auditDecision, auditKind, auditLine, auditParts } from './audit-words.ts';
 import { ExportDialog } from './ExportDialog.tsx';
 import { Integrity } from './Integrity.tsx';

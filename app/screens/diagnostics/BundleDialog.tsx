@@ -1,6 +1,6 @@
 /** A support bundle: what would be in it and how much was blacked out, before anything is saved. */
 import { useEffect, useState, type ReactNode } from 'react';
-import type { BundleView } from '../../../main/contract/views.ts';
+import type { BundleView } from '../../../main/api/views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { Dialog } from '../../parts/Dialogs.tsx';
 import { saveBase64 } from '../../parts/save.ts';

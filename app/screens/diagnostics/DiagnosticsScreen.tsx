@@ -1,12 +1,12 @@
 /** How the engine stands on this host: mode, DNS, routes, routers, log level, and a bundle for those who help. */
 import { useState, type ReactNode } from 'react';
-import type { DnsView, ErrorView, RouteView, RouterView, StatusView } from '../../../main/contract/views.ts';
+import type { DnsView, ErrorView, RouteView, RouterView, StatusView } from '../../../main/api/views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { Facts, Notice, ReasonLines, SkeletonRows, Status, type Tone } from '../../parts/Pieces.tsx';
 import { useAction, useEngine, useNow } from '../../store/hooks.tsx';
 import { selectDns, selectRouters, selectStatus } from '../../store/selectors.ts';
 import { textOr, useText, type Text } from '../../text/text.ts';
-import { ScreenHead } from '../frame/Screen.tsx';
+import { ScreenHead } from '../../parts/ScreenHead.tsx';
 import { BundleDialog } from './BundleDialog.tsx';
 import { LogLevel } from './LogLevel.tsx';
 

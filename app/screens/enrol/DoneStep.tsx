@@ -1,13 +1,13 @@
 /** Enrolled: what this identity may reach, as soon as it is known, and the way on. */
 import type { ReactNode } from 'react';
-import type { IdentityView } from '../../../main/contract/views.ts';
+import type { IdentityView } from '../../../main/api/views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { Facts, Notice, ReasonLines, Status } from '../../parts/Pieces.tsx';
 import { useEngine } from '../../store/hooks.tsx';
 import { selectIdentities } from '../../store/selectors.ts';
 import { useText } from '../../text/text.ts';
 import { identityTone } from '../identities/identity-words.ts';
-import { ProxyHint } from '../frame/ProxyHint.tsx';
+import { ProxyHint } from '../shared/ProxyHint.tsx';
 import { LoginPanel } from '../identities/LoginPanel.tsx';
 
 export function DoneStep({ identity: enrolled, onNext }: { identity: IdentityView; onNext: () => void }): ReactNode {

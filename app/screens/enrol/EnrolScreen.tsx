@@ -1,6 +1,6 @@
 /** Two steps to a first identity: bring what you were given; say what to call it and where its key lives. */
 import { useCallback, useEffect, useState, useSyncExternalStore, type ReactNode } from 'react';
-import type { IdentityView } from '../../../main/contract/views.ts';
+import type { IdentityView } from '../../../main/api/views.ts';
 import { Mark } from '../../parts/Icon.tsx';
 import { useEngine, useStores } from '../../store/hooks.tsx';
 import { selectIdentities } from '../../store/selectors.ts';

@@ -3,7 +3,7 @@ import { useState, type ReactNode } from 'react';
 import { Form, Radio, RadioGroup, Label } from 'react-aria-components';
 import type { EnrolRequest } from './enrol-request.ts';
 import { enrolRequest } from './enrol-request.ts';
-import type { IdentityView } from '../../../main/contract/views.ts';
+import type { IdentityView } from '../../../main/api/views.ts';
 import { isTunnelerError } from '../../../main/base/errors.ts';
 import { Button } from '../../parts/Button.tsx';
 import { Field } from '../../parts/Fields.tsx';

@@ -7,7 +7,7 @@ import {
   type SortingState,
 } from '@tanstack/react-table';
 import { useMemo, useState, type ReactNode } from 'react';
-import type { IdentityView } from '../../../main/contract/views.ts';
+import type { IdentityView } from '../../../main/api/views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { DataTable } from '../../parts/DataTable.tsx';
 import { Search, Switch } from '../../parts/Fields.tsx';
@@ -15,7 +15,7 @@ import { Empty, SkeletonRows, Status, TwoLines } from '../../parts/Pieces.tsx';
 import { useAction, useEngine, useNow, usePreferences } from '../../store/hooks.tsx';
 import { selectIdentities } from '../../store/selectors.ts';
 import { useText, type Text } from '../../text/text.ts';
-import { ScreenHead } from '../frame/Screen.tsx';
+import { ScreenHead } from '../../parts/ScreenHead.tsx';
 import { useRoute } from '../route.ts';
 import { IdentityDrawer } from './IdentityDrawer.tsx';
 import { expiryTone, identityTone } from './identity-words.ts';

@@ -1,6 +1,6 @@
 /** One identity whole: state and next step, second factor, certificate, and what can be done with it. */
 import { useState, type ReactNode } from 'react';
-import type { IdentityView } from '../../../main/contract/views.ts';
+import type { IdentityView } from '../../../main/api/views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { Confirm } from '../../parts/Dialogs.tsx';
 import { Drawer } from '../../parts/Drawer.tsx';

@@ -4,7 +4,7 @@
  */
 import { useState, type ReactNode } from 'react';
 import { Form } from 'react-aria-components';
-import type { IdentityView, LoginView } from '../../../main/contract/views.ts';
+import type { IdentityView, LoginView } from '../../../main/api/views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { Field } from '../../parts/Fields.tsx';
 import { Section } from '../../parts/Pieces.tsx';

@@ -1,7 +1,7 @@
 /** The second factor: set up with a QR code and recovery codes, entered, removed. */
 import { useEffect, useState, type ReactNode } from 'react';
 import { Form } from 'react-aria-components';
-import type { MfaEnrolmentView } from '../../../main/contract/views.ts';
+import type { MfaEnrolmentView } from '../../../main/api/views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { Dialog } from '../../parts/Dialogs.tsx';
 import { Field } from '../../parts/Fields.tsx';

@@ -1,5 +1,5 @@
 /** How an identity's state is put in words. */
-import type { IdentityView } from '../../../main/contract/views.ts';
+import type { IdentityView } from '../../../main/api/views.ts';
 import type { Tone } from '../../parts/Pieces.tsx';
 
 const tones: Readonly<Record<IdentityView['state'], Tone>> = {

@@ -1,16 +1,16 @@
 /** The rules in force, and who made them: contracts, local rules, posture, quarantine. */
 import type { ReactNode } from 'react';
 import { Tab, TabList, TabPanel, Tabs } from 'react-aria-components';
-import type { PolicyView } from '../../../main/contract/views.ts';
+import type { PolicyView } from '../../../main/api/views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { Empty, Notice, SkeletonRows, Tag } from '../../parts/Pieces.tsx';
 import { useAction, useEngine, useStores } from '../../store/hooks.tsx';
 import { selectPolicy, selectQuarantine } from '../../store/selectors.ts';
 import { useText } from '../../text/text.ts';
-import { ScreenHead } from '../frame/Screen.tsx';
+import { ScreenHead } from '../../parts/ScreenHead.tsx';
 import { useRoute } from '../route.ts';
 import { PostureList } from '../services/ServiceDrawer.tsx';
-import { ContractTerms } from './ContractTerms.tsx';
+import { ContractTerms } from '../shared/ContractTerms.tsx';
 import { QuarantinePanel } from './QuarantinePanel.tsx';
 
 const tabs = ['contracts', 'rules', 'posture', 'quarantine'] as const;

@@ -1,7 +1,7 @@
 /** What is cut off now, why, by whom; and the way to add to it or to let go. */
 import { useState, type ReactNode } from 'react';
 import { Form } from 'react-aria-components';
-import type { QuarantineView } from '../../../main/contract/views.ts';
+import type { QuarantineView } from '../../../main/api/views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { Dialog } from '../../parts/Dialogs.tsx';
 import { Choice, Field } from '../../parts/Fields.tsx';

@@ -1,6 +1,6 @@
 /** The one button that mends a service's status, where the window can mend it. */
 import { useState, type ReactNode } from 'react';
-import type { ServiceView } from '../../../main/contract/views.ts';
+import type { ServiceView } from '../../../main/api/views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { useAction, useEngine } from '../../store/hooks.tsx';
 import { selectIdentities } from '../../store/selectors.ts';

@@ -1,14 +1,14 @@
 /** One service whole: its status and next step, its posture, contract and names, and Why? */
 import { useState, type ReactNode } from 'react';
-import type { PostureCheckView, ServiceView, WhyView } from '../../../main/contract/views.ts';
+import type { PostureCheckView, ServiceView, WhyView } from '../../../main/api/views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { Confirm } from '../../parts/Dialogs.tsx';
 import { Drawer } from '../../parts/Drawer.tsx';
 import { Facts, Notice, ReasonLines, Section, Status, Tag } from '../../parts/Pieces.tsx';
 import { useAction } from '../../store/hooks.tsx';
 import { useText } from '../../text/text.ts';
-import { ProxyHint } from '../frame/ProxyHint.tsx';
-import { ContractTerms } from '../policy/ContractTerms.tsx';
+import { ProxyHint } from '../shared/ProxyHint.tsx';
+import { ContractTerms } from '../shared/ContractTerms.tsx';
 import { NextAction } from './NextAction.tsx';
 import { aboutService, serviceTone, whyDestination } from './service-words.ts';
 import { WhySteps } from './Why.tsx';

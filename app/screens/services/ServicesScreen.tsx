@@ -1,6 +1,6 @@
 /** What this device may dial and hosts, each service with one status in words. */
 import { useMemo, useState, type ReactNode } from 'react';
-import type { ServiceView } from '../../../main/contract/views.ts';
+import type { ServiceView } from '../../../main/api/views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { DataTable } from '../../parts/DataTable.tsx';
 import { Empty, SkeletonRows } from '../../parts/Pieces.tsx';
@@ -8,8 +8,8 @@ import { useGroupedTable } from '../../parts/use-grouped-table.ts';
 import { useEngine, usePreferences } from '../../store/hooks.tsx';
 import { selectIdentities, selectServices, serviceKey } from '../../store/selectors.ts';
 import { useText } from '../../text/text.ts';
-import { ListToolbar } from '../frame/ListToolbar.tsx';
-import { ScreenHead } from '../frame/Screen.tsx';
+import { ListToolbar } from '../../parts/ListToolbar.tsx';
+import { ScreenHead } from '../../parts/ScreenHead.tsx';
 import { useRoute } from '../route.ts';
 import { ServiceDrawer } from './ServiceDrawer.tsx';
 import { serviceColumns } from './service-columns.tsx';

@@ -1,6 +1,6 @@
 /** Each step from name to terminator, the first that fails, and what to do about it. */
 import type { ReactNode } from 'react';
-import type { WhyStep, WhyView } from '../../../main/contract/views.ts';
+import type { WhyStep, WhyView } from '../../../main/api/views.ts';
 import type { IconName } from '../../parts/Icon.tsx';
 import { Notice } from '../../parts/Pieces.tsx';
 import { Track, type TrackItem } from '../../parts/Track.tsx';

@@ -1,7 +1,7 @@
 /** Ask about any destination, reached or not: host, optional port, optional program. */
 import { useState, type ReactNode } from 'react';
 import { Form } from 'react-aria-components';
-import type { WhyView } from '../../../main/contract/views.ts';
+import type { WhyView } from '../../../main/api/views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { Dialog } from '../../parts/Dialogs.tsx';
 import { Field } from '../../parts/Fields.tsx';

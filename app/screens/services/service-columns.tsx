@@ -1,7 +1,7 @@
 /** The columns of the services table. */
 import type { ColumnDef } from '@tanstack/react-table';
 import type { ReactNode } from 'react';
-import type { ServiceView } from '../../../main/contract/views.ts';
+import type { ServiceView } from '../../../main/api/views.ts';
 import { Icon } from '../../parts/Icon.tsx';
 import { Status, Tag, TwoLines } from '../../parts/Pieces.tsx';
 import { useText, type Text } from '../../text/text.ts';

@@ -1,5 +1,5 @@
 /** How a service's status is put in words, and which next step belongs to it. */
-import type { ServiceStatus, ServiceView } from '../../../main/contract/views.ts';
+import type { ServiceStatus, ServiceView } from '../../../main/api/views.ts';
 import type { Tone } from '../../parts/Pieces.tsx';
 import type { Details } from '../../text/reasons.ts';
 

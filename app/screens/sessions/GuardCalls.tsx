@@ -1,6 +1,6 @@
 /** What a guard read in a session: tool calls, requests, functions, each with its decision. */
 import type { ReactNode } from 'react';
-import type { GuardCallView, SessionView } from '../../../main/contract/views.ts';
+import type { GuardCallView, SessionView } from '../../../main/api/views.ts';
 import { Section, Tag } from '../../parts/Pieces.tsx';
 import { useText } from '../../text/text.ts';
 

@@ -1,6 +1,6 @@
 /** One session whole: what admitted it, what is left of its contract, what happened in it, and how to end it. */
 import { useState, type ReactNode } from 'react';
-import type { SessionView, TimelineEntry } from '../../../main/contract/views.ts';
+import type { SessionView, TimelineEntry } from '../../../main/api/views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { Confirm } from '../../parts/Dialogs.tsx';
 import { Drawer } from '../../parts/Drawer.tsx';

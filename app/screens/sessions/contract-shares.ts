@@ -1,5 +1,5 @@
 /** What is left of a session's contract, as shares of what was granted. */
-import type { ContractView, SessionView } from '../../../main/contract/views.ts';
+import type { ContractView, SessionView } from '../../../main/api/views.ts';
 
 export interface ContractShare {
   readonly kind: 'seconds' | 'bytes' | 'calls';

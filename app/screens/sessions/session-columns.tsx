@@ -1,7 +1,7 @@
 /** The columns of the sessions table; live cells subscribe to their own figures, so a tick renders only them. */
 import type { ColumnDef } from '@tanstack/react-table';
 import type { ReactNode } from 'react';
-import type { SessionView } from '../../../main/contract/views.ts';
+import type { SessionView } from '../../../main/api/views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { useCurrentRow } from '../../parts/DataTable.tsx';
 import { Icon } from '../../parts/Icon.tsx';

@@ -1,5 +1,5 @@
 /** How a session is put in words. */
-import type { SessionView } from '../../../main/contract/views.ts';
+import type { SessionView } from '../../../main/api/views.ts';
 import type { Tone } from '../../parts/Pieces.tsx';
 import { programOf } from '../../store/selectors.ts';
 import type { Details } from '../../text/reasons.ts';

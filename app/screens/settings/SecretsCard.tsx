@@ -1,6 +1,6 @@
 /** Providers' keys this device keeps for what it hosts: which there are and who uses them. A value goes in and never comes back. */
 import { useCallback, useEffect, useState, type ReactNode } from 'react';
-import type { SecretView, SettingsView } from '../../../main/contract/views.ts';
+import type { SecretView, SettingsView } from '../../../main/api/views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { Confirm } from '../../parts/Dialogs.tsx';
 import { Status } from '../../parts/Pieces.tsx';

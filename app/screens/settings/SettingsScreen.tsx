@@ -1,6 +1,6 @@
 /** How the window looks and speaks, what the shell does, and what the engine was configured with. */
 import { useEffect, useState, type ReactNode } from 'react';
-import type { SettingsView } from '../../../main/contract/views.ts';
+import type { SettingsView } from '../../../main/api/views.ts';
 import { Choice } from '../../parts/Fields.tsx';
 import { Mark } from '../../parts/Icon.tsx';
 import { Facts } from '../../parts/Pieces.tsx';
@@ -8,7 +8,7 @@ import { Segments } from '../../parts/Segments.tsx';
 import { useEngine, useLink, usePreferences, useStores } from '../../store/hooks.tsx';
 import { selectStatus } from '../../store/selectors.ts';
 import { useText } from '../../text/text.ts';
-import { ScreenHead } from '../frame/Screen.tsx';
+import { ScreenHead } from '../../parts/ScreenHead.tsx';
 import { SecretsCard } from './SecretsCard.tsx';
 import { Setting } from './Setting.tsx';
 import { ShellSettingsCard } from './ShellSettingsCard.tsx';
@@ -78,7 +78,7 @@ export function SettingsScreen(): ReactNode {
                 />
               </Setting>
             </section>
-            {bridge.shell === undefined ? null : <ShellSettingsCard door={bridge.shell} />}
+            {bridge.shell === undefined ? null : <ShellSettingsCard shell={bridge.shell} />}
             {settings === undefined ? null : (
               <>
                 <SecretsCard config={settings.config} />

@@ -1,19 +1,19 @@
 /** What only the desktop shell can do: start with the session, notify, update itself. */
 import { useEffect, useState, type ReactNode } from 'react';
-import type { ShellDoor, ShellSettings } from '../../../main/contract/shell-door.ts';
+import type { ShellBridge, ShellSettings } from '../../../main/api/shell-bridge.ts';
 import { Button } from '../../parts/Button.tsx';
 import { Switch } from '../../parts/Fields.tsx';
 import { useText } from '../../text/text.ts';
 import { Setting } from './Setting.tsx';
 
-export function ShellSettingsCard({ door }: { door: ShellDoor }): ReactNode {
+export function ShellSettingsCard({ shell }: { shell: ShellBridge }): ReactNode {
   const t = useText();
   const [settings, setSettings] = useState<ShellSettings>();
   useEffect(() => {
-    void door.settings().then(setSettings);
-  }, [door]);
+    void shell.settings().then(setSettings);
+  }, [shell]);
   if (settings === undefined) return null;
-  const set = (change: Parameters<ShellDoor['set']>[0]): void => void door.set(change).then(setSettings);
+  const set = (change: Parameters<ShellBridge['set']>[0]): void => void shell.set(change).then(setSettings);
   return (
     <section className="card card-pad">
       <h2 className="section-title">{t('settings.desktop')}</h2>
@@ -37,7 +37,7 @@ export function ShellSettingsCard({ door }: { door: ShellDoor }): ReactNode {
         {settings.update === undefined ? (
           <span className="quiet">{t('settings.upToDate')}</span>
         ) : (
-          <Button isDisabled={!settings.update.ready} onPress={() => void door.installUpdate()}>
+          <Button isDisabled={!settings.update.ready} onPress={() => void shell.installUpdate()}>
             {t('settings.update', { version: settings.update.version })}
           </Button>
         )}

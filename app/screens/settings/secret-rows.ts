@@ -1,5 +1,5 @@
 /** What is kept, joined with what the configuration asks for (`hosting.keys`): a rule whose key is not kept yet is a row too. */
-import type { SecretView, SettingsView } from '../../../main/contract/views.ts';
+import type { SecretView, SettingsView } from '../../../main/api/views.ts';
 
 export interface SecretRow {
   readonly name: string;

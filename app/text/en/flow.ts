@@ -133,7 +133,7 @@ export const flowEn = {
   'service.name': 'Service',
   'service.statusTitle': 'Status',
   'service.identity': 'Identity',
-  'service.terms': 'Terms',
+  'service.terms': 'CompiledContract',
   'service.sessions': 'Sessions',
   'service.status.available': 'Available',
   'service.status.hosting': 'Hosting',

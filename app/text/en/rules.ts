@@ -69,7 +69,7 @@ export const rulesEn = {
   'contract.rule.notAfter': (p: { when: string }) => `Until ${p.when}`,
   'contract.table.coils': 'Coils',
   'contract.table.discrete': 'Discrete inputs',
-  'contract.table.holding': 'Holding registers',
+  'contract.table.holding': 'IdentityServices registers',
   'contract.table.input': 'Input registers',
   'contract.table.any': 'All tables',
   'contract.origin': 'Comes from',

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import type { DisposalStack } from '../../base/lifecycle.ts';
-import type { SessionView } from '../../contract/views.ts';
+import type { SessionView } from '../../api/views.ts';
 import type { Cli } from '../cli.ts';
 import { runAgent, writeAgent, type AgentCall, type AgentRun } from './agent-program.ts';
 import { openMcpService } from './mcp-service.ts';

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { sleep } from '../../base/clock.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { DisposalStack } from '../../base/lifecycle.ts';
-import type { SessionView } from '../../contract/views.ts';
+import type { SessionView } from '../../api/views.ts';
 import type { Cli } from '../cli.ts';
-import type { Programs, RunningEngine } from '../programs.ts';
+import type { Backends, RunningEngine } from '../backends.ts';
 
 /** Told of each step as it is done. */
 export type Narrate = (title: string, detail?: string) => void;
@@ -37,7 +37,7 @@ export interface DeviceSpec {
   /** Its `culvert.yaml`. */
   readonly config?: string;
   readonly directory: string;
-  readonly programs: Programs;
+  readonly programs: Backends;
 }
 
 const turns = 300;

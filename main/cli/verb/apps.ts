@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { AgentView } from '../../contract/views.ts';
+import type { AgentView } from '../../api/views.ts';
 import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
 import { table } from '../table.ts';
 

@@ -1,9 +1,9 @@
 import { open } from 'node:fs/promises';
 import { Option, type Command } from 'commander';
 import { TunnelerError } from '../../base/errors.ts';
-import type { AuditRecordView, AuditVerifyView } from '../../contract/views.ts';
+import type { AuditRecordView, AuditVerifyView } from '../../api/views.ts';
 import { addVerb, exitCode, usage, type Cli, type CommonOptions } from '../cli.ts';
-import type { AuditQuery } from '../programs.ts';
+import type { AuditQuery } from '../backends.ts';
 import { callTable } from '../call-table.ts';
 import { oneLine } from '../table.ts';
 

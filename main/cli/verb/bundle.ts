@@ -2,7 +2,7 @@ import { rename, rm, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import { TunnelerError } from '../../base/errors.ts';
-import type { BundleView } from '../../contract/views.ts';
+import type { BundleView } from '../../api/views.ts';
 import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
 import { table } from '../table.ts';
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { DnsView } from '../../contract/views.ts';
+import type { DnsView } from '../../api/views.ts';
 import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
 import { facts, table } from '../table.ts';
 

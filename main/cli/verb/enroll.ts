@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { Option, type Command } from 'commander';
-import type { IdentityView } from '../../contract/views.ts';
+import type { IdentityView } from '../../api/views.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
 import type { EnrollRequest } from '../enroll-request.ts';
 import { parseDescriptor, typedPassword, withPassphrase } from '../passphrase.ts';

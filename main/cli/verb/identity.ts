@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { TunnelerError } from '../../base/errors.ts';
-import type { IdentityView, RenameView } from '../../contract/views.ts';
+import type { IdentityView, RenameView } from '../../api/views.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
 import { withPassphrase } from '../passphrase.ts';
-import type { Engine, OfflineIdentities } from '../programs.ts';
+import type { Engine, OfflineIdentities } from '../backends.ts';
 import { identityRow } from '../json-rows.ts';
 import { facts, relative, table } from '../table.ts';
 import { stateTint } from '../tint.ts';

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { parseHostPort } from '../../base/ip.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
-import type { OverlayOptions } from '../programs.ts';
+import type { OverlayOptions } from '../backends.ts';
 import { waitForEnd } from '../wait-for-end.ts';
 
 interface Options extends CommonOptions {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { PolicyCheckView, PolicyView } from '../../contract/views.ts';
+import type { PolicyCheckView, PolicyView } from '../../api/views.ts';
 import { addVerb, exitCode, type Cli, type CommonOptions } from '../cli.ts';
 import { printWhy, whyRequest } from './why.ts';
 

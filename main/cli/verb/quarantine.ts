@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { QuarantineView } from '../../contract/views.ts';
+import type { QuarantineView } from '../../api/views.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
 import { relative, table } from '../table.ts';
 

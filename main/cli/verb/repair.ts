@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { addVerb, exitCode, type Cli, type CommonOptions } from '../cli.ts';
-import type { RepairReport } from '../programs.ts';
+import type { RepairReport } from '../backends.ts';
 
 /** `culvert repair`: the host as it was before an engine that died. */
 export function addRepair(program: Command, cli: Cli): void {

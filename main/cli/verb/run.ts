@@ -2,7 +2,7 @@ import { Option, type Command } from 'commander';
 import { parseHostPort } from '../../base/ip.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
 import { parseDescriptor } from '../passphrase.ts';
-import type { RunOptions } from '../programs.ts';
+import type { RunOptions } from '../backends.ts';
 import { waitForEnd } from '../wait-for-end.ts';
 
 interface Options extends CommonOptions {

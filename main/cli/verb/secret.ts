@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { SecretView } from '../../contract/views.ts';
+import type { SecretView } from '../../api/views.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
 import { withPassphrase } from '../passphrase.ts';
 import { relative, table } from '../table.ts';

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { addVerb, exitCode, type Cli, type CommonOptions } from '../cli.ts';
-import type { ServiceOptions, ServiceReport } from '../programs.ts';
+import type { ServiceOptions, ServiceReport } from '../backends.ts';
 
 interface Options extends CommonOptions {
   readonly dryRun?: true;

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { ServiceView } from '../../contract/views.ts';
+import type { ServiceView } from '../../api/views.ts';
 import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
 import { serviceRow } from '../json-rows.ts';
 import { table } from '../table.ts';

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { TunnelerError } from '../../base/errors.ts';
-import { applyDelta } from '../../contract/state.ts';
-import type { SessionView } from '../../contract/views.ts';
+import { applyDelta } from '../../api/state.ts';
+import type { SessionView } from '../../api/views.ts';
 import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
-import type { Engine } from '../programs.ts';
+import type { Engine } from '../backends.ts';
 import { sessionRow } from '../json-rows.ts';
 import { bytes, span, table } from '../table.ts';
 import { stateTint } from '../tint.ts';

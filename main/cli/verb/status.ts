@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { StatusView } from '../../contract/views.ts';
+import type { StatusView } from '../../api/views.ts';
 import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
 import { statusDocument } from '../json-rows.ts';
 import { facts, relative, table } from '../table.ts';

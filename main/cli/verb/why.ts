@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { WhyView } from '../../contract/views.ts';
+import type { WhyView } from '../../api/views.ts';
 import { addVerb, exitCode, usage, type Cli, type CommonOptions } from '../cli.ts';
 import { printReach } from '../reach.ts';
 import { stateTint } from '../tint.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { auditDirectory } from '../../audit/audit.ts';
 import { listJournalFiles, readLines } from '../../audit/journal-files.ts';
 import { verifyAudit } from '../../audit/verify.ts';
-import { hostJournalDirectory } from '../state-directory.ts';
+import { hostJournalDirectory } from '../runtime/state-directory.ts';
 import type { BundleDocument } from './zip-bundle.ts';
 
 const auditRecords = 200;

@@ -1,7 +1,7 @@
 /** A support bundle: documents, blacked out, in one zip. Nothing goes in that did not pass the redactor. */
 import { zipSync } from 'fflate';
 import { errorCodes } from '../../base/errors.ts';
-import type { BundleView } from '../../contract/views.ts';
+import type { BundleView } from '../../api/views.ts';
 import { Redactor, type Redaction } from './redactor.ts';
 
 /** What goes in: JSON by value, or lines, each of which is JSON or plain text. */

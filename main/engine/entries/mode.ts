@@ -1,17 +1,17 @@
 /** Which mode the engine takes, and why in words. */
 import { TunnelerError } from '../../base/errors.ts';
-import type { Clearance } from '../../base/reason.ts';
-import type { EngineMode } from '../../contract/views.ts';
+import type { Reason } from '../../base/reason.ts';
+import type { EngineMode } from '../../api/views.ts';
 
 export type TunAbility = { readonly ok: true } | { readonly ok: false; readonly reason: string };
 
-const askedFor: Clearance = { code: 'mode.asked', sentence: 'asked for' };
+const askedFor: Reason = { code: 'mode.asked', sentence: 'asked for' };
 
 /** `auto` takes `tun` where it may, else `proxy`. Throws `net.tun.permission` where `tun` was asked for outright and cannot be. */
 export function chooseMode(
   asked: 'auto' | EngineMode,
   tun: TunAbility,
-): { readonly mode: EngineMode; readonly why: Clearance } {
+): { readonly mode: EngineMode; readonly why: Reason } {
   switch (asked) {
     case 'proxy':
     case 'host':

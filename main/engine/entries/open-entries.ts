@@ -5,17 +5,17 @@ import { toTunnelerError } from '../../base/errors.ts';
 import type { Admit, Destination } from '../../base/flow.ts';
 import { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
-import type { Clearance } from '../../base/reason.ts';
-import type { DnsView, EngineMode, StatusView } from '../../contract/views.ts';
+import type { Reason } from '../../base/reason.ts';
+import type { DnsView, EngineMode, StatusView } from '../../api/views.ts';
 import type { InterceptTable } from '../../intercept/match.ts';
 import type { ResolveRemote } from '../../net/dns/resolver.ts';
 import { repairHost } from '../../net/repair.ts';
 import { canUseTun } from '../../net/tun-entry.ts';
-import type { EngineConfig } from '../config.ts';
-import type { DirectWaysDeps } from './direct-ways.ts';
+import type { EngineConfig } from '../runtime/config.ts';
+import type { DirectWaysDeps } from './bypass-routes.ts';
 import { chooseMode } from './mode.ts';
 import { openProxyEntries, type ProxyEntries } from './proxy-entries.ts';
-import { openTunDoor, type TunDoor } from './tun-door.ts';
+import { openTunMode, type TunMode } from './tun-mode.ts';
 
 export interface EntriesDeps {
   readonly asked: 'auto' | EngineMode;
@@ -36,7 +36,7 @@ export interface EntriesDeps {
 
 export interface Entries extends AsyncDisposable {
   readonly mode: EngineMode;
-  readonly modeWhy: Clearance;
+  readonly modeWhy: Reason;
   readonly forwards: ProxyEntries['forwards'];
   /** `host:port` of the proxy, where there is one. */
   readonly listen: string | undefined;
@@ -44,9 +44,9 @@ export interface Entries extends AsyncDisposable {
   apply(): void;
   networkChanged(): void;
   /** What must keep its own way may be elsewhere now. */
-  waysChanged(): void;
+  routesChanged(): void;
   /** What keeps its own way past the TUN, where there is one. */
-  direct(): ReturnType<TunDoor['direct']> | undefined;
+  direct(): ReturnType<TunMode['direct']> | undefined;
   dns(): DnsView;
   status(): Pick<StatusView, 'proxy' | 'tun' | 'routes' | 'warnings'>;
 }
@@ -70,7 +70,7 @@ export async function openEntries(deps: EntriesDeps): Promise<Entries> {
       listen: proxy?.listen,
       apply: () => tun?.apply(),
       networkChanged: () => tun?.networkChanged(),
-      waysChanged: () => tun?.waysChanged(),
+      routesChanged: () => tun?.routesChanged(),
       direct: () => tun?.direct(),
       dns: () => tun?.dns() ?? noDns,
       status: () => ({
@@ -88,11 +88,11 @@ export async function openEntries(deps: EntriesDeps): Promise<Entries> {
 async function openTun(
   deps: EntriesDeps,
   stack: DisposalStack,
-): Promise<{ readonly tun: TunDoor | undefined; readonly mode: EngineMode; readonly why: Clearance }> {
+): Promise<{ readonly tun: TunMode | undefined; readonly mode: EngineMode; readonly why: Reason }> {
   const chosen = chooseMode(deps.asked, canUseTun());
   if (chosen.mode !== 'tun') return { tun: undefined, ...chosen };
   try {
-    return { tun: stack.use(await openTunDoor(deps)), ...chosen };
+    return { tun: stack.use(await openTunMode(deps)), ...chosen };
   } catch (error) {
     if (deps.asked === 'tun') throw error;
     const failure = toTunnelerError(error, 'net.tun.failed');

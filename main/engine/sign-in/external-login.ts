@@ -2,9 +2,9 @@
 import { sleep, type Clock } from '../../base/clock.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
-import type { LoginView } from '../../contract/views.ts';
+import type { LoginView } from '../../api/views.ts';
 import type { ExternalSigner } from '../../ziti/ziti.ts';
-import type { Identities } from '../identities.ts';
+import type { Identities } from '../identities/identities.ts';
 import { Provider, type DeviceStart, type ProviderTokens } from './provider.ts';
 import { listenForRedirect } from './redirect-listener.ts';
 

@@ -2,7 +2,7 @@
  * An HTTP/1.x connection as exchanges: requests judged before they go on, answers matched to them in order, and answers of the guard's
  * own put where they belong among those of the service. What is judged is held, the rest flows through as it came. Pure.
  */
-import type { Clearance } from '../../base/reason.ts';
+import type { Reason } from '../../base/reason.ts';
 import { joinBytes, utf8 } from '../bytes.ts';
 import type { Effects } from '../effects.ts';
 import { rewriteHead, type BodyFraming, type RequestHead, type ResponseHead } from './head.ts';
@@ -24,7 +24,7 @@ export type RequestPlan =
       readonly limitBytes: number;
       judge(body: readonly Uint8Array[], nowMs: number): HeldVerdict;
       /** It grew beyond the limit: said as an answer, then as a violation. */
-      tooLarge(nowMs: number): { readonly answer: OwnAnswer; readonly reason: Clearance };
+      tooLarge(nowMs: number): { readonly answer: OwnAnswer; readonly reason: Reason };
     }
   | { readonly kind: 'refuse'; readonly answer: OwnAnswer };
 
@@ -46,10 +46,10 @@ export type AnswerPlan =
       readonly limitBytes: number;
       /** What goes to the application: the answer as it came, or another body for it. */
       judge(body: readonly Uint8Array[], nowMs: number): 'as-is' | Uint8Array;
-      tooLarge(): Clearance;
+      tooLarge(): Reason;
     }
   /** It cannot be read, and so does not pass. */
-  | { readonly kind: 'violate'; readonly reason: Clearance }
+  | { readonly kind: 'violate'; readonly reason: Reason }
   /** The payload is rewritten as it comes; the framing is the guard's own. */
   | { readonly kind: 'rewrite'; write(payload: Uint8Array, nowMs: number): readonly Uint8Array[] };
 

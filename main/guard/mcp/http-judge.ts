@@ -4,7 +4,7 @@
  *
  * Everything that could carry a call is held until it is judged. What cannot be judged does not pass (fails closed).
  */
-import type { Clearance } from '../../base/reason.ts';
+import type { Reason } from '../../base/reason.ts';
 import { textOf, utf8 } from '../bytes.ts';
 import type { Effects } from '../effects.ts';
 import type { HeadCheck } from '../http/head-check.ts';
@@ -246,7 +246,7 @@ function rpcAnswer(status: number, code: number, message: string): OwnAnswer {
   return { status, contentType: 'application/json', body };
 }
 
-function tooLargeReason(sentence: string): Clearance {
+function tooLargeReason(sentence: string): Reason {
   return {
     code: 'guard.mcp.too_large',
     sentence,
@@ -255,6 +255,6 @@ function tooLargeReason(sentence: string): Clearance {
   };
 }
 
-function unreadable(sentence: string): Clearance {
+function unreadable(sentence: string): Reason {
   return { code: 'guard.mcp.answer_unreadable', sentence, rule: 'guard:mcp.parse' };
 }

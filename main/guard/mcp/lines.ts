@@ -2,7 +2,7 @@
  * MCP as newline-delimited JSON over a plain stream: what stdio servers speak once they are put on a port. Pure.
  * Source: MCP specification, "Transports", stdio: one message a line, no line breaks within.
  */
-import type { Clearance } from '../../base/reason.ts';
+import type { Reason } from '../../base/reason.ts';
 import { HeldBytes, textOf, utf8 } from '../bytes.ts';
 import type { Effects } from '../effects.ts';
 import { OpenCalls, readAnswer } from './answers.ts';
@@ -107,7 +107,7 @@ export class McpLines {
     if (reading?.kind === 'as-is') return this.#pass('app', line);
     if (reading?.kind === 'replaced') return this.#out.toApp(utf8(`${reading.text}\n`));
     const why = reading?.kind === 'fault' ? reading.why : 'a line that is not UTF-8';
-    const reason: Clearance = {
+    const reason: Reason = {
       code: 'guard.mcp.answer_unreadable',
       sentence: `the service sent ${why}`,
       rule: 'guard:mcp.parse',

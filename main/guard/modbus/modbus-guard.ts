@@ -4,7 +4,7 @@
  *
  * Direction: closed. A frame that is none, a function nobody knows, data a function does not have: refused or a violation.
  */
-import type { Clearance } from '../../base/reason.ts';
+import type { Reason } from '../../base/reason.ts';
 import type { ModbusRules } from '../../base/engagement.ts';
 import { Effects } from '../effects.ts';
 import type { Guard, GuardCall, GuardContext, GuardEffect } from '../guard.ts';
@@ -187,7 +187,7 @@ export class ModbusGuard implements Guard {
 
   #lose(why: string): void {
     this.#dead = true;
-    const reason: Clearance = {
+    const reason: Reason = {
       code: 'guard.modbus.unparseable',
       sentence: `what flows cannot be followed as Modbus/TCP: ${why}`,
       next: 'Use a client and device that speak Modbus/TCP, or take the guard out of the contract',

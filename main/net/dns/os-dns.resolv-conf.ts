@@ -1,7 +1,7 @@
 /** A plain /etc/resolv.conf that no program looks after: our resolver goes first in it, and sends on what is not ours. */
 import { readFileSync } from 'node:fs';
 import { TunnelerError } from '../../base/errors.ts';
-import type { Clearance } from '../../base/reason.ts';
+import type { Reason } from '../../base/reason.ts';
 import { readFileBefore, replaceFile, restoreFile, sha256 } from '../journal/file-change.ts';
 import type { FileBefore } from '../journal/host-change.ts';
 import type { DnsSettings, OsDns, OsDnsDeps } from './os-dns.ts';
@@ -31,7 +31,7 @@ export class ResolvConfDns implements OsDns {
   #settings: DnsSettings | undefined;
   #watch: Disposable | undefined;
   #takenBackAtMs: number[] = [];
-  #trouble: Clearance | undefined;
+  #trouble: Reason | undefined;
 
   /** @param keepOthers leave former resolvers behind ours; default: where the libc asks one after the other (glibc). */
   constructor(deps: OsDnsDeps, keepOthers = usesGlibc()) {
@@ -54,7 +54,7 @@ export class ResolvConfDns implements OsDns {
     this.#watch ??= this.#deps.clock.every(watchPeriodMs, () => this.#look());
   }
 
-  trouble(): Clearance | undefined {
+  trouble(): Reason | undefined {
     return this.#trouble;
   }
 

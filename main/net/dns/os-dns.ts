@@ -3,7 +3,7 @@
  */
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
-import type { Clearance } from '../../base/reason.ts';
+import type { Reason } from '../../base/reason.ts';
 import type { HostJournal } from '../journal/host-journal.ts';
 import type { RunCommand } from '../run-command.ts';
 import { detectLinuxDns } from './detect.linux.ts';
@@ -45,7 +45,7 @@ export interface OsDns {
   /** Idempotent: exactly this holds from now on. Journals before it changes anything. Throws `net.dns.failed`. */
   set(settings: DnsSettings): Promise<void>;
   /** What is wrong now, if anything: another program fights us over the file, say. */
-  trouble(): Clearance | undefined;
+  trouble(): Reason | undefined;
   /** Put everything back and forget it in the journal. Idempotent. */
   restore(): Promise<void>;
 }

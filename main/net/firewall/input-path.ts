@@ -3,7 +3,7 @@
  */
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
-import type { Clearance } from '../../base/reason.ts';
+import type { Reason } from '../../base/reason.ts';
 import { connectTcp } from '../../sockets/connect-tcp.ts';
 import type { HostJournal } from '../journal/host-journal.ts';
 import type { RunCommand } from '../run-command.ts';
@@ -32,7 +32,7 @@ export class InputPath implements AsyncDisposable {
   readonly #deps: InputPathDeps;
   readonly #watch: Disposable;
   #opened: { readonly id: number; readonly change: FirewallChange } | undefined;
-  #trouble: Clearance | undefined;
+  #trouble: Reason | undefined;
   #lost = 0;
   #work: Promise<void> = Promise.resolve();
 
@@ -75,7 +75,7 @@ export class InputPath implements AsyncDisposable {
   }
 
   /** Set while flows do not arrive. */
-  trouble(): Clearance | undefined {
+  trouble(): Reason | undefined {
     return this.#trouble;
   }
 

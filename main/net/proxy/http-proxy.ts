@@ -26,7 +26,7 @@ const maxHeaderBytes = 16 * 1024;
 const keepAliveMs = 60_000;
 
 /** What the HTTP side asks of the port it stands behind. */
-export interface HttpDoor {
+export interface HttpListener {
   /** This connection's request head is in; its time limit is over. */
   requestRead(socket: Socket): void;
   /** It may send another, and has so long. */
@@ -37,24 +37,24 @@ export interface HttpDoor {
 
 /**
  * A server that listens on nothing: sockets come in by `emit('connection', socket)`. Node keeps time limits and a list of connections only for
- * servers that listen, so both are the door's.
+ * servers that listen, so both are the listener's.
  */
-export function createHttpProxy(deps: RouteDeps, door: HttpDoor): Server {
+export function createHttpProxy(deps: RouteDeps, listener: HttpListener): Server {
   const server = createServer({
     maxHeaderSize: maxHeaderBytes,
     keepAliveTimeout: keepAliveMs,
   });
   server.on('connect', (request, socket, head) => {
-    door.requestRead(socket as Socket);
-    void tunnel(deps, request, door.take(socket as Socket, head));
+    listener.requestRead(socket as Socket);
+    void tunnel(deps, request, listener.take(socket as Socket, head));
   });
   server.on('request', (request, response) => {
     const { socket } = request;
-    door.requestRead(socket);
-    response.once('close', () => door.requestAwaited(socket, keepAliveMs));
+    listener.requestRead(socket);
+    response.once('close', () => listener.requestAwaited(socket, keepAliveMs));
     void forward(deps, request, response);
   });
-  server.on('clientError', (error, socket) => refuseMalformed(door, error, socket as Socket));
+  server.on('clientError', (error, socket) => refuseMalformed(listener, error, socket as Socket));
   return server;
 }
 
@@ -133,13 +133,13 @@ function refuse(response: ServerResponse, refusal: Refusal): void {
   response.end(body);
 }
 
-function refuseMalformed(door: HttpDoor, error: Error & { code?: string }, socket: Socket): void {
+function refuseMalformed(listener: HttpListener, error: Error & { code?: string }, socket: Socket): void {
   if (!socket.writable) {
     socket.destroy();
     return;
   }
   const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
-  door.take(socket).finish(encodeHead(status, { Connection: 'close', 'Content-Length': '0' }));
+  listener.take(socket).finish(encodeHead(status, { Connection: 'close', 'Content-Length': '0' }));
 }
 
 /** `http://host[:port]/path`; other schemes and origin form are none of ours. */

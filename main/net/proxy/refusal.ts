@@ -1,10 +1,10 @@
 /** A refusal in the words of SOCKS5 and of HTTP. */
 import type { RefusalAnswer } from '../../base/flow.ts';
-import type { Clearance } from '../../base/reason.ts';
+import type { Reason } from '../../base/reason.ts';
 import type { TunnelerError } from '../../base/errors.ts';
 
 export interface Refusal {
-  readonly reason: Clearance;
+  readonly reason: Reason;
   readonly answer: RefusalAnswer;
 }
 
@@ -92,7 +92,7 @@ export function encodeHead(status: number, headers: Readonly<Record<string, stri
 
 /** A failed direct connection as a refusal. */
 export function refusalOf(error: TunnelerError): Refusal {
-  const reason: Clearance = { code: error.code, sentence: error.message };
+  const reason: Reason = { code: error.code, sentence: error.message };
   switch (error.code) {
     case 'sockets.unreachable':
       return { reason, answer: 'host-unreachable' };

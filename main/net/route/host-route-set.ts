@@ -2,7 +2,7 @@
 import type { Clock } from '../../base/clock.ts';
 import { parseCidr } from '../../base/ip.ts';
 import type { Log } from '../../base/log.ts';
-import type { Clearance } from '../../base/reason.ts';
+import type { Reason } from '../../base/reason.ts';
 import type { HostJournal } from '../journal/host-journal.ts';
 import type { HostRoutes } from './route.ts';
 
@@ -22,9 +22,9 @@ export class HostRouteSet implements AsyncDisposable {
   readonly #routed = new Map<string, number>();
   readonly #pins = new Map<string, Pin>();
   #collisions: readonly string[] = [];
-  #wanted: { readonly prefixes: readonly string[]; readonly keepDirect: readonly string[] } = {
+  #wanted: { readonly prefixes: readonly string[]; readonly bypass: readonly string[] } = {
     prefixes: [],
-    keepDirect: [],
+    bypass: [],
   };
   #work: Promise<void> = Promise.resolve();
   readonly #watch: Disposable;
@@ -40,9 +40,9 @@ export class HostRouteSet implements AsyncDisposable {
   }
 
   /** Idempotent. Never rejects; calls run one after the other. */
-  set(prefixes: readonly string[], keepDirect: readonly string[]): Promise<void> {
+  set(prefixes: readonly string[], bypass: readonly string[]): Promise<void> {
     const canonical = prefixes.flatMap((text) => parseCidr(text)?.text ?? []).flatMap(halvesOfAll);
-    this.#wanted = { prefixes: [...new Set(canonical)], keepDirect: [...new Set(keepDirect)] };
+    this.#wanted = { prefixes: [...new Set(canonical)], bypass: [...new Set(bypass)] };
     return this.#enqueue(() => {
       const covered = this.#routed.size > 0 && this.#inside().some((address) => !this.#pins.has(address));
       return covered ? this.#begin() : this.#apply();
@@ -84,8 +84,8 @@ export class HostRouteSet implements AsyncDisposable {
 
   /** Addresses to keep past us that a prefix covers. */
   #inside(): readonly string[] {
-    const { prefixes, keepDirect } = this.#wanted;
-    return keepDirect.filter((address) => prefixes.some((prefix) => covers(prefix, address)));
+    const { prefixes, bypass } = this.#wanted;
+    return bypass.filter((address) => prefixes.some((prefix) => covers(prefix, address)));
   }
 
   /** A change that fails (a disk that is full, say, so that nothing can be journalled) leaves the routes there are. */
@@ -101,7 +101,7 @@ export class HostRouteSet implements AsyncDisposable {
   }
 
   /** Prefixes that another route of the same length has. */
-  collisions(): readonly Clearance[] {
+  collisions(): readonly Reason[] {
     return this.#collisions.map((prefix) => ({
       code: 'net.route.collision',
       sentence: `the prefix ${prefix} has a route of its own on this host, which goes before ours`,
@@ -141,7 +141,7 @@ export class HostRouteSet implements AsyncDisposable {
   }
 
   async #pin(address: string): Promise<void> {
-    const way = await this.#routes.wayTo(address);
+    const way = await this.#routes.nextHopTo(address);
     if (way === undefined || way.device === this.#device) return;
     const journalId = this.#journal.record({ kind: 'pin', device: way.device, address });
     if (await this.#routes.pin(address, way)) this.#pins.set(address, { device: way.device, journalId });

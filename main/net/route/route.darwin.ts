@@ -48,7 +48,7 @@ export class DarwinRoutes implements HostRoutes {
     });
   }
 
-  async wayTo(address: string): Promise<{ readonly via?: string; readonly device: string } | undefined> {
+  async nextHopTo(address: string): Promise<{ readonly via?: string; readonly device: string } | undefined> {
     const result = await this.#run('route', ['-n', 'get', familyFlag(address), address]);
     const device = /^\s*interface: (\S+)$/m.exec(result.stdout)?.[1];
     const via = /^\s*gateway: (\S+)$/m.exec(result.stdout)?.[1];

@@ -56,7 +56,7 @@ export class LinuxRoutes implements HostRoutes {
     return rows.flatMap((row) => (row.prefix === '' ? [] : [{ prefix: row.prefix, device: row.device }]));
   }
 
-  async wayTo(address: string): Promise<{ readonly via?: string; readonly device: string } | undefined> {
+  async nextHopTo(address: string): Promise<{ readonly via?: string; readonly device: string } | undefined> {
     const result = await this.#run('ip', ['-json', 'route', 'get', address]);
     const [row] = result.code === 0 ? rowsOf(result.stdout) : [];
     if (row?.dev === undefined || row.dev === 'lo') return undefined;

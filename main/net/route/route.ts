@@ -22,7 +22,7 @@ export interface HostRoutes {
   /** Every route of every table. */
   list(): Promise<readonly HostRoute[]>;
   /** The way to an address now: next hop and interface. Undefined where there is none. */
-  wayTo(address: string): Promise<{ readonly via?: string; readonly device: string } | undefined>;
+  nextHopTo(address: string): Promise<{ readonly via?: string; readonly device: string } | undefined>;
   /**
    * What the ways to these addresses depend on, as text to compare: every route that covers them, but those of our interface `device`. Absent
    * where a platform cannot tell.

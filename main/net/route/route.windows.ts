@@ -42,7 +42,7 @@ export class WindowsRoutes implements HostRoutes {
     return rows.map((row) => ({ prefix: row.DestinationPrefix ?? '', device: row.InterfaceAlias ?? '' }));
   }
 
-  async wayTo(address: string): Promise<{ readonly via?: string; readonly device: string } | undefined> {
+  async nextHopTo(address: string): Promise<{ readonly via?: string; readonly device: string } | undefined> {
     // Only characters of an address may reach the shell.
     if (!/^[0-9a-fA-F:.]+$/.test(address)) return undefined;
     const rows = await this.#query(

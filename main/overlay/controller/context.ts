@@ -1,6 +1,6 @@
 /** What every group of the controller's routes stands on, and who is asking. */
 import type { Log } from '../../base/log.ts';
-import type { ApiSessionRecord, IdentityRecord, TerminatorStrategy } from '../model.ts';
+import type { ApiSessionRecord, IdentityFile, TerminatorStrategy } from '../model.ts';
 import type { Network } from '../network.ts';
 import { fingerprintOf, type Pki } from '../pki.ts';
 import { stringClaim, stringsClaim, type Claims, type TokenSigner } from '../token.ts';
@@ -57,7 +57,7 @@ export interface ControllerContext {
 /** Who asks. */
 export interface Caller {
   readonly session: ApiSessionRecord;
-  readonly identity: IdentityRecord;
+  readonly identity: IdentityFile;
   /** Present for OIDC sessions. */
   readonly claims: Claims | undefined;
 }
@@ -145,7 +145,7 @@ function oidcCaller(context: ControllerContext, request: ApiRequest, token: stri
 export function sessionOfClaims(
   network: Network,
   claims: Claims,
-): { readonly session: ApiSessionRecord; readonly identity: IdentityRecord } | undefined {
+): { readonly session: ApiSessionRecord; readonly identity: IdentityFile } | undefined {
   const id = stringClaim(claims, 'z_asid');
   const identity = network.identities.get(stringClaim(claims, 'sub'));
   if (claims['z_t'] !== 'a' || id === undefined || identity === undefined || identity.disabled) return undefined;

@@ -1,7 +1,7 @@
 /** Primary authentication: a client certificate, a password, or a token of an external provider → an identity. */
 import { scryptSync, timingSafeEqual, X509Certificate } from 'node:crypto';
 import { createRemoteJWKSet, decodeJwt, importX509, jwtVerify, type JWTPayload } from 'jose';
-import type { AuthPolicyRecord, IdentityRecord, SignerRecord } from '../model.ts';
+import type { AuthPolicyRecord, IdentityFile, SignerRecord } from '../model.ts';
 import { fingerprintOf } from '../pki.ts';
 import type { Network } from '../network.ts';
 import { bearerTokens, type ControllerContext } from './context.ts';
@@ -9,7 +9,7 @@ import { ApiError, optionalString, type ApiRequest } from './http.ts';
 
 /** Who authenticated and how. */
 export interface Authenticated {
-  readonly identity: IdentityRecord;
+  readonly identity: IdentityFile;
   readonly policy: AuthPolicyRecord;
   /** Empty for external tokens. */
   readonly authenticatorId: string;
@@ -38,7 +38,7 @@ export async function authenticate(
   throw new ApiError(400, 'INVALID_AUTH_METHOD', 'The supplied authentication method is not valid');
 }
 
-function policyOf(network: Network, identity: IdentityRecord | undefined): [IdentityRecord, AuthPolicyRecord] {
+function policyOf(network: Network, identity: IdentityFile | undefined): [IdentityFile, AuthPolicyRecord] {
   const policy = network.authPolicies.get(identity?.authPolicyId);
   if (identity === undefined || identity.disabled || policy === undefined) throw invalidAuth();
   return [identity, policy];

@@ -2,7 +2,7 @@
 import { randomBytes, X509Certificate } from 'node:crypto';
 import { isTunnelerError } from '../../base/errors.ts';
 import { newUuid } from '../ids.ts';
-import { defaultAuthPolicyId, type AuthorityRecord, type EnrollmentRecord, type IdentityRecord } from '../model.ts';
+import { defaultAuthPolicyId, type AuthorityRecord, type EnrollmentRecord, type IdentityFile } from '../model.ts';
 import { fingerprintOf, fingerprintOfPem } from '../pki.ts';
 import { bearerTokens, type ControllerContext } from './context.ts';
 import { claimText, hashPassword, verifyExternalToken } from './credentials.ts';
@@ -54,7 +54,7 @@ function openEnrollment(
   context: ControllerContext,
   token: string,
   method: EnrollmentRecord['method'],
-): [EnrollmentRecord, IdentityRecord] {
+): [EnrollmentRecord, IdentityFile] {
   const { network } = context;
   const enrollment = network.enrollments.find((entry) => entry.token === token && entry.method === method);
   const identity = network.identities.get(enrollment?.identityId);
@@ -209,8 +209,8 @@ async function enrollByExternalToken(context: ControllerContext, request: ApiReq
 export function addIdentity(
   context: Pick<ControllerContext, 'network'>,
   name: string,
-  given: Partial<Omit<IdentityRecord, 'id' | 'createdAt' | 'name'>> = {},
-): IdentityRecord {
+  given: Partial<Omit<IdentityFile, 'id' | 'createdAt' | 'name'>> = {},
+): IdentityFile {
   const identity = context.network.identities.put({
     ...context.network.stamp(),
     name,

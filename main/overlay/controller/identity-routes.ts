@@ -1,7 +1,7 @@
 /** One's own identity: what it is, its certificates and their renewal, its one-time passwords. */
 import { X509Certificate } from 'node:crypto';
 import { newId } from '../ids.ts';
-import type { AuthenticatorRecord, IdentityRecord, MfaRecord } from '../model.ts';
+import type { AuthenticatorRecord, IdentityFile, MfaRecord } from '../model.ts';
 import { fingerprintOf, fingerprintOfPem } from '../pki.ts';
 import { newRecoveryCodes, newTotpSecret } from '../totp.ts';
 import { requireCaller, requirePartialCaller, type Caller, type ControllerContext } from './context.ts';
@@ -165,18 +165,18 @@ function addMfaRoutes(routes: Routes, path: string, context: ControllerContext):
 }
 
 /** Begin one-time passwords for an identity; they count once a first code was shown. */
-export function startMfa(context: ControllerContext, identity: IdentityRecord): MfaRecord {
+export function startMfa(context: ControllerContext, identity: IdentityFile): MfaRecord {
   identity.mfa = { id: newId(), secret: newTotpSecret(), verified: false, recoveryCodes: newRecoveryCodes() };
   context.network.identities.touched();
   return identity.mfa;
 }
 
 /** `otpauth:` URL of a begun enrolment. */
-export function provisioningUrl(identity: IdentityRecord, mfa: MfaRecord): string {
+export function provisioningUrl(identity: IdentityFile, mfa: MfaRecord): string {
   return `otpauth://totp/ziti.dev:${encodeURIComponent(identity.name)}?issuer=ziti.dev&secret=${mfa.secret}`;
 }
 
-function mfaView(identity: IdentityRecord, mfa: MfaRecord): object {
+function mfaView(identity: IdentityFile, mfa: MfaRecord): object {
   return {
     ...{ id: mfa.id, createdAt: iso(identity.createdAt), updatedAt: iso(identity.updatedAt), tags: {}, _links: {} },
     isVerified: mfa.verified,
@@ -185,12 +185,12 @@ function mfaView(identity: IdentityRecord, mfa: MfaRecord): object {
   };
 }
 
-function startedMfa(identity: IdentityRecord): MfaRecord {
+function startedMfa(identity: IdentityFile): MfaRecord {
   if (identity.mfa === undefined) throw notFound();
   return identity.mfa;
 }
 
-function enrolledMfa(identity: IdentityRecord): MfaRecord {
+function enrolledMfa(identity: IdentityFile): MfaRecord {
   if (identity.mfa?.verified !== true) {
     throw new ApiError(409, 'MFA_NOT_ENROLLED', 'The current identity is not enrolled in MFA');
   }

@@ -1,7 +1,7 @@
 /** The state of logins under way at the controller's OpenID provider, and the tokens that come of them. */
 import { createHash } from 'node:crypto';
 import { newUuid } from '../ids.ts';
-import type { ApiSessionRecord, IdentityRecord } from '../model.ts';
+import type { ApiSessionRecord, IdentityFile } from '../model.ts';
 import { fingerprintOf, fingerprintOfPem } from '../pki.ts';
 import { stringClaim, stringsClaim, type Claims } from '../token.ts';
 import type { ControllerContext } from './context.ts';
@@ -240,7 +240,7 @@ export class OidcFlows {
     };
   }
 
-  #identityOf(session: ApiSessionRecord): IdentityRecord | undefined {
+  #identityOf(session: ApiSessionRecord): IdentityFile | undefined {
     return this.#context.network.identities.get(session.identityId);
   }
 

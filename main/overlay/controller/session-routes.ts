@@ -1,6 +1,6 @@
 /** API sessions of the older kind: authenticate, look, extend, add certificates, log out. */
 import { newUuid } from '../ids.ts';
-import type { ApiSessionRecord, IdentityRecord } from '../model.ts';
+import type { ApiSessionRecord, IdentityFile } from '../model.ts';
 import { fingerprintOfPem } from '../pki.ts';
 import { totpMatches } from '../totp.ts';
 import { bearerTokens, requireCaller, requirePartialCaller, type Caller, type ControllerContext } from './context.ts';
@@ -141,7 +141,7 @@ export function takeTotp(context: ControllerContext, caller: Pick<Caller, 'sessi
 }
 
 /** True where the code is right; a recovery code is then spent. */
-export function takeCode(context: ControllerContext, identity: IdentityRecord, code: string): boolean {
+export function takeCode(context: ControllerContext, identity: IdentityFile, code: string): boolean {
   const mfa = identity.mfa;
   if (mfa === undefined) return false;
   if (totpMatches(mfa.secret, code, context.network.clock.now())) return true;

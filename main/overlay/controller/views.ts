@@ -2,7 +2,7 @@
 import type {
   ApiSessionRecord,
   ConfigRecord,
-  IdentityRecord,
+  IdentityFile,
   PolicyRecord,
   PostureCheckRecord,
   ServiceRecord,
@@ -61,7 +61,7 @@ export function authQueries(context: ControllerContext, session: ApiSessionRecor
 export function sessionView(
   context: ControllerContext,
   session: ApiSessionRecord,
-  identity: IdentityRecord,
+  identity: IdentityFile,
   expiresAt: number,
 ) {
   const authenticator = context.network.authenticators.get(session.authenticatorId);
@@ -88,7 +88,7 @@ export function sessionView(
 }
 
 /** An identity, for itself and for administrators. */
-export function identityView(network: Network, identity: IdentityRecord) {
+export function identityView(network: Network, identity: IdentityFile) {
   const authenticators = network.authenticators.filter((entry) => entry.identityId === identity.id);
   const cert = authenticators.find((entry) => entry.method === 'cert');
   const updb = authenticators.find((entry) => entry.method === 'updb');
@@ -140,7 +140,7 @@ export function identityView(network: Network, identity: IdentityRecord) {
 export function configsOf(
   network: Network,
   service: ServiceRecord,
-  identity: IdentityRecord | undefined,
+  identity: IdentityFile | undefined,
   types: readonly string[],
 ): Record<string, unknown> {
   const shown: Record<string, unknown> = {};
@@ -158,7 +158,7 @@ export function configsOf(
 export function serviceView(
   network: Network,
   visible: VisibleService,
-  identity: IdentityRecord,
+  identity: IdentityFile,
   session: ApiSessionRecord,
   configTypes: readonly string[],
 ) {

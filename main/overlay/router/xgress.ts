@@ -31,7 +31,7 @@ export interface DeliveredPayload {
 }
 
 /** Where the end acts. */
-export interface XgressDoor {
+export interface XgressListener {
   sendPayload(payload: OutgoingPayload): void;
   sendAcknowledgement(sequences: readonly number[], recvBufferBytes: number, rtt: number | undefined): void;
   /** In order; never after the circuit's end. */
@@ -49,7 +49,7 @@ interface Unacknowledged {
 }
 
 export class XgressEnd {
-  readonly #door: XgressDoor;
+  readonly #listener: XgressListener;
   readonly #clock: Clock;
   /** Set in the flags of all we send where this end stands in for the hosting side. */
   readonly #originatorFlag: number;
@@ -68,8 +68,8 @@ export class XgressEnd {
   #closed = false;
   #timer: Disposable | undefined;
 
-  constructor(door: XgressDoor, clock: Clock, standsInFor: 'dialer' | 'host') {
-    this.#door = door;
+  constructor(listener: XgressListener, clock: Clock, standsInFor: 'dialer' | 'host') {
+    this.#listener = listener;
     this.#clock = clock;
     this.#originatorFlag = standsInFor === 'host' ? payloadFlag.originator : 0;
     this.#started = standsInFor === 'dialer';
@@ -90,14 +90,14 @@ export class XgressEnd {
   /** A payload of the far side. `body` is taken over. */
   takePayload(sequence: number, payload: DeliveredPayload, rtt: number | undefined): void {
     if (this.#closed) return;
-    if (this.#door.undeliveredBytes() > 2 * windowBytes && sequence >= this.#expectedSequence) return;
+    if (this.#listener.undeliveredBytes() > 2 * windowBytes && sequence >= this.#expectedSequence) return;
     if (sequence >= this.#expectedSequence) this.#early.set(sequence, payload);
     for (;;) {
       const next = this.#early.get(this.#expectedSequence);
       if (next === undefined) break;
       this.#early.delete(this.#expectedSequence);
       this.#expectedSequence++;
-      this.#door.deliver(next);
+      this.#listener.deliver(next);
     }
     this.#report([sequence], rtt);
     if ((payload.flags & payloadFlag.circuitStart) !== 0 && !this.#started) {
@@ -124,7 +124,7 @@ export class XgressEnd {
 
   /** The plain client took some of what was delivered: tell the far side once it is worth it. */
   deliveredShrunk(): void {
-    if (this.#lastReportedBytes > 10_000 && this.#door.undeliveredBytes() < this.#lastReportedBytes / 2) {
+    if (this.#lastReportedBytes > 10_000 && this.#listener.undeliveredBytes() < this.#lastReportedBytes / 2) {
       this.#report([], undefined);
     }
   }
@@ -137,13 +137,13 @@ export class XgressEnd {
     this.#waiting = [];
     this.#unacknowledged.clear();
     this.#early.clear();
-    if (this.#holding) this.#door.holdSource(false);
+    if (this.#holding) this.#listener.holdSource(false);
     this.#holding = false;
   }
 
   #report(sequences: readonly number[], rtt: number | undefined): void {
-    this.#lastReportedBytes = this.#door.undeliveredBytes();
-    this.#door.sendAcknowledgement(sequences, this.#lastReportedBytes, rtt);
+    this.#lastReportedBytes = this.#listener.undeliveredBytes();
+    this.#listener.sendAcknowledgement(sequences, this.#lastReportedBytes, rtt);
   }
 
   #queue(flags: number, edgeFlags: number | undefined, uuid: Uint8Array | undefined, body: Uint8Array): void {
@@ -154,7 +154,7 @@ export class XgressEnd {
     this.#flush();
     if (!this.#holding && this.#waitingBytes > holdBytes) {
       this.#holding = true;
-      this.#door.holdSource(true);
+      this.#listener.holdSource(true);
     }
   }
 
@@ -166,13 +166,13 @@ export class XgressEnd {
       this.#waitingBytes -= payload.body.length;
       this.#underWayBytes += payload.body.length;
       this.#unacknowledged.set(payload.sequence, { payload, sentAt: this.#clock.monotonic(), resent: false });
-      this.#door.sendPayload(payload);
+      this.#listener.sendPayload(payload);
     }
     if (sent > 0) this.#waiting = this.#waiting.slice(sent);
     if (this.#unacknowledged.size > 0) this.#timer ??= this.#clock.every(retransmitCheckMs, () => this.#retransmit());
     if (this.#holding && this.#waitingBytes < releaseBytes) {
       this.#holding = false;
-      this.#door.holdSource(false);
+      this.#listener.holdSource(false);
     }
   }
 
@@ -195,7 +195,7 @@ export class XgressEnd {
       if (now - entry.sentAt < (entry.resent ? patienceMs * 4 : patienceMs)) continue;
       entry.sentAt = now;
       entry.resent = true;
-      this.#door.sendPayload({ ...entry.payload, flags: entry.payload.flags | payloadFlag.retransmit });
+      this.#listener.sendPayload({ ...entry.payload, flags: entry.payload.flags | payloadFlag.retransmit });
     }
   }
 }

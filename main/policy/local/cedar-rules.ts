@@ -7,10 +7,10 @@
  */
 import type * as CedarModule from '@cedar-policy/cedar-wasm/nodejs';
 import type { EntityJson, EntityUidJson, Policy, PolicyJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
-import type { Clearance } from '../../base/reason.ts';
+import type { Reason } from '../../base/reason.ts';
 import { localTime, zoneFormat } from '../schedule.ts';
 import { programName } from '../program.ts';
-import type { LocalAction, LocalQuestion } from './questions.ts';
+import type { LocalAction, AuthorizationRequest } from './questions.ts';
 import type { LocalAnswer, LocalRules } from './rules.ts';
 import { localActions } from './schema.ts';
 
@@ -108,7 +108,7 @@ function uidOf(entity: EntityUidJson): TypeAndId {
   return '__entity' in entity ? entity.__entity : entity;
 }
 
-function denial(question: LocalQuestion, forbids: readonly LocalRule[]): Clearance {
+function denial(question: AuthorizationRequest, forbids: readonly LocalRule[]): Reason {
   const what = `${programName(question.app)} may not ${verbs[question.action]} ${question.tool?.name ?? question.service.name}`;
   const [first] = forbids;
   if (first === undefined) {
@@ -137,7 +137,7 @@ const verbs: Readonly<Record<LocalAction, string>> = {
   writeRegister: 'write',
 };
 
-function broken(question: LocalQuestion, why: string, rules: readonly string[]): LocalAnswer {
+function broken(question: AuthorizationRequest, why: string, rules: readonly string[]): LocalAnswer {
   return {
     kind: 'deny',
     reason: {
@@ -150,7 +150,7 @@ function broken(question: LocalQuestion, why: string, rules: readonly string[]):
 }
 
 function entitiesOf(
-  question: LocalQuestion,
+  question: AuthorizationRequest,
   device: string,
 ): { readonly principal: TypeAndId; readonly entities: EntityJson[] } {
   const { app, service, tool } = question;
@@ -191,13 +191,13 @@ function entitiesOf(
   return { principal, entities };
 }
 
-function resourceOf(question: LocalQuestion): TypeAndId {
+function resourceOf(question: AuthorizationRequest): TypeAndId {
   if (question.tool !== undefined) return { type: 'Tool', id: question.tool.name };
   return { type: 'Service', id: question.service.name };
 }
 
 function contextOf(
-  question: LocalQuestion,
+  question: AuthorizationRequest,
   format: Intl.DateTimeFormat | undefined,
 ): Record<string, string | number | boolean> {
   const known = question.circumstances;

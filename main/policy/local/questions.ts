@@ -13,7 +13,7 @@ import type { DecisionFacts, IdentityFacts } from '../verdict.ts';
 export type LocalAction = 'dial' | 'host' | 'callTool' | 'readResource' | 'writeRegister';
 
 /** The service asked for, as rules see it. */
-export interface AskedService {
+export interface AuthorizationResource {
   readonly name: string;
   readonly workgroups: readonly string[];
 }
@@ -28,8 +28,8 @@ export interface AskedTool {
   readonly to?: number | undefined;
 }
 
-/** Circumstances; what is not known stands at its most suspicious value. */
-export interface Circumstances {
+/** AuthorizationContext; what is not known stands at its most suspicious value. */
+export interface AuthorizationContext {
   readonly nowMs: number;
   readonly posture: 'passing' | 'failing' | 'unknown';
   /** Undefined: never verified. */
@@ -45,14 +45,14 @@ export interface Circumstances {
   readonly caller: string;
 }
 
-export interface LocalQuestion {
+export interface AuthorizationRequest {
   readonly action: LocalAction;
   readonly app: App;
   /** Local name of the identity that dials or hosts. */
   readonly identity: string;
-  readonly service: AskedService;
+  readonly service: AuthorizationResource;
   readonly tool?: AskedTool;
-  readonly circumstances: Circumstances;
+  readonly circumstances: AuthorizationContext;
 }
 
 export function dialQuestion(
@@ -60,7 +60,7 @@ export function dialQuestion(
   app: App,
   match: Match,
   known: { readonly identity: IdentityFacts; readonly facts: DecisionFacts; readonly posture: PostureState },
-): LocalQuestion {
+): AuthorizationRequest {
   return {
     action: 'dial',
     app,

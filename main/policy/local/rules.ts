@@ -1,16 +1,16 @@
 /** Local rules ready to be asked. They can only narrow: an answer of theirs never allows what the controller does not grant. */
-import type { Clearance } from '../../base/reason.ts';
-import type { LocalQuestion } from './questions.ts';
+import type { Reason } from '../../base/reason.ts';
+import type { AuthorizationRequest } from './questions.ts';
 
 export type LocalAnswer =
   | {
       readonly kind: 'allow';
       /** Ids of the permits that let it pass; empty where no rule speaks of it. */ readonly rules: readonly string[];
     }
-  | { readonly kind: 'deny'; readonly reason: Clearance };
+  | { readonly kind: 'deny'; readonly reason: Reason };
 
 export interface LocalRules {
-  ask(question: LocalQuestion): LocalAnswer;
+  ask(question: AuthorizationRequest): LocalAnswer;
 }
 
 /** No local rules: the controller's grant stands as it is. */
@@ -18,7 +18,7 @@ export const noLocalRules: LocalRules = { ask: () => ({ kind: 'allow', rules: []
 
 /** There are rules, and nobody knows what they say: everything is refused until they can be read (fails closed). */
 export function unreadableRules(why: string): LocalRules {
-  const reason: Clearance = {
+  const reason: Reason = {
     code: 'policy.local.unreadable',
     sentence: `the local rules cannot be read, so nothing is allowed: ${why}`,
     next: 'Correct them, see: culvert policy check; then: culvert policy reload',

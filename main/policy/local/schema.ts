@@ -13,7 +13,7 @@ const asker = `{
 const asked = '{ name: String, service: String, kind: String, workgroups: Set<String> }';
 
 export const localSchema = `
-type Circumstances = {
+type AuthorizationContext = {
   nowSeconds: Long, hour: Long, minute: Long, minuteOfDay: Long, weekday: String,
   posture: String, mfaVerified: Bool, mfaAgeSeconds: Long,
   sessions: Long, dialsLastMinute: Long, callsLastMinute: Long,
@@ -30,9 +30,9 @@ entity Agent in [Program, User, Device, Identity] = ${asker};
 entity Service in [Workgroup] = ${asked};
 entity Tool in [Service, Workgroup] = ${asked};
 
-action dial appliesTo { principal: [Agent, Program, User, Device], resource: [Service], context: Circumstances };
-action host appliesTo { principal: [Device], resource: [Service], context: Circumstances };
+action dial appliesTo { principal: [Agent, Program, User, Device], resource: [Service], context: AuthorizationContext };
+action host appliesTo { principal: [Device], resource: [Service], context: AuthorizationContext };
 action callTool, readResource, writeRegister appliesTo {
-  principal: [Agent, Program, User, Device], resource: [Tool, Service], context: Circumstances
+  principal: [Agent, Program, User, Device], resource: [Tool, Service], context: AuthorizationContext
 };
 `;

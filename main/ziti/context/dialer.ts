@@ -26,11 +26,11 @@ export interface DialerDeps {
   /** As `signedIn`, after this one proved to be over. */
   signedInAnew(signal: AbortSignal): Promise<SignedIn>;
   /** A router or the controller denied what the list grants, or took it away: look again at once. */
-  accessDoubted(): void;
+  invalidateServices(): void;
   /** Asks the controller, briefly: may this identity still dial the service? */
   accessKept(serviceId: string): Promise<boolean>;
   /** A router no longer knows the API session. */
-  sessionDoubted(): void;
+  revalidateSession(): void;
 }
 
 export class Dialer {
@@ -53,7 +53,7 @@ export class Dialer {
     this.#deps = deps;
     this.#watcher = {
       streamOver: (serviceId) => this.#count(serviceId, -1),
-      accessDoubted: () => deps.accessDoubted(),
+      invalidateServices: () => deps.invalidateServices(),
       accessKept: (serviceId) => deps.accessKept(serviceId),
     };
   }
@@ -76,7 +76,7 @@ export class Dialer {
           details: { timeoutMs, next: 'Check that the host of the service is up.' },
         });
       }
-      if (isTunnelerError(error, 'ziti.dial.access_denied')) this.#deps.accessDoubted();
+      if (isTunnelerError(error, 'ziti.dial.access_denied')) this.#deps.invalidateServices();
       throw error;
     } finally {
       timer[Symbol.dispose]();
@@ -101,7 +101,7 @@ export class Dialer {
     const ended = this.#sessionEnd.signal;
     const session = await this.#firstSession(signedIn, service, signal);
     const linked = linkSignals(signal, ended);
-    const doubt = this.#deps.clock.after(doubtAfterMs, () => this.#deps.sessionDoubted());
+    const doubt = this.#deps.clock.after(doubtAfterMs, () => this.#deps.revalidateSession());
     try {
       return await this.#once(service, session, options, left, linked.signal);
     } catch (error) {
@@ -113,7 +113,7 @@ export class Dialer {
       const cut = isTunnelerError(error, 'ziti.channel.closed') || isTunnelerError(error, 'ziti.channel.rejected');
       if (!stale && !cut) throw error;
       if (stale) this.#deps.sessions.drop(serviceId, 'Dial', session.token);
-      if (stale && /api session/i.test(String(error.details['reason']))) this.#deps.sessionDoubted();
+      if (stale && /api session/i.test(String(error.details['reason']))) this.#deps.revalidateSession();
       const again = await this.#session(await this.#deps.signedIn(signal), service);
       return await this.#once(service, again, options, left, signal);
     } finally {
@@ -154,9 +154,9 @@ export class Dialer {
       this.#deps.routers.learn(session.edgeRouters);
       return session;
     } catch (error) {
-      if (isTunnelerError(error, 'ziti.controller.session_expired')) this.#deps.sessionDoubted();
+      if (isTunnelerError(error, 'ziti.controller.session_expired')) this.#deps.revalidateSession();
       if (isTunnelerError(error, 'ziti.controller.not_found')) {
-        this.#deps.accessDoubted();
+        this.#deps.invalidateServices();
         throw new TunnelerError('ziti.dial.access_denied', `no policy lets this identity dial ${service.name}`, {
           cause: error,
           details: { ...error.details, serviceId: service.id, next: 'Ask the administrator for a dial policy.' },

@@ -21,8 +21,8 @@ export interface HostedServiceDeps {
   readonly routers: RouterSet;
   /** Undefined while there is no session. */
   signedIn(): SignedIn | undefined;
-  accessDoubted(): void;
-  sessionDoubted(): void;
+  invalidateServices(): void;
+  revalidateSession(): void;
 }
 
 /** Terminators where the config does not say. Source: openziti/ziti tunnel host.v1 `maxConnections`. */
@@ -197,7 +197,7 @@ export class HostedService implements Binding {
       // The permission may be gone, or just the session: the list of services tells which.
       this.#deps.sessions.drop(this.service.id, 'Bind', sessionToken);
       this.#avoid.set(routerName, clock.monotonic() + startOverMs);
-      this.#deps.accessDoubted();
+      this.#deps.invalidateServices();
     } else if (error.code === 'ziti.bind.refused' || error.code === 'ziti.bind.failed') {
       this.#avoid.set(routerName, clock.monotonic() + this.#backoff.next());
     }
@@ -205,10 +205,10 @@ export class HostedService implements Binding {
   }
 
   #failed(error: unknown): void {
-    const { log, sessionDoubted, accessDoubted } = this.#deps;
+    const { log, revalidateSession, invalidateServices } = this.#deps;
     log.info('ziti.bind_failed', { service: this.service.name, code: toTunnelerError(error).code });
-    if (isTunnelerError(error, 'ziti.controller.session_expired')) sessionDoubted();
-    if (isTunnelerError(error, 'ziti.controller.not_found')) accessDoubted();
+    if (isTunnelerError(error, 'ziti.controller.session_expired')) revalidateSession();
+    if (isTunnelerError(error, 'ziti.controller.not_found')) invalidateServices();
   }
 
   #scheduleLook(): void {

@@ -6,7 +6,7 @@ import type { ServiceAnswer } from '../controller/answers.ts';
 import { jittered } from '../controller/backoff.ts';
 import type { ControllerClient } from '../controller/controller-client.ts';
 import type { PostureCheck, ZitiService } from '../model.ts';
-import { ServiceWatch } from './service-watch.ts';
+import { RevocationPoller } from './revocation-poller.ts';
 
 export interface ServiceListDeps {
   readonly clock: Clock;
@@ -46,7 +46,7 @@ export class ServiceList implements Disposable {
   #timer: Disposable | undefined;
   #closed = false;
   #driftMs: number;
-  readonly #watch: ServiceWatch;
+  readonly #watch: RevocationPoller;
   #confirming: Promise<void> | undefined;
   #confirmedAtMs = Number.NEGATIVE_INFINITY;
   readonly #doubted = new Set<string>();
@@ -60,7 +60,7 @@ export class ServiceList implements Disposable {
 
   constructor(deps: ServiceListDeps) {
     this.#deps = deps;
-    this.#watch = new ServiceWatch({
+    this.#watch = new RevocationPoller({
       clock: deps.clock,
       mustWatch: () => deps.mustWatch(),
       look: () => this.#lookFirstAt(deps.inUse(), false),

@@ -11,7 +11,7 @@ export interface StreamWatcher {
   /** It is over, or nobody listens to it any more. Once. */
   streamOver(serviceId: string): void;
   /** A router took access away: the list of services has to follow. */
-  accessDoubted(): void;
+  invalidateServices(): void;
   /** Asks the controller, briefly: may this identity still dial the service? */
   accessKept(serviceId: string): Promise<boolean>;
 }
@@ -79,7 +79,7 @@ export class WatchedStream implements ZitiStream {
       void this.#watcher.accessKept(this.#serviceId).then((kept) => tell(kept ? error : accessLost(error)));
       return;
     }
-    if (error?.code === 'ziti.dial.access_denied') this.#watcher.accessDoubted();
+    if (error?.code === 'ziti.dial.access_denied') this.#watcher.invalidateServices();
     tell(error);
   }
 

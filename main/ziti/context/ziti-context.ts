@@ -25,17 +25,17 @@ import type {
 import { Authenticator, type SignedIn } from './authenticator.ts';
 import { CertificateKeeper } from './certificate-keeper.ts';
 import { Dialer } from './dialer.ts';
-import { EmptyWatch } from './empty-watch.ts';
+import { EmptyServicesWatchdog } from './empty-services-watchdog.ts';
 import { HostedServices } from './hosted-services.ts';
 import { toIdentity } from './identity.ts';
-import { ContextMfa } from './mfa-door.ts';
+import { ContextMfa } from './mfa-calls.ts';
 import type { ZitiContextOptions } from './options.ts';
 import { PostureKeeper } from './posture-keeper.ts';
 import { RouterSet } from './router-set.ts';
 import { ServiceList } from './service-list.ts';
 import { ServiceSessions } from './service-sessions.ts';
-import { SessionKeeper } from './session-keeper.ts';
-import { StartGate } from './start-gate.ts';
+import { ApiSessionManager } from './api-session-manager.ts';
+import { ReadinessLatch } from './readiness-latch.ts';
 
 const defaultPollPeriodMs = 5_000;
 /** How long the end of a stream may wait for the controller to say why. */
@@ -67,15 +67,15 @@ class OpenContext implements ZitiContext {
   readonly #log: Log;
   readonly #authenticator: Authenticator;
   readonly #sessions = new ServiceSessions();
-  readonly #keeper: SessionKeeper;
+  readonly #keeper: ApiSessionManager;
   readonly #services: ServiceList;
-  readonly #empty: EmptyWatch;
+  readonly #empty: EmptyServicesWatchdog;
   readonly #routers: RouterSet;
   readonly #dialer: Dialer;
   readonly #hosted: HostedServices;
   readonly #posture: PostureKeeper;
   readonly #certificate: CertificateKeeper;
-  readonly #gate: StartGate;
+  readonly #gate: ReadinessLatch;
   #identity: ZitiIdentity | undefined;
   #apis: readonly string[];
   #closing: Promise<void> | undefined;
@@ -88,16 +88,16 @@ class OpenContext implements ZitiContext {
     this.#apis = options.apis;
     this.events = new Emitter<ZitiEvent>((error) => log.error('ziti.listener_failed', { error }));
     this.#authenticator = new Authenticator(options);
-    this.#gate = new StartGate(() => this.#keeper.state());
+    this.#gate = new ReadinessLatch(() => this.#keeper.state());
     const common = { clock, log, random };
-    this.#empty = new EmptyWatch(clock, () => this.#keeper.restart());
+    this.#empty = new EmptyServicesWatchdog(clock, () => this.#keeper.restart());
     const signedIn = (): SignedIn | undefined => this.#keeper.signedIn();
-    const accessDoubted = (): void => this.#accessDoubted();
+    const invalidateServices = (): void => this.#invalidateServices();
     const postureAnswered = (): void => {
-      accessDoubted();
+      invalidateServices();
       this.#hosted.hurry();
     };
-    const sessionDoubted = (): void => this.#keeper.check();
+    const revalidateSession = (): void => this.#keeper.check();
     this.#routers = new RouterSet({
       ...common,
       openRouter: options.openRouter ?? openEdgeRouter,
@@ -107,7 +107,7 @@ class OpenContext implements ZitiContext {
         this.#hosted.tryMore();
       },
       // A router cuts the channel of a disabled identity; the controller knows whether that was it.
-      lost: sessionDoubted,
+      lost: revalidateSession,
       changed: (router) => this.events.emit({ kind: 'router-changed', router }),
     });
     this.#services = new ServiceList({
@@ -131,7 +131,7 @@ class OpenContext implements ZitiContext {
       routers: () => this.#routers.connected(),
       answered: postureAnswered,
     });
-    this.#keeper = new SessionKeeper({
+    this.#keeper = new ApiSessionManager({
       ...common,
       authenticator: this.#authenticator,
       start: (now, signal) => this.#start(now, signal),
@@ -147,7 +147,13 @@ class OpenContext implements ZitiContext {
       refused: () => this.#certificate.refused(),
       signerNames: () => this.#signerNames(),
     });
-    const forServices = { ...common, sessions: this.#sessions, routers: this.#routers, accessDoubted, sessionDoubted };
+    const forServices = {
+      ...common,
+      sessions: this.#sessions,
+      routers: this.#routers,
+      invalidateServices,
+      revalidateSession,
+    };
     this.#hosted = new HostedServices({ ...forServices, signedIn: () => this.#gate.signedIn() });
     this.#dialer = new Dialer({
       ...forServices,
@@ -342,7 +348,7 @@ class OpenContext implements ZitiContext {
   }
 
   /** Something says that the list of services is not true any more: read it now. */
-  #accessDoubted(): void {
+  #invalidateServices(): void {
     this.#services.reload().then(
       () => this.#keeper.report(undefined),
       (error: unknown) => this.#keeper.report(error),

@@ -11,9 +11,9 @@ import type { EdgeDialRequest, EdgeStreamOpened, ListenerKeys } from './edge-rou
 import { EdgeStream } from './edge-stream.ts';
 import { deriveSessionKeys, newListenerKeys } from './end-to-end.ts';
 import { dialFailure } from './fault.ts';
-import { RouterCarrier } from './router-carrier.ts';
+import { RouterFlowControl } from './router-flow-control.ts';
 import { sessionTokenBody } from './session-token.ts';
-import { XgressCarrier } from './xgress-carrier.ts';
+import { XgressFlowControl } from './xgress-flow-control.ts';
 
 export interface DialOptions {
   readonly host: ConnectionHost;
@@ -135,8 +135,8 @@ class Dial implements Connection {
             : deriveSessionKeys('dialler', keys, copyBytes(peerKey)),
         carrier: (owner) =>
           bySdk
-            ? new XgressCarrier({ host, connId, circuitId, originator: 'initiator', owner })
-            : new RouterCarrier({ host, connId, owner }),
+            ? new XgressFlowControl({ host, connId, circuitId, originator: 'initiator', owner })
+            : new RouterFlowControl({ host, connId, owner }),
       });
     } catch (error) {
       endCircuit(host, connId, bySdk ? circuitId : undefined);

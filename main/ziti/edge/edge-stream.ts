@@ -12,11 +12,11 @@ import type { Frame } from '../wire/frame.ts';
 import { connType, edgeFlag } from '../wire/header-id.ts';
 import { copyBytes, noBytes } from '../wire/little-endian.ts';
 import { readMultipart } from '../wire/multipart.ts';
-import type { Carrier, CarrierOwner } from './carrier.ts';
+import type { FlowControl, CarrierOwner } from './flow-control.ts';
 import type { Connection, ConnectionHost, Flushable } from './connection.ts';
 import { Opener, Sealer, sealOverheadBytes, type SessionKeys } from './end-to-end.ts';
 import { accessLost, isAccessLoss, streamReset } from './fault.ts';
-import { PlainQueue } from './plain-queue.ts';
+import { SendQueue } from './send-queue.ts';
 
 /** Plain bytes of a stream's message at most: what a socket reads in two goes. Peers take messages of any size. */
 export const maxMessageBytes = 128 * 1024;
@@ -36,7 +36,7 @@ export interface EdgeStreamOptions {
   /** Absent: clear text. */
   readonly keys: SessionKeys | undefined;
   /** Makes the carrier; it may send at once, but only calls its owner later. */
-  carrier(owner: CarrierOwner & Flushable): Carrier;
+  carrier(owner: CarrierOwner & Flushable): FlowControl;
 }
 
 export class EdgeStream implements ZitiStream, Connection, CarrierOwner, Flushable {
@@ -47,13 +47,13 @@ export class EdgeStream implements ZitiStream, Connection, CarrierOwner, Flushab
   readonly connType = connType.dial;
   readonly #host: ConnectionHost;
   readonly #connId: number;
-  readonly #carrier: Carrier;
+  readonly #carrier: FlowControl;
   readonly #sealer: Sealer | undefined;
   #receiveKey: Uint8Array | undefined;
   #opener: Opener | undefined;
   #sink: ByteSink | undefined;
   // Outbound.
-  readonly #outbound = new PlainQueue();
+  readonly #outbound = new SendQueue();
   #opened = false;
   #writerWaits = false;
   #ended = false;

@@ -11,8 +11,8 @@ import type { Connection, ConnectionHost } from './connection.ts';
 import type { ListenerKeys } from './edge-router.ts';
 import { EdgeStream } from './edge-stream.ts';
 import { deriveSessionKeys, type SessionKeys } from './end-to-end.ts';
-import { RouterCarrier } from './router-carrier.ts';
-import { XgressCarrier } from './xgress-carrier.ts';
+import { RouterFlowControl } from './router-flow-control.ts';
+import { XgressFlowControl } from './xgress-flow-control.ts';
 
 /** Routers wait 5 s for the answer (openziti/ziti: router/xgress_edge/dialer.go). */
 const answerWithinMs = 4_500;
@@ -84,8 +84,8 @@ export class ReceivedDial implements IncomingDial {
       keys,
       carrier: (owner) =>
         bySdk
-          ? new XgressCarrier({ host, connId, circuitId, originator: 'terminator', owner })
-          : new RouterCarrier({ host, connId, owner }),
+          ? new XgressFlowControl({ host, connId, circuitId, originator: 'terminator', owner })
+          : new RouterFlowControl({ host, connId, owner }),
     });
     register(connId, stream);
     this.#options.opened(stream);

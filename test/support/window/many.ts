@@ -1,6 +1,6 @@
 /** A device with a great many services and fifty identities. */
-import type { EngineState } from '../../../main/contract/state.ts';
-import type { IdentityView } from '../../../main/contract/views.ts';
+import type { EngineState } from '../../../main/api/state.ts';
+import type { IdentityView } from '../../../main/api/views.ts';
 import { emptyState } from '../fake-engine.ts';
 import { manyServices } from './scene-services.ts';
 

@@ -1,7 +1,7 @@
 /** The fake engine of the scene: answers what the plain fake leaves out, and lets the bytes of open sessions flow. */
 import { TunnelerError } from '../../../main/base/errors.ts';
-import type { EngineState, StateChange } from '../../../main/contract/state.ts';
-import type { IdentityView, SecretView, SessionView, WhyStep, WhyView } from '../../../main/contract/views.ts';
+import type { EngineState, StateChange } from '../../../main/api/state.ts';
+import type { IdentityView, SecretView, SessionView, WhyStep, WhyView } from '../../../main/api/views.ts';
 import { createFakeEngine, type FakeEngine } from '../fake-engine.ts';
 import { sceneAudit } from './scene.ts';
 

@@ -1,5 +1,5 @@
 /** Contracts, local rules and posture facts as the engine would gather them from the services. */
-import type { PolicyView, ServiceView } from '../../../main/contract/views.ts';
+import type { PolicyView, ServiceView } from '../../../main/api/views.ts';
 
 export function scenePolicy(services: readonly ServiceView[]): PolicyView {
   return {

@@ -1,5 +1,5 @@
 /** Twenty services in every state a service can be in. */
-import type { ContractView, ServiceView } from '../../../main/contract/views.ts';
+import type { ContractView, ServiceView } from '../../../main/api/views.ts';
 
 type Given = Partial<ServiceView> & Pick<ServiceView, 'name' | 'identity' | 'addresses' | 'ports'>;
 

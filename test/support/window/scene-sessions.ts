@@ -1,6 +1,6 @@
 /** Thirty sessions: people at work, agents at work, some ended for every kind of reason. */
 import type { CloseReason } from '../../../main/base/reason.ts';
-import type { AppView, SessionView, TimelineEntry } from '../../../main/contract/views.ts';
+import type { AppView, SessionView, TimelineEntry } from '../../../main/api/views.ts';
 
 const claude: AppView = {
   path: '/usr/local/bin/claude',

@@ -1,6 +1,6 @@
 /** The real window over the schema's fake engine, in one page: for designing screens and for browser tests without an engine. */
 import '../../../app/style/index.css';
-import type { EngineState } from '../../../main/contract/state.ts';
+import type { EngineState } from '../../../main/api/state.ts';
 import { mountWindow } from '../../../app/window.tsx';
 import { emptyState } from '../fake-engine.ts';
 import { memoryTransport } from '../memory-transport.ts';

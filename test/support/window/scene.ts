@@ -1,5 +1,5 @@
 /** A believable device: identities, services, sessions of people and agents, a quarantine, an audit. Plain data, the same each time. */
-import type { EngineState } from '../../../main/contract/state.ts';
+import type { EngineState } from '../../../main/api/state.ts';
 import type {
   AgentView,
   AuditRecordView,
@@ -8,7 +8,7 @@ import type {
   RouterView,
   ServiceView,
   SessionView,
-} from '../../../main/contract/views.ts';
+} from '../../../main/api/views.ts';
 import { emptyState } from '../fake-engine.ts';
 import { scenePolicy } from './scene-policy.ts';
 import { sceneServices } from './scene-services.ts';

@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { AuditRecordView, DnsView, StatusView } from '../../../main/contract/views.ts';
+import type { AuditRecordView, DnsView, StatusView } from '../../../main/api/views.ts';
 import { culvertJson } from '../../support/culvert.ts';
 import { until } from '../../support/until.ts';
 import {

@@ -2,7 +2,7 @@
 import { lookup } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
-import type { SessionView } from '../../../main/contract/views.ts';
+import type { SessionView } from '../../../main/api/views.ts';
 import { culvert, culvertJson } from '../../support/culvert.ts';
 import { until } from '../../support/until.ts';
 import {

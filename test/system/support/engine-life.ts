@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer } from 'node:tls';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { StatusView } from '../../../main/contract/views.ts';
+import type { StatusView } from '../../../main/api/views.ts';
 import { culvertJson } from '../../support/culvert.ts';
 import { selfSigned } from '../../support/self-signed.ts';
 import { until } from '../../support/until.ts';

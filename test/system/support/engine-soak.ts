@@ -5,7 +5,7 @@
 import { execFile } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import WebSocket from 'ws';
-import type { StatusView } from '../../../main/contract/views.ts';
+import type { StatusView } from '../../../main/api/views.ts';
 import { culvertJson } from '../../support/culvert.ts';
 import {
   check,

@@ -177,8 +177,8 @@ export class TunHost implements AsyncDisposable {
     return this.#ask({ do: 'services', services });
   }
 
-  setPrefixes(prefixes: readonly string[], keepDirect: readonly string[] = []): Promise<TunHostStatus> {
-    return this.#ask({ do: 'prefixes', prefixes, keepDirect });
+  setPrefixes(prefixes: readonly string[], bypass: readonly string[] = []): Promise<TunHostStatus> {
+    return this.#ask({ do: 'prefixes', prefixes, bypass });
   }
 
   resetAll(): Promise<TunHostStatus> {

@@ -9,7 +9,7 @@ import { TunnelerError } from '../../../main/base/errors.ts';
 import type { Admission, FlowRequest, RefusalAnswer } from '../../../main/base/flow.ts';
 import { parseCidr } from '../../../main/base/ip.ts';
 import type { Log } from '../../../main/base/log.ts';
-import type { Clearance } from '../../../main/base/reason.ts';
+import type { Reason } from '../../../main/base/reason.ts';
 import type { ByteStream } from '../../../main/base/stream.ts';
 import { connectTcp } from '../../../main/sockets/connect-tcp.ts';
 import { connectUdp } from '../../../main/sockets/connect-udp.ts';
@@ -40,7 +40,7 @@ let services = settings.services;
 const joined = new Set<ByteStream>();
 const native = loadNative();
 let admitted = 0;
-let failure: Clearance | undefined;
+let failure: Reason | undefined;
 let owner: unknown;
 
 function line(value: unknown): void {
@@ -141,7 +141,7 @@ interface Command {
   readonly do: 'services' | 'prefixes' | 'status' | 'collect' | 'reset' | 'close';
   readonly services?: readonly StandInService[];
   readonly prefixes?: readonly string[];
-  readonly keepDirect?: readonly string[];
+  readonly bypass?: readonly string[];
 }
 
 const closing = new AbortController();
@@ -210,7 +210,7 @@ line({ ready: entry.status() });
 for await (const text of createInterface({ input: process.stdin })) {
   const command = JSON.parse(text) as Command;
   if (command.do === 'services') await setServices(command.services ?? []);
-  if (command.do === 'prefixes') await entry.setPrefixes(command.prefixes ?? [], command.keepDirect);
+  if (command.do === 'prefixes') await entry.setPrefixes(command.prefixes ?? [], command.bypass);
   if (command.do === 'reset') for (const stream of [...joined]) stream.reset();
   if (command.do === 'close') await close();
   // Only the heap tells of a leak; how much of it the system sees is up to the allocator.

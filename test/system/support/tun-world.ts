@@ -9,7 +9,7 @@ import { createSocket } from 'node:dgram';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ServiceView } from '../../../main/contract/views.ts';
+import type { ServiceView } from '../../../main/api/views.ts';
 import { culvert, culvertJson, startCulvert, type RunningCulvert } from '../../support/culvert.ts';
 import { openEmbeddedNetwork } from '../../support/embedded-network.ts';
 import type { Network } from '../../support/network.ts';

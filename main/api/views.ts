@@ -1,0 +1,395 @@
+/** DTOs that cross a process border: plain, readonly, JSON-safe. Times are ISO 8601 strings, sizes bytes, spans milliseconds. */
+import type { Reason, CloseReason } from '../base/reason.ts';
+
+export type EngineMode = 'tun' | 'proxy' | 'host';
+
+export interface ErrorView {
+  readonly code: string;
+  readonly message: string;
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+/** One state in words for an identity. */
+export type IdentityState =
+  | 'starting'
+  | 'ready'
+  | 'degraded'
+  | 'unauthenticated'
+  | 'mfa-required'
+  | 'login-required'
+  | 'locked'
+  | 'disabled'
+  | 'broken';
+
+export interface IdentityView {
+  readonly name: string;
+  readonly keystore: 'file' | 'keychain' | 'tpm' | 'pkcs11' | 'none';
+  readonly scope: 'machine' | 'user';
+  /** The user it serves, for scope `user`. */
+  readonly owner?: string;
+  /** Where that user's keychain keeps what opens it, where the engine cannot look for itself. */
+  readonly keychainAccount?: string;
+  readonly state: IdentityState;
+  /** Why the state is not `ready`, with the next step. */
+  readonly reason?: Reason;
+  /** What it signs in with. */
+  readonly proof?: 'certificate' | 'password' | 'external';
+  readonly controller: string;
+  readonly controllers: readonly string[];
+  readonly controllerVersion?: string;
+  readonly authentication?: 'oidc' | 'legacy';
+  readonly certExpiresAt?: string;
+  /** SHA-256 of the certificate, lower hex. */
+  readonly fingerprint?: string;
+  /** The controller's id and name for it. */
+  readonly id?: string;
+  readonly controllerName?: string;
+  readonly mfa: 'none' | 'enrolled' | 'required' | 'pending';
+  /** Providers to choose from where state is `login-required`. */
+  readonly loginProviders?: readonly string[];
+  readonly services: { readonly dial: number; readonly bind: number };
+}
+
+export interface RouterView {
+  readonly name: string;
+  readonly identity: string;
+  readonly address: string;
+  readonly latencyMs?: number;
+  readonly state: 'connecting' | 'connected' | 'disconnected';
+  readonly version?: string;
+  readonly error?: ErrorView;
+}
+
+export type ServiceStatus =
+  | 'available'
+  | 'hosting'
+  | 'posture-failed'
+  | 'mfa-required'
+  | 'no-terminator'
+  | 'no-router'
+  | 'identity-unavailable'
+  | 'name-conflict'
+  | 'contract-invalid'
+  | 'config-invalid'
+  | 'quarantined'
+  | 'hosting-failed';
+
+export interface PostureCheckView {
+  readonly type: string;
+  readonly policyType: 'Dial' | 'Bind';
+  readonly passing: boolean;
+  /** What fails and what to do, in words. */
+  readonly explanation?: string;
+  /** What `explanation` says, for other languages: `posture.os`, `posture.process`, … */
+  readonly code?: string;
+  readonly details?: Readonly<Record<string, unknown>>;
+  readonly timeoutRemainingSeconds?: number;
+}
+
+export interface ServiceView {
+  readonly name: string;
+  readonly id: string;
+  readonly identity: string;
+  readonly permissions: readonly ('Dial' | 'Bind')[];
+  readonly status: ServiceStatus;
+  /** Present where status is not `available` or `hosting`. */
+  readonly reason?: Reason;
+  readonly encrypted: boolean;
+  /** Names, wildcards, addresses, prefixes it is intercepted under. */
+  readonly addresses: readonly string[];
+  /** `80`, `8000-8010`. */
+  readonly ports: readonly string[];
+  readonly protocols: readonly string[];
+  /** Loopback ports of `--forward`. */
+  readonly forwards: readonly number[];
+  readonly workgroups: readonly string[];
+  readonly posture: readonly PostureCheckView[];
+  readonly contract?: ContractView;
+  readonly hosted?: {
+    readonly terminators: number;
+    readonly target: string;
+    readonly health: 'healthy' | 'unhealthy' | 'unchecked';
+  };
+  readonly openSessions: number;
+}
+
+export interface ContractView {
+  /** `controller`, or the local file it came from. */
+  readonly origin: string;
+  readonly guard: 'none' | 'mcp' | 'http' | 'modbus';
+  /** The parsed contract as is. */
+  readonly terms: Readonly<Record<string, unknown>>;
+  readonly onViolation: 'close' | 'quarantine' | 'alert';
+}
+
+export interface AppView {
+  /** Of the executable; for interpreters the script they run stands in `script`. */
+  readonly path?: string;
+  readonly script?: string;
+  readonly pid?: number;
+  readonly user?: string;
+  /** Name of the AI agent, where one is recognised or bound. */
+  readonly agent?: string;
+  readonly attribution: 'exact' | 'inferred' | 'unknown';
+  readonly hash?: string;
+  readonly container?: string;
+}
+
+export interface SessionView {
+  readonly id: string;
+  readonly service: string;
+  readonly identity: string;
+  readonly direction: 'dial' | 'host';
+  readonly app: AppView;
+  readonly protocol: 'tcp' | 'udp';
+  /** `address:port` of the application (dial) or the caller's name (host). */
+  readonly source: string;
+  /** What was asked for: `name:port`. */
+  readonly destination: string;
+  readonly startedAt: string;
+  readonly endedAt?: string;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  readonly state: 'opening' | 'open' | 'closed';
+  readonly closeReason?: CloseReason;
+  /** More about the closing, in words. */
+  readonly closeDetail?: string;
+  /** What `closeDetail` says, for other languages. */
+  readonly closeCode?: string;
+  readonly closeDetails?: Readonly<Record<string, unknown>>;
+  readonly router?: string;
+  readonly encrypted: boolean;
+  readonly guard: 'none' | 'mcp' | 'http' | 'modbus' | 'not-visible';
+  readonly mcp?: { readonly calls: number; readonly denied: number };
+  /** What is left of the contract; absent fields have no limit. */
+  readonly remaining?: {
+    readonly seconds?: number;
+    readonly bytes?: number;
+    readonly calls?: number;
+  };
+  /** The decision that admitted it. */
+  readonly decision: Reason;
+  /** Newest last, bounded. */
+  readonly timeline?: readonly TimelineEntry[];
+}
+
+export interface TimelineEntry {
+  readonly at: string;
+  readonly kind: 'admitted' | 'dialled' | 'opened' | 'half-closed' | 'call' | 'violation' | 'alert' | 'closed';
+  readonly text: string;
+  /** What `text` says, for other languages; a call is the same in each. */
+  readonly code?: string;
+  readonly details?: Readonly<Record<string, unknown>>;
+  readonly call?: GuardCallView;
+}
+
+/** One call a guard read: an MCP tool, an HTTP request, a Modbus function. */
+export interface GuardCallView {
+  readonly protocol: 'mcp' | 'http' | 'modbus';
+  readonly method: string;
+  readonly target: string;
+  readonly decision: 'allow' | 'deny';
+  readonly rule?: string;
+  readonly durationMs?: number;
+  /** SHA-256 of the canonical arguments. */
+  readonly digest?: string;
+  readonly arguments?: unknown;
+}
+
+export interface AgentView {
+  readonly name: string;
+  /** The identity it dials as; absent: the device's, or refused, as set. */
+  readonly identity?: string;
+  readonly programs: readonly string[];
+  readonly openSessions: number;
+  readonly reach: readonly string[];
+  readonly quarantined: boolean;
+}
+
+export interface QuarantineView {
+  /** `app:PATH-or-agent`, `identity:NAME`, `service:NAME`, `session:ID`. */
+  readonly subject: string;
+  readonly since: string;
+  readonly cause: string;
+  /** What `cause` says, for other languages; absent where a person wrote it. */
+  readonly causeCode?: string;
+  readonly causeDetails?: Readonly<Record<string, unknown>>;
+  readonly by: 'operator' | 'contract' | 'detector' | 'breaker';
+}
+
+/** A secret kept for the hosting side; its value never crosses a border. */
+export interface SecretView {
+  readonly name: string;
+  readonly keystore: 'file' | 'keychain';
+  readonly setAt: string;
+}
+
+export interface AlertView {
+  readonly id: string;
+  readonly at: string;
+  readonly severity: 'info' | 'warning' | 'critical';
+  readonly kind: string;
+  readonly text: string;
+  /** What `text` says, for other languages. */
+  readonly code?: string;
+  readonly details?: Readonly<Record<string, unknown>>;
+  readonly session?: string;
+  readonly subject?: string;
+}
+
+export interface DnsView {
+  readonly backend: string;
+  /** Why this one. */
+  readonly choice?: string;
+  /** True: the system asks Culvert about intercepted names alone. False: about every name, and the others are sent on. */
+  readonly splits?: boolean;
+  readonly state: 'active' | 'off' | 'failed';
+  readonly server?: string;
+  readonly names: readonly { readonly name: string; readonly addresses: readonly string[]; readonly service: string }[];
+  readonly upstreams: readonly string[];
+  readonly queries?: { readonly answered: number; readonly forwarded: number; readonly refused: number };
+  readonly reason?: Reason;
+}
+
+export interface RouteView {
+  readonly prefix: string;
+  readonly device: string;
+  readonly reason: string;
+}
+
+export interface StatusView {
+  readonly mode: EngineMode;
+  /** Why this mode was taken, where `auto` chose. */
+  readonly modeReason: string;
+  /** What `modeReason` says, for other languages. */
+  readonly modeCode?: string;
+  readonly version: string;
+  readonly pid: number;
+  readonly startedAt: string;
+  readonly identities: readonly {
+    readonly name: string;
+    readonly state: IdentityState;
+    readonly controller: string;
+    readonly certExpiresAt?: string;
+    readonly mfa: IdentityView['mfa'];
+  }[];
+  readonly routers: readonly RouterView[];
+  readonly services: { readonly dial: number; readonly bind: number };
+  readonly sessions: { readonly open: number; readonly total: number };
+  readonly dns: { readonly backend: string; readonly state: DnsView['state'] };
+  readonly audit: { readonly head: string; readonly count: number };
+  readonly proxy?: { readonly listen: string };
+  readonly tun?: {
+    readonly name: string;
+    readonly address: string;
+    readonly range: string;
+    /** Flows in its tables now: waiting for their dial, TCP, UDP. */
+    readonly flows: { readonly held: number; readonly tcp: number; readonly udp: number };
+  };
+  readonly routes: readonly RouteView[];
+  readonly warnings: readonly Reason[];
+}
+
+/** `culvert why`: each step from name to terminator. */
+export interface WhyStep {
+  readonly step:
+    | 'name'
+    | 'application'
+    | 'identity'
+    | 'service'
+    | 'permission'
+    | 'posture'
+    | 'contract'
+    | 'local-policy'
+    | 'quarantine'
+    | 'router'
+    | 'terminator';
+  readonly outcome: 'pass' | 'fail' | 'skipped' | 'unknown';
+  readonly text: string;
+  /** What `text` says, for other languages: a reason's code, or `why.…` of a step that passed. */
+  readonly code?: string;
+  readonly details?: Readonly<Record<string, unknown>>;
+  readonly next?: string;
+}
+export interface WhyView {
+  readonly destination: string;
+  readonly reachable: boolean;
+  readonly service?: string;
+  readonly identity?: string;
+  readonly steps: readonly WhyStep[];
+}
+
+export interface PolicyView {
+  readonly contracts: readonly (ContractView & { readonly service: string; readonly identity: string })[];
+  readonly localRules: readonly {
+    readonly id: string;
+    readonly file: string;
+    readonly effect: 'permit' | 'forbid';
+    readonly text: string;
+  }[];
+  readonly errors: readonly { readonly file: string; readonly message: string }[];
+  readonly posture: readonly (PostureCheckView & { readonly service: string; readonly identity: string })[];
+}
+
+export interface PolicyCheckView {
+  readonly ok: boolean;
+  readonly files: number;
+  readonly rules: number;
+  readonly errors: readonly { readonly file: string; readonly message: string }[];
+}
+
+export interface AuditRecordView {
+  readonly seq: number;
+  readonly at: string;
+  readonly kind: string;
+  readonly [field: string]: unknown;
+}
+
+export interface AuditVerifyView {
+  readonly ok: boolean;
+  readonly count: number;
+  readonly head?: string;
+  /** `code` is what `reason` says, for other languages. */
+  readonly firstBad?: { readonly seq: number; readonly file: string; readonly reason: string; readonly code?: string };
+  readonly gaps: number;
+  readonly checkpoints: number;
+}
+
+export interface MfaEnrolmentView {
+  readonly provisioningUrl: string;
+  readonly recoveryCodes: readonly string[];
+}
+
+export interface LoginView {
+  /** Where the person signs in. */
+  readonly url: string;
+  /** Device code flow: what to type there. */
+  readonly userCode?: string;
+}
+
+export interface SettingsView {
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly file?: string;
+  readonly logLevel: string;
+}
+
+export interface ConsoleView {
+  /** On loopback; works once. */
+  readonly url: string;
+  /** The same through the overlay, where the console is itself a dark service; each works once. */
+  readonly dark?: readonly string[];
+}
+
+export interface BundleView {
+  readonly entries: readonly { readonly name: string; readonly bytes: number; readonly redactions: number }[];
+}
+
+/** An identity was renamed: what settings and local rules still say of the old name. */
+export interface RenameView {
+  /** What it is called now. */
+  readonly name: string;
+  /** Agents bound to it: in the running engine they dial as the new name; the settings file still has the old one. */
+  readonly agents: readonly string[];
+  /** Local rules that name the old one, and so nobody any more. */
+  readonly rules: readonly { readonly id: string; readonly file: string }[];
+}

@@ -1,0 +1,136 @@
+/**
+ * What the command line starts but does not contain: the engine, the embedded overlay, and what works on a state directory without an
+ * engine. `main/culvert.ts` hands them in; each is loaded only when a verb asks for it.
+ */
+import type { EngineClient } from '../api/schema.ts';
+import type {
+  AuditRecordView,
+  AuditVerifyView,
+  BundleView,
+  IdentityView,
+  PolicyCheckView,
+  SecretView,
+} from '../api/views.ts';
+import type { EnrollRequest } from './enroll-request.ts';
+
+export interface RunOptions {
+  readonly stateDirectory: string;
+  readonly socketPath: string;
+  readonly mode?: 'auto' | 'tun' | 'proxy' | 'host';
+  readonly configFile?: string;
+  readonly proxyListen?: string;
+  readonly forwards: readonly { readonly service: string; readonly port: number }[];
+  /** Unlocks `file` identities; from a credential, a descriptor or a prompt. */
+  readonly passphrase?: string;
+  readonly logLevel?: string;
+  /** The log goes there instead of to standard error. */
+  readonly logFile?: string;
+}
+
+/** What a script needs to know of an engine that has started. */
+export interface RunningEngine extends AsyncDisposable {
+  readonly ready: Readonly<Record<string, unknown>>;
+  /** Resolves when the engine was asked to stop over its socket. */
+  readonly stopped: Promise<void>;
+}
+
+export interface OverlayOptions {
+  readonly listen?: { readonly host: string; readonly port: number };
+  readonly directory?: string;
+  /** Parsed JSON of a seed file. */
+  readonly seed?: unknown;
+}
+
+export interface RunningOverlay extends AsyncDisposable {
+  readonly controller: string;
+  readonly router: string;
+  /** Files written for the seed's identities, by name. */
+  readonly tokens: Readonly<Record<string, string>>;
+}
+
+/** The identity verbs that work on a state directory alone. */
+export interface OfflineIdentities {
+  enroll(request: EnrollRequest): Promise<IdentityView>;
+  list(): Promise<readonly IdentityView[]>;
+  setEnabled(name: string, enabled: boolean): Promise<void>;
+  /** An identity file for the peers, private key included. */
+  export(name: string): Promise<string>;
+  remove(name: string): Promise<void>;
+}
+
+/** The secret verbs that work on a state directory alone. */
+export interface OfflineSecrets {
+  list(): Promise<readonly SecretView[]>;
+  set(request: { readonly name: string; readonly value: string; readonly keystore?: string }): Promise<SecretView>;
+  remove(name: string): Promise<void>;
+}
+
+/** What opens a key that another user's engine keeps sealed. All throw `identity.keystore_locked` and `identity.keystore_unavailable`. */
+export interface UserKeychain {
+  make(): Promise<{ readonly account: string; readonly wrappingKey: Uint8Array }>;
+  read(account: string): Promise<Uint8Array>;
+  forget(account: string): Promise<void>;
+}
+
+export interface Backends {
+  readonly version: string;
+  /** Where the program lies, and beside it the built window and shell. */
+  readonly directory: string;
+  /** Throws where the engine cannot start; resolves once it is ready. */
+  runEngine(options: RunOptions): Promise<RunningEngine>;
+  openOverlay(options: OverlayOptions): Promise<RunningOverlay>;
+  /** The sources of product.md but the prompt: credential, then descriptor. */
+  readPassphrase(fileDescriptor: number | undefined): Promise<string | undefined>;
+  /** Wrapping keys in the keychain of whoever runs this program. */
+  userKeychain(): Promise<UserKeychain>;
+  /** Throws `engine.already_running` where an engine holds the directory. */
+  openIdentities(stateDirectory: string, passphrase: string | undefined): Promise<OfflineIdentities>;
+  /** Throws `engine.already_running` where an engine holds the directory. */
+  openSecrets(stateDirectory: string, passphrase: string | undefined): Promise<OfflineSecrets>;
+  verifyAudit(stateDirectory: string): Promise<AuditVerifyView>;
+  searchAudit(stateDirectory: string, query: AuditQuery): Promise<readonly AuditRecordView[]>;
+  /** Throws `engine.already_running` while an engine lives. */
+  repair(stateDirectory: string): Promise<RepairReport>;
+  /** Lines of the journal, oldest first, for other tools. */
+  exportAudit(stateDirectory: string, format: 'json' | 'ocsf', query: AuditQuery): AsyncIterable<string>;
+  checkPolicy(stateDirectory: string): Promise<PolicyCheckView>;
+  /** Throws `engine.service_needs_root` and its like. */
+  installService(options: ServiceOptions): Promise<ServiceReport>;
+  uninstallService(options: ServiceOptions): Promise<ServiceReport>;
+  /** The support bundle of a directory whose engine is not running. */
+  bundle(stateDirectory: string, redaction: 'basic' | 'full'): Promise<BundleView & { readonly zip: Uint8Array }>;
+}
+
+export interface ServiceOptions {
+  readonly stateDirectory: string;
+  readonly dryRun: boolean;
+  readonly seePrograms: boolean;
+  readonly root?: string;
+}
+
+/** What was done to make the engine a service of the machine, or to undo that. */
+export interface ServiceReport {
+  readonly action: 'install' | 'uninstall';
+  readonly dryRun: boolean;
+  readonly changed: boolean;
+  readonly managed: boolean;
+  readonly changes: readonly {
+    readonly kind: 'file' | 'command';
+    readonly what: string;
+    readonly state: 'done' | 'unchanged' | 'planned' | 'skipped' | 'failed';
+    readonly reason?: string;
+    readonly content?: string;
+  }[];
+  readonly stays: readonly string[];
+  readonly note?: string;
+}
+
+/** What was put back on the host, in words, and what could not be. */
+export interface RepairReport {
+  readonly undone: readonly string[];
+  readonly failed: readonly { readonly change: string; readonly reason: string }[];
+}
+
+/** The engine's calls, as every verb sees them. */
+export type Engine = EngineClient;
+export type AuditQuery = Parameters<EngineClient['audit']['search']>[0];

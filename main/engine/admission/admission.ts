@@ -1,0 +1,273 @@
+/**
+ * The one corridor that every flow walks: owner → service → verdict → audit → dial → session.
+ *
+ * Entries (TUN, proxy, forwards, MCP) know nothing of it but `Admit`. Each refusal has a reason, stands in the audit, and is answered in the
+ * entry's own terms; nothing is dialled that was not first decided and recorded.
+ */
+import type { App } from '../../apps/app.ts';
+import type { AuditEvent, AuditWriter } from '../../audit/record.ts';
+import type { Clock } from '../../base/clock.ts';
+import { isTunnelerError, toTunnelerError, TunnelerError } from '../../base/errors.ts';
+import type { Admission, Admit, Destination, FlowRequest, RefusalAnswer } from '../../base/flow.ts';
+import type { Log } from '../../base/log.ts';
+import type { Reason } from '../../base/reason.ts';
+import type { Intercept, Match } from '../../intercept/match.ts';
+import type { DecideFlow, DecisionFacts, Verdict } from '../../policy/verdict.ts';
+import type { Sessions } from '../../session/sessions.ts';
+import type { ZitiStream } from '../../ziti/model.ts';
+import { explainDialFailure } from './dial-failure.ts';
+import type { FindLoop } from './loop-guard.ts';
+
+export interface CorridorDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly intercept: Pick<Intercept, 'match' | 'matchService'>;
+  readonly audit: AuditWriter;
+  readonly sessions: Pick<Sessions, 'open' | 'reserve'>;
+  /** Who owns the flow's socket, with the agent it is. Never rejects. */
+  readonly findApp: (flow: FlowRequest) => Promise<App>;
+  /** A reason where the flow is our own connection come back to us. */
+  readonly findLoop: FindLoop;
+  /** The same app with its hash, where something that decides about these claims looks at it. Never rejects. */
+  readonly hashed: (app: App, matches: readonly Match[]) => Promise<App>;
+  readonly decide: DecideFlow;
+  readonly facts: (app: App) => DecisionFacts;
+  /** Dial as the match's identity. Throws `ziti.*`, `identity.*`. */
+  readonly dial: (match: Match, flow: FlowRequest, app: App, signal: AbortSignal) => Promise<ZitiStream>;
+  /** Make sure that what is known of the match's service is what the controller says at this moment. Bounded in time, never rejects. */
+  readonly confirm: (match: Match) => Promise<void>;
+  /** What the match's identity is called by now. */
+  readonly nameOf: (match: Match) => string;
+  /** The match as of now, where its service has another contract by now; undefined where that is the same. */
+  readonly withCurrentContract: (match: Match) => Match | undefined;
+  /** Is what was decided still true now? A reason where it is not (revoked or quarantined while the dial was under way). */
+  readonly accessLostSince: (match: Match, app: App) => Reason | undefined;
+  /** What no service claims: refused, or left to the entry to connect directly. */
+  readonly unmatched: 'refuse' | 'direct';
+  /** Told of each finished admission, for breakers and detectors. */
+  readonly onDialed: (app: App, match: Match, outcome: 'open' | 'failed') => void;
+}
+
+/** Make the corridor's door. */
+export function createCorridor(deps: CorridorDeps): Admit {
+  return async (flow, { signal }) => {
+    const owner = await deps.findApp(flow);
+    const found =
+      flow.service === undefined ? deps.intercept.match(flow) : deps.intercept.matchService(flow.service, flow);
+    if (found.kind === 'none') return unclaimed(deps, flow, owner, found.reason);
+    const loop = deps.findLoop(flow, owner, found.matches);
+    if (loop !== undefined) return denied(deps, flow, owner, loop);
+
+    const app = await deps.hashed(owner, found.matches);
+    const verdict = deps.decide(flow, app, found.matches, deps.facts(app));
+    const refusal = record(deps, verdictRecord(flow, app, verdict));
+    if (refusal !== undefined) return refusal;
+    if (verdict.kind === 'refuse') return { kind: 'refused', reason: verdict.reason, answer: verdict.answer };
+    if (verdict.kind === 'pass') return { kind: 'pass', reason: verdict.reason };
+    return dial(deps, flow, app, verdict, signal);
+  };
+}
+
+function unclaimed(deps: CorridorDeps, flow: FlowRequest, app: App, reason: Reason): Admission {
+  if (deps.unmatched === 'direct' && flow.service === undefined && flow.entry !== 'tun') {
+    return { kind: 'pass', reason };
+  }
+  return denied(deps, flow, app, reason);
+}
+
+function denied(deps: CorridorDeps, flow: FlowRequest, app: App, reason: Reason): Admission {
+  const refusal = record(deps, {
+    ...flowFields(flow, app),
+    kind: 'verdict',
+    decision: 'deny',
+    ...reasonFields(reason),
+  });
+  return refusal ?? { kind: 'refused', reason, answer: 'reset' };
+}
+
+async function dial(
+  deps: CorridorDeps,
+  flow: FlowRequest,
+  app: App,
+  decided: Verdict & { kind: 'dial' },
+  signal: AbortSignal,
+): Promise<Admission> {
+  const { match } = decided;
+  let place = deps.sessions.reserve(match.service.id);
+  let remote: ZitiStream;
+  try {
+    // Both at once: asking the controller costs no time that the dial does not take anyhow.
+    [remote] = await Promise.all([deps.dial(match, flow, app, signal), deps.confirm(match)]);
+  } catch (error) {
+    place[Symbol.dispose]();
+    return failed(deps, flow, app, match, error, signal);
+  }
+  const revalidate = (known: App, now: Match): Verdict => {
+    // Its own place must not count against it; nobody else may take it meanwhile.
+    place[Symbol.dispose]();
+    const anew = deps.decide(flow, known, [now], deps.facts(known));
+    place = deps.sessions.reserve(match.service.id);
+    return anew;
+  };
+  const verdict = await asRevalidated(deps, flow, app, decided, revalidate);
+  if (verdict.kind === 'refused') {
+    place[Symbol.dispose]();
+    remote.reset();
+    return verdict;
+  }
+  let joined = false;
+  const release = (): boolean => {
+    if (joined) return false;
+    joined = true;
+    place[Symbol.dispose]();
+    return true;
+  };
+  return {
+    kind: 'dialled',
+    join(local) {
+      if (!release()) return;
+      const late = deps.accessLostSince(match, app);
+      if (late !== undefined) {
+        const error = new TunnelerError('policy.refused', late.sentence);
+        local.reset(error);
+        remote.reset(error);
+        record(deps, { ...matchFields(flow, app, match), kind: 'verdict', decision: 'deny', ...reasonFields(late) });
+        return;
+      }
+      try {
+        deps.sessions.open(
+          {
+            service: match.service.name,
+            serviceId: match.service.id,
+            identity: deps.nameOf(match),
+            direction: 'dial',
+            entry: flow.entry,
+            app,
+            protocol: flow.protocol,
+            source: `${flow.source.address}:${flow.source.port}`,
+            destination: destinationText(flow.destination),
+            encrypted: remote.encrypted,
+            router: remote.routerName,
+            decision: verdict.reason,
+            contract: verdict.contract,
+          },
+          local,
+          remote,
+        );
+        deps.onDialed(app, match, 'open');
+      } catch (error) {
+        // Both ends are reset by now; the entry has no way left to say more to the application.
+        deps.log.warn('corridor.session_refused', { service: match.service.name, error });
+      }
+    },
+    abandon() {
+      if (release()) remote.reset();
+    },
+  };
+}
+
+/** What was decided, or what stands instead of it now that the dial is through: access may be lost, or the contract another. */
+async function asRevalidated(
+  deps: CorridorDeps,
+  flow: FlowRequest,
+  app: App,
+  decided: Verdict & { kind: 'dial' },
+  revalidate: (known: App, now: Match) => Verdict,
+): Promise<(Verdict & { kind: 'dial' }) | (Admission & { kind: 'refused' })> {
+  const { match } = decided;
+  const late = deps.accessLostSince(match, app);
+  if (late !== undefined) {
+    const event = {
+      ...matchFields(flow, app, match),
+      kind: 'verdict',
+      decision: 'deny',
+      ...reasonFields(late),
+    } as const;
+    return record(deps, event) ?? { kind: 'refused', reason: late, answer: 'reset' };
+  }
+  const now = deps.withCurrentContract(match);
+  if (now === undefined) return decided;
+  const known = await deps.hashed(app, [now]);
+  const verdict = revalidate(known, now);
+  const refusal = record(deps, verdictRecord(flow, known, verdict));
+  if (refusal !== undefined) return refusal;
+  if (verdict.kind === 'dial') return verdict;
+  const answer = verdict.kind === 'refuse' ? verdict.answer : 'reset';
+  return { kind: 'refused', reason: verdict.reason, answer };
+}
+
+function failed(
+  deps: CorridorDeps,
+  flow: FlowRequest,
+  app: App,
+  match: Match,
+  thrown: unknown,
+  signal: AbortSignal,
+): Admission {
+  const error = toTunnelerError(thrown, 'ziti.dial.failed');
+  const { reason, answer } = explainDialFailure(error, match);
+  if (!signal.aborted) {
+    deps.log.info('corridor.dial_failed', { service: match.service.name, identity: match.identity, error });
+    deps.onDialed(app, match, 'failed');
+  }
+  const refusal = record(deps, { ...matchFields(flow, app, match), kind: 'dial.failed', ...reasonFields(reason) });
+  return refusal ?? { kind: 'refused', reason, answer };
+}
+
+/** Write a record; where the journal refuses and fails closed, the refusal that stands instead of any admission. */
+function record(deps: CorridorDeps, event: AuditEvent): (Admission & { kind: 'refused' }) | undefined {
+  try {
+    deps.audit.record(event);
+    return undefined;
+  } catch (error) {
+    if (!isTunnelerError(error)) throw error;
+    deps.log.error('corridor.not_recorded', { error });
+    return {
+      kind: 'refused',
+      reason: {
+        code: error.code,
+        sentence: 'the audit journal cannot be written, so nothing is admitted',
+        next: 'free some space or mend the state directory',
+      },
+      answer: 'prohibited' satisfies RefusalAnswer,
+    };
+  }
+}
+
+function verdictRecord(flow: FlowRequest, app: App, verdict: Verdict): AuditEvent {
+  const fields =
+    verdict.kind === 'pass' || verdict.match === undefined
+      ? flowFields(flow, app)
+      : matchFields(flow, app, verdict.match);
+  const decision = verdict.kind === 'dial' ? 'allow' : verdict.kind === 'pass' ? 'pass' : 'deny';
+  const origin = verdict.kind === 'dial' ? (verdict.contractOrigin ?? null) : null;
+  return { ...fields, kind: 'verdict', decision, ...reasonFields(verdict.reason), contract: origin };
+}
+
+function matchFields(flow: FlowRequest, app: App, match: Match): Readonly<Record<string, unknown>> {
+  return { service: match.service.name, identity: match.identity, ...flowFields(flow, app) };
+}
+
+function flowFields(flow: FlowRequest, app: App): Readonly<Record<string, unknown>> {
+  return {
+    entry: flow.entry,
+    protocol: flow.protocol,
+    source: `${flow.source.address}:${flow.source.port}`,
+    destination: destinationText(flow.destination),
+    agent: app.agent ?? null,
+    app: app.script ?? app.path ?? null,
+    pid: app.pid ?? null,
+    user: app.user ?? null,
+    attribution: app.attribution,
+  };
+}
+
+function reasonFields(reason: Reason): Readonly<Record<string, unknown>> {
+  return { code: reason.code, reason: reason.sentence, rule: reason.rule ?? null };
+}
+
+/** `name:port`, or `address:port` where no name is known. */
+export function destinationText(destination: Destination): string {
+  const host = destination.hostname ?? destination.address ?? '';
+  return host.includes(':') ? `[${host}]:${destination.port}` : `${host}:${destination.port}`;
+}

@@ -1,0 +1,40 @@
+/** `agents:` of the settings at work: which agent dials as which identity, told to the policy. They follow an identity that is renamed. */
+import type { Policy } from '../../policy/policy.ts';
+import type { AgentConfig, EngineConfig } from '../runtime/config.ts';
+
+export interface AgentBindings {
+  /** As they stand now, by agent. */
+  all(): Readonly<Record<string, AgentConfig>>;
+  /** Agents of this identity dial as `to` from now on; the settings file is not touched. */
+  rename(identity: string, to: string): void;
+}
+
+/** Hand the settings' bindings to the policy, now and when they follow a new name. */
+export function bindAgents(
+  config: Pick<EngineConfig, 'agents' | 'policy'>,
+  policy: Pick<Policy, 'replaceIdentityRules'>,
+): AgentBindings {
+  let agents: Readonly<Record<string, AgentConfig>> = config.agents ?? {};
+  const tell = (): void =>
+    policy.replaceIdentityRules({
+      agents: Object.entries(agents).map(([name, { identity }]) => ({
+        name,
+        ...(identity === undefined ? {} : { identity }),
+      })),
+      unbound: config.policy?.unbound ?? 'device',
+      onUnknownApp: config.policy?.onUnknownApp ?? 'closed',
+    });
+  tell();
+  return {
+    all: () => agents,
+    rename(identity, to) {
+      agents = Object.fromEntries(
+        Object.entries(agents).map(([name, agent]) => [
+          name,
+          agent.identity === identity ? { ...agent, identity: to } : agent,
+        ]),
+      );
+      tell();
+    },
+  };
+}

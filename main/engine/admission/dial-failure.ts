@@ -1,0 +1,89 @@
+/** What a failed dial means to a person, and how an application is told of it. */
+import type { ErrorCode, TunnelerError } from '../../base/errors.ts';
+import type { RefusalAnswer } from '../../base/flow.ts';
+import type { Reason } from '../../base/reason.ts';
+import type { Match } from '../../intercept/match.ts';
+
+interface Explanation {
+  readonly sentence: (service: string, identity: string) => string;
+  readonly next?: string;
+  readonly answer: RefusalAnswer;
+}
+
+const explanations: Partial<Record<ErrorCode, Explanation>> = {
+  'ziti.dial.no_terminator': {
+    sentence: (service) => `nobody hosts ${service} now`,
+    next: 'start what hosts it, or ask its owner',
+    answer: 'reset',
+  },
+  'ziti.dial.refused': {
+    sentence: (service) => `the host of ${service} refused the connection`,
+    next: 'see whether the application behind it runs',
+    answer: 'reset',
+  },
+  'ziti.dial.access_denied': {
+    sentence: (service, identity) => `${identity} may not dial ${service}`,
+    next: 'ask for a dial policy at the controller',
+    answer: 'prohibited',
+  },
+  'ziti.dial.service_unknown': {
+    sentence: (service, identity) => `${identity} does not know ${service} any more`,
+    next: 'ask for a dial policy at the controller',
+    answer: 'prohibited',
+  },
+  'ziti.dial.posture_failed': {
+    sentence: (service) => `a posture check of ${service} fails on this device`,
+    next: 'culvert services names the check',
+    answer: 'prohibited',
+  },
+  'ziti.controller.posture_failed': {
+    sentence: (service) => `a posture check of ${service} fails on this device`,
+    next: 'culvert services names the check',
+    answer: 'prohibited',
+  },
+  'ziti.controller.mfa_required': {
+    sentence: (service, identity) => `${service} wants a recent code of ${identity}`,
+    next: 'culvert identity mfa verify',
+    answer: 'prohibited',
+  },
+  'ziti.dial.timeout': {
+    sentence: (service) => `the host of ${service} did not answer in time`,
+    answer: 'timeout',
+  },
+  'ziti.dial.no_router': {
+    sentence: (_service, identity) => `${identity} reaches no edge router`,
+    next: 'culvert status shows its routers',
+    answer: 'host-unreachable',
+  },
+  'ziti.controller.no_edge_routers': {
+    sentence: (service, identity) => `no edge router is given to ${identity} for ${service}`,
+    next: 'ask for an edge router policy at the controller',
+    answer: 'host-unreachable',
+  },
+  'ziti.controller.unreachable': {
+    sentence: (_service, identity) => `the controller of ${identity} is not reachable`,
+    next: 'see the network of this device',
+    answer: 'host-unreachable',
+  },
+  'ziti.dial.encryption_missing': {
+    sentence: (service) => `${service} asks for encryption and its host offers none; clear text is never used instead`,
+    next: 'update what hosts it',
+    answer: 'reset',
+  },
+  'base.cancelled': { sentence: () => 'the application went away', answer: 'reset' },
+};
+
+/** The reason and the answer of one failed dial. Unknown failures read as the error's own sentence and a reset. */
+export function explainDialFailure(
+  error: TunnelerError,
+  match: Match,
+): { readonly reason: Reason; readonly answer: RefusalAnswer } {
+  const known = explanations[error.code];
+  if (known === undefined) return { reason: { code: error.code, sentence: error.message }, answer: 'reset' };
+  const reason = {
+    code: error.code,
+    sentence: known.sentence(match.service.name, match.identity),
+    ...(known.next === undefined ? {} : { next: known.next }),
+  };
+  return { reason, answer: known.answer };
+}

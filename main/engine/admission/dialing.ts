@@ -1,0 +1,146 @@
+/** Dialling as the identity a match names, and what the engine remembers of it. */
+import type { App } from '../../apps/app.ts';
+import type { Clock } from '../../base/clock.ts';
+import { contractConfigType } from '../../base/engagement.ts';
+import { isTunnelerError, TunnelerError } from '../../base/errors.ts';
+import type { FlowRequest } from '../../base/flow.ts';
+import type { Reason } from '../../base/reason.ts';
+import type { Match } from '../../intercept/match.ts';
+import { flowSubjects } from '../../policy/program.ts';
+import type { Quarantine } from '../../policy/quarantine.ts';
+import type { ZitiService, ZitiStream } from '../../ziti/model.ts';
+import type { RecentUse } from './facts.ts';
+import type { Identities } from '../identities/identities.ts';
+
+/** For how long a service counts as hasNoTerminators after a dial that found nobody. */
+const desertedMs = 30_000;
+
+export interface DialingDeps {
+  readonly clock: Clock;
+  readonly identities: Identities;
+  readonly quarantine: Pick<Quarantine, 'causeOf'>;
+  readonly recentDials: RecentUse;
+  readonly refresh: () => void;
+}
+
+export class Dialing {
+  readonly #deps: DialingDeps;
+  readonly #hasNoTerminators = new Map<string, Disposable>();
+
+  constructor(deps: DialingDeps) {
+    this.#deps = deps;
+  }
+
+  /** `identity/serviceId` that nobody hosted when last dialled. */
+  get hasNoTerminators(): ReadonlyMap<string, unknown> {
+    return this.#hasNoTerminators;
+  }
+
+  /** Throws `ziti.*`, and `identity.*` where the identity does not work. */
+  async dial(match: Match, flow: FlowRequest, app: App, signal: AbortSignal): Promise<ZitiStream> {
+    this.#deps.recentDials.note(app);
+    const context = this.#deps.identities.context(this.#deps.identities.nameOf(match.identity));
+    try {
+      return await context.dial(match.service.id, {
+        signal,
+        timeoutMs: match.dialTimeoutMs,
+        kind: flow.protocol === 'udp' ? 'datagram' : 'stream',
+        appData: Buffer.from(JSON.stringify({ ...match.appData, ...attribution(app) })),
+        ...(match.terminatorIdentity === undefined ? {} : { terminatorIdentity: match.terminatorIdentity }),
+      });
+    } catch (error) {
+      if (isTunnelerError(error, 'ziti.dial.no_terminator')) this.#desert(match);
+      throw error;
+    }
+  }
+
+  /** For the engine's own questions to a hosting side: any identity that may dial the service. Throws as {@link dial}. */
+  async dialByName(service: string, appData: Uint8Array, signal: AbortSignal): Promise<ZitiStream> {
+    for (const runner of this.#deps.identities.all()) {
+      const found = runner.services().find(({ name, permissions }) => name === service && permissions.includes('Dial'));
+      const context = runner.context();
+      if (found !== undefined && context !== undefined) return context.dial(found.id, { appData, signal });
+    }
+    throw new TunnelerError('ziti.dial.service_unknown', `no identity here may dial ${service}`);
+  }
+
+  /** Some identity here may dial a service of this name. */
+  isKnown(service: string): boolean {
+    return this.#deps.identities
+      .all()
+      .some((runner) =>
+        runner.services().some(({ name, permissions }) => name === service && permissions.includes('Dial')),
+      );
+  }
+
+  note(match: Match, outcome: 'open' | 'failed'): void {
+    if (outcome === 'open' && this.#forget(keyOf(match))) this.#deps.refresh();
+  }
+
+  /** See {@link ZitiContext.confirmServices}. */
+  async confirm(match: Match): Promise<void> {
+    await this.#deps.identities.follow(match.identity)?.context()?.confirmServices();
+  }
+
+  /** The match with its service as it is now, where that has another contract; undefined where it is the same. */
+  withCurrentContract(match: Match): Match | undefined {
+    const services = this.#deps.identities.follow(match.identity)?.services() ?? [];
+    const service = services.find(({ id }) => id === match.service.id);
+    if (service === undefined || termsText(service) === termsText(match.service)) return undefined;
+    return { ...match, service };
+  }
+
+  /** Revoked, locked or quarantined while the dial was under way? */
+  accessLostSince(match: Match, app: App): Reason | undefined {
+    const runner = this.#deps.identities.follow(match.identity);
+    const trouble = runner?.trouble();
+    if (runner === undefined || trouble !== undefined) {
+      return trouble ?? { code: 'identity.unknown', sentence: `${match.identity} was removed meanwhile` };
+    }
+    const service = runner.services().find((candidate) => candidate.id === match.service.id);
+    if (service?.permissions.includes('Dial') !== true) {
+      return { code: 'permission.dial', sentence: `${match.identity} lost ${match.service.name} meanwhile` };
+    }
+    for (const subject of flowSubjects(app, match.service.name, runner.name)) {
+      const cause = this.#deps.quarantine.causeOf(subject);
+      if (cause !== undefined) return { code: 'policy.quarantined', sentence: `${subject} is in quarantine: ${cause}` };
+    }
+    return undefined;
+  }
+
+  #desert(match: Match): void {
+    const key = keyOf(match);
+    this.#forget(key);
+    this.#hasNoTerminators.set(
+      key,
+      this.#deps.clock.after(desertedMs, () => {
+        this.#hasNoTerminators.delete(key);
+        this.#deps.refresh();
+      }),
+    );
+    this.#deps.refresh();
+  }
+
+  #forget(key: string): boolean {
+    this.#hasNoTerminators.get(key)?.[Symbol.dispose]();
+    return this.#hasNoTerminators.delete(key);
+  }
+}
+
+function keyOf(match: Match): string {
+  return `${match.identity}/${match.service.id}`;
+}
+
+/** Who asks, for the hosting side: more string fields beside the peers' own, which ignore what they do not know. */
+function attribution(app: App): Readonly<Record<string, string>> {
+  return {
+    ...(app.agent === undefined ? {} : { culvert_agent: app.agent }),
+    ...(app.path === undefined ? {} : { culvert_app: app.script ?? app.path }),
+    ...(app.user === undefined ? {} : { culvert_user: app.user }),
+    ...(app.attribution === 'unknown' ? {} : { culvert_attribution: app.attribution }),
+  };
+}
+
+function termsText(service: ZitiService): string {
+  return JSON.stringify(service.configs[contractConfigType]) ?? '';
+}

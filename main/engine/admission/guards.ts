@@ -1,0 +1,78 @@
+/** The guard a session's contract asks for, with the budgets and local rules it is held to. */
+import { createHash } from 'node:crypto';
+import type { App } from '../../apps/app.ts';
+import type { Reason } from '../../base/reason.ts';
+import { createGuard } from '../../guard/create-guard.ts';
+import type { Guard, GuardedAction, GuardLedger } from '../../guard/guard.ts';
+import type { Policy } from '../../policy/policy.ts';
+import type { DecisionFacts } from '../../policy/verdict.ts';
+import type { SessionsDeps } from '../../session/create-sessions.ts';
+import type { SessionFacts } from '../../session/sessions.ts';
+import type { RecentUse } from './facts.ts';
+
+export interface GuardsDeps {
+  readonly policy: Pick<Policy, 'ask'>;
+  readonly ledger: GuardLedger;
+  readonly facts: (app: App) => DecisionFacts;
+  readonly recentCalls: RecentUse;
+  /** What stands for an identity whatever it is called. */
+  readonly idOf: (identity: string) => string;
+  readonly workgroupsOf: (identity: string, serviceId: string) => readonly string[];
+}
+
+const toolKinds = { callTool: 'tool', readResource: 'resource', writeRegister: 'register' } as const;
+
+/** For `createSessions`. */
+export function guardsFor(deps: GuardsDeps): SessionsDeps['guard'] {
+  return (contract, session): Guard | undefined =>
+    createGuard(contract, {
+      ledger: deps.ledger,
+      // Whoever opens a second session must not get a second budget.
+      ledgerKey: [
+        deps.idOf(session.identity),
+        session.app.agent ?? session.app.script ?? session.app.path ?? '',
+        session.serviceId,
+      ].join('|'),
+      digest: (text) => createHash('sha256').update(text).digest('hex'),
+      authorize: (action) => authorize(action, session, deps),
+    });
+}
+
+function authorize(action: GuardedAction, session: SessionFacts, deps: GuardsDeps): Reason | undefined {
+  const facts = deps.facts(session.app);
+  const { host, port } = split(session.destination);
+  const answer = deps.policy.ask({
+    action: action.action,
+    app: session.app,
+    identity: session.identity,
+    service: { name: session.service, workgroups: deps.workgroupsOf(session.identity, session.serviceId) },
+    tool: {
+      name: action.target,
+      kind: toolKinds[action.action],
+      unit: action.unit,
+      table: action.table,
+      from: action.from,
+      to: action.to,
+    },
+    circumstances: {
+      nowMs: facts.nowMs,
+      // It was judged when the session was admitted, and a failing posture since then has closed the session.
+      posture: 'passing',
+      mfaVerifiedAtMs: facts.identity(session.identity)?.mfaVerifiedAtMs,
+      openSessions: facts.openSessions(session.serviceId),
+      dialsLastMinute: facts.recentDials ?? 0,
+      callsLastMinute: deps.recentCalls.count(session.app),
+      protocol: session.protocol,
+      hostname: host,
+      port,
+      entry: 'session',
+      caller: '',
+    },
+  });
+  return answer.kind === 'deny' ? answer.reason : undefined;
+}
+
+function split(destination: string): { host: string; port: number } {
+  const colon = destination.lastIndexOf(':');
+  return { host: destination.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(destination.slice(colon + 1)) || 0 };
+}

@@ -1,0 +1,54 @@
+/** Steps 4 to 10 as one function, for every entry: the corridor over the rooms of this engine. */
+import type { AppFinder } from '../../apps/app.ts';
+import type { Admit } from '../../base/flow.ts';
+import type { Hosting } from '../../hosting/hosting.ts';
+import type { Policy } from '../../policy/policy.ts';
+import type { Quarantine } from '../../policy/quarantine.ts';
+import type { EngineConfig } from '../runtime/config.ts';
+import { createCorridor, type CorridorDeps } from './admission.ts';
+import type { Detection } from '../containment/detection.ts';
+import type { Dialing } from './dialing.ts';
+import { hashWhereAsked } from './ensure-hash.ts';
+import type { Identities } from '../identities/identities.ts';
+import { loopGuard, type LoopGuardDeps } from './loop-guard.ts';
+
+export interface CorridorParts extends Pick<
+  CorridorDeps,
+  'clock' | 'log' | 'intercept' | 'audit' | 'sessions' | 'facts'
+> {
+  readonly config: EngineConfig;
+  readonly apps: AppFinder;
+  readonly policy: Policy;
+  readonly quarantine: Quarantine;
+  readonly hosting: Pick<Hosting, 'states'>;
+  readonly identities: Pick<Identities, 'places' | 'nameOf'>;
+  readonly dialing: Dialing;
+  readonly detection: Pick<Detection, 'dialed'>;
+  readonly direct: LoopGuardDeps['direct'];
+}
+
+export function openCorridor(parts: CorridorParts): Admit {
+  const { apps, policy, quarantine, hosting, identities, dialing, detection } = parts;
+  return createCorridor({
+    ...parts,
+    findApp: (flow) => apps.find(flow),
+    findLoop: loopGuard({
+      pid: process.pid,
+      hosted: () => new Set(hosting.states().map(({ serviceId }) => serviceId)),
+      infrastructure: () => identities.places(),
+      direct: parts.direct,
+    }),
+    hashed: hashWhereAsked({ apps, policy, quarantine }),
+    decide: policy.decide,
+    dial: (match, flow, app, signal) => dialing.dial(match, flow, app, signal),
+    nameOf: (match) => identities.nameOf(match.identity),
+    confirm: (match) => dialing.confirm(match),
+    withCurrentContract: (match) => dialing.withCurrentContract(match),
+    accessLostSince: (match, app) => dialing.accessLostSince(match, app),
+    unmatched: parts.config.proxy?.unmatched ?? 'refuse',
+    onDialed(app, match, outcome) {
+      dialing.note(match, outcome);
+      detection.dialed(app, match, outcome);
+    },
+  });
+}

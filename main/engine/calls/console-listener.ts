@@ -1,0 +1,81 @@
+/** The window in a browser, opened when first asked for, or from the start where the settings say so. */
+import type { Clock } from '../../base/clock.ts';
+import { TunnelerError } from '../../base/errors.ts';
+import { parseHostPort } from '../../base/ip.ts';
+import type { DisposalStack } from '../../base/lifecycle.ts';
+import type { Log } from '../../base/log.ts';
+import type { Dispatcher } from '../../api/dispatch.ts';
+import type { ConsoleView, ServiceView } from '../../api/views.ts';
+import type { EngineConfig } from '../runtime/config.ts';
+import { darkConsoleHosts } from './dark-console.ts';
+
+/** As the console room's `openConsole`, its assets known. */
+export type ConsoleListener = (deps: {
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly hosts: (port: number) => readonly string[];
+  readonly connect: Dispatcher['connect'];
+  readonly clock: Clock;
+  readonly log: Log;
+}) => Promise<OpenedConsole>;
+
+export interface OpenedConsole extends AsyncDisposable {
+  readonly port: number;
+  /** A fresh address that lets one browser in, once; under `host`, where it is hosted under one. */
+  url(host?: string): string;
+}
+
+export interface LazyConsole {
+  /** Open it, unless it is. Throws `base.unsupported` without a door. */
+  open(): Promise<void>;
+  /** Fresh addresses, on loopback and where it is a dark service. Opens it first. */
+  addresses(): Promise<ConsoleView>;
+}
+
+/** Opens at most one console; a failed opening is tried again at the next call. */
+export function lazyConsole(
+  options: { readonly consoleListener?: ConsoleListener | undefined },
+  config: EngineConfig,
+  deps: {
+    readonly dispatcher: Dispatcher;
+    readonly clock: Clock;
+    readonly log: Log;
+    readonly services: () => readonly ServiceView[];
+  },
+  stack: DisposalStack,
+): LazyConsole {
+  let opening: Promise<OpenedConsole> | undefined;
+  const hosts = (port: number): readonly string[] => [
+    ...new Set([...(config.console?.hosts ?? []), ...darkConsoleHosts(port, deps.services())]),
+  ];
+  const opened = (): Promise<OpenedConsole> => {
+    opening ??= openNow().catch((error: unknown) => {
+      opening = undefined;
+      throw error;
+    });
+    return opening;
+  };
+  return {
+    async open() {
+      await opened();
+    },
+    async addresses() {
+      const console = await opened();
+      const dark = hosts(console.port).map((host) => console.url(host));
+      return { url: console.url(), ...(dark.length === 0 ? {} : { dark }) };
+    },
+  };
+
+  async function openNow(): Promise<OpenedConsole> {
+    if (options.consoleListener === undefined) {
+      throw new TunnelerError('base.unsupported', 'this engine was started without a console');
+    }
+    if (config.console?.enabled === false) {
+      throw new TunnelerError('console.refused', 'the console is turned off in the settings', {
+        details: { next: 'set console.enabled in culvert.yaml' },
+      });
+    }
+    const listen = parseHostPort(config.console?.listen ?? '127.0.0.1:0', 'console.listen');
+    const { dispatcher, clock, log } = deps;
+    return stack.use(await options.consoleListener({ listen, hosts, connect: dispatcher.connect, clock, log }));
+  }
+}

@@ -1,0 +1,132 @@
+/** Breakers and baselines at work: told of every dial, call, violation and end, they cut off or alert, as set. What was learnt is kept. */
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { App } from '../../apps/app.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Log } from '../../base/log.ts';
+import type { AlertView } from '../../api/views.ts';
+import type { Match } from '../../intercept/match.ts';
+import { Baselines, defaultBaselines } from '../../policy/detectors/baselines.ts';
+import { Breaker, defaultBreaker } from '../../policy/detectors/breaker.ts';
+import type { Finding, WatchedEvent } from '../../policy/detectors/finding.ts';
+import { programName } from '../../policy/program.ts';
+import type { Quarantine } from '../../policy/quarantine.ts';
+import type { SessionEvent, SessionSnapshot } from '../../session/sessions.ts';
+import type { EngineConfig } from '../runtime/config.ts';
+
+/** What was learnt is written this often, and at the end; a kill loses at most so much learning. */
+const keepMs = 5 * 60_000;
+
+export interface Detection extends Disposable {
+  dialed(app: App, match: Match, outcome: 'open' | 'failed'): void;
+  session(event: SessionEvent): void;
+}
+
+export interface DetectionDeps {
+  readonly stateDirectory: string;
+  readonly config: EngineConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly quarantine: Pick<Quarantine, 'add'>;
+  readonly raise: (alert: Omit<AlertView, 'id' | 'at'>) => void;
+}
+
+export function openDetection(deps: DetectionDeps): Detection {
+  const { clock, log } = deps;
+  const settings = deps.config.policy;
+  const path = join(deps.stateDirectory, 'baselines.json');
+  const breaker = new Breaker({ ...defaultBreaker, ...defined(settings?.breaker) });
+  const baselines =
+    settings?.detectors?.enabled === false
+      ? undefined
+      : new Baselines({ ...defaultBaselines, ...defined(settings?.detectors) }, read(path, log));
+  if ((baselines?.lost ?? 0) > 0) log.warn('detection.baselines_lost', { lost: baselines?.lost });
+
+  const keep = (): void => {
+    if (baselines === undefined) return;
+    try {
+      writeFileSync(`${path}.tmp`, JSON.stringify(baselines.keep()), { mode: 0o600 });
+      renameSync(`${path}.tmp`, path);
+    } catch (error) {
+      log.warn('detection.not_kept', { error });
+    }
+  };
+  const timer = clock.every(keepMs, keep);
+
+  const observe = (event: WatchedEvent): void => {
+    const nowMs = clock.now();
+    for (const finding of [...breaker.observe(event, nowMs), ...(baselines?.observe(event, nowMs) ?? [])]) act(finding);
+  };
+
+  const act = ({ detector, severity, text, subject, action, holdMs }: Finding): void => {
+    const details = { subject };
+    if (action === 'alert') {
+      deps.raise({ severity, kind: detector, text, code: detector, details, subject });
+      return;
+    }
+    const by = detector.startsWith('breaker.') ? 'breaker' : 'detector';
+    deps.quarantine.add(subject, { code: detector, sentence: text, details }, by, holdMs);
+  };
+
+  return {
+    dialed(app, match, outcome) {
+      observe({
+        kind: 'dial',
+        program: nameOf(app),
+        service: match.service.name,
+        identity: match.identity,
+        outcome: outcome === 'open' ? 'opened' : 'failed',
+      });
+    },
+    session(event) {
+      const { session } = event;
+      if (session.direction !== 'dial') return;
+      const common = { program: nameOf(session.app), service: session.service, identity: session.identity };
+      switch (event.kind) {
+        case 'opened': // told by the dial
+        case 'renamed':
+          break;
+        case 'closed':
+          observe({ kind: 'closed', ...common, bytes: bytesOf(session) });
+          break;
+        case 'called': {
+          const outcome = event.call.decision === 'deny' ? 'denied' : event.call.failed === true ? 'failed' : 'ok';
+          observe({ kind: 'call', ...common, tool: event.call.target, outcome });
+          break;
+        }
+        case 'violated':
+          observe({ kind: 'violation', ...common });
+          break;
+      }
+    },
+    [Symbol.dispose]() {
+      timer[Symbol.dispose]();
+      keep();
+    },
+  };
+}
+
+function nameOf(app: App): string | undefined {
+  return app.attribution === 'unknown' ? undefined : programName(app);
+}
+
+function bytesOf(session: SessionSnapshot): number {
+  return session.bytesSent + session.bytesReceived;
+}
+
+/** Settings given; an absent field keeps the default. */
+function defined<T extends object>(given: T | undefined): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(given ?? {}).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}
+
+function read(path: string, log: Log): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as unknown;
+  } catch (error) {
+    // Nothing learnt yet, or unreadable: it is learnt anew, and silent meanwhile.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') log.warn('detection.baselines_unreadable', { error });
+    return undefined;
+  }
+}

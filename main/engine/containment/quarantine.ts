@@ -1,0 +1,101 @@
+/** The quarantine kept on disk and in the audit: a restart must not free anyone. */
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import type { AuditWriter } from '../../audit/record.ts';
+import type { Clock } from '../../base/clock.ts';
+import { TunnelerError } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
+import type { QuarantineView } from '../../api/views.ts';
+import { Quarantine, type QuarantineEntry } from '../../policy/quarantine.ts';
+import { iso } from '../views/views.ts';
+
+const entry = v.object({
+  subject: v.string(),
+  sinceMs: v.number(),
+  cause: v.string(),
+  said: v.exactOptional(v.object({ code: v.string(), details: v.exactOptional(v.record(v.string(), v.unknown())) })),
+  by: v.picklist(['operator', 'contract', 'detector', 'breaker']),
+  untilMs: v.exactOptional(v.number()),
+});
+const file = v.object({ version: v.literal(1), quarantined: v.array(entry) });
+
+export interface QuarantineDeps {
+  readonly stateDirectory: string;
+  readonly clock: Clock;
+  readonly audit: AuditWriter;
+  readonly log: Log;
+}
+
+/** Read what is quarantined. A damaged file throws `engine.state_unusable`: forgetting it would free whom it holds. */
+export function openQuarantine(deps: QuarantineDeps): Quarantine {
+  const path = join(deps.stateDirectory, 'quarantine.json');
+  const quarantine = new Quarantine({
+    clock: deps.clock,
+    entries: read(path),
+    save(entries) {
+      try {
+        writeFileSync(`${path}.tmp`, JSON.stringify({ version: 1, quarantined: entries }), {
+          mode: 0o600,
+          flush: true,
+        });
+        renameSync(`${path}.tmp`, path);
+      } catch (error) {
+        // It holds all the same, as long as this engine lives; cutting off must not fail because the disk does.
+        deps.log.error('quarantine.not_written', { error });
+      }
+    },
+  });
+  quarantine.events.subscribe((event) => {
+    const { subject, cause, by } = event.entry;
+    try {
+      if (event.kind === 'added') deps.audit.record({ kind: 'quarantine.added', subject, cause, by });
+      else deps.audit.record({ kind: 'quarantine.released', subject, by: event.by });
+    } catch (error) {
+      deps.log.error('quarantine.not_recorded', { error });
+    }
+  });
+  return quarantine;
+}
+
+export function quarantineView(held: QuarantineEntry): QuarantineView {
+  const { subject, sinceMs, cause, said, by } = held;
+  return {
+    subject,
+    since: iso(sinceMs),
+    cause,
+    ...(said === undefined ? {} : { causeCode: said.code }),
+    ...(said?.details === undefined ? {} : { causeDetails: said.details }),
+    by,
+  };
+}
+
+/** Let a subject back. Throws `policy.quarantine_unknown` where it is not held. */
+export function releaseFrom(quarantine: Quarantine, subject: string): void {
+  if (quarantine.release(subject)) return;
+  throw new TunnelerError('policy.quarantine_unknown', `${subject} is not quarantined`, {
+    details: { next: 'culvert quarantine list shows what is' },
+  });
+}
+
+function read(path: string): readonly QuarantineEntry[] {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw damaged(path, error);
+  }
+  try {
+    return v.parse(file, JSON.parse(text)).quarantined;
+  } catch (error) {
+    throw damaged(path, error);
+  }
+}
+
+function damaged(path: string, cause: unknown): TunnelerError {
+  return new TunnelerError('engine.state_unusable', `${path} cannot be read, so whom it holds is not known`, {
+    cause,
+    details: { file: path, next: 'mend or remove it; removing it frees everything quarantined' },
+  });
+}

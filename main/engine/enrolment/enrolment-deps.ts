@@ -1,0 +1,43 @@
+/** The SDK's enrolment as the engine, and the command line without one, use it. */
+import type { AuditWriter } from '../../audit/record.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Log } from '../../base/log.ts';
+import type { IdentityStore, KeyUnlock } from '../../identity/identities.ts';
+import { enroll, inspectNetwork, listSigners, openHttpsTransport, parseEnrolmentToken } from '../../ziti/ziti.ts';
+import type { ExternalSigner } from '../../ziti/ziti.ts';
+import type { EnrolmentDeps } from './enrolment.ts';
+
+export function enrolmentDeps(deps: {
+  readonly stateDirectory: string;
+  readonly store: IdentityStore;
+  readonly audit: AuditWriter;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly unlock: KeyUnlock;
+}): EnrolmentDeps {
+  const { clock, log } = deps;
+  return {
+    ...deps,
+    enrollToken: ({ signal, ...request }) => enroll({ ...request, clock }, signal === undefined ? {} : { signal }),
+    inspectNetwork: (url, signal) =>
+      inspectNetwork(url, {
+        clock,
+        open: openHttpsTransport,
+        // Trusted on first use where no authority of the system vouches, as the peers do; from then on it is pinned.
+        accept(leaf) {
+          log.warn('enroll.trusted_on_first_use', { url, sha256: leaf.sha256, subject: leaf.subject });
+          return Promise.resolve(true);
+        },
+        ...(signal === undefined ? {} : { signal }),
+      }),
+    nameOfToken: (jwt) =>
+      parseEnrolmentToken(jwt)
+        .subject.replace(/[^A-Za-z0-9._@-]/g, '-')
+        .slice(0, 64),
+  };
+}
+
+/** Providers that a network lets vouch for its identities. Throws `ziti.controller.*`. */
+export function listSignersOf(origin: string, caPem: string, signal: AbortSignal): Promise<readonly ExternalSigner[]> {
+  return listSigners(origin, caPem, { open: openHttpsTransport, signal });
+}

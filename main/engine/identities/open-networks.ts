@@ -1,0 +1,93 @@
+/** The networks, an identity each: brought to work, and what they tell of carried into the rooms. */
+import type { DisposalStack } from '../../base/lifecycle.ts';
+import { openHardwareTransport } from '../../identity/hardware-transport.ts';
+import type { IdentityStore, KeyUnlock } from '../../identity/identities.ts';
+import { runCommand } from '../../net/run-command.ts';
+import { openZitiContext, type ZitiService } from '../../ziti/ziti.ts';
+import { Identities } from './identities.ts';
+import { contextOpener } from './open-context.ts';
+import { postureGatherer } from '../monitor/posture-facts.ts';
+import { ScreenUnlocks, watchLogind } from '../monitor/screen-lock.ts';
+import { createReactions, type Reactions, type ReactionsDeps } from '../control/reactions.ts';
+import { openReadiness, type Readiness } from './readiness.ts';
+
+export interface NetworksDeps extends ReactionsDeps {
+  readonly store: IdentityStore;
+  readonly version: string;
+  /** What `run` was given to unlock keys with. */
+  readonly unlock: KeyUnlock;
+  /** An identity must sign in at its provider again. */
+  readonly onLoginRequired: (identity: string) => void;
+  /** An identity goes by another name; the rooms know it already. */
+  readonly onRenamed: (identity: string, to: string) => void;
+}
+
+export interface Networks {
+  readonly identities: Identities;
+  readonly reactions: Reactions;
+  readonly readiness: Readiness;
+  /** A person unlocked the screen: told as posture at once. `uid` where that is known. */
+  screenUnlocked(uid: number | undefined): void;
+  /** The host woke from sleep: posture counts from then. */
+  woke(atMs: number): void;
+}
+
+/** Nothing is at work until `identities.start()`; the stack ends them all. */
+export function openNetworks(deps: NetworksDeps, stack: DisposalStack): Networks {
+  const { store, audit, clock, log, unlock, version, sessions } = deps;
+  const reactions = createReactions({
+    ...deps,
+    refresh() {
+      readiness.look();
+      deps.refresh();
+    },
+  });
+  let wokenAt: number | undefined;
+  const unlocks = new ScreenUnlocks();
+  const identities: Identities = stack.use(
+    new Identities({
+      store,
+      audit,
+      clock,
+      log,
+      unlock,
+      listener: {
+        ...reactions.runner,
+        changed(runner) {
+          if (runner.state() === 'login-required') deps.onLoginRequired(runner.name);
+          reactions.runner.changed(runner);
+        },
+      },
+      openContext: contextOpener({
+        store,
+        clock,
+        log,
+        version,
+        openZitiContext,
+        openTransport: openHardwareTransport,
+        gatherPosture: postureGatherer({ wokenAt: () => wokenAt, unlockedAt: (owner) => unlocks.lastFor(owner) }),
+      }),
+      cut: (identity, why) => sessions.closeWhere((session) => session.identity === identity, 'identity_disabled', why),
+      onRemoved: (name) => reactions.removed(name),
+      onRenamed(name, to) {
+        reactions.renamed(name, to);
+        deps.onRenamed(name, to);
+      },
+    }),
+  );
+  const readiness = openReadiness({ clock, settled: () => identities.all().every((runner) => runner.settled()) });
+  const screenUnlocked = (uid: number | undefined): void => {
+    log.info('engine.screen_unlocked');
+    unlocks.note(uid, clock.now());
+    for (const runner of identities.all()) void runner.refreshPosture();
+  };
+  if (process.platform === 'linux') {
+    const asks = (): boolean => identities.all().some((runner) => runner.services().some(asksOnUnlock));
+    stack.use(watchLogind({ clock, log, run: runCommand, asks }, screenUnlocked));
+  }
+  return { identities, reactions, readiness, screenUnlocked, woke: (atMs) => (wokenAt = atMs) };
+}
+
+function asksOnUnlock({ postureChecks }: ZitiService): boolean {
+  return postureChecks.some((check) => check.promptOnUnlock);
+}

@@ -1,0 +1,47 @@
+/** Notices that the host slept or moved to another network, so that nobody waits for time-outs. */
+import { networkInterfaces } from 'node:os';
+import type { Clock } from '../../base/clock.ts';
+
+const lookMs = 2000;
+/** Wall clock ahead of the monotonic one, or a look later, by more than this: the host slept, or this process was stopped. */
+const sleptMs = 10_000;
+
+export type NetworkChange = 'woke' | 'moved';
+
+/** Watch until disposed. `addresses` is for tests. */
+export function watchNetwork(
+  deps: { readonly clock: Clock; readonly ignore?: (interfaceName: string) => boolean; addresses?: () => string },
+  changed: (change: NetworkChange) => void,
+): Disposable {
+  const { clock } = deps;
+  const look = deps.addresses ?? (() => hostAddresses(deps.ignore ?? (() => false)));
+  let before = look();
+  let drift = clock.now() - clock.monotonic();
+  let lookedMs = clock.monotonic();
+  return clock.every(lookMs, () => {
+    const now = look();
+    const drifted = clock.now() - clock.monotonic();
+    const nowMs = clock.monotonic();
+    const woke = drifted - drift > sleptMs || nowMs - lookedMs - lookMs > sleptMs;
+    lookedMs = nowMs;
+    const moved = now !== before;
+    before = now;
+    drift = drifted;
+    if (woke) changed('woke');
+    else if (moved) changed('moved');
+  });
+}
+
+/** Addresses other hosts could see, in a stable order. Link-local ones come and go without meaning. */
+function hostAddresses(ignore: (interfaceName: string) => boolean): string {
+  return Object.entries(networkInterfaces())
+    .flatMap(([name, addresses = []]) =>
+      ignore(name)
+        ? []
+        : addresses
+            .filter(({ internal, address }) => !internal && !address.startsWith('fe80:'))
+            .map(({ address }) => `${name} ${address}`),
+    )
+    .sort()
+    .join('\n');
+}

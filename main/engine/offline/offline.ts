@@ -1,0 +1,155 @@
+/** What works on a state directory while no engine runs: enrolling, looking, enabling, removing, reading the journal. */
+import { hostname } from 'node:os';
+import { auditDirectory, openAudit } from '../../audit/audit.ts';
+import { decodeLine, type ChainedRecord } from '../../audit/chain.ts';
+import { toOcsf } from '../../audit/export/ocsf.ts';
+import { listJournalFiles, readLines } from '../../audit/journal-files.ts';
+import { openAuditIndex, type AuditQuery } from '../../audit/index-store.ts';
+import { verifyAudit } from '../../audit/verify.ts';
+import { systemClock } from '../../base/clock.ts';
+import { DisposalStack } from '../../base/lifecycle.ts';
+import { silentLog } from '../../base/log.ts';
+import type { AuditRecordView, AuditVerifyView, IdentityView, PolicyCheckView } from '../../api/views.ts';
+import { defaultSocketPath } from '../../ipc/socket-path.ts';
+import type { IdentityEntry, IdentityFile, IdentityStore } from '../../identity/identities.ts';
+import { openIdentityStore } from '../../identity/identity-store.ts';
+import { repairHost, type RepairReport } from '../../net/repair.ts';
+import { checkPolicies } from '../../policy/local/policy-files.ts';
+import { bundleOfDirectory, type Bundle, type Redaction } from '../bundle/bundle.ts';
+import { enrolmentDeps } from '../enrolment/enrolment-deps.ts';
+import { enrollIdentity } from '../enrolment/enrolment.ts';
+import { exportIdentity } from '../enrolment/identity-export.ts';
+import { brokenBy, type IdentityStatus } from '../views/identity-status.ts';
+import { identityView } from '../views/identity-view.ts';
+import type { EnrollRequest } from '../enrolment/new-identity.ts';
+import { lockInstance } from '../runtime/instance-lock.ts';
+import { hostJournalDirectory, openStateDirectory } from '../runtime/state-directory.ts';
+import { join } from 'node:path';
+
+/** Every method holds the instance lock for its length: an engine and a verb never write at the same time. */
+export function offlineIdentities(stateDirectory: string, passphrase: string | undefined) {
+  const unlock = passphrase === undefined ? {} : { passphrase };
+  const clock = systemClock;
+
+  const change = async <T>(
+    act: (store: IdentityStore, audit: ReturnType<typeof openAudit>) => Promise<T>,
+  ): Promise<T> => {
+    await openStateDirectory(stateDirectory);
+    const stack = new DisposalStack();
+    try {
+      stack.use(await lockInstance(stateDirectory, defaultSocketPath(stateDirectory)));
+      const audit = stack.use(openAudit({ stateDirectory, clock, log: silentLog }));
+      return await act(await openIdentityStore({ stateDirectory, log: silentLog, holdsDirectory: true }), audit);
+    } finally {
+      await stack[Symbol.asyncDispose]();
+    }
+  };
+
+  return {
+    enroll: (request: EnrollRequest): Promise<IdentityView> =>
+      change(async (store, audit) => {
+        const deps = enrolmentDeps({ stateDirectory, store, audit, clock, log: silentLog, unlock });
+        const { record } = await enrollIdentity(request, deps);
+        return entryView({ kind: 'good', record });
+      }),
+    async list(): Promise<readonly IdentityView[]> {
+      const store = await openIdentityStore({ stateDirectory, log: silentLog });
+      return (await store.list()).map(entryView);
+    },
+    setEnabled: (name: string, enabled: boolean): Promise<void> =>
+      change(async (store, audit) => {
+        await store.update({ ...(await store.get(name)), enabled }, unlock);
+        audit.record({ kind: 'identity.changed', identity: name, enabled });
+      }),
+    export: (name: string): Promise<string> =>
+      change(async (store, audit) => {
+        const record = await store.get(name);
+        const json = await exportIdentity({ name, record: () => record, unlock: () => unlock }, store);
+        audit.record({ kind: 'identity.changed', identity: name, exported: true });
+        return json;
+      }),
+    remove: (name: string): Promise<void> =>
+      change(async (store, audit) => {
+        await store.remove(name, unlock);
+        audit.record({ kind: 'identity.removed', identity: name });
+      }),
+  };
+}
+
+/** Put the host back as it was before an engine that died. Throws `engine.already_running` while one lives. */
+export async function offlineRepair(stateDirectory: string): Promise<RepairReport> {
+  await using _lock = await lockInstance(stateDirectory, defaultSocketPath(stateDirectory));
+  return repairHost({ journalDir: hostJournalDirectory(stateDirectory), log: silentLog });
+}
+
+/** Works with the engine dead or alive: the journal is read as it stands. */
+export async function offlineVerify(stateDirectory: string): Promise<AuditVerifyView> {
+  const { ok, count, head, firstBad, gaps, checkpoints } = await verifyAudit(stateDirectory);
+  return {
+    ok,
+    count,
+    gaps,
+    checkpoints,
+    ...(head === undefined ? {} : { head }),
+    ...(firstBad === undefined ? {} : { firstBad }),
+  };
+}
+
+export async function offlineSearch(stateDirectory: string, query: AuditQuery): Promise<readonly AuditRecordView[]> {
+  using index = openAuditIndex({ stateDirectory, clock: systemClock, log: silentLog });
+  return await index.search(query);
+}
+
+/** The support bundle of a directory whose engine is not running. */
+export async function offlineBundle(stateDirectory: string, redaction: Redaction, version: string): Promise<Bundle> {
+  const identities = () => offlineIdentities(stateDirectory, undefined).list();
+  return bundleOfDirectory(redaction, { stateDirectory, version, clock: systemClock, identities });
+}
+
+/** The journal as lines for other tools, oldest first: as it stands, or as OCSF events. Reads along with a running engine. */
+export async function* offlineExport(
+  stateDirectory: string,
+  options: { readonly format: 'json' | 'ocsf'; readonly query: AuditQuery; readonly version: string },
+): AsyncGenerator<string> {
+  const device = { hostname: hostname(), version: options.version };
+  for (const file of listJournalFiles(auditDirectory(stateDirectory))) {
+    for await (const { line } of readLines(file.path)) {
+      const decoded = decodeLine(line);
+      if (!('record' in decoded) || !isWanted(decoded.record, options.query)) continue;
+      yield options.format === 'json' ? line : JSON.stringify(toOcsf(decoded.record, device));
+    }
+  }
+}
+
+const exactFields = ['kind', 'service', 'identity', 'agent', 'tool', 'session', 'decision'] as const;
+
+function isWanted(record: ChainedRecord, query: AuditQuery): boolean {
+  if (query.since !== undefined && record.at < query.since) return false;
+  if (query.until !== undefined && record.at > query.until) return false;
+  return exactFields.every((field) => query[field] === undefined || record[field] === query[field]);
+}
+
+export function offlineCheckPolicy(stateDirectory: string): Promise<PolicyCheckView> {
+  return checkPolicies(join(stateDirectory, 'policy.d'));
+}
+
+/** An identity as it lies on disk; whether its controller would have it, only an engine can tell. */
+function entryView(entry: IdentityEntry): IdentityView {
+  const record = entry.kind === 'good' ? entry.record : undefined;
+  return identityView({
+    name: entry.kind === 'good' ? entry.record.name : entry.name,
+    record,
+    context: undefined,
+    standing: entry.kind === 'good' ? restingStanding(entry.record) : brokenBy(entry.error),
+    services: [],
+    mfa: undefined,
+  });
+}
+
+function restingStanding({ enabled }: IdentityFile): IdentityStatus {
+  if (!enabled) return { state: 'disabled' };
+  return {
+    state: 'starting',
+    reason: { code: 'engine.not_running', sentence: 'no engine runs here', next: 'culvert run' },
+  };
+}

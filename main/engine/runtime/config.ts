@@ -1,0 +1,234 @@
+/** `culvert.yaml`: read once, strictly. A field it does not know is refused with its name, for a setting half understood is none. */
+import { readFile } from 'node:fs/promises';
+import * as v from 'valibot';
+import { parse as parseYaml } from 'yaml';
+import { TunnelerError } from '../../base/errors.ts';
+import { parseCidr, parseHostPort } from '../../base/ip.ts';
+import { dnsBackends } from '../../net/dns/os-dns.ts';
+
+const text = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
+const hostPort = v.pipe(
+  v.string(),
+  v.check((value) => isHostPort(value), 'expected HOST:PORT'),
+);
+const prefix = v.pipe(
+  v.string(),
+  v.check((value) => parseCidr(value) !== undefined, 'expected a prefix such as 100.64.0.0/10'),
+);
+const port = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65535));
+const whole = v.pipe(v.number(), v.integer(), v.minValue(0));
+const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
+const list = <S extends v.GenericSchema>(item: S) => v.union([item, v.array(item)]);
+
+const proxy = v.strictObject({
+  /** Serve SOCKS5 and HTTP CONNECT. Default true in mode `proxy`, false in `tun` unless `listen` is given. */
+  enabled: v.optional(v.boolean()),
+  listen: v.optional(hostPort),
+  forwards: v.optional(v.array(v.strictObject({ service: text, port, listen: v.optional(text) }))),
+  /** What no service claims: refuse (default), or connect to it directly. */
+  unmatched: v.optional(v.picklist(['refuse', 'direct'])),
+});
+
+const ranges = v.strictObject({
+  /** Addresses given to intercepted names. */
+  ipv4: v.optional(prefix),
+  ipv6: v.optional(v.union([v.literal('off'), prefix])),
+});
+
+const dns = v.strictObject({
+  enabled: v.optional(v.boolean()),
+  backend: v.optional(v.picklist(['auto', ...dnsBackends])),
+  upstreams: v.optional(v.array(text)),
+});
+
+const tun = v.strictObject({
+  name: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9_.-]{1,15}$/, 'expected an interface name'))),
+  mtu: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1280), v.maxValue(65535))),
+});
+
+const consoleListener = v.strictObject({
+  enabled: v.optional(v.boolean()),
+  listen: v.optional(hostPort),
+  /** Further names browsers reach it under, as when it is itself hosted as a dark service. */
+  hosts: v.optional(v.array(text)),
+});
+
+const exporter = v.variant('type', [
+  v.strictObject({ type: v.literal('ocsf'), file: text }),
+  v.strictObject({
+    type: v.literal('syslog'),
+    /** HOST:PORT of an RFC 5425 receiver (syslog over TLS). */
+    address: hostPort,
+    ca: v.optional(text),
+    cert: v.optional(text),
+    key: v.optional(text),
+    facility: v.optional(v.pipe(whole, v.maxValue(23))),
+  }),
+  v.strictObject({
+    type: v.literal('otlp'),
+    url: v.pipe(v.string(), v.url()),
+    headers: v.optional(v.record(v.string(), v.string())),
+  }),
+  v.strictObject({ type: v.literal('prometheus'), listen: hostPort }),
+]);
+
+/** Which program is which agent: every field given must hold; a field with several values holds for any of them. */
+const agent = v.strictObject({
+  /** The identity it dials as. Absent: the device's, unless `unbound` is `refuse`. */
+  identity: v.optional(text),
+  /** Globs over the executable's or script's path. */
+  path: v.optional(list(text)),
+  /** Lower-hex SHA-256 of the executable. */
+  hash: v.optional(list(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in lower hex')))),
+  signer: v.optional(list(text)),
+  /** Globs over the control group. */
+  cgroup: v.optional(list(text)),
+  /** Globs over the path of any ancestor. */
+  parent: v.optional(list(text)),
+  user: v.optional(list(text)),
+});
+
+const breaker = v.strictObject({
+  /** Failed dials of one program and service within the window that trip the breaker; 0 turns it off. */
+  failures: v.optional(whole),
+  violations: v.optional(whole),
+  /** Calls a guard refused; and calls at all. */
+  denials: v.optional(whole),
+  calls: v.optional(whole),
+  windowSeconds: v.optional(positive),
+  /** How long the breaker holds; 0: until released by hand. */
+  holdSeconds: v.optional(whole),
+});
+
+const detectors = v.strictObject({
+  enabled: v.optional(v.boolean()),
+  action: v.optional(v.picklist(['alert', 'quarantine'])),
+  learnSeconds: v.optional(positive),
+});
+
+const policy = v.strictObject({
+  /** Directory of `*.cedar` files; default `policy.d` in the state directory. */
+  directory: v.optional(text),
+  /** Programs bound to no agent: use the device's identities (default) or be refused. */
+  unbound: v.optional(v.picklist(['device', 'refuse'])),
+  /** A user-scoped identity without a known user of the flow: refused (`closed`, default) or served. */
+  onUnknownApp: v.optional(v.picklist(['closed', 'open'])),
+  breaker: v.optional(breaker),
+  detectors: v.optional(detectors),
+});
+
+const audit = v.strictObject({
+  /** Where the journal cannot be written: refuse flows (`closed`, default) or go on and count what was lost. */
+  onFailure: v.optional(v.picklist(['closed', 'open'])),
+  /** A new file is begun beyond this. */
+  maxFileBytes: v.optional(positive),
+  /** Older files than the newest so many are retired. */
+  keepFiles: v.optional(positive),
+  /** Records between signed checkpoints. */
+  checkpointEvery: v.optional(positive),
+});
+
+const log = v.strictObject({
+  level: v.optional(v.picklist(['trace', 'debug', 'info', 'warn', 'error'])),
+  /** A file beside standard error. */
+  file: v.optional(text),
+});
+
+const socket = v.strictObject({
+  /** Members of this group may administer too (0660); default: the engine's own user alone (0600). */
+  group: v.optional(text),
+});
+
+/** A provider's key that requests to a service hosted here carry; see `hosting/provider-keys.ts`. */
+const providerKey = v.strictObject({
+  service: text,
+  callers: list(text),
+  /** Name of the secret, as `culvert secret set` took it. */
+  secret: text,
+  /** Default `authorization`. */
+  header: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9-]{1,64}$/, 'expected the name of a header'))),
+  /** Stands before the key; default `Bearer ` in `authorization`, else nothing. */
+  prefix: v.optional(v.pipe(v.string(), v.regex(/^[\x20-\x7e]{0,64}$/, 'expected plain text'))),
+  unasserted: v.optional(v.picklist(['refuse', 'accept'])),
+  /** The target is this provider, reached by TLS. `ca`: a PEM file to trust instead of the system's CAs. */
+  provider: v.optional(v.strictObject({ serverName: text, ca: v.optional(text) })),
+});
+
+const hosting = v.strictObject({ keys: v.optional(v.array(providerKey)) });
+
+const config = v.strictObject({
+  mode: v.optional(v.picklist(['auto', 'tun', 'proxy', 'host'])),
+  proxy: v.optional(proxy),
+  ranges: v.optional(ranges),
+  dns: v.optional(dns),
+  tun: v.optional(tun),
+  console: v.optional(consoleListener),
+  exporters: v.optional(v.array(exporter)),
+  agents: v.optional(v.record(v.pipe(v.string(), v.regex(/^[A-Za-z0-9_.-]{1,64}$/, 'expected a short name')), agent)),
+  hosting: v.optional(hosting),
+  policy: v.optional(policy),
+  audit: v.optional(audit),
+  log: v.optional(log),
+  socket: v.optional(socket),
+});
+
+export type EngineConfig = Readonly<v.InferOutput<typeof config>>;
+export type AgentConfig = Readonly<v.InferOutput<typeof agent>>;
+export type HostingConfig = NonNullable<EngineConfig['hosting']>;
+export type ExporterConfig = Readonly<v.InferOutput<typeof exporter>>;
+
+/** Parse the text of a `culvert.yaml`. Throws `engine.config_invalid`; `details.issues` lists every `{ path, message }`. */
+export function parseConfig(yaml: string, file: string): EngineConfig {
+  let raw: unknown;
+  try {
+    raw = parseYaml(yaml, { maxAliasCount: 50 }) ?? {};
+  } catch (error) {
+    const message = (error as Error).message.split('\n')[0] ?? 'not YAML';
+    throw invalid(file, [{ path: '', message }], error);
+  }
+  if (typeof raw !== 'object' || Array.isArray(raw)) {
+    throw invalid(file, [{ path: '', message: 'expected settings by name' }]);
+  }
+  const result = v.safeParse(config, raw);
+  if (result.success) return result.output;
+  throw invalid(file, result.issues.map(describe));
+}
+
+/** Read and parse a config file. A file that is not there is an empty config, unless `required`. */
+export async function readConfig(file: string, required: boolean): Promise<EngineConfig> {
+  let yaml: string;
+  try {
+    yaml = await readFile(file, 'utf8');
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' && !required) return {};
+    throw invalid(file, [{ path: '', message: code === 'ENOENT' ? 'there is no such file' : message }], error);
+  }
+  return parseConfig(yaml, file);
+}
+
+interface Issue {
+  readonly path: string;
+  readonly message: string;
+}
+
+function describe(issue: v.BaseIssue<unknown>): Issue {
+  const path = v.getDotPath(issue) ?? '';
+  if (issue.type !== 'strict_object') return { path, message: issue.message };
+  return issue.expected === 'never' ? { path, message: 'unknown field' } : { path, message: issue.message };
+}
+
+function invalid(file: string, issues: readonly Issue[], cause?: unknown): TunnelerError {
+  const told = issues.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('; ');
+  return new TunnelerError('engine.config_invalid', `${file}: ${told}`, { cause, details: { file, issues } });
+}
+
+function isHostPort(value: string): boolean {
+  try {
+    parseHostPort(value, 'address');
+    return true;
+  } catch {
+    // The parser's way to say no; the caller names the field.
+    return false;
+  }
+}

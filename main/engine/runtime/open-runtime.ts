@@ -1,0 +1,52 @@
+/** What an engine stands on before any room opens: its state directory held alone, its settings, its log and clock. */
+import { join } from 'node:path';
+import { systemClock, type Clock } from '../../base/clock.ts';
+import type { DisposalStack } from '../../base/lifecycle.ts';
+import type { LogLevel } from '../../base/log.ts';
+import type { KeyUnlock } from '../../identity/identities.ts';
+import { collectLessOften } from './gc-tuning.ts';
+import { readConfig, type EngineConfig } from './config.ts';
+import type { EngineOptions } from './engine-options.ts';
+import { lockInstance } from './instance-lock.ts';
+import { openLog, type EngineLog } from './logger.ts';
+import { openStateDirectory } from './state-directory.ts';
+
+export interface Runtime {
+  readonly stateDirectory: string;
+  readonly version: string;
+  readonly startedAt: string;
+  readonly config: EngineConfig;
+  readonly configFile: string;
+  readonly clock: Clock;
+  readonly log: EngineLog;
+  /** What opens keys, as far as the starter gave it. */
+  readonly unlock: KeyUnlock;
+}
+
+/** Throws `engine.config_invalid`, `engine.already_running`, `engine.state_unusable`. */
+export async function openRuntime(options: EngineOptions, stack: DisposalStack): Promise<Runtime> {
+  const { stateDirectory, version } = options;
+  const clock = options.clock ?? systemClock;
+  stack.use(collectLessOften(clock));
+  await openStateDirectory(stateDirectory);
+  const configFile = options.configFile ?? join(stateDirectory, 'culvert.yaml');
+  const config = await readConfig(configFile, options.configFile !== undefined);
+  const logFile = options.logFile ?? config.log?.file;
+  const log = openLog({
+    level: (options.logLevel as LogLevel | undefined) ?? config.log?.level ?? 'info',
+    ...(logFile === undefined ? {} : { file: logFile }),
+    ...(options.logDescriptor === undefined ? {} : { stderr: options.logDescriptor }),
+  });
+  stack.defer(() => log.flush());
+  stack.use(await lockInstance(stateDirectory, options.socketPath));
+  return {
+    stateDirectory,
+    version,
+    startedAt: new Date(clock.now()).toISOString(),
+    config,
+    configFile,
+    clock,
+    log,
+    unlock: options.passphrase === undefined ? {} : { passphrase: options.passphrase },
+  };
+}

@@ -1,0 +1,161 @@
+/** The engine's figures for a scraper on this host. Source: Prometheus text format 0.0.4 (prometheus.io, exposition formats). */
+import { createServer } from 'node:http';
+import { TunnelerError } from '../../base/errors.ts';
+import { parseHostPort } from '../../base/ip.ts';
+import type { DisposalStack } from '../../base/lifecycle.ts';
+import type { Log } from '../../base/log.ts';
+import type { StatusView } from '../../api/views.ts';
+import { isLoopback } from '../../net/proxy/listen.ts';
+import type { SessionEvent, Sessions } from '../../session/sessions.ts';
+import type { EngineConfig } from '../runtime/config.ts';
+
+/** Counters that a status does not hold. */
+export interface SessionCounts {
+  opened: number;
+  closed: Record<string, number>;
+  bytesSent: number;
+  bytesReceived: number;
+  calls: { allow: number; deny: number };
+  violations: number;
+}
+
+export interface Metrics extends AsyncDisposable {
+  session(event: SessionEvent): void;
+  readonly listen: string;
+}
+
+/** Serve every scraper the settings name, told of sessions, until the stack closes. Throws as {@link openMetrics}. */
+export async function serveMetrics(
+  exporters: NonNullable<EngineConfig['exporters']>,
+  deps: { readonly sessions: Pick<Sessions, 'subscribe'>; readonly log: Log; readonly status: () => StatusView },
+  stack: DisposalStack,
+): Promise<void> {
+  for (const target of exporters) {
+    if (target.type !== 'prometheus') continue;
+    const metrics = stack.use(await openMetrics({ listen: target.listen, status: deps.status }));
+    stack.use(deps.sessions.subscribe(metrics.session));
+    deps.log.info('metrics.listening', { listen: metrics.listen });
+  }
+}
+
+/** Serve `GET /metrics` until disposed. Throws `net.listen_not_loopback`, `net.address_in_use`, `net.listen_failed`. */
+export async function openMetrics(deps: {
+  readonly listen: string;
+  readonly status: () => StatusView;
+}): Promise<Metrics> {
+  const { host, port } = parseHostPort(deps.listen, 'exporters.prometheus.listen');
+  if (!isLoopback(host)) {
+    throw new TunnelerError('net.listen_not_loopback', `${deps.listen}: metrics are served on loopback only`);
+  }
+  const counts: SessionCounts = {
+    opened: 0,
+    closed: {},
+    bytesSent: 0,
+    bytesReceived: 0,
+    calls: { allow: 0, deny: 0 },
+    violations: 0,
+  };
+  const server = createServer((request, response) => {
+    if (request.method !== 'GET' || request.url !== '/metrics') {
+      response.writeHead(404, { connection: 'close' }).end();
+      return;
+    }
+    response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' });
+    response.end(renderMetrics(deps.status(), counts));
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const code = error.code === 'EADDRINUSE' ? 'net.address_in_use' : 'net.listen_failed';
+      reject(new TunnelerError(code, `metrics on ${deps.listen}: ${error.message}`, { cause: error }));
+    });
+    server.listen(port, host, resolve);
+  });
+  const bound = server.address();
+  return {
+    listen: typeof bound === 'object' && bound !== null ? `${host}:${bound.port}` : deps.listen,
+    session: (event) => count(counts, event),
+    [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(() => resolve()));
+    },
+  };
+}
+
+function count(counts: SessionCounts, event: SessionEvent): void {
+  switch (event.kind) {
+    case 'opened':
+      counts.opened += 1;
+      break;
+    case 'called':
+      counts.calls[event.call.decision] += 1;
+      break;
+    case 'violated':
+      counts.violations += 1;
+      break;
+    case 'renamed':
+      break; // counts have no names
+    case 'closed': {
+      const { closeReason = 'unknown', bytesSent, bytesReceived } = event.session;
+      counts.closed[closeReason] = (counts.closed[closeReason] ?? 0) + 1;
+      counts.bytesSent += bytesSent;
+      counts.bytesReceived += bytesReceived;
+      break;
+    }
+  }
+}
+
+type Sample = readonly [labels: Readonly<Record<string, string>>, value: number];
+
+/** The page for one scrape. */
+export function renderMetrics(status: StatusView, counts: Readonly<SessionCounts>): string {
+  const lines: string[] = [];
+  const add = (name: string, type: 'counter' | 'gauge', help: string, samples: readonly Sample[]): void => {
+    lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`);
+    for (const [labels, value] of samples) {
+      const text = Object.entries(labels).map(([label, shown]) => `${label}="${escape(shown)}"`);
+      lines.push(`${name}${text.length === 0 ? '' : `{${text.join(',')}}`} ${value}`);
+    }
+  };
+  add('culvert_info', 'gauge', 'Version and mode, always 1.', [[{ version: status.version, mode: status.mode }, 1]]);
+  add('culvert_sessions_open', 'gauge', 'Sessions open now.', [[{}, status.sessions.open]]);
+  add('culvert_sessions_opened_total', 'counter', 'Sessions ever opened.', [[{}, counts.opened]]);
+  add(
+    'culvert_sessions_closed_total',
+    'counter',
+    'Sessions closed, by reason.',
+    Object.entries(counts.closed).map(([reason, value]) => [{ reason }, value]),
+  );
+  add('culvert_session_bytes_total', 'counter', 'Bytes of closed sessions, by direction.', [
+    [{ direction: 'sent' }, counts.bytesSent],
+    [{ direction: 'received' }, counts.bytesReceived],
+  ]);
+  add('culvert_guard_calls_total', 'counter', 'Calls that guards judged.', [
+    [{ decision: 'allow' }, counts.calls.allow],
+    [{ decision: 'deny' }, counts.calls.deny],
+  ]);
+  add('culvert_contract_violations_total', 'counter', 'Contract violations.', [[{}, counts.violations]]);
+  add('culvert_services', 'gauge', 'Services by right.', [
+    [{ right: 'dial' }, status.services.dial],
+    [{ right: 'bind' }, status.services.bind],
+  ]);
+  add(
+    'culvert_identity_ready',
+    'gauge',
+    '1 where an identity works.',
+    status.identities.map(({ name, state }) => [{ identity: name, state }, state === 'ready' ? 1 : 0]),
+  );
+  add(
+    'culvert_router_latency_seconds',
+    'gauge',
+    'Round trip to a connected edge router.',
+    status.routers.flatMap(({ name, identity, latencyMs }): Sample[] =>
+      latencyMs === undefined ? [] : [[{ router: name, identity }, latencyMs / 1000]],
+    ),
+  );
+  add('culvert_audit_records', 'gauge', 'Records in the audit journal.', [[{}, status.audit.count]]);
+  return `${lines.join('\n')}\n`;
+}
+
+function escape(text: string): string {
+  return text.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n');
+}

@@ -1,0 +1,88 @@
+/** An identity as clients see it: from its record, what its context knows, and where it stands. */
+import { X509Certificate } from 'node:crypto';
+import type { IdentityView } from '../../api/views.ts';
+import { userKeychainAccount } from '../../identity/keystore/keychain-keystore.ts';
+import { proofOf, type IdentityFile } from '../../identity/identities.ts';
+import type { ZitiContext, ZitiService } from '../../ziti/model.ts';
+import type { IdentityStatus } from './identity-status.ts';
+import { controllerOrigin } from './views.ts';
+
+/** What the controller said of its second factor; absent until it was asked. */
+export interface MfaStanding {
+  readonly enrolled: boolean;
+  readonly verified: boolean;
+  readonly lastVerifiedAt?: number;
+}
+
+export interface SeenIdentity {
+  readonly name: string;
+  readonly record: IdentityFile | undefined;
+  readonly context: Pick<ZitiContext, 'controller' | 'identity'> | undefined;
+  readonly standing: IdentityStatus;
+  readonly services: readonly ZitiService[];
+  readonly mfa: MfaStanding | undefined;
+}
+
+export function identityView({ name, record, context, standing, services, mfa }: SeenIdentity): IdentityView {
+  const controller = context?.controller();
+  const known = context?.identity();
+  const id = known?.id ?? record?.controllerId;
+  const controllerName = known?.name ?? record?.controllerName;
+  const keychainAccount = userKeychainAccount(record?.keyReference);
+  const { state, reason, loginProviders } = standing;
+  return {
+    name,
+    keystore: record === undefined || record.keyReference === undefined ? 'none' : record.keystore,
+    scope: record?.scope ?? 'machine',
+    ...(record?.ownerUid === undefined ? {} : { owner: String(record.ownerUid) }),
+    ...(keychainAccount === undefined ? {} : { keychainAccount }),
+    state,
+    ...(reason === undefined ? {} : { reason }),
+    ...(record === undefined ? {} : { proof: proofOf(record) }),
+    controller: controllerOrigin(controller?.url ?? record?.apis[0]),
+    controllers: record?.apis ?? [],
+    ...(controller?.version === undefined ? {} : { controllerVersion: controller.version }),
+    ...(controller?.authentication === undefined ? {} : { authentication: controller.authentication }),
+    ...(record === undefined ? {} : leafOf(record)),
+    ...(id === undefined ? {} : { id }),
+    ...(controllerName === undefined ? {} : { controllerName }),
+    mfa: mfaView(standing, mfa),
+    ...(loginProviders === undefined ? {} : { loginProviders }),
+    services: {
+      dial: services.filter((service) => service.permissions.includes('Dial')).length,
+      bind: services.filter((service) => service.permissions.includes('Bind')).length,
+    },
+  };
+}
+
+function mfaView({ state }: IdentityStatus, mfa: MfaStanding | undefined): IdentityView['mfa'] {
+  if (state === 'mfa-required') return 'required';
+  if (mfa === undefined || !mfa.enrolled) return 'none';
+  return mfa.verified || mfa.lastVerifiedAt !== undefined ? 'enrolled' : 'pending';
+}
+
+type Leaf = Pick<IdentityView, 'certExpiresAt' | 'fingerprint'>;
+
+/** Views are made many times a second, and to read a certificate takes most of a millisecond. */
+const leaves = new WeakMap<IdentityFile, Leaf>();
+
+/** Expiry and SHA-256 of its chain's leaf, as far as it can be read. */
+function leafOf(record: IdentityFile): Leaf {
+  const known = leaves.get(record) ?? readLeaf(record.certPem);
+  leaves.set(record, known);
+  return known;
+}
+
+function readLeaf(certPem: string | undefined): Leaf {
+  if (certPem === undefined) return {};
+  try {
+    const leaf = new X509Certificate(certPem);
+    return {
+      certExpiresAt: new Date(leaf.validTo).toISOString(),
+      fingerprint: leaf.fingerprint256.replaceAll(':', '').toLowerCase(),
+    };
+  } catch {
+    // The context will say what is wrong with it; a view only leaves it out.
+    return {};
+  }
+}

@@ -1,0 +1,123 @@
+/** Room facts → the DTOs clients see. Pure. */
+import type { App } from '../../apps/app.ts';
+import type { EngagementContract } from '../../base/engagement.ts';
+import type { Reason } from '../../base/reason.ts';
+import type { AppView, ContractView, PostureCheckView, SessionView } from '../../api/views.ts';
+import type { GuardCall } from '../../guard/guard.ts';
+import type { SessionSnapshot } from '../../session/sessions.ts';
+import type { PostureCheck } from '../../ziti/model.ts';
+
+export function appView(app: App): AppView {
+  return {
+    attribution: app.attribution,
+    ...given('path', app.path),
+    ...given('script', app.script),
+    ...given('pid', app.pid),
+    ...given('user', app.user ?? (app.uid === undefined ? undefined : String(app.uid))),
+    ...given('agent', app.agent),
+    ...given('hash', app.hash),
+    ...given('container', app.container),
+  };
+}
+
+export function sessionView(session: SessionSnapshot): SessionView {
+  return {
+    id: session.id,
+    service: session.service,
+    identity: session.identity,
+    direction: session.direction,
+    app: appView(session.app),
+    protocol: session.protocol,
+    source: session.source,
+    destination: session.destination,
+    startedAt: iso(session.startedAtMs),
+    ...given('endedAt', session.endedAtMs === undefined ? undefined : iso(session.endedAtMs)),
+    bytesSent: session.bytesSent,
+    bytesReceived: session.bytesReceived,
+    state: session.state,
+    ...given('closeReason', session.closeReason),
+    ...given('closeDetail', session.closeWhy?.sentence),
+    ...given('closeCode', session.closeWhy?.code),
+    ...given('closeDetails', session.closeWhy?.details),
+    ...given('router', session.router),
+    encrypted: session.encrypted,
+    guard: session.guard,
+    ...(session.contract?.mcp === undefined ? {} : { mcp: { calls: session.calls, denied: session.denied } }),
+    ...(Object.keys(session.remaining).length === 0 ? {} : { remaining: session.remaining }),
+    decision: session.decision,
+    timeline: session.timeline.map((moment) => ({
+      at: iso(moment.atMs),
+      kind: moment.kind,
+      text: moment.said.sentence,
+      ...given('code', moment.said.code),
+      ...given('details', moment.said.details),
+      ...(moment.call === undefined ? {} : { call: callView(moment.call) }),
+    })),
+  };
+}
+
+function callView(call: GuardCall) {
+  return {
+    protocol: call.protocol,
+    method: call.method,
+    target: call.target,
+    decision: call.decision,
+    ...given('rule', call.rule),
+    ...given('durationMs', call.durationMs),
+    ...given('digest', call.digest),
+    ...given('arguments', call.arguments),
+  };
+}
+
+export function contractView(contract: EngagementContract, origin: string): ContractView {
+  const guard =
+    contract.mcp !== undefined
+      ? 'mcp'
+      : contract.http !== undefined
+        ? 'http'
+        : contract.modbus !== undefined
+          ? 'modbus'
+          : 'none';
+  return { origin, guard, terms: contract, onViolation: contract.onViolation ?? 'close' };
+}
+
+const checkWords: Readonly<Record<PostureCheck['queryType'], Reason>> = {
+  OS: {
+    code: 'posture.os',
+    sentence: "this device's operating system or its version is not among those allowed",
+  },
+  PROCESS: { code: 'posture.process', sentence: 'a program that must run does not, or is not the one expected' },
+  PROCESS_MULTI: { code: 'posture.processes', sentence: 'programs that must run do not, or are not those expected' },
+  DOMAIN: { code: 'posture.domain', sentence: 'this device is in no domain that is allowed' },
+  MAC: { code: 'posture.mac', sentence: 'no network card of this device is among those allowed' },
+  MFA: { code: 'posture.mfa', sentence: 'a recent code of the second factor is needed' },
+};
+
+export function postureView(check: PostureCheck): PostureCheckView {
+  const paths = check.processes?.map((one) => one.path) ?? (check.process === undefined ? [] : [check.process.path]);
+  return {
+    type: check.queryType,
+    policyType: check.policyType,
+    passing: check.isPassing,
+    ...(check.isPassing ? {} : failing(checkWords[check.queryType], paths)),
+    ...given('timeoutRemainingSeconds', check.timeoutRemainingSeconds),
+  };
+}
+
+function failing({ code, sentence }: Reason, paths: readonly string[]) {
+  if (paths.length === 0) return { explanation: sentence, code };
+  return { explanation: `${sentence}: ${paths.join(', ')}`, code, details: { paths } };
+}
+
+/** Where a controller is, without the path of its API, which is the same for all. */
+export function controllerOrigin(api: string | undefined): string {
+  return api === undefined || !URL.canParse(api) ? (api ?? '') : new URL(api).origin;
+}
+
+export function iso(atMs: number): string {
+  return new Date(atMs).toISOString();
+}
+
+function given<K extends string, T>(key: K, value: T | undefined): { readonly [P in K]?: T } {
+  return value === undefined ? {} : ({ [key]: value } as { [P in K]: T });
+}

@@ -1,0 +1,165 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { silentLog } from '../../main/base/log.ts';
+import { createClient } from '../../main/api/client.ts';
+import { schema } from '../../main/api/schema.ts';
+import { connectSocket } from '../../main/ipc/socket-transport.ts';
+import { defaultSocketPath } from '../../main/ipc/socket-path.ts';
+import { lockInstance } from '../../main/engine/runtime/instance-lock.ts';
+import { openSocketServer, type PeerCredentials } from '../../main/engine/calls/socket-server.ts';
+import { openStateDirectory } from '../../main/engine/runtime/state-directory.ts';
+import { createFakeEngine } from '../support/fake-engine.ts';
+
+let directory: string;
+const open: AsyncDisposable[] = [];
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'culvert-door-'));
+});
+afterEach(async () => {
+  for (const one of open.splice(0).reverse()) await one[Symbol.asyncDispose]();
+  await rm(directory, { recursive: true, force: true });
+});
+
+async function serve(
+  path = defaultSocketPath(directory),
+  peerCredentials?: (fd: number) => PeerCredentials | undefined,
+): Promise<string> {
+  const server = await openSocketServer({
+    path,
+    dispatcher: createFakeEngine().dispatcher,
+    log: silentLog,
+    peerCredentials,
+    groupId: undefined,
+  });
+  open.push(server);
+  return path;
+}
+
+async function status(path: string): Promise<string> {
+  const connection = createClient(schema, await connectSocket(path));
+  try {
+    return (await connection.client.engine.status()).mode;
+  } finally {
+    connection.close();
+  }
+}
+
+describe('the socket', () => {
+  it('is 0600 in the state directory, and serves clients', async () => {
+    const path = await serve();
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    expect(await status(path)).toBe('proxy');
+  });
+
+  it('works where the path is longer than a socket address may be', async () => {
+    const deep = join(directory, 'a'.repeat(60), 'b'.repeat(60));
+    await openStateDirectory(deep);
+    const path = await serve(defaultSocketPath(deep));
+    expect(await status(path)).toBe('proxy');
+  });
+
+  it('is gone after the engine closed, and a stale one is replaced', async () => {
+    const path = await serve();
+    await open.pop()?.[Symbol.asyncDispose]();
+    await expect(connectSocket(path)).rejects.toMatchObject({ code: 'engine.not_running' });
+    const child = await holdSocket(path);
+    child.kill('SIGKILL');
+    await new Promise((resolve) => child.once('exit', resolve));
+    expect((await stat(path)).isSocket()).toBe(true);
+    await serve();
+    expect(await status(path)).toBe('proxy');
+  });
+
+  it('refuses a peer of another user with a code', async () => {
+    const path = await serve(undefined, () => ({ pid: 1, uid: 4242, gid: 4242 }));
+    const answer = await new Promise<string>((resolve) => {
+      let text = '';
+      connect(path)
+        .on('data', (chunk: Buffer) => (text += chunk.toString()))
+        .on('close', () => resolve(text));
+    });
+    expect(JSON.parse(answer)).toMatchObject({ error: { code: 'engine.forbidden' } });
+  });
+
+  it.runIf(process.getuid?.() === 0)('is not trusted by a client where it belongs to another user', async () => {
+    const path = await serve();
+    const { chown } = await import('node:fs/promises');
+    await chown(path, 4242, 4242);
+    await expect(connectSocket(path)).rejects.toMatchObject({ code: 'engine.socket_untrusted' });
+  });
+
+  it('does not take a file for a socket, nor a file in its place for stale', async () => {
+    const path = defaultSocketPath(directory);
+    await writeFile(path, 'precious');
+    await expect(connectSocket(path)).rejects.toMatchObject({ code: 'engine.socket_untrusted' });
+    await expect(serve()).rejects.toMatchObject({ code: 'engine.state_unusable' });
+    expect(await readFile(path, 'utf8')).toBe('precious');
+  });
+});
+
+describe('one engine a state directory', () => {
+  it('refuses a second one, naming the first', async () => {
+    open.push(await lockInstance(directory, defaultSocketPath(directory)));
+    await expect(lockInstance(directory, defaultSocketPath(directory))).rejects.toMatchObject({
+      code: 'engine.already_running',
+      details: { pid: process.pid },
+    });
+  });
+
+  it('takes over the lock of a killed engine, of a re-used pid, and one cut short', async () => {
+    for (const left of [
+      JSON.stringify({ pid: 4_190_000, started: '1' }),
+      JSON.stringify({ pid: process.ppid, started: '1' }),
+      '{"pid":',
+    ]) {
+      await writeFile(join(directory, 'engine.lock'), left);
+      const lock = await lockInstance(directory, defaultSocketPath(directory));
+      expect(JSON.parse(await readFile(join(directory, 'engine.lock'), 'utf8'))).toMatchObject({ pid: process.pid });
+      await lock[Symbol.asyncDispose]();
+      await expect(stat(join(directory, 'engine.lock'))).rejects.toMatchObject({ code: 'ENOENT' });
+    }
+  });
+
+  it('lets exactly one of many that start at once take a stale lock', async () => {
+    await writeFile(join(directory, 'engine.lock'), JSON.stringify({ pid: 4_190_000, started: '1' }));
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 8 }, () => lockInstance(directory, defaultSocketPath(directory))),
+    );
+    expect(outcomes.filter((outcome) => outcome.status === 'fulfilled')).toHaveLength(1);
+  });
+
+  it('sees an engine that only its socket gives away', async () => {
+    const path = await serve();
+    await expect(lockInstance(directory, path)).rejects.toMatchObject({ code: 'engine.already_running' });
+  });
+});
+
+describe('the state directory', () => {
+  it('is made 0700, and one that others may write is closed to them', async () => {
+    const made = join(directory, 'x', 'y');
+    await openStateDirectory(made);
+    expect((await stat(made)).mode & 0o777).toBe(0o700);
+    await chmod(made, 0o777);
+    await openStateDirectory(made);
+    expect((await stat(made)).mode & 0o777).toBe(0o755);
+  });
+
+  it('must be a directory', async () => {
+    const file = join(directory, 'file');
+    await writeFile(file, '');
+    await expect(openStateDirectory(file)).rejects.toMatchObject({ code: 'engine.state_unusable' });
+  });
+});
+
+function holdSocket(path: string): Promise<ChildProcess> {
+  const child = spawn(process.execPath, [
+    '-e',
+    `require('node:net').createServer().listen(${JSON.stringify(path)}, () => console.log('up'))`,
+  ]);
+  return new Promise((resolve) => child.stdout.once('data', () => resolve(child)));
+}
