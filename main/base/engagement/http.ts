@@ -1,0 +1,15 @@
+/** What may be asked of an HTTP service. */
+import * as v from 'valibot';
+import { globs, positive, terms } from './terms.ts';
+
+/** Terms that turn the HTTP guard on. */
+export const http = terms({
+  methods: v.optional(v.array(v.pipe(v.string(), v.regex(/^[A-Z]+$/, 'expected an upper-case method')))),
+  /** Globs over the path (`*` within a segment, `**` across). */
+  paths: v.optional(globs),
+  /** Globs over the model an LLM request names. */
+  models: v.optional(globs),
+  tokenBudget: v.optional(terms({ tokens: positive, perSeconds: positive })),
+});
+
+export type HttpRules = Readonly<v.InferOutput<typeof http>>;

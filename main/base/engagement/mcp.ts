@@ -1,0 +1,46 @@
+/** What may be said to an MCP service. */
+import * as v from 'valibot';
+import { positive, terms, whole } from './terms.ts';
+
+/**
+ * One MCP rule: a glob over a name, or a rule with conditions over the arguments. Without `kind` it speaks of tools, prompts and
+ * resources (by URI) alike. Where `allow` is present only what it names exists; `deny` wins over it.
+ */
+const mcpRule = v.union([
+  v.pipe(v.string(), v.minLength(1)),
+  terms({
+    /** Glob over the tool's or prompt's name, or the resource's URI. */
+    tool: v.pipe(v.string(), v.minLength(1)),
+    kind: v.optional(v.picklist(['tool', 'prompt', 'resource'])),
+    /** Every condition must hold: a dotted path into the arguments and what is asked of the value found there. */
+    arguments: v.optional(
+      v.record(
+        v.string(),
+        terms({
+          equals: v.optional(v.union([v.string(), v.number(), v.boolean(), v.null()])),
+          in: v.optional(v.array(v.union([v.string(), v.number(), v.boolean(), v.null()]))),
+          glob: v.optional(v.string()),
+          max: v.optional(v.number()),
+          min: v.optional(v.number()),
+          maxLength: v.optional(whole),
+          present: v.optional(v.boolean()),
+        }),
+      ),
+    ),
+  }),
+]);
+
+/** Terms that turn the MCP guard on. */
+export const mcp = terms({
+  allow: v.optional(v.array(mcpRule)),
+  deny: v.optional(v.array(mcpRule)),
+  maxCalls: v.optional(whole),
+  rateLimit: v.optional(terms({ calls: positive, perSeconds: positive })),
+  /** Record arguments in full, not only their digest. */
+  recordArguments: v.optional(v.boolean()),
+  /** A single message larger than this is a violation. Default 16 MiB. */
+  maxMessageBytes: v.optional(positive),
+});
+
+export type McpRules = Readonly<v.InferOutput<typeof mcp>>;
+export type McpRule = v.InferOutput<typeof mcpRule>;
