@@ -111,6 +111,8 @@ export const errorCodes = [
   'hosting.config_invalid',
   'hosting.refused',
   'hosting.connect_failed',
+  'hosting.answered',
+  'hosting.not_bindable',
   // audit
   'audit.tampered',
   'audit.write_failed',

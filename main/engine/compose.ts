@@ -29,6 +29,7 @@ import { serveMetrics } from './state/metrics.ts';
 import { openCorridor } from './admission/open-admission.ts';
 import { openListeners } from './calls/open-listener.ts';
 import { openRuntime, type Runtime } from './runtime/open-runtime.ts';
+import { answeredServices } from './hosting/answered-services.ts';
 import { openHosting } from './hosting/open-hosting.ts';
 import { openNetworks } from './identities/open-networks.ts';
 import { openRecord } from './runtime/open-audit.ts';
@@ -99,6 +100,10 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
   const sessions = stack.use(createSessions({ clock, audit, log, guard }));
 
   // The other direction: what is hosted here.
+  const answered = answeredServices();
+  for (const [service, answerer] of Object.entries(options.answers ?? {})) {
+    stack.use(answered.answer(service, answerer));
+  }
   const { hosting, secrets } = openHosting({ ...base, policy, sessions, workgroupsOf, nameOf }, stack);
 
   // Step 12: the networks, an identity each.
@@ -108,6 +113,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
       ...base,
       intercept,
       hosting,
+      answered,
       sessions,
       problems,
       refresh,

@@ -46,10 +46,16 @@ export async function answerDial(
   const decision = decideTarget(config, parsed.values);
   if (decision.kind === 'refused') return refuse('hosting.refused', decision.sentence);
   const { target } = decision;
-  const admission = await admit(deps, requestOf(dial, service, target, parsed.values));
+  const request = requestOf(dial, service, target, parsed.values);
+  const admission = await admit(deps, request);
   if (admission.kind === 'refuse') return refuse(admission.reason.code, admission.reason.sentence);
 
-  const local = await connect(config, target, admission.tls, deps, signal, startedMs);
+  const { answer } = service;
+  const local = await orReason(() =>
+    answer === undefined
+      ? connect(config, target, admission.tls, deps, signal, startedMs)
+      : answer.open(request, signal),
+  );
   if ('code' in local) {
     admission.failed(local);
     return refuse(local.code, local.sentence);
@@ -82,28 +88,31 @@ async function admit(deps: AnswerDeps, request: HostedRequest): Promise<HostedAd
   }
 }
 
-async function connect(
+async function orReason(open: () => ByteStream | Promise<ByteStream>): Promise<ByteStream | Reason> {
+  try {
+    return await open();
+  } catch (error) {
+    const failure = toTunnelerError(error);
+    return { code: failure.code, sentence: failure.message };
+  }
+}
+
+function connect(
   config: HostTerminator,
   target: DialTarget,
   tls: TargetTls | undefined,
   deps: AnswerDeps,
   signal: AbortSignal,
   startedMs: number,
-): Promise<ByteStream | Reason> {
-  const timeoutMs = Math.max(1, config.connectTimeoutMs - (deps.clock.monotonic() - startedMs));
-  try {
-    return await connectTarget({
-      target,
-      proxy: config.proxy,
-      ...(tls === undefined ? {} : { tls }),
-      timeoutMs,
-      clock: deps.clock,
-      signal,
-    });
-  } catch (error) {
-    const failure = toTunnelerError(error);
-    return { code: failure.code, sentence: failure.message };
-  }
+): Promise<ByteStream> {
+  return connectTarget({
+    target,
+    proxy: config.proxy,
+    ...(tls === undefined ? {} : { tls }),
+    timeoutMs: Math.max(1, config.connectTimeoutMs - (deps.clock.monotonic() - startedMs)),
+    clock: deps.clock,
+    signal,
+  });
 }
 
 function join(

@@ -81,6 +81,27 @@ export interface ParsedHost {
   readonly problems: readonly string[];
 }
 
+/** A service that Culvert answers itself: one listener, whose target is a name that is never looked up. */
+export const answeredHere: ParsedHost = {
+  terminators: [
+    {
+      protocol: { forward: false, value: 'tcp' },
+      address: { forward: false, value: 'culvert' },
+      port: { forward: false, value: 0 },
+      allowedSources: [],
+      connectTimeoutMs: maxConnectTimeoutMs,
+      identityTemplate: undefined,
+      bindUsingEdgeIdentity: false,
+      cost: undefined,
+      precedence: undefined,
+      maxConnections: defaultMaxConnections,
+      checks: [],
+      proxy: undefined,
+    },
+  ],
+  problems: [],
+};
+
 /** How a service is hosted, by the best config type it has; undefined where it has none. Never throws. */
 export function parseHostConfigs(configs: Readonly<Record<string, unknown>>): ParsedHost | undefined {
   const type = hostConfigTypes.find((candidate) => Object.hasOwn(configs, candidate));

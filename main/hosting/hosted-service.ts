@@ -1,6 +1,6 @@
 /** One hosted service: its config, its terminators and what is to be said of them. */
 import type { Reason } from '../base/reason.ts';
-import { parseHostConfigs } from './host-config.ts';
+import { answeredHere, parseHostConfigs } from './host-config.ts';
 import type { HostTerminator } from './host-config.ts';
 import type { HostedService, HostedState } from './hosting.ts';
 import { Terminator } from './terminator.ts';
@@ -8,15 +8,14 @@ import type { TerminatorDeps } from './terminator.ts';
 
 /** All that a binding depends on, as text: while it stays the same nothing is re-bound. */
 export function fingerprintOf(service: HostedService): string {
-  const { serviceId, serviceName, tunnelerName, tunnelerAppData, encryptionRequired, configs, hostingDefaults } =
-    service;
+  const { serviceId, serviceName, tunnelerName, tunnelerAppData, encryptionRequired, hostingDefaults } = service;
   return JSON.stringify([
     serviceId,
     serviceName,
     tunnelerName,
     tunnelerAppData,
     encryptionRequired,
-    configs,
+    service.answer === undefined ? service.configs : service.answer.id,
     hostingDefaults,
   ]);
 }
@@ -31,7 +30,7 @@ export class HostedServiceRun implements AsyncDisposable {
   constructor(service: HostedService, deps: TerminatorDeps) {
     this.#service = service;
     this.fingerprint = fingerprintOf(service);
-    const parsed = parseHostConfigs(service.configs);
+    const parsed = service.answer === undefined ? parseHostConfigs(service.configs) : answeredHere;
     this.#configs = parsed?.terminators ?? [];
     this.#configProblem = problemOf(service, parsed?.problems, parsed?.terminators === undefined);
     this.#terminators = this.#configs.map((config) => new Terminator(service, config, deps));
@@ -48,19 +47,20 @@ export class HostedServiceRun implements AsyncDisposable {
   }
 
   state(): HostedState {
-    const { identity, serviceId, serviceName } = this.#service;
+    const { identity, serviceId, serviceName, answer } = this.#service;
     return {
       identity,
       serviceId,
       serviceName,
       terminators: this.#terminators.reduce((sum, terminator) => sum + terminator.terminators, 0),
-      target: this.#configs.map(describe).join(', '),
+      target: answer?.what ?? this.#configs.map(describe).join(', '),
       health: worst(this.#terminators.map(({ health }) => health)),
       problem: this.#terminators.find(({ problem }) => problem !== undefined)?.problem ?? this.#configProblem,
     };
   }
 
   targetHosts(): readonly string[] {
+    if (this.#service.answer !== undefined) return [];
     return this.#configs.flatMap(({ address }) => (address.forward ? [] : [address.value]));
   }
 

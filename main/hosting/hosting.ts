@@ -30,6 +30,16 @@ export interface HostedBindOptions {
   readonly maxConnections?: number;
 }
 
+/** Culvert itself at the local end of a service: no host config is asked for, nothing is dialled. */
+export interface HostedAnswer {
+  /** Another one stands for another answerer: what was bound for the one is bound anew for the other. */
+  readonly id: string;
+  /** Who answers, for people: `culvert mcp host`. */
+  readonly what: string;
+  /** The local end of one admitted dial, not started. Where it rejects the dial is refused with that sentence. */
+  open(request: HostedRequest, signal: AbortSignal): ByteStream | Promise<ByteStream>;
+}
+
 /** A service to host: name, raw configs (`host.v2` > `host.v1` > `ziti-tunneler-server.v1`), and how to bind it. */
 export interface HostedService {
   readonly identity: string;
@@ -41,6 +51,8 @@ export interface HostedService {
   readonly serviceName: string;
   readonly encryptionRequired: boolean;
   readonly configs: Readonly<Record<string, unknown>>;
+  /** Present: its dials are answered here, whatever its configs say. */
+  readonly answer?: HostedAnswer;
   /**
    * Costs and precedences the controller keeps with the identity. Weakest first: `default*`, the config's listenOptions, `service*`
    * (looked up by service id). Source: openziti/ziti tunnel/intercept/hosting.go.

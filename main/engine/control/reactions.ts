@@ -11,6 +11,7 @@ import { flowSubjects, quarantineSubject } from '../../policy/program.ts';
 import type { Quarantine, QuarantineEntry, QuarantineEvent } from '../../policy/quarantine.ts';
 import type { SessionEvent, Sessions, SessionSnapshot } from '../../session/sessions.ts';
 import type { ZitiService } from '../../ziti/model.ts';
+import type { AnsweredServices } from '../hosting/answered-services.ts';
 import { hostedServicesOf } from '../hosting/hosted-services.ts';
 import type { IdentityRunner, RunnerListener } from '../identities/identity-runner.ts';
 
@@ -23,6 +24,7 @@ export interface ReactionsDeps {
   readonly audit: AuditWriter;
   readonly intercept: Intercept;
   readonly hosting: Hosting;
+  readonly answered: Pick<AnsweredServices, 'of'>;
   readonly sessions: Sessions;
   readonly quarantine: Quarantine;
   /** What intercept could not use, by identity. */
@@ -42,6 +44,8 @@ export interface Reactions {
   removed(identity: string): void;
   /** It goes by another name: every room takes it over in place, nothing live is cut. */
   renamed(identity: string, to: string): void;
+  /** Somebody else answers what it hosts: bound anew where that is so. */
+  answered(runner: IdentityRunner): void;
   session(event: SessionEvent): void;
   quarantined(event: QuarantineEvent): void;
 }
@@ -55,6 +59,12 @@ export function createReactions(deps: ReactionsDeps): Reactions {
     } catch (error) {
       log.error('engine.not_recorded', { kind: event.kind, error });
     }
+  };
+
+  const host = (runner: IdentityRunner): void => {
+    hosting
+      .replace(runner.name, hostedServicesOf(runner, deps.answered))
+      .catch((error: unknown) => log.error('hosting.replace_failed', { identity: runner.name, error }));
   };
 
   const takeServices = (
@@ -89,9 +99,7 @@ export function createReactions(deps: ReactionsDeps): Reactions {
       log.warn('intercept.problem', { identity: name, service: problem.service, reason: problem.reason.sentence });
     }
     deps.onIntercepted();
-    hosting
-      .replace(name, hostedServicesOf(runner))
-      .catch((error: unknown) => log.error('hosting.replace_failed', { identity: name, error }));
+    host(runner);
     for (const permission of ['Dial', 'Bind'] as const) {
       for (const service of without(after, before, permission)) {
         record({ kind: 'service.gained', identity: name, service: service.name, permission });
@@ -156,6 +164,7 @@ export function createReactions(deps: ReactionsDeps): Reactions {
       deps.onIntercepted();
       deps.refresh();
     },
+    answered: host,
     session(event) {
       deps.onSession(event.session);
       if (event.kind === 'called') {

@@ -2,10 +2,14 @@
 import type { HostedBinding, HostedDial, HostedService } from '../../hosting/hosting.ts';
 import type { Reason } from '../../base/reason.ts';
 import type { Binding, IncomingDial, ZitiContext, ZitiService } from '../../ziti/model.ts';
+import type { AnsweredServices } from './answered-services.ts';
 import type { IdentityRunner } from '../identities/identity-runner.ts';
 
 /** Services with the right to bind, of an identity at work; none while it is not. */
-export function hostedServicesOf(runner: IdentityRunner): readonly HostedService[] {
+export function hostedServicesOf(
+  runner: IdentityRunner,
+  answered: Pick<AnsweredServices, 'of'>,
+): readonly HostedService[] {
   const context = runner.context();
   const identity = context?.identity();
   if (context === undefined || identity === undefined) return [];
@@ -20,6 +24,7 @@ export function hostedServicesOf(runner: IdentityRunner): readonly HostedService
       serviceName: service.name,
       encryptionRequired: service.encryptionRequired,
       configs: service.configs,
+      ...given('answer', answered.of(service.name, runner.id)),
       hostingDefaults: {
         defaultCost: identity.defaultHostingCost,
         defaultPrecedence: identity.defaultHostingPrecedence,

@@ -4,6 +4,7 @@ import { openHardwareTransport } from '../../identity/hardware-transport.ts';
 import type { IdentityStore, KeyUnlock } from '../../identity/identities.ts';
 import { runCommand } from '../../net/run-command.ts';
 import { openZitiContext, type ZitiService } from '../../ziti/ziti.ts';
+import type { AnsweredServices } from '../hosting/answered-services.ts';
 import { Identities } from './identities.ts';
 import { contextOpener } from './open-context.ts';
 import { postureGatherer } from '../monitor/posture-facts.ts';
@@ -14,6 +15,7 @@ import { openReadiness, type Readiness } from './readiness.ts';
 export interface NetworksDeps extends ReactionsDeps {
   readonly store: IdentityStore;
   readonly version: string;
+  readonly answered: AnsweredServices;
   /** What `run` was given to unlock keys with. */
   readonly unlock: KeyUnlock;
   /** An identity must sign in at its provider again. */
@@ -42,6 +44,12 @@ export function openNetworks(deps: NetworksDeps, stack: DisposalStack): Networks
       deps.refresh();
     },
   });
+  stack.use(
+    deps.answered.subscribe((service) => {
+      const hosts = ({ name, permissions }: ZitiService): boolean => name === service && permissions.includes('Bind');
+      for (const runner of identities.all()) if (runner.services().some(hosts)) reactions.answered(runner);
+    }),
+  );
   let wokenAt: number | undefined;
   const unlocks = new ScreenUnlocks();
   const identities: Identities = stack.use(

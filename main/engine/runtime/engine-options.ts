@@ -1,6 +1,7 @@
 /** How an engine is started, and what its starter is given. */
 import type { Clock } from '../../base/clock.ts';
 import type { EngineMode } from '../../api/views.ts';
+import type { Answerer } from '../hosting/answered-services.ts';
 import type { ConsoleListener } from '../calls/console-listener.ts';
 
 export interface EngineOptions {
@@ -18,6 +19,8 @@ export interface EngineOptions {
   readonly logDescriptor?: number;
   /** Serves the window to a browser; handed in, for the engine knows no windows. */
   readonly consoleListener?: ConsoleListener;
+  /** Services that whoever starts the engine answers itself, by name. */
+  readonly answers?: Readonly<Record<string, Answerer>>;
   readonly clock?: Clock;
 }
 
