@@ -46,8 +46,7 @@ export function answeredServices(): AnsweredServices {
         changed.emit(service);
       });
     },
-    of: (service, identity) =>
-      held.find((one) => one.service === service && overlap(one.identity, identity))?.answer,
+    of: (service, identity) => held.find((one) => one.service === service && overlap(one.identity, identity))?.answer,
     subscribe: (listener) => changed.subscribe(listener),
   };
 }
