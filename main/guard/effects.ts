@@ -24,6 +24,10 @@ export class Effects {
     this.#list.push({ kind: 'violation', reason, lost });
   }
 
+  serviceFault(reason: Reason, lost: boolean): void {
+    this.#list.push({ kind: 'service-fault', reason, lost });
+  }
+
   notVisible(direction: 'open' | 'closed'): void {
     this.#list.push({ kind: 'not-visible', direction });
   }

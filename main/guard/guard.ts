@@ -39,6 +39,11 @@ export type GuardEffect =
    * longer follow the stream, so the session closes even where the contract only asks for an alert (fails closed).
    */
   | { readonly kind: 'violation'; readonly reason: Reason; readonly lost: boolean }
+  /**
+   * The service said what cannot be passed on; it was withheld. Recorded and told, and no violation: the program is not at fault. `lost`: its
+   * stream can no longer be followed, so the session ends.
+   */
+  | { readonly kind: 'service-fault'; readonly reason: Reason; readonly lost: boolean }
   /** What flows is TLS or otherwise unreadable. Sent once; `open`: bytes pass unread; `closed`: a violation follows. */
   | { readonly kind: 'not-visible'; readonly direction: 'open' | 'closed' };
 
@@ -51,6 +56,17 @@ export interface Guard {
   serviceEnded(nowMs: number): readonly GuardEffect[];
   /** Bytes held back in memory; bounded by the guard. */
   buffered(): number;
+  /**
+   * A guard that waits (for a person's approval, or for its next slice of a long message) goes on by itself: `wake` is called then, never from
+   * within another call of this guard, and `proceed` says what came of it. One listener.
+   */
+  onWake?(wake: () => void): void;
+  proceed?(nowMs: number): readonly GuardEffect[];
+  /**
+   * What of the application has to wait for the next wake: `bytes`, behind a message that is still judged, or only its `end`, because a held
+   * call may still go on.
+   */
+  waiting?(): 'bytes' | 'end' | undefined;
 }
 
 /** Counters and budgets that outlive one session (rate windows per agent and service); `createLedger` in `guard/ledger.ts`. */
@@ -80,6 +96,29 @@ export interface GuardedAction {
   readonly to?: number;
 }
 
+/** A call that a contract lets through only with somebody's approval (`mcp.ask`). */
+export interface AskedCall {
+  readonly protocol: GuardKind;
+  readonly method: string;
+  readonly target: string;
+  /** The rule that asks: `contract:mcp.ask delete_*`. */
+  readonly rule: string;
+  /** As for `GuardCall`. */
+  readonly digest: string;
+  /** In full, for the person who is asked; kept nowhere else. Numbers no double can hold are `JsonNumber`. */
+  readonly arguments: unknown;
+  readonly startedAtMs: number;
+}
+
+/** What became of it. `rule` stands in the record beside the call: who granted it, or for which grant it passed. */
+export type ApprovalAnswer =
+  | { readonly granted: true; readonly rule?: string }
+  /** Its sentence is told to the program, so that a model knows why. */
+  | { readonly granted: false; readonly reason: Reason };
+
+/** Asks for approval. `signal` ends the question with the session. A rejection refuses the call. */
+export type Approve = (call: AskedCall, signal: AbortSignal) => Promise<ApprovalAnswer>;
+
 /** What a guard is given for its session. */
 export interface GuardContext {
   readonly ledger: GuardLedger;
@@ -89,4 +128,8 @@ export interface GuardContext {
   digest(text: string): string;
   /** Local rules over one call; a reason refuses it. Absent: no local rules. */
   authorize?(action: GuardedAction): Reason | undefined;
+  /** Asked for calls a contract holds for approval. Absent: there is nobody to ask, and they are refused. */
+  readonly approve?: Approve;
+  /** Lets everybody else have a turn between two slices of a long message. Absent: no pauses. */
+  pause?(): Promise<void>;
 }

@@ -50,6 +50,8 @@ export function callRecord(session: LiveSession, call: GuardCall): AuditEvent {
     protocol: call.protocol,
     method: call.method,
     tool: call.target,
+    target: call.target,
+    end: session.facts.direction,
     decision: call.decision,
     rule: call.rule ?? null,
     digest: call.digest ?? null,
@@ -71,6 +73,18 @@ export function violationRecord(session: LiveSession, reason: Reason, ending: En
     reason: reason.sentence,
     rule: reason.rule ?? null,
     action: ending?.reason ?? 'alert',
+  };
+}
+
+/** The service's own fault, withheld by a guard. */
+export function faultRecord(session: LiveSession, reason: Reason): AuditEvent {
+  return {
+    kind: 'alert',
+    ...common(session),
+    code: reason.code,
+    reason: reason.sentence,
+    rule: reason.rule ?? null,
+    end: session.facts.direction,
   };
 }
 

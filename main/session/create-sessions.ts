@@ -8,7 +8,7 @@ import { disposable } from '../base/lifecycle.ts';
 import type { Log } from '../base/log.ts';
 import type { Reason } from '../base/reason.ts';
 import type { Guard } from '../guard/guard.ts';
-import { callRecord, closedRecord, openedRecord, violationRecord } from './audit-records.ts';
+import { callRecord, closedRecord, faultRecord, openedRecord, violationRecord } from './audit-records.ts';
 import type { Ending } from './close-reason.ts';
 import { ClosedRows } from './closed-rows.ts';
 import { termsOf, type CompiledContract } from './limits.ts';
@@ -55,6 +55,9 @@ export function createSessions(deps: SessionsDeps): Sessions {
     called(session, call) {
       recordOrCut(session, callRecord(session, call));
       events.emit({ kind: 'called', session: session.snapshot(), call });
+    },
+    faulted(session, reason) {
+      recordOrCut(session, faultRecord(session, reason));
     },
     violated(session, reason, lost) {
       const ending = endingOfViolation(session.facts.contract, reason, lost);

@@ -34,6 +34,8 @@ export interface SessionObserver {
   called(session: LiveSession, call: GuardCall): void;
   /** Returns how the session must end for it, or undefined where it goes on. */
   violated(session: LiveSession, reason: Reason, lost: boolean): Ending | undefined;
+  /** The service said what a guard withheld. */
+  faulted(session: LiveSession, reason: Reason): void;
 }
 
 /** What a live session holds as its own: the identity may get another name while it lives. */
@@ -59,6 +61,8 @@ export class LiveSession {
   readonly #startedMonotonicMs: number;
   #lastActivityMonotonicMs: number;
   #visible = true;
+  /** The application has ended, and the service is told once the guard holds nothing of it any more. */
+  #endWaits = false;
   #firstEnd: Ending | undefined;
   #timeline: readonly SessionMoment[];
   #timer: Disposable | undefined;
@@ -84,6 +88,7 @@ export class LiveSession {
     this.#provider = new EndSink(this, 'provider', ends.provider);
     this.startedAtMs = parts.keeper.clock.now();
     this.#startedMonotonicMs = parts.keeper.clock.monotonic();
+    this.#guard?.onWake?.(() => this.#woken());
     this.#lastActivityMonotonicMs = this.#startedMonotonicMs;
     this.#timeline = [
       { atMs: this.startedAtMs, kind: 'admitted', said: facts.decision },
@@ -113,6 +118,20 @@ export class LiveSession {
     }
     const nowMs = this.#keeper.clock.now();
     this.#apply(from, from === 'consumer' ? this.#guard.fromApp(chunk, nowMs) : this.#guard.fromService(chunk, nowMs));
+    if (from === 'consumer' && this.#guard.waiting?.() === 'bytes') this.#consumer.hold();
+  }
+
+  /** The guard goes on with what it held. */
+  #woken(): void {
+    if (this.state !== 'open') return;
+    this.#apply('consumer', this.#guard?.proceed?.(this.#keeper.clock.now()) ?? []);
+    if (!this.#isOpen()) return;
+    const waiting = this.#guard?.waiting?.();
+    if (waiting !== 'bytes' && !this.#provider.blocked && !this.#consumer.blocked) this.#consumer.release();
+    if (waiting === undefined && this.#endWaits) {
+      this.#endWaits = false;
+      this.#provider.finish();
+    }
   }
 
   /** One end will send no more. */
@@ -130,16 +149,19 @@ export class LiveSession {
         ? { code: 'session.consumer_ended', sentence: 'the application will send no more' }
         : { code: 'session.provider_ended', sentence: 'the service will send no more' },
     );
-    this.#other(from).finish();
+    if (from === 'consumer' && this.#guard?.waiting?.() !== undefined) this.#endWaits = true;
+    else this.#other(from).finish();
   }
 
   /** One end can take more again: whoever waited for it goes on. */
   drained(end: End): void {
     if (this.state !== 'open') return;
     this.#lastActivityMonotonicMs = this.#keeper.clock.monotonic();
-    this.#other(end).release();
+    if (end === 'consumer' || this.#guard?.waiting?.() !== 'bytes') this.#other(end).release();
     // Only a guard's own answers make an end wait for itself.
-    if (!this.#other(end).blocked) this.#end(end).release();
+    if (!this.#other(end).blocked && (end === 'provider' || this.#guard?.waiting?.() !== 'bytes')) {
+      this.#end(end).release();
+    }
   }
 
   /** One end is over altogether. */
@@ -223,6 +245,11 @@ export class LiveSession {
         case 'not-visible':
           this.#visible = false;
           this.note('alert', { code: 'session.not_readable', sentence: 'what flows cannot be read here' });
+          break;
+        case 'service-fault':
+          this.note('alert', effect.reason);
+          this.#keeper.faulted(this, effect.reason);
+          if (effect.lost) this.#cutDelivered({ reason: 'provider_close', why: effect.reason }, 'consumer');
           break;
         case 'violation': {
           this.note('violation', effect.reason);
