@@ -56,7 +56,7 @@ export function buildNative(arch = process.arch) {
   const path = [process.env.PATH ?? '', join(homedir(), '.cargo', 'bin')].join(delimiter);
   const found = spawnSync('cargo', ['--version'], { env: { ...process.env, PATH: path } });
   if (found.error !== undefined || found.status !== 0) {
-    return { built: 'no', reason: 'no Rust toolchain (cargo) was found, and tun mode needs the addon' };
+    return { built: 'no', reason: 'no Rust toolchain, cargo, was found' };
   }
   const target = cross === undefined ? [] : ['--target', cross.rust];
   const cargo = spawnSync('cargo', ['build', '--release', '--locked', ...target], {

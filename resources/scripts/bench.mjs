@@ -6,7 +6,7 @@ import { ensureBuilt, ensureInstalled } from './prepare.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
 ensureInstalled(root);
-ensureBuilt(root);
+await ensureBuilt(root);
 const { build } = await import('esbuild');
 // Beside the support modules, which find their files from where they stand.
 const bundle = join(root, 'test', 'support', '.bench.mjs');

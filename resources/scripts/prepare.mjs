@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 
 /** Run `npm ci` where the installed packages are missing or older than the lockfile. Ends the process where that fails. */
 export function ensureInstalled(root) {
@@ -12,10 +13,14 @@ export function ensureInstalled(root) {
   must(root, process.platform === 'win32' ? 'npm.cmd' : 'npm', ['ci', '--no-audit', '--no-fund'], 'npm ci failed');
 }
 
-/** Build programs, window and (where a Rust toolchain is) the native addon, where a source is newer than the last build. */
-export function ensureBuilt(root) {
-  const nativeBuild = join(root, 'native', 'build.mjs');
-  if (existsSync(nativeBuild)) must(root, process.execPath, [nativeBuild], 'the native addon could not be built');
+/**
+ * Build programs and window, and the native addon where a Rust toolchain is: without it everything runs but `tun` mode, and one line says so.
+ */
+export async function ensureBuilt(root) {
+  const { buildNative } = await import(pathToFileURL(join(root, 'native', 'build.mjs')).href);
+  const native = buildNative();
+  if (native.built === 'no')
+    console.log(`the native addon is missing (${native.reason}): running in proxy mode, without tun`);
   const stamp = join(root, 'dist', 'culvert.mjs');
   const sources = ['main', 'app', 'package.json', 'resources/scripts/build.mjs'].map((path) => join(root, path));
   if (existsSync(stamp) && sources.every((path) => newest(path) <= statSync(stamp).mtimeMs)) return;

@@ -7,7 +7,7 @@ import { ensureBuilt, ensureInstalled } from './prepare.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
 ensureInstalled(root);
-ensureBuilt(root);
+await ensureBuilt(root);
 const seconds = process.argv[2] ?? '1200';
 const args = ['--no-install', 'vitest', 'run', '--config', 'test/vitest.config.ts', 'test/system/engine-soak.test.ts'];
 const { status } = spawnSync('npx', args, {

@@ -6,7 +6,7 @@ import { ensureBuilt, ensureInstalled } from './prepare.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
 ensureInstalled(root);
-ensureBuilt(root);
+await ensureBuilt(root);
 
 const demo = spawn(process.execPath, [join(root, 'dist', 'culvert.mjs'), 'demo', ...process.argv.slice(2)], {
   stdio: 'inherit',

@@ -1,9 +1,10 @@
 // `npm test`: lint, types, then every suite, each doing its own set-up. Dependency-free until `npm ci` has run.
 //   npm test                 everything this machine can run
 //   npm test -- unit interop just these suites
-// CULVERT_REQUIRE_ALL=1 makes a test that would be skipped for want of a tool a failure.
+// What needs a tool that is missing is skipped with its reason, listed at the end beside the command that installs it.
+// CULVERT_REQUIRE_ALL=1 makes a skip a failure, but for those that test/support/allowed-skips.json names.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureBuilt, ensureInstalled } from './prepare.mjs';
@@ -19,9 +20,16 @@ if (unknown.length > 0) {
   console.error(`unknown suite: ${unknown.join(', ')} (there are: lint, types, ${suites.join(', ')})`);
   process.exit(2);
 }
-if (chosen.some((suite) => ['unit', 'interop', 'system', 'e2e'].includes(suite))) ensureBuilt(root);
+if (chosen.some((suite) => ['unit', 'interop', 'system', 'e2e'].includes(suite))) await ensureBuilt(root);
 
+const cache = join(root, '.cache');
+mkdirSync(cache, { recursive: true });
+const skips = join(cache, 'test-skips.jsonl');
+rmSync(skips, { force: true });
+const allowed = JSON.parse(readFileSync(join(root, 'test', 'support', 'allowed-skips.json'), 'utf8'));
 const results = [];
+/** Each file's time, over all suites. */
+const times = [];
 /** Files that passed only the second time. */
 const needed = [];
 for (const suite of chosen) {
@@ -33,6 +41,8 @@ for (const { suite, seconds, ok } of results) {
   console.log(`${suite.padEnd(13)} ${String(seconds).padStart(7)}  ${ok ? 'passed' : 'FAILED'}`);
 }
 for (const file of needed) console.log(`passed only the second time: ${file}`);
+tellTimes();
+tellSkips();
 const passed = results.reduce((sum, result) => sum + result.passed, 0);
 const failed = results.reduce((sum, result) => sum + result.failed, 0);
 const skipped = results.reduce((sum, result) => sum + result.skipped, 0);
@@ -43,7 +53,12 @@ process.exit(results.every((result) => result.ok) ? 0 : 1);
 function run(suite, command, args) {
   console.log(`\n== ${suite}`);
   const start = Date.now();
-  const { status } = spawnSync(command, args, { cwd: root, stdio: 'inherit', shell: process.platform === 'win32' });
+  const { status } = spawnSync(command, args, {
+    cwd: root,
+    stdio: 'inherit',
+    shell: process.platform === 'win32',
+    env: { ...process.env, CULVERT_SKIPS: skips },
+  });
   const ok = status === 0;
   return {
     suite,
@@ -83,6 +98,10 @@ function runFiles(suite, files, serial) {
     const skipped = counts.numPendingTests + (counts.numTodoTests ?? 0);
     const strict = process.env.CULVERT_REQUIRE_ALL === '1' && skipped > 0 ? listSkipped(counts) : [];
     for (const name of strict) console.error(`skipped, though CULVERT_REQUIRE_ALL=1: ${name}`);
+    for (const file of counts.testResults) {
+      const seconds = Math.max(0, (file.endTime - file.startTime) / 1000);
+      times.push({ file: relative(root, file.name), suite, seconds: Math.round(seconds * 10) / 10 });
+    }
     const failedFiles = counts.testResults
       .filter((file) => file.status === 'failed')
       .map((file) => relative(root, file.name));
@@ -101,11 +120,44 @@ function runFiles(suite, files, serial) {
   }
 }
 
-/** Skips that no machine of this kind could avoid say so in their name: "(needs Electron's binary)". */
+/** Names of skipped tests that no entry of allowed-skips.json covers. */
 function listSkipped(counts) {
   return counts.testResults
     .flatMap((file) => file.assertionResults)
     .filter((test) => test.status === 'pending' || test.status === 'skipped' || test.status === 'todo')
     .map((test) => test.fullName)
-    .filter((name) => !name.includes("(needs Electron's binary)"));
+    .filter((name) => !allowed.some(({ test }) => name.startsWith(test)));
+}
+
+/** The slowest files, and all of them kept for comparison. */
+function tellTimes() {
+  if (times.length === 0) return;
+  const run = { at: new Date().toISOString(), node: process.version, files: times };
+  appendFileSync(join(cache, 'test-times.jsonl'), `${JSON.stringify(run)}\n`);
+  console.log('\nslowest files (all of them: .cache/test-times.jsonl)');
+  for (const { file, seconds } of [...times].sort((a, b) => b.seconds - a.seconds).slice(0, 10)) {
+    console.log(`${String(seconds).padStart(7)} s  ${file}`);
+  }
+}
+
+/** What was skipped and why, and the one command that brings the tools. */
+function tellSkips() {
+  if (!existsSync(skips)) return;
+  const entries = readFileSync(skips, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  const byReason = new Map();
+  for (const { file, reason } of entries) {
+    byReason.set(reason, (byReason.get(reason) ?? new Set()).add(file === undefined ? '?' : relative(root, file)));
+  }
+  console.log('\nskipped');
+  for (const [reason, files] of byReason) console.log(`  ${reason}: ${[...files].sort().join(', ')}`);
+  const tools = JSON.parse(readFileSync(join(root, 'test', 'support', 'tools.json'), 'utf8'));
+  const lacking = [...byReason.keys()]
+    .filter((reason) => reason.startsWith('needs '))
+    .flatMap((reason) => reason.slice('needs '.length).split(', '));
+  const packages = [...new Set(lacking.map((name) => tools[name]?.debian).filter(Boolean))].sort();
+  if (packages.length > 0)
+    console.log(`  to install: sudo apt-get install --no-install-recommends ${packages.join(' ')}`);
 }

@@ -2,11 +2,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { whyNoNamespaces } from '../system/support/netns.ts';
 import { Hop, hopWays } from './tun-hop.ts';
+import { mustSkip } from '../support/optional.ts';
 
 const rounds = 3;
 const seconds = 2;
 
-describe.skipIf(whyNoNamespaces() !== undefined)('the TUN hop', () => {
+describe.skipIf(mustSkip(whyNoNamespaces()))('the TUN hop', () => {
   let hop: Hop;
 
   beforeAll(async () => {

@@ -11,6 +11,7 @@ import { describe, expect, it } from 'vitest';
 import { LineSplitter } from '../../main/api/lines.ts';
 import { sceneEngine } from '../support/window/scene-engine.ts';
 import { sceneState } from '../support/window/scene.ts';
+import { mustSkip } from '../support/optional.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const missing = electronMissing();
@@ -26,9 +27,7 @@ function electronMissing(): string | undefined {
   return existsSync(join(root, 'dist/shell/main.mjs')) ? undefined : 'the shell is not built (npm run build)';
 }
 
-if (missing !== undefined) process.stderr.write(`skipped: ${missing}\n`);
-
-describe.skipIf(missing !== undefined)("the shell in Electron (needs Electron's binary)", () => {
+describe.skipIf(mustSkip(missing))("the shell in Electron (needs Electron's binary)", () => {
   it('shows the window of the engine behind its socket, and lets its page do nothing else', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'culvert-electron-'));
     const socket = join(directory, 'engine.sock');

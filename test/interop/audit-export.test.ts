@@ -1,6 +1,6 @@
 /** Export to collectors that run here: rsyslog over TLS, an OTLP/HTTP receiver, a file. */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { createServer as createTcpServer, type AddressInfo } from 'node:net';
@@ -16,6 +16,8 @@ import type { ExportSink } from '../../main/audit/export/sink.ts';
 import { systemClock } from '../../main/base/clock.ts';
 import { silentLog } from '../../main/base/log.ts';
 import { until } from '../support/until.ts';
+import { mustSkip } from '../support/optional.ts';
+import { findTool, toolsMissing } from '../support/tools.ts';
 
 const cleanUps: (() => unknown)[] = [];
 afterEach(async () => {
@@ -137,8 +139,6 @@ describe('OTLP receiver', () => {
   }, 90_000);
 });
 
-const haveRsyslog = existsSync('/usr/sbin/rsyslogd') && existsSync('/usr/lib/x86_64-linux-gnu/rsyslog/lmnsd_gtls.so');
-
 /** A throw-away CA and server certificate by openssl, and rsyslogd on one TLS port writing the MSG part of each message. */
 async function rsyslog(
   directory: string,
@@ -194,7 +194,7 @@ async function rsyslog(
     ca: readFileSync(join(directory, 'ca.pem'), 'utf8'),
     output,
     start() {
-      const child = spawn('/usr/sbin/rsyslogd', ['-n', '-f', config, '-i', join(directory, 'pid')], {
+      const child = spawn(findTool('rsyslogd') ?? 'rsyslogd', ['-n', '-f', config, '-i', join(directory, 'pid')], {
         stdio: 'ignore',
       });
       cleanUps.push(() => stopped(child));
@@ -211,7 +211,7 @@ function stopped(child: ChildProcess): Promise<void> {
   });
 }
 
-describe.skipIf(!haveRsyslog)('rsyslog over TLS', () => {
+describe.skipIf(mustSkip(toolsMissing('rsyslogd', 'rsyslog-gnutls', 'openssl')))('rsyslog over TLS', () => {
   it('gets each record once, in order, also after it was away', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'culvert-rsyslog-'));
     const port = await freePort();

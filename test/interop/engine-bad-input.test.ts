@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { IdentityView, StatusView } from '../../main/api/views.ts';
 import { culvert, culvertJson, startCulvert, type Ran, type RunningCulvert } from '../support/culvert.ts';
 import { mustSkip } from '../support/optional.ts';
+import { rootMissing } from '../support/tools.ts';
 
 let home: string;
 let overlay: RunningCulvert;
@@ -205,29 +206,26 @@ describe('identities', () => {
     expect((await enroll('e', 'tokens')).code).toBe(0);
   });
 
-  describe.skipIf(mustSkip(process.getuid?.() === 0 ? undefined : 'mounting a small disk takes root'))(
-    'a full disk',
-    () => {
-      beforeAll(async () => {
-        await mkdir(at('small'));
-        execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=320k,mode=700', 'culvert-test', at('small')]);
-      });
-      afterAll(() => {
-        execFileSync('umount', ['-l', at('small')]);
-      });
+  describe.skipIf(mustSkip(rootMissing()))('a full disk', () => {
+    beforeAll(async () => {
+      await mkdir(at('small'));
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=320k,mode=700', 'culvert-test', at('small')]);
+    });
+    afterAll(() => {
+      execFileSync('umount', ['-l', at('small')]);
+    });
 
-      test('refuses an enrolment before the token is spent, and leaves no half identity', async () => {
-        await writeFile(at('small/ballast'), Buffer.alloc(200 * 1024));
-        const ran = await enroll('f', 'small');
-        failsWith(ran, 'identity.write_failed');
-        expect((await readdir(at('small'))).filter((file) => file.startsWith('.reserve'))).toEqual([]);
-        expect(await readdir(at('small/identities'))).toEqual([]);
-        expect(await readdir(at('small/keys'))).toEqual([]);
-        await rm(at('small/ballast'));
-        expect((await enroll('f', 'small')).code).toBe(0);
-      });
-    },
-  );
+    test('refuses an enrolment before the token is spent, and leaves no half identity', async () => {
+      await writeFile(at('small/ballast'), Buffer.alloc(200 * 1024));
+      const ran = await enroll('f', 'small');
+      failsWith(ran, 'identity.write_failed');
+      expect((await readdir(at('small'))).filter((file) => file.startsWith('.reserve'))).toEqual([]);
+      expect(await readdir(at('small/identities'))).toEqual([]);
+      expect(await readdir(at('small/keys'))).toEqual([]);
+      await rm(at('small/ballast'));
+      expect((await enroll('f', 'small')).code).toBe(0);
+    });
+  });
 
   test('identity files are 0600, in directories of 0700', async () => {
     expect((await enroll('g', 'modes')).code).toBe(0);

@@ -1,10 +1,8 @@
 /** One engine, many identities, each with a trouble of its own: every one is named with the next step, none is lost, and the good one works. */
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadNative } from 'node-tun';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { silentLog } from '../../main/base/log.ts';
 import type { IdentityView } from '../../main/api/views.ts';
@@ -19,18 +17,15 @@ import { openRealNetwork, realNetworkTimeoutMs, type RealNetwork } from '../supp
 import { selfSigned } from '../support/self-signed.ts';
 import { softKeyringMissing, startSoftKeyring, type SoftKeyring } from '../support/soft-keyring.ts';
 import { softTpmMissing, startSoftTpm, type SoftTpm } from '../support/soft-tpm.ts';
+import { findTool, softHsm, softHsmMissing, toolsMissing } from '../support/tools.ts';
 import { until } from '../support/until.ts';
 import { uniqueName } from '../support/ziti-world.ts';
 
-const softHsm = '/usr/lib/softhsm/libsofthsm2.so';
-const withoutToken = existsSync(softHsm) && loadNative().ok ? undefined : 'SoftHSM2 or the native addon is missing';
 const day = 86_400_000;
 /** Programs under it see another time, OpenSSL included. */
-const fakeTime = ['x86_64', 'aarch64']
-  .map((machine) => `/usr/lib/${machine}-linux-gnu/faketime/libfaketimeMT.so.1`)
-  .find((library) => existsSync(library));
+const fakeTime = findTool('faketime');
 
-const missing = openZitiMissing() ?? softKeyringMissing() ?? softTpmMissing() ?? withoutToken;
+const missing = openZitiMissing() ?? softKeyringMissing() ?? softTpmMissing() ?? softHsmMissing();
 
 describe.skipIf(mustSkip(missing))('trouble (OpenZiti)', () => {
   let network: RealNetwork;
@@ -194,7 +189,7 @@ describe.skipIf(mustSkip(missing))('trouble (OpenZiti)', () => {
     ['ahead', '+30y'],
     ['behind', '-3y'],
   ] as const) {
-    test.skipIf(fakeTime === undefined)(
+    test.skipIf(mustSkip(toolsMissing('faketime')))(
       `a clock years ${where} is named as that`,
       async () => {
         const elsewhere = join(home, where);

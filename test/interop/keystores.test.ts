@@ -1,22 +1,19 @@
 /** Each key store with a real life: enrol, run, dial, restart, dial again; and nothing on the disk that is a private key. */
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadNative } from 'node-tun';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { IdentityView, ServiceView } from '../../main/api/views.ts';
 import { culvert, culvertJson, startCulvert } from '../support/culvert.ts';
 import { describeNetworks } from '../support/networks.ts';
 import { mustSkip } from '../support/optional.ts';
 import { softKeyringMissing, startSoftKeyring } from '../support/soft-keyring.ts';
+import { addonMissing, softHsm, softHsmMissing } from '../support/tools.ts';
 import { softTpmMissing, startSoftTpm } from '../support/soft-tpm.ts';
 import { dialSocks, echo } from '../support/socks-client.ts';
 import { until } from '../support/until.ts';
-
-const softHsm = '/usr/lib/softhsm/libsofthsm2.so';
 
 interface Prepared {
   readonly keystore: string;
@@ -29,11 +26,6 @@ interface Candidate {
   missing(): string | undefined;
   prepare(home: string): Promise<Prepared>;
 }
-
-const withoutNative = (): string | undefined => {
-  const native = loadNative();
-  return native.ok ? undefined : native.reason;
-};
 
 const candidates: readonly Candidate[] = [
   {
@@ -56,7 +48,7 @@ const candidates: readonly Candidate[] = [
   },
   {
     name: 'tpm',
-    missing: () => softTpmMissing() ?? withoutNative(),
+    missing: () => softTpmMissing() ?? addonMissing(),
     async prepare(home) {
       await mkdir(join(home, 'tpm'));
       const tpm = await startSoftTpm(join(home, 'tpm'));
@@ -65,7 +57,7 @@ const candidates: readonly Candidate[] = [
   },
   {
     name: 'pkcs11',
-    missing: () => (existsSync(softHsm) ? withoutNative() : 'SoftHSM2 is not installed'),
+    missing: softHsmMissing,
     async prepare(home) {
       await mkdir(join(home, 'tokens'));
       await writeFile(

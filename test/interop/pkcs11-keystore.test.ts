@@ -1,21 +1,18 @@
 /** The PKCS#11 key store on SoftHSM2: keys made on the token, found again, used, destroyed, and a token that goes away. */
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadNative } from 'node-tun';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { pkcs11Keystore } from '../../main/identity/keystore/pkcs11-keystore.ts';
 import { formatTokenUri, parseTokenUri } from '../../main/identity/pkcs11/uri.ts';
 import { keystoreConformance } from '../conformance/keystore.ts';
+import { mustSkip } from '../support/optional.ts';
+import { softHsm, softHsmMissing } from '../support/tools.ts';
 
-const module = '/usr/lib/softhsm/libsofthsm2.so';
-const ready = existsSync(module) && loadNative().ok;
-
-describe.skipIf(!ready)('PKCS#11 (SoftHSM2)', () => {
+describe.skipIf(mustSkip(softHsmMissing()))('PKCS#11 (SoftHSM2)', () => {
   let tokens: string;
-  const uri = `pkcs11:token=culvert-test?module-path=${module}&pin-value=1234`;
+  const uri = `pkcs11:token=culvert-test?module-path=${softHsm}&pin-value=1234`;
 
   beforeAll(async () => {
     const home = await mkdtemp(join(tmpdir(), 'culvert-hsm-'));
@@ -47,7 +44,7 @@ describe.skipIf(!ready)('PKCS#11 (SoftHSM2)', () => {
     const { id } = parseTokenUri(reference);
     const listed = execFileSync('pkcs11-tool', [
       '--module',
-      module,
+      softHsm,
       '--token-label',
       'culvert-test',
       '--login',
@@ -63,7 +60,7 @@ describe.skipIf(!ready)('PKCS#11 (SoftHSM2)', () => {
   });
 
   it('keeps a PIN only where the user put it into the URI', async () => {
-    const silent = `pkcs11:token=culvert-test?module-path=${module}`;
+    const silent = `pkcs11:token=culvert-test?module-path=${softHsm}`;
     const { reference } = await pkcs11Keystore().create('x', 'ES384', { tokenUri: silent, pin: '1234' });
     expect(reference).not.toContain('1234');
     await expect(pkcs11Keystore().open(reference, {})).rejects.toMatchObject({
@@ -78,7 +75,7 @@ describe.skipIf(!ready)('PKCS#11 (SoftHSM2)', () => {
     await expect(create(uri.replace('culvert-test', 'other'))).rejects.toMatchObject({
       code: 'identity.token_removed',
     });
-    await expect(create(uri.replace(module, '/nowhere.so'))).rejects.toMatchObject({
+    await expect(create(uri.replace(softHsm, '/nowhere.so'))).rejects.toMatchObject({
       code: 'identity.keystore_unavailable',
       details: { next: expect.any(String) },
     });

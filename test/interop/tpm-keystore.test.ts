@@ -8,8 +8,10 @@ import { tpmKeystore } from '../../main/identity/keystore/tpm-keystore.ts';
 import { tpmAddresses } from '../../main/identity/tpm/transport.ts';
 import { keystoreConformance } from '../conformance/keystore.ts';
 import { softTpmMissing, startSoftTpm, type SoftTpm } from '../support/soft-tpm.ts';
+import { mustSkip } from '../support/optional.ts';
+import { addonMissing } from '../support/tools.ts';
 
-describe.skipIf(softTpmMissing() !== undefined)('TPM 2.0 (swtpm)', () => {
+describe.skipIf(mustSkip(softTpmMissing() ?? addonMissing()))('TPM 2.0 (swtpm)', () => {
   let tpm: SoftTpm;
   let state: string;
   const temporary = (): Promise<string> => mkdtemp(join(tmpdir(), 'culvert-tpm-'));

@@ -16,6 +16,7 @@ import type { Network } from '../support/network.ts';
 import { mustSkip } from '../support/optional.ts';
 import { softKeyringMissing, startSoftKeyring, type SoftKeyring } from '../support/soft-keyring.ts';
 import { until } from '../support/until.ts';
+import { rootMissing, toolsMissing } from '../support/tools.ts';
 
 const execute = promisify(execFile);
 const group = 'users';
@@ -34,7 +35,8 @@ function host(file: string, name: string): number {
 const as = (uid: number): string[] => ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'];
 
 function missing(): string | undefined {
-  if (process.getuid?.() !== 0) return 'two users of a host need root';
+  const lacking = rootMissing() ?? toolsMissing('setpriv', 'curl');
+  if (lacking !== undefined) return lacking;
   if (ada < 0 || bob < 0 || gid < 0) return 'this host has not the users for it';
   const source = fileURLToPath(new URL('../../package.json', import.meta.url));
   const [command = '', ...rest] = [...as(bob), process.execPath, '-e', `require('node:fs').readFileSync('${source}')`];

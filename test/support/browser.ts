@@ -1,19 +1,12 @@
 /** A Chromium that is installed, found by path: Playwright's own builds cannot be downloaded everywhere. */
-import { existsSync } from 'node:fs';
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
+import { findTool, toolsMissing } from './tools.ts';
 
-const candidates = [
-  process.env['CULVERT_CHROMIUM'],
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-];
-const found = candidates.find((path) => path !== undefined && existsSync(path));
+const found = process.env['CULVERT_CHROMIUM'] ?? findTool('chromium');
 
 /** For `describe.skipIf(mustSkip(browserMissing()))`: why browser tests cannot run here; undefined where they can. */
 export function browserMissing(): string | undefined {
-  return found === undefined ? 'no Chromium is installed (set CULVERT_CHROMIUM to one)' : undefined;
+  return found === undefined ? toolsMissing('chromium') : undefined;
 }
 
 export async function launchBrowser(): Promise<Browser> {

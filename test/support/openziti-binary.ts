@@ -1,5 +1,4 @@
 /** Where the OpenZiti binary comes from: `$ZITI_BIN`, or built once from the Go module beside this file into `.cache/`. */
-import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
@@ -7,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Child } from './child.ts';
+import { toolsMissing } from './tools.ts';
 
 const moduleDir = join(dirname(fileURLToPath(import.meta.url)), 'openziti');
 const cacheDir = join(moduleDir, '..', '..', '..', '.cache', 'openziti');
@@ -23,7 +23,7 @@ export function openZitiMissing(): string | undefined {
     return existsSync(given) ? undefined : `$ZITI_BIN names ${given}, which does not exist`;
   }
   if (existsSync(builtPath())) return undefined;
-  return spawnSync('go', ['version']).status === 0 ? undefined : 'no Go and no ZITI_BIN';
+  return toolsMissing('go');
 }
 
 /** Path of the binary, building it where needed: minutes the first time, seconds from Go's cache. */

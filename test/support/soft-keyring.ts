@@ -1,15 +1,14 @@
 /** A session bus of its own with gnome-keyring on it, unlocked, for tests: the real Secret Service, and nobody's real secrets. */
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { chown, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { toolsMissing } from './tools.ts';
 import { until } from './until.ts';
 
 export const softKeyringMissing = (): string | undefined =>
-  ['gnome-keyring-daemon', 'dbus-daemon', 'gdbus'].every((program) => existsSync(`/usr/bin/${program}`))
-    ? undefined
-    : 'gnome-keyring or dbus is not installed';
+  toolsMissing('gnome-keyring-daemon', 'dbus-daemon', 'gdbus', 'secret-tool');
 
 export interface SoftKeyring extends AsyncDisposable {
   /** For the programs that shall use it. */

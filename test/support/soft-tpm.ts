@@ -1,12 +1,11 @@
 /** A TPM 2.0 in software (swtpm) for tests: its own ports, its own state, ended by its own pid. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { freePorts } from './child.ts';
+import { toolsMissing } from './tools.ts';
 import { until } from './until.ts';
 
-export const softTpmMissing = (): string | undefined =>
-  existsSync('/usr/bin/swtpm') ? undefined : 'swtpm is not installed';
+export const softTpmMissing = (): string | undefined => toolsMissing('swtpm', 'tpm2_createprimary');
 
 export interface SoftTpm {
   /** What `TPM2TOOLS_TCTI` takes. */

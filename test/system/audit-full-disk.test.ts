@@ -10,10 +10,9 @@ import { systemClock } from '../../main/base/clock.ts';
 import { isTunnelerError } from '../../main/base/errors.ts';
 import { silentLog } from '../../main/base/log.ts';
 import { mustSkip } from '../support/optional.ts';
+import { rootMissing } from '../support/tools.ts';
 
-const root = process.platform === 'linux' && process.getuid?.() === 0;
-
-describe.skipIf(mustSkip(root ? undefined : 'mounting a small disk takes root'))('a full disk', () => {
+describe.skipIf(mustSkip(rootMissing()))('a full disk', () => {
   let disk: string;
 
   beforeEach(async () => {

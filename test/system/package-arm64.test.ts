@@ -6,19 +6,16 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { culvertProgram } from '../support/culvert.ts';
+import { mustSkip } from '../support/optional.ts';
+import { toolsMissing } from '../support/tools.ts';
 
 const project = fileURLToPath(new URL('../..', import.meta.url));
 /** System V ABI, e_machine. */
 const machines = { amd64: 62, arm64: 183 } as const;
 const [other, cpu] = process.arch === 'arm64' ? (['amd64', 'x64'] as const) : (['arm64', 'arm64'] as const);
-const reason =
-  process.platform !== 'linux'
-    ? 'Debian packages are built on Linux'
-    : spawnSync('dpkg-deb', ['--version']).status === 0
-      ? undefined
-      : 'dpkg-deb is not installed';
+const reason = process.platform === 'linux' ? toolsMissing('dpkg-deb') : 'needs Linux';
 
-describe.skipIf(reason !== undefined)(`the ${other} package${reason === undefined ? '' : ` (${reason})`}`, () => {
+describe.skipIf(mustSkip(reason))(`the ${other} package`, () => {
   let directory: string;
   let file: string;
   let notes: string;

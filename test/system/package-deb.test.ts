@@ -11,13 +11,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { culvertProgram } from '../support/culvert.ts';
 import { until } from '../support/until.ts';
 import { BootedSystem, systemdMissing } from './support/booted-system.ts';
+import { mustSkip } from '../support/optional.ts';
+import { addonMissing, rootMissing, toolsMissing } from '../support/tools.ts';
 
 const project = fileURLToPath(new URL('../..', import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), 'culvert-package-'));
 
 function unable(): string | undefined {
-  if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'needs root on Linux';
-  if (spawnSync('dpkg-deb', ['--version']).status !== 0) return 'needs dpkg-deb';
+  if (process.platform !== 'linux') return 'needs Linux';
+  const lacking = rootMissing() ?? toolsMissing('dpkg-deb', 'unshare') ?? addonMissing();
+  if (lacking !== undefined) return lacking;
   const tried = spawnSync('unshare', ['-m', 'sh', '-ec', `${mountOverlay}\ntrue`]);
   return tried.status === 0 ? undefined : 'needs overlayfs and mount namespaces';
 }
@@ -94,7 +97,7 @@ for try in $(seq 600); do grep -q ready /tmp/ready && exit 0; kill -0 $(cat /tmp
 cat /tmp/log; exit 1`;
 const stopEngine = `kill $(cat /tmp/pid); for try in $(seq 200); do kill -0 $(cat /tmp/pid) 2>/dev/null || exit 0; sleep 0.05; done; exit 1`;
 
-describe.skipIf(reason !== undefined)(`the Debian package${because(reason)}`, () => {
+describe.skipIf(mustSkip(reason))('the Debian package', () => {
   let system: System;
   let first: string;
   let second: string;
@@ -169,8 +172,8 @@ describe.skipIf(reason !== undefined)(`the Debian package${because(reason)}`, ()
     },
   );
 
-  it.skipIf(systemdMissing() !== undefined)(
-    `runs under systemd in its sandbox, and an upgrade restarts it with all it kept${because(systemdMissing())}`,
+  it.skipIf(mustSkip(systemdMissing()))(
+    `runs under systemd in its sandbox, and an upgrade restarts it with all it kept`,
     { timeout: 100_000 },
     async () => {
       await using booted = await BootedSystem.boot(directory);
@@ -216,7 +219,3 @@ describe.skipIf(reason !== undefined)(`the Debian package${because(reason)}`, ()
     },
   );
 });
-
-function because(reason: string | undefined): string {
-  return reason === undefined ? '' : ` (${reason})`;
-}

@@ -4,6 +4,7 @@ import { Namespace, TunHost, temporaryFolder, whyNoNamespaces } from './support/
 import { hold, probe, serverPorts, startServers } from './support/probe.ts';
 import type { Seen } from './support/probe.ts';
 import type { StandInService } from './support/tun-host.ts';
+import { mustSkip } from '../support/optional.ts';
 
 const at = (port: number): { host: string; port: number } => ({ host: '127.0.0.1', port });
 const services: readonly StandInService[] = [
@@ -29,7 +30,7 @@ interface IperfResult {
   };
 }
 
-describe.skipIf(whyNoNamespaces() !== undefined)('flows through a TUN', () => {
+describe.skipIf(mustSkip(whyNoNamespaces()))('flows through a TUN', () => {
   let namespace: Namespace;
   let host: TunHost;
   let addresses: Map<string, readonly string[]>;

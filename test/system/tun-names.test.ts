@@ -6,6 +6,7 @@ import { silentLog } from '../../main/base/log.ts';
 import { Namespace, TunHost, temporaryFolder, whyNoNamespaces } from './support/netns.ts';
 import { probe, serverPorts, startServers, startUpstream } from './support/probe.ts';
 import type { StandInService } from './support/tun-host.ts';
+import { mustSkip } from '../support/optional.ts';
 
 const echo = { host: '127.0.0.1', port: serverPorts.echo };
 const services: readonly StandInService[] = [
@@ -13,7 +14,7 @@ const services: readonly StandInService[] = [
   { at: '*.wild.dark', to: echo },
 ];
 
-describe.skipIf(whyNoNamespaces() !== undefined)('names and host changes of a TUN', () => {
+describe.skipIf(mustSkip(whyNoNamespaces()))('names and host changes of a TUN', () => {
   const dig = async (namespace: Namespace, ...args: readonly string[]): Promise<string> => {
     const result = await namespace.run('dig', ['+tries=1', '+time=3', ...args]);
     return result.stdout;

@@ -4,10 +4,12 @@ import { findNetworkManager, networkManagerScript } from './support/network-mana
 import { Namespace, TunHost, temporaryFolder } from './support/netns.ts';
 import type { Ran } from './support/netns.ts';
 import { startUpstream } from './support/probe.ts';
+import { mustSkip } from '../support/optional.ts';
+import { unpackedMissing } from './support/unpacked.ts';
 
 const found = findNetworkManager();
 
-describe.skipIf(found === undefined)('NetworkManager', () => {
+describe.skipIf(mustSkip(unpackedMissing(found, 'network-manager')))('NetworkManager', () => {
   it('sends the system’s questions to us, gets its own resolver back, and forgets us after a crash', async () => {
     using namespace = new Namespace();
     namespace.ip('address', 'add', '10.7.0.9/32', 'dev', 'lo');

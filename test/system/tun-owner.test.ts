@@ -2,8 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { Namespace, TunHost, temporaryFolder, whyNoNamespaces } from './support/netns.ts';
 import { hold, serverPorts, startServers } from './support/probe.ts';
+import { mustSkip } from '../support/optional.ts';
 
-describe.skipIf(whyNoNamespaces() !== undefined)('the owner of a flow', () => {
+describe.skipIf(mustSkip(whyNoNamespaces()))('the owner of a flow', () => {
   it.each([
     [4, 'hold'],
     [6, 'hold'],

@@ -4,14 +4,16 @@ import { Namespace, TunHost, temporaryFolder } from './support/netns.ts';
 import type { Ran } from './support/netns.ts';
 import { startUpstream } from './support/probe.ts';
 import { findResolvconf, resolvconfScript } from './support/resolvconf.ts';
+import { mustSkip } from '../support/optional.ts';
+import { unpackedMissing } from './support/unpacked.ts';
 
 const programs = (['openresolv', 'resolvconf'] as const).map((packaged) => ({
   packaged,
   found: findResolvconf(packaged),
 }));
 
-describe.each(programs)('resolvconf of the package $packaged', ({ found }) => {
-  it.skipIf(found === undefined)(
+describe.each(programs)('resolvconf of the package $packaged', ({ found, packaged }) => {
+  it.skipIf(mustSkip(unpackedMissing(found, packaged)))(
     'sends the system’s questions to us, learns another resolver, and forgets us after a crash',
     async () => {
       using namespace = new Namespace();

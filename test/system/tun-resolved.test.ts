@@ -5,10 +5,12 @@ import { Namespace, TunHost, temporaryFolder } from './support/netns.ts';
 import type { Ran } from './support/netns.ts';
 import { startUpstream } from './support/probe.ts';
 import { findResolved, resolvedScript } from './support/resolved.ts';
+import { mustSkip } from '../support/optional.ts';
+import { unpackedMissing } from './support/unpacked.ts';
 
 const found = findResolved();
 
-describe.skipIf(found === undefined)('systemd-resolved', () => {
+describe.skipIf(mustSkip(unpackedMissing(found, 'systemd-resolved')))('systemd-resolved', () => {
   it('asks us about our names alone, at once about new ones, and is left as it was', async () => {
     using namespace = new Namespace();
     namespace.ip('address', 'add', '10.7.0.9/32', 'dev', 'lo');

@@ -5,6 +5,8 @@ import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import type { Admit, FlowRequest } from '../../main/base/flow.ts';
 import { admitTo, all, client, echoServer, httpGet, listening, proxy, refuse, take } from '../support/proxy-world.ts';
+import { mustSkip } from '../support/optional.ts';
+import { toolsMissing } from '../support/tools.ts';
 
 describe('HTTP', () => {
   it('tunnels CONNECT, and only says so after the dial', async () => {
@@ -134,7 +136,7 @@ describe('HTTP', () => {
     expect((await httpGet(endpoint.port, 'http://x.dark/')).status).toBe(502);
   });
 
-  it('serves curl, with http, with a tunnel and with SOCKS', async () => {
+  it.skipIf(mustSkip(toolsMissing('curl')))('serves curl, with http, with a tunnel and with SOCKS', async () => {
     const backend = await listening(createHttpServer((_request, response) => response.end('dark hello')));
     const { endpoint } = await proxy(admitTo(backend));
     const where = `127.0.0.1:${endpoint.port}`;

@@ -11,6 +11,8 @@ import { windowsPlan } from '../../main/service/plan.windows.ts';
 import { readResource } from '../../main/service/resources.ts';
 import { CommandRecorder } from '../support/command-recorder.ts';
 import { culvert } from '../support/culvert.ts';
+import { mustSkip } from '../support/optional.ts';
+import { toolsMissing } from '../support/tools.ts';
 
 let root: string;
 beforeEach(() => {
@@ -179,8 +181,7 @@ describe('the plans', () => {
   });
 });
 
-const analyze = spawnSync('systemd-analyze', ['--version']).status === 0;
-describe.skipIf(!analyze)('the unit, as systemd reads it', () => {
+describe.skipIf(mustSkip(toolsMissing('systemd-analyze')))('the unit, as systemd reads it', () => {
   function place(over: Partial<ServiceRequest>): string {
     const path = join(root, 'culvert.service');
     writeFileSync(path, linuxPlan(request({ program: ['/bin/true'], ...over })).files[0]?.content ?? '');

@@ -7,7 +7,7 @@ import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { Cli } from '../cli.ts';
 import { askDark } from './dark-request.ts';
 import { openMcpService } from './mcp-service.ts';
-import { onStage, failed, startDevice, waitUntilHosted, type Demo, type Narrate } from './stage.ts';
+import { onStage, failed, startDevice, waitUntilHosted, type Demo, type DemoMode, type Narrate } from './stage.ts';
 import { keepVisiting } from './visitor.ts';
 import { openWebService } from './web-service.ts';
 
@@ -15,11 +15,17 @@ const device = 'laptop';
 const host = 'workshop';
 
 /** Run the whole scenario; resolves with everything still up. Throws where any step fails, leaving nothing behind. */
-export function openDemo(cli: Cli, narrate: Narrate): Promise<Demo> {
-  return onStage((stack, directory) => scenario(cli, narrate, stack, directory));
+export function openDemo(cli: Cli, narrate: Narrate, mode: DemoMode): Promise<Demo> {
+  return onStage((stack, directory) => scenario(cli, narrate, mode, stack, directory));
 }
 
-async function scenario(cli: Cli, narrate: Narrate, stack: DisposalStack, directory: string): Promise<Demo> {
+async function scenario(
+  cli: Cli,
+  narrate: Narrate,
+  asked: DemoMode,
+  stack: DisposalStack,
+  directory: string,
+): Promise<Demo> {
   const { programs } = cli;
   const web = stack.use(await openWebService(cli.clock));
   const mcp = stack.use(await openMcpService());
@@ -36,7 +42,7 @@ async function scenario(cli: Cli, narrate: Narrate, stack: DisposalStack, direct
   await startDevice({ name: host, mode: 'host', tokens: overlay.tokens, directory, programs }, stack);
   await waitUntilHosted(cli, join(directory, host));
   narrate(`"${host}" enrolled and hosts both as dark services`, 'it only dials out: no inbound port was opened');
-  const engine = await startDevice({ name: device, mode: 'auto', tokens: overlay.tokens, directory, programs }, stack);
+  const engine = await startDevice({ name: device, mode: asked, tokens: overlay.tokens, directory, programs }, stack);
   const mode = String(engine.ready['mode']);
   narrate(`"${device}", this device, enrolled and started`, `mode ${mode}: ${String(engine.ready['modeReason'])}`);
 

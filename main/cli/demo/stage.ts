@@ -27,10 +27,13 @@ export interface Demo extends AsyncDisposable {
   readonly next: readonly (readonly [command: string, why: string])[];
 }
 
+/** How the demo's device works: `proxy` changes nothing of the machine, `auto` takes a TUN where it may. */
+export type DemoMode = 'auto' | 'tun' | 'proxy';
+
 export interface DeviceSpec {
   /** Names its directory; also its identity, unless it has others. */
   readonly name: string;
-  readonly mode: 'auto' | 'proxy' | 'host';
+  readonly mode: DemoMode | 'host';
   /** Token files by identity. */
   readonly tokens: Readonly<Record<string, string>>;
   readonly identities?: readonly string[];

@@ -1,10 +1,10 @@
 import { Option, type Command } from 'commander';
 import { TunnelerError } from '../../base/errors.ts';
-import { addVerb, Cli, type CommonOptions } from '../cli.ts';
+import { addVerb, Cli, usage, type CommonOptions } from '../cli.ts';
 import { openDemo } from '../demo/demo.ts';
 import { openMacroPulse } from '../demo/macro-pulse.ts';
 import { openPlant } from '../demo/plant.ts';
-import type { Demo } from '../demo/stage.ts';
+import type { Demo, DemoMode } from '../demo/stage.ts';
 import { showWindow, type ShownWindow } from '../show-window.ts';
 import { waitForEnd } from '../wait-for-end.ts';
 import { optOut, windowFacts } from '../window-place.ts';
@@ -15,6 +15,7 @@ const onceLimitMs = 50_000;
 /** What was started by then is stopped within this. */
 const cleaningMs = 5_000;
 
+/** Scenarios whose devices are several engines on one machine, which cannot share its names and routes: they work through proxies. */
 const scenarios = { 'macro-pulse': openMacroPulse, plant: openPlant } as const;
 
 /** `culvert demo [--once] [--scenario NAME]`: the main job, shown step by step on an overlay of its own. */
@@ -22,14 +23,31 @@ export function addDemo(program: Command, cli: Cli): void {
   addVerb(program, 'demo', 'an embedded overlay, dark services and an engine, step by step')
     .option('--once', 'run the scenario, print, exit')
     .addOption(new Option('--scenario <name>', 'another story than the main job').choices(Object.keys(scenarios)))
-    .action(async (options: CommonOptions & { once?: true; scenario?: keyof typeof scenarios }) => {
+    .addOption(
+      new Option(
+        '--mode <mode>',
+        'tun: names simply work, until the demo ends; proxy: nothing of this machine is changed',
+      )
+        .choices(['auto', 'tun', 'proxy'])
+        .default('proxy'),
+    )
+    .action(async (options: CommonOptions & { once?: true; scenario?: keyof typeof scenarios; mode: DemoMode }) => {
       const steps: { title: string; detail: string }[] = [];
       const narrate = (title: string, detail = ''): void => {
         steps.push({ title, detail });
         if (options.json !== true) cli.terminal.out(describeStep(steps.length, title, detail, cli));
       };
-      const open = options.scenario === undefined ? openDemo : scenarios[options.scenario];
-      const demo = await withLimit((limited) => open(limited, narrate), options.once === true, cli);
+      const { scenario, mode } = options;
+      if (scenario !== undefined && mode === 'tun') {
+        throw usage(
+          `the scenario ${scenario} runs several devices on this machine, which cannot share one TUN: leave --mode tun out`,
+        );
+      }
+      const open =
+        scenario === undefined
+          ? (limited: Cli) => openDemo(limited, narrate, mode)
+          : (limited: Cli) => scenarios[scenario](limited, narrate);
+      const demo = await withLimit(open, options.once === true, cli);
       let window: ShownWindow | undefined;
       try {
         if (options.json === true) {

@@ -25,9 +25,9 @@ async function host(): Promise<string> {
 }
 
 /** Run the demo, do `body` with what it prints while it is up, and see that it leaves the host as it was. */
-async function demo(body: (printed: string) => Promise<void>): Promise<void> {
+async function demo(options: readonly string[], body: (printed: string) => Promise<void>): Promise<void> {
   const before = await host();
-  const child = spawn(process.execPath, [await culvertProgram(), 'demo'], {
+  const child = spawn(process.execPath, [await culvertProgram(), 'demo', ...options], {
     env: { ...process.env, CULVERT_NO_WINDOW: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -55,15 +55,27 @@ async function tryIt(printed: string): Promise<string> {
 }
 
 await scenarioMain(async () => {
-  await check('as root it takes a TUN, names simply work, and nothing is left', () =>
-    demo(async (printed) => {
+  await check('unasked it changes nothing of the host, root or not', async () => {
+    const before = await host();
+    await demo([], async (printed) => {
+      expectThat(printed.includes('mode proxy'), printed);
+      expectThat((await tryIt(printed)).includes('--proxy'), printed);
+      const withoutFiles = (text: string): string => text.replace(/culvert-demo[^,\n]*/g, '');
+      expectThat(
+        withoutFiles(await host()) === withoutFiles(before),
+        `before:\n${before}\nmeanwhile:\n${await host()}`,
+      );
+    });
+  });
+  await check('asked for it takes a TUN, names simply work, and nothing is left', () =>
+    demo(['--mode', 'tun'], async (printed) => {
       expectThat(printed.includes('mode tun'), printed);
       expectThat((await tryIt(printed)) === 'curl http://hello.dark/', printed);
     }),
   );
   await run('mount', ['-t', 'tmpfs', 'none', '/dev/net']);
   await check('without /dev/net/tun it says why and takes the proxy', () =>
-    demo(async (printed) => {
+    demo(['--mode', 'auto'], async (printed) => {
       expectThat(/mode proxy: auto: no TUN device, .*\/dev\/net\/tun/.test(printed), printed);
       expectThat((await tryIt(printed)).includes('--proxy'), printed);
     }),

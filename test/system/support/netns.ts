@@ -6,17 +6,17 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { loadNative } from 'node-tun';
+import { addonMissing, rootMissing, toolsMissing } from '../../support/tools.ts';
 import type { TunEntryStatus } from '../../../main/net/tun-entry.ts';
 import type { StandInService, TunHostSettings } from './tun-host.ts';
 
 /** Why these tests cannot run here; undefined where they can. */
 export function whyNoNamespaces(): string | undefined {
   if (process.platform !== 'linux') return 'needs Linux';
-  if (process.getuid?.() !== 0) return 'needs root';
-  if (!loadNative().ok) return 'needs the native addon';
   if (!existsSync('/dev/net/tun')) return 'needs /dev/net/tun';
-  return spawnSync('ip', ['netns', 'list']).status === 0 ? undefined : 'needs iproute2';
+  return (
+    rootMissing() ?? addonMissing() ?? toolsMissing('ip', 'unshare', 'nft', 'dig', 'curl', 'iperf3', 'tcpdump', 'nc')
+  );
 }
 
 export interface Ran {

@@ -1,5 +1,6 @@
 /** A NetworkManager to run in namespaces of one's own. */
 import { existsSync } from 'node:fs';
+import { toolsMissing } from '../../support/tools.ts';
 import { whyNoNamespaces } from './netns.ts';
 import { unpacked } from './unpacked.ts';
 
@@ -26,7 +27,7 @@ const libraries = [
 
 /** Where its files are: installed (''), or unpacked from its Debian packages. Undefined where it cannot run here. */
 export function findNetworkManager(): string | undefined {
-  if (whyNoNamespaces() !== undefined || !existsSync('/usr/bin/dbus-daemon')) return undefined;
+  if (whyNoNamespaces() !== undefined || toolsMissing('dbus-daemon') !== undefined) return undefined;
   if (existsSync('/usr/sbin/NetworkManager') && existsSync('/usr/bin/nmcli')) return '';
   return unpacked('network-manager', ['network-manager', ...libraries], 'usr/bin/nmcli');
 }

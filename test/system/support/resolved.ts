@@ -1,5 +1,6 @@
 /** A systemd-resolved to run in namespaces of one's own. */
 import { existsSync } from 'node:fs';
+import { toolsMissing } from '../../support/tools.ts';
 import { whyNoNamespaces } from './netns.ts';
 import { unpacked } from './unpacked.ts';
 
@@ -8,7 +9,7 @@ export const resolvedScript = new URL('resolved.sh', import.meta.url).pathname;
 
 /** Where systemd-resolved's files are: installed (''), or unpacked from its Debian package. Undefined where it cannot run here. */
 export function findResolved(): string | undefined {
-  if (whyNoNamespaces() !== undefined || !existsSync('/usr/bin/dbus-daemon')) return undefined;
+  if (whyNoNamespaces() !== undefined || toolsMissing('dbus-daemon') !== undefined) return undefined;
   if (existsSync('/lib/systemd/systemd-resolved') && existsSync('/usr/bin/resolvectl')) return '';
   return unpacked('systemd-resolved', ['systemd-resolved'], 'usr/bin/resolvectl');
 }

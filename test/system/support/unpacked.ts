@@ -2,6 +2,18 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { toolsMissing } from '../../support/tools.ts';
+import { whyNoNamespaces } from './netns.ts';
+
+/** Why a program that is unpacked cannot run here, for `mustSkip`; undefined where it was found. */
+export function unpackedMissing(found: string | undefined, name: string): string | undefined {
+  if (found !== undefined) return undefined;
+  return (
+    whyNoNamespaces() ??
+    toolsMissing('dbus-daemon', 'dpkg-deb') ??
+    `needs ${name}, whose Debian package could not be downloaded`
+  );
+}
 
 /** The directory below `.cache` in which `packages` lie unpacked, fetched once; undefined where `proof` is not among them then. */
 export function unpacked(name: string, packages: readonly string[], proof: string): string | undefined {
