@@ -10,6 +10,12 @@ import type { Backends } from './cli/backends.ts';
 const { version } = packageFile;
 const here = fileURLToPath(new URL('.', import.meta.url));
 
+/** What works without an engine works for its person alone. Throws `engine.not_permitted`. */
+async function requirePerson(stateDirectory: string): Promise<void> {
+  const { requirePerson: require } = await import('./engine/offline/authority.ts');
+  await require(stateDirectory);
+}
+
 const programs: Backends = {
   version,
   directory: here,
@@ -53,30 +59,37 @@ const programs: Backends = {
     return userKeychain();
   },
   async openIdentities(stateDirectory, passphrase) {
+    await requirePerson(stateDirectory);
     const { offlineIdentities } = await import('./engine/offline/offline.ts');
     return offlineIdentities(stateDirectory, passphrase);
   },
   async openSecrets(stateDirectory, passphrase) {
+    await requirePerson(stateDirectory);
     const { offlineSecrets } = await import('./engine/hosting/secrets.ts');
     return offlineSecrets(stateDirectory, passphrase);
   },
   async verifyAudit(stateDirectory) {
+    await requirePerson(stateDirectory);
     const { offlineVerify } = await import('./engine/offline/offline.ts');
     return offlineVerify(stateDirectory);
   },
   async searchAudit(stateDirectory, query) {
+    await requirePerson(stateDirectory);
     const { offlineSearch } = await import('./engine/offline/offline.ts');
     return offlineSearch(stateDirectory, query);
   },
   async *exportAudit(stateDirectory, format, query) {
+    await requirePerson(stateDirectory);
     const { offlineExport } = await import('./engine/offline/offline.ts');
     yield* offlineExport(stateDirectory, { format, query, version });
   },
   async repair(stateDirectory) {
+    await requirePerson(stateDirectory);
     const { offlineRepair } = await import('./engine/offline/offline.ts');
     return offlineRepair(stateDirectory);
   },
   async checkPolicy(stateDirectory) {
+    await requirePerson(stateDirectory);
     const { offlineCheckPolicy } = await import('./engine/offline/offline.ts');
     return offlineCheckPolicy(stateDirectory);
   },
@@ -89,6 +102,7 @@ const programs: Backends = {
     return uninstallService(options);
   },
   async bundle(stateDirectory, redaction) {
+    await requirePerson(stateDirectory);
     const { offlineBundle } = await import('./engine/offline/offline.ts');
     return offlineBundle(stateDirectory, redaction, version);
   },

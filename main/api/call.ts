@@ -3,9 +3,24 @@
 /** What a caller must be allowed: look, act on sessions, or change identities, policy and settings. Each includes the former. */
 export type Permission = 'observe' | 'operate' | 'administer';
 
+/**
+ * Who a caller is, where that is not the person whose engine this is (or root): a program that is or descends from an agent, one whose
+ * lineage cannot be known, or another user of the group that `socket.group` names.
+ */
+export type Standing =
+  | { readonly kind: 'agent'; /** The agent's name. */ readonly agent: string }
+  | { readonly kind: 'unknown'; /** Why its lineage is not known. */ readonly why: string }
+  | {
+      readonly kind: 'member';
+      readonly uid: number;
+      /** May look at what is others', as set. */ readonly observes: boolean;
+    };
+
 export interface Call<Request, Result> {
   readonly type: 'call';
   readonly needs: Permission;
+  /** Who else may call it, for what is its own: the handler narrows what it does and shows to that. */
+  readonly own: readonly Standing['kind'][];
   /** Parses what came over the border. Throws `base.invalid` naming path, what was expected and what came. */
   readonly parse: (raw: unknown) => Request;
   /** Carries the result's type; never set. */
@@ -16,6 +31,7 @@ export interface Call<Request, Result> {
 export interface Stream<Request, Item> {
   readonly type: 'stream';
   readonly needs: Permission;
+  readonly own: readonly Standing['kind'][];
   readonly parse: (raw: unknown) => Request;
   readonly item?: Item;
 }
@@ -25,16 +41,18 @@ export type Schema = Readonly<Record<string, Readonly<Record<string, { type: 'ca
 
 export function call<Request, Result>(options: {
   needs: Permission;
+  own?: readonly Standing['kind'][];
   parse: (raw: unknown) => Request;
 }): Call<Request, Result> {
-  return { type: 'call', ...options };
+  return { type: 'call', own: [], ...options };
 }
 
 export function stream<Request, Item>(options: {
   needs: Permission;
+  own?: readonly Standing['kind'][];
   parse: (raw: unknown) => Request;
 }): Stream<Request, Item> {
-  return { type: 'stream', ...options };
+  return { type: 'stream', own: [], ...options };
 }
 
 /** Who asks: established by peer credentials on the socket, or by the console's token. */
@@ -44,6 +62,8 @@ export interface Caller {
   readonly pid?: number;
   readonly user?: string;
   readonly via: 'socket' | 'console' | 'internal';
+  /** Absent: the person whose engine this is, or root. */
+  readonly standing?: Standing;
 }
 
 export interface HandlerContext {

@@ -3,13 +3,14 @@
  * Pure over strings: sockets and WebSockets stand outside and hand in lines.
  */
 import { TunnelerError } from '../base/errors.ts';
-import type { Caller, HandlerContext, Handlers, Permission } from './call.ts';
+import type { Caller, HandlerContext, Handlers, Permission, Standing } from './call.ts';
 import { parseClientMessage, ProtocolError, protocolVersion, toErrorView, type EngineMessage } from './wire.ts';
 
 type AnySchema = Readonly<Record<string, Readonly<Record<string, AnyEntry>>>>;
 interface AnyEntry {
   readonly type: 'call' | 'stream';
   readonly needs: Permission;
+  readonly own: readonly Standing['kind'][];
   readonly parse: (raw: unknown) => unknown;
 }
 type AnyHandlers = Readonly<Record<string, Readonly<Record<string, AnyHandler>>>>;
@@ -24,6 +25,8 @@ export interface DispatcherConnection {
   receive(line: string): void;
   /** A line could not even be read (too long, no UTF-8): answer so. */
   reject(message: string): void;
+  /** Nothing it asked for is under way. */
+  isIdle(): boolean;
   /** The client is gone: everything of its is cancelled. Idempotent. */
   close(): void;
 }
@@ -86,11 +89,7 @@ function connect(
     if (found === undefined) {
       throw new TunnelerError('engine.unknown_call', `there is no call "${call.slice(0, 100)}"`);
     }
-    if (!permits(caller.permission, found.entry.needs)) {
-      throw new TunnelerError('engine.forbidden', `${call} needs permission to ${found.entry.needs}`, {
-        details: { needs: found.entry.needs, has: caller.permission },
-      });
-    }
+    requirePermission(call, found.entry, caller);
     if (running.has(id)) throw new TunnelerError('engine.protocol', `id ${id} is in use`);
     if (running.size >= maxInFlight) {
       throw new TunnelerError('engine.busy', `more than ${maxInFlight} requests at a time on one connection`);
@@ -151,6 +150,7 @@ function connect(
     reject(message) {
       fail(null, new TunnelerError('engine.protocol', message));
     },
+    isIdle: () => running.size === 0,
     close() {
       if (!open) return;
       open = false;
@@ -158,6 +158,34 @@ function connect(
       running.clear();
     },
   };
+}
+
+/** Throws `engine.not_permitted` for who is governed by this engine, `engine.forbidden` for another user. */
+function requirePermission(call: string, { needs, own }: AnyEntry, { permission, standing }: Caller): void {
+  if (standing === undefined) {
+    if (permits(permission, needs)) return;
+    throw new TunnelerError('engine.forbidden', `${call} needs permission to ${needs}`, {
+      details: { needs, has: permission },
+    });
+  }
+  if (own.includes(standing.kind)) return;
+  if (standing.kind === 'member') {
+    if (standing.observes && needs === 'observe') return;
+    throw new TunnelerError('engine.forbidden', `${call} is for the engine's own user, or root`, {
+      details: { needs, next: 'ask its user, or root' },
+    });
+  }
+  const who =
+    standing.kind === 'agent'
+      ? `${standing.agent} is governed by this engine, and so is what it starts`
+      : `it is not known what started this program (${standing.why})`;
+  throw new TunnelerError('engine.not_permitted', `${who}: ${call} is not for it`, {
+    details: {
+      call,
+      ...(standing.kind === 'agent' ? { agent: standing.agent } : {}),
+      next: 'do it yourself: in the window, or in a terminal that no agent started',
+    },
+  });
 }
 
 function cancelled(): TunnelerError {

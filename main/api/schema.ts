@@ -104,17 +104,24 @@ const auditQuery = v.strictObject({
   beforeSeq: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
 });
 
+/** Shorthands for who besides the engine's own person may call what, for itself. */
+const members = ['member'] as const;
+const agents = ['agent'] as const;
+const agentsAndMembers = ['agent', 'member'] as const;
+const everyone = ['agent', 'member', 'unknown'] as const;
+
 export const schema = {
   state: {
-    snapshot: call<void, StateSnapshot>({ needs: 'observe', parse: nothing }),
+    snapshot: call<void, StateSnapshot>({ needs: 'observe', own: members, parse: nothing }),
     /** First item: a delta-less snapshot follows from `snapshot`; items are numbered after `after`. */
     changes: stream<{ after: number }, StateDelta>({
       needs: 'observe',
+      own: members,
       parse: parser(v.strictObject({ after: v.pipe(v.number(), v.integer(), v.minValue(0)) })),
     }),
   },
   engine: {
-    status: call<void, StatusView>({ needs: 'observe', parse: nothing }),
+    status: call<void, StatusView>({ needs: 'observe', own: everyone, parse: nothing }),
     settings: call<void, SettingsView>({ needs: 'observe', parse: nothing }),
     setLogLevel: call<v.InferOutput<typeof logLevel>, void>({
       needs: 'operate',
@@ -130,22 +137,29 @@ export const schema = {
     openConsole: call<void, ConsoleView>({ needs: 'administer', parse: nothing }),
   },
   identity: {
-    list: call<void, readonly IdentityView[]>({ needs: 'observe', parse: nothing }),
-    enroll: call<v.InferOutput<typeof enroll>, IdentityView>({ needs: 'administer', parse: parser(enroll) }),
-    enable: call<{ name: string }, void>({ needs: 'administer', parse: named }),
-    disable: call<{ name: string }, void>({ needs: 'administer', parse: named }),
-    remove: call<{ name: string }, void>({ needs: 'administer', parse: named }),
+    list: call<void, readonly IdentityView[]>({ needs: 'observe', own: agentsAndMembers, parse: nothing }),
+    enroll: call<v.InferOutput<typeof enroll>, IdentityView>({
+      needs: 'administer',
+      own: members,
+      parse: parser(enroll),
+    }),
+    enable: call<{ name: string }, void>({ needs: 'administer', own: members, parse: named }),
+    disable: call<{ name: string }, void>({ needs: 'administer', own: members, parse: named }),
+    remove: call<{ name: string }, void>({ needs: 'administer', own: members, parse: named }),
     rename: call<{ name: string; to: string }, RenameView>({
       needs: 'administer',
+      own: members,
       parse: parser(v.strictObject({ name: identityName, to: identityName })),
     }),
     renew: call<{ name: string; rollKey?: boolean | undefined }, IdentityView>({
       needs: 'administer',
+      own: members,
       parse: parser(v.strictObject({ name: identityName, rollKey: v.optional(v.boolean()) })),
     }),
     /** Hand over what unlocks it: a passphrase, or a wrapping key from the user's keychain (base64). */
     unlock: call<{ name: string; passphrase?: string | undefined; wrappingKey?: string | undefined }, IdentityView>({
       needs: 'operate',
+      own: members,
       parse: parser(
         v.strictObject({
           name: identityName,
@@ -154,15 +168,17 @@ export const schema = {
         }),
       ),
     }),
-    lock: call<{ name: string }, void>({ needs: 'operate', parse: named }),
-    export: call<{ name: string }, { json: string }>({ needs: 'administer', parse: named }),
-    mfaEnroll: call<{ name: string }, MfaEnrolmentView>({ needs: 'operate', parse: named }),
+    lock: call<{ name: string }, void>({ needs: 'operate', own: members, parse: named }),
+    export: call<{ name: string }, { json: string }>({ needs: 'administer', own: members, parse: named }),
+    mfaEnroll: call<{ name: string }, MfaEnrolmentView>({ needs: 'operate', own: members, parse: named }),
     mfaVerify: call<{ name: string; code: string }, void>({
       needs: 'operate',
+      own: members,
       parse: parser(v.strictObject({ name: identityName, code: totpCode })),
     }),
     mfaRemove: call<{ name: string; code: string }, void>({
       needs: 'operate',
+      own: members,
       parse: parser(v.strictObject({ name: identityName, code: totpCode })),
     }),
     mfaRecoveryCodes: call<
@@ -170,32 +186,37 @@ export const schema = {
       { codes: readonly string[] }
     >({
       needs: 'operate',
+      own: members,
       parse: parser(v.strictObject({ name: identityName, code: totpCode, regenerate: v.optional(v.boolean()) })),
     }),
     /** Sign in with a username and password, kept from then on in the place of the one before. */
     passwordLogin: call<{ name: string; username?: string | undefined; password: string }, IdentityView>({
       needs: 'administer',
+      own: members,
       parse: parser(v.strictObject({ name: identityName, username: v.optional(text(256)), password: text(4096) })),
     }),
     /** Sign in with an external provider; the URL to open comes back, completion shows in the identity's state. */
     login: call<{ name: string; provider?: string | undefined; device?: boolean | undefined }, LoginView>({
       needs: 'operate',
+      own: members,
       parse: parser(
         v.strictObject({ name: identityName, provider: v.optional(text(256)), device: v.optional(v.boolean()) }),
       ),
     }),
   },
   service: {
-    list: call<void, readonly ServiceView[]>({ needs: 'observe', parse: nothing }),
+    list: call<void, readonly ServiceView[]>({ needs: 'observe', own: agentsAndMembers, parse: nothing }),
     why: call<{ destination: string; app?: string | undefined }, WhyView>({
       needs: 'observe',
+      own: agents,
       parse: parser(v.strictObject({ destination: text(512), app: v.optional(text()) })),
     }),
   },
   session: {
-    list: call<void, readonly SessionView[]>({ needs: 'observe', parse: nothing }),
+    list: call<void, readonly SessionView[]>({ needs: 'observe', own: agentsAndMembers, parse: nothing }),
     close: call<{ ids: string[] }, { closed: readonly string[] }>({
       needs: 'operate',
+      own: members,
       parse: parser(v.strictObject({ ids: v.pipe(v.array(text(64)), v.minLength(1), v.maxLength(10_000)) })),
     }),
     /** Every open session of one program or agent. */
@@ -205,12 +226,13 @@ export const schema = {
     }),
   },
   app: {
-    list: call<void, readonly AgentView[]>({ needs: 'observe', parse: nothing }),
+    list: call<void, readonly AgentView[]>({ needs: 'observe', own: agentsAndMembers, parse: nothing }),
   },
   quarantine: {
-    list: call<void, readonly QuarantineView[]>({ needs: 'observe', parse: nothing }),
+    list: call<void, readonly QuarantineView[]>({ needs: 'observe', own: agentsAndMembers, parse: nothing }),
     add: call<{ subject: string; cause?: string | undefined }, QuarantineView>({
       needs: 'operate',
+      own: members,
       parse: parser(v.strictObject({ subject, cause: v.optional(v.pipe(v.string(), v.maxLength(1024))) })),
     }),
     release: call<{ subject: string }, void>({ needs: 'operate', parse: parser(v.strictObject({ subject })) }),
@@ -222,6 +244,7 @@ export const schema = {
     reload: call<void, PolicyCheckView>({ needs: 'administer', parse: nothing }),
     explain: call<{ destination: string; app?: string | undefined }, WhyView>({
       needs: 'observe',
+      own: agents,
       parse: parser(v.strictObject({ destination: text(512), app: v.optional(text()) })),
     }),
   },
@@ -241,6 +264,7 @@ export const schema = {
     /** Tell the engine's loopback MCP entry for a service: where `culvert mcp connect` and clients reach it. */
     endpoint: call<{ service: string }, { url: string }>({
       needs: 'observe',
+      own: agentsAndMembers,
       parse: parser(v.strictObject({ service: text(256) })),
     }),
   },

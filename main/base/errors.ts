@@ -123,6 +123,7 @@ export const errorCodes = [
   'engine.not_ready',
   'engine.config_invalid',
   'engine.forbidden',
+  'engine.not_permitted',
   'engine.unknown_call',
   'engine.protocol',
   'engine.busy',

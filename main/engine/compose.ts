@@ -196,6 +196,8 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
   await openListeners(
     {
       ...ground,
+      agents,
+      apps,
       socketPath: options.socketPath,
       consoleListener: options.consoleListener,
       services: () => state.views.services(),

@@ -10,6 +10,7 @@ import { openSocketServer } from '../../main/engine/calls/socket-server.ts';
 import { createFakeEngine } from '../support/fake-engine.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { until } from '../support/until.ts';
+import { personAtSocket } from '../support/person-at-socket.ts';
 
 let home: string;
 let before: string | undefined;
@@ -67,11 +68,9 @@ it('a demo that is late is stopped, and has taken everything away before it says
       // An engine on which the services are never hosted.
       const { dispatcher } = createFakeEngine();
       const server = await openSocketServer({
-        path: socketPath,
+        ...personAtSocket(socketPath),
         dispatcher,
         log: silentLog,
-        peerCredentials: undefined,
-        groupId: undefined,
       });
       waiting = true;
       const close = async (): Promise<void> => {

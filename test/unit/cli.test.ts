@@ -12,6 +12,7 @@ import type { IdentityView, SessionView } from '../../main/api/views.ts';
 import { openSocketServer } from '../../main/engine/calls/socket-server.ts';
 import { defaultSocketPath } from '../../main/ipc/socket-path.ts';
 import { createFakeEngine, emptyState, type HandlerOverrides } from '../support/fake-engine.ts';
+import { personAtSocket } from '../support/person-at-socket.ts';
 
 let state: string;
 const open: AsyncDisposable[] = [];
@@ -87,11 +88,9 @@ async function serveEngine(overrides: HandlerOverrides = {}, engineState = empty
   const engine = createFakeEngine(engineState, overrides);
   open.push(
     await openSocketServer({
-      path: defaultSocketPath(state),
+      ...personAtSocket(defaultSocketPath(state)),
       dispatcher: engine.dispatcher,
       log: silentLog,
-      peerCredentials: undefined,
-      groupId: undefined,
     }),
   );
   return engine;

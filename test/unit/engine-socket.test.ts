@@ -6,13 +6,19 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../main/base/log.ts';
 import { createClient } from '../../main/api/client.ts';
-import { schema } from '../../main/api/schema.ts';
+import { schema, type EngineClient } from '../../main/api/schema.ts';
 import { connectSocket } from '../../main/ipc/socket-transport.ts';
 import { defaultSocketPath } from '../../main/ipc/socket-path.ts';
 import { lockInstance } from '../../main/engine/runtime/instance-lock.ts';
-import { openSocketServer, type PeerCredentials } from '../../main/engine/calls/socket-server.ts';
+import {
+  openSocketServer,
+  type PeerCredentials,
+  type SocketServerDeps,
+} from '../../main/engine/calls/socket-server.ts';
 import { openStateDirectory } from '../../main/engine/runtime/state-directory.ts';
 import { createFakeEngine } from '../support/fake-engine.ts';
+import { personAtSocket } from '../support/person-at-socket.ts';
+import { until } from '../support/until.ts';
 
 let directory: string;
 const open: AsyncDisposable[] = [];
@@ -28,22 +34,27 @@ afterEach(async () => {
 async function serve(
   path = defaultSocketPath(directory),
   peerCredentials?: (fd: number) => PeerCredentials | undefined,
+  more: Partial<SocketServerDeps> = {},
 ): Promise<string> {
   const server = await openSocketServer({
-    path,
+    ...personAtSocket(path),
     dispatcher: createFakeEngine().dispatcher,
     log: silentLog,
-    peerCredentials,
-    groupId: undefined,
+    ...(peerCredentials === undefined ? {} : { peerCredentials }),
+    ...more,
   });
   open.push(server);
   return path;
 }
 
-async function status(path: string): Promise<string> {
+function status(path: string): Promise<string> {
+  return call(path, async (client) => (await client.engine.status()).mode);
+}
+
+async function call<T>(path: string, make: (client: EngineClient) => Promise<T>): Promise<T> {
   const connection = createClient(schema, await connectSocket(path));
   try {
-    return (await connection.client.engine.status()).mode;
+    return await make(connection.client);
   } finally {
     connection.close();
   }
@@ -85,6 +96,62 @@ describe('the socket', () => {
     });
     expect(JSON.parse(answer)).toMatchObject({ error: { code: 'engine.forbidden' } });
   });
+
+  it('lets whom the system does not name look at the engine’s standing, and no more', async () => {
+    const path = await serve(undefined, undefined, { peerCredentials: undefined });
+    expect(await status(path)).toBe('proxy');
+    await expect(call(path, (client) => client.engine.stop())).rejects.toMatchObject({ code: 'engine.not_permitted' });
+    await expect(call(path, (client) => client.session.list())).rejects.toMatchObject({
+      code: 'engine.not_permitted',
+    });
+  });
+
+  it('answers an agent, and what has no known lineage, with engine.not_permitted', async () => {
+    for (const kind of [
+      { kind: 'agent', agent: 'helper' },
+      { kind: 'unknown', why: 'the process is gone' },
+    ] as const) {
+      const path = await serve(join(directory, `${kind.kind}.sock`), undefined, {
+        attribution: { of: () => Promise.resolve(kind) },
+      });
+      expect(await status(path)).toBe('proxy');
+      for (const forbidden of [
+        (client: EngineClient): Promise<unknown> => client.quarantine.release({ subject: 'app:helper' }),
+        (client: EngineClient): Promise<unknown> => client.identity.export({ name: 'laptop' }),
+        (client: EngineClient): Promise<unknown> => client.policy.reload(),
+        (client: EngineClient): Promise<unknown> => client.engine.openConsole(),
+        (client: EngineClient): Promise<unknown> => client.engine.stop(),
+        (client: EngineClient): Promise<unknown> => client.state.snapshot(),
+        (client: EngineClient): Promise<unknown> => client.audit.search({}),
+      ]) {
+        await expect(call(path, forbidden)).rejects.toMatchObject({ code: 'engine.not_permitted' });
+      }
+    }
+  });
+
+  it('serves its own user though 300 connections stand idle', async () => {
+    const path = await serve();
+    const idle = Array.from({ length: 300 }, () => connect(path).on('error', () => undefined));
+    let closed = 0;
+    for (const socket of idle) socket.on('data', () => undefined).on('close', () => (closed += 1));
+    await until(() => closed >= 44);
+    expect(await status(path)).toBe('proxy');
+    for (const socket of idle) socket.destroy();
+  });
+
+  it.runIf(process.getuid?.() === 0)(
+    'opens its own directory to the group, and leaves any other as it is',
+    async () => {
+      const shared = join(directory, 'shared');
+      await openStateDirectory(shared);
+      await chmod(shared, 0o700);
+      await serve(join(shared, 'engine.sock'), undefined, { groupId: 4242, ownDirectory: directory });
+      expect((await stat(shared)).mode & 0o777).toBe(0o700);
+      expect((await stat(shared)).gid).not.toBe(4242);
+      await serve(defaultSocketPath(directory), undefined, { groupId: 4242 });
+      expect((await stat(directory)).mode & 0o777).toBe(0o710);
+    },
+  );
 
   it.runIf(process.getuid?.() === 0)('is not trusted by a client where it belongs to another user', async () => {
     const path = await serve();
@@ -147,6 +214,17 @@ describe('the state directory', () => {
     await chmod(made, 0o777);
     await openStateDirectory(made);
     expect((await stat(made)).mode & 0o777).toBe(0o755);
+  });
+
+  it.runIf(process.getuid?.() === 0)('is nobody else’s, but root may work in the one it gave the service', async () => {
+    const { chown } = await import('node:fs/promises');
+    const theirs = join(directory, 'theirs');
+    await openStateDirectory(theirs);
+    await chown(theirs, 4242, 4242);
+    await expect(openStateDirectory(theirs)).rejects.toMatchObject({ code: 'engine.state_unusable' });
+    await openStateDirectory(theirs, { byRoot: true });
+    await chown(directory, 4242, 4242);
+    await expect(openStateDirectory(theirs, { byRoot: true })).rejects.toMatchObject({ code: 'engine.state_unusable' });
   });
 
   it('must be a directory', async () => {

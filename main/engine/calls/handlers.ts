@@ -193,7 +193,8 @@ export function createHandlers(desk: EngineBackend): EngineHandlers {
   };
 }
 
-function unknownSession(ids: readonly string[]): TunnelerError {
+/** What is said where none of these sessions is open. */
+export function unknownSession(ids: readonly string[]): TunnelerError {
   return new TunnelerError('session.unknown', `no open session: ${ids.join(', ')}`, {
     details: { missing: ids, next: 'culvert sessions lists those there are' },
   });

@@ -1,23 +1,32 @@
 /** The engine's doors: its socket, and behind the same dispatcher the window in a browser. */
-import { readFileSync } from 'node:fs';
+import type { AppFinder } from '../../apps/app.ts';
+import { agentRules } from '../../apps/recognise.ts';
 import type { Clock } from '../../base/clock.ts';
-import { TunnelerError } from '../../base/errors.ts';
 import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
 import { createDispatcher } from '../../api/dispatch.ts';
 import { schema } from '../../api/schema.ts';
 import type { ConsoleView, ServiceView } from '../../api/views.ts';
+import type { AgentBindings } from '../admission/agent-bindings.ts';
 import type { EngineConfig } from '../runtime/config.ts';
+import { noteEngine } from '../runtime/lineage-record.ts';
+import { agentsAbove, callerAttribution } from './caller-attribution.ts';
 import { lazyConsole, type ConsoleListener } from './console-listener.ts';
 import { createHandlers, type EngineBackend } from './handlers.ts';
+import { groupIdOf, isMember, userName } from './local-users.ts';
+import { ownCalls } from './own-calls.ts';
 import { peerCredentials } from './peer-credentials.ts';
 import { openSocketServer } from './socket-server.ts';
 import { userIdentities } from './user-identities.ts';
 
 export interface DoorDeps {
   readonly socketPath: string;
+  readonly stateDirectory: string;
   readonly version: string;
   readonly config: EngineConfig;
+  readonly configFile: string;
+  readonly agents: AgentBindings;
+  readonly apps: AppFinder;
   readonly consoleListener: ConsoleListener | undefined;
   readonly clock: Clock;
   readonly log: Log;
@@ -33,6 +42,13 @@ export async function openListeners(deps: DoorDeps, stack: DisposalStack): Promi
   const desk = deps.desk(() => console.addresses());
   const handlers = createHandlers(desk);
   const { identities } = desk;
+  const rules = agentRules(deps.agents.all());
+  const attribution = callerAttribution({
+    rules: () => rules,
+    within: await noteEngine(deps.stateDirectory, await agentsAbove(process.pid, rules), deps.configFile),
+    identify: (app) => deps.apps.identify(app),
+  });
+  const ownerUidOf = (name: string): number | undefined => identities.find(name)?.record()?.ownerUid;
   const identity = stack.use(
     userIdentities(handlers.identity, {
       clock,
@@ -44,7 +60,10 @@ export async function openListeners(deps: DoorDeps, stack: DisposalStack): Promi
   );
   const dispatcher = createDispatcher(
     schema,
-    { ...handlers, identity: identity.handlers },
+    ownCalls(
+      { ...handlers, identity: identity.handlers },
+      { identitiesOfAgent: (agent) => identitiesOf(agent, deps, identities), ownerUidOf, userName },
+    ),
     {
       version,
       onDefect: (call, error) => log.error('engine.defect', { call, error }),
@@ -58,45 +77,29 @@ export async function openListeners(deps: DoorDeps, stack: DisposalStack): Promi
       dispatcher,
       log,
       peerCredentials: peerCredentials(),
+      attribution,
       groupId,
       isMember,
+      membersObserve: config.socket?.observe === 'all',
+      ownDirectory: deps.stateDirectory,
     }),
   );
   if (config.console?.enabled === true) await console.open();
 }
 
-interface Group {
-  readonly name: string;
-  readonly gid: number;
-  readonly members: readonly string[];
-}
-
-/** The host's own groups (group(5)); those of a directory service are known only by their primary members' gid. */
-function groups(): readonly Group[] {
-  return lines('/etc/group').map(([name = '', , gid = '', members = '']) => ({
-    name,
-    gid: Number(gid),
-    members: members.split(',').filter((member) => member !== ''),
-  }));
-}
-
-function groupIdOf(name: string): number {
-  const found = groups().find((group) => group.name === name);
-  if (found !== undefined) return found.gid;
-  throw new TunnelerError('engine.config_invalid', `socket.group: this host has no group "${name}"`, {
-    details: { issues: [{ path: 'socket.group', message: 'no such group' }] },
-  });
-}
-
-/** Is the user a further member of the group? (Whose primary group it is shows in the peer's own gid.) */
-function isMember(uid: number, groupId: number): boolean {
-  const user = lines('/etc/passwd').find(([, , id]) => Number(id) === uid)?.[0];
-  return user !== undefined && groups().some((group) => group.gid === groupId && group.members.includes(user));
-}
-
-function lines(file: string): readonly (readonly string[])[] {
-  return readFileSync(file, 'utf8')
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => line.split(':'));
+/** What a bound agent dials as; for an unbound one what the device lends, where it lends to such. */
+function identitiesOf(
+  agent: string,
+  { agents, config }: Pick<DoorDeps, 'agents' | 'config'>,
+  identities: EngineBackend['identities'],
+): readonly string[] {
+  const bound = agents.all();
+  const own = bound[agent]?.identity;
+  if (own !== undefined) return [own];
+  if (config.policy?.unbound !== 'device') return [];
+  const agentOwned = new Set(Object.values(bound).map(({ identity }) => identity));
+  return identities
+    .all()
+    .filter((runner) => runner.record()?.scope !== 'user' && !agentOwned.has(runner.name))
+    .map((runner) => runner.name);
 }

@@ -1,19 +1,22 @@
 /**
  * The engine's door: a Unix socket in the state directory (or a named pipe), one dispatcher connection a client.
  *
- * Who may enter is settled twice: by the socket's mode and directory, and by the peer's credentials where the native addon can read
- * them (Node itself has no SO_PEERCRED). Without the addon the first alone decides.
+ * Who may enter is settled twice: by the socket's mode and directory, and by the peer's credentials, which the native addon reads (Node
+ * itself has no SO_PEERCRED). What the peer may do is settled by what it descends from. Where the system does not say who it is, it may
+ * look at the engine's standing and no more.
  */
 import { chmod, chown, lstat, stat, unlink } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { TunnelerError } from '../../base/errors.ts';
 import { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
 import type { Caller } from '../../api/call.ts';
-import type { Dispatcher } from '../../api/dispatch.ts';
+import type { Dispatcher, DispatcherConnection } from '../../api/dispatch.ts';
 import { LineSplitter } from '../../api/lines.ts';
 import { isPipe, socketAddress } from '../../ipc/socket-path.ts';
+import type { CallerAttribution } from './caller-attribution.ts';
+import { ClientPlaces, type PlacedClient } from './client-places.ts';
 
 export interface PeerCredentials {
   readonly pid?: number;
@@ -27,24 +30,32 @@ export interface SocketServerDeps {
   readonly log: Log;
   /** Reads the peer of a connected socket's descriptor; absent where the addon is not there. */
   readonly peerCredentials: ((fd: number) => PeerCredentials | undefined) | undefined;
-  /** gid whose members may administer too: the socket becomes 0660. */
+  /** Which program it is that connected. */
+  readonly attribution: CallerAttribution;
+  /** gid whose members may use identities of their own: the socket becomes 0660. */
   readonly groupId: number | undefined;
+  /** Members may look at what is others' too. */
+  readonly membersObserve?: boolean;
+  /** The engine's own directory, which the group is let through; any other keeps its mode. */
+  readonly ownDirectory: string;
   /** Members of a group, by uid; asked only where `groupId` is set and credentials are known. */
   readonly isMember?: (uid: number, groupId: number) => boolean;
 }
 
-/** Clients at a time; more are closed at once. */
-const maxClients = 256;
-
 /** Listen until disposed; disposing closes every client and removes the socket. Throws `engine.state_unusable`. */
 export async function openSocketServer(deps: SocketServerDeps): Promise<AsyncDisposable> {
   const clients = new Set<Socket>();
-  const server = createServer({ allowHalfOpen: false });
-  server.maxConnections = maxClients;
+  const own = process.getuid?.();
+  const places = new ClientPlaces((uid) => uid === undefined || uid === 0 || uid === own);
+  const server = createServer({ allowHalfOpen: false, pauseOnConnect: true });
   server.on('connection', (socket) => {
     clients.add(socket);
     socket.once('close', () => clients.delete(socket));
-    serve(socket, deps);
+    socket.on('error', (error) => deps.log.debug('engine.client_failed', { error }));
+    welcome(socket, places, deps).catch((error: unknown) => {
+      deps.log.error('engine.client_failed', { error });
+      socket.destroy();
+    });
   });
   await removeStale(deps.path);
   await listen(server, deps.path);
@@ -56,7 +67,7 @@ export async function openSocketServer(deps: SocketServerDeps): Promise<AsyncDis
     setTimeout(() => clients.forEach((socket) => socket.destroy()), 250).unref();
   });
   try {
-    await restrict(deps.path, deps.groupId);
+    await restrict(deps.path, deps.groupId, deps.ownDirectory);
   } catch (error) {
     await stack[Symbol.asyncDispose]();
     throw unusable(deps.path, error);
@@ -97,32 +108,52 @@ async function removeStale(path: string): Promise<void> {
   }
 }
 
-async function restrict(path: string, groupId: number | undefined): Promise<void> {
+async function restrict(path: string, groupId: number | undefined, ownDirectory: string): Promise<void> {
   if (isPipe(path)) return;
   await chmod(path, 0o600);
   if (groupId === undefined) return;
   await chown(path, process.getuid?.() ?? 0, groupId);
   await chmod(path, 0o660);
-  // The group must be able to walk to the socket, and to see nothing else.
-  const directory = dirname(path);
+  // The group must be able to walk to the socket, and to see nothing else. A directory that is somebody else's to arrange stays as it is.
+  const directory = dirname(resolve(path));
+  if (directory !== resolve(ownDirectory)) return;
   const { mode, uid } = await stat(directory);
   await chown(directory, uid, groupId);
   await chmod(directory, (mode & 0o777) | 0o010);
 }
 
-function serve(socket: Socket, deps: SocketServerDeps): void {
-  socket.on('error', (error) => deps.log.debug('engine.client_failed', { error }));
-  const caller = identify(socket, deps);
-  if (caller === undefined) {
-    deps.log.warn('engine.client_refused', {});
-    socket.end(
-      `${JSON.stringify({ id: null, error: { code: 'engine.forbidden', message: 'this engine serves another user' } })}\n`,
-    );
+/** Settle who it is, give it a place, serve it. */
+async function welcome(socket: Socket, places: ClientPlaces, deps: SocketServerDeps): Promise<void> {
+  const peer = readPeer(socket, deps);
+  const user = admitted(peer, deps);
+  if (user === undefined) {
+    deps.log.warn('engine.client_refused', { uid: peer?.uid });
+    refuse(socket, 'engine.forbidden', 'this engine serves another user');
     return;
   }
+  let connection: DispatcherConnection | undefined;
+  const client: PlacedClient = {
+    uid: peer?.uid,
+    isIdle: () => connection?.isIdle() ?? true,
+    dismiss: () => socket.destroy(),
+  };
+  if (!places.take(client)) {
+    refuse(socket, 'engine.busy', 'this user has too many requests under way on too many connections');
+    return;
+  }
+  socket.once('close', () => places.leave(client));
+  const caller = await callerOf(peer, user, deps);
+  if (!socket.destroyed) connection = serve(socket, caller, deps.dispatcher);
+}
+
+function refuse(socket: Socket, code: 'engine.forbidden' | 'engine.busy', message: string): void {
+  socket.end(`${JSON.stringify({ id: null, error: { code, message } })}\n`);
+}
+
+function serve(socket: Socket, caller: Caller, dispatcher: Dispatcher): DispatcherConnection {
   const lines = new LineSplitter();
   let drained: (() => void) | undefined;
-  const connection = deps.dispatcher.connect(caller, (line) => {
+  const connection = dispatcher.connect(caller, (line) => {
     if (socket.destroyed || socket.write(`${line}\n`)) return undefined;
     // The client does not read: neither read on from it nor pull more out of its streams.
     socket.pause();
@@ -148,17 +179,35 @@ function serve(socket: Socket, deps: SocketServerDeps): void {
     connection.close();
     resume();
   });
+  socket.resume();
+  return connection;
 }
 
-/** Who is at the other end; undefined for a user this engine does not serve. */
-function identify(socket: Socket, deps: SocketServerDeps): Caller | undefined {
-  const own = process.getuid?.();
-  const peer = readPeer(socket, deps);
-  if (peer === undefined) return { permission: 'administer', via: 'socket' };
-  const { pid, uid, gid } = peer;
+/** As whom a user comes in at all; undefined for one this engine does not serve. */
+type Admitted = 'owner' | 'member' | 'unseen';
+
+function admitted(peer: PeerCredentials | undefined, deps: SocketServerDeps): Admitted | undefined {
+  if (peer === undefined) return isPipe(deps.path) ? 'owner' : 'unseen';
+  const { uid, gid } = peer;
+  if (uid === 0 || uid === process.getuid?.()) return 'owner';
   const member = deps.groupId !== undefined && (gid === deps.groupId || deps.isMember?.(uid, deps.groupId) === true);
-  if (uid !== 0 && uid !== own && !member) return undefined;
-  return { permission: 'administer', via: 'socket', uid, ...(pid === undefined ? {} : { pid }) };
+  return member ? 'member' : undefined;
+}
+
+/** An agent is one whoever its user is; a user of the group is one of its own. */
+async function callerOf(peer: PeerCredentials | undefined, user: Admitted, deps: SocketServerDeps): Promise<Caller> {
+  if (user === 'unseen') {
+    const why = 'this build cannot ask the system who is at the other end';
+    return { permission: 'observe', via: 'socket', standing: { kind: 'unknown', why } };
+  }
+  if (peer === undefined) return { permission: 'administer', via: 'socket' };
+  const { uid, pid } = peer;
+  const identified = { via: 'socket', uid, ...(pid === undefined ? {} : { pid }) } as const;
+  const program = await deps.attribution.of(pid);
+  if (program.kind !== 'person') return { ...identified, permission: 'observe', standing: program };
+  if (user === 'owner') return { ...identified, permission: 'administer' };
+  const observes = deps.membersObserve ?? false;
+  return { ...identified, permission: 'operate', standing: { kind: 'member', uid, observes } };
 }
 
 function readPeer(socket: Socket, deps: SocketServerDeps): PeerCredentials | undefined {

@@ -93,6 +93,11 @@ export function userIdentities(
 
 /** Throws `engine.forbidden` where the caller is another user than the identity's, and not root. */
 function requireUser(record: IdentityFile | undefined, caller: Caller, ownUid: number | undefined): void {
+  if (caller.standing?.kind === 'member' && record !== undefined && record.ownerUid !== caller.standing.uid) {
+    throw new TunnelerError('engine.forbidden', `${record.name} is not your identity`, {
+      details: { identity: record.name, next: "ask the engine's own user, or root" },
+    });
+  }
   if (record?.scope !== 'user' || record.ownerUid === undefined) return;
   // A window in a browser does not say whose it is: it has what the engine's own user has.
   const uid = caller.uid ?? (caller.via === 'console' ? ownUid : record.ownerUid);

@@ -58,7 +58,7 @@ export function secretsDesk({ secrets, store, audit, unlock, changed }: SecretsD
 export function offlineSecrets(stateDirectory: string, passphrase: string | undefined): SecretsBackend {
   const secrets = openSecretStore(stateDirectory, () => systemClock.now());
   const change = async <T>(act: (desk: SecretsBackend) => Promise<T>): Promise<T> => {
-    await openStateDirectory(stateDirectory);
+    await openStateDirectory(stateDirectory, { byRoot: true });
     const stack = new DisposalStack();
     try {
       stack.use(await lockInstance(stateDirectory, defaultSocketPath(stateDirectory)));

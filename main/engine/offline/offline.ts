@@ -34,7 +34,7 @@ export function offlineIdentities(stateDirectory: string, passphrase: string | u
   const change = async <T>(
     act: (store: IdentityStore, audit: ReturnType<typeof openAudit>) => Promise<T>,
   ): Promise<T> => {
-    await openStateDirectory(stateDirectory);
+    await openStateDirectory(stateDirectory, { byRoot: true });
     const stack = new DisposalStack();
     try {
       stack.use(await lockInstance(stateDirectory, defaultSocketPath(stateDirectory)));

@@ -135,8 +135,10 @@ const log = v.strictObject({
 });
 
 const socket = v.strictObject({
-  /** Members of this group may administer too (0660); default: the engine's own user alone (0600). */
+  /** Members of this group may enrol and use identities of their own (0660); default: the engine's own user alone (0600). */
   group: v.optional(text),
+  /** What members of the group may look at: what is theirs (`own`, default), or everything. */
+  observe: v.optional(v.picklist(['own', 'all'])),
 });
 
 /** A provider's key that requests to a service hosted here carry; see `hosting/provider-keys.ts`. */

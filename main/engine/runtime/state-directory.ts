@@ -1,23 +1,25 @@
 /** The one directory that holds everything an engine keeps: 0700, owned by the engine's user. */
 import { chmod, mkdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { TunnelerError } from '../../base/errors.ts';
 
 /** Where changes to the host are written down before they are made. */
 export const hostJournalDirectory = (stateDirectory: string): string => join(stateDirectory, 'host-journal');
 
 /**
- * Make the directory where it is not there, and check that nobody else could put something into it.
+ * Make the directory where it is not there, and check that it is this user's alone: what another user owns, that user can change under the
+ * engine. `byRoot`: root works for a moment in the directory of the service's own user, which only root can have placed where it is.
  * Throws `engine.state_unusable`.
  */
-export async function openStateDirectory(path: string): Promise<void> {
+export async function openStateDirectory(path: string, options: { readonly byRoot?: boolean } = {}): Promise<void> {
   try {
     await mkdir(path, { recursive: true, mode: 0o700 });
     const found = await stat(path);
     if (!found.isDirectory()) throw new Error('it is no directory');
     if (process.platform === 'win32') return;
     const uid = process.getuid?.() ?? 0;
-    if (found.uid !== uid && uid !== 0) throw new Error(`it belongs to another user (uid ${found.uid})`);
+    const placed = options.byRoot === true && uid === 0 && (await placedByRoot(path));
+    if (found.uid !== uid && !placed) throw new Error(`it belongs to another user (uid ${found.uid})`);
     if ((found.mode & 0o022) !== 0) await chmod(path, found.mode & 0o755);
   } catch (error) {
     throw new TunnelerError('engine.state_unusable', `state directory ${path}: ${(error as Error).message}`, {
@@ -25,4 +27,9 @@ export async function openStateDirectory(path: string): Promise<void> {
       details: { directory: path, next: 'choose another with --state, or mend its owner and permissions' },
     });
   }
+}
+
+async function placedByRoot(path: string): Promise<boolean> {
+  const above = await stat(dirname(resolve(path)));
+  return above.uid === 0 && (above.mode & 0o022) === 0;
 }

@@ -1,0 +1,127 @@
+/**
+ * Who sends a call: the person, an agent the engine governs, or somebody whose lineage is not known.
+ *
+ * What an agent starts acts for it, so a caller is an agent where any process it descends from is. Ancestors that it shares with the engine
+ * do not count: what started the engine is its person's way of working. They do count where an engine that they did not start served this
+ * state directory before, for then an agent has started an engine over a person's.
+ */
+import { ancestryReader, type Ancestor, type AncestryReader } from '../../apps/ancestry.ts';
+import type { App } from '../../apps/app.ts';
+import { recognise, type AgentRules, type Recognition } from '../../apps/recognise.ts';
+
+export type CallerKind =
+  | { readonly kind: 'person' }
+  | { readonly kind: 'agent'; readonly agent: string }
+  | { readonly kind: 'unknown'; readonly why: string };
+
+const notWhole = 'what it descends from could not be seen up to the first process';
+
+/** Asked once for each connection, when it is made. */
+export interface CallerAttribution {
+  /** Never rejects. `pid` is absent where the system did not say. */
+  of(pid: number | undefined): Promise<CallerKind>;
+}
+
+export interface CallerAttributionDeps {
+  readonly rules: () => AgentRules;
+  /** Agents (by the rule that recognised them) from below which every engine of this state directory was started. */
+  readonly within: ReadonlySet<string>;
+  /** The same program with the hashes that bindings look at. */
+  readonly identify: (app: App) => Promise<App>;
+  /** Default: this platform's. */
+  readonly reader?: AncestryReader | undefined;
+  /** Whose ancestors are shared: the engine. Default: this process. */
+  readonly enginePid?: number;
+}
+
+/** On a platform without a reader nobody can be told apart, and every caller whom the system lets in is the person. */
+export function callerAttribution(deps: CallerAttributionDeps): CallerAttribution {
+  const reader = deps.reader ?? ancestryReader();
+  if (reader === undefined) return { of: () => Promise.resolve({ kind: 'person' }) };
+  const enginePid = deps.enginePid ?? process.pid;
+  return {
+    async of(pid) {
+      if (pid === undefined) return unknown('the system does not say which process it is');
+      if (pid === enginePid) return { kind: 'person' };
+      const [caller, engine] = await Promise.all([reader.read(pid), reader.read(enginePid)]);
+      if (caller === undefined) return unknown('the process is gone');
+      const shared = engine === undefined ? [] : engine.chain.filter((one) => isIn(one, caller.chain));
+      const exempt = exemptPids(engine?.app, shared, deps);
+      const rules = deps.rules();
+      const app = rules.needsIdentify ? await deps.identify(caller.app) : caller.app;
+      const found = recognise(without(app, exempt), rules);
+      if (found !== undefined) return { kind: 'agent', agent: found.agent };
+      // Where it meets the engine's own lineage, what lies above is known as far as it matters.
+      if (caller.whole || shared.length > 0) return { kind: 'person' };
+      return unknown(notWhole);
+    },
+  };
+}
+
+/** The same for a process that works on a state directory without an engine: agents of its lineage count, but for those in `within`. */
+export async function attributeProcess(
+  pid: number,
+  rules: AgentRules,
+  within: ReadonlySet<string>,
+  reader: AncestryReader | undefined = ancestryReader(),
+): Promise<CallerKind> {
+  if (reader === undefined) return { kind: 'person' };
+  const ancestry = await reader.read(pid);
+  if (ancestry === undefined) return unknown('the process is gone');
+  const exempt = agentsIn(ancestry.app, rules).filter(({ rule }) => within.has(rule));
+  const found = recognise(without(ancestry.app, new Set(exempt.map((one) => one.pid))), rules);
+  if (found !== undefined) return { kind: 'agent', agent: found.agent };
+  return ancestry.whole ? { kind: 'person' } : unknown(notWhole);
+}
+
+/** The agents that a process descends from, by the rule that recognises each. */
+export async function agentsAbove(
+  pid: number,
+  rules: AgentRules,
+  reader: AncestryReader | undefined = ancestryReader(),
+): Promise<ReadonlySet<string>> {
+  const ancestry = await reader?.read(pid);
+  return new Set(ancestry === undefined ? [] : agentsIn(ancestry.app, rules).map(({ rule }) => rule));
+}
+
+/** Of the shared ancestors those that count no more: all but agents from outside which an engine has served here before. */
+function exemptPids(
+  engine: App | undefined,
+  shared: readonly Ancestor[],
+  { rules, within }: CallerAttributionDeps,
+): ReadonlySet<number> {
+  const pids = new Set(shared.map(({ pid }) => pid));
+  if (engine === undefined) return pids;
+  for (const { rule, pid } of agentsIn(engine, rules())) if (!within.has(rule)) pids.delete(pid);
+  return pids;
+}
+
+/** Every ancestor that is an agent for itself, whatever stands below it. */
+function agentsIn(app: App, rules: AgentRules): readonly (Recognition & { readonly pid: number })[] {
+  return app.parents.flatMap((parent, index) => {
+    const found = recognise({ ...asApp(parent), parents: app.parents.slice(index + 1) }, rules);
+    return found === undefined || found.byParent !== undefined ? [] : [{ ...found, pid: parent.pid }];
+  });
+}
+
+function asApp({ pid, path, script, hash }: App['parents'][number]): Omit<App, 'parents'> {
+  return {
+    attribution: 'exact',
+    pid,
+    path,
+    ...(script === undefined ? {} : { script }),
+    ...(hash === undefined ? {} : { hash }),
+  };
+}
+
+function without(app: App, pids: ReadonlySet<number>): App {
+  return { ...app, parents: app.parents.filter(({ pid }) => !pids.has(pid)) };
+}
+
+function isIn(one: Ancestor, chain: readonly Ancestor[]): boolean {
+  return chain.some(({ pid, start }) => pid === one.pid && start === one.start);
+}
+
+function unknown(why: string): CallerKind {
+  return { kind: 'unknown', why };
+}

@@ -1,0 +1,39 @@
+/** Who may work on a state directory without its engine: the same persons who may command the engine. */
+import { TunnelerError } from '../../base/errors.ts';
+import { agentRules } from '../../apps/recognise.ts';
+import { attributeProcess } from '../calls/caller-attribution.ts';
+import { readConfig, type EngineConfig } from '../runtime/config.ts';
+import { readLineage } from '../runtime/lineage-record.ts';
+
+/**
+ * Throws `engine.not_permitted` where this process is or descends from an agent that the engine of this directory governs, or where what it
+ * descends from cannot be known. A directory that no engine ever served governs nobody yet.
+ */
+export async function requirePerson(stateDirectory: string, pid = process.pid): Promise<void> {
+  const record = await readLineage(stateDirectory);
+  if (record === undefined) return;
+  const rules = agentRules((await settings(record.configFile)).agents);
+  const found = await attributeProcess(pid, rules, new Set(record.within));
+  if (found.kind === 'person') return;
+  const who =
+    found.kind === 'agent'
+      ? `${found.agent} is governed by the engine of ${stateDirectory}, and so is what it starts`
+      : `it is not known what started this program (${found.why})`;
+  throw new TunnelerError('engine.not_permitted', who, {
+    details: {
+      directory: stateDirectory,
+      ...(found.kind === 'agent' ? { agent: found.agent } : {}),
+      next: 'do it yourself, in a terminal that no agent started',
+    },
+  });
+}
+
+/** Settings that cannot be read bind no agent; those known in the wild count all the same. */
+async function settings(file: string): Promise<EngineConfig> {
+  try {
+    return await readConfig(file, false);
+  } catch (error) {
+    if (error instanceof TunnelerError) return {};
+    throw error;
+  }
+}

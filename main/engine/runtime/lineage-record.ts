@@ -1,0 +1,52 @@
+/**
+ * `lineage.json` of a state directory: from below which agents every engine that served it was started. A coding agent that sets up an engine
+ * for itself goes on commanding it; one that starts an engine over a person's does not.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { writeAtomically } from '../../identity/atomic-file.ts';
+
+const record = v.object({
+  version: v.literal(1),
+  /** Rules by which those agents are recognised: `known:NAME`, `agents.NAME`. */
+  within: v.array(v.string()),
+  /** Where that engine had its settings from. */
+  configFile: v.string(),
+});
+
+export type LineageRecord = Readonly<v.InferOutput<typeof record>>;
+
+const fileOf = (stateDirectory: string): string => join(stateDirectory, 'lineage.json');
+
+/** What is on record; undefined where no engine ever served the directory. A record that cannot be read names no agent: then all of them count. */
+export async function readLineage(stateDirectory: string): Promise<LineageRecord | undefined> {
+  let text: string;
+  try {
+    text = await readFile(fileOf(stateDirectory), 'utf8');
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? undefined : none(stateDirectory);
+  }
+  try {
+    return v.parse(record, JSON.parse(text));
+  } catch {
+    // Damaged or another version's: fails closed, and is written anew by the next engine.
+    return none(stateDirectory);
+  }
+}
+
+/** An engine started from below these agents begins to serve: what all engines so far had in common. */
+export async function noteEngine(
+  stateDirectory: string,
+  agentsAbove: ReadonlySet<string>,
+  configFile: string,
+): Promise<ReadonlySet<string>> {
+  const before = await readLineage(stateDirectory);
+  const within = [...agentsAbove].filter((rule) => before === undefined || before.within.includes(rule));
+  await writeAtomically(fileOf(stateDirectory), JSON.stringify({ version: 1, within, configFile }));
+  return new Set(within);
+}
+
+function none(stateDirectory: string): LineageRecord {
+  return { version: 1, within: [], configFile: join(stateDirectory, 'culvert.yaml') };
+}

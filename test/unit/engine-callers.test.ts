@@ -1,0 +1,119 @@
+/** Who calls the engine: real processes, started from below programs that stand for agents. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { copyFileSync, chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterEach, expect, it } from 'vitest';
+import { agentRules } from '../../main/apps/recognise.ts';
+import { agentsAbove, callerAttribution } from '../../main/engine/calls/caller-attribution.ts';
+import { requirePerson } from '../../main/engine/offline/authority.ts';
+import { noteEngine, readLineage } from '../../main/engine/runtime/lineage-record.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+const living: ChildProcess[] = [];
+afterEach(() => {
+  for (const child of living.splice(0)) child.kill('SIGKILL');
+});
+
+const rules = agentRules({ robot: { identity: 'robot', path: '**/robot' } });
+const identify = <T>(app: T): Promise<T> => Promise.resolve(app);
+
+/** A program of that name that starts `command` and says the child's pid; it lives until the test is over. */
+function program(directory: string, name: string): string {
+  const file = join(directory, name);
+  mkdirSync(dirname(file), { recursive: true });
+  copyFileSync('/bin/sh', file);
+  chmodSync(file, 0o755);
+  return file;
+}
+
+async function pidUnder(file: string): Promise<number> {
+  const child = spawn(file, ['-c', 'sleep 600 & echo $!; wait'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  living.push(child);
+  const line = await new Promise<string>((resolve) =>
+    child.stdout.once('data', (data: Buffer) => resolve(data.toString())),
+  );
+  const pid = Number(line);
+  living.push({ kill: () => process.kill(pid, 'SIGKILL') } as unknown as ChildProcess);
+  return pid;
+}
+
+it.runIf(process.platform === 'linux')(
+  'takes what an agent started for that agent, and the rest for the person',
+  async () => {
+    const directory = temporaryDirectory('callers');
+    const attribution = callerAttribution({ rules: () => rules, within: new Set(), identify });
+    const ours = await agentsAbove(process.pid, rules);
+    const asPerson = callerAttribution({ rules: () => rules, within: ours, identify });
+    const plain = await pidUnder(program(directory, 'plain'));
+    const robot = await pidUnder(program(directory, 'robot'));
+    expect(await asPerson.of(plain)).toEqual({ kind: 'person' });
+    expect(await asPerson.of(robot)).toEqual({ kind: 'agent', agent: 'robot' });
+    expect(await attribution.of(robot)).toEqual({ kind: 'agent', agent: 'robot' });
+  },
+);
+
+it.runIf(process.platform === 'linux')(
+  'does not count ancestors shared with the engine, unless it was served from outside them',
+  async () => {
+    const directory = temporaryDirectory('callers');
+    const robot = program(directory, 'robot');
+    // The robot starts both: the "engine" and the caller beside it.
+    const child = spawn(robot, ['-c', 'sleep 600 & echo $!; sleep 601 & echo $!; wait'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    living.push(child);
+    let text = '';
+    for await (const chunk of child.stdout) {
+      text += String(chunk);
+      if (text.trim().split('\n').length === 2) break;
+    }
+    const [enginePid = 0, caller = 0] = text.trim().split('\n').map(Number);
+    for (const pid of [enginePid, caller])
+      living.push({ kill: () => process.kill(pid, 'SIGKILL') } as unknown as ChildProcess);
+
+    const above = await agentsAbove(enginePid, rules);
+    expect(above).toContain('agents.robot');
+    const first = await noteEngine(directory, above, join(directory, 'culvert.yaml'));
+    expect(await callerAttribution({ rules: () => rules, within: first, identify, enginePid }).of(caller)).toEqual({
+      kind: 'person',
+    });
+
+    const served = temporaryDirectory('callers');
+    await noteEngine(served, new Set(), join(served, 'culvert.yaml'));
+    const later = await noteEngine(served, above, join(served, 'culvert.yaml'));
+    expect(await callerAttribution({ rules: () => rules, within: later, identify, enginePid }).of(caller)).toEqual({
+      kind: 'agent',
+      agent: 'robot',
+    });
+  },
+);
+
+it('knows nothing of a process that is gone, or that the system does not name', async () => {
+  const attribution = callerAttribution({ rules: () => rules, within: new Set(), identify });
+  expect(await attribution.of(undefined)).toMatchObject({ kind: 'unknown' });
+  if (process.platform === 'linux') expect(await attribution.of(4_190_000)).toMatchObject({ kind: 'unknown' });
+});
+
+it('takes a record that cannot be read for one that exempts nobody', async () => {
+  const directory = temporaryDirectory('callers');
+  expect(await readLineage(directory)).toBeUndefined();
+  writeFileSync(join(directory, 'lineage.json'), '{"version":');
+  expect((await readLineage(directory))?.within).toEqual([]);
+  expect(await noteEngine(directory, new Set(['known:x']), 'c')).toEqual(new Set());
+  expect(JSON.parse(readFileSync(join(directory, 'lineage.json'), 'utf8'))).toMatchObject({ within: [] });
+});
+
+it.runIf(process.platform === 'linux')(
+  'keeps an agent from a served state directory that has no engine running',
+  async () => {
+    const directory = temporaryDirectory('callers');
+    const robot = await pidUnder(program(directory, 'robot'));
+    const plain = await pidUnder(program(directory, 'plain'));
+    writeFileSync(join(directory, 'culvert.yaml'), 'agents: { robot: { identity: robot, path: "**/robot" } }');
+    // Nothing was governed here yet.
+    await requirePerson(directory, robot);
+    await noteEngine(directory, await agentsAbove(process.pid, rules), join(directory, 'culvert.yaml'));
+    await requirePerson(directory, plain);
+    await expect(requirePerson(directory, robot)).rejects.toMatchObject({ code: 'engine.not_permitted' });
+  },
+);
