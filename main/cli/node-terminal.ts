@@ -1,5 +1,7 @@
 /** The process's own terminal. */
-import { writeSync } from 'node:fs';
+import { write, writeSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { setTimeout as delay } from 'node:timers/promises';
 import { TunnelerError } from '../base/errors.ts';
 import { LineSplitter } from '../api/lines.ts';
 import type { Terminal } from './terminal.ts';
@@ -13,6 +15,7 @@ export const nodeTerminal: Terminal = {
   },
   out: (text) => writeAll(1, text),
   err: (text) => writeAll(2, text),
+  payload,
   inputLines,
   async readInput() {
     const chunks: Buffer[] = [];
@@ -22,16 +25,39 @@ export const nodeTerminal: Terminal = {
   askSecret,
 };
 
+const maxInputLineBytes = 64 * 1024 * 1024;
+/** A full pipe is looked at again so often. */
+const fullPipeMs = 5;
+const writeSome = promisify(write);
+let written: Promise<void> = Promise.resolve();
+
+/** In a thread of Node's pool: a reader that is slow, or will never read again, does not hold up the rest. */
+function payload(text: string): Promise<void> {
+  const writing = written.then(async () => {
+    let bytes = Buffer.from(text);
+    while (bytes.length > 0) {
+      try {
+        bytes = bytes.subarray((await writeSome(1, bytes)).bytesWritten);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+        await delay(fullPipeMs);
+      }
+    }
+  });
+  written = writing.catch(() => undefined);
+  return writing;
+}
+
 async function* inputLines(signal: AbortSignal): AsyncGenerator<string> {
-  const splitter = new LineSplitter();
+  const splitter = new LineSplitter(maxInputLineBytes);
   const input = process.stdin;
   const stop = (): void => void input.destroy();
   signal.addEventListener('abort', stop, { once: true });
   try {
     for await (const chunk of input) {
       for (const line of splitter.push(chunk as Buffer)) {
-        if (line.kind !== 'line') throw new TunnelerError('engine.protocol', `a line cannot be read: ${line.kind}`);
-        yield line.text;
+        if (line.kind === 'line') yield line.text;
+        else writeAll(2, `culvert: a line of standard input is passed over: ${line.kind}\n`);
       }
     }
   } catch (error) {

@@ -6,7 +6,9 @@ export interface Terminal {
   readonly columns: number;
   out(text: string): void;
   err(text: string): void;
-  /** Lines of standard input until it ends or the signal fires. Lines over 16 MiB throw `engine.protocol`. */
+  /** Somebody else's protocol on standard output, in order; resolves once it is taken, rejects where nobody reads any more. */
+  payload(text: string): Promise<void>;
+  /** Lines of standard input until it ends or the signal fires. One over 64 MiB, or not UTF-8, is passed over and told on standard error. */
   inputLines(signal: AbortSignal): AsyncIterable<string>;
   /** Everything on standard input. */
   readInput(): Promise<string>;

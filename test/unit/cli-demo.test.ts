@@ -36,6 +36,7 @@ function demoOnce(programs: Partial<Backends>, clock: ManualClock): Promise<{ co
     out: () => undefined,
     err: (text) => (err += text),
     readInput: () => Promise.resolve(''),
+    payload: () => Promise.resolve(),
     inputLines: () => (async function* () {})(),
     askSecret: () => Promise.resolve(''),
   };

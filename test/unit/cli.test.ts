@@ -73,6 +73,7 @@ async function culvert(
     out: (text) => (out += text),
     err: (text) => (err += text),
     readInput: () => Promise.resolve(options.input ?? ''),
+    payload: () => Promise.resolve(),
     inputLines: () => linesOf(options.input ?? ''),
     askSecret: () => Promise.resolve(options.secrets?.shift() ?? ''),
   };
@@ -329,6 +330,7 @@ describe('verbs over a running engine', () => {
         out: (text) => (out += text),
         err: () => undefined,
         readInput: () => Promise.resolve(''),
+        payload: () => Promise.resolve(),
         inputLines: () => linesOf(''),
         askSecret: () => Promise.resolve(''),
       },

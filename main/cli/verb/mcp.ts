@@ -1,7 +1,7 @@
 import { Option, type Command } from 'commander';
 import { TunnelerError } from '../../base/errors.ts';
 import { addVerb, exitCode, type Cli, type CommonOptions } from '../cli.ts';
-import { bridge } from '../mcp/bridge.ts';
+import { bridge, type Transport } from '../../mcp/bridge/bridge.ts';
 import { clientKinds, writeClientConfig, type ServerEntry } from '../mcp/client-config.ts';
 
 /** `culvert mcp connect SERVICE` and `culvert mcp config`: MCP clients and dark MCP services. */
@@ -10,25 +10,16 @@ export function addMcp(program: Command, cli: Cli): void {
 
   addVerb(group, 'connect <service>', 'standard input and output ↔ a dark MCP service')
     .option('--path <path>', "path of the server's MCP endpoint", '/mcp')
-    .action(async (service: string, options: CommonOptions & { path: string }) => {
+    .addOption(
+      new Option('--transport <name>', 'what the service speaks')
+        .choices(['auto', 'http', 'sse', 'lines'])
+        .default('auto'),
+    )
+    .action(async (service: string, options: CommonOptions & { path: string; transport: Transport }) => {
       cli.outputIsPayload = true;
       await cli.withEngine(options, async (engine) => {
         const { url } = await engine.mcp.endpoint({ service });
-        await bridge({
-          url: new URL(options.path, url).href,
-          input: cli.terminal.inputLines(cli.signal),
-          output: (line) => cli.terminal.out(`${line}\n`),
-          complain: (text) => cli.terminal.err(`culvert: mcp ${service}: ${text}\n`),
-          // Said once on standard error; the client is answered for each of its requests.
-          refused: ({ code, sentence, next }) => {
-            if (cli.exit !== exitCode.done) return;
-            cli.tell(
-              { code, message: sentence, ...(next === undefined ? {} : { details: { next } }) },
-              options.json === true,
-            );
-          },
-          signal: cli.signal,
-        });
+        await bridge({ url: new URL(options.path, url), transport: options.transport, ...clientOf(service, options, cli) });
       });
     });
 
@@ -58,6 +49,33 @@ export function addMcp(program: Command, cli: Cli): void {
         () => `${wanted.join(', ')} written to ${file}\n`,
       );
     });
+}
+
+/** How long requests under way may take once standard input has ended. */
+const lingerMs = 2_500;
+
+/** The client's end of a bridge: this process's standard input and output. */
+function clientOf(
+  service: string,
+  options: CommonOptions,
+  cli: Cli,
+): Omit<Parameters<typeof bridge>[0], 'url' | 'transport'> {
+  const { terminal } = cli;
+  const startedBy = process.ppid;
+  return {
+    input: (signal) => terminal.inputLines(signal),
+    output: (line) => terminal.payload(`${line}\n`),
+    complain: (text) => terminal.err(`culvert: mcp ${service}: ${text}\n`),
+    // Said once on standard error; the client is answered for each of its requests.
+    refused({ code, sentence, next }) {
+      if (cli.exit !== exitCode.done) return;
+      const view = { code, message: sentence, ...(next === undefined ? {} : { details: { next } }) };
+      cli.tell(view, options.json === true);
+    },
+    orphaned: () => process.ppid !== startedBy,
+    lingerMs,
+    signal: cli.signal,
+  };
 }
 
 async function guardedServices(options: CommonOptions, cli: Cli): Promise<readonly string[]> {

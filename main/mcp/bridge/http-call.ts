@@ -1,0 +1,90 @@
+/** One HTTP request to the engine's loopback port, as long as it takes: the far side alone says when it is over. */
+import { Agent, request, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  /** Media type without its parameters, lower case; empty where there is none. */
+  readonly type: string;
+  /** The whole body. Throws RangeError where it is larger than {@link maxBodyChars}. */
+  text(): Promise<string>;
+  /** The body as it comes. */
+  readonly body: AsyncIterable<string>;
+  /** Take no more of it. */
+  drop(): void;
+}
+
+export interface CallOptions {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly signal: AbortSignal;
+}
+
+/** What came instead of an answer in HTTP: the far side speaks something else, or hung up before a word. */
+export class NoHttpAnswer extends Error {}
+
+/** An idle connection is given up before usual servers do so under a request. */
+const idleMs = 4_000;
+const maxBodyChars = 64 * 1024 * 1024;
+const maxRedirects = 3;
+
+export class HttpCalls implements Disposable {
+  readonly #agent = new Agent({ keepAlive: true, timeout: idleMs });
+
+  /** The answer's head has come. Follows redirects that stay at the same place; any other is an answer like the rest. */
+  async call(url: URL, options: CallOptions): Promise<Answer> {
+    let at = url;
+    for (let redirects = 0; ; redirects += 1) {
+      const answer = await this.#once(at, options);
+      const { location } = answer.headers;
+      if (![301, 302, 307, 308].includes(answer.status) || location === undefined) return answer;
+      if (redirects === maxRedirects || !URL.canParse(location, at)) return answer;
+      const next = new URL(location, at);
+      if (next.host !== at.host) return answer;
+      answer.drop();
+      at = next;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#agent.destroy();
+  }
+
+  #once(url: URL, { method, headers, body, signal }: CallOptions): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
+      const call = request(
+        url,
+        { method, headers: { ...headers, ...length }, agent: this.#agent, signal },
+        (response) => resolve(answerOf(response)),
+      );
+      call.on('error', (error: NodeJS.ErrnoException) => {
+        const { code = '' } = error;
+        const unlike = code.startsWith('HPE_') || code === 'ECONNRESET' || code === 'EPIPE';
+        reject(unlike && !signal.aborted ? new NoHttpAnswer(error.message, { cause: error }) : error);
+      });
+      call.end(body);
+    });
+  }
+}
+
+function answerOf(response: IncomingMessage): Answer {
+  response.setEncoding('utf8');
+  const [type = ''] = (response.headers['content-type'] ?? '').split(';');
+  return {
+    status: response.statusCode ?? 0,
+    headers: response.headers,
+    type: type.trim().toLowerCase(),
+    body: response as AsyncIterable<string>,
+    async text() {
+      let text = '';
+      for await (const part of response as AsyncIterable<string>) {
+        text += part;
+        if (text.length > maxBodyChars) throw new RangeError('the answer is too large');
+      }
+      return text;
+    },
+    drop: () => void response.destroy(),
+  };
+}

@@ -1,0 +1,96 @@
+/** MCP as JSON lines over a plain connection: what a stdio server speaks once it is put on a port. */
+import { connect, type Socket } from 'node:net';
+import { StringDecoder } from 'node:string_decoder';
+import { readMessages, type Message, type RpcId } from './rpc.ts';
+import { causeOf, type Failure, type Way, type WayDeps } from './way.ts';
+
+const maxLineChars = 64 * 1024 * 1024;
+
+export class LinesWay implements Way {
+  readonly #deps: WayDeps;
+  readonly #waiting = new Map<RpcId, (failure: Failure | undefined) => void>();
+  #socket: Socket | undefined;
+
+  constructor(deps: WayDeps) {
+    this.#deps = deps;
+  }
+
+  async send(message: Message): Promise<Failure | undefined> {
+    const { id } = message;
+    try {
+      this.#socket ??= await this.#open();
+    } catch (error) {
+      return { why: causeOf(error) };
+    }
+    const socket = this.#socket;
+    if (message.kind !== 'request' || id === undefined) {
+      socket.write(`${message.text}\n`);
+      return undefined;
+    }
+    return new Promise((resolve) => {
+      this.#waiting.set(id, resolve);
+      socket.write(`${message.text}\n`);
+    });
+  }
+
+  cancelled(request: Message): void {
+    this.#settle(request.id, undefined);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#socket?.destroy();
+    return Promise.resolve();
+  }
+
+  #open(): Promise<Socket> {
+    const { hostname, port } = this.#deps.url;
+    const { signal } = this.#deps;
+    return new Promise((resolve, reject) => {
+      const socket = connect({ host: hostname, port: Number(port), signal });
+      socket.once('connect', () => resolve(socket));
+      socket.once('error', reject);
+      socket.on('error', (error) => this.#ended(causeOf(error)));
+      socket.on('close', () => this.#ended('the server hung up'));
+      this.#read(socket);
+    });
+  }
+
+  #read(socket: Socket): void {
+    const decoder = new StringDecoder('utf8');
+    let rest: string[] = [];
+    let restChars = 0;
+    socket.on('data', (chunk: Buffer) => {
+      const text = decoder.write(chunk);
+      const [first = '', ...more] = text.split('\n');
+      rest.push(first);
+      restChars += first.length;
+      for (const part of more) {
+        const line = rest.join('').trim();
+        if (line !== '') this.#take(line);
+        rest = [part];
+        restChars = part.length;
+      }
+      if (restChars > maxLineChars) socket.destroy(new RangeError('a message is too large'));
+    });
+  }
+
+  #take(line: string): void {
+    const messages = readMessages(line);
+    if (messages === undefined) this.#deps.complain('a line of the server is no message');
+    for (const message of messages ?? []) {
+      this.#deps.take(message);
+      if (message.kind === 'response') this.#settle(message.id, undefined);
+    }
+  }
+
+  #settle(id: RpcId | undefined, failure: Failure | undefined): void {
+    if (id === undefined) return;
+    this.#waiting.get(id)?.(failure);
+    this.#waiting.delete(id);
+  }
+
+  #ended(why: string): void {
+    this.#socket = undefined;
+    for (const id of [...this.#waiting.keys()]) this.#settle(id, { why });
+  }
+}

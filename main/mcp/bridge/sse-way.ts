@@ -1,0 +1,129 @@
+/**
+ * MCP as services spoke it before streamable HTTP: one event stream, whose first event names the place for POSTs.
+ * Source: modelcontextprotocol.io, "Transports", revision 2024-11-05 (HTTP with SSE).
+ */
+import { failureIn } from './answers.ts';
+import { EventStream } from './event-stream.ts';
+import { HttpCalls } from './http-call.ts';
+import { readMessages, type Message, type RpcId } from './rpc.ts';
+import { causeOf, type Failure, type Way, type WayDeps } from './way.ts';
+
+const endpointTimeoutMs = 10_000;
+
+/** Open it at `url`; undefined where no such stream is served there. */
+export async function openSseWay(deps: WayDeps): Promise<Way | undefined> {
+  const way = new SseWay(deps);
+  if (await way.open()) return way;
+  await way[Symbol.asyncDispose]();
+  return undefined;
+}
+
+class SseWay implements Way {
+  readonly #deps: WayDeps;
+  readonly #calls = new HttpCalls();
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #waiting = new Map<RpcId, (failure: Failure | undefined) => void>();
+  #endpoint: URL | undefined;
+
+  constructor(deps: WayDeps) {
+    this.#deps = deps;
+    this.#signal = AbortSignal.any([deps.signal, this.#stop.signal]);
+  }
+
+  async open(): Promise<boolean> {
+    const headers = { accept: 'text/event-stream' };
+    try {
+      const answer = await this.#calls.call(this.#deps.url, { method: 'GET', headers, signal: this.#signal });
+      if (answer.status >= 300 || answer.type !== 'text/event-stream') {
+        answer.drop();
+        return false;
+      }
+      return await new Promise<boolean>((resolve) => {
+        const timer = setTimeout(() => {
+          answer.drop();
+          resolve(false);
+        }, endpointTimeoutMs);
+        void this.#read(answer.body, () => resolve(true)).then((why) => {
+          clearTimeout(timer);
+          resolve(false);
+          this.#broken(why);
+        });
+      });
+    } catch (error) {
+      // The POST before it said already what is wrong with this place.
+      if (!this.#signal.aborted) this.#deps.complain(`no event stream at ${this.#deps.url.pathname}: ${causeOf(error)}`);
+      return false;
+    }
+  }
+
+  async send(message: Message): Promise<Failure | undefined> {
+    const { id } = message;
+    const endpoint = this.#endpoint;
+    if (endpoint === undefined) return { why: 'the event stream of the server has ended' };
+    const answered =
+      message.kind !== 'request' || id === undefined
+        ? undefined
+        : new Promise<Failure | undefined>((resolve) => this.#waiting.set(id, resolve));
+    try {
+      const headers = { 'content-type': 'application/json' };
+      const post = { method: 'POST', headers, body: message.text, signal: this.#signal } as const;
+      const answer = await this.#calls.call(endpoint, post);
+      const body = await answer.text();
+      if (answer.status >= 300) this.#settle(id, failureIn(answer, body));
+      return answered === undefined ? (answer.status < 300 ? undefined : failureIn(answer, body)) : await answered;
+    } catch (error) {
+      this.#settle(id, undefined);
+      return { why: causeOf(error) };
+    }
+  }
+
+  cancelled(request: Message): void {
+    this.#settle(request.id, undefined);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    this.#calls[Symbol.dispose]();
+    return Promise.resolve();
+  }
+
+  async #read(body: AsyncIterable<string>, opened: () => void): Promise<string> {
+    const events = new EventStream();
+    try {
+      for await (const chunk of body) {
+        for (const { type, data } of events.push(chunk)) {
+          if (type === 'endpoint') {
+            const at = new URL(data, this.#deps.url);
+            // Wherever the server believes to be, it is reached by this port alone.
+            this.#endpoint = new URL(at.pathname + at.search, this.#deps.url);
+            opened();
+          } else if (type === 'message') this.#take(data);
+        }
+      }
+      return 'the event stream of the server has ended';
+    } catch (error) {
+      return causeOf(error);
+    }
+  }
+
+  #take(data: string): void {
+    const messages = readMessages(data);
+    if (messages === undefined) this.#deps.complain('an event of the server is no message');
+    for (const message of messages ?? []) {
+      this.#deps.take(message);
+      if (message.kind === 'response') this.#settle(message.id, undefined);
+    }
+  }
+
+  #settle(id: RpcId | undefined, failure: Failure | undefined): void {
+    if (id === undefined) return;
+    this.#waiting.get(id)?.(failure);
+    this.#waiting.delete(id);
+  }
+
+  #broken(why: string): void {
+    this.#endpoint = undefined;
+    for (const id of [...this.#waiting.keys()]) this.#settle(id, { why });
+  }
+}
