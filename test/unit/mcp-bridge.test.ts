@@ -161,7 +161,8 @@ describe('version and session', () => {
     const { port, asked } = await service(
       handshakes((one, response) => {
         if (one.method !== 'POST') response.writeHead(405).end();
-        else if (one.body?.method === 'server/discover') json(response, { jsonrpc: '2.0', id: null, error: { code: -32601, message: 'no' } }, 404);
+        else if (one.body?.method === 'server/discover')
+          json(response, { jsonrpc: '2.0', id: null, error: { code: -32601, message: 'no' } }, 404);
         else json(response, result(one));
       }),
     );
@@ -174,7 +175,10 @@ describe('version and session', () => {
     await Promise.all([client.answer(2), client.answer(3)]);
     const of = (method: string): IncomingMessage['headers'] | undefined =>
       asked.find(({ body }) => body?.method === method)?.headers;
-    expect(of('server/discover')).toMatchObject({ 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'server/discover' });
+    expect(of('server/discover')).toMatchObject({
+      'mcp-protocol-version': '2026-07-28',
+      'mcp-method': 'server/discover',
+    });
     expect(of('initialize')).not.toHaveProperty('mcp-protocol-version');
     expect(of('initialize')).not.toHaveProperty('mcp-session-id');
     expect(of('notifications/initialized')).toMatchObject({ 'mcp-session-id': 'session-1' });
@@ -188,7 +192,8 @@ describe('version and session', () => {
     const { port, asked } = await service(
       handshakes((one, response) => {
         if (one.method !== 'POST') response.writeHead(405).end();
-        else if (one.headers['mcp-session-id'] === 'session-1') json(response, { jsonrpc: '2.0', id: null, error: { code: -32001, message: 'Session not found' } }, 404);
+        else if (one.headers['mcp-session-id'] === 'session-1')
+          json(response, { jsonrpc: '2.0', id: null, error: { code: -32001, message: 'Session not found' } }, 404);
         else json(response, result(one, { of: one.headers['mcp-session-id'] }));
       }),
     );
@@ -218,7 +223,8 @@ describe('every request is answered once under its own id', () => {
   const answers: Readonly<Record<string, (asked: Asked, response: ServerResponse) => void>> = {
     'foreign JSON': (_asked, response) => json(response, { hello: 'world' }),
     'an answer to another request': (_asked, response) => json(response, { jsonrpc: '2.0', id: 'other', result: {} }),
-    'an error without an id': (_asked, response) => json(response, { jsonrpc: '2.0', id: null, error: { code: -32000, message: 'x' } }, 400),
+    'an error without an id': (_asked, response) =>
+      json(response, { jsonrpc: '2.0', id: null, error: { code: -32000, message: 'x' } }, 400),
     'what is no JSON': (_asked, response) => json(response, '{"jsonrpc":'),
     '401': (_asked, response) => response.writeHead(401, { 'www-authenticate': 'Bearer' }).end(),
     '404': (_asked, response) => response.writeHead(404).end('nothing here'),
@@ -226,8 +232,10 @@ describe('every request is answered once under its own id', () => {
     '202': (_asked, response) => response.writeHead(202).end(),
     '204': (_asked, response) => response.writeHead(204).end(),
     'an empty body': (_asked, response) => json(response, ''),
-    'a page': (_asked, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<html><b>Sign in</b></html>'),
-    'a stream that ends': (_asked, response) => response.writeHead(200, { 'content-type': 'text/event-stream' }).end(': nothing\n\n'),
+    'a page': (_asked, response) =>
+      response.writeHead(200, { 'content-type': 'text/html' }).end('<html><b>Sign in</b></html>'),
+    'a stream that ends': (_asked, response) =>
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).end(': nothing\n\n'),
     'a body that breaks off': (_asked, response) => {
       response.writeHead(200, { 'content-type': 'application/json', 'content-length': '100' });
       response.write('{"json');
@@ -316,7 +324,9 @@ describe('streams', () => {
         if (one.method === 'POST') {
           response.writeHead(200, { 'content-type': 'text/event-stream' });
           response.write('id: e1\nretry: 10\ndata:\n\n');
-          response.end(event({ jsonrpc: '2.0', method: 'notifications/progress', params: { progress: 1 } }, 'id: e2\n'));
+          response.end(
+            event({ jsonrpc: '2.0', method: 'notifications/progress', params: { progress: 1 } }, 'id: e2\n'),
+          );
         } else if (one.headers['last-event-id'] === 'e2') {
           response.writeHead(200, { 'content-type': 'text/event-stream' });
           response.end(event({ jsonrpc: '2.0', id: 'call', result: { done: true } }, 'id: e3\n'));
@@ -341,7 +351,9 @@ describe('streams', () => {
         if (one.method !== 'GET') return json(response, result(one));
         opened += 1;
         response.writeHead(200, { 'content-type': 'text/event-stream' });
-        response.write(event({ jsonrpc: '2.0', method: 'notifications/tools/list_changed' }, `id: ${opened}\nretry: 5\n`));
+        response.write(
+          event({ jsonrpc: '2.0', method: 'notifications/tools/list_changed' }, `id: ${opened}\nretry: 5\n`),
+        );
         if (opened === 1) response.end();
       }),
     );
@@ -379,15 +391,23 @@ describe('streams', () => {
 test("arguments stand in the headers that a tool's schema asks for, learned where they are not known", async () => {
   const inputSchema = {
     type: 'object',
-    properties: { region: { type: 'string', 'x-mcp-header': 'Region' }, deep: { properties: { n: { type: 'integer', 'x-mcp-header': 'N' } } } },
+    properties: {
+      region: { type: 'string', 'x-mcp-header': 'Region' },
+      deep: { properties: { n: { type: 'integer', 'x-mcp-header': 'N' } } },
+    },
   };
   const { port, asked } = await service((one, response) => {
     if (one.body?.method === 'tools/list') json(response, result(one, { tools: [{ name: 'query', inputSchema }] }));
-    else if (one.headers['mcp-param-region'] === undefined) json(response, { jsonrpc: '2.0', id: one.body?.id, error: { code: -32020, message: 'header' } }, 400);
+    else if (one.headers['mcp-param-region'] === undefined)
+      json(response, { jsonrpc: '2.0', id: one.body?.id, error: { code: -32020, message: 'header' } }, 400);
     else json(response, result(one, { ok: true }));
   });
   const client = new TestClient(port);
-  client.send({ id: 1, method: 'tools/call', params: { ...modern, name: 'query', arguments: { region: 'eu', deep: { n: 3 } } } });
+  client.send({
+    id: 1,
+    method: 'tools/call',
+    params: { ...modern, name: 'query', arguments: { region: 'eu', deep: { n: 3 } } },
+  });
   expect(await client.answer(1)).toMatchObject({ result: { ok: true } });
   expect(asked.map(({ body }) => body?.method)).toEqual(['tools/call', 'tools/list', 'tools/call']);
   expect(asked[2]?.headers).toMatchObject({ 'mcp-param-region': 'eu', 'mcp-param-n': '3' });

@@ -19,7 +19,11 @@ export function addMcp(program: Command, cli: Cli): void {
       cli.outputIsPayload = true;
       await cli.withEngine(options, async (engine) => {
         const { url } = await engine.mcp.endpoint({ service });
-        await bridge({ url: new URL(options.path, url), transport: options.transport, ...clientOf(service, options, cli) });
+        await bridge({
+          url: new URL(options.path, url),
+          transport: options.transport,
+          ...clientOf(service, options, cli),
+        });
       });
     });
 

@@ -71,7 +71,9 @@ export async function bridge(deps: BridgeDeps): Promise<void> {
     messages?.forEach(begin);
   }
   const over = new AbortController();
-  const linger = delay(deps.orphaned() ? 0 : deps.lingerMs, undefined, { signal: AbortSignal.any([over.signal, signal]) });
+  const linger = delay(deps.orphaned() ? 0 : deps.lingerMs, undefined, {
+    signal: AbortSignal.any([over.signal, signal]),
+  });
   await Promise.race([Promise.all(running), linger.catch(() => undefined)]);
   over.abort();
   stop.abort();
@@ -187,7 +189,8 @@ class Route implements AsyncDisposable {
     const http = new HttpWay(this.#deps, (failure) => (this.#refusedHttp = failure));
     // What a server of HTTP says to a line of JSON is nobody's concern.
     const lines = new LinesWay({ ...this.#deps, complain: () => undefined });
-    const byLines = async (): Promise<Way | undefined> => ((await lines.send(message)) === undefined ? lines : undefined);
+    const byLines = async (): Promise<Way | undefined> =>
+      (await lines.send(message)) === undefined ? lines : undefined;
     const byHttp = http.send(message);
     let failure = await Promise.race([byHttp, delay(silentMs, 'silent' as const, { ref: false })]);
     let other = failure === 'silent' ? await first(byHttp, byLines()) : undefined;

@@ -71,7 +71,11 @@ export class HttpWay implements Way {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#listening.abort();
     if (this.#session !== undefined) {
-      const options = { method: 'DELETE', headers: this.#sessionHeaders(), signal: AbortSignal.timeout(endTimeoutMs) } as const;
+      const options = {
+        method: 'DELETE',
+        headers: this.#sessionHeaders(),
+        signal: AbortSignal.timeout(endTimeoutMs),
+      } as const;
       try {
         (await this.#calls.call(this.#deps.url, options)).drop();
       } catch (error) {
@@ -130,12 +134,7 @@ export class HttpWay implements Way {
     return this.#takeBody(answer, body, message, take);
   }
 
-  #takeBody(
-    answer: Answer,
-    body: string,
-    message: Message,
-    take: (message: Message) => void,
-  ): Unanswered | undefined {
+  #takeBody(answer: Answer, body: string, message: Message, take: (message: Message) => void): Unanswered | undefined {
     const refused = typeof answer.headers['culvert-reason'] === 'string';
     const messages = refused ? undefined : readMessages(body);
     let own: Message | undefined;
@@ -151,9 +150,11 @@ export class HttpWay implements Way {
       return answer.status >= 400 ? { kind: 'failed', ...failure } : undefined;
     }
     const unlike = [400, 404, 405].includes(answer.status) && own?.id === undefined && !refused;
-    if (message.method === 'initialize' && unlike && this.#otherWay !== undefined) return { kind: 'other-way', ...failure };
+    if (message.method === 'initialize' && unlike && this.#otherWay !== undefined)
+      return { kind: 'other-way', ...failure };
     if (own !== undefined) {
-      if (own.error?.['code'] === headerMismatch && message.method === 'tools/call') return { kind: 'headers', refusal: withId(own, message) };
+      if (own.error?.['code'] === headerMismatch && message.method === 'tools/call')
+        return { kind: 'headers', refusal: withId(own, message) };
       this.#took(message, own);
       take(withId(own, message));
       return undefined;
@@ -196,7 +197,8 @@ export class HttpWay implements Way {
       const resumable = ownVersion(message) === undefined && events.lastId !== undefined;
       if (!resumable && !listens) return { kind: 'failed', why: broken ?? 'its answer ended before it was whole' };
       breaks += 1;
-      if (breaks > maxBreaks && !listens) return { kind: 'failed', why: broken ?? 'its answer broke off again and again' };
+      if (breaks > maxBreaks && !listens)
+        return { kind: 'failed', why: broken ?? 'its answer broke off again and again' };
       await delay(events.retryMs ?? backOff(breaks), undefined, { signal });
       const again = listens ? await this.#repeat(message, signal) : await this.#resume(events.lastId, signal);
       if ('kind' in again) return again;
@@ -221,7 +223,11 @@ export class HttpWay implements Way {
   }
 
   /** Until the stream ends; what broke it, where something did. */
-  async #readEvents(answer: Answer, events: EventStream, pass: (message: Message) => void): Promise<string | undefined> {
+  async #readEvents(
+    answer: Answer,
+    events: EventStream,
+    pass: (message: Message) => void,
+  ): Promise<string | undefined> {
     try {
       for await (const chunk of answer.body) {
         for (const { type, data } of events.push(chunk)) {
@@ -279,7 +285,8 @@ export class HttpWay implements Way {
     const own = this.#own('initialize', hello.params);
     const ignore = (message: Message): void => {
       if (message.id !== own.id) this.#deps.take(message);
-      else if (message.error !== undefined) failure = { why: `the server takes no new session: ${String(message.error['message'])}` };
+      else if (message.error !== undefined)
+        failure = { why: `the server takes no new session: ${String(message.error['message'])}` };
     };
     let failure: Failure | undefined;
     const outcome = await this.#exchange(own, ignore, this.#deps.signal);

@@ -52,7 +52,8 @@ class SseWay implements Way {
       });
     } catch (error) {
       // The POST before it said already what is wrong with this place.
-      if (!this.#signal.aborted) this.#deps.complain(`no event stream at ${this.#deps.url.pathname}: ${causeOf(error)}`);
+      if (!this.#signal.aborted)
+        this.#deps.complain(`no event stream at ${this.#deps.url.pathname}: ${causeOf(error)}`);
       return false;
     }
   }

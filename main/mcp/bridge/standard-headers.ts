@@ -65,7 +65,8 @@ function valueAt(args: unknown, path: readonly string[]): unknown {
 }
 
 function isPrimitive(value: unknown): value is string | number | boolean {
-  if (typeof value === 'number') return Number.isFinite(value) && (!Number.isInteger(value) || Number.isSafeInteger(value));
+  if (typeof value === 'number')
+    return Number.isFinite(value) && (!Number.isInteger(value) || Number.isSafeInteger(value));
   return typeof value === 'string' || typeof value === 'boolean';
 }
 
