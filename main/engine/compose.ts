@@ -23,7 +23,9 @@ import { openEntries, type Entries } from './entries/open-entries.ts';
 import { factsFor, RecentUse } from './admission/facts.ts';
 import { openAppFinder } from './admission/open-app-finder.ts';
 import { guardsFor } from './admission/guards.ts';
+import { createConsequences } from './containment/consequences.ts';
 import { watchLife } from './control/net-monitor.ts';
+import { createServiceChanges } from './control/service-changes.ts';
 import { mcpEntry } from './entries/mcp-entry.ts';
 import { serveMetrics } from './state/metrics.ts';
 import { openCorridor } from './admission/open-admission.ts';
@@ -32,6 +34,7 @@ import { openRuntime, type Runtime } from './runtime/open-runtime.ts';
 import { answeredServices } from './hosting/answered-services.ts';
 import { openHosting } from './hosting/open-hosting.ts';
 import { openNetworks } from './identities/open-networks.ts';
+import type { Readiness } from './identities/readiness.ts';
 import { openRecord } from './runtime/open-audit.ts';
 import type { Projector } from './state/projector.ts';
 import { openQuarantine } from './containment/quarantine.ts';
@@ -67,6 +70,11 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
   // Steps 1 to 4 are the entries', opened last: nothing may come in before all else stands.
   const late: Late = {};
   const refresh = (): void => late.projector?.refresh();
+  /** The same, and the start may be waiting for it. */
+  const settle = (): void => {
+    late.readiness?.look();
+    refresh();
+  };
 
   // Step 5: whose flow is it.
   const apps = openAppFinder({ agents: config.agents, clock, log });
@@ -108,28 +116,40 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
 
   // Step 12: the networks, an identity each.
   const alerts = createAlerts({ ...base, tell: (alert) => late.hub?.change({ kind: 'alert-raised', value: alert }) });
-  const { identities, reactions, readiness, woke, screenUnlocked } = openNetworks(
+  const changes = createServiceChanges({
+    ...base,
+    intercept,
+    hosting,
+    answered,
+    sessions,
+    problems,
+    refresh: settle,
+    onIntercepted: () => late.entries?.apply(),
+    onRoutes: () => late.entries?.routesChanged(),
+  });
+  const { identities, readiness, woke, screenUnlocked } = openNetworks(
     {
       ...base,
-      intercept,
-      hosting,
       answered,
       sessions,
-      problems,
-      refresh,
+      changes,
       onRenamed(identity, to) {
         agents.rename(identity, to);
         late.externalLogin?.rename(identity, to);
       },
       onLoginRequired: (identity) => late.externalLogin?.renew(identity),
-      onIntercepted: () => late.entries?.apply(),
-      onRoutes: () => late.entries?.routesChanged(),
-      onSession: (session) => late.projector?.session(session),
-      onCall: (session) => recentCalls.note(session.app),
-      raise: (alert) => alerts.raise(alert),
     },
     stack,
   );
+  late.readiness = readiness;
+  const consequences = createConsequences({
+    ...base,
+    sessions,
+    refresh: settle,
+    onSession: (session) => late.projector?.session(session),
+    onCall: (session) => recentCalls.note(session.app),
+    raise: (alert) => alerts.raise(alert),
+  });
   const detection = stack.use(openDetection({ ...base, raise: (alert) => alerts.raise(alert) }));
 
   // Steps 4 to 10 as one function, for every entry.
@@ -176,9 +196,9 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
     stack,
   );
   const { projector } = state;
-  stack.use(sessions.subscribe(reactions.session));
+  stack.use(sessions.subscribe(consequences.session));
   stack.use(sessions.subscribe(detection.session));
-  stack.use(quarantine.events.subscribe(reactions.quarantined));
+  stack.use(quarantine.events.subscribe(consequences.quarantined));
   stack.use(
     hosting.subscribe(() => {
       projector.refresh();
@@ -186,7 +206,10 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
     }),
   );
   const externalLogin = stack.use(new ExternalLogin({ identities, clock, log, listSigners: listSignersOf }));
-  Object.assign(late, { entries, projector, hub: state.hub, externalLogin } satisfies Required<Late>);
+  Object.assign(late, { entries, projector, hub: state.hub, externalLogin } satisfies Omit<
+    Required<Late>,
+    'readiness'
+  >);
   await serveMetrics(config.exporters ?? [], { sessions, log, status: () => state.views.status() }, stack);
 
   // The doors.
@@ -246,6 +269,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
 
 /** Parts that stand last, but that earlier ones speak to once there is something to say. */
 interface Late {
+  readiness?: Readiness;
   entries?: Entries;
   projector?: Projector;
   hub?: StateHub;

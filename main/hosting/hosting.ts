@@ -40,6 +40,15 @@ export interface HostedAnswer {
   open(request: HostedRequest, signal: AbortSignal): ByteStream | Promise<ByteStream>;
 }
 
+/** Who answers a service in place of what its host config says. */
+export interface Answerer {
+  /** Who answers, for people: `culvert mcp host`. */
+  readonly what: string;
+  /** Only where this identity hosts the service, by its runner's id, which a rename leaves alone; absent: whichever may bind it here. */
+  readonly identity?: string;
+  readonly open: HostedAnswer['open'];
+}
+
 /** A service to host: name, raw configs (`host.v2` > `host.v1` > `ziti-tunneler-server.v1`), and how to bind it. */
 export interface HostedService {
   readonly identity: string;

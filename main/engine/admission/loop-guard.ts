@@ -5,8 +5,8 @@
 import type { App } from '../../apps/app.ts';
 import type { FlowRequest } from '../../base/flow.ts';
 import type { Reason } from '../../base/reason.ts';
+import { hostOf, portOf } from '../../base/router-address.ts';
 import type { Match } from '../../intercept/match.ts';
-import { hostOf, portOf, type BypassRoutes } from '../entries/bypass-routes.ts';
 
 export interface LoopGuardDeps {
   /** Our process. */
@@ -16,7 +16,15 @@ export interface LoopGuardDeps {
   /** Controllers and routers, as places. */
   infrastructure(): readonly string[];
   /** Addresses of these, and of what is hosted here, as far as they are known. Undefined without a TUN. */
-  direct(): Pick<BypassRoutes, 'addresses' | 'mayBeUnresolved'> | undefined;
+  direct(): DirectAddresses | undefined;
+}
+
+/** Addresses that must never lead into our own interface. */
+export interface DirectAddresses {
+  /** Every one that is known now. */
+  addresses(): readonly string[];
+  /** Might an address with this port be one whose name has not been resolved yet? */
+  mayBeUnresolved(port: number): boolean;
 }
 
 /** Asked for each flow that a service claims; a reason where it would be a loop. */

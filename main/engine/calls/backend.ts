@@ -18,7 +18,7 @@ import { enrolmentDeps } from '../enrolment/enrolment-deps.ts';
 import { enrollIdentity } from '../enrolment/enrolment.ts';
 import type { EngineBackend } from './handlers.ts';
 import { exportIdentity } from '../enrolment/identity-export.ts';
-import { isSubject } from '../control/reactions.ts';
+import { isSubject } from '../containment/consequences.ts';
 import type { Readiness } from '../identities/readiness.ts';
 import { reconsiderSessions } from '../control/rule-changes.ts';
 import type { ExternalLogin } from '../sign-in/external-login.ts';

@@ -7,22 +7,8 @@ import type { Log } from '../../base/log.ts';
 import type { Dispatcher } from '../../api/dispatch.ts';
 import type { ConsoleView, ServiceView } from '../../api/views.ts';
 import type { EngineConfig } from '../runtime/config.ts';
+import type { ConsoleListener, OpenedConsole } from '../runtime/engine-options.ts';
 import { darkConsoleHosts } from './dark-console.ts';
-
-/** As the console room's `openConsole`, its assets known. */
-export type ConsoleListener = (deps: {
-  readonly listen: { readonly host: string; readonly port: number };
-  readonly hosts: (port: number) => readonly string[];
-  readonly connect: Dispatcher['connect'];
-  readonly clock: Clock;
-  readonly log: Log;
-}) => Promise<OpenedConsole>;
-
-export interface OpenedConsole extends AsyncDisposable {
-  readonly port: number;
-  /** A fresh address that lets one browser in, once; under `host`, where it is hosted under one. */
-  url(host?: string): string;
-}
 
 export interface LazyConsole {
   /** Open it, unless it is. Throws `base.unsupported` without a door. */

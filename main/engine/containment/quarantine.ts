@@ -8,7 +8,7 @@ import { TunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { QuarantineView } from '../../api/views.ts';
 import { Quarantine, type QuarantineEntry } from '../../policy/quarantine.ts';
-import { iso } from '../views/views.ts';
+import { iso } from '../../base/iso.ts';
 
 const entry = v.object({
   subject: v.string(),

@@ -1,9 +1,10 @@
 /** Life on a machine that sleeps, moves and loses its network: what is noticed is told to everyone whom it concerns. */
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
-import { tcpReaches, unreachedBy, watchForComeback } from '../monitor/reconnect-probe.ts';
+import { tcpReaches, watchForComeback, type Unreached } from '../monitor/reconnect-probe.ts';
 import type { Entries } from '../entries/open-entries.ts';
 import type { Identities } from '../identities/identities.ts';
+import type { IdentityRunner } from '../identities/identity-runner.ts';
 import { watchNetwork } from '../monitor/network-watch.ts';
 
 export interface LifeDeps {
@@ -34,4 +35,20 @@ export function watchLife({ clock, log, entries, identities, woke }: LifeDeps): 
       network[Symbol.dispose]();
     },
   };
+}
+
+/** What these identities cannot reach: controllers while they are degraded, and routers without a channel. */
+export function unreachedBy(runners: readonly IdentityRunner[]): readonly Unreached[] {
+  return runners.flatMap((runner) => {
+    const trouble = runner.context()?.state();
+    const controllers = trouble?.kind === 'degraded' ? (runner.record()?.apis ?? []) : [];
+    const code = trouble?.kind === 'degraded' ? trouble.error.code : '';
+    const routers = runner.routers().filter(({ state }) => state !== 'connected');
+    const places = [
+      ...controllers.map((place) => ({ place, code })),
+      ...routers.map(({ address, error }) => ({ place: address, code: error?.code ?? '' })),
+    ];
+    if (places.length === 0) return [];
+    return [{ name: runner.name, places, networkChanged: () => runner.networkChanged() }];
+  });
 }

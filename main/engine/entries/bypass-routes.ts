@@ -6,6 +6,7 @@ import { lookup } from 'node:dns/promises';
 import type { Clock } from '../../base/clock.ts';
 import { ipFamily } from '../../base/ip.ts';
 import type { Log } from '../../base/log.ts';
+import { hostOf, portOf } from '../../base/router-address.ts';
 
 /** No new prefix waits longer than this for a name to be looked up. */
 const longestWaitMs = 3_000;
@@ -116,15 +117,4 @@ function hostsOf(places: readonly string[]): readonly string[] {
 
 async function lookupAll(name: string): Promise<readonly string[]> {
   return (await lookup(name, { all: true })).map(({ address }) => address);
-}
-
-/** The port of a place; that of HTTPS where it names none. */
-export function portOf(place: string): number {
-  return Number(/:(\d+)(?:\/|$)/.exec(place)?.[1] ?? '443');
-}
-
-/** The host of a place, without brackets. */
-export function hostOf(place: string): string | undefined {
-  if (ipFamily(place) !== undefined) return place;
-  return /^(?:[a-z]+:\/\/|tls:)?(\[[^\]]+\]|[^:/]+)/.exec(place)?.[1]?.replace(/[[\]]/g, '');
 }

@@ -3,16 +3,8 @@ import type { Duplex } from 'node:stream';
 import { Emitter } from '../../base/emitter.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { disposable } from '../../base/lifecycle.ts';
-import type { HostedAnswer, HostedRequest } from '../../hosting/hosting.ts';
+import type { Answerer, HostedAnswer, HostedRequest } from '../../hosting/hosting.ts';
 import { duplexEnd } from '../../sockets/duplex-end.ts';
-
-export interface Answerer {
-  /** Who answers, for people: `culvert mcp host`. */
-  readonly what: string;
-  /** Only where this identity hosts the service, by its runner's id, which a rename leaves alone; absent: whichever may bind it here. */
-  readonly identity?: string;
-  readonly open: HostedAnswer['open'];
-}
 
 export interface AnsweredServices {
   /**

@@ -1,21 +1,39 @@
 /** The networks, an identity each: brought to work, and what they tell of carried into the rooms. */
+import type { AuditWriter } from '../../audit/record.ts';
+import type { Clock } from '../../base/clock.ts';
 import type { DisposalStack } from '../../base/lifecycle.ts';
+import type { Log } from '../../base/log.ts';
 import { openHardwareTransport } from '../../identity/hardware-transport.ts';
 import type { IdentityStore, KeyUnlock } from '../../identity/identities.ts';
 import { runCommand } from '../../net/run-command.ts';
+import type { Sessions } from '../../session/sessions.ts';
 import { openZitiContext, type ZitiService } from '../../ziti/ziti.ts';
-import type { AnsweredServices } from '../hosting/answered-services.ts';
 import { Identities } from './identities.ts';
+import type { IdentityRunner, RunnerListener } from './identity-runner.ts';
 import { contextOpener } from './open-context.ts';
 import { postureGatherer } from '../monitor/posture-facts.ts';
 import { ScreenUnlocks, watchLogind } from '../monitor/screen-lock.ts';
-import { createReactions, type Reactions, type ReactionsDeps } from '../control/reactions.ts';
 import { openReadiness, type Readiness } from './readiness.ts';
 
-export interface NetworksDeps extends ReactionsDeps {
+/** Told what becomes of an identity's services, and of the identity. */
+export interface NetworkListener {
+  readonly runner: RunnerListener;
+  removed(identity: string): void;
+  renamed(identity: string, to: string): void;
+  /** Somebody else answers what it hosts. */
+  answered(runner: IdentityRunner): void;
+}
+
+export interface NetworksDeps {
   readonly store: IdentityStore;
+  readonly audit: AuditWriter;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly sessions: Pick<Sessions, 'closeWhere'>;
+  readonly changes: NetworkListener;
   readonly version: string;
-  readonly answered: AnsweredServices;
+  /** Names of services whose answerer came or went. */
+  readonly answered: { subscribe(listener: (service: string) => void): Disposable };
   /** What `run` was given to unlock keys with. */
   readonly unlock: KeyUnlock;
   /** An identity must sign in at its provider again. */
@@ -26,7 +44,6 @@ export interface NetworksDeps extends ReactionsDeps {
 
 export interface Networks {
   readonly identities: Identities;
-  readonly reactions: Reactions;
   readonly readiness: Readiness;
   /** A person unlocked the screen: told as posture at once. `uid` where that is known. */
   screenUnlocked(uid: number | undefined): void;
@@ -36,18 +53,11 @@ export interface Networks {
 
 /** Nothing is at work until `identities.start()`; the stack ends them all. */
 export function openNetworks(deps: NetworksDeps, stack: DisposalStack): Networks {
-  const { store, audit, clock, log, unlock, version, sessions } = deps;
-  const reactions = createReactions({
-    ...deps,
-    refresh() {
-      readiness.look();
-      deps.refresh();
-    },
-  });
+  const { store, audit, clock, log, unlock, version, sessions, changes } = deps;
   stack.use(
     deps.answered.subscribe((service) => {
       const hosts = ({ name, permissions }: ZitiService): boolean => name === service && permissions.includes('Bind');
-      for (const runner of identities.all()) if (runner.services().some(hosts)) reactions.answered(runner);
+      for (const runner of identities.all()) if (runner.services().some(hosts)) changes.answered(runner);
     }),
   );
   let wokenAt: number | undefined;
@@ -60,10 +70,10 @@ export function openNetworks(deps: NetworksDeps, stack: DisposalStack): Networks
       log,
       unlock,
       listener: {
-        ...reactions.runner,
+        ...changes.runner,
         changed(runner) {
           if (runner.state() === 'login-required') deps.onLoginRequired(runner.name);
-          reactions.runner.changed(runner);
+          changes.runner.changed(runner);
         },
       },
       openContext: contextOpener({
@@ -76,9 +86,9 @@ export function openNetworks(deps: NetworksDeps, stack: DisposalStack): Networks
         gatherPosture: postureGatherer({ wokenAt: () => wokenAt, unlockedAt: (owner) => unlocks.lastFor(owner) }),
       }),
       cut: (identity, why) => sessions.closeWhere((session) => session.identity === identity, 'identity_disabled', why),
-      onRemoved: (name) => reactions.removed(name),
+      onRemoved: (name) => changes.removed(name),
       onRenamed(name, to) {
-        reactions.renamed(name, to);
+        changes.renamed(name, to);
         deps.onRenamed(name, to);
       },
     }),
@@ -93,7 +103,7 @@ export function openNetworks(deps: NetworksDeps, stack: DisposalStack): Networks
     const asks = (): boolean => identities.all().some((runner) => runner.services().some(asksOnUnlock));
     stack.use(watchLogind({ clock, log, run: runCommand, asks }, screenUnlocked));
   }
-  return { identities, reactions, readiness, screenUnlocked, woke: (atMs) => (wokenAt = atMs) };
+  return { identities, readiness, screenUnlocked, woke: (atMs) => (wokenAt = atMs) };
 }
 
 function asksOnUnlock({ postureChecks }: ZitiService): boolean {

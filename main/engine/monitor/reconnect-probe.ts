@@ -5,8 +5,8 @@
  */
 import { isTunnelerError } from '../../base/errors.ts';
 import { sleep, type Clock } from '../../base/clock.ts';
+import { hostOf, portOf } from '../../base/router-address.ts';
 import { connectTcp } from '../../sockets/connect-tcp.ts';
-import type { IdentityRunner } from '../identities/identity-runner.ts';
 
 const lookMs = 3000;
 const connectMs = 2500;
@@ -72,30 +72,13 @@ export function watchForComeback({ clock, unreached, reaches }: ComebackDeps): D
   return { [Symbol.dispose]: () => closing.abort() };
 }
 
-/** What these identities cannot reach: controllers while they are degraded, and routers without a channel. */
-export function unreachedBy(runners: readonly IdentityRunner[]): readonly Unreached[] {
-  return runners.flatMap((runner) => {
-    const trouble = runner.context()?.state();
-    const controllers = trouble?.kind === 'degraded' ? (runner.record()?.apis ?? []) : [];
-    const code = trouble?.kind === 'degraded' ? trouble.error.code : '';
-    const routers = runner.routers().filter(({ state }) => state !== 'connected');
-    const places = [
-      ...controllers.map((place) => ({ place, code })),
-      ...routers.map(({ address, error }) => ({ place: address, code: error?.code ?? '' })),
-    ];
-    if (places.length === 0) return [];
-    return [{ name: runner.name, places, networkChanged: () => runner.networkChanged() }];
-  });
-}
-
 /** The bare connection, closed at once. */
 export function tcpReaches(clock: Clock): (place: string) => Promise<boolean> {
   return async (place) => {
-    const at = /^(?:https:\/\/|tls:(?:\/\/)?)(\[[^\]]+\]|[^:/]+)(?::(\d+))?/.exec(place);
-    if (at === null) return false;
-    const host = (at[1] ?? '').replace(/[[\]]/g, '');
+    const host = hostOf(place);
+    if (host === undefined) return false;
     try {
-      const socket = await connectTcp({ host, port: Number(at[2] ?? 443), timeoutMs: connectMs, clock });
+      const socket = await connectTcp({ host, port: portOf(place), timeoutMs: connectMs, clock });
       socket.on('error', () => undefined);
       socket.destroy();
       return true;

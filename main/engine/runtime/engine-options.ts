@@ -1,8 +1,9 @@
 /** How an engine is started, and what its starter is given. */
+import type { Dispatcher } from '../../api/dispatch.ts';
 import type { Clock } from '../../base/clock.ts';
+import type { Log } from '../../base/log.ts';
 import type { EngineMode } from '../../api/views.ts';
-import type { Answerer } from '../hosting/answered-services.ts';
-import type { ConsoleListener } from '../calls/console-listener.ts';
+import type { Answerer } from '../../hosting/hosting.ts';
 
 export interface EngineOptions {
   readonly stateDirectory: string;
@@ -29,4 +30,19 @@ export interface Engine extends AsyncDisposable {
   readonly ready: Readonly<Record<string, unknown>>;
   /** Resolves when a client asked it to stop. */
   readonly stopped: Promise<void>;
+}
+
+/** As the console room's `openConsole`, its assets known. */
+export type ConsoleListener = (deps: {
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly hosts: (port: number) => readonly string[];
+  readonly connect: Dispatcher['connect'];
+  readonly clock: Clock;
+  readonly log: Log;
+}) => Promise<OpenedConsole>;
+
+export interface OpenedConsole extends AsyncDisposable {
+  readonly port: number;
+  /** A fresh address that lets one browser in, once; under `host`, where it is hosted under one. */
+  url(host?: string): string;
 }

@@ -1,4 +1,5 @@
 /** Room facts → the DTOs clients see. Pure. */
+import { iso } from '../../base/iso.ts';
 import type { App } from '../../apps/app.ts';
 import type { EngagementContract } from '../../base/engagement.ts';
 import type { Reason } from '../../base/reason.ts';
@@ -112,10 +113,6 @@ function failing({ code, sentence }: Reason, paths: readonly string[]) {
 /** Where a controller is, without the path of its API, which is the same for all. */
 export function controllerOrigin(api: string | undefined): string {
   return api === undefined || !URL.canParse(api) ? (api ?? '') : new URL(api).origin;
-}
-
-export function iso(atMs: number): string {
-  return new Date(atMs).toISOString();
 }
 
 function given<K extends string, T>(key: K, value: T | undefined): { readonly [P in K]?: T } {

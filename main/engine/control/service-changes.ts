@@ -1,25 +1,16 @@
-/** What the engine does when a fact comes in: services gained and lost, sessions opened and closed, subjects cut off. */
+/** Services gained and lost, identities removed and renamed: carried across the corridor into intercept, hosting and the sessions. */
 import type { AuditEvent, AuditWriter } from '../../audit/record.ts';
-import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
-import type { Reason } from '../../base/reason.ts';
-import type { AlertView } from '../../api/views.ts';
-import type { GuardCall } from '../../guard/guard.ts';
 import type { Hosting } from '../../hosting/hosting.ts';
 import type { Intercept, InterceptProblem } from '../../intercept/match.ts';
-import { flowSubjects, quarantineSubject } from '../../policy/program.ts';
-import type { Quarantine, QuarantineEntry, QuarantineEvent } from '../../policy/quarantine.ts';
-import type { SessionEvent, Sessions, SessionSnapshot } from '../../session/sessions.ts';
+import type { Quarantine } from '../../policy/quarantine.ts';
+import type { Sessions } from '../../session/sessions.ts';
 import type { ZitiService } from '../../ziti/model.ts';
 import type { AnsweredServices } from '../hosting/answered-services.ts';
 import { hostedServicesOf } from '../hosting/hosted-services.ts';
 import type { IdentityRunner, RunnerListener } from '../identities/identity-runner.ts';
 
-/** A refusal of the guard is read by the application before its sockets go: the words of its protocol say more than a reset. */
-const answerFirstMs = 50;
-
-export interface ReactionsDeps {
-  readonly clock: Clock;
+export interface ServiceChangesDeps {
   readonly log: Log;
   readonly audit: AuditWriter;
   readonly intercept: Intercept;
@@ -33,24 +24,19 @@ export interface ReactionsDeps {
   readonly onIntercepted: () => void;
   /** Controllers or routers changed, or where they are. */
   readonly onRoutes: () => void;
-  readonly onSession: (session: SessionSnapshot) => void;
   readonly refresh: () => void;
-  readonly onCall: (session: SessionSnapshot) => void;
-  readonly raise: (alert: Omit<AlertView, 'id' | 'at'>) => void;
 }
 
-export interface Reactions {
+export interface ServiceChanges {
   readonly runner: RunnerListener;
   removed(identity: string): void;
   /** It goes by another name: every room takes it over in place, nothing live is cut. */
   renamed(identity: string, to: string): void;
   /** Somebody else answers what it hosts: bound anew where that is so. */
   answered(runner: IdentityRunner): void;
-  session(event: SessionEvent): void;
-  quarantined(event: QuarantineEvent): void;
 }
 
-export function createReactions(deps: ReactionsDeps): Reactions {
+export function createServiceChanges(deps: ServiceChangesDeps): ServiceChanges {
   const { intercept, hosting, sessions, problems, log } = deps;
 
   const record = (event: AuditEvent): void => {
@@ -111,26 +97,6 @@ export function createReactions(deps: ReactionsDeps): Reactions {
     deps.refresh();
   };
 
-  /** The guard has refused the call in its protocol's own words; where the contract asks for more than that, it follows here. */
-  const forbiddenCall = (session: SessionSnapshot, call: GuardCall): void => {
-    const action = session.contract?.onViolation;
-    if ((action !== 'alert' && action !== 'quarantine') || !isForbidden(call)) return;
-    const why: Reason = {
-      code: 'guard.call_forbidden',
-      sentence: `${call.method} ${call.target} is forbidden by ${call.rule ?? 'its contract'}`,
-      details: { call: `${call.method} ${call.target}`, rule: call.rule ?? 'contract' },
-    };
-    deps.raise({
-      severity: action === 'alert' ? 'warning' : 'critical',
-      kind: 'contract-violation',
-      ...violation(session.service, why),
-      session: session.id,
-    });
-    if (action === 'alert') return;
-    const subject = quarantineSubject(session.app) ?? `identity:${session.identity}`;
-    deps.clock.after(answerFirstMs, () => deps.quarantine.add(subject, why, 'contract'));
-  };
-
   return {
     runner: {
       changed: deps.refresh,
@@ -165,74 +131,7 @@ export function createReactions(deps: ReactionsDeps): Reactions {
       deps.refresh();
     },
     answered: host,
-    session(event) {
-      deps.onSession(event.session);
-      if (event.kind === 'called') {
-        deps.onCall(event.session);
-        forbiddenCall(event.session, event.call);
-      }
-      if (event.kind === 'violated') {
-        const { session, reason } = event;
-        deps.raise({
-          severity: 'critical',
-          kind: 'contract-violation',
-          ...violation(session.service, reason),
-          session: session.id,
-        });
-        if (session.contract?.onViolation === 'quarantine') {
-          const subject = quarantineSubject(session.app) ?? `identity:${session.identity}`;
-          deps.quarantine.add(subject, reason, 'contract');
-        }
-      }
-      if (event.kind === 'opened' || event.kind === 'closed') deps.refresh();
-    },
-    quarantined(event) {
-      const { subject, cause, by } = event.entry;
-      const details = { subject, cause: causeOf(event.entry) };
-      if (event.kind === 'added') {
-        sessions.closeWhere((session) => isSubject(session, subject), 'quarantined', {
-          code: 'policy.quarantined',
-          sentence: cause,
-          details,
-        });
-        if (by !== 'operator') {
-          deps.raise({
-            severity: 'critical',
-            kind: 'quarantine',
-            text: `${subject} was cut off: ${cause}`,
-            code: 'policy.quarantined',
-            details,
-            subject,
-          });
-        }
-      }
-      deps.refresh();
-    },
   };
-}
-
-function violation(service: string, cause: Reason): Pick<AlertView, 'text' | 'code' | 'details'> {
-  return { text: `${service}: ${cause.sentence}`, code: 'alert.violation', details: { service, cause } };
-}
-
-/** A cause that other languages can say as well, where Culvert said it. */
-function causeOf({ cause, said }: QuarantineEntry): string | Reason {
-  return said === undefined ? cause : { ...said, sentence: cause };
-}
-
-/** What the contract never lets pass, not what it has no more budget for. */
-function isForbidden(call: GuardCall): boolean {
-  const { decision, rule = '' } = call;
-  if (decision !== 'deny' || !rule.startsWith('contract:')) return false;
-  return !/^contract:(mcp\.(rateLimit|maxCalls)|http\.tokenBudget)/.test(rule);
-}
-
-/** True where a session belongs to a quarantine subject. */
-export function isSubject(session: SessionSnapshot, subject: string): boolean {
-  return (
-    subject === `session:${session.id}` ||
-    flowSubjects(session.app, session.service, session.identity).includes(subject)
-  );
 }
 
 /** Services of `these` with a permission that `others` do not have. */
