@@ -14,7 +14,6 @@ import { createSessions } from '../session/create-sessions.ts';
 import { bindAgents } from './admission/agent-bindings.ts';
 import { createAlerts } from './containment/alerts.ts';
 import { openClientState } from './state/client-state.ts';
-import { createDesk } from './calls/backend.ts';
 import { openDetection } from './containment/detection.ts';
 import { Dialing } from './admission/dialing.ts';
 import type { Engine, EngineOptions } from './runtime/engine-options.ts';
@@ -212,7 +211,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
   >);
   await serveMetrics(config.exporters ?? [], { sessions, log, status: () => state.views.status() }, stack);
 
-  // The doors.
+  // Where it is called.
   let stop: () => void = () => undefined;
   const stopped = new Promise<void>((resolve) => (stop = resolve));
   const mcpEndpoint = mcpEntry({ admit, clock, log, isKnown: (service) => dialing.isKnown(service) }, stack);
@@ -224,23 +223,21 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
       socketPath: options.socketPath,
       consoleListener: options.consoleListener,
       services: () => state.views.services(),
-      desk: (openConsole) =>
-        createDesk({
-          ...rooms,
-          policyDirectory,
-          agents,
-          auditIndex,
-          secrets,
-          state,
-          alerts,
-          readiness,
-          dns: () => entries.dns(),
-          externalLogin,
-          mcpEndpoint,
-          openConsole,
-          screenUnlocked,
-          stop,
-        }),
+      calls: {
+        ...rooms,
+        policyDirectory,
+        agents,
+        auditIndex,
+        secrets,
+        state,
+        alerts,
+        readiness,
+        dns: () => entries.dns(),
+        externalLogin,
+        mcpEndpoint,
+        screenUnlocked,
+        stop,
+      },
     },
     stack,
   );

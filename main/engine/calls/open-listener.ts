@@ -1,4 +1,4 @@
-/** The engine's doors: its socket, and behind the same dispatcher the window in a browser. */
+/** Where the engine is called: its socket, and behind the same dispatcher the window in a browser. */
 import type { AppFinder } from '../../apps/app.ts';
 import { agentRules } from '../../apps/recognise.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -6,21 +6,21 @@ import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
 import { createDispatcher } from '../../api/dispatch.ts';
 import { schema } from '../../api/schema.ts';
-import type { ConsoleView, ServiceView } from '../../api/views.ts';
+import type { ServiceView } from '../../api/views.ts';
 import type { AgentBindings } from '../admission/agent-bindings.ts';
 import type { EngineConfig } from '../runtime/config.ts';
 import { noteEngine } from '../runtime/lineage-record.ts';
 import { agentsAbove, callerAttribution } from './caller-attribution.ts';
 import { lazyConsole } from './console-listener.ts';
 import type { ConsoleListener } from '../runtime/engine-options.ts';
-import { createHandlers, type EngineBackend } from './handlers.ts';
+import { createHandlers, type HandlerDeps } from './handlers.ts';
 import { groupIdOf, isMember, userName } from './local-users.ts';
 import { ownCalls } from './own-calls.ts';
 import { peerCredentials } from './peer-credentials.ts';
 import { openSocketServer } from './socket-server.ts';
 import { userIdentities } from './user-identities.ts';
 
-export interface DoorDeps {
+export interface ListenerDeps {
   readonly socketPath: string;
   readonly stateDirectory: string;
   readonly version: string;
@@ -33,16 +33,15 @@ export interface DoorDeps {
   readonly log: Log;
   /** What this device hosts now: among it may be the console itself. */
   readonly services: () => readonly ServiceView[];
-  /** The desk behind the handlers; it is handed the way to open the console. */
-  readonly desk: (openConsole: () => Promise<ConsoleView>) => EngineBackend;
+  /** What answers the calls; only the way to open the console is known here. */
+  readonly calls: Omit<HandlerDeps, 'openConsole'>;
 }
 
 /** Open them; a console the settings ask for is open when this resolves. Throws `engine.state_unusable`, `engine.config_invalid`. */
-export async function openListeners(deps: DoorDeps, stack: DisposalStack): Promise<void> {
+export async function openListeners(deps: ListenerDeps, stack: DisposalStack): Promise<void> {
   const { version, config, clock, log } = deps;
-  const desk = deps.desk(() => console.addresses());
-  const handlers = createHandlers(desk);
-  const { identities } = desk;
+  const { identities } = deps.calls;
+  const handlers = createHandlers({ ...deps.calls, openConsole: () => console.addresses() });
   const rules = agentRules(deps.agents.all());
   const attribution = callerAttribution({
     rules: () => rules,
@@ -91,8 +90,8 @@ export async function openListeners(deps: DoorDeps, stack: DisposalStack): Promi
 /** What a bound agent dials as; for an unbound one what the device lends, where it lends to such. */
 function identitiesOf(
   agent: string,
-  { agents, config }: Pick<DoorDeps, 'agents' | 'config'>,
-  identities: EngineBackend['identities'],
+  { agents, config }: Pick<ListenerDeps, 'agents' | 'config'>,
+  identities: HandlerDeps['identities'],
 ): readonly string[] {
   const bound = agents.all();
   const own = bound[agent]?.identity;

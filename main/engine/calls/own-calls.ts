@@ -16,7 +16,7 @@ import {
   ownStatus,
   type OwnShare,
 } from './own-share.ts';
-import { unknownSession } from './handlers.ts';
+import { unknownSession } from './session-calls.ts';
 
 export interface OwnCallsDeps {
   /** Identities a bound agent dials as, and those an unbound one may. */

@@ -1,0 +1,58 @@
+/** The calls of group `engine`: its state, settings, window, bundle and end. */
+import type { Audit } from '../../audit/audit.ts';
+import type { EngineHandlers } from '../../api/schema.ts';
+import type { ConsoleView } from '../../api/views.ts';
+import type { Clock } from '../../base/clock.ts';
+import { bundleOfEngine } from '../bundle/bundle.ts';
+import type { Readiness } from '../identities/readiness.ts';
+import type { EngineConfig } from '../runtime/config.ts';
+import type { EngineLog } from '../runtime/logger.ts';
+import type { ClientState } from '../state/client-state.ts';
+
+export interface EngineCallsDeps {
+  readonly stateDirectory: string;
+  readonly config: EngineConfig;
+  readonly configFile: string;
+  readonly clock: Clock;
+  readonly log: EngineLog;
+  readonly audit: Audit;
+  readonly readiness: Pick<Readiness, 'wait'>;
+  readonly state: ClientState;
+  readonly openConsole: () => Promise<ConsoleView>;
+  /** A person unlocked the screen; `uid` where that is known. */
+  readonly screenUnlocked: (uid: number | undefined) => void;
+  readonly stop: () => void;
+}
+
+/** An answer must be out before the engine goes. */
+const stopDelayMs = 50;
+
+export function engineCalls(deps: EngineCallsDeps): EngineHandlers['engine'] {
+  const { log, audit, state, clock } = deps;
+  const settings = () => ({ config: deps.config, file: deps.configFile, logLevel: log.level() });
+  return {
+    status: async () => {
+      await deps.readiness.wait();
+      return state.views.status();
+    },
+    settings,
+    setLogLevel({ level }) {
+      log.setLevel(level);
+      audit.record({ kind: 'settings.changed', setting: 'log.level', value: level });
+    },
+    stop: () => void clock.after(stopDelayMs, deps.stop),
+    async bundle({ redact, preview }) {
+      const { entries, zip } = await bundleOfEngine(redact, {
+        stateDirectory: deps.stateDirectory,
+        version: state.views.status().version,
+        clock,
+        state: () => state.hub.snapshot().state,
+        settings,
+        recentLog: () => log.recent(),
+      });
+      return preview === true ? { entries } : { entries, data: Buffer.from(zip).toString('base64') };
+    },
+    screenUnlocked: (_request, { caller }) => deps.screenUnlocked(caller.uid),
+    openConsole: () => deps.openConsole(),
+  };
+}

@@ -1,0 +1,72 @@
+/** The calls of group `policy`, and `why`: which rules are in force, and what they decide. */
+import type { Audit } from '../../audit/audit.ts';
+import type { EngineHandlers } from '../../api/schema.ts';
+import type { WhyView } from '../../api/views.ts';
+import { unknownApp, type App } from '../../apps/app.ts';
+import { agentRules, withAgent } from '../../apps/recognise.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Intercept } from '../../intercept/match.ts';
+import { checkPolicies } from '../../policy/local/policy-files.ts';
+import type { Policy } from '../../policy/policy.ts';
+import type { DecisionFacts } from '../../policy/verdict.ts';
+import type { Sessions } from '../../session/sessions.ts';
+import { explainWhy } from '../admission/why.ts';
+import { reconsiderSessions } from '../control/rule-changes.ts';
+import type { Identities } from '../identities/identities.ts';
+import type { EngineConfig } from '../runtime/config.ts';
+import type { ClientState } from '../state/client-state.ts';
+import { policyCheckView } from '../state/engine-views.ts';
+
+export interface PolicyCallsDeps {
+  readonly config: EngineConfig;
+  readonly policyDirectory: string;
+  readonly clock: Clock;
+  readonly audit: Audit;
+  readonly intercept: Intercept;
+  readonly policy: Policy;
+  readonly facts: (app: App) => DecisionFacts;
+  readonly identities: Identities;
+  readonly sessions: Sessions;
+  readonly state: ClientState;
+}
+
+/** Answers `why`, of the services and of the policy alike. */
+export function explainer(
+  deps: PolicyCallsDeps,
+): (request: { destination: string; app?: string | undefined }) => Promise<WhyView> {
+  const { intercept, policy, facts, identities, config } = deps;
+  return ({ destination, app }) =>
+    explainWhy(destination, app, {
+      intercept,
+      policy,
+      facts,
+      identities,
+      appNamed: (name) => appNamed(name, config),
+    });
+}
+
+export function policyCalls(deps: PolicyCallsDeps): EngineHandlers['policy'] {
+  const { clock, audit, policy, identities, sessions, state } = deps;
+  return {
+    show: () => state.views.policy(),
+    check: () => checkPolicies(deps.policyDirectory),
+    async reload() {
+      const view = policyCheckView(await policy.reload());
+      // First the sockets, as with what a controller takes away.
+      reconsiderSessions({ clock, policy, identities, sessions });
+      audit.record({ kind: 'policy.changed', ok: view.ok, files: view.files, rules: view.rules });
+      state.projector.refresh();
+      return view;
+    },
+    explain: explainer(deps),
+  };
+}
+
+/** A program a person names: an agent of the settings by its name, else a path, else a bare name that may be either. */
+function appNamed(name: string, config: EngineConfig): App {
+  const known = { ...unknownApp, attribution: 'exact' as const };
+  if (config.agents?.[name] !== undefined) return { ...known, agent: name };
+  if (!/[/\\]/.test(name)) return { ...known, path: name, agent: name };
+  // A path may be a bound agent's; a script's path stands where its interpreter's would.
+  return withAgent({ ...known, path: name }, agentRules(config.agents));
+}
