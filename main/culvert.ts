@@ -31,11 +31,12 @@ const programs: Backends = {
       },
     });
   },
-  async openOverlay({ listen, directory, seed }) {
-    const { openOverlay, seedOverlay } = await import('./overlay/overlay.ts');
+  async openOverlay({ listen, directory, release, seed }) {
+    const { openOverlay, readOverlayRelease, seedOverlay } = await import('./overlay/overlay.ts');
     const overlay = await openOverlay({
       ...(listen === undefined ? {} : { listen: `${listen.host}:${listen.port}` }),
       ...(directory === undefined ? {} : { dir: directory }),
+      ...(release === undefined ? {} : { release: readOverlayRelease(release) }),
     });
     try {
       const seeded = seed === undefined ? undefined : await seedOverlay(overlay, seed, directory ?? process.cwd());

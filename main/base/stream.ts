@@ -16,6 +16,8 @@ export interface ByteSink {
   end(): void;
   /** A `write` that returned false may be followed by more writes now. */
   drain(): void;
+  /** Both directions are over already, and `closed` follows as soon as it is known why. At most once; not every stream has to ask. */
+  cut?(): void;
   /** Both directions are over. Called exactly once, last. `error` is absent after an orderly end of both sides. */
   closed(error?: TunnelerError): void;
 }

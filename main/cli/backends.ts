@@ -37,6 +37,8 @@ export interface RunningEngine extends AsyncDisposable {
 export interface OverlayOptions {
   readonly listen?: { readonly host: string; readonly port: number };
   readonly directory?: string;
+  /** Release of OpenZiti to behave as; default the newest. */
+  readonly release?: string;
   /** Parsed JSON of a seed file. */
   readonly seed?: unknown;
 }

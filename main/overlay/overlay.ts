@@ -16,6 +16,7 @@ import { openController } from './controller/controller.ts';
 import { newId, newUuid } from './ids.ts';
 import type { StateDocument } from './model.ts';
 import { Network } from './network.ts';
+import { releaseVersion, type OverlayRelease } from './release.ts';
 import { fingerprintOfPem, Pki } from './pki.ts';
 import type { CircuitFacts, EdgeRouterServer } from './router/router.ts';
 import { openRouter } from './router/router.ts';
@@ -26,6 +27,7 @@ import { TokenSigner } from './token.ts';
 export type { AuthenticationOffer } from './controller/context.ts';
 export { OverlayAdmin } from './admin.ts';
 export { seedOverlay } from './seed.ts';
+export { overlayReleases, readOverlayRelease, type OverlayRelease } from './release.ts';
 
 export interface OverlayOptions {
   /** The controller's `HOST:PORT`, default `127.0.0.1:0`; port 0 takes the one of the last start, else a free one. */
@@ -36,7 +38,9 @@ export interface OverlayOptions {
   readonly advertise?: string;
   /** Keep everything here; absent: nothing outlives the process. */
   readonly dir?: string;
-  /** Default `both`, as release 2.0; `legacy` imitates 1.7.2, which has no OIDC that enforces revocation. */
+  /** Default the newest, or 1.7 where `authentication` is `legacy`. */
+  readonly release?: OverlayRelease;
+  /** Default `both`, and `legacy` with release 1.7, which has no OIDC that enforces revocation. */
   readonly authentication?: AuthenticationOffer;
   readonly clock?: Clock;
   readonly log?: Log;
@@ -128,6 +132,8 @@ class RunningOverlay implements Overlay {
   readonly admin: OverlayAdmin;
   readonly version: string;
   readonly #options: OverlayOptions;
+  readonly #release: OverlayRelease;
+  readonly #authentication: AuthenticationOffer;
   readonly #store: Store;
   readonly #parts: Parts;
   readonly #stack: DisposalStack;
@@ -150,7 +156,9 @@ class RunningOverlay implements Overlay {
     this.#stack = stack;
     this.#clock = options.clock ?? systemClock;
     this.#log = options.log ?? silentLog;
-    this.version = options.authentication === 'legacy' ? 'v1.7.2' : 'v2.0.3';
+    this.#authentication = options.authentication ?? (options.release === '1.7' ? 'legacy' : 'both');
+    this.#release = options.release ?? (this.#authentication === 'legacy' ? '1.7' : '2.1');
+    this.version = releaseVersion[this.#release];
     this.#routerId = store.kept?.routerId ?? newId(10);
     this.#trustDomain = store.kept?.trustDomain ?? newUuid();
     this.#controllerPort = parts.controllerAddress.port || (store.kept?.controllerPort ?? 0);
@@ -224,7 +232,7 @@ class RunningOverlay implements Overlay {
       clock: this.#clock,
       log: this.#log,
       version: this.version,
-      imitatesFirstRelease: this.#options.authentication === 'legacy',
+      release: this.#release,
       rejectDelayMs: this.#options.rejectDelayMs ?? 5150,
       onCircuitOpened: (circuit, facts) => {
         this.#circuitFacts.set(circuit, facts);
@@ -262,7 +270,8 @@ class RunningOverlay implements Overlay {
       pki,
       signer: new TokenSigner(pki.signingKey, fingerprintOfPem(pki.record.controller.cert)),
       log: this.#log,
-      authentication: options.authentication ?? 'both',
+      authentication: this.#authentication,
+      release: this.#release,
       version: this.version,
       trustDomain: this.#trustDomain,
       lifetimes: {

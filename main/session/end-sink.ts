@@ -8,6 +8,8 @@ export interface EndOwner {
   arrived(from: End, chunk: Uint8Array): void;
   ended(from: End): void;
   drained(end: End): void;
+  /** An end is over, and why follows. */
+  broken(end: End): void;
   over(end: End, error: TunnelerError | undefined): void;
 }
 
@@ -69,6 +71,10 @@ export class EndSink implements ByteSink {
   drain(): void {
     this.blocked = false;
     this.#owner.drained(this.side);
+  }
+
+  cut(): void {
+    this.#owner.broken(this.side);
   }
 
   closed(error?: TunnelerError): void {

@@ -67,6 +67,7 @@ export class LiveSession {
   #timeline: readonly SessionMoment[];
   #timer: Disposable | undefined;
   #looksLeft = deliveryLooks;
+  #broken: End | undefined;
   readonly #reckon = (): SessionSnapshot['remaining'] => this.#remaining();
 
   constructor(
@@ -164,9 +165,16 @@ export class LiveSession {
     }
   }
 
+  /** One end is over, and why is still being asked: the other end goes now, and the session is over when it is known. */
+  broken(end: End): void {
+    if (this.state !== 'open') return;
+    this.#broken = end;
+    this.#other(end).stream.reset(new TunnelerError('base.closed', 'the other end is gone'));
+  }
+
   /** One end is over altogether. */
   over(end: End, error: TunnelerError | undefined): void {
-    if (this.state === 'open') {
+    if (this.state === 'open' && (this.#broken === undefined || this.#broken === end)) {
       const other = this.#other(end);
       if (error !== undefined) {
         this.cut(endingOf(end, this.#overlay(), error), error);

@@ -16,14 +16,21 @@ export interface ZitiService {
   readonly postureChecks: readonly PostureCheck[];
 }
 
+/** Kinds of posture queries. Source: edge-api client.yml, PostureQueryType. */
+export const postureQueryTypes = ['OS', 'PROCESS', 'PROCESS_MULTI', 'DOMAIN', 'MAC', 'MFA'] as const;
+
 /** One posture query that guards a service. Source: edge-api client.yml, PostureQuery. */
 export interface PostureCheck {
   readonly id: string;
   readonly policyId: string;
   readonly policyType: 'Dial' | 'Bind';
-  readonly queryType: 'OS' | 'PROCESS' | 'PROCESS_MULTI' | 'DOMAIN' | 'MAC' | 'MFA';
-  /** As the controller last computed it; stale with OIDC sessions, where routers judge. */
+  readonly queryType: (typeof postureQueryTypes)[number];
+  /** As the controller last computed it, unless `judged` says more; the controller's word is stale with OIDC sessions, where routers judge. */
   readonly isPassing: boolean;
+  /** `router`: the router that judges pushes `isPassing`, which holds now. `refused`: a router refused a dial or bind for it since posture was last told. */
+  readonly judged?: 'router' | 'refused';
+  /** As its administrator called it, where a refusal told. */
+  readonly name?: string;
   /** Seconds an MFA answer lasts, −1 without end. */
   readonly timeoutSeconds: number;
   readonly timeoutRemainingSeconds?: number;

@@ -2,13 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { Agent, request } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { IncomingDial } from '../../main/ziti/ziti.ts';
-import { describeNetworks } from '../support/networks.ts';
+import { describeReleases } from '../support/networks.ts';
 import { until } from '../support/until.ts';
 import { arrange, drain, echo, host, join, pour, uniqueName, type Member } from '../support/ziti-world.ts';
 
 const mebibyte = 1024 * 1024;
 
-describeNetworks('dialling and hosting', (network) => {
+describeReleases('dialling and hosting', (network) => {
   let alice: Member;
   let bob: Member;
 

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { describeNetworks } from '../support/networks.ts';
+import { describeReleases } from '../support/networks.ts';
 import { until } from '../support/until.ts';
 import { arrange, drain, echo, host, join, sees, type Member } from '../support/ziti-world.ts';
 
 /** Promise 4 of the product: half a second from the controller's answer to the application's end. */
 const containedWithinMs = 500;
 
-describeNetworks('revocation', (network) => {
+describeReleases('revocation', (network) => {
   let bob: Member;
 
   beforeAll(async () => {

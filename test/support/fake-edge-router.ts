@@ -7,14 +7,22 @@ import type {
   EdgeRouter,
   EdgeRouterOptions,
   EdgeStreamOpened,
+  ServiceUpdate,
 } from '../../main/ziti/edge/edge-router.ts';
 import type { ZitiStream } from '../../main/ziti/model.ts';
+import type { RouterCapabilities } from '../../main/ziti/wire/router-capabilities.ts';
 import { memoryStreamPair } from './memory-stream.ts';
 
 export class FakeRouter implements EdgeRouter {
   readonly name: string;
   readonly version: string;
   readonly supportsPostureChecks = true;
+  readonly capabilities: RouterCapabilities;
+  /** Whom it pushes to. */
+  listener: ((update: ServiceUpdate) => void) | undefined;
+  subscriptions = 0;
+  resyncs = 0;
+  readonly revoked: { readonly serviceId: string; readonly error: TunnelerError }[] = [];
   readonly closed: Promise<TunnelerError>;
   readonly options: EdgeRouterOptions;
   readonly binds: EdgeBindRequest[] = [];
@@ -32,6 +40,7 @@ export class FakeRouter implements EdgeRouter {
     this.options = options;
     this.#fleet = fleet;
     this.version = fleet.version;
+    this.capabilities = fleet.capabilities;
     this.closed = new Promise((resolve) => {
       this.#close = resolve;
     });
@@ -65,7 +74,7 @@ export class FakeRouter implements EdgeRouter {
     if (this.isClosed) return Promise.reject(new TunnelerError('ziti.channel.closed', 'gone'));
     this.binds.push(request);
     queueMicrotask(() => request.onEstablished());
-    return Promise.resolve({ update: () => undefined, unbind: () => undefined });
+    return Promise.resolve({ update: () => undefined, cut: () => undefined, unbind: () => undefined });
   }
 
   updateToken(token: string): Promise<void> {
@@ -82,8 +91,18 @@ export class FakeRouter implements EdgeRouter {
     return this.dials.length;
   }
 
-  revoke(): number {
+  revoke(serviceId: string, error: TunnelerError): number {
+    this.revoked.push({ serviceId, error });
     return 0;
+  }
+
+  subscribe(listener: (update: ServiceUpdate) => void): void {
+    this.subscriptions += 1;
+    this.listener = listener;
+  }
+
+  resyncPosture(): void {
+    this.resyncs += 1;
   }
 
   /** The channel goes. */
@@ -103,6 +122,7 @@ export class FakeRouter implements EdgeRouter {
 /** Every router there is. */
 export class RouterFleet {
   version = 'v9.9.9';
+  capabilities: RouterCapabilities = { known: false, connectV2: false, serviceUpdates: false };
   /** So many dials are not answered, as by a router that waits for its controller. */
   unanswered = 0;
   readonly latencies = new Map<string, number>();

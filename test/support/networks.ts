@@ -19,10 +19,27 @@ const candidates: readonly Candidate[] = [
   { name: 'embedded-legacy', missing: () => undefined, open: () => openEmbeddedNetwork('legacy'), timeoutMs: 60_000 },
 ];
 
+/** Behaves as release 2.0: OIDC sessions whose routers judge and revoke, but push nothing. For what hangs on the difference. */
+const secondRelease: Candidate = {
+  name: 'embedded-2.0',
+  missing: () => undefined,
+  open: () => openEmbeddedNetwork('both', { release: '2.0' }),
+  timeoutMs: 60_000,
+};
+
 /** `describe` once a network; `network()` is good inside tests and hooks. `CULVERT_NETWORK` narrows to one, by name. */
 export function describeNetworks(subject: string, body: (network: () => Network) => void): void {
+  describeEach(candidates, subject, body);
+}
+
+/** As {@link describeNetworks}, and on a network of release 2.0 as well: what is learnt and revoked goes another way on each. */
+export function describeReleases(subject: string, body: (network: () => Network) => void): void {
+  describeEach([...candidates, secondRelease], subject, body);
+}
+
+function describeEach(among: readonly Candidate[], subject: string, body: (network: () => Network) => void): void {
   const wanted = process.env['CULVERT_NETWORK'];
-  for (const candidate of candidates) {
+  for (const candidate of among) {
     if (wanted !== undefined && wanted !== '' && wanted !== candidate.name) continue;
     describe.skipIf(mustSkip(candidate.missing()))(`${subject} (${candidate.name})`, () => {
       let network: Network | undefined;

@@ -22,7 +22,12 @@ import { bytesText, copyBytes, textBytes } from '../../main/ziti/wire/little-end
 
 /** A channel that hands its frames, encoded, to a function. */
 export class LinkChannel implements FrameChannel {
-  readonly hello: HelloResult = { version: 'v0.0.0', supportsBindSuccess: true, supportsPostureChecks: true };
+  readonly hello: HelloResult = {
+    version: 'v0.0.0',
+    supportsBindSuccess: true,
+    supportsPostureChecks: true,
+    capabilities: { known: true, connectV2: true, serviceUpdates: true },
+  };
   readonly connections: Connections;
   readonly host: ConnectionHost;
   readonly replies: PendingReplies;

@@ -13,7 +13,7 @@ import {
 let overlay: Overlay;
 
 beforeAll(async () => {
-  overlay = await openOverlay();
+  overlay = await openOverlay({ release: '2.0' });
 });
 
 afterAll(async () => {

@@ -32,7 +32,7 @@ async function world(
   options: OverlayOptions = {},
   postureChecks: (overlay: Overlay) => Promise<string[]> = async () => [],
 ): Promise<World> {
-  const overlay = await openOverlay({ rejectDelayMs: 50, ...options });
+  const overlay = await openOverlay({ rejectDelayMs: 50, release: '2.0', ...options });
   open.push(overlay);
   const client = await enrolClient(overlay, 'both-ends');
   const serviceId = await overlay.admin.createService({ name: 'own', encryptionRequired: false });

@@ -16,7 +16,7 @@ let serviceId: string;
 const channels: RouterClient[] = [];
 
 beforeAll(async () => {
-  overlay = await openOverlay({ authentication: 'both', rejectDelayMs: 100 });
+  overlay = await openOverlay({ release: '2.0', rejectDelayMs: 100 });
   dialer = await enrolClient(overlay, 'dialler');
   host = await enrolClient(overlay, 'host');
   serviceId = await overlay.admin.createService({ name: 'plain', encryptionRequired: false });

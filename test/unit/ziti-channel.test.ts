@@ -139,7 +139,12 @@ describe('greeting', () => {
     expect(hello.headers.bool(headerId.isGrouped)).toBe(true);
     expect(hello.headers.bool(headerId.isFirstGroupConnection)).toBe(true);
     expect(hello.headers.string(headerId.underlayType)).toBe('edge.default');
-    expect(channel.hello).toEqual({ version: 'v2.0.3', supportsBindSuccess: true, supportsPostureChecks: true });
+    expect(channel.hello).toEqual({
+      version: 'v2.0.3',
+      supportsBindSuccess: true,
+      supportsPostureChecks: true,
+      capabilities: { known: false, connectV2: false, serviceUpdates: false },
+    });
     expect(channel.latencyMs()).toBeGreaterThan(0);
     expect([router.socket?.alpnProtocol, router.servername]).toEqual(['ziti-edge', false]);
   });

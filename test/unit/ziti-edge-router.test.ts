@@ -52,6 +52,7 @@ class Bench {
 
   dial(over: Partial<EdgeDialRequest> = {}) {
     const request: EdgeDialRequest = {
+      serviceId: 'service-1',
       sessionToken: token,
       encryptionRequired: true,
       kind: 'stream',
@@ -78,6 +79,7 @@ class Bench {
       listenerId: 'listener-1',
       encryptionRequired: true,
       keys: newListenerKeys(),
+      keyPerConnection: false,
       cost: 0,
       precedence: 'default',
       onDial: (incoming) => void this.dials.push(incoming),
@@ -202,7 +204,7 @@ describe('dialling', () => {
   });
 
   it('turns what routers say into codes', () => {
-    const fault = { code: undefined, message: undefined, retryHint: 'default' } as const;
+    const fault = { code: undefined, message: undefined, retryHint: 'default', failingChecks: [] } as const;
     const texts: readonly (readonly [string, string])[] = [
       ['service 7XIl has no terminators', 'ziti.dial.no_terminator'],
       ['service 7XIl has no terminators for instanceId blue', 'ziti.dial.no_terminator'],

@@ -177,7 +177,7 @@ async function populate(channel: LinkChannel, clock: ManualClock): Promise<void>
     host,
     connId: 1,
     callerId: 'me',
-    request: { sessionToken: token, encryptionRequired: true, kind: 'stream', timeoutMs: 200 },
+    request: { serviceId: 's', sessionToken: token, encryptionRequired: true, kind: 'stream', timeoutMs: 200 },
     register: (connection) => connections.register(1, connection),
     opened: (stream) => {
       stream.start({ data: ignore, end: ignore, drain: ignore, closed: ignore });
@@ -192,6 +192,7 @@ async function populate(channel: LinkChannel, clock: ManualClock): Promise<void>
       listenerId: 'l',
       encryptionRequired: true,
       keys: newListenerKeys(),
+      keyPerConnection: false,
       cost: 0,
       precedence: 'default',
       onDial: (incoming) => incoming.accept().start({ data: ignore, end: ignore, drain: ignore, closed: ignore }),

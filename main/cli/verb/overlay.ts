@@ -8,6 +8,7 @@ import { waitForEnd } from '../wait-for-end.ts';
 interface Options extends CommonOptions {
   readonly listen?: string;
   readonly dir?: string;
+  readonly release?: string;
   readonly seed?: string;
 }
 
@@ -16,6 +17,7 @@ export function addOverlay(program: Command, cli: Cli): void {
   addVerb(program, 'overlay', 'the embedded overlay alone (development, demos, tests)')
     .option('--listen <host:port>', 'where its controller listens (default: a free loopback port)')
     .option('--dir <dir>', 'keep its state and the tokens here (default: in memory, tokens in the working directory)')
+    .option('--release <release>', 'behave as OpenZiti 1.7, 2.0 or 2.1 (default: 2.1)')
     .option('--seed <file>', 'identities and services to make at the start, as JSON')
     .action(async (options: Options) => {
       const overlay = await cli.programs.openOverlay(await overlayOptions(options));
@@ -40,6 +42,7 @@ async function overlayOptions(options: Options): Promise<OverlayOptions> {
   return {
     ...(options.listen === undefined ? {} : { listen: listenAddress(options.listen) }),
     ...(options.dir === undefined ? {} : { directory: options.dir }),
+    ...(options.release === undefined ? {} : { release: options.release }),
     ...(seed === undefined ? {} : { seed }),
   };
 }

@@ -2,6 +2,7 @@
 import type { Log } from '../../base/log.ts';
 import type { ApiSessionRecord, IdentityFile, TerminatorStrategy } from '../model.ts';
 import type { Network } from '../network.ts';
+import type { OverlayRelease } from '../release.ts';
 import { fingerprintOf, type Pki } from '../pki.ts';
 import { stringClaim, stringsClaim, type Claims, type TokenSigner } from '../token.ts';
 import { ApiError, type ApiRequest } from './http.ts';
@@ -14,7 +15,7 @@ export interface Lifetimes {
   readonly clientCertificateMs: number;
 }
 
-/** Which ways of authentication clients are offered, and with that which release is imitated. */
+/** Which ways of authentication clients are offered. */
 export type AuthenticationOffer = 'legacy' | 'oidc' | 'both';
 
 /** A terminator as the controller lists it. */
@@ -46,6 +47,7 @@ export interface ControllerContext {
   readonly signer: TokenSigner;
   readonly log: Log;
   readonly authentication: AuthenticationOffer;
+  readonly release: OverlayRelease;
   readonly version: string;
   readonly trustDomain: string;
   readonly lifetimes: Lifetimes;

@@ -5,6 +5,7 @@ import { newUuid } from '../ids.ts';
 import { defaultAuthPolicyId, type AuthorityRecord, type EnrollmentRecord, type IdentityFile } from '../model.ts';
 import { fingerprintOf, fingerprintOfPem } from '../pki.ts';
 import { bearerTokens, type ControllerContext } from './context.ts';
+import { controllerView } from './info-routes.ts';
 import { claimText, hashPassword, verifyExternalToken } from './credentials.ts';
 import {
   ApiError,
@@ -76,7 +77,14 @@ async function enrollOneTime(context: ControllerContext, token: string, csrPem: 
   }
   addCertificate(context, identity.id, certPem, true);
   context.log.info('overlay.identity_enrolled', { identity: identity.name, method: 'ott' });
-  return data({ cert: certPem });
+  return data({ cert: certPem, ...controllersOf(context) });
+}
+
+/** From release 2.1 on an enrolment tells of every controller of the network. */
+function controllersOf(context: ControllerContext): { controllers?: readonly object[] } {
+  if (context.release !== '2.1') return {};
+  const { id, certPem, apiAddresses } = controllerView(context);
+  return { controllers: [{ id, certPem, apiAddresses }] };
 }
 
 /** Sign a client's request for its identity. Throws COULD_NOT_PROCESS_CSR. */
@@ -146,7 +154,7 @@ function enrollThirdParty(context: ControllerContext, token: string, request: Ap
   );
   context.network.enrollments.delete(enrollment.id);
   addCertificate(context, identity.id, certificate.toString(), false);
-  return data({});
+  return data(controllersOf(context));
 }
 
 function enrollAutomatically(context: ControllerContext, request: ApiRequest): ApiReply {
@@ -166,7 +174,7 @@ function enrollPassword(context: ControllerContext, token: string, body: Readonl
   const password = requiredString(body, 'password');
   context.network.enrollments.delete(enrollment.id);
   addPassword(context, identity.id, enrollment.username ?? identity.name, password);
-  return data({ username: enrollment.username ?? identity.name });
+  return data({ username: enrollment.username ?? identity.name, ...controllersOf(context) });
 }
 
 /** Make a password a way to authenticate. */
@@ -199,10 +207,10 @@ async function enrollByExternalToken(context: ControllerContext, request: ApiReq
     externalId,
     roleAttributes: signer.enrollAttributes.flatMap((name) => stringList({ ...claims }, name)),
   });
-  if (csrPem === undefined) return data({});
+  if (csrPem === undefined) return data(controllersOf(context));
   const cert = await signFor(context, identity.id, csrPem);
   addCertificate(context, identity.id, cert, true);
-  return data({ cert, ca: context.pki.bundle });
+  return data({ cert, ca: context.pki.bundle, ...controllersOf(context) });
 }
 
 /** Add an identity with everything default but what is given. */

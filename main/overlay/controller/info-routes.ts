@@ -58,7 +58,8 @@ function networkToken(context: ControllerContext): string {
   return context.signer.sign({ iss: issuer, sub: issuer, aud: ['openziti-enroller'], em: 'network', ctrls: null });
 }
 
-function controllerView(context: ControllerContext): object {
+/** The one controller, as its clients see it. */
+export function controllerView(context: ControllerContext) {
   const certPem = context.pki.record.controller.cert;
   const started = iso(context.network.lastChangeAt);
   const api = (path: string) => [{ url: `${context.url()}${path}`, version: 'v1' }];

@@ -7,8 +7,11 @@ import { newId } from '../ids.ts';
 import type { ApiSessionRecord, ServiceRecord } from '../model.ts';
 import { headers } from './channel.ts';
 import { Circuit } from './circuit.ts';
-import type { EdgeSession } from './edge-session.ts';
-import { readServiceToken, type ServiceToken } from './service-token.ts';
+import { edgeErrorCode } from '../../ziti/wire/edge-error.ts';
+import type { EdgeSession, RefusalFault } from './edge-session.ts';
+import type { AccessDecision, Network } from '../network.ts';
+import type { TokenSigner } from '../token.ts';
+import { readServiceToken } from './service-token.ts';
 import { chooseTerminator, type Terminator } from './terminators.ts';
 
 /** Route attempts (openziti/ziti: controller/network options) and how long a host may take to answer each. */
@@ -21,7 +24,8 @@ interface Attempt {
   readonly dialer: EdgeSession;
   readonly connId: number;
   readonly request: Pick<Frame, 'sequence' | 'headers'>;
-  readonly token: ServiceToken;
+  /** Of the service session, empty for a dial without one. */
+  readonly serviceSessionId: string;
   readonly service: ServiceRecord;
   readonly instanceId: string;
   readonly usesXgress: boolean;
@@ -41,22 +45,21 @@ export function connect(dialer: EdgeSession, apiSession: ApiSessionRecord, frame
     dialer.sendClosed(connId, `sink id ${connId} already in use`, frame);
     return;
   }
-  const read = readServiceToken(network, signer, apiSession, bytesText(frame.body));
-  if (!read.ok) {
-    dialer.sendClosed(connId, read.reason, frame);
+  const target =
+    frame.contentType === contentType.connectV2
+      ? targetByName(network, apiSession, frame)
+      : targetBySession(network, signer, apiSession, frame);
+  const refusal = 'service' in target ? refuse(dialer, apiSession, target.service, frame) : target;
+  if (!('service' in target) || refusal !== undefined) {
+    const { reason, fault } = refusal ?? invalidService;
+    dialer.sendClosed(connId, reason, frame, fault);
     return;
   }
-  const { token } = read;
-  const service = network.services.get(token.serviceId);
-  const refusal = service === undefined ? 'invalid service' : refuse(dialer, apiSession, service, token, frame);
-  if (service === undefined || refusal !== undefined) {
-    dialer.sendClosed(connId, refusal ?? 'invalid service', frame);
-    return;
-  }
+  const { service, serviceSessionId } = target;
   dialer.connections.set(connId, {
     kind: 'connecting',
     serviceId: service.id,
-    serviceSessionId: token.id,
+    serviceSessionId,
     cancelled: false,
   });
   const sticky = frame.headers.bytes(headerId.stickinessToken);
@@ -64,7 +67,7 @@ export function connect(dialer: EdgeSession, apiSession: ApiSessionRecord, frame
     dialer,
     connId,
     request: { sequence: frame.sequence, headers: headersCopy(frame) },
-    token,
+    serviceSessionId,
     service,
     instanceId: frame.headers.string(headerId.terminatorIdentity) ?? '',
     usesXgress: frame.headers.bool(headerId.useXgressToSdk),
@@ -80,22 +83,81 @@ function headersCopy(frame: Frame): Frame['headers'] {
   return list.toBlock();
 }
 
+/** A router's word of why not, and the same as a code. */
+interface Refusal {
+  readonly reason: string;
+  readonly fault: RefusalFault;
+}
+
+const invalidService: Refusal = { reason: 'invalid service', fault: { code: edgeErrorCode.invalidService } };
+
+interface Target {
+  readonly service: ServiceRecord;
+  readonly serviceSessionId: string;
+}
+
+/** Release 2.1: the API session counts, and the service stands in the headers, by id or by name. */
+function targetByName(network: Network, apiSession: ApiSessionRecord, frame: Frame): Target | Refusal {
+  if (apiSession.kind !== 'oidc') {
+    const reason = 'connect-v2 requires an OIDC API session';
+    return { reason, fault: { code: edgeErrorCode.invalidApiSessionType } };
+  }
+  const given = frame.headers.string(headerId.serviceId) ?? '';
+  const byName = frame.headers.u8(headerId.serviceIdentifierType) === 1;
+  const service = byName ? network.services.find(({ name }) => name === given) : network.services.get(given);
+  if (service !== undefined) return { service, serviceSessionId: '' };
+  return { reason: 'service not found', fault: { code: edgeErrorCode.invalidService } };
+}
+
+function targetBySession(
+  network: Network,
+  signer: TokenSigner,
+  apiSession: ApiSessionRecord,
+  frame: Frame,
+): Target | Refusal {
+  const read = readServiceToken(network, signer, apiSession, bytesText(frame.body));
+  if (!read.ok) return { reason: read.reason, fault: { code: edgeErrorCode.invalidSession } };
+  if (read.token.type !== 'Dial') {
+    return { reason: 'incorrect session type', fault: { code: edgeErrorCode.wrongSessionType } };
+  }
+  const service = network.services.get(read.token.serviceId);
+  return service === undefined ? invalidService : { service, serviceSessionId: read.token.id };
+}
+
 /** Why this Connect may not be, in a router's words; undefined where it may. */
 function refuse(
   dialer: EdgeSession,
   apiSession: ApiSessionRecord,
   service: ServiceRecord,
-  token: ServiceToken,
   frame: Frame,
-): string | undefined {
-  if (token.type !== 'Dial') return 'incorrect session type';
-  if (dialer.decide(service.id, 'Dial').kind !== 'granted') {
-    return apiSession.kind === 'oidc' ? 'no access to service, failed dial access check' : 'invalid session';
+): Refusal | undefined {
+  const decision = dialer.decide(service.id, 'Dial');
+  if (decision.kind === 'posture' && dialer.router.release === '2.1') return postureRefusal(decision);
+  if (decision.kind !== 'granted') {
+    const reason = apiSession.kind === 'oidc' ? 'no access to service, failed dial access check' : 'invalid session';
+    return { reason, fault: { code: edgeErrorCode.accessDenied } };
   }
   if (service.encryptionRequired && !frame.headers.has(headerId.publicKey)) {
-    return 'encryption required on service, initiator did not send public header';
+    const reason = 'encryption required on service, initiator did not send public header';
+    return { reason, fault: { code: edgeErrorCode.encryptionDataMissing } };
   }
   return undefined;
+}
+
+/** In the words of openziti/ziti: router/posture/errors.go. */
+function postureRefusal({ failing }: Extract<AccessDecision, { kind: 'posture' }>): Refusal {
+  const checks = failing.flatMap((one) => one.checks);
+  const sentences = failing.map(({ policy, checks: failed }) => {
+    const causes = failed.map(({ name, id }) => `posture check ${name} [${id}] failed due to error(s): not satisfied`);
+    return `policy ${policy.name} [${policy.id}] failed due to ${failed.length} error(s): ${causes.join(', ')}`;
+  });
+  return {
+    reason: `${failing.length} policies failed: ${sentences.join('; ')}`,
+    fault: {
+      code: edgeErrorCode.postureCheckFailed,
+      failingPostureCheckIds: [...new Set(checks.map(({ id }) => id))].sort(),
+    },
+  };
 }
 
 function tryTerminator(attempt: Attempt, number: number, failed: Set<Terminator>): void {
@@ -108,7 +170,8 @@ function tryTerminator(attempt: Attempt, number: number, failed: Set<Terminator>
     fail(attempt, `service ${attempt.service.id} has no terminators${instance}`);
     return;
   }
-  if (attempt.service.encryptionRequired && chosen.publicKey === undefined) {
+  // From release 2.1 on the host's answer may bring its key.
+  if (attempt.service.encryptionRequired && chosen.publicKey === undefined && attempt.dialer.router.release !== '2.1') {
     fail(attempt, 'encryption required on service, terminator did not send public header');
     return;
   }
@@ -134,7 +197,7 @@ function isWaiting(attempt: Attempt): boolean {
 function fail(attempt: Attempt, reason: string): void {
   const { dialer, connId } = attempt;
   if (dialer.connections.get(connId)?.kind === 'connecting') dialer.connections.delete(connId);
-  if (!dialer.channel.isClosed) dialer.sendClosed(connId, reason, attempt.request);
+  if (!dialer.channel.isClosed) dialer.sendClosed(connId, reason, attempt.request, { code: edgeErrorCode.internal });
 }
 
 /** Ask the host; on success the circuit exists before this call's reply handler returns, so no data can overtake it. */
@@ -149,7 +212,7 @@ function dialHost(attempt: Attempt, terminator: Terminator, onFailure: (problem:
   }
   if (assignedId !== undefined) list.u32(headerId.routerProvidedConnId, assignedId);
   if (terminator.usesXgress) addXgress(list, `${attempt.circuitId}-host`);
-  if (!attempt.dialer.router.imitatesFirstRelease) {
+  if (attempt.dialer.router.release !== '1.7') {
     list.string(headerId.dialerIdentityId, attempt.dialer.identityId);
     list.string(headerId.dialerIdentityName, attempt.dialer.identityName);
   }
@@ -183,7 +246,13 @@ function dialHost(attempt: Attempt, terminator: Terminator, onFailure: (problem:
     if (assignedId === undefined) {
       host.channel.reply(reply, contentType.stateConnected, headers().u32(headerId.connId, hostConnId));
     }
-    establish(attempt, terminator, hostConnId);
+    const hostKey = keyOfHost(attempt, terminator, reply);
+    if (hostKey === undefined && attempt.service.encryptionRequired) {
+      fail(attempt, 'encryption required on service, terminator did not send public header');
+      host.sendClosed(hostConnId, 'close called');
+      return;
+    }
+    establish(attempt, terminator, hostConnId, hostKey);
   });
 }
 
@@ -193,12 +262,23 @@ function addXgress(list: ReturnType<typeof headers>, address: string): void {
   list.string(headerId.xgressAddress, address);
 }
 
-function establish(attempt: Attempt, terminator: Terminator, hostConnId: number): void {
+/** From release 2.1 on a key of the connection's own wins over the terminator's. */
+function keyOfHost(attempt: Attempt, terminator: Terminator, success: Frame): Uint8Array | undefined {
+  const own = attempt.dialer.router.release === '2.1' ? success.headers.bytes(headerId.publicKey) : undefined;
+  return own === undefined ? terminator.publicKey : copyBytes(own);
+}
+
+function establish(
+  attempt: Attempt,
+  terminator: Terminator,
+  hostConnId: number,
+  hostKey: Uint8Array | undefined,
+): void {
   const { dialer, connId, circuitId } = attempt;
   const host = terminator.session;
   const { router } = dialer;
   const list = headers().u32(headerId.connId, connId).string(headerId.circuitId, circuitId);
-  if (terminator.publicKey !== undefined) list.bytes(headerId.publicKey, terminator.publicKey);
+  if (hostKey !== undefined) list.bytes(headerId.publicKey, hostKey);
   if (attempt.service.terminatorStrategy === 'sticky') list.string(headerId.stickinessToken, terminator.id);
   if (attempt.request.headers.bool(headerId.routerProvidedConnId)) list.bool(headerId.routerProvidedConnId, true);
   if (attempt.usesXgress) addXgress(list, `${circuitId}-dialer`);
@@ -229,7 +309,7 @@ function establish(attempt: Attempt, terminator: Terminator, hostConnId: number)
   terminator.circuits++;
   terminator.failures = Math.max(0, terminator.failures - 1);
   const common = { kind: 'circuit', circuit, serviceId: attempt.service.id } as const;
-  dialer.connections.set(connId, { ...common, role: 'dialer', serviceSessionId: attempt.token.id });
+  dialer.connections.set(connId, { ...common, role: 'dialer', serviceSessionId: attempt.serviceSessionId });
   host.connections.set(hostConnId, { ...common, role: 'host', serviceSessionId: terminator.serviceSessionId });
   router.circuitOpened(circuit, {
     serviceId: attempt.service.id,

@@ -16,8 +16,16 @@ import { senderRole, type Circuit, type CircuitRole } from './circuit.ts';
 import { connect } from './dialing.ts';
 import { bind, removeTerminator, unbind, updateBind } from './hosting.ts';
 import { readPostureMessage } from './posture-message.ts';
+import { Pushes } from './pushes.ts';
 import type { RouterContext } from './router.ts';
 import type { Terminator } from './terminators.ts';
+
+/** A refusal's structure (header 1033). */
+export interface RefusalFault {
+  readonly code: number;
+  readonly retryHint?: number;
+  readonly failingPostureCheckIds?: readonly string[];
+}
 
 /** What stands behind a connection id. */
 export type Connection =
@@ -32,6 +40,8 @@ export type Connection =
   | { readonly kind: 'terminator'; readonly terminator: Terminator };
 
 const firstHostedConnId = 0x8000_0000;
+/** Release 2.1's: several control underlays, ConnectV2, service updates, posture checks, BindSuccess, and one that is not for clients. */
+const capabilities = Uint8Array.of(0x40, 0, 0, 0, 0, 0, 0, 0x76);
 
 export class EdgeSession {
   readonly channel: RouterChannel;
@@ -39,6 +49,7 @@ export class EdgeSession {
   readonly #router: RouterContext;
   readonly #log: Log;
   #admission: Admission | undefined;
+  #pushes: Pushes | undefined;
   #greeted = false;
   #nextHostedConnId = firstHostedConnId;
 
@@ -75,6 +86,11 @@ export class EdgeSession {
     if (this.#admission !== undefined) this.#admission = { ...this.#admission, expiresAt: atMs };
   }
 
+  /** Present once the client is known, on a release that pushes. */
+  get pushes(): Pushes | undefined {
+    return this.#pushes;
+  }
+
   decide(serviceId: string, type: PolicyType): AccessDecision {
     const session = this.#admission?.session;
     return session === undefined ? { kind: 'no-policy' } : this.#router.network.decide(session, serviceId, type);
@@ -88,9 +104,19 @@ export class EdgeSession {
     return this.#nextHostedConnId;
   }
 
-  /** Tell the client that a connection is closed, as an answer to `request` where given. */
-  sendClosed(connId: number | undefined, reason: string, request?: Pick<Frame, 'sequence' | 'headers'>): void {
+  /** Tell the client that a connection is closed, as an answer to `request` where given; why also as a code, from release 2.1 on. */
+  sendClosed(
+    connId: number | undefined,
+    reason: string,
+    request?: Pick<Frame, 'sequence' | 'headers'>,
+    fault?: RefusalFault,
+  ): void {
     const list = headers();
+    if (fault !== undefined && this.#router.release === '2.1') {
+      list
+        .u32(headerId.errorCode, fault.code)
+        .string(headerId.structuredError, JSON.stringify({ message: reason, retryHint: 0, ...fault }));
+    }
     if (connId !== undefined) list.u32(headerId.connId, connId);
     const body = Buffer.from(reason);
     if (request === undefined) this.channel.send(contentType.stateClosed, list, body);
@@ -128,6 +154,7 @@ export class EdgeSession {
         this.#takeClosed(frame);
         break;
       case contentType.connect:
+      case contentType.connectV2:
         connect(this, session, frame);
         break;
       case contentType.bind:
@@ -141,6 +168,15 @@ export class EdgeSession {
         break;
       case contentType.updateToken:
         this.#updateToken(session, frame);
+        break;
+      case contentType.subscribeToServiceUpdates:
+        this.#pushes?.subscribe();
+        break;
+      case contentType.unsubscribeFromServiceUpdates:
+        this.#pushes?.unsubscribe();
+        break;
+      case contentType.resyncPostureState:
+        this.#pushes?.resyncPosture();
         break;
       case contentType.postureResponse:
         this.#takePosture(session, frame);
@@ -175,6 +211,7 @@ export class EdgeSession {
       )
       .bool(headerId.supportsBindSuccess, true)
       .bool(headerId.supportsPostureChecks, true);
+    if (this.#router.release === '2.1') list.bytes(headerId.routerCapabilities, capabilities);
     this.channel.reply(frame, contentType.result, list);
     const leaf = this.channel.clientCertificates[0];
     this.#admission = leaf === undefined ? undefined : admit(this.#router, token, leaf);
@@ -184,6 +221,7 @@ export class EdgeSession {
       this.#router.clock.after(this.#router.rejectDelayMs, () => this.channel.close());
       return;
     }
+    if (this.#router.release === '2.1') this.#pushes = new Pushes(this, this.#admission.session);
     this.#log.info('overlay.channel_opened', { identity: this.identityName, kind: this.#admission.session.kind });
   }
 
@@ -231,7 +269,7 @@ export class EdgeSession {
   #updateToken(session: ApiSessionRecord, frame: Frame): void {
     if (session.kind === 'legacy') {
       // Release 1.7 leaves this unanswered; 2.0 refuses it.
-      if (this.#router.imitatesFirstRelease) return;
+      if (this.#router.release === '1.7') return;
       this.#refuseToken(frame, edgeErrorCode.invalidApiSessionType, 'channel is not authenticated by a bearer token');
       return;
     }

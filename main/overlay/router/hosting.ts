@@ -6,7 +6,8 @@ import { connType, headerId, precedenceByte } from '../../ziti/wire/header-id.ts
 import { bytesText, copyBytes } from '../../ziti/wire/little-endian.ts';
 import type { ApiSessionRecord, PrecedenceName } from '../model.ts';
 import { headers } from './channel.ts';
-import type { EdgeSession } from './edge-session.ts';
+import type { AccessDecision } from '../network.ts';
+import type { EdgeSession, RefusalFault } from './edge-session.ts';
 import { readServiceToken, type ServiceToken } from './service-token.ts';
 import type { Terminator } from './terminators.ts';
 
@@ -26,9 +27,10 @@ export function bind(host: EdgeSession, apiSession: ApiSessionRecord, frame: Fra
     return;
   }
   const service = router.network.services.get(token.serviceId);
-  if (service === undefined || host.decide(token.serviceId, 'Bind').kind !== 'granted') {
+  const decision = host.decide(token.serviceId, 'Bind');
+  if (service === undefined || decision.kind !== 'granted') {
     const reason = apiSession.kind === 'oidc' ? 'no access to service, failed bind access check' : 'invalid session';
-    host.sendClosed(connId, reason, frame);
+    host.sendClosed(connId, reason, frame, bindFault(decision));
     return;
   }
   const { added, replaced } = router.terminators.add({
@@ -55,6 +57,12 @@ export function bind(host: EdgeSession, apiSession: ApiSessionRecord, frame: Fra
   }
   router.terminatorsChanged(service.id);
   if (frame.headers.bool(headerId.supportsInspect)) scheduleInspect(host, added);
+}
+
+function bindFault(decision: AccessDecision): RefusalFault {
+  if (decision.kind !== 'posture') return accessLost;
+  const failing = decision.failing.flatMap(({ checks }) => checks.map(({ id }) => id));
+  return { code: edgeErrorCode.postureCheckFailed, failingPostureCheckIds: [...new Set(failing)].sort() };
 }
 
 /** The terminator lives on elsewhere: its old connection is told, where it is still another one. */
@@ -84,7 +92,7 @@ function bindToken(host: EdgeSession, apiSession: ApiSessionRecord, frame: Frame
 /** Ask the client whether it still listens; an answer that it does not removes the terminator. */
 function scheduleInspect(host: EdgeSession, terminator: Terminator): void {
   const { router } = host;
-  router.clock.after(router.imitatesFirstRelease ? firstReleaseInspectMs : 0, () => {
+  router.clock.after(router.release === '1.7' ? firstReleaseInspectMs : 0, () => {
     if (host.channel.isClosed || router.terminators.get(terminator.id) !== terminator) return;
     const list = headers().u32(headerId.connId, terminator.bindConnId);
     host.channel.request(contentType.connInspectRequest, list, undefined, inspectAnswerMs, (reply) => {

@@ -5,8 +5,8 @@ import { headerId } from '../../ziti/wire/header-id.ts';
 import type { EdgeSession } from './edge-session.ts';
 import type { RouterContext } from './router.ts';
 
-/** What has been lost: access itself, or just the service session that stood for it. */
-type Loss = 'access' | 'session';
+/** What has been lost: access itself, by its policy or by posture, or just the service session that stood for it. */
+type Loss = 'access' | 'posture' | 'session';
 
 export function judgeAll(router: RouterContext): void {
   for (const session of [...router.sessions]) {
@@ -24,7 +24,9 @@ function judgeConnections(router: RouterContext, session: EdgeSession): void {
     if (!known.has(key)) known.set(key, judge(router, session, serviceId, type, serviceSessionId));
     return known.get(key);
   };
-  const firstRelease = router.imitatesFirstRelease;
+  const firstRelease = router.release === '1.7';
+  // Seen at 2.1: what hangs on posture alone, and what runs through a host under the SDK's flow control, is left to the clients.
+  const isNewest = router.release === '2.1';
   for (const connection of [...session.connections.values()]) {
     if (connection.kind === 'terminator') {
       const { terminator } = connection;
@@ -36,10 +38,10 @@ function judgeConnections(router: RouterContext, session: EdgeSession): void {
     } else if (connection.kind === 'circuit') {
       const { circuit, role, serviceId, serviceSessionId } = connection;
       const loss = lossOf(serviceId, role === 'dialer' ? 'Dial' : 'Bind', serviceSessionId);
-      if (loss === undefined) continue;
+      if (loss === undefined || (isNewest && loss === 'posture')) continue;
       if (role === 'dialer') {
         circuit.revoke(role, firstRelease || loss === 'session' ? 'session closed' : 'dial access lost');
-      } else if (!firstRelease && loss === 'access') {
+      } else if (!firstRelease && !isNewest && loss !== 'session') {
         // Release 1.7, and 2.0 for a mere session, let hosted children live on.
         circuit.revoke(role, 'bind access lost', (list) => list.u32(headerId.errorCode, accessLost.code));
       }
@@ -56,7 +58,8 @@ function judge(
   type: PolicyType,
   serviceSessionId: string,
 ): Loss | undefined {
-  if (session.decide(serviceId, type).kind !== 'granted') return 'access';
+  const decision = session.decide(serviceId, type);
+  if (decision.kind !== 'granted') return decision.kind === 'posture' ? 'posture' : 'access';
   const isKept =
     session.apiSession?.kind === 'oidc' || router.network.serviceSessions.get(serviceSessionId) !== undefined;
   return isKept ? undefined : 'session';

@@ -7,6 +7,7 @@ import { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
 import { newId } from '../ids.ts';
 import type { Network } from '../network.ts';
+import type { OverlayRelease } from '../release.ts';
 import type { Pki } from '../pki.ts';
 import type { TokenSigner } from '../token.ts';
 import { RouterChannel } from './channel.ts';
@@ -37,8 +38,7 @@ export interface RouterOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly version: string;
-  /** Texts and timings of release 1.7; else of 2.0. */
-  readonly imitatesFirstRelease: boolean;
+  readonly release: OverlayRelease;
   /** A refused channel is dropped this long after its Hello. */
   readonly rejectDelayMs: number;
   onCircuitOpened(circuit: Circuit, facts: CircuitFacts): void;
@@ -98,7 +98,12 @@ export async function openRouter(options: RouterOptions): Promise<EdgeRouterServ
     await closed;
   });
   const port = await listen(server, options.host, options.port);
-  stack.use(options.network.changes.subscribe(() => judgeAll(context)));
+  stack.use(
+    options.network.changes.subscribe(() => {
+      judgeAll(context);
+      for (const session of context.sessions) session.pushes?.networkChanged();
+    }),
+  );
   const sweepMs = Math.min(tokenSweepMs, options.network.apiSessionTimeoutMs / usesPerSession);
   stack.use(options.clock.every(sweepMs, () => sweepTokens(context)));
   return { port, context, [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose]() };

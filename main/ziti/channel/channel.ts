@@ -7,7 +7,8 @@ import { contentType } from '../wire/content-type.ts';
 import { encodeFrame, helloSequence, type Frame } from '../wire/frame.ts';
 import { FrameDecoder } from '../wire/frame-decoder.ts';
 import { HeaderList } from '../wire/header-block.ts';
-import { headerId, reflectedHeaders } from '../wire/header-id.ts';
+import { headerId, helloRejectClass, reflectedHeaders } from '../wire/header-id.ts';
+import { readRouterCapabilities, type RouterCapabilities } from '../wire/router-capabilities.ts';
 import { bytesText, textBytes } from '../wire/little-endian.ts';
 import { Liveness, probeEveryMs, probeTimeoutMs } from './liveness.ts';
 import { Outbox } from './outbox.ts';
@@ -50,6 +51,8 @@ export interface HelloResult {
   readonly version: string | undefined;
   readonly supportsBindSuccess: boolean;
   readonly supportsPostureChecks: boolean;
+  /** What release 2.1 and later say they take. */
+  readonly capabilities: RouterCapabilities;
 }
 
 export interface OutgoingMessage {
@@ -270,9 +273,12 @@ export class Channel implements AsyncDisposable {
     }
     if (reply.contentType !== contentType.result || !reply.headers.bool(headerId.resultSuccess)) {
       const reason = bytesText(reply.body).slice(0, 200);
+      const rejectClass = reply.headers.u32(headerId.helloRejectClass);
+      const busy = rejectClass === helloRejectClass.busy;
+      const permanent = rejectClass === helloRejectClass.notPermitted;
       this.close(
         new TunnelerError('ziti.channel.rejected', `router ${this.#options.name} refused the hello: ${reason}`, {
-          details: { reason },
+          details: { reason, ...(busy ? { retry: 'later' } : permanent ? { retry: 'not-as-it-stands' } : {}) },
         }),
       );
       return;
@@ -283,6 +289,7 @@ export class Channel implements AsyncDisposable {
       version: reply.headers.string(headerId.helloVersion)?.split('|')[0],
       supportsBindSuccess: reply.headers.bool(headerId.supportsBindSuccess),
       supportsPostureChecks: reply.headers.bool(headerId.supportsPostureChecks),
+      capabilities: readRouterCapabilities(reply.headers.bytes(headerId.routerCapabilities)),
     };
     this.#helloAtMs = nowMs;
     this.#timers.push(this.#clock.every(probeEveryMs, () => this.#probe()));

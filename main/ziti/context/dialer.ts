@@ -4,6 +4,7 @@ import type { Clock } from '../../base/clock.ts';
 import { TunnelerError, isTunnelerError } from '../../base/errors.ts';
 import type { ServiceSession } from '../controller/controller-client.ts';
 import type { EdgeRouter } from '../edge/edge-router.ts';
+import { edgeErrorCode } from '../wire/edge-error.ts';
 import type { DialOptions, ZitiService, ZitiStream } from '../model.ts';
 import type { SignedIn } from './authenticator.ts';
 import type { RouterSet } from './router-set.ts';
@@ -27,8 +28,13 @@ export interface DialerDeps {
   signedInAnew(signal: AbortSignal): Promise<SignedIn>;
   /** A router or the controller denied what the list grants, or took it away: look again at once. */
   invalidateServices(): void;
-  /** Asks the controller, briefly: may this identity still dial the service? */
-  accessKept(serviceId: string): Promise<boolean>;
+  /** See {@link StreamWatcher}. */
+  accessLost(serviceId: string): Promise<TunnelerError | undefined>;
+  identityLost(): Promise<TunnelerError | undefined>;
+  /** As far as it is known here and now: why the service may not be dialled; undefined where it may. */
+  accessEnded(serviceId: string): TunnelerError | undefined;
+  /** A router refused for posture: what stands in the way is worth knowing before the next dial. */
+  postureRefused(serviceId: string, error: TunnelerError): void;
   /** A router no longer knows the API session. */
   revalidateSession(): void;
 }
@@ -38,8 +44,8 @@ export class Dialer {
   /** By service and terminator identity. Source: openziti/ziti sticky strategy; forgotten where an answer brings none. */
   readonly #stickiness = new Map<string, Uint8Array>();
 
-  /** Session tokens under which streams were opened, by service. */
-  readonly #tokens = new Map<string, Set<string>>();
+  /** Names of the routers a service may be dialled by, where one had to be told that it is not among them. */
+  readonly #allowed = new Map<string, ReadonlySet<string>>();
 
   /** Streams open, by service. */
   readonly #open = new Map<string, number>();
@@ -54,7 +60,8 @@ export class Dialer {
     this.#watcher = {
       streamOver: (serviceId) => this.#count(serviceId, -1),
       invalidateServices: () => deps.invalidateServices(),
-      accessKept: (serviceId) => deps.accessKept(serviceId),
+      accessLost: (serviceId) => deps.accessLost(serviceId),
+      identityLost: () => deps.identityLost(),
     };
   }
 
@@ -77,6 +84,7 @@ export class Dialer {
         });
       }
       if (isTunnelerError(error, 'ziti.dial.access_denied')) this.#deps.invalidateServices();
+      if (isTunnelerError(error, 'ziti.dial.posture_failed')) this.#deps.postureRefused(serviceId, error);
       throw error;
     } finally {
       timer[Symbol.dispose]();
@@ -88,6 +96,7 @@ export class Dialer {
   sessionEnded(): void {
     this.#sessionEnd.abort();
     this.#sessionEnd = new AbortController();
+    this.#allowed.clear();
   }
 
   async #tryTwice(
@@ -99,26 +108,91 @@ export class Dialer {
     const signedIn = await this.#deps.signedIn(signal);
     const service = this.#permitted(serviceId);
     const ended = this.#sessionEnd.signal;
-    const session = await this.#firstSession(signedIn, service, signal);
     const linked = linkSignals(signal, ended);
     const doubt = this.#deps.clock.after(doubtAfterMs, () => this.#deps.revalidateSession());
     try {
-      return await this.#once(service, session, options, left, linked.signal);
+      return await this.#attempt(signedIn, service, options, left, linked.signal);
     } catch (error) {
       if (ended.aborted && !signal.aborted) {
-        const next = await this.#deps.signedIn(signal);
-        return await this.#once(service, await this.#session(next, service), options, left, signal);
+        return await this.#attempt(await this.#deps.signedIn(signal), service, options, left, signal);
       }
       const stale = isTunnelerError(error, 'ziti.dial.session_invalid');
       const cut = isTunnelerError(error, 'ziti.channel.closed') || isTunnelerError(error, 'ziti.channel.rejected');
       if (!stale && !cut) throw error;
-      if (stale) this.#deps.sessions.drop(serviceId, 'Dial', session.token);
+      this.#allowed.delete(serviceId);
       if (stale && /api session/i.test(String(error.details['reason']))) this.#deps.revalidateSession();
-      const again = await this.#session(await this.#deps.signedIn(signal), service);
-      return await this.#once(service, again, options, left, signal);
+      return await this.#attempt(await this.#deps.signedIn(signal), service, options, left, signal);
     } finally {
       doubt[Symbol.dispose]();
       linked[Symbol.dispose]();
+    }
+  }
+
+  /** By the API session alone where session and nearest router can, else by a service session. */
+  async #attempt(
+    signedIn: SignedIn,
+    service: ZitiService,
+    options: DialOptions,
+    left: () => number,
+    signal: AbortSignal,
+  ): Promise<ZitiStream> {
+    if (signedIn.session.kind === 'oidc' && this.#deps.routers.states().length > 0) {
+      const [router] = await this.#deps.routers.whenConnected(this.#allowed.get(service.id), signal);
+      if (router?.capabilities.connectV2 === true) {
+        try {
+          return await this.#once(router, service, undefined, options, left, signal);
+        } catch (error) {
+          const otherWay = await this.#afterRefusal(error, signedIn, service, router, signal);
+          if (otherWay === undefined) throw error;
+          if (otherWay !== 'session') return await this.#once(otherWay, service, undefined, options, left, signal);
+        }
+      }
+    }
+    return this.#bySession(signedIn, service, options, left, signal);
+  }
+
+  /**
+   * A router may be barred from this service while others are not: only then is it asked which are allowed (code 14; openziti/ziti:
+   * controller/handler_edge_ctrl/create_circuit_v3.go). Undefined: the refusal stands.
+   */
+  async #afterRefusal(
+    error: unknown,
+    signedIn: SignedIn,
+    service: ZitiService,
+    router: EdgeRouter,
+    signal: AbortSignal,
+  ): Promise<EdgeRouter | 'session' | undefined> {
+    if (!isTunnelerError(error)) return undefined;
+    const code = error.details['routerCode'];
+    if (code === edgeErrorCode.invalidApiSessionType) return 'session';
+    const isBarred = code === edgeErrorCode.accessDenied && /edge router/i.test(String(error.details['reason']));
+    if (!isBarred) return undefined;
+    const allowed = await signedIn.client.serviceEdgeRouters(service.id, signal);
+    this.#deps.routers.learn(allowed);
+    const names = new Set(allowed.map(({ name }) => name));
+    this.#allowed.set(service.id, names);
+    if (names.has(router.name)) return undefined;
+    const [other] = await this.#deps.routers.whenConnected(names, signal);
+    return other?.capabilities.connectV2 === true ? other : 'session';
+  }
+
+  async #bySession(
+    signedIn: SignedIn,
+    service: ZitiService,
+    options: DialOptions,
+    left: () => number,
+    signal: AbortSignal,
+  ): Promise<ZitiStream> {
+    const session = await this.#firstSession(signedIn, service, signal);
+    const names = new Set(session.edgeRouters.map((router) => router.name));
+    const [router] = await this.#deps.routers.whenConnected(names, signal);
+    try {
+      return await this.#once(router as EdgeRouter, service, session, options, left, signal);
+    } catch (error) {
+      if (isTunnelerError(error, 'ziti.dial.session_invalid')) {
+        this.#deps.sessions.drop(service.id, 'Dial', session.token);
+      }
+      throw error;
     }
   }
 
@@ -167,17 +241,17 @@ export class Dialer {
   }
 
   async #once(
+    router: EdgeRouter,
     service: ZitiService,
-    session: ServiceSession,
+    session: ServiceSession | undefined,
     options: DialOptions,
     left: () => number,
     signal: AbortSignal,
   ): Promise<ZitiStream> {
-    const names = new Set(session.edgeRouters.map((router) => router.name));
-    const [router] = await this.#deps.routers.whenConnected(names, signal);
     const key = `${service.id}/${options.terminatorIdentity ?? ''}`;
-    const opened = await (router as EdgeRouter).dial({
-      sessionToken: session.token,
+    const opened = await router.dial({
+      serviceId: service.id,
+      ...(session === undefined ? {} : { sessionToken: session.token }),
       encryptionRequired: service.encryptionRequired,
       kind: options.kind ?? 'stream',
       timeoutMs: left(),
@@ -187,11 +261,17 @@ export class Dialer {
       ...this.#sticky(key),
       hostedByUs: this.#deps.hosts(service.id),
     });
-    this.#remember(service.id, session.token);
     if (opened.stickinessToken === undefined) this.#stickiness.delete(key);
     else this.#stickiness.set(key, opened.stickinessToken);
     this.#count(service.id, 1);
-    return new WatchedStream(opened.stream, service.id, this.#watcher);
+    const stream = new WatchedStream(opened.stream, service.id, this.#watcher);
+    // Access may have ended while the answer was on its way: what was cut then did not have this one yet.
+    const lost = this.#deps.accessEnded(service.id);
+    if (lost !== undefined) {
+      stream.reset(lost);
+      throw lost;
+    }
+    return stream;
   }
 
   /** Ids of services with streams dialled and not over yet. */
@@ -199,14 +279,13 @@ export class Dialer {
     return [...this.#open.keys()];
   }
 
-  /** Cut what runs to services this identity may no longer dial: not every router does that by itself. */
-  revokeUnless(permitted: (serviceId: string) => boolean): void {
-    for (const [serviceId, tokens] of this.#tokens) {
-      if (permitted(serviceId)) continue;
-      this.#tokens.delete(serviceId);
-      for (const router of this.#deps.routers.serving()) {
-        for (const token of tokens) router.revoke(token, 'dial access lost');
-      }
+  /** Cut what runs to services this identity may not dial now, each with its reason: not every router does that by itself. */
+  cutWhere(lost: (serviceId: string) => TunnelerError | undefined): void {
+    for (const serviceId of [...this.#open.keys()]) {
+      const error = lost(serviceId);
+      if (error === undefined) continue;
+      this.#allowed.delete(serviceId);
+      for (const router of this.#deps.routers.serving()) router.revoke(serviceId, error);
     }
   }
 
@@ -214,12 +293,6 @@ export class Dialer {
     const open = (this.#open.get(serviceId) ?? 0) + change;
     if (open === 0) this.#open.delete(serviceId);
     else this.#open.set(serviceId, open);
-  }
-
-  #remember(serviceId: string, token: string): void {
-    const tokens = this.#tokens.get(serviceId) ?? new Set();
-    this.#tokens.set(serviceId, tokens);
-    tokens.add(token);
   }
 
   #sticky(key: string): { stickinessToken?: Uint8Array } {

@@ -6,6 +6,7 @@ import type { TunnelerError } from '../../base/errors.ts';
 import { isTunnelerError, toTunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { Backoff } from '../controller/backoff.ts';
+import { isAtLeast } from '../controller/version.ts';
 import type { EdgeBinding, EdgeRouter } from '../edge/edge-router.ts';
 import { newListenerKeys } from '../edge/end-to-end.ts';
 import type { Binding, BindingEvent, BindOptions, IncomingDial, Precedence, ZitiService } from '../model.ts';
@@ -116,6 +117,11 @@ export class HostedService implements Binding {
     this.tryMore();
   }
 
+  /** End what runs through it, and go on hosting. */
+  cut(error: TunnelerError): void {
+    for (const place of this.#places.values()) place.binding?.cut(error);
+  }
+
   /** Over for good; listeners are told why. */
   stop(error: TunnelerError): void {
     if (this.#over) return;
@@ -158,6 +164,7 @@ export class HostedService implements Binding {
         listenerId: this.#listenerId,
         encryptionRequired: this.service.encryptionRequired,
         keys: this.#keys,
+        keyPerConnection: handsOnKeys(this.#deps.signedIn()),
         cost: this.#cost,
         precedence: this.#precedence,
         ...(this.#terminatorIdentity === undefined ? {} : { terminatorIdentity: this.#terminatorIdentity }),
@@ -221,4 +228,9 @@ export class HostedService implements Binding {
     const delayMs = waits.length > 0 ? Math.min(...waits) : this.#backoff.next();
     this.#look = clock.after(delayMs, () => this.tryMore());
   }
+}
+
+/** From 2.1 on a controller hands a host's key of one connection on to the dialler (openziti/ziti: controller/network). */
+function handsOnKeys(signedIn: SignedIn | undefined): boolean {
+  return signedIn !== undefined && isAtLeast(signedIn.controller.version, 2, 1);
 }

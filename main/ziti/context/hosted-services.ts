@@ -39,6 +39,14 @@ export class HostedServices implements Disposable {
     for (const hosted of this.#hosted) hosted.hurry();
   }
 
+  /** Cut what runs through services this identity may not host now, each with its reason; terminators are the router's to end. */
+  cutWhere(lost: (serviceId: string) => TunnelerError | undefined): void {
+    for (const hosted of this.#hosted) {
+      const error = lost(hosted.service.id);
+      if (error !== undefined) hosted.cut(error);
+    }
+  }
+
   /** Give up what this identity may not host any more. */
   retain(permitted: (serviceId: string) => boolean): void {
     for (const hosted of this.#hosted) {

@@ -62,6 +62,11 @@ export class PostureKeeper implements Disposable {
     return this.#running;
   }
 
+  /** The controller knows what this host says of itself, within this session. */
+  get told(): boolean {
+    return this.#sentToController !== '';
+  }
+
   /** A router that just connected gets all there is. */
   greet(router: EdgeRouter): void {
     if (!router.supportsPostureChecks || !this.#judgedByRouters()) return;

@@ -51,6 +51,7 @@ export class RouterLink implements AsyncDisposable {
   /** Gives up the attempt under way. */
   #attempt = new AbortController();
   #restartPace = false;
+  #failed = false;
   #retired = false;
 
   constructor(name: string, address: string, deps: RouterLinkDeps) {
@@ -69,6 +70,11 @@ export class RouterLink implements AsyncDisposable {
   state(): RouterState {
     const router = this.#router;
     return router === undefined ? this.#state : { ...this.#state, latencyMs: router.latencyMs() };
+  }
+
+  /** The last attempt to connect failed, and none has succeeded since. */
+  get failed(): boolean {
+    return this.#failed;
   }
 
   hurry(): void {
@@ -167,6 +173,7 @@ export class RouterLink implements AsyncDisposable {
       await router[Symbol.asyncDispose]();
     } catch (error) {
       const failure = toTunnelerError(error, 'ziti.channel.unreachable');
+      this.#failed = true;
       if (!this.#retired) log.info('ziti.router_unreachable', { router: this.name, code: failure.code });
       this.#become({ name: this.name, address: this.address, state: 'disconnected', error: failure });
     } finally {
@@ -178,6 +185,7 @@ export class RouterLink implements AsyncDisposable {
   async #serve(router: EdgeRouter): Promise<TunnelerError> {
     const version = router.version === undefined ? {} : { version: router.version };
     this.#router = router;
+    this.#failed = false;
     this.#become({ name: this.name, address: this.address, state: 'connected', ...version });
     this.#deps.connected(router);
     const error = await router.closed;

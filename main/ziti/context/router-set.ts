@@ -5,6 +5,11 @@ import type { EdgeRouter } from '../edge/edge-router.ts';
 import type { RouterState } from '../model.ts';
 import { RouterLink, type RouterLinkDeps } from './router-link.ts';
 
+/** A router whose last attempt failed gets this long once more: long enough to see whether it is back, short enough to count as at once. */
+const onceMoreMs = 300;
+/** A router not tried to the end yet is waited for so long. */
+const patienceMs = 3000;
+
 export class RouterSet implements AsyncDisposable {
   readonly #deps: RouterLinkDeps;
   readonly #links = new Map<string, RouterLink>();
@@ -80,19 +85,30 @@ export class RouterSet implements AsyncDisposable {
     return [...this.#links.values(), ...this.#retired].flatMap((link) => link.channel() ?? []);
   }
 
-  /** As {@link connected}, waiting for the first. Throws `ziti.dial.no_router` when `signal` aborts first. */
-  async whenConnected(names: ReadonlySet<string>, signal: AbortSignal): Promise<readonly EdgeRouter[]> {
+  /**
+   * As {@link connected}, waiting for the first while there is hope: a router not tried yet, or one just lost. Those that failed are tried
+   * once more, briefly. Throws `ziti.dial.no_router` where none can be reached, or when `signal` aborts first.
+   */
+  async whenConnected(names: ReadonlySet<string> | undefined, signal: AbortSignal): Promise<readonly EdgeRouter[]> {
+    const { clock } = this.#deps;
+    const askedMs = clock.monotonic();
+    const wanted = (): RouterLink[] =>
+      [...this.#links.values()].filter(({ name }) => names === undefined || names.has(name));
+    for (const link of wanted()) link.hurry();
     for (;;) {
       const found = this.connected(names);
       if (found.length > 0) return found;
-      if (signal.aborted || this.#closed) throw this.#noRouter(names);
-      for (const name of names) this.#links.get(name)?.hurry();
+      const waitedMs = clock.monotonic() - askedMs;
+      const hopeless = wanted().every((link) => link.failed ? waitedMs >= onceMoreMs : waitedMs >= patienceMs);
+      if (signal.aborted || this.#closed || hopeless) throw this.#noRouter(names);
       await new Promise<void>((resolve) => {
         const done = (): void => {
+          timer[Symbol.dispose]();
           this.#waiting.delete(done);
           signal.removeEventListener('abort', done);
           resolve();
         };
+        const timer = clock.after((waitedMs < onceMoreMs ? onceMoreMs : patienceMs) - waitedMs, done);
         this.#waiting.add(done);
         signal.addEventListener('abort', done, { once: true });
       });
@@ -118,13 +134,13 @@ export class RouterSet implements AsyncDisposable {
     }
   }
 
-  #noRouter(names: ReadonlySet<string>): TunnelerError {
-    const states = this.states().filter((state) => names.has(state.name));
+  #noRouter(names: ReadonlySet<string> | undefined): TunnelerError {
+    const states = this.states().filter((state) => names?.has(state.name) ?? true);
     const reasons = states.map((state) => `${state.name}: ${state.error?.message ?? state.state}`);
     const sentence =
-      names.size === 0 ? 'the service has no router' : `no router of the service is connected (${reasons.join('; ')})`;
+      (names?.size ?? states.length) === 0 ? 'the service has no router' : `no router of the service is connected (${reasons.join('; ')})`;
     return new TunnelerError('ziti.dial.no_router', sentence, {
-      details: { routers: [...names], next: 'Check the network path to the routers; reconnecting goes on by itself.' },
+      details: { routers: [...(names ?? states.map(({ name }) => name))], next: 'Check the network path to the routers; reconnecting goes on by itself.' },
     });
   }
 }

@@ -1,11 +1,14 @@
-/** The services an identity sees: loaded whole, asked for changes every so often, and told where anything differs. */
+/**
+ * The services an identity sees: loaded whole, and told where anything differs. Where a router pushes them they follow its stream; else the
+ * controller is asked for changes every so often.
+ */
 import { sleep, type Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
-import { toTunnelerError } from '../../base/errors.ts';
+import { toTunnelerError, type TunnelerError } from '../../base/errors.ts';
 import type { ServiceAnswer } from '../controller/answers.ts';
 import { jittered } from '../controller/backoff.ts';
 import type { ControllerClient } from '../controller/controller-client.ts';
-import type { PostureCheck, ZitiService } from '../model.ts';
+import { postureQueryTypes, type PostureCheck, type ZitiService } from '../model.ts';
 import { RevocationPoller } from './revocation-poller.ts';
 
 export interface ServiceListDeps {
@@ -22,12 +25,17 @@ export interface ServiceListDeps {
   mustWatch(): boolean;
   /** Ids of services with open streams. */
   inUse(): readonly string[];
+  /** Have a router's stream tell everything anew; resolves when it has. Only asked while one lives. */
+  renewPushed(): Promise<void>;
   /** The wall clock ran ahead of the timers: the machine slept. */
   woke(): void;
 }
 
 /** Wall and monotonic time that drift apart by more than this between two polls mean a sleep. */
 const sleepToleranceMs = 20_000;
+
+/** While a router tells of changes, the controller is asked only whether it is still there: a period in so many. */
+const periodsBetweenSigns = 3;
 
 /** Questions whether access is still there, this close to each other, are one. */
 const confirmSpacingMs = 25;
@@ -57,6 +65,11 @@ export class ServiceList implements Disposable {
   /** The list is known to be what the controller had at this time. */
   #currentAtMs = Number.NEGATIVE_INFINITY;
   #becomingCurrent: Promise<void> | undefined;
+  /** A router's stream tells of changes. */
+  #pushed = false;
+  #periods = 0;
+  /** What streams do not tell, by service. */
+  readonly #described = new Map<string, Pick<ZitiService, 'roleAttributes' | 'terminatorStrategy'>>();
 
   constructor(deps: ServiceListDeps) {
     this.#deps = deps;
@@ -82,7 +95,39 @@ export class ServiceList implements Disposable {
    * `ziti.controller.*`; the old list then stays.
    */
   reload(): Promise<void> {
-    return this.#reload(undefined);
+    return this.#pushed ? this.#deps.renewPushed() : this.#reload(undefined);
+  }
+
+  /** These are the services now, as a router's stream has them; its word counts until {@link unfollow}. */
+  follow(services: readonly ZitiService[]): void {
+    this.#pushed = true;
+    const strangers = services.filter(({ id }) => !this.#described.has(id)).map(({ id }) => id);
+    this.#adoptPushed(services);
+    if (strangers.length > 0) void this.#describe(strangers);
+  }
+
+  /**
+   * A router refused `type` for checks it named: they are shown as failing until posture was told anew, the list changes or it works again.
+   * Where verdicts are pushed these say more.
+   */
+  noteRefusal(serviceId: string, type: 'Dial' | 'Bind', error: TunnelerError): void {
+    if (this.#pushed) return;
+    const named = namedChecks(error);
+    const mark = (check: PostureCheck): PostureCheck => {
+      const found = named.get(check.id);
+      const isMeant = check.policyType === type && (named.size === 0 || found !== undefined);
+      return isMeant ? { ...check, isPassing: false, judged: 'refused', ...found } : check;
+    };
+    this.#adopt(
+      this.#services.map((service) =>
+        service.id === serviceId ? { ...service, postureChecks: service.postureChecks.map(mark) } : service,
+      ),
+    );
+  }
+
+  /** No stream any more: the controller is asked again. */
+  unfollow(): void {
+    this.#pushed = false;
   }
 
   /** `marker`: read just now. */
@@ -99,6 +144,7 @@ export class ServiceList implements Disposable {
 
   /** Access is gone altogether. */
   clear(): void {
+    this.#pushed = false;
     this.#marker = undefined;
     this.#actedOn = undefined;
     this.#currentAtMs = Number.NEGATIVE_INFINITY;
@@ -120,7 +166,7 @@ export class ServiceList implements Disposable {
 
   /** Resolves once the list is known to be what the controller has now, or cannot be had. Never throws. */
   current(): Promise<void> {
-    if (this.#deps.clock.monotonic() - this.#currentAtMs <= freshMs) return Promise.resolve();
+    if (this.#pushed || this.#deps.clock.monotonic() - this.#currentAtMs <= freshMs) return Promise.resolve();
     this.#becomingCurrent ??= this.#look(false).finally(() => {
       this.#becomingCurrent = undefined;
     });
@@ -140,7 +186,23 @@ export class ServiceList implements Disposable {
     this.#confirmedAtMs = clock.monotonic();
     const doubted = [...this.#doubted];
     this.#doubted.clear();
-    await this.#lookFirstAt(doubted, true);
+    if (this.#pushed) await this.#deps.renewPushed();
+    else if (!(await this.#askAbout(doubted))) await this.#lookFirstAt(doubted, true);
+  }
+
+  /** One question, for the controller may be far: what of these services alone. False: it has to be asked otherwise. Never rejects. */
+  async #askAbout(ids: readonly string[]): Promise<boolean> {
+    const client = this.#deps.client();
+    if (client === undefined) return true;
+    try {
+      const partly = this.#partly;
+      if (!(await this.#adoptThese(client, ids))) return false;
+      if (partly !== this.#partly) this.#reload(undefined).catch((error: unknown) => this.#failed(error));
+      else this.#deps.report(undefined);
+    } catch (error) {
+      this.#failed(error);
+    }
+    return true;
   }
 
   /**
@@ -164,9 +226,10 @@ export class ServiceList implements Disposable {
   async #adoptThese(client: ControllerClient, ids: readonly string[]): Promise<boolean> {
     const known = new Set(this.#services.map(({ id }) => id));
     const wanted = new Set(ids.filter((id) => known.has(id)));
-    if (wanted.size === 0 || wanted.size > maxAskedById || wanted.size === known.size) return false;
+    if (wanted.size === 0 || wanted.size > maxAskedById) return false;
     const answers = await client.services(this.#deps.configTypes, { ids: [...wanted], urgent: true });
     if (answers.some(({ id }) => !wanted.has(id))) return false;
+    if (this.#pushed) return true;
     const found = new Map(answers.map((answer) => [answer.id, toService(answer)]));
     const merged = this.#services.flatMap((service) =>
       wanted.has(service.id) ? (found.get(service.id) ?? []) : service,
@@ -196,6 +259,9 @@ export class ServiceList implements Disposable {
       known = undefined;
       const partly = this.#partly;
       const answers = await client.services(this.#deps.configTypes);
+      for (const answer of answers) this.#noteDescription(answer);
+      // A stream that came up meanwhile knows better.
+      if (this.#pushed) return;
       // What came in meanwhile of some services is newer: this whole list would bring back what is gone. Another is asked for already.
       if (this.#again && partly !== this.#partly) continue;
       this.#marker = marker;
@@ -213,6 +279,35 @@ export class ServiceList implements Disposable {
     return true;
   }
 
+  #adoptPushed(services: readonly ZitiService[]): void {
+    const wanted = this.#deps.configTypes;
+    this.#services = services.map((service) => {
+      const described = this.#described.get(service.id);
+      const configs = wanted.includes('all') ? service.configs : pick(service.configs, wanted);
+      return { ...service, ...described, configs };
+    });
+    this.#text = '';
+    if (!this.#closed) this.#deps.changed(this.#services);
+  }
+
+  /** Ask once for what the stream does not tell of services that were never listed. Never rejects. */
+  async #describe(ids: readonly string[]): Promise<void> {
+    const client = this.#deps.client();
+    if (client === undefined) return;
+    for (const id of ids) this.#described.set(id, { roleAttributes: [], terminatorStrategy: 'smartrouting' });
+    try {
+      const few = ids.length <= maxAskedById ? { ids } : {};
+      for (const answer of await client.services(this.#deps.configTypes, few)) this.#noteDescription(answer);
+      if (this.#pushed) this.#adoptPushed(this.#services);
+    } catch (error) {
+      this.#deps.log.debug('ziti.services_undescribed', { code: toTunnelerError(error).code });
+    }
+  }
+
+  #noteDescription({ id, roleAttributes, terminatorStrategy }: ServiceAnswer): void {
+    this.#described.set(id, { roleAttributes, terminatorStrategy: terminatorStrategy ?? 'smartrouting' });
+  }
+
   #schedule(): void {
     if (this.#closed) return;
     const { clock, pollPeriodMs, random } = this.#deps;
@@ -226,8 +321,22 @@ export class ServiceList implements Disposable {
     const driftMs = clock.now() - clock.monotonic();
     if (driftMs - this.#driftMs > sleepToleranceMs) this.#deps.woke();
     this.#driftMs = driftMs;
+    if (this.#pushed) {
+      this.#periods += 1;
+      if (this.#periods % periodsBetweenSigns === 0) await this.#signOfLife();
+      return;
+    }
     // An empty list is always read again: a session that sees nothing may be one whose start went wrong.
     await this.#look(this.#services.length === 0);
+  }
+
+  /** Whether controller and session are still there. Never rejects. */
+  #signOfLife(): Promise<void> {
+    return this.#ask(false, (_client, marker, startedMs) => {
+      this.#marker = marker;
+      this.#isCurrent(startedMs);
+      return Promise.resolve();
+    });
   }
 
   /** Never rejects. */
@@ -266,8 +375,6 @@ export class ServiceList implements Disposable {
   }
 }
 
-const queryTypes = ['OS', 'PROCESS', 'PROCESS_MULTI', 'DOMAIN', 'MAC', 'MFA'] as const;
-
 function toService(answer: ServiceAnswer): ZitiService {
   return {
     id: answer.id,
@@ -283,7 +390,7 @@ function toService(answer: ServiceAnswer): ZitiService {
 
 function toChecks(set: ServiceAnswer['postureQueries'][number]): PostureCheck[] {
   return set.postureQueries.flatMap((query) => {
-    const queryType = queryTypes.find((known) => known === query.queryType);
+    const queryType = postureQueryTypes.find((known) => known === query.queryType);
     if (queryType === undefined) return [];
     return [
       {
@@ -305,4 +412,13 @@ function toChecks(set: ServiceAnswer['postureQueries'][number]): PostureCheck[] 
 
 function toProcess(process: { path: string; osType: string | undefined }): { path: string; osType: string } {
   return { path: process.path, osType: process.osType ?? '' };
+}
+
+function pick(configs: ZitiService['configs'], wanted: readonly string[]): ZitiService['configs'] {
+  return Object.fromEntries(Object.entries(configs).filter(([type]) => wanted.includes(type)));
+}
+
+function namedChecks(error: TunnelerError): ReadonlyMap<string, { readonly name?: string }> {
+  const named = (error.details['failingChecks'] ?? []) as readonly { readonly id: string; readonly name?: string }[];
+  return new Map(named.map(({ id, name }) => [id, name === undefined ? {} : { name }]));
 }

@@ -1,5 +1,5 @@
 /** A dialled stream whose end is looked at: revocation reaches a client as the end of its streams. */
-import { TunnelerError, type ErrorCode } from '../../base/errors.ts';
+import type { ErrorCode, TunnelerError } from '../../base/errors.ts';
 import type { ByteSink, StreamKind } from '../../base/stream.ts';
 import type { ZitiStream } from '../model.ts';
 
@@ -12,8 +12,10 @@ export interface StreamWatcher {
   streamOver(serviceId: string): void;
   /** A router took access away: the list of services has to follow. */
   invalidateServices(): void;
-  /** Asks the controller, briefly: may this identity still dial the service? */
-  accessKept(serviceId: string): Promise<boolean>;
+  /** Asks, briefly, whether this identity may still dial the service; an error says that it may not, and why. */
+  accessLost(serviceId: string): Promise<TunnelerError | undefined>;
+  /** A router says that access is gone: is it that the identity itself may not work any more? */
+  identityLost(): Promise<TunnelerError | undefined>;
 }
 
 export class WatchedStream implements ZitiStream {
@@ -72,15 +74,23 @@ export class WatchedStream implements ZitiStream {
     this.#stream.resume();
   }
 
-  /** It ended as `error` says; `tell` is called with what is true of it, later where the controller must be asked. */
-  closed(error: TunnelerError | undefined, tell: (error?: TunnelerError) => void): void {
+  /** It ended as `error` says, and `sink` is told what is true of it: that it is cut at once, why when that is known. */
+  closed(error: TunnelerError | undefined, sink: ByteSink): void {
     this.#tellOver();
-    if (error !== undefined && doubtful.includes(error.code)) {
-      void this.#watcher.accessKept(this.#serviceId).then((kept) => tell(kept ? error : accessLost(error)));
+    const question = error === undefined ? undefined : this.#questionAbout(error);
+    if (question === undefined) {
+      sink.closed(error);
       return;
     }
-    if (error?.code === 'ziti.dial.access_denied') this.#watcher.invalidateServices();
-    tell(error);
+    sink.cut?.();
+    void question.then((reason) => sink.closed(reason ?? error));
+  }
+
+  #questionAbout(error: TunnelerError): Promise<TunnelerError | undefined> | undefined {
+    if (doubtful.includes(error.code)) return this.#watcher.accessLost(this.#serviceId);
+    if (error.code !== 'ziti.dial.access_denied' || error.details['revoked'] === true) return undefined;
+    this.#watcher.invalidateServices();
+    return this.#watcher.identityLost();
   }
 
   #tellOver(): void {
@@ -112,13 +122,6 @@ class WatchedSink implements ByteSink {
   }
 
   closed(error?: TunnelerError): void {
-    this.#stream.closed(error, (known) => this.#sink.closed(known));
+    this.#stream.closed(error, this.#sink);
   }
-}
-
-function accessLost(cause: TunnelerError): TunnelerError {
-  return new TunnelerError('ziti.dial.access_denied', 'access to the service was revoked while the stream was open', {
-    cause,
-    details: { ...cause.details, reason: 'access lost' },
-  });
 }

@@ -32,14 +32,16 @@ import { ContextMfa } from './mfa-calls.ts';
 import type { ZitiContextOptions } from './options.ts';
 import { PostureKeeper } from './posture-keeper.ts';
 import { RouterSet } from './router-set.ts';
+import { AccessJudge } from './access-judge.ts';
+import { ServicePushes } from './service-pushes.ts';
 import { ServiceList } from './service-list.ts';
 import { ServiceSessions } from './service-sessions.ts';
 import { ApiSessionManager } from './api-session-manager.ts';
 import { ReadinessLatch } from './readiness-latch.ts';
 
 const defaultPollPeriodMs = 5_000;
-/** How long the end of a stream may wait for the controller to say why. */
-const accessQuestionMs = 250;
+/** How long a dial may wait for the controller to say what it grants now. */
+const confirmMs = 250;
 const allConfigTypes: readonly string[] = ['all'];
 
 /**
@@ -69,6 +71,8 @@ class OpenContext implements ZitiContext {
   readonly #sessions = new ServiceSessions();
   readonly #keeper: ApiSessionManager;
   readonly #services: ServiceList;
+  readonly #pushes: ServicePushes;
+  readonly #access: AccessJudge;
   readonly #empty: EmptyServicesWatchdog;
   readonly #routers: RouterSet;
   readonly #dialer: Dialer;
@@ -104,11 +108,24 @@ class OpenContext implements ZitiContext {
       access: () => this.#routerAccess(),
       connected: (router) => {
         this.#posture.greet(router);
+        this.#pushes.look();
         this.#hosted.tryMore();
       },
       // A router cuts the channel of a disabled identity; the controller knows whether that was it.
-      lost: revalidateSession,
+      lost: () => {
+        this.#pushes.look();
+        revalidateSession();
+      },
       changed: (router) => this.events.emit({ kind: 'router-changed', router }),
+    });
+    this.#pushes = new ServicePushes({
+      ...common,
+      routers: () => this.#routers.connected(),
+      pushed: (services) => this.#services.follow(services),
+      ended: () => {
+        this.#services.unfollow();
+        invalidateServices();
+      },
     });
     this.#services = new ServiceList({
       ...common,
@@ -120,6 +137,7 @@ class OpenContext implements ZitiContext {
         this.#keeper.report(failure);
         if (failure === undefined) this.#empty.look(this.#services.all().length);
       },
+      renewPushed: () => this.#pushes.renew(),
       mustWatch: () => this.#mustWatch(),
       inUse: () => this.#dialer.inUse(),
       woke: () => this.#woke(),
@@ -154,12 +172,25 @@ class OpenContext implements ZitiContext {
       invalidateServices,
       revalidateSession,
     };
+    this.#access = new AccessJudge({
+      clock,
+      service: (id) => this.#services.byId(id),
+      judge: () => (signedIn()?.session.kind === 'legacy' && this.#posture.told ? 'controller' : 'router'),
+      state: () => this.#keeper.state(),
+      settled: () => this.#keeper.settled(),
+      confirm: (id) => this.#services.confirm(id),
+      revalidateSession,
+      closing: () => this.#closing !== undefined,
+    });
     this.#hosted = new HostedServices({ ...forServices, signedIn: () => this.#gate.signedIn() });
     this.#dialer = new Dialer({
       ...forServices,
       service: (id) => this.#services.byId(id),
       hosts: (id) => this.#hosted.has(id),
-      accessKept: (id) => this.#accessKept(id),
+      accessLost: (id) => this.#access.lost(id),
+      identityLost: () => this.#access.identityLost(),
+      accessEnded: (id) => this.#access.ended(id, 'Dial', 'router'),
+      postureRefused: (id, error) => this.#services.noteRefusal(id, 'Dial', error),
       signedIn: (signal) => this.#gate.wait(signal),
       signedInAnew: async (signal) => {
         this.#keeper.check();
@@ -244,7 +275,7 @@ class OpenContext implements ZitiContext {
     // A controller that does not answer anyhow must not hold up what routers still carry.
     if (this.#keeper.state().kind !== 'ready') return;
     const late = new AbortController();
-    const patience = sleep(this.#options.clock, accessQuestionMs, late.signal).catch(() => undefined);
+    const patience = sleep(this.#options.clock, confirmMs, late.signal).catch(() => undefined);
     await Promise.race([this.#services.current(), patience]);
     late.abort();
   }
@@ -282,6 +313,7 @@ class OpenContext implements ZitiContext {
     this.#gate.shut();
     this.#certificate[Symbol.dispose]();
     this.#posture[Symbol.dispose]();
+    this.#pushes[Symbol.dispose]();
     this.#services[Symbol.dispose]();
     this.#hosted[Symbol.dispose]();
     await this.#routers[Symbol.asyncDispose]();
@@ -294,6 +326,8 @@ class OpenContext implements ZitiContext {
   async #start(signedIn: SignedIn, signal: AbortSignal): Promise<void> {
     const { client } = signedIn;
     this.#sessions.clear();
+    this.#pushes.drop();
+    this.#services.unfollow();
     this.#posture.forget();
     await this.#certificate.accepted();
     this.#identity = toIdentity(await client.identity(signal));
@@ -333,8 +367,9 @@ class OpenContext implements ZitiContext {
 
   #servicesChanged(services: readonly ZitiService[]): void {
     const permits = (id: string, type: 'Dial' | 'Bind'): boolean =>
-      services.some((service) => service.id === id && service.permissions.includes(type));
-    this.#dialer.revokeUnless((id) => permits(id, 'Dial'));
+      this.#services.byId(id)?.permissions.includes(type) === true;
+    this.#dialer.cutWhere((id) => this.#access.ended(id, 'Dial'));
+    this.#hosted.cutWhere((id) => this.#access.ended(id, 'Bind'));
     this.#sessions.retain(permits);
     this.events.emit({ kind: 'services-changed', services });
     this.#hosted.retain((id) => permits(id, 'Bind'));
@@ -342,7 +377,10 @@ class OpenContext implements ZitiContext {
   }
 
   #stateChanged(state: ContextState): void {
-    if (state.kind === 'unauthenticated') this.#services.clear();
+    if (state.kind === 'unauthenticated') {
+      this.#pushes.drop();
+      this.#services.clear();
+    }
     this.events.emit({ kind: 'state-changed', state });
     this.#gate.look();
   }
@@ -355,20 +393,9 @@ class OpenContext implements ZitiContext {
     );
   }
 
-  /** Never takes long: an unreachable controller must not hold up the end of a stream. */
-  async #accessKept(serviceId: string): Promise<boolean> {
-    const { clock } = this.#options;
-    const endsAt = clock.monotonic() + accessQuestionMs;
-    if (this.#closing !== undefined) return true;
-    await Promise.race([this.#services.confirm(serviceId), sleep(clock, accessQuestionMs)]);
-    // A session found dead is being signed in anew, and how that goes is the answer.
-    while (!this.#keeper.settled() && clock.monotonic() < endsAt) await sleep(clock, 10);
-    return this.#services.byId(serviceId)?.permissions.includes('Dial') === true;
-  }
-
   /** 1.x routers leave circuits under the SDK's flow control open when access to their service ends. */
   #mustWatch(): boolean {
-    if (this.#dialer.inUse().length === 0 || this.#keeper.signedIn()?.session.kind !== 'legacy') return false;
+    if (this.#pushes.live || this.#dialer.inUse().length === 0 || this.#keeper.signedIn()?.session.kind !== 'legacy') return false;
     return this.#routers.serving().some((router) => router.streams() > 0 && !pushesRevocation(router.version));
   }
 

@@ -116,14 +116,10 @@ export class ControllerClient {
     return { id: data.id, token: data.token, edgeRouters: data.edgeRouters };
   }
 
-  /** Routers of a service, now. `token` is the service session's. */
-  async serviceEdgeRouters(
-    serviceId: string,
-    token: string,
-    signal?: AbortSignal,
-  ): Promise<readonly EdgeRouterAnswer[]> {
+  /** Routers a service may be dialled by, now. */
+  async serviceEdgeRouters(serviceId: string, signal?: AbortSignal): Promise<readonly EdgeRouterAnswer[]> {
     const path = `/services/${encodeURIComponent(serviceId)}/edge-routers`;
-    const answer = await this.#read(path, { signal, headers: { 'session-token': token } });
+    const answer = await this.#read(path, { signal });
     return readData(answer, serviceEdgeRoutersAnswer, 'listing edge routers of a service').edgeRouters;
   }
 

@@ -46,3 +46,10 @@ export function chooseAuthentication(version: ControllerVersion): 'oidc' | 'lega
   const oidc = version.oidcPath !== undefined && version.capabilities.includes('OIDC_AUTH_WITH_CSR');
   return oidc ? 'oidc' : 'legacy';
 }
+
+/** Of a release such as `v2.1.0-pre2`; development builds, which name none, are taken for old. */
+export function isAtLeast(version: string, major: number, minor: number): boolean {
+  const [, ownMajor, ownMinor] = /^v?(\d+)\.(\d+)/.exec(version) ?? [];
+  if (ownMajor === undefined) return false;
+  return Number(ownMajor) > major || (Number(ownMajor) === major && Number(ownMinor) >= minor);
+}

@@ -10,7 +10,7 @@ import { bytesText } from '../wire/little-endian.ts';
 import type { Connection, ConnectionHost } from './connection.ts';
 import type { EdgeBinding, EdgeBindRequest } from './edge-router.ts';
 import type { EdgeStream } from './edge-stream.ts';
-import { isAccessLoss } from './fault.ts';
+import { accessLost, isAccessLoss } from './fault.ts';
 import { ReceivedDial } from './incoming-dial.ts';
 import { sessionTokenBody } from './session-token.ts';
 import { StreamGroups } from './stream-groups.ts';
@@ -84,6 +84,10 @@ class RouterBinding implements EdgeBinding, Connection {
     this.#options.host.channel.send({ contentType: contentType.updateBind, headers, body: this.#token });
   }
 
+  cut(error: TunnelerError): void {
+    this.#children.revoke('', error);
+  }
+
   unbind(): void {
     if (this.#state === 'over') return;
     this.#over();
@@ -104,7 +108,7 @@ class RouterBinding implements EdgeBinding, Connection {
         const reason = bytesText(frame.body);
         const fault = readEdgeFault(frame.headers);
         // Routers of 2.x close the children too; those of 1.7 leave them to us.
-        if (isAccessLoss(reason, fault)) this.#children.revoke('', reason);
+        if (isAccessLoss(reason, fault)) this.#children.revoke('', accessLost(reason, fault));
         this.#end(refused(reason, fault), whatThen(reason, fault));
         return;
       }
@@ -172,7 +176,8 @@ class RouterBinding implements EdgeBinding, Connection {
     const { host, request, register, connId } = this.#options;
     const keys = request.encryptionRequired ? request.keys : undefined;
     const opened = (stream: EdgeStream): void => this.#children.add('', stream);
-    const dial = new ReceivedDial({ host, frame, bindConnId: connId, keys, register, opened });
+    const keyPerConnection = request.keyPerConnection && host.channel.hello.capabilities.known;
+    const dial = new ReceivedDial({ host, frame, bindConnId: connId, keys, keyPerConnection, register, opened });
     try {
       request.onDial(dial);
     } catch (error) {

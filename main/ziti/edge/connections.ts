@@ -14,6 +14,8 @@ import { EdgeStream } from './edge-stream.ts';
 import { FramePool } from './frame-pool.ts';
 import { answerConnInspect, answerInspect, answerTraceRoute } from './inspection.ts';
 import { SendBudget } from './send-budget.ts';
+import type { ServiceUpdate } from './edge-router.ts';
+import { readPostureStateChange, readServiceChangeSet } from '../wire/service-updates.ts';
 
 /**
  * Acknowledgements of small messages wait so long for a write to travel with: mostly the answer that the message asks for. That halves what an
@@ -44,6 +46,8 @@ export class Connections implements ChannelHandlers {
   #budgetTimer: Disposable | undefined;
   readonly #notReading = new Set<object>();
   #channel: FrameChannel | undefined;
+  /** Whoever subscribed to what the router pushes. */
+  onServiceUpdate: ((update: ServiceUpdate) => void) | undefined;
   #lastConnId = 0;
 
   constructor(options: ConnectionsOptions) {
@@ -120,7 +124,10 @@ export class Connections implements ChannelHandlers {
       answerInspect(channel, frame, connId);
       return;
     }
-    if (connId === undefined) return;
+    if (connId === undefined) {
+      this.#serviceUpdate(frame);
+      return;
+    }
     const connection = this.#table.get(connId);
     if (frame.contentType === contentType.connInspectRequest) {
       answerConnInspect(channel, frame, connId, connection);
@@ -131,6 +138,17 @@ export class Connections implements ChannelHandlers {
       if (this.#waitingForBudget.size > 0) this.#spendBudget();
     } else {
       this.#unclaimed(channel, frame, connId);
+    }
+  }
+
+  /** What cannot be read is left out: the next one shows a gap, and everything is asked for again. */
+  #serviceUpdate(frame: Frame): void {
+    if (frame.contentType === contentType.serviceChangeSet) {
+      const set = readServiceChangeSet(frame.body);
+      if (set !== undefined) this.onServiceUpdate?.({ kind: 'services', set });
+    } else if (frame.contentType === contentType.postureStateChange) {
+      const change = readPostureStateChange(frame.body);
+      if (change !== undefined) this.onServiceUpdate?.({ kind: 'posture', change });
     }
   }
 

@@ -3,7 +3,7 @@ import { TunnelerError } from '../../base/errors.ts';
 import { contentType } from '../wire/content-type.ts';
 import { readEdgeFault } from '../wire/edge-error.ts';
 import type { Frame } from '../wire/frame.ts';
-import { HeaderList } from '../wire/header-block.ts';
+import { HeaderBlock, HeaderList } from '../wire/header-block.ts';
 import { connType, headerId } from '../wire/header-id.ts';
 import { bytesText, copyBytes, textBytes } from '../wire/little-endian.ts';
 import type { Connection, ConnectionHost } from './connection.ts';
@@ -15,6 +15,9 @@ import { RouterFlowControl } from './router-flow-control.ts';
 import { sessionTokenBody } from './session-token.ts';
 import { XgressFlowControl } from './xgress-flow-control.ts';
 
+/** What may come before the answer is kept up to this; the rest is sent again by whoever misses its acknowledgement. */
+const maxEarlyBytes = 1024 * 1024;
+
 export interface DialOptions {
   readonly host: ConnectionHost;
   readonly connId: number;
@@ -22,7 +25,7 @@ export interface DialOptions {
   readonly request: EdgeDialRequest;
   /** Put `connection` in the table under this dial's id. */
   register(connection: Connection): void;
-  /** The stream is open, under the request's service session. */
+  /** The stream is open. */
   opened(stream: EdgeStream): void;
 }
 
@@ -39,6 +42,8 @@ class Dial implements Connection {
   readonly #resolve: (opened: EdgeStreamOpened) => void;
   readonly #reject: (error: TunnelerError) => void;
   readonly #keys: ListenerKeys | undefined;
+  readonly #early: Frame[] = [];
+  #earlyBytes = 0;
   #pending: Disposable | undefined;
   #settled = false;
   readonly #onAbort = (): void => this.#giveUp(new TunnelerError('base.cancelled', 'the dial was cancelled'));
@@ -56,14 +61,19 @@ class Dial implements Connection {
 
   begin(): void {
     const { request, host, register } = this.#options;
-    const body = sessionTokenBody(request.sessionToken);
+    const { sessionToken } = request;
+    const body = sessionToken === undefined ? undefined : sessionTokenBody(sessionToken);
     if (request.signal?.aborted === true) {
       this.#settle(() => this.#reject(new TunnelerError('base.cancelled', 'the dial was cancelled')));
       return;
     }
     register(this);
     request.signal?.addEventListener('abort', this.#onAbort, { once: true });
-    const message = { contentType: contentType.connect, headers: this.#headers(), body };
+    const headers = this.#headers();
+    const message =
+      body === undefined
+        ? { contentType: contentType.connectV2, headers: this.#byServiceId(headers) }
+        : { contentType: contentType.connect, headers, body };
     const pending = host.channel.request(message, request.timeoutMs, 'a dial', (reply) => {
       if (!(reply instanceof TunnelerError)) this.#answered(reply);
       else if (reply.code === 'base.timeout') this.#giveUp(timedOut(request.timeoutMs));
@@ -73,8 +83,17 @@ class Dial implements Connection {
   }
 
   receive(frame: Frame): void {
-    // Before the answer only a refusal makes sense, should a router send one that is no reply.
+    // A router may send a refusal that is no reply; and what the host sends at once may overtake the router's answer.
     if (frame.contentType === contentType.stateClosed) this.#answered(frame);
+    else this.#keep(frame);
+  }
+
+  #keep(frame: Frame): void {
+    if (this.#earlyBytes + frame.body.length > maxEarlyBytes) return;
+    this.#earlyBytes += frame.body.length;
+    const headers = HeaderBlock.parse(copyBytes(frame.headers.encoded));
+    const { contentType: kind, sequence } = frame;
+    this.#early.push({ contentType: kind, sequence, headers, body: copyBytes(frame.body) });
   }
 
   channelLost(error: TunnelerError): void {
@@ -98,6 +117,11 @@ class Dial implements Connection {
     if (request.appData !== undefined) headers.bytes(headerId.appData, request.appData);
     if (request.stickinessToken !== undefined) headers.bytes(headerId.stickinessToken, request.stickinessToken);
     return headers;
+  }
+
+  #byServiceId(headers: HeaderList): HeaderList {
+    headers.string(headerId.serviceId, this.#options.request.serviceId);
+    return headers.u8(headerId.serviceIdentifierType, 0);
   }
 
   #answered(reply: Frame): void {
@@ -146,6 +170,7 @@ class Dial implements Connection {
     this.#settle(() => {
       register(stream);
       this.#options.opened(stream);
+      for (const frame of this.#early) stream.receive(frame);
       this.#resolve({
         stream,
         ...(stickinessToken === undefined ? {} : { stickinessToken: copyBytes(stickinessToken) }),

@@ -3,6 +3,8 @@ import type { TunnelerError } from '../../base/errors.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Precedence, ZitiStream, IncomingDial } from '../model.ts';
+import type { RouterCapabilities } from '../wire/router-capabilities.ts';
+import type { PostureStateChange, ServiceChangeSet } from '../wire/service-updates.ts';
 
 /** How to reach one router and prove who we are. */
 export interface EdgeRouterOptions {
@@ -30,8 +32,12 @@ export interface EdgeRouterOptions {
 }
 
 export interface EdgeDialRequest {
-  /** Dial service session JWT. Asserted to be a JWT: anything else kills a router. */
-  readonly sessionToken: string;
+  readonly serviceId: string;
+  /**
+   * Dial service session JWT. Asserted to be a JWT: anything else kills a router. Absent: dialled by the API session alone (ConnectV2), which
+   * takes a router with that capability and an OIDC session.
+   */
+  readonly sessionToken?: string;
   readonly encryptionRequired: boolean;
   readonly kind: 'stream' | 'datagram';
   readonly timeoutMs: number;
@@ -56,6 +62,8 @@ export interface EdgeBindRequest {
   readonly encryptionRequired: boolean;
   /** X25519 pair of this listener, constant while it lives (from `newListenerKeys`). */
   readonly keys: ListenerKeys | undefined;
+  /** Each connection gets a pair of its own, told in the answer to its dial; routers of 2.1 and controllers of 2.1 hand it on. */
+  readonly keyPerConnection: boolean;
   readonly cost: number;
   readonly precedence: Precedence;
   readonly terminatorIdentity?: string;
@@ -73,6 +81,8 @@ export interface ListenerKeys {
 
 export interface EdgeBinding {
   update(change: { readonly cost?: number; readonly precedence?: Precedence }): void;
+  /** End every connection that came through it, with `error`. */
+  cut(error: TunnelerError): void;
   /** Idempotent; children live on. */
   unbind(): void;
 }
@@ -82,12 +92,18 @@ export interface EdgeStreamOpened {
   readonly stickinessToken?: Uint8Array;
 }
 
+/** What a router pushes to who subscribed. */
+export type ServiceUpdate =
+  | { readonly kind: 'services'; readonly set: ServiceChangeSet }
+  | { readonly kind: 'posture'; readonly change: PostureStateChange };
+
 /** One live, greeted channel to a router. Made by `openEdgeRouter` in `edge/open-edge-router.ts`. */
 export interface EdgeRouter extends AsyncDisposable {
   readonly name: string;
   /** From the Hello's result. */
   readonly version: string | undefined;
   readonly supportsPostureChecks: boolean;
+  readonly capabilities: RouterCapabilities;
   latencyMs(): number;
   /**
    * Resolves once, when the channel is gone. `ziti.channel.rejected` where it closed within 6 s of the Hello (the way a
@@ -101,11 +117,17 @@ export interface EdgeRouter extends AsyncDisposable {
   /** OIDC only. Throws `ziti.channel.rejected` where the router refused (it then closes the channel). */
   updateToken(token: string): Promise<void>;
   /**
-   * The controller ended this service session: cut every stream dialled with it, with `ziti.dial.access_denied`. Routers of
-   * 2.x do that themselves; 1.7 routers leave circuits under the SDK's flow control open, and who watches the controller
-   * must say so. Returns how many were cut.
+   * Access to this service is over: cut every stream dialled to it here, with `error`. Not every router does that by itself: those of 1.7
+   * leave circuits under the SDK's flow control open, those of 2.x where a posture check begins to fail. Returns how many were cut.
    */
-  revoke(sessionToken: string, reason: string): number;
+  revoke(serviceId: string, error: TunnelerError): number;
+  /**
+   * Where `capabilities.serviceUpdates`: have everything told now, and then what changes. Asking again has everything told again, to the new
+   * `listener` alone.
+   */
+  subscribe(listener: (update: ServiceUpdate) => void): void;
+  /** Have the posture verdicts told anew. */
+  resyncPosture(): void;
   /** Fire and forget; an encoded PostureResponses protobuf. */
   sendPosture(body: Uint8Array): void;
   /** The network may have changed under the channel: where nothing comes in within `timeoutMs`, it is closed as unresponsive. */

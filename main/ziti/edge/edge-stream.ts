@@ -140,11 +140,6 @@ export class EdgeStream implements ZitiStream, Connection, CarrierOwner, Flushab
     else this.#overListener = listener;
   }
 
-  /** Access was taken away: cut both directions now, whatever is still held. */
-  revoke(reason: string): void {
-    this.reset(accessLost(reason));
-  }
-
   // Called by the channel's side.
 
   receive(frame: Frame): void {
@@ -201,7 +196,7 @@ export class EdgeStream implements ZitiStream, Connection, CarrierOwner, Flushab
     const nothingUnsent = this.#outbound.empty && this.#carrier.settled();
     this.#carrier.dispose();
     if (isAccessLoss(reason, fault)) {
-      this.#finish(accessLost(reason));
+      this.#finish(accessLost(reason, fault));
       return;
     }
     const orderly = this.kind === 'datagram' || (this.#remoteEnded && this.#finSent);

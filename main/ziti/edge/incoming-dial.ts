@@ -10,7 +10,7 @@ import { copyBytes, noBytes, textBytes, u32Bytes } from '../wire/little-endian.t
 import type { Connection, ConnectionHost } from './connection.ts';
 import type { ListenerKeys } from './edge-router.ts';
 import { EdgeStream } from './edge-stream.ts';
-import { deriveSessionKeys, type SessionKeys } from './end-to-end.ts';
+import { deriveSessionKeys, newListenerKeys, type SessionKeys } from './end-to-end.ts';
 import { RouterFlowControl } from './router-flow-control.ts';
 import { XgressFlowControl } from './xgress-flow-control.ts';
 
@@ -24,6 +24,8 @@ export interface IncomingDialOptions {
   readonly bindConnId: number;
   /** Present: the service is encrypted, and so must this connection be. */
   readonly keys: ListenerKeys | undefined;
+  /** Not the listener's pair but one of the connection's own, which the answer tells. */
+  readonly keyPerConnection: boolean;
   register(connId: number, connection: Connection): void;
   /** It was accepted. */
   opened(stream: EdgeStream): void;
@@ -66,13 +68,14 @@ export class ReceivedDial implements IncomingDial {
       this.reject('the router gave no connection id');
       throw new TunnelerError('ziti.bind.failed', 'the router gave no connection id for a dial');
     }
-    const keys = this.#sessionKeys();
+    const own = this.#ownKeys();
+    const keys = own === undefined ? undefined : this.#sessionKeys(own);
     this.#settle();
     const { circuitId } = this;
     // Answered first: what the stream sends at once must come after it.
     host.channel.reply(this.#request, {
       contentType: contentType.dialSuccess,
-      headers: new HeaderList().u32(headerId.connId, bindConnId),
+      headers: this.#successHeaders(bindConnId, own),
       body: u32Bytes(connId),
     });
     const bySdk = this.#request.headers.bool(headerId.useXgressToSdk) && circuitId !== undefined;
@@ -102,15 +105,23 @@ export class ReceivedDial implements IncomingDial {
     });
   }
 
-  #sessionKeys(): SessionKeys | undefined {
-    const { keys } = this.#options;
-    if (keys === undefined) return undefined;
+  #ownKeys(): ListenerKeys | undefined {
+    const { keys, keyPerConnection } = this.#options;
+    return keys !== undefined && keyPerConnection ? newListenerKeys() : keys;
+  }
+
+  #successHeaders(bindConnId: number, own: ListenerKeys | undefined): HeaderList {
+    const headers = new HeaderList().u32(headerId.connId, bindConnId);
+    return own === undefined || own === this.#options.keys ? headers : headers.bytes(headerId.publicKey, own.publicKey);
+  }
+
+  #sessionKeys(own: ListenerKeys): SessionKeys {
     const peerKey = this.#request.headers.bytes(headerId.publicKey);
     try {
       if (peerKey === undefined) {
         throw new TunnelerError('ziti.dial.encryption_missing', 'the dialler offered no key for an encrypted service');
       }
-      return deriveSessionKeys('host', keys, copyBytes(peerKey));
+      return deriveSessionKeys('host', own, copyBytes(peerKey));
     } catch (error) {
       this.reject('end-to-end encryption is required');
       throw error;

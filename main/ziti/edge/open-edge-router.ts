@@ -3,6 +3,8 @@ import { TunnelerError } from '../../base/errors.ts';
 import { openChannel, type Channel } from '../channel/channel.ts';
 import { contentType } from '../wire/content-type.ts';
 import { bytesText, textBytes } from '../wire/little-endian.ts';
+import type { RouterCapabilities } from '../wire/router-capabilities.ts';
+import { encodeSubscribe } from '../wire/service-updates.ts';
 import { bind } from './bind.ts';
 import type { ConnectionHost } from './connection.ts';
 import { Connections } from './connections.ts';
@@ -14,6 +16,7 @@ import type {
   EdgeRouter,
   EdgeRouterOptions,
   EdgeStreamOpened,
+  ServiceUpdate,
 } from './edge-router.ts';
 import { StreamGroups } from './stream-groups.ts';
 
@@ -30,12 +33,13 @@ class OpenEdgeRouter implements EdgeRouter {
   readonly name: string;
   readonly version: string | undefined;
   readonly supportsPostureChecks: boolean;
+  readonly capabilities: RouterCapabilities;
   readonly closed: Promise<TunnelerError>;
   readonly #options: EdgeRouterOptions;
   readonly #channel: Channel;
   readonly #connections: Connections;
   readonly #host: ConnectionHost;
-  readonly #sessions = new StreamGroups();
+  readonly #byService = new StreamGroups();
 
   constructor(options: EdgeRouterOptions, channel: Channel, connections: Connections) {
     this.#options = options;
@@ -45,6 +49,7 @@ class OpenEdgeRouter implements EdgeRouter {
     this.name = options.name;
     this.version = channel.hello.version;
     this.supportsPostureChecks = channel.hello.supportsPostureChecks;
+    this.capabilities = channel.hello.capabilities;
     this.closed = channel.closed.then((error) => {
       connections.lost(error);
       return error;
@@ -68,12 +73,21 @@ class OpenEdgeRouter implements EdgeRouter {
       callerId: this.#options.callerId,
       request,
       register: (connection) => this.#connections.register(connId, connection),
-      opened: (stream) => this.#sessions.add(request.sessionToken, stream),
+      opened: (stream) => this.#byService.add(request.serviceId, stream),
     });
   }
 
-  revoke(sessionToken: string, reason: string): number {
-    return this.#sessions.revoke(sessionToken, reason);
+  revoke(serviceId: string, error: TunnelerError): number {
+    return this.#byService.revoke(serviceId, error);
+  }
+
+  subscribe(listener: (update: ServiceUpdate) => void): void {
+    this.#connections.onServiceUpdate = listener;
+    this.#channel.send({ contentType: contentType.subscribeToServiceUpdates, body: encodeSubscribe() });
+  }
+
+  resyncPosture(): void {
+    this.#channel.send({ contentType: contentType.resyncPostureState });
   }
 
   async bind(request: EdgeBindRequest): Promise<EdgeBinding> {

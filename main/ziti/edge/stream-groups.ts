@@ -1,4 +1,5 @@
-/** Open streams by what they were opened under (a service session, a binding), so that they can be cut together. */
+/** Open streams by what they were opened under (a service, a binding), so that they can be cut together. */
+import type { TunnelerError } from '../../base/errors.ts';
 import type { EdgeStream } from './edge-stream.ts';
 
 export class StreamGroups {
@@ -15,10 +16,10 @@ export class StreamGroups {
     });
   }
 
-  /** Cut every member, with `ziti.dial.access_denied`; returns how many. */
-  revoke(group: string, reason: string): number {
+  /** Cut every member with `error`, whatever is still held; returns how many. */
+  revoke(group: string, error: TunnelerError): number {
     const members = [...(this.#groups.get(group) ?? [])];
-    for (const stream of members) stream.revoke(reason);
+    for (const stream of members) stream.reset(error);
     return members.length;
   }
 }

@@ -14,6 +14,13 @@ export const contentType = {
 
   postureResponse: 10800,
 
+  /** What a client may watch at a router of release 2.1, see `service-updates.ts`. */
+  subscribeToServiceUpdates: 10900,
+  unsubscribeFromServiceUpdates: 10901,
+  resyncPostureState: 10902,
+  serviceChangeSet: 10903,
+  postureStateChange: 10904,
+
   connect: 60783,
   stateConnected: 60784,
   stateClosed: 60785,
@@ -37,6 +44,7 @@ export const contentType = {
   updateToken: 60803,
   inspectRequest: 60804,
   inspectResponse: 60805,
+  connectV2: 60806,
 } as const;
 
 export type ContentType = (typeof contentType)[keyof typeof contentType];

@@ -18,6 +18,7 @@ export const edgeErrorCode = {
   invalidApiSessionType: 12,
   invalidInstanceId: 13,
   accessDenied: 14,
+  postureCheckFailed: 15,
 } as const;
 
 export type RetryHint = 'default' | 'too-busy' | 'start-over' | 'not-retriable';
@@ -29,6 +30,8 @@ export interface EdgeFault {
   readonly code: number | undefined;
   readonly message: string | undefined;
   readonly retryHint: RetryHint;
+  /** Ids of the posture checks that stand in the way; empty where none do, or the router does not say. */
+  readonly failingChecks: readonly string[];
 }
 
 /** Read headers 1033 and 1014 of a StateClosed or UpdateTokenFailure; what cannot be read is as absent. */
@@ -36,12 +39,15 @@ export function readEdgeFault(headers: HeaderBlock): EdgeFault {
   const plainCode = headers.u32(headerId.errorCode);
   const raw = headers.string(headerId.structuredError);
   const parsed = raw === undefined ? undefined : parseJsonObject(raw);
-  if (parsed === undefined) return { code: plainCode, message: undefined, retryHint: 'default' };
-  const { code, message, retryHint } = parsed;
+  if (parsed === undefined) return { code: plainCode, message: undefined, retryHint: 'default', failingChecks: [] };
+  const { code, message, retryHint, failingPostureCheckIds } = parsed;
   return {
     code: typeof code === 'number' ? code : plainCode,
     message: typeof message === 'string' ? message : undefined,
     retryHint: (typeof retryHint === 'number' ? retryHints[retryHint] : undefined) ?? 'default',
+    failingChecks: Array.isArray(failingPostureCheckIds)
+      ? failingPostureCheckIds.filter((id): id is string => typeof id === 'string')
+      : [],
   };
 }
 

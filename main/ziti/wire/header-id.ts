@@ -18,6 +18,8 @@ export const headerId = {
   isGrouped: 9,
   groupSecret: 10,
   isFirstGroupConnection: 11,
+  /** u32, see helloRejectClass */
+  helloRejectClass: 13,
 
   /** Latency probe: u64 send time; Data: 16-byte trace id. First of the headers that replies reflect. */
   uuid: 128,
@@ -73,6 +75,12 @@ export const headerId = {
   /** strings, asserted by the router (2.0 and later) */
   dialerIdentityId: 1034,
   dialerIdentityName: 1035,
+  /** string, id or name, in ConnectV2 */
+  serviceId: 1036,
+  /** byte: 0 by id, 1 by name */
+  serviceIdentifierType: 1037,
+  /** Big-endian unsigned integer of the fewest bytes, see routerCapability */
+  routerCapabilities: 1039,
 
   /** Payload header k travels as 2000 + k: 1 is capabilities (4 bytes big-endian), 16 the edge flags (u32). */
   payloadCapabilities: 2001,
@@ -104,6 +112,12 @@ export const edgeFlag = {
   /** This body, once decrypted, is `(u16 length, bytes)*`. */
   multipartMessage: 16,
 } as const;
+
+/** Values of header 13, of a refused Hello (openziti/channel: hello_reject.go). */
+export const helloRejectClass = { busy: 1, notPermitted: 2 } as const;
+
+/** Bits of header 1039 (openziti/sdk-golang: pb/edge_client_pb/edge_client.proto, RouterCapability). */
+export const routerCapability = { connectV2: 2, serviceUpdates: 4, postureChecks: 5, bindSuccess: 6 } as const;
 
 /** Values of header 1022. */
 export const connType = { invalid: 0, dial: 1, bind: 2, unknown: 3 } as const;
