@@ -113,7 +113,12 @@ describe('decoding', () => {
   it('reads codes and hints of a structured error, and lives with an unreadable one', () => {
     const json = JSON.stringify({ message: 'bind access lost', code: edgeErrorCode.accessDenied, retryHint: 2 });
     const good = new HeaderList().u32(headerId.errorCode, 14).string(headerId.structuredError, json).toBlock();
-    expect(readEdgeFault(good)).toEqual({ code: 14, message: 'bind access lost', retryHint: 'start-over', failingChecks: [] });
+    expect(readEdgeFault(good)).toEqual({
+      code: 14,
+      message: 'bind access lost',
+      retryHint: 'start-over',
+      failingChecks: [],
+    });
     const bad = new HeaderList().u32(headerId.errorCode, 3).string(headerId.structuredError, '{').toBlock();
     expect(readEdgeFault(bad)).toEqual({ code: 3, message: undefined, retryHint: 'default', failingChecks: [] });
   });

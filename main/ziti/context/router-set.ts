@@ -99,7 +99,7 @@ export class RouterSet implements AsyncDisposable {
       const found = this.connected(names);
       if (found.length > 0) return found;
       const waitedMs = clock.monotonic() - askedMs;
-      const hopeless = wanted().every((link) => link.failed ? waitedMs >= onceMoreMs : waitedMs >= patienceMs);
+      const hopeless = wanted().every((link) => (link.failed ? waitedMs >= onceMoreMs : waitedMs >= patienceMs));
       if (signal.aborted || this.#closed || hopeless) throw this.#noRouter(names);
       await new Promise<void>((resolve) => {
         const done = (): void => {
@@ -138,9 +138,14 @@ export class RouterSet implements AsyncDisposable {
     const states = this.states().filter((state) => names?.has(state.name) ?? true);
     const reasons = states.map((state) => `${state.name}: ${state.error?.message ?? state.state}`);
     const sentence =
-      (names?.size ?? states.length) === 0 ? 'the service has no router' : `no router of the service is connected (${reasons.join('; ')})`;
+      (names?.size ?? states.length) === 0
+        ? 'the service has no router'
+        : `no router of the service is connected (${reasons.join('; ')})`;
     return new TunnelerError('ziti.dial.no_router', sentence, {
-      details: { routers: [...(names ?? states.map(({ name }) => name))], next: 'Check the network path to the routers; reconnecting goes on by itself.' },
+      details: {
+        routers: [...(names ?? states.map(({ name }) => name))],
+        next: 'Check the network path to the routers; reconnecting goes on by itself.',
+      },
     });
   }
 }

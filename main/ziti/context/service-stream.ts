@@ -150,8 +150,7 @@ export class ServiceStream {
     const queryType = postureQueryTypes.find((known) => known === check?.type);
     if (check === undefined || queryType === undefined) return undefined;
     const verdict = this.#checkStates.get(id);
-    const isJudged =
-      verdict !== undefined && (verdict.isPassing || this.#settled || this.#passed.has(policy.id));
+    const isJudged = verdict !== undefined && (verdict.isPassing || this.#settled || this.#passed.has(policy.id));
     return {
       id,
       policyId: policy.id,

@@ -395,7 +395,8 @@ class OpenContext implements ZitiContext {
 
   /** 1.x routers leave circuits under the SDK's flow control open when access to their service ends. */
   #mustWatch(): boolean {
-    if (this.#pushes.live || this.#dialer.inUse().length === 0 || this.#keeper.signedIn()?.session.kind !== 'legacy') return false;
+    if (this.#pushes.live || this.#dialer.inUse().length === 0 || this.#keeper.signedIn()?.session.kind !== 'legacy')
+      return false;
     return this.#routers.serving().some((router) => router.streams() > 0 && !pushesRevocation(router.version));
   }
 

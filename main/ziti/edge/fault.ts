@@ -36,10 +36,7 @@ const dialTexts: readonly (readonly [pattern: RegExp, code: ErrorCode, sentence:
  */
 const dialCodes: Partial<Record<number, readonly [code: ErrorCode, sentence: string]>> = {
   [edgeErrorCode.invalidApiSession]: ['ziti.dial.session_invalid', 'the router does not know our session any more'],
-  [edgeErrorCode.invalidSession]: [
-    'ziti.dial.session_invalid',
-    'the session for this service is not valid any more',
-  ],
+  [edgeErrorCode.invalidSession]: ['ziti.dial.session_invalid', 'the session for this service is not valid any more'],
   [edgeErrorCode.wrongSessionType]: ['ziti.dial.session_invalid', 'the session is not one for dialling'],
   [edgeErrorCode.invalidEdgeRouterForSession]: ['ziti.dial.session_invalid', 'the session is not for this router'],
   [edgeErrorCode.invalidApiSessionType]: ['ziti.dial.session_invalid', 'the router asks for a session of another kind'],
@@ -94,7 +91,8 @@ export function isAccessLoss(reason: string, fault: EdgeFault): boolean {
 
 /** The error for an open stream whose access was taken away. */
 export function accessLost(reason: string, fault?: EdgeFault): TunnelerError {
-  if (fault?.code === edgeErrorCode.postureCheckFailed) return postureLost(reason, failingChecks(reason, fault).failingChecks);
+  if (fault?.code === edgeErrorCode.postureCheckFailed)
+    return postureLost(reason, failingChecks(reason, fault).failingChecks);
   return new TunnelerError('ziti.dial.access_denied', 'access to the service was revoked while the stream was open', {
     details: { reason },
   });

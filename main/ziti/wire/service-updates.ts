@@ -155,7 +155,9 @@ export function encodeServiceChangeSet(set: ServiceChangeSet): Uint8Array {
           varintField(5, check.promptOnUnlock ? 1 : 0),
           varintField(6, check.promptOnWake ? 1 : 0),
           textField(7, check.semantic),
-          ...check.processes.map(({ osType, path }) => bytesField(8, joined([textField(1, osType), textField(2, path)]))),
+          ...check.processes.map(({ osType, path }) =>
+            bytesField(8, joined([textField(1, osType), textField(2, path)])),
+          ),
           varintField(9, check.timeoutSeconds),
         ]),
       ),
