@@ -14,6 +14,7 @@ import type {
   BundleView,
   ConsoleView,
   DnsView,
+  HostedItem,
   IdentityView,
   LoginView,
   MfaEnrolmentView,
@@ -260,6 +261,18 @@ export const schema = {
       parse: parser(v.strictObject({ name: secretName })),
     }),
   },
+  hosting: {
+    /** Answer a hosted service from this process, for as long as the stream is open. */
+    serve: stream<{ service: string; what: string; identity?: string | undefined }, HostedItem>({
+      needs: 'operate',
+      parse: parser(v.strictObject({ service: text(256), what: text(256), identity: v.optional(identityName) })),
+    }),
+    /** What is said on one of its connections; answered once more may be said. */
+    answer: call<v.InferOutput<typeof hostedAnswer>, void>({
+      needs: 'operate',
+      parse: (raw) => parser(hostedAnswer)(raw),
+    }),
+  },
   mcp: {
     /** Tell the engine's loopback MCP entry for a service: where `culvert mcp connect` and clients reach it. */
     endpoint: call<{ service: string }, { url: string }>({
@@ -286,6 +299,12 @@ export const schema = {
 } as const;
 
 const logLevel = v.strictObject({ level: v.picklist(['trace', 'debug', 'info', 'warn', 'error']) });
+const hostedAnswer = v.strictObject({
+  connection: text(64),
+  data: v.optional(v.pipe(v.string(), v.base64(), v.maxLength(1_400_000))),
+  end: v.optional(v.boolean()),
+  reset: v.optional(v.boolean()),
+});
 const bundle = v.strictObject({ redact: v.picklist(['basic', 'full']), preview: v.optional(v.boolean()) });
 
 export type EngineSchema = typeof schema;

@@ -206,6 +206,20 @@ export interface AgentView {
   readonly quarantined: boolean;
 }
 
+/** What is told to a process that answers a hosted service itself; bytes in Base64. */
+export type HostedItem =
+  | { readonly kind: 'ready'; readonly service: string; readonly identities: readonly string[] }
+  | {
+      readonly kind: 'open';
+      readonly connection: string;
+      readonly identity: string;
+      /** Who dialled, where that is known, and whether somebody vouches for it. */
+      readonly caller?: string;
+      readonly asserted: boolean;
+    }
+  | { readonly kind: 'data'; readonly connection: string; readonly data: string }
+  | { readonly kind: 'end' | 'closed'; readonly connection: string };
+
 export interface QuarantineView {
   /** `app:PATH-or-agent`, `identity:NAME`, `service:NAME`, `session:ID`. */
   readonly subject: string;

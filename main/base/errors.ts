@@ -113,6 +113,7 @@ export const errorCodes = [
   'hosting.connect_failed',
   'hosting.answered',
   'hosting.not_bindable',
+  'hosting.connection_unknown',
   // audit
   'audit.tampered',
   'audit.write_failed',

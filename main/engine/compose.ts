@@ -31,6 +31,8 @@ import { openCorridor } from './admission/open-admission.ts';
 import { openListeners } from './calls/open-listener.ts';
 import { openRuntime, type Runtime } from './runtime/open-runtime.ts';
 import { answeredServices } from './hosting/answered-services.ts';
+import { bindersOf } from './hosting/hosted-services.ts';
+import { servedProcesses } from './hosting/served-processes.ts';
 import { openHosting } from './hosting/open-hosting.ts';
 import { openNetworks } from './identities/open-networks.ts';
 import type { Readiness } from './identities/readiness.ts';
@@ -229,6 +231,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
         agents,
         auditIndex,
         secrets,
+        servedProcesses: servedProcesses({ answered, binders: (service) => bindersOf(service, identities) }),
         state,
         alerts,
         readiness,

@@ -95,7 +95,8 @@ export interface RunningCulvert extends AsyncDisposable {
 
 /** Start a verb with --json and wait for its first line. */
 export async function startCulvert(args: readonly string[], options: RunOptions = {}): Promise<RunningCulvert> {
-  const child = await start([...args, '--json'], options);
+  const at = args.includes('--') ? args.indexOf('--') : args.length;
+  const child = await start([...args.slice(0, at), '--json', ...args.slice(at)], options);
   child.stdin?.end();
   const out = collect(child.stdout);
   const err = collect(child.stderr);

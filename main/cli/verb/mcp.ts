@@ -2,6 +2,8 @@ import { Option, type Command } from 'commander';
 import { TunnelerError } from '../../base/errors.ts';
 import { addVerb, exitCode, type Cli, type CommonOptions } from '../cli.ts';
 import { bridge, type Transport } from '../../mcp/bridge/bridge.ts';
+import { openHttpFront } from '../../mcp/host/http-front.ts';
+import { takeDarkConnections } from '../mcp/dark-connections.ts';
 import { clientKinds, writeClientConfig, type ServerEntry } from '../mcp/client-config.ts';
 
 /** `culvert mcp connect SERVICE` and `culvert mcp config`: MCP clients and dark MCP services. */
@@ -26,6 +28,36 @@ export function addMcp(program: Command, cli: Cli): void {
         });
       });
     });
+
+  addVerb(group, 'host <service> <command> [args...]', 'a stdio MCP server as a dark service, a process a session')
+    .usage('[options] NAME -- COMMAND…')
+    .option('--identity <name>', 'host it as this identity alone')
+    .action(
+      async (
+        service: string,
+        command: string,
+        args: string[],
+        options: CommonOptions & { readonly identity?: string },
+      ) => {
+        const complain = (text: string): void => cli.terminal.err(`culvert: mcp host ${service}: ${text}\n`);
+        using front = openHttpFront({ command, args, complain });
+        await cli.withEngine(options, (engine) =>
+          takeDarkConnections(engine, {
+            service,
+            what: 'culvert mcp host',
+            ...(options.identity === undefined ? {} : { identity: options.identity }),
+            signal: cli.signal,
+            onReady: (identities) =>
+              cli.printItem(
+                options,
+                { service, identities, command: [command, ...args] },
+                () => `${service} is answered by ${command}, hosted as ${identities.join(', ')}`,
+              ),
+            onConnection: (socket, caller) => front.accept(socket, caller),
+          }),
+        );
+      },
+    );
 
   addVerb(group, 'config [services...]', 'entries for MCP clients (default: every service with an MCP contract)')
     .addOption(

@@ -2,6 +2,7 @@
 import type { EngineHandlers } from '../../api/schema.ts';
 import type { DnsView } from '../../api/views.ts';
 import type { Quarantine } from '../../policy/quarantine.ts';
+import type { ServedProcesses } from '../hosting/served-processes.ts';
 import type { SecretsBackend } from '../hosting/secrets.ts';
 import { auditCalls, type AuditCallsDeps } from './audit-calls.ts';
 import { engineCalls, type EngineCallsDeps } from './engine-calls.ts';
@@ -13,6 +14,7 @@ import { quarantineCalls, sessionCalls } from './session-calls.ts';
 export interface HandlerDeps extends EngineCallsDeps, IdentityCallsDeps, PolicyCallsDeps, AuditCallsDeps {
   readonly quarantine: Quarantine;
   readonly secrets: SecretsBackend;
+  readonly servedProcesses: ServedProcesses;
   readonly dns: () => DnsView;
   /** Where an MCP client finds a service; throws `engine.no_service` and the like. */
   readonly mcpEndpoint: (service: string) => Promise<{ url: string }>;
@@ -39,6 +41,10 @@ export function createHandlers(deps: HandlerDeps): EngineHandlers {
       list: () => secrets.list(),
       set: (request) => secrets.set(request),
       remove: ({ name }) => secrets.remove(name),
+    },
+    hosting: {
+      serve: (request, { signal }) => deps.servedProcesses.serve(request, signal),
+      answer: (answer) => deps.servedProcesses.answer(answer),
     },
     mcp: { endpoint: ({ service }) => deps.mcpEndpoint(service) },
     audit: auditCalls(deps),

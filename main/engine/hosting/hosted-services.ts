@@ -35,6 +35,21 @@ export function hostedServicesOf(
     }));
 }
 
+/** Runners' ids, by the names of the identities that may bind a service of this name now. */
+export function bindersOf(
+  service: string,
+  identities: { all(): readonly IdentityRunner[] },
+): ReadonlyMap<string, string> {
+  const may = (runner: IdentityRunner): boolean =>
+    runner.services().some(({ name, permissions }) => name === service && permissions.includes('Bind'));
+  return new Map(
+    identities
+      .all()
+      .filter(may)
+      .map((runner) => [runner.name, runner.id]),
+  );
+}
+
 async function bind(
   context: ZitiContext,
   service: ZitiService,
