@@ -59,7 +59,17 @@ test('a program that ends answers what it was asked, and the next session has an
 test('the service says who answers it, and what may not be hosted is refused', async () => {
   const rows = await world.json<ServiceView[]>(['services'], world.box);
   expect(rows.find(({ name }) => name === 'tools')?.hosted).toMatchObject({ target: 'culvert mcp host' });
-  const host = (name: string): string[] => ['mcp', 'host', name, '--state', world.box, '--json', '--', process.execPath, program];
+  const host = (name: string): string[] => [
+    'mcp',
+    'host',
+    name,
+    '--state',
+    world.box,
+    '--json',
+    '--',
+    process.execPath,
+    program,
+  ];
   const refused = await culvert(host('elsewhere'));
   expect(refused.code).toBe(1);
   expect(JSON.parse(refused.err)).toMatchObject({ error: { code: 'hosting.not_bindable' } });

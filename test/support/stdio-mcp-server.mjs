@@ -6,14 +6,20 @@ import { z } from 'zod';
 const server = new McpServer({ name: 'stdio', version: '1' });
 const text = (value) => ({ content: [{ type: 'text', text: String(value) }] });
 server.registerTool('pid', { description: 'says its process id' }, () => text(process.pid));
-server.registerTool('echo', { description: 'says it again', inputSchema: { text: z.string() } }, ({ text: said }) => text(said));
-server.registerTool('count', { description: 'counts', inputSchema: { to: z.number() } }, async ({ to }, { _meta, sendNotification }) => {
-  for (let progress = 1; progress <= to; progress += 1) {
-    const params = { progressToken: _meta?.progressToken, progress, total: to };
-    if (_meta?.progressToken !== undefined) await sendNotification({ method: 'notifications/progress', params });
-  }
-  return text(to);
-});
+server.registerTool('echo', { description: 'says it again', inputSchema: { text: z.string() } }, ({ text: said }) =>
+  text(said),
+);
+server.registerTool(
+  'count',
+  { description: 'counts', inputSchema: { to: z.number() } },
+  async ({ to }, { _meta, sendNotification }) => {
+    for (let progress = 1; progress <= to; progress += 1) {
+      const params = { progressToken: _meta?.progressToken, progress, total: to };
+      if (_meta?.progressToken !== undefined) await sendNotification({ method: 'notifications/progress', params });
+    }
+    return text(to);
+  },
+);
 server.registerTool('ask', { description: 'asks its user' }, async () => {
   const requestedSchema = { type: 'object', properties: { name: { type: 'string' } } };
   const { action, content } = await server.server.elicitInput({ message: 'who?', requestedSchema });

@@ -68,7 +68,8 @@ export function openHttpFront(deps: HttpFrontDeps): HttpFront {
   ): Promise<void> => {
     const messages = readMessages(await bodyOf(request));
     const [message] = messages ?? [];
-    if (message === undefined || messages?.length !== 1) return refuse(response, 400, -32_600, 'one message of JSON-RPC 2.0 was expected');
+    if (message === undefined || messages?.length !== 1)
+      return refuse(response, 400, -32_600, 'one message of JSON-RPC 2.0 was expected');
     let session = known?.session;
     const headers: Record<string, string> = {};
     if (message.method === 'initialize') {
