@@ -132,7 +132,7 @@ interface Held {
 /** What is to be told, in order. */
 class Items implements AsyncIterable<HostedItem> {
   readonly #signal: AbortSignal;
-  #held: Held[] = [];
+  readonly #held: Held[] = [];
   #heldBytes = 0;
   #wake: () => void = () => undefined;
 
