@@ -19,7 +19,7 @@ export interface GuardCall {
   readonly rule?: string;
   /** Lower-hex SHA-256 of the canonical JSON of the arguments. */
   readonly digest?: string;
-  /** Only where the contract says so. */
+  /** What was asked: of MCP only where the contract says so; of a device the registers, the count and the values written. */
   readonly arguments?: unknown;
   readonly startedAtMs: number;
   /** Set when the answer was seen. */
@@ -126,6 +126,10 @@ export interface GuardContext {
   readonly ledgerKey: string;
   /** Lower-hex SHA-256 of the text's UTF-8 bytes. */
   digest(text: string): string;
+  /** Each chunk is one datagram (UDP); default: a stream. */
+  readonly datagrams?: boolean;
+  /** The record also holds what reads of a device returned. */
+  readonly recordValues?: boolean;
   /** Local rules over one call; a reason refuses it. Absent: no local rules. */
   authorize?(action: GuardedAction): Reason | undefined;
   /** Asked for calls a contract holds for approval. Absent: there is nobody to ask, and they are refused. */

@@ -3,6 +3,8 @@
  * other it is narrower than both together would be, which is the safe side.
  */
 import { TunnelerError } from '../base/errors.ts';
+import { narrowModbusAllow } from '../base/engagement/modbus-operations.ts';
+import type { ModbusWriteRange } from '../base/engagement/modbus.ts';
 import type { EngagementContract, HttpRules, McpRule, McpRules, ModbusRules } from '../base/engagement.ts';
 import { globCovers, type GlobStyle } from '../base/glob.ts';
 import type { Schedule } from './schedule.ts';
@@ -58,31 +60,44 @@ function narrowHttp(a: HttpRules, b: HttpRules): HttpRules {
 
 function narrowModbus(a: ModbusRules, b: ModbusRules): ModbusRules {
   return defined({
-    allow: overlapCodes(a.allow, b.allow),
-    units: both(a.units, b.units, (x, y) => x.filter((unit) => y.includes(unit))),
-    ranges: both(a.ranges, b.ranges, (x, y) =>
-      x.flatMap((range) =>
-        y.flatMap((other) => {
-          if (range.table !== undefined && other.table !== undefined && range.table !== other.table) return [];
-          const from = Math.max(range.from, other.from);
-          const to = Math.min(range.to, other.to);
-          return from > to ? [] : [defined({ table: range.table ?? other.table, from, to })];
-        }),
-      ),
-    ),
+    allow: narrowModbusAllow(a.allow, b.allow),
+    units: both(a.units, b.units, common),
+    ranges: both(a.ranges, b.ranges, overlapRanges),
+    read: both(a.read, b.read, overlapRanges),
+    write: both(a.write, b.write, overlapRanges),
   });
 }
 
-function overlapCodes(a: ModbusRules['allow'], b: ModbusRules['allow']): ModbusRules['allow'] {
-  if (a === 'write') return b;
-  if (b === 'write') return a;
-  if (a === 'read' && b === 'read') return 'read';
-  const codes = (allow: ModbusRules['allow']): readonly number[] => (typeof allow === 'string' ? readCodes : allow);
-  return codes(a).filter((code) => codes(b).includes(code));
+/** Every overlap of a range of one with a range of the other, with the stricter of their bounds. */
+function overlapRanges<R extends ModbusWriteRange>(x: readonly R[], y: readonly R[]): R[] {
+  return x.flatMap((range) =>
+    y.flatMap((other) => {
+      if (range.table !== undefined && other.table !== undefined && range.table !== other.table) return [];
+      const from = Math.max(range.from, other.from);
+      const to = Math.min(range.to, other.to);
+      const units = both(range.units, other.units, common);
+      if (from > to || units?.length === 0) return [];
+      return [
+        defined({
+          table: range.table ?? other.table,
+          from,
+          to,
+          units,
+          min: both(range.min, other.min, Math.max),
+          max: least(range.max, other.max),
+          rate: both(range.rate, other.rate, (one, two) => ({
+            writes: Math.min(one.writes, two.writes),
+            perSeconds: Math.max(one.perSeconds, two.perSeconds),
+          })),
+        }) as ModbusWriteRange as R,
+      ];
+    }),
+  );
 }
 
-/** Function codes that only read. Source: MODBUS Application Protocol Specification V1.1b3, section 6. */
-export const readCodes: readonly number[] = [1, 2, 3, 4, 7, 11, 12, 17, 20, 24];
+function common<T>(x: readonly T[], y: readonly T[]): T[] {
+  return x.filter((one) => y.includes(one));
+}
 
 function narrowSchedule(a: Schedule, b: Schedule): Schedule {
   if (a.windows !== undefined && b.windows !== undefined && a.timezone !== b.timezone) {

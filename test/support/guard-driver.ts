@@ -11,6 +11,8 @@ export interface Outcome {
   calls: GuardCall[];
   violations: string[];
   notVisible: string[];
+  /** Codes of what the service was found at fault for. */
+  faults: string[];
   /** Effects that passed bytes on. */
   passes: number;
 }
@@ -29,6 +31,7 @@ export class GuardDriver {
     calls: [],
     violations: [],
     notVisible: [],
+    faults: [],
     passes: 0,
   };
   nowMs = 1_000;
@@ -80,6 +83,7 @@ export class GuardDriver {
       if (effect.kind === 'to-service' || effect.kind === 'to-app') outcome.passes += 1;
       if (effect.kind === 'call') outcome.calls.push(effect.call);
       if (effect.kind === 'violation') outcome.violations.push(effect.reason.code);
+      if (effect.kind === 'service-fault') outcome.faults.push(effect.reason.code);
       if (effect.kind === 'not-visible') outcome.notVisible.push(effect.direction);
     }
     return this;

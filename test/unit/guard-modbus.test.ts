@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { parseEngagement } from '../../main/base/engagement.ts';
 import { createGuard } from '../../main/guard/create-guard.ts';
 import type { GuardContext } from '../../main/guard/guard.ts';
+import { isRtuFrame, rtuChecksum } from '../../main/guard/modbus/frames.ts';
 import { context, GuardDriver, recut, type Segment } from '../support/guard-driver.ts';
 import { openGuardedPort } from '../support/guarded-port.ts';
 
@@ -35,11 +36,14 @@ describe('Modbus guard', () => {
       [6, 0, 1, 0, 1],
       [15, 0, 0, 0, 3, 1, 5],
       [16, 0, 0, 0, 1, 2, 0, 9],
-      [21, 0],
+      [21, 9, 6, 0, 4, 0, 7, 0, 1, 0, 7],
       [22, 0, 1, 0, 0, 0, 0],
       [23, 0, 0, 0, 1, 0, 0, 0, 1, 2, 0, 9],
       [8, 0, 1, 0, 0],
-      [43, 14, 1, 0],
+      [8, 0, 4, 0, 0],
+      [8, 0, 9, 0, 0],
+      [43, 13, 1, 0],
+      [43, 99],
       [90, 1, 2, 3],
     ];
     for (const [index, pdu] of writes.entries()) {
@@ -56,23 +60,192 @@ describe('Modbus guard', () => {
     });
   });
 
-  it('keeps its answers in the order of the requests', () => {
+  it('refuses at once, whatever is still unanswered, and shifts no later answer', () => {
     const driver = drive({ allow: 'read' });
     driver.app(Buffer.concat([read(1), write(2), read(3)]));
-    expect(driver.outcome.toApp).toHaveLength(0);
-    driver.service(values(1));
-    expect(driver.outcome.toApp).toEqual(Buffer.concat([values(1), exception(2, 6)]));
-    driver.service(values(3));
-    expect(driver.outcome.toApp).toEqual(Buffer.concat([values(1), exception(2, 6), values(3)]));
+    expect(driver.outcome.toApp).toEqual(Buffer.from(exception(2, 6)));
+    driver.service(values(3)).service(values(1));
+    expect(driver.outcome.toApp).toEqual(Buffer.concat([exception(2, 6), values(3), values(1)]));
   });
 
-  it('waits for a silent device only so long', () => {
+  it('polls a dead unit for ever without losing the session', () => {
     const driver = drive({ allow: 'read' });
-    driver.app(read(1)).app(write(2));
-    expect(driver.outcome.toApp).toHaveLength(0);
-    driver.nowMs += 3_000;
-    driver.app(write(3));
-    expect(driver.outcome.toApp).toEqual(Buffer.concat([exception(2, 6), exception(3, 6)]));
+    for (let transaction = 1; transaction <= 3_000; transaction += 1) {
+      driver.nowMs += 10;
+      driver.app(read(transaction));
+    }
+    expect(driver.outcome.violations).toEqual([]);
+    driver.app(write(3_001)).app(read(3_002)).service(values(3_002));
+    expect(driver.outcome.toApp).toEqual(Buffer.concat([exception(3_001, 6), values(3_002)]));
+    const given = driver.outcome.calls.filter((call) => call.failed === true);
+    expect(given.length).toBeGreaterThan(2_800);
+    driver.nowMs += 60_000;
+    driver.app(read(3_003));
+    expect(driver.outcome.calls.filter((call) => call.failed === true)).toHaveLength(3_000);
+  });
+
+  it('gives answers of odd devices to the one request they can mean, and withholds the rest', () => {
+    const cases: readonly {
+      asked: readonly Uint8Array[];
+      answered: readonly Uint8Array[];
+      seen: readonly Uint8Array[];
+    }[] = [
+      // Unit not echoed; transaction not echoed.
+      { asked: [read(5)], answered: [frame(5, 255, [3, 2, 0, 7])], seen: [values(5)] },
+      { asked: [read(5)], answered: [values(0)], seen: [values(5)] },
+      // Twice; late after its request was asked again; to nobody.
+      { asked: [read(5)], answered: [values(5), values(5)], seen: [values(5)] },
+      { asked: [], answered: [values(9)], seen: [] },
+      // One without an echo while two are open could be either's.
+      { asked: [read(5), read(6)], answered: [values(0)], seen: [] },
+      // Another function, and a length that the request's answer cannot have.
+      { asked: [read(5)], answered: [frame(0, 1, [4, 2, 0, 7]), frame(0, 1, [3, 4, 0, 7, 0, 8])], seen: [] },
+    ];
+    for (const { asked, answered, seen } of cases) {
+      const driver = drive({ allow: 'read' });
+      for (const request of asked) driver.app(request);
+      for (const one of answered) driver.service(one);
+      expect(driver.outcome.toApp).toEqual(Buffer.concat(seen));
+      expect(driver.outcome.violations).toEqual([]);
+    }
+    const driver = drive({ allow: 'read' });
+    driver.app(read(5)).service(values(5)).app(read(6)).service(values(5));
+    expect(driver.outcome.toApp).toEqual(Buffer.from(values(5)));
+    driver.service(values(6)).service(values(6));
+    expect(driver.outcome.toApp).toEqual(Buffer.concat([values(5), values(6)]));
+    expect(driver.outcome.faults).toEqual(['guard.modbus.answer']);
+  });
+
+  it('takes identification, loop-back and counters for reads, and restarts for control', () => {
+    const driver = drive({ allow: 'read' });
+    const reads = [
+      [8, 0, 0, 0xa5, 0x37],
+      [43, 14, 1, 0],
+      [7],
+      [17],
+      ...[2, 11, 12, 13, 14, 15, 16, 17, 18].map((sub) => [8, 0, sub, 0, 0]),
+    ];
+    for (const [index, pdu] of reads.entries()) driver.app(frame(index, 1, pdu));
+    expect(driver.outcome.calls).toEqual([]);
+    const all = drive({ allow: 'write' });
+    for (const sub of [1, 3, 4, 10, 20]) all.app(frame(sub, 1, [8, 0, sub, 0, 0]));
+    expect(all.outcome.toService).toHaveLength(0);
+    expect(new Set(all.outcome.calls.map((call) => call.rule))).toEqual(new Set(['contract:modbus.allow']));
+    const named = drive({ allow: [3, '8/1', '43/14'] });
+    named
+      .app(frame(1, 1, [8, 0, 1, 0, 0]))
+      .app(frame(2, 1, [8, 0, 4, 0, 0]))
+      .app(frame(3, 1, [43, 14, 1, 0]));
+    expect(named.outcome.calls.map((call) => call.method)).toEqual(['force-listen-only']);
+    for (const code of [90, '8/9', '3/0', '43/1', 8.5]) {
+      expect(() => parseEngagement({ modbus: { allow: [code] } }, 'test')).toThrow(/contract of test/);
+    }
+  });
+
+  it.each([
+    ['no registers', [3, 0, 0, 0, 0], 3],
+    ['too many registers', [3, 0, 0, 0, 126], 3],
+    ['an end past the table', [3, 255, 255, 0, 2], 2],
+    ['a byte behind it', [3, 0, 0, 0, 1, 0], 3],
+    ['a function without data that carries a frame', [7, 0, 1, 0, 0, 0, 6, 1, 6, 0, 1, 0, 9], 3],
+    ['a coil neither on nor off', [5, 0, 1, 0, 1], 3],
+    ['fewer values than it counts', [16, 0, 0, 0, 2, 2, 0, 9], 3],
+    ['a loop-back of odd length', [8, 0, 0, 1], 3],
+    ['a sub-function nobody knows', [8, 0, 99, 0, 0], 1],
+    ['a function nobody knows', [65], 1],
+  ] as const)('answers %s with the exception that says so', (_name, pdu, number) => {
+    const driver = drive({ allow: [3, 5, 7, 8, 16] });
+    driver.app(frame(1, 1, [...pdu]));
+    expect(driver.outcome.toService).toHaveLength(0);
+    expect(driver.outcome.toApp).toEqual(Buffer.from(exception(1, pdu[0], number)));
+  });
+
+  it('holds reads and writes to ranges of their own, a unit at a time, and writes to values and a rate', () => {
+    const driver = drive({
+      allow: 'write',
+      read: [{ from: 0, to: 99 }],
+      write: [
+        { table: 'holding', from: 10, to: 19, units: [1], max: 9, rate: { writes: 2, perSeconds: 60 } },
+        { table: 'holding', from: 30, to: 39, units: [2] },
+      ],
+    });
+    const refusal = (request: Uint8Array): number | undefined => {
+      driver.outcome.toApp = Buffer.alloc(0);
+      driver.app(request);
+      return driver.outcome.toApp.at(-1);
+    };
+    expect(refusal(read(1, 99))).toBe(undefined);
+    expect(refusal(read(2, 100))).toBe(2);
+    expect(refusal(write(3, 10))).toBe(undefined);
+    expect(refusal(write(4, 30))).toBe(2);
+    expect(refusal(frame(5, 2, [6, 0, 30, 0, 200]))).toBe(undefined);
+    expect(refusal(frame(6, 1, [6, 0, 11, 0, 10]))).toBe(3);
+    expect(refusal(frame(7, 1, [22, 0, 11, 0, 0, 0, 1]))).toBe(3);
+    expect(refusal(write(8, 11))).toBe(undefined);
+    expect(refusal(write(9, 12))).toBe(6);
+    driver.nowMs += 60_000;
+    expect(refusal(write(10, 12))).toBe(undefined);
+  });
+
+  it('records address, count and values, and what was there before', () => {
+    const driver = drive({ allow: 'write' });
+    driver.app(read(1, 40, 2)).service(frame(1, 1, [3, 4, 0, 7, 0, 8]));
+    driver.app(frame(2, 1, [16, 0, 41, 0, 2, 4, 0, 9, 0, 10])).service(frame(2, 1, [16, 0, 41, 0, 2]));
+    driver.app(frame(3, 1, [6, 0, 42, 1, 0])).service(frame(3, 1, [6, 0, 42, 1, 0]));
+    expect(driver.outcome.calls.map((call) => call.arguments)).toEqual([
+      { unit: 1, registers: [{ access: 'read', table: 'holding', address: 40, count: 2 }] },
+      {
+        unit: 1,
+        registers: [{ access: 'write', table: 'holding', address: 41, count: 2, values: [9, 10], old: [8, null] }],
+      },
+      { unit: 1, registers: [{ access: 'write', table: 'holding', address: 42, count: 1, values: [256], old: [10] }] },
+    ]);
+    const refused = drive({ allow: 'read' });
+    refused.app(write(1, 5));
+    expect(refused.outcome.calls).toMatchObject([
+      { decision: 'deny', arguments: { registers: [{ address: 5, count: 1, values: [9] }] } },
+    ]);
+    const valued = drive({ allow: 'read' }, { recordValues: true });
+    valued.app(read(1)).service(values(1));
+    expect(valued.outcome.calls).toMatchObject([{ arguments: { read: [7] } }]);
+  });
+
+  it('judges each datagram by itself', () => {
+    const driver = drive({ allow: 'read' }, { datagrams: true });
+    driver
+      .app(Buffer.concat([read(1), write(2)]))
+      .app(read(3).slice(0, 9))
+      .app(read(4))
+      .app(write(5));
+    expect(driver.outcome.toService).toEqual(Buffer.from(read(4)));
+    expect(driver.outcome.toApp).toEqual(Buffer.from(exception(5, 6)));
+    expect(driver.outcome.calls.map((call) => call.rule)).toEqual([
+      'guard:modbus.request',
+      'guard:modbus.request',
+      'contract:modbus.allow',
+    ]);
+    expect(driver.outcome.violations).toEqual([]);
+  });
+
+  it('sends nothing that a serial device without the header would read as a request', () => {
+    let alike = 0;
+    for (let high = 0; high < 256; high += 1) {
+      for (let code = 1; code <= 6; code += 1) {
+        const serial = Uint8Array.of(high, code, 0, 0, 0, 6);
+        const sum = rtuChecksum(serial);
+        if (sum >> 8 < 1 || sum >> 8 > 4) continue;
+        const request = Uint8Array.of(...serial, sum & 0xff, sum >> 8, 0, 0, 0, 1);
+        expect(isRtuFrame(request)).toBe(true);
+        alike += 1;
+        const driver = drive({ allow: [1, 2, 3, 4] });
+        driver.app(read(9)).service(values(9));
+        driver.outcome.toService = Buffer.alloc(0);
+        driver.app(request);
+        expect(driver.outcome.toService).toHaveLength(12);
+        expect(isRtuFrame(driver.outcome.toService)).toBe(false);
+      }
+    }
+    expect(alike).toBeGreaterThan(0);
   });
 
   it('holds to units, tables and ranges', () => {
@@ -104,7 +277,7 @@ describe('Modbus guard', () => {
     asks(read(5, 0, 1, 4), 2);
     asks(write(6, 49), undefined);
     asks(write(7, 50), 2);
-    asks(frame(8, 2, [3, 0, 40, 0, 1]), 1);
+    asks(frame(8, 2, [3, 0, 40, 0, 1]), 0x0a);
     asks(frame(9, 1, [23, 0, 40, 0, 1, 0, 60, 0, 1, 2, 0, 9]), 2);
     asks(frame(10, 1, [7]), 1);
   });
@@ -140,7 +313,7 @@ describe('Modbus guard', () => {
     ['a length beyond the standard', 'app', Uint8Array.of(0, 1, 0, 0, 4, 0, 1, 3)],
     ['a length of nothing', 'app', Uint8Array.of(0, 1, 0, 0, 0, 1, 1)],
     ['TLS', 'app', Uint8Array.of(0x16, 3, 1, 0, 200, 1, 0, 0)],
-    ['an answer nobody asked for', 'service', values(9)],
+    ['Modbus of a serial line', 'app', Uint8Array.of(1, 3, 0, 40, 0, 1, 0x04, 0x02)],
   ] as const)('takes %s for a violation', (_name, from, bytes) => {
     expect(drive({ allow: 'read' }).run([[from, bytes]])).toMatchObject({ violations: ['guard.modbus.unparseable'] });
   });

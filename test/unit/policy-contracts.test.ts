@@ -45,6 +45,28 @@ describe('two contracts', () => {
     });
   });
 
+  it('never widen what the other lets through of a device', () => {
+    const allow = (left: unknown, right: unknown): unknown =>
+      narrowContracts(contract({ modbus: { allow: left } }), contract({ modbus: { allow: right } })).modbus?.allow;
+    // Writing covers no restart; reading none either, by whichever name.
+    expect(allow('write', [8, 3])).toEqual([
+      3,
+      '8/0',
+      '8/2',
+      ...[11, 12, 13, 14, 15, 16, 17, 18].map((sub) => `8/${sub}`),
+    ]);
+    expect(allow(['8/1', '43/14'], 'read')).toEqual(['43/14']);
+    expect(allow('read', 'write')).toBe('read');
+    expect(allow([8], ['8/1', '8/0'])).toEqual(['8/1', '8/0']);
+    const write = (range: unknown) => contract({ modbus: { allow: 'write', write: [range] } });
+    expect(
+      narrowContracts(
+        write({ from: 0, to: 9, units: [1, 2], max: 100, rate: { writes: 9, perSeconds: 60 } }),
+        write({ table: 'holding', from: 5, to: 20, units: [2], min: 1, max: 50, rate: { writes: 2, perSeconds: 5 } }),
+      ).modbus?.write,
+    ).toEqual([{ table: 'holding', from: 5, to: 9, units: [2], min: 1, max: 50, rate: { writes: 2, perSeconds: 60 } }]);
+  });
+
   it('overlap in time, and cannot where their zones differ', () => {
     const window = (zone: string, from: string, to: string) =>
       contract({ schedule: { timezone: zone, windows: [{ days: ['mon', 'tue'], from, to }] } });

@@ -18,6 +18,8 @@ function amount(term: string, value: number, t: Text): string {
 function ruleLines(term: string, rule: string, value: unknown, t: Text): readonly string[] {
   if (term === 'modbus' && rule === 'allow') return [modbusAllowed(value, t)];
   if (term === 'modbus' && rule === 'ranges' && Array.isArray(value)) return value.map((range) => registers(range, t));
+  if (term === 'modbus' && (rule === 'read' || rule === 'write') && Array.isArray(value))
+    return value.map((range) => t(`contract.rule.${rule}Range`, { what: rangeWords(range, t) }));
   if (term === 'schedule' && rule === 'windows' && Array.isArray(value)) return value.map((one) => hours(one, t));
   if (rule === 'allow') return [t('contract.rule.allow', { what: oneLine(value) })];
   if (rule === 'deny') return [t('contract.rule.deny', { what: oneLine(value) })];
@@ -52,6 +54,22 @@ function registers(range: unknown, t: Text): string {
     table: t(`contract.table.${name as 'coils' | 'discrete' | 'holding' | 'input' | 'any'}`),
     range: from === to ? String(from) : `${String(from)}\u2060–\u2060${String(to)}`,
   });
+}
+
+/** A range with what limits it further: units, values, how often. */
+function rangeWords(range: unknown, t: Text): string {
+  if (!isRules(range)) return oneLine(range);
+  const { units, min, max, rate } = range;
+  const more = [
+    ...(units === undefined ? [] : [t('contract.rule.units', { what: oneLine(units) })]),
+    ...(min === undefined && max === undefined
+      ? []
+      : [t('contract.rule.values', { range: `${String(min ?? 0)}\u2060–\u2060${String(max ?? 65535)}` })]),
+    ...(isRules(rate) && typeof rate['writes'] === 'number' && typeof rate['perSeconds'] === 'number'
+      ? [t('contract.rule.writes', { writes: rate['writes'], span: t.format.span(rate['perSeconds'] * 1000) })]
+      : []),
+  ];
+  return [registers(range, t), ...more].join(', ');
 }
 
 function hours(window: unknown, t: Text): string {

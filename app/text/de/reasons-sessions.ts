@@ -34,6 +34,7 @@ export const sessionReasonsDe: ReasonWords = {
   'guard.http.unparseable': { sentence: 'Was hier fließt, lässt sich nicht als HTTP lesen.' },
   'guard.http.too_large': { sentence: 'Eine HTTP-Anfrage ist größer, als geprüft werden kann.' },
   'guard.modbus.unparseable': { sentence: 'Was hier fließt, lässt sich nicht als Modbus/TCP lesen.' },
+  'guard.modbus.answer': { sentence: 'Der Dienst hat beantwortet, was niemand gefragt hat; es wurde zurückgehalten.' },
   'alert.violation': { sentence: '{service}: {cause}.' },
   // What detectors find
   'breaker.failures': { sentence: '{subject}: zu viele Fehlschläge in kurzer Zeit.' },

@@ -63,6 +63,11 @@ export const rulesDe: Translation<typeof rulesEn> = {
   'contract.rule.readWrite': 'Lesen und schreiben',
   'contract.rule.functions': (p) => `Funktionscodes ${p.what}`,
   'contract.rule.registers': (p) => `${p.table} ${p.range}`,
+  'contract.rule.readRange': (p) => `Lesen: ${p.what}`,
+  'contract.rule.writeRange': (p) => `Schreiben: ${p.what}`,
+  'contract.rule.values': (p) => `Werte ${p.range}`,
+  'contract.rule.writes': (p) =>
+    `${germanNumber(p.writes)} ${plural(p.writes, 'Schreibvorgang', 'Schreibvorgänge')} in ${p.span}`,
   'contract.rule.daily': 'Täglich',
   'contract.rule.notBefore': (p) => `Ab ${p.when}`,
   'contract.rule.notAfter': (p) => `Bis ${p.when}`,

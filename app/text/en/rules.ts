@@ -64,6 +64,11 @@ export const rulesEn = {
   'contract.rule.readWrite': 'Reading and writing',
   'contract.rule.functions': (p: { what: string }) => `Function codes ${p.what}`,
   'contract.rule.registers': (p: { table: string; range: string }) => `${p.table} ${p.range}`,
+  'contract.rule.readRange': (p: { what: string }) => `Read ${p.what}`,
+  'contract.rule.writeRange': (p: { what: string }) => `Write ${p.what}`,
+  'contract.rule.values': (p: { range: string }) => `values ${p.range}`,
+  'contract.rule.writes': (p: { writes: number; span: string }) =>
+    `${englishNumber(p.writes)} ${plural(p.writes, 'write', 'writes')} in ${p.span}`,
   'contract.rule.daily': 'Every day',
   'contract.rule.notBefore': (p: { when: string }) => `From ${p.when}`,
   'contract.rule.notAfter': (p: { when: string }) => `Until ${p.when}`,

@@ -1,20 +1,58 @@
 /** What may be said to a Modbus device. */
 import * as v from 'valibot';
-import { terms, whole } from './terms.ts';
+import { modbusLabel, modbusOperations } from './modbus-operations.ts';
+import { positive, terms, whole } from './terms.ts';
 
-const registerRange = terms({
+const tables = v.picklist(['coils', 'discrete', 'holding', 'input']);
+const address = v.pipe(whole, v.maxValue(65535));
+const units = v.array(v.pipe(whole, v.maxValue(255)));
+
+const place = {
   /** Register table; default all four. */
-  table: v.optional(v.picklist(['coils', 'discrete', 'holding', 'input'])),
-  from: v.pipe(whole, v.maxValue(65535)),
-  to: v.pipe(whole, v.maxValue(65535)),
+  table: v.optional(tables),
+  /** Addresses as the protocol counts them, from 0; `to` inclusive. */
+  from: address,
+  to: address,
+};
+
+/** Units this range speaks of; default all that may be reached. */
+const unitPlace = { ...place, units: v.optional(units) };
+
+const writeRange = terms({
+  ...unitPlace,
+  /** Bounds of each value written, unsigned 16 bit (a coil is 0 or 1). */
+  min: v.optional(address),
+  max: v.optional(address),
+  rate: v.optional(terms({ writes: positive, perSeconds: positive })),
 });
+
+/** A function code, or one sub-function of it (`8/1`, `43/14`). One that nobody knows is refused here: it could never be judged. */
+const code = v.union([
+  v.pipe(
+    v.number(),
+    v.check((asked) => modbusOperations.some((known) => known.code === asked), 'no Modbus function this guard knows'),
+  ),
+  v.pipe(
+    v.string(),
+    v.check(
+      (asked) => modbusOperations.some((known) => known.sub !== undefined && modbusLabel(known) === asked),
+      'expected a known sub-function as code/sub, such as 8/1 or 43/14',
+    ),
+  ),
+]);
 
 /** Terms that turn the Modbus guard on. */
 export const modbus = terms({
-  /** `read`: reads only; `write`: both; or the function codes themselves. */
-  allow: v.union([v.picklist(['read', 'write']), v.array(v.pipe(whole, v.minValue(1), v.maxValue(127)))]),
-  units: v.optional(v.array(v.pipe(whole, v.maxValue(255)))),
-  ranges: v.optional(v.array(registerRange)),
+  /** `read`: reads only; `write`: both, but no restarts and the like; or the functions themselves. */
+  allow: v.union([v.picklist(['read', 'write']), v.pipe(v.array(code), v.readonly())]),
+  units: v.optional(units),
+  /** Present: no register outside them is read or written. */
+  ranges: v.optional(v.array(terms(place))),
+  /** The same for reads alone. */
+  read: v.optional(v.array(terms(unitPlace))),
+  /** The same for writes alone; the first that holds the registers says which values and how often. */
+  write: v.optional(v.array(writeRange)),
 });
 
 export type ModbusRules = Readonly<v.InferOutput<typeof modbus>>;
+export type ModbusWriteRange = Readonly<v.InferOutput<typeof writeRange>>;

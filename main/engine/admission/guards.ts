@@ -33,6 +33,7 @@ export function guardsFor(deps: GuardsDeps): SessionsDeps['guard'] {
         session.app.agent ?? session.app.script ?? session.app.path ?? '',
         session.serviceId,
       ].join('|'),
+      datagrams: session.protocol === 'udp',
       digest: (text) => createHash('sha256').update(text).digest('hex'),
       authorize: (action) => authorize(action, session, deps),
     });

@@ -1,7 +1,8 @@
 /**
- * Modbus functions: what each reads or writes, and where. Pure.
+ * Modbus requests: what each asks, and of which registers. A request has exactly the bytes its function has. Pure.
  * Source: MODBUS Application Protocol Specification V1.1b3, section 6; exception codes, section 7.
  */
+import { modbusOperations, type ModbusOperation } from '../../base/engagement/modbus-operations.ts';
 
 export type RegisterTable = 'coils' | 'discrete' | 'holding' | 'input';
 
@@ -11,89 +12,129 @@ export interface RegisterAccess {
   readonly access: 'read' | 'write';
   readonly from: number;
   readonly to: number;
+  /** Of a write: one for each register; a coil is 0 or 1. Absent for masks, whose outcome only the device knows. */
+  readonly values?: readonly number[];
 }
 
-export interface ModbusFunction {
+export const exceptions = {
+  illegalFunction: 1,
+  illegalDataAddress: 2,
+  illegalDataValue: 3,
+  serverBusy: 6,
+  gatewayPathUnavailable: 0x0a,
+} as const;
+
+/** A request as it was read; `fault` where it cannot be judged, with the exception that says so. */
+export interface ModbusRequest {
+  readonly operation: ModbusOperation | undefined;
   readonly name: string;
-  /** `other`: neither reads nor writes registers a rule could name (diagnostics, files, identification). */
-  readonly class: 'read' | 'write' | 'other';
-  /** Accesses of a request's data (behind the function code); undefined where the data is not what the function asks for. */
-  accesses(data: DataView): readonly RegisterAccess[] | undefined;
+  readonly accesses: readonly RegisterAccess[];
+  /** Masks of function 22. */
+  readonly masks?: { readonly and: number; readonly or: number };
+  readonly fault?: { readonly exception: number; readonly rule: string };
 }
 
-export const illegalFunction = 1;
-export const illegalDataAddress = 2;
+type Parse = (data: DataView) => Pick<ModbusRequest, 'accesses' | 'masks'> | { readonly exception: number };
 
-const none = (): readonly RegisterAccess[] => [];
+const wrongValue = { exception: exceptions.illegalDataValue };
+const empty: Parse = (data) => (data.byteLength === 0 ? { accesses: [] } : wrongValue);
 
-export const functions: Readonly<Record<number, ModbusFunction | undefined>> = {
-  1: reads('read-coils', 'coils', 2000),
-  2: reads('read-discrete-inputs', 'discrete', 2000),
-  3: reads('read-holding-registers', 'holding', 125),
-  4: reads('read-input-registers', 'input', 125),
-  5: { name: 'write-single-coil', class: 'write', accesses: (data) => single(data, 'coils') },
-  6: { name: 'write-single-register', class: 'write', accesses: (data) => single(data, 'holding') },
-  7: { name: 'read-exception-status', class: 'read', accesses: (data) => (data.byteLength === 0 ? [] : undefined) },
-  8: { name: 'diagnostics', class: 'other', accesses: none },
-  11: { name: 'get-comm-event-counter', class: 'read', accesses: none },
-  12: { name: 'get-comm-event-log', class: 'read', accesses: none },
-  15: { name: 'write-multiple-coils', class: 'write', accesses: (data) => several(data, 'coils', 1968, 8) },
-  16: { name: 'write-multiple-registers', class: 'write', accesses: (data) => several(data, 'holding', 123, 0.5) },
-  17: { name: 'report-server-id', class: 'read', accesses: none },
-  20: { name: 'read-file-record', class: 'read', accesses: none },
-  21: { name: 'write-file-record', class: 'write', accesses: none },
-  22: { name: 'mask-write-register', class: 'write', accesses: maskWrite },
-  23: { name: 'read-write-multiple-registers', class: 'write', accesses: readWrite },
-  24: { name: 'read-fifo-queue', class: 'read', accesses: fifo },
-  43: { name: 'encapsulated-interface', class: 'other', accesses: none },
+const parsers: Readonly<Record<number, Parse | undefined>> = {
+  1: reads('coils', 2000),
+  2: reads('discrete', 2000),
+  3: reads('holding', 125),
+  4: reads('input', 125),
+  5: (data) => {
+    const value = data.byteLength === 4 ? data.getUint16(2) : -1;
+    if (value !== 0 && value !== 0xff00) return wrongValue;
+    return { accesses: [one(data, 'coils', value === 0 ? 0 : 1)] };
+  },
+  6: (data) => (data.byteLength === 4 ? { accesses: [one(data, 'holding', data.getUint16(2))] } : wrongValue),
+  7: empty,
+  8: diagnostics,
+  11: empty,
+  12: empty,
+  15: (data) => writes(data, 0, 'coils', 1968),
+  16: (data) => writes(data, 0, 'holding', 123),
+  17: empty,
+  20: (data) => (isFileRequest(data, false) ? { accesses: [] } : wrongValue),
+  21: (data) => (isFileRequest(data, true) ? { accesses: [] } : wrongValue),
+  22: (data) => {
+    if (data.byteLength !== 6) return wrongValue;
+    const masks = { and: data.getUint16(2), or: data.getUint16(4) };
+    return { accesses: [{ table: 'holding', access: 'write', from: data.getUint16(0), to: data.getUint16(0) }], masks };
+  },
+  23: (data) => {
+    const read = data.byteLength < 9 ? wrongValue : span(data, 0, 'holding', 'read', 125);
+    if ('exception' in read) return read;
+    const write = writes(data, 4, 'holding', 121);
+    return 'exception' in write ? write : { accesses: [read, ...write.accesses] };
+  },
+  24: (data) =>
+    data.byteLength === 2
+      ? { accesses: [{ table: 'holding', access: 'read', from: data.getUint16(0), to: data.getUint16(0) }] }
+      : wrongValue,
+  43: interfaceRequest,
 };
 
-function reads(name: string, table: RegisterTable, most: number): ModbusFunction {
+/** Read one request: function code and what stands behind it. */
+export function readRequest(code: number, data: DataView): ModbusRequest {
+  const known = modbusOperations.filter((operation) => operation.code === code);
+  const parse = parsers[code];
+  if (known.length === 0 || parse === undefined) return unknown(`function-${code}`, 'guard:modbus.function');
+  const sub = code === 8 && data.byteLength >= 2 ? data.getUint16(0) : data.byteLength >= 1 ? data.getUint8(0) : -1;
+  const operation = known.find((one) => one.sub === undefined || one.sub === sub);
+  if (operation === undefined) return unknown(`function-${code}/${sub}`, 'guard:modbus.sub-function');
+  const parsed = parse(data);
+  if (!('exception' in parsed)) return { operation, name: operation.name, ...parsed };
   return {
-    name,
-    class: 'read',
-    accesses: (data) => (data.byteLength === 4 ? span(data, 0, table, 'read', most) : undefined),
+    operation,
+    name: operation.name,
+    accesses: [],
+    fault: { exception: parsed.exception, rule: 'guard:modbus.data' },
   };
 }
 
-function single(data: DataView, table: RegisterTable): readonly RegisterAccess[] | undefined {
-  if (data.byteLength !== 4) return undefined;
-  const from = data.getUint16(0);
-  return [{ table, access: 'write', from, to: from }];
+function unknown(name: string, rule: string): ModbusRequest {
+  return { operation: undefined, name, accesses: [], fault: { exception: exceptions.illegalFunction, rule } };
 }
 
-/** `perByte`: how many registers one byte of values holds. */
-function several(
+function reads(table: RegisterTable, most: number): Parse {
+  return (data) => {
+    if (data.byteLength !== 4) return wrongValue;
+    const access = span(data, 0, table, 'read', most);
+    return 'exception' in access ? access : { accesses: [access] };
+  };
+}
+
+function one(data: DataView, table: RegisterTable, value: number): RegisterAccess {
+  const from = data.getUint16(0);
+  return { table, access: 'write', from, to: from, values: [value] };
+}
+
+/** Start, quantity, number of bytes, values, from `at` to the end. */
+function writes(
   data: DataView,
-  table: RegisterTable,
+  at: number,
+  table: 'coils' | 'holding',
   most: number,
-  perByte: number,
-): readonly RegisterAccess[] | undefined {
-  if (data.byteLength < 5) return undefined;
-  const bytes = data.getUint8(4);
-  if (data.byteLength !== 5 + bytes || bytes !== Math.ceil(data.getUint16(2) / perByte)) return undefined;
-  return span(data, 0, table, 'write', most);
+): { accesses: readonly RegisterAccess[] } | { exception: number } {
+  if (data.byteLength < at + 5) return wrongValue;
+  const access = span(data, at, table, 'write', most);
+  if ('exception' in access) return access;
+  const count = access.to - access.from + 1;
+  const bytes = table === 'coils' ? Math.ceil(count / 8) : count * 2;
+  const values = at + 5;
+  if (data.getUint8(at + 4) !== bytes || data.byteLength !== values + bytes) return wrongValue;
+  return { accesses: [{ ...access, values: registersAt(data, values, table, count) }] };
 }
 
-function maskWrite(data: DataView): readonly RegisterAccess[] | undefined {
-  if (data.byteLength !== 6) return undefined;
-  const from = data.getUint16(0);
-  return [{ table: 'holding', access: 'write', from, to: from }];
-}
-
-function readWrite(data: DataView): readonly RegisterAccess[] | undefined {
-  if (data.byteLength < 9) return undefined;
-  const bytes = data.getUint8(8);
-  if (data.byteLength !== 9 + bytes || bytes !== data.getUint16(6) * 2) return undefined;
-  const read = span(data, 0, 'holding', 'read', 125);
-  const write = span(data, 4, 'holding', 'write', 121);
-  return read === undefined || write === undefined ? undefined : [...read, ...write];
-}
-
-function fifo(data: DataView): readonly RegisterAccess[] | undefined {
-  if (data.byteLength !== 2) return undefined;
-  const from = data.getUint16(0);
-  return [{ table: 'holding', access: 'read', from, to: from }];
+/** Values as the tables hold them: coils eight in a byte, the lowest first; registers two bytes each. */
+export function registersAt(data: DataView, at: number, table: RegisterTable, count: number): readonly number[] {
+  const isBits = table === 'coils' || table === 'discrete';
+  return Array.from({ length: count }, (_, index) =>
+    isBits ? (data.getUint8(at + (index >> 3)) >> (index & 7)) & 1 : data.getUint16(at + index * 2),
+  );
 }
 
 function span(
@@ -102,9 +143,40 @@ function span(
   table: RegisterTable,
   access: 'read' | 'write',
   most: number,
-): readonly RegisterAccess[] | undefined {
+): RegisterAccess | { exception: number } {
   const from = data.getUint16(at);
   const count = data.getUint16(at + 2);
-  if (count < 1 || count > most || from + count > 0x10000) return undefined;
-  return [{ table, access, from, to: from + count - 1 }];
+  if (count < 1 || count > most) return wrongValue;
+  if (from + count > 0x10000) return { exception: exceptions.illegalDataAddress };
+  return { table, access, from, to: from + count - 1 };
+}
+
+/** Section 6.8: sub-function and one word, which is 0 for all but the loop-back (any words) and the two that take an argument. */
+function diagnostics(data: DataView): ReturnType<Parse> {
+  if (data.byteLength < 4 || data.byteLength % 2 !== 0) return wrongValue;
+  const sub = data.getUint16(0);
+  if (sub === 0) return { accesses: [] };
+  if (data.byteLength !== 4) return wrongValue;
+  const word = data.getUint16(2);
+  const fits = sub === 1 ? word === 0 || word === 0xff00 : sub === 3 ? (word & 0xff) === 0 : word === 0;
+  return fits ? { accesses: [] } : wrongValue;
+}
+
+/** Section 6.21: device identification is MEI type, kind of access 1 to 4 and an object id; CANopen (13) has a length of its own. */
+function interfaceRequest(data: DataView): ReturnType<Parse> {
+  if (data.getUint8(0) === 13) return { accesses: [] };
+  if (data.byteLength !== 3) return wrongValue;
+  const kind = data.getUint8(1);
+  return kind >= 1 && kind <= 4 ? { accesses: [] } : wrongValue;
+}
+
+/** Sections 6.14 and 6.15: a number of bytes, then groups of reference type 6, file, record and length, with the records where written. */
+function isFileRequest(data: DataView, hasRecords: boolean): boolean {
+  if (data.byteLength < 8 || data.getUint8(0) !== data.byteLength - 1) return false;
+  let at = 1;
+  while (at + 7 <= data.byteLength) {
+    if (data.getUint8(at) !== 6 || data.getUint16(at + 1) === 0) return false;
+    at += 7 + (hasRecords ? data.getUint16(at + 5) * 2 : 0);
+  }
+  return at === data.byteLength;
 }

@@ -1,35 +1,19 @@
 /**
- * The Modbus/TCP guard: every request is judged whole; what the contract does not allow is answered here with exception 01 (or 02 for a
- * register outside its ranges) and never goes on. Answers keep the order of their requests. Pure.
+ * The Modbus/TCP guard: every request is judged whole; what the contract does not allow is answered here, at once and in the protocol's own
+ * words, and never goes on. Pure.
  *
- * Direction: closed. A frame that is none, a function nobody knows, data a function does not have: refused or a violation.
+ * Direction: closed. A request has exactly the bytes of its function; a frame that is none is a violation, an answer that belongs to no
+ * request is withheld. Over UDP each datagram is one frame; one that is not is dropped and recorded.
  */
+import type { ModbusRules } from '../../base/engagement/modbus.ts';
 import type { Reason } from '../../base/reason.ts';
-import type { ModbusRules } from '../../base/engagement.ts';
 import { Effects } from '../effects.ts';
 import type { Guard, GuardCall, GuardContext, GuardEffect } from '../guard.ts';
-import { exceptionTo, FrameReader, type ModbusFrame } from './frames.ts';
-import { functions, illegalDataAddress, illegalFunction, type RegisterAccess } from './functions.ts';
-
-/** Requests that wait for an answer; a client that sends more is cut off. Real ones have one to sixteen. */
-const maxPending = 1_000;
-
-/** A request without an answer for this long holds up the guard's own answers no more. */
-const patienceMs = 3_000;
-
-interface Pending {
-  readonly transaction: number;
-  readonly unit: number;
-  readonly code: number;
-  readonly call: GuardCall;
-  /** The guard's own answer, waiting for its turn. */
-  readonly own: Uint8Array | undefined;
-}
-
-interface Refused {
-  readonly exception: number;
-  readonly rule: string;
-}
+import { exceptionTo, frameOfDatagram, FrameReader, isRtuFrame, readdressed, type ModbusFrame } from './frames.ts';
+import { readRequest, registersAt, type ModbusRequest, type RegisterAccess } from './functions.ts';
+import { judgeRequest, targetOf } from './judge.ts';
+import { OutstandingRequests, readAccess, valueBytes, type Outstanding } from './outstanding.ts';
+import { SeenValues } from './seen-values.ts';
 
 export class ModbusGuard implements Guard {
   readonly kind = 'modbus';
@@ -38,7 +22,9 @@ export class ModbusGuard implements Guard {
   readonly #out = new Effects();
   readonly #requests = new FrameReader();
   readonly #answers = new FrameReader();
-  #pending: Pending[] = [];
+  readonly #open = new OutstandingRequests();
+  readonly #seen = new SeenValues();
+  #withheld = false;
   #dead = false;
 
   constructor(rules: ModbusRules, context: GuardContext) {
@@ -47,7 +33,12 @@ export class ModbusGuard implements Guard {
   }
 
   fromApp(chunk: Uint8Array, nowMs: number): readonly GuardEffect[] {
-    if (!this.#dead) {
+    this.#expire(nowMs);
+    if (this.#context.datagrams === true) {
+      const frame = frameOfDatagram(chunk);
+      if (frame === undefined) this.#drop(nowMs);
+      else this.#request(frame, nowMs);
+    } else {
       this.#requests.push(
         chunk,
         (frame) => this.#request(frame, nowMs),
@@ -58,11 +49,16 @@ export class ModbusGuard implements Guard {
   }
 
   fromService(chunk: Uint8Array, nowMs: number): readonly GuardEffect[] {
-    if (!this.#dead) {
+    this.#expire(nowMs);
+    if (this.#context.datagrams === true) {
+      const frame = frameOfDatagram(chunk);
+      if (frame === undefined) this.#withhold();
+      else this.#answer(frame, nowMs);
+    } else {
       this.#answers.push(
         chunk,
         (frame) => this.#answer(frame, nowMs),
-        (why) => this.#lose(`the service sent ${why}`),
+        (why) => this.#fault(`what flows cannot be followed as Modbus/TCP: the service sent ${why}`, true),
       );
     }
     return this.#out.take();
@@ -73,7 +69,7 @@ export class ModbusGuard implements Guard {
   }
 
   serviceEnded(): readonly GuardEffect[] {
-    for (const pending of this.#pending.splice(0)) if (pending.own === undefined) this.#out.call(pending.call);
+    for (const request of this.#open.takeAll()) this.#out.call(request.call);
     return this.#out.take();
   }
 
@@ -83,106 +79,109 @@ export class ModbusGuard implements Guard {
 
   #request(frame: ModbusFrame, nowMs: number): void {
     if (this.#dead) return;
-    if (this.#pending.length >= maxPending) {
-      this.#lose(`the application sent ${maxPending} requests without waiting for an answer`);
-      return;
-    }
-    const known = functions[frame.code];
-    const accesses = known?.accesses(frame.data);
-    const refused = this.#refusal(frame, accesses);
+    const { transaction, unit, code } = frame;
+    const request = readRequest(code, frame.data);
+    const refused = judgeRequest(this.#rules, this.#context, unit, request, nowMs);
+    const facts = this.#factsOf(unit, request, nowMs);
     const call: GuardCall = {
       protocol: 'modbus',
-      method: known?.name ?? `function-${frame.code}`,
-      target: targetOf(frame, accesses),
+      method: request.name,
+      target: targetOf(unit, request.accesses),
       decision: refused === undefined ? 'allow' : 'deny',
       startedAtMs: nowMs,
       rule: refused?.rule ?? 'contract:modbus.allow',
+      ...(facts === undefined ? {} : { arguments: facts }),
     };
-    const { transaction, unit, code } = frame;
-    if (refused === undefined) {
-      this.#pending.push({ transaction, unit, code, call, own: undefined });
-      this.#out.toService(frame.bytes);
+    if (refused !== undefined) {
+      this.#out.call(call);
+      this.#out.toApp(exceptionTo(frame, refused.exception));
       return;
     }
-    this.#out.call(call);
-    this.#pending.push({ transaction, unit, code, call, own: exceptionTo(frame, refused.exception) });
-    this.#serveTurn(nowMs);
+    // Behind a serial gateway without a header of its own, these very bytes could be another request: under another number they are none.
+    const sent = isRtuFrame(frame.bytes) ? transaction ^ 0x80 : transaction;
+    const letGo = this.#open.add({ transaction, sent, unit, code, accesses: request.accesses, call });
+    if (letGo !== undefined) this.#out.call({ ...letGo.call, failed: true });
+    this.#out.toService(readdressed(frame, sent, unit));
   }
 
-  #refusal(frame: ModbusFrame, accesses: readonly RegisterAccess[] | undefined): Refused | undefined {
-    const { allow, units, ranges } = this.#rules;
-    const known = functions[frame.code];
-    const forbidden = (rule: string): Refused => ({ exception: illegalFunction, rule });
-    if (known === undefined) return forbidden('guard:modbus.function');
-    if (accesses === undefined) return forbidden('guard:modbus.data');
-    if (units !== undefined && !units.includes(frame.unit)) return forbidden('contract:modbus.units');
-    if (!allowsFunction(allow, frame.code, known.class)) return forbidden('contract:modbus.allow');
-    if (ranges !== undefined) {
-      // What touches no register a range could name cannot be held to one.
-      if (accesses.length === 0) return forbidden('contract:modbus.ranges');
-      const within = accesses.every((access) =>
-        ranges.some(
-          (range) =>
-            (range.table === undefined || range.table === access.table) &&
-            access.from >= range.from &&
-            access.to <= range.to,
-        ),
-      );
-      if (!within) return { exception: illegalDataAddress, rule: 'contract:modbus.ranges' };
-    }
-    return this.#localRefusal(frame, accesses);
-  }
-
-  #localRefusal(frame: ModbusFrame, accesses: readonly RegisterAccess[]): Refused | undefined {
-    for (const access of accesses) {
-      if (access.access !== 'write' || (access.table !== 'coils' && access.table !== 'holding')) continue;
-      const reason = this.#context.authorize?.({
-        action: 'writeRegister',
-        target: targetOf(frame, [access]),
-        unit: frame.unit,
+  /** What the record says beside the target: how many registers, which values, and what was there before. */
+  #factsOf(
+    unit: number,
+    { accesses, masks }: ModbusRequest,
+    nowMs: number,
+  ): Readonly<Record<string, unknown>> | undefined {
+    if (accesses.length === 0) return undefined;
+    const facts = accesses.map((access) => {
+      const old = access.access === 'write' ? this.#seen.before(unit, access, nowMs) : undefined;
+      return {
+        access: access.access,
         table: access.table,
-        from: access.from,
-        to: access.to,
-      });
-      if (reason !== undefined) return { exception: illegalFunction, rule: reason.rule ?? reason.code };
-    }
-    return undefined;
+        address: access.from,
+        count: access.to - access.from + 1,
+        ...(access.values === undefined ? {} : { values: access.values }),
+        ...(masks === undefined ? {} : { masks }),
+        ...(old === undefined ? {} : { old }),
+      };
+    });
+    return { unit, registers: facts };
   }
 
   #answer(frame: ModbusFrame, nowMs: number): void {
     if (this.#dead) return;
-    // Servers may answer pipelined requests in any order; the transaction says which one is meant.
-    const index = this.#pending.findIndex(
-      (pending) =>
-        pending.own === undefined &&
-        pending.transaction === frame.transaction &&
-        pending.unit === frame.unit &&
-        pending.code === (frame.code & 0x7f),
-    );
-    const [answered] = index < 0 ? [] : this.#pending.splice(index, 1);
-    if (answered === undefined) {
-      this.#lose('the service answered what nobody asked');
+    const request = this.#open.answeredBy(frame);
+    if (request === undefined) {
+      this.#withhold();
       return;
     }
-    this.#out.toApp(frame.bytes);
+    const failed = (frame.code & 0x80) !== 0;
+    const values = failed ? undefined : valuesOf(request, frame);
+    const read = readAccess(request);
+    if (values !== undefined && read !== undefined) this.#seen.see(frame.unit, read, values, nowMs);
+    if (!failed) this.#remember(request, nowMs);
+    this.#out.toApp(readdressed(frame, request.transaction, request.unit));
     this.#out.call({
-      ...answered.call,
-      durationMs: nowMs - answered.call.startedAtMs,
-      failed: (frame.code & 0x80) !== 0,
+      ...request.call,
+      durationMs: nowMs - request.call.startedAtMs,
+      failed,
+      ...(values === undefined || this.#context.recordValues !== true
+        ? {}
+        : { arguments: { ...(request.call.arguments as object), read: values } }),
     });
-    this.#serveTurn(nowMs);
   }
 
-  /** An own answer goes out once every request before it has had its answer, or was left without one for long. */
-  #serveTurn(nowMs: number): void {
-    const left: Pending[] = [];
-    let waits = false;
-    for (const pending of this.#pending) {
-      if (pending.own === undefined) waits ||= nowMs - pending.call.startedAtMs < patienceMs;
-      if (pending.own === undefined || waits) left.push(pending);
-      else this.#out.toApp(pending.own);
+  /** What a device has taken is what its registers hold now. */
+  #remember(request: Outstanding, nowMs: number): void {
+    for (const access of request.accesses) {
+      if (access.values !== undefined) this.#seen.see(request.unit, access, access.values, nowMs);
     }
-    this.#pending = left;
+  }
+
+  #expire(nowMs: number): void {
+    for (const request of this.#open.expired(nowMs)) this.#out.call({ ...request.call, failed: true });
+  }
+
+  /** An answer that belongs to no request does not reach the application; told once. */
+  #withhold(): void {
+    if (this.#withheld) return;
+    this.#withheld = true;
+    this.#fault('the service answered what nobody asked; it was withheld', false);
+  }
+
+  #fault(sentence: string, lost: boolean): void {
+    this.#dead ||= lost;
+    const code = lost ? 'guard.modbus.unparseable' : 'guard.modbus.answer';
+    this.#out.serviceFault({ code, sentence, rule: 'guard:modbus' }, lost);
+  }
+
+  #drop(nowMs: number): void {
+    this.#out.call({
+      protocol: 'modbus',
+      method: 'request',
+      target: 'a datagram that is no Modbus frame',
+      decision: 'deny',
+      rule: 'guard:modbus.request',
+      startedAtMs: nowMs,
+    });
   }
 
   #lose(why: string): void {
@@ -197,15 +196,10 @@ export class ModbusGuard implements Guard {
   }
 }
 
-function allowsFunction(allow: ModbusRules['allow'], code: number, kind: 'read' | 'write' | 'other'): boolean {
-  if (allow === 'read') return kind === 'read';
-  // Diagnostics can restart a device: they pass only where a contract names their code.
-  if (allow === 'write') return kind !== 'other';
-  return allow.includes(code);
-}
-
-/** `unit 1 holding 40–41`. */
-function targetOf(frame: ModbusFrame, accesses: readonly RegisterAccess[] | undefined): string {
-  const places = (accesses ?? []).map(({ table, from, to }) => `${table} ${from}${to === from ? '' : `–${to}`}`);
-  return [`unit ${frame.unit}`, ...places].join(' ');
+function valuesOf(request: Outstanding, frame: ModbusFrame): readonly number[] | undefined {
+  const read: RegisterAccess | undefined = readAccess(request);
+  if (read === undefined) return undefined;
+  const bytes = valueBytes(read);
+  if (frame.data.byteLength !== 1 + bytes || frame.data.getUint8(0) !== bytes) return undefined;
+  return registersAt(frame.data, 1, read.table, read.to - read.from + 1);
 }

@@ -1,0 +1,115 @@
+/** One Modbus request held to its contract: undefined where it may go on, else the exception and the rule. Pure but for the ledger. */
+import { modbusAllows } from '../../base/engagement/modbus-operations.ts';
+import type { ModbusRules, ModbusWriteRange } from '../../base/engagement/modbus.ts';
+import type { GuardContext } from '../guard.ts';
+import { exceptions, type ModbusRequest, type RegisterAccess } from './functions.ts';
+
+export interface Refused {
+  readonly exception: number;
+  readonly rule: string;
+}
+
+export function judgeRequest(
+  rules: ModbusRules,
+  context: GuardContext,
+  unit: number,
+  request: ModbusRequest,
+  nowMs: number,
+): Refused | undefined {
+  const { operation, accesses, fault } = request;
+  if (operation === undefined) return fault;
+  if (rules.units !== undefined && !rules.units.includes(unit)) {
+    return { exception: exceptions.gatewayPathUnavailable, rule: 'contract:modbus.units' };
+  }
+  if (!modbusAllows(rules.allow, operation)) {
+    return { exception: exceptions.illegalFunction, rule: 'contract:modbus.allow' };
+  }
+  if (fault !== undefined) return fault;
+  return (
+    outsideRanges(rules, unit, request) ??
+    refusedLocally(context, unit, accesses) ??
+    refusedValues(rules, context, unit, request, nowMs)
+  );
+}
+
+function outsideRanges(
+  { ranges, read, write }: ModbusRules,
+  unit: number,
+  request: ModbusRequest,
+): Refused | undefined {
+  const limits = [
+    { rule: 'contract:modbus.ranges', ranges, access: undefined },
+    { rule: 'contract:modbus.read', ranges: read, access: 'read' },
+    { rule: 'contract:modbus.write', ranges: write, access: 'write' },
+  ] as const;
+  for (const limit of limits) {
+    if (limit.ranges === undefined) continue;
+    // What touches no register a range could name cannot be held to one.
+    if (request.accesses.length === 0) {
+      if (limit.access !== undefined && limit.access !== request.operation?.class) continue;
+      return { exception: exceptions.illegalFunction, rule: limit.rule };
+    }
+    const concerned = request.accesses.filter((access) => limit.access === undefined || limit.access === access.access);
+    const within = concerned.every((access) => limit.ranges?.some((range) => holds(range, unit, access)));
+    if (!within) return { exception: exceptions.illegalDataAddress, rule: limit.rule };
+  }
+  return undefined;
+}
+
+function holds(range: Omit<ModbusWriteRange, 'rate'>, unit: number, access: RegisterAccess): boolean {
+  return (
+    (range.units === undefined || range.units.includes(unit)) &&
+    (range.table === undefined || range.table === access.table) &&
+    access.from >= range.from &&
+    access.to <= range.to
+  );
+}
+
+/** Value limits and rates of the first range that holds the registers written. */
+function refusedValues(
+  { write }: ModbusRules,
+  context: GuardContext,
+  unit: number,
+  request: ModbusRequest,
+  nowMs: number,
+): Refused | undefined {
+  for (const access of request.accesses) {
+    if (access.access !== 'write') continue;
+    const index = write?.findIndex((range) => holds(range, unit, access)) ?? -1;
+    const range = write?.[index];
+    if (range === undefined) continue;
+    const { min, max, rate } = range;
+    if (min !== undefined || max !== undefined) {
+      // The outcome of a mask depends on what the register holds: it cannot be held to a bound.
+      const fits = access.values?.every((value) => value >= (min ?? 0) && value <= (max ?? 0xffff)) ?? false;
+      if (!fits) return { exception: exceptions.illegalDataValue, rule: 'contract:modbus.write.value' };
+    }
+    const key = `${context.ledgerKey}|modbus.write|${index}`;
+    if (rate !== undefined && !context.ledger.take(key, 1, rate.writes, rate.perSeconds * 1000, nowMs)) {
+      return { exception: exceptions.serverBusy, rule: 'contract:modbus.write.rate' };
+    }
+  }
+  return undefined;
+}
+
+function refusedLocally(context: GuardContext, unit: number, accesses: readonly RegisterAccess[]): Refused | undefined {
+  for (const access of accesses) {
+    if (access.access !== 'write' || (access.table !== 'coils' && access.table !== 'holding')) continue;
+    const reason = context.authorize?.({
+      action: 'writeRegister',
+      target: targetOf(unit, [access]),
+      unit,
+      table: access.table,
+      from: access.from,
+      to: access.to,
+    });
+    if (reason !== undefined) return { exception: exceptions.illegalFunction, rule: reason.rule ?? reason.code };
+  }
+  return undefined;
+}
+
+/** `unit 1 holding 40–41`. */
+export function targetOf(unit: number, accesses: readonly RegisterAccess[]): string {
+  const places = accesses.map(({ table, from, to }) => `${table} ${from}${to === from ? '' : `–${to}`}`);
+  return [`unit ${unit}`, ...places].join(' ');
+}
