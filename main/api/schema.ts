@@ -61,6 +61,9 @@ const subject = v.pipe(
   v.regex(/^(app|identity|service|session):.+$/, 'expected app:…, identity:…, service:… or session:…'),
 );
 
+/** As certificate tools print it: 64 hex digits, with or without colons between bytes. */
+const sha256Text = /^(?:sha-?256[:=/ ])?(?:[0-9A-Fa-f]{2}:?){32}$/i;
+
 const enroll = v.strictObject({
   /** The token's text (JWT), a controller's https URL, or with method `import` an identity file's JSON. */
   source: v.pipe(v.string(), v.minLength(1), v.maxLength(1_048_576)),
@@ -68,6 +71,8 @@ const enroll = v.strictObject({
   /** `keychain`, `tpm`, `pkcs11`, `file` or a `pkcs11:` URI. */
   keystore: v.optional(text()),
   scope: v.optional(v.picklist(['machine', 'user'])),
+  /** With a URL: SHA-256 of the certificate that the controller is to show, where no authority of the system vouches for it. */
+  fingerprint: v.optional(v.pipe(v.string(), v.regex(sha256Text, 'expected a SHA-256 fingerprint in hex'))),
   method: v.optional(v.picklist(['token', 'url', 'password', 'import'])),
   /** For the `file` key store; handed over the checked socket, never stored in clear. */
   passphrase: v.optional(v.pipe(v.string(), v.maxLength(4096))),

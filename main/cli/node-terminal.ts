@@ -1,5 +1,6 @@
 /** The process's own terminal. */
 import { write, writeSync } from 'node:fs';
+import { createInterface } from 'node:readline/promises';
 import { promisify } from 'node:util';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TunnelerError } from '../base/errors.ts';
@@ -21,6 +22,15 @@ export const nodeTerminal: Terminal = {
     const chunks: Buffer[] = [];
     for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
     return Buffer.concat(chunks).toString('utf8');
+  },
+  async ask(question) {
+    if (!process.stdin.isTTY) return undefined;
+    const lines = createInterface({ input: process.stdin, output: process.stderr });
+    try {
+      return await lines.question(question);
+    } finally {
+      lines.close();
+    }
   },
   askSecret,
 };

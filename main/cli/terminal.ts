@@ -12,6 +12,8 @@ export interface Terminal {
   inputLines(signal: AbortSignal): AsyncIterable<string>;
   /** Everything on standard input. */
   readInput(): Promise<string>;
+  /** Ask on the terminal; what was typed, or undefined where there is none to ask on. */
+  ask(question: string): Promise<string | undefined>;
   /** Ask on the terminal without echo. */
   askSecret(question: string): Promise<string>;
 }

@@ -64,7 +64,12 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
 
   // Written before anything happens.
   const { audit, auditIndex } = await openRecord(ground, stack);
-  const store = await openIdentityStore({ stateDirectory, log, holdsDirectory: true });
+  const store = await openIdentityStore({
+    stateDirectory,
+    log,
+    holdsDirectory: true,
+    pkcs11Modules: config.pkcs11?.modules,
+  });
   const quarantine = stack.use(openQuarantine({ stateDirectory, clock, audit, log }));
   const base = { ...ground, audit, store, quarantine };
 

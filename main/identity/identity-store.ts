@@ -31,6 +31,8 @@ export interface IdentityStoreDeps {
   readonly log: Log;
   /** The caller holds the instance lock: what a crash left is swept. */
   readonly holdsDirectory?: boolean;
+  /** PKCS#11 modules that the settings name. */
+  readonly pkcs11Modules?: readonly string[] | undefined;
 }
 
 /** Open the store, creating its directories (0700). Throws `engine.state_unusable` where that fails. Nothing stays open: no dispose. */
@@ -54,7 +56,7 @@ export async function openIdentityStore(deps: IdentityStoreDeps): Promise<Identi
   const files = fileKeystore(keysDirectory);
   const keystores = new Map<KeystoreKind, Keystore>();
   const tpm = tpmKeystore(keysDirectory, () => tpmAddresses(process.env));
-  for (const keystore of [files, keychainKeystore(files), tpm, pkcs11Keystore()])
+  for (const keystore of [files, keychainKeystore(files), tpm, pkcs11Keystore(deps.pkcs11Modules)])
     keystores.set(keystore.kind, keystore);
   return new DirectoryIdentityStore(directory, keystores);
 }

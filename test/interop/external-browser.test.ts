@@ -9,7 +9,7 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { IdentityView, LoginView } from '../../main/api/views.ts';
 import { browserMissing, launchBrowser, openPage } from '../support/browser.ts';
-import { culvertJson, startCulvert, type RunningCulvert } from '../support/culvert.ts';
+import { culvert, culvertJson, startCulvert, type RunningCulvert } from '../support/culvert.ts';
 import { openZitiMissing } from '../support/openziti-binary.ts';
 import { mustSkip } from '../support/optional.ts';
 import type { RealAdmin } from '../support/real-admin.ts';
@@ -59,9 +59,17 @@ describe.skipIf(mustSkip(openZitiMissing() ?? browserMissing()))('a person signs
     const token = join(home, 'network.jwt');
     const known = (await api.call('GET', '/edge/client/v1/network-jwts')) as { token: string }[];
     await writeFile(token, known[0]?.token ?? '');
-    const enrol = (source: string, name: string): Promise<unknown> =>
-      culvertJson(['enroll', source, '--name', name, '--keystore', 'file', '--state', state], { env });
-    await enrol(network.controllerUrl, 'by-address');
+    const enrol = (source: string, name: string, ...more: string[]): Promise<unknown> =>
+      culvertJson(['enroll', source, '--name', name, '--keystore', 'file', '--state', state, ...more], { env });
+    // Nobody vouches for it, and no fingerprint was compared: nothing is trusted.
+    const blind = await culvert(['enroll', network.controllerUrl, '--name', 'blind', '--state', state, '--json'], {
+      env,
+    });
+    const { error } = JSON.parse(blind.err) as { error: { code: string; details: { sha256: string } } };
+    expect(error.code).toBe('ziti.controller.certificate');
+    const wrong = error.details.sha256.replace(/^../, (byte) => (byte === '00' ? '01' : '00'));
+    await expect(enrol(network.controllerUrl, 'blind', '--fingerprint', wrong)).rejects.toThrow('exit 1');
+    await enrol(network.controllerUrl, 'by-address', '--fingerprint', error.details.sha256.toLowerCase());
     await enrol(token, 'by-token');
     engine = await startCulvert(['run', '--mode', 'host', '--state', state], { env });
   }, realNetworkTimeoutMs);

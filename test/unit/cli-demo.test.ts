@@ -38,6 +38,7 @@ function demoOnce(programs: Partial<Backends>, clock: ManualClock): Promise<{ co
     readInput: () => Promise.resolve(''),
     payload: () => Promise.resolve(),
     inputLines: () => (async function* () {})(),
+    ask: () => Promise.resolve(undefined),
     askSecret: () => Promise.resolve(''),
   };
   const all = { version: '0.0.0', directory: home, ...programs } as Backends;

@@ -75,6 +75,7 @@ async function culvert(
     readInput: () => Promise.resolve(options.input ?? ''),
     payload: () => Promise.resolve(),
     inputLines: () => linesOf(options.input ?? ''),
+    ask: () => Promise.resolve(undefined),
     askSecret: () => Promise.resolve(options.secrets?.shift() ?? ''),
   };
   const code = await runCommandLine(args, {
@@ -332,6 +333,7 @@ describe('verbs over a running engine', () => {
         readInput: () => Promise.resolve(''),
         payload: () => Promise.resolve(),
         inputLines: () => linesOf(''),
+        ask: () => Promise.resolve(undefined),
         askSecret: () => Promise.resolve(''),
       },
       signal: abort.signal,

@@ -37,15 +37,25 @@ export function KeepStep({
     key: '',
   }));
   const [error, setError] = useState<{ readonly code: string; readonly text: string }>();
+  /** What the controller shows and nobody vouches for, until the person has compared it. */
+  const [shown, setShown] = useState<string>();
   const [pending, setPending] = useState(false);
   const set = (change: Partial<EnrolRequest>): void => setForm((before) => ({ ...before, ...change }));
   const clash = taken?.some((identity) => identity.name === form.name.trim()) === true;
-  const enrol = async (): Promise<void> => {
+  const enrol = async (fingerprint?: string): Promise<void> => {
     setPending(true);
     setError(undefined);
+    setShown(undefined);
+    const request = fingerprint === undefined ? form : { ...form, fingerprint };
     try {
-      onDone(await engine.client.identity.enroll(enrolRequest(brought.source, form)));
+      onDone(await engine.client.identity.enroll(enrolRequest(brought.source, request)));
     } catch (caught) {
+      const sha256 = isTunnelerError(caught, 'ziti.controller.certificate') ? caught.details['sha256'] : undefined;
+      if (typeof sha256 === 'string' && brought.source.kind === 'url' && fingerprint === undefined) {
+        setShown(sha256);
+        setPending(false);
+        return;
+      }
       const code = isTunnelerError(caught) ? caught.code : 'base.internal';
       setError({ code, text: t.error(caught) });
       setPending(false);
@@ -115,6 +125,15 @@ export function KeepStep({
           <Field label={t('enrol.privateKey')} value={form.key} onChange={(key) => set({ key })} lines />
         </>
       ) : null}
+      {shown === undefined ? null : (
+        <Notice tone="warn">
+          <p>{t('enrol.compare')}</p>
+          <code className="mono">{shown}</code>
+          <div className="dialog-actions">
+            <Button onPress={() => void enrol(shown)}>{t('enrol.compared')}</Button>
+          </div>
+        </Notice>
+      )}
       {error === undefined ? null : (
         <Notice tone="bad">
           {error.text} <code className="quiet">{error.code}</code>

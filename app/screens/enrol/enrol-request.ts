@@ -8,6 +8,8 @@ export interface EnrolRequest {
   readonly pkcs11: string;
   readonly certificate: string;
   readonly key: string;
+  /** Of a certificate that the person compared. */
+  readonly fingerprint?: string;
 }
 
 /** The engine's `identity.enroll` request; fields left empty are left out. */
@@ -25,6 +27,7 @@ export function enrolRequest(source: Exclude<EnrolSource, { kind: 'unknown' }>, 
     ...(keystore === 'auto' ? {} : { keystore }),
     ...(form.keystore === 'file' && form.passphrase !== '' ? { passphrase: form.passphrase } : {}),
     ...(form.certificate.trim() === '' ? {} : { certificate: form.certificate.trim() }),
+    ...(form.fingerprint === undefined ? {} : { fingerprint: form.fingerprint }),
     ...(form.key.trim() === '' ? {} : { key: form.key.trim() }),
   };
 }

@@ -142,6 +142,9 @@ export const identitiesDe: Translation<typeof identitiesEn> = {
     'Wird beim Start des Tunneldienstes wieder verlangt, falls sie nicht als Credential vorliegt.',
   'enrol.certificate': 'Zertifikat (PEM)',
   'enrol.privateKey': 'Sein privater Schlüssel (PEM)',
+  'enrol.compare':
+    'Keine Zertifizierungsstelle dieses Systems bürgt für dieses Netz. Vergleichen Sie seinen Fingerabdruck (SHA-256) mit dem, den die Verwaltung nennt.',
+  'enrol.compared': 'Er stimmt überein: einrichten',
   'enrol.enrol': 'Einrichten',
   'enrol.doneTitle': 'Sie sind dabei',
   'enrol.doneText': 'Der Schlüssel entstand hier und bleibt hier. Was Sie erreichen dürfen, erscheint von selbst.',

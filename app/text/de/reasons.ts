@@ -162,6 +162,10 @@ export const reasonsDe: ReasonWords = {
   'net.route.collision': { sentence: 'Ein anderes VPN hält dieselben Adressen: {sentence}' },
   'engine.not_ready': { sentence: '{identity} meldet sich noch an.', next: 'Versuchen Sie es gleich noch einmal.' },
   'engine.not_running': { sentence: 'Der Tunneldienst läuft nicht.' },
+  'engine.not_permitted': {
+    sentence: 'Das darf nur, wer vor diesem Gerät sitzt, und kein Agent.',
+    next: 'Tun Sie es selbst: im Fenster oder in einem Terminal, das kein Agent gestartet hat.',
+  },
   'engine.forbidden': { sentence: 'Das darf dieses Fenster nicht.' },
   'engine.busy': { sentence: 'Der Tunneldienst ist beschäftigt.', next: 'Versuchen Sie es gleich noch einmal.' },
   'session.unknown': { sentence: 'Diese Sitzung gibt es nicht mehr.' },

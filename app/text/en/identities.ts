@@ -136,6 +136,9 @@ export const identitiesEn = {
   'enrol.passphraseHint': 'Asked for again when the engine starts, unless it is provided as a credential.',
   'enrol.certificate': 'Certificate (PEM)',
   'enrol.privateKey': 'Its private key (PEM)',
+  'enrol.compare':
+    'No authority of this system vouches for this network. Compare its fingerprint (SHA-256) with what the administrator says.',
+  'enrol.compared': 'It is the same: enrol',
   'enrol.enrol': 'Enrol',
   'enrol.doneTitle': 'You are in',
   'enrol.doneText': 'The key was made here and stays here. What you may reach appears on its own.',

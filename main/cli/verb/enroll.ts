@@ -2,8 +2,10 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { Option, type Command } from 'commander';
 import type { IdentityView } from '../../api/views.ts';
+import { isTunnelerError } from '../../base/errors.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
 import type { EnrollRequest } from '../enroll-request.ts';
+import { withPinOf } from '../caller-files.ts';
 import { parseDescriptor, typedPassword, withPassphrase } from '../passphrase.ts';
 import { enrollForUser } from '../user-keychain.ts';
 import { facts, relative } from '../table.ts';
@@ -18,6 +20,7 @@ interface Options extends CommonOptions {
   readonly key?: string;
   readonly username?: string;
   readonly jit?: true;
+  readonly fingerprint?: string;
 }
 
 /** `culvert enroll`: a one-time token, or a controller's address, becomes an identity; with and without a running engine. */
@@ -34,20 +37,46 @@ export function addEnroll(program: Command, cli: Cli): void {
       '--username <name>',
       'enrol by username and password; the password is asked for or read from standard input',
     )
+    .option('--fingerprint <sha256>', 'with a URL: the fingerprint of the certificate that the controller shows')
     .option('--jit', 'use short-lived session certificates towards routers')
     .action(async (source: string, options: Options) => {
       const request = await enrollRequest(source, options, cli);
       const question = { text: 'Passphrase that will protect the key', twice: true };
       const identity = await withPassphrase(cli, options.passphraseFd, question, (passphrase) => {
         const complete = passphrase === undefined ? request : { ...request, passphrase };
-        return cli.withEngineOr(
-          options,
-          (engine) => enrollForUser(complete, engine, options, cli),
-          async () => (await cli.programs.openIdentities(cli.stateDirectory(options), passphrase)).enroll(complete),
+        return confirmed(complete, cli, options, (asked) =>
+          cli.withEngineOr(
+            options,
+            (engine) => enrollForUser(asked, engine, options, cli),
+            async () => (await cli.programs.openIdentities(cli.stateDirectory(options), passphrase)).enroll(asked),
+          ),
         );
       });
       cli.print(options, identity, (view) => describe(view, cli));
     });
+}
+
+/**
+ * Enrol; where nobody vouches for the certificate that a controller's address leads to, show it to the person and go on only at their word.
+ * Without a terminal the failure stands, and says what to give.
+ */
+async function confirmed(
+  request: EnrollRequest,
+  cli: Cli,
+  options: Options,
+  enroll: (request: EnrollRequest) => Promise<IdentityView>,
+): Promise<IdentityView> {
+  try {
+    return await enroll(request);
+  } catch (error) {
+    if (!isTunnelerError(error, 'ziti.controller.certificate') || request.fingerprint !== undefined) throw error;
+    const { sha256, origin } = error.details;
+    if (typeof sha256 !== 'string' || options.json === true) throw error;
+    const shown = `No authority of this system vouches for ${String(origin)}. Its certificate has the SHA-256 fingerprint\n  ${sha256}\n`;
+    const answer = await cli.terminal.ask(`${shown}Is that what the administrator says? [y/N] `);
+    if (!/^y(es)?$/i.test(answer?.trim() ?? '')) throw error;
+    return enroll({ ...request, fingerprint: sha256 });
+  }
 }
 
 async function enrollRequest(source: string, options: Options, cli: Cli): Promise<EnrollRequest> {
@@ -62,7 +91,7 @@ async function enrollRequest(source: string, options: Options, cli: Cli): Promis
     source: text.trim(),
     method,
     ...nameOf(source, options),
-    ...(options.keystore === undefined ? {} : { keystore: options.keystore }),
+    ...(options.keystore === undefined ? {} : { keystore: await withPinOf(options.keystore) }),
     ...(options.scope === undefined ? {} : { scope: options.scope }),
     ...(pin === undefined ? {} : { pin }),
     ...(options.cert === undefined ? {} : { certificate: await readPem(options.cert, '--cert') }),
@@ -70,6 +99,7 @@ async function enrollRequest(source: string, options: Options, cli: Cli): Promis
     ...(options.username === undefined ? {} : { username: options.username }),
     ...(password === undefined ? {} : { password }),
     ...(options.jit === undefined ? {} : { jit: options.jit }),
+    ...(options.fingerprint === undefined ? {} : { fingerprint: options.fingerprint }),
   };
 }
 

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { TunnelerError } from '../../base/errors.ts';
 import type { IdentityView, RenameView } from '../../api/views.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
+import { withFilesOf, withPinOf } from '../caller-files.ts';
 import { withPassphrase } from '../passphrase.ts';
 import type { Engine, OfflineIdentities } from '../backends.ts';
 import { identityRow } from '../json-rows.ts';
@@ -106,10 +107,10 @@ function addImport(group: Command, cli: Cli): void {
             ?.replace(/\.json$/, '') ??
           'imported';
         const request = {
-          source,
+          source: await withFilesOf(source),
           name,
           method: 'import' as const,
-          ...(options.keystore === undefined ? {} : { keystore: options.keystore }),
+          ...(options.keystore === undefined ? {} : { keystore: await withPinOf(options.keystore) }),
         };
         const question = { text: 'Passphrase that will protect the key', twice: true };
         const view = await withPassphrase(cli, options.passphraseFd, question, (passphrase) => {

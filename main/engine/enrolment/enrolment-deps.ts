@@ -19,14 +19,15 @@ export function enrolmentDeps(deps: {
   return {
     ...deps,
     enrollToken: ({ signal, ...request }) => enroll({ ...request, clock }, signal === undefined ? {} : { signal }),
-    inspectNetwork: (url, signal) =>
+    inspectNetwork: (url, fingerprint, signal) =>
       inspectNetwork(url, {
         clock,
         open: openHttpsTransport,
-        // Trusted on first use where no authority of the system vouches, as the peers do; from then on it is pinned.
+        // Trusted on first use only where somebody compared what it shows; from then on the network's authorities are pinned.
         accept(leaf) {
-          log.warn('enroll.trusted_on_first_use', { url, sha256: leaf.sha256, subject: leaf.subject });
-          return Promise.resolve(true);
+          const accepted = fingerprint !== undefined && hexOf(fingerprint) === hexOf(leaf.sha256);
+          if (accepted) log.info('enroll.trusted_by_fingerprint', { url, sha256: leaf.sha256, subject: leaf.subject });
+          return Promise.resolve(accepted);
         },
         ...(signal === undefined ? {} : { signal }),
       }),
@@ -35,6 +36,14 @@ export function enrolmentDeps(deps: {
         .subject.replace(/[^A-Za-z0-9._@-]/g, '-')
         .slice(0, 64),
   };
+}
+
+/** The digits alone, of `SHA256:AB:CD…` and the like. */
+function hexOf(fingerprint: string): string {
+  return fingerprint
+    .replace(/^sha-?256[:=/ ]/i, '')
+    .replaceAll(':', '')
+    .toLowerCase();
 }
 
 /** Providers that a network lets vouch for its identities. Throws `ziti.controller.*`. */

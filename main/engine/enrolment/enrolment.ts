@@ -44,6 +44,8 @@ export interface EnrolmentDeps extends NewIdentityDeps {
   }) => Promise<EnrolledIdentity>;
   readonly inspectNetwork: (
     url: string,
+    /** Of the certificate a person compared; undefined where nobody did. */
+    fingerprint: string | undefined,
     signal: AbortSignal | undefined,
   ) => Promise<Pick<EnrolledIdentity, 'apis' | 'caPem'>>;
   /** Reads a token without spending it; throws `ziti.enroll.token_invalid`. */
@@ -76,7 +78,7 @@ export async function enrollIdentity(
   };
   const common = commonFields(request, name, kind, deps.uid);
   if (url) {
-    const network = await deps.inspectNetwork(request.source, signal);
+    const network = await deps.inspectNetwork(request.source, request.fingerprint, signal);
     const record = { ...common, apis: network.apis, caPem: network.caPem };
     const { username, password } = request;
     if (username === undefined || password === undefined) return keep(record, unlock, deps, 'url');

@@ -1,5 +1,4 @@
 /** Taking in an identity file of OpenZiti's Go and C tunnelers: its key moves into a key store, what we do not know is kept. */
-import { readFile } from 'node:fs/promises';
 import { TunnelerError } from '../../base/errors.ts';
 import { decodeForeignIdentityFile, type PemReference } from '../../identity/identity-file.ts';
 import type { KeyUnlock } from '../../identity/identities.ts';
@@ -24,9 +23,9 @@ export async function importIdentityFile(
   await requireFree(deps.store, name);
   const { kind, tokenUri } = await chooseKeystore(request.keystore, deps.store);
   const unlock: KeyUnlock = tokenUri === undefined ? given : { ...given, tokenUri };
-  const caPem = (await readPem(file.ca, 'id.ca', name)) ?? '';
-  const certPem = await readPem(file.cert, 'id.cert', name);
-  const keyPem = await readPem(file.key, 'id.key', name);
+  const caPem = inlinePem(file.ca, 'id.ca', name) ?? '';
+  const certPem = inlinePem(file.cert, 'id.cert', name);
+  const keyPem = inlinePem(file.key, 'id.key', name);
   const common = commonFields(request, name, kind, deps.uid);
   const keystore = deps.store.keystore(kind);
   const kept = keyPem === undefined ? undefined : await keystore.import(name, keyPem, unlock);
@@ -54,21 +53,21 @@ export async function importIdentityFile(
   }
 }
 
-async function readPem(reference: PemReference | undefined, field: string, name: string): Promise<string | undefined> {
+function inlinePem(reference: PemReference | undefined, field: string, name: string): string | undefined {
   switch (reference?.kind) {
     case undefined:
       return undefined;
     case 'pem':
       return reference.pem;
     case 'path':
-      try {
-        return await readFile(reference.path, 'utf8');
-      } catch (error) {
-        throw new TunnelerError('identity.corrupt', `${field} of "${name}" names a file that cannot be read`, {
-          cause: error,
-          details: { path: reference.path },
-        });
-      }
+      // Read with the engine's rights it would hand over files that whoever asks may not read.
+      throw new TunnelerError(
+        'base.invalid',
+        `${field} of "${name}" names a file, which whoever imports it has to read`,
+        {
+          details: { path: reference.path, next: 'culvert identity import FILE puts in what the file refers to' },
+        },
+      );
     case 'uri':
       throw new TunnelerError('base.unsupported', `${field} of "${name}" stands in hardware: enrol it here instead`, {
         details: { next: 'culvert enroll --keystore pkcs11:… with a new token' },

@@ -22,6 +22,7 @@ import { exportIdentity } from '../enrolment/identity-export.ts';
 import { brokenBy, type IdentityStatus } from '../views/identity-status.ts';
 import { identityView } from '../views/identity-view.ts';
 import type { EnrollRequest } from '../enrolment/new-identity.ts';
+import { readConfig } from '../runtime/config.ts';
 import { lockInstance } from '../runtime/instance-lock.ts';
 import { hostJournalDirectory, openStateDirectory } from '../runtime/state-directory.ts';
 import { join } from 'node:path';
@@ -39,7 +40,9 @@ export function offlineIdentities(stateDirectory: string, passphrase: string | u
     try {
       stack.use(await lockInstance(stateDirectory, defaultSocketPath(stateDirectory)));
       const audit = stack.use(openAudit({ stateDirectory, clock, log: silentLog }));
-      return await act(await openIdentityStore({ stateDirectory, log: silentLog, holdsDirectory: true }), audit);
+      const { pkcs11 } = await readConfig(join(stateDirectory, 'culvert.yaml'), false);
+      const holding = { stateDirectory, log: silentLog, holdsDirectory: true, pkcs11Modules: pkcs11?.modules };
+      return await act(await openIdentityStore(holding), audit);
     } finally {
       await stack[Symbol.asyncDispose]();
     }

@@ -158,6 +158,11 @@ const providerKey = v.strictObject({
 
 const hosting = v.strictObject({ keys: v.optional(v.array(providerKey)) });
 
+const pkcs11 = v.strictObject({
+  /** Modules that may be loaded though others than root could change them; by their full path. */
+  modules: v.optional(v.array(text)),
+});
+
 const config = v.strictObject({
   mode: v.optional(v.picklist(['auto', 'tun', 'proxy', 'host'])),
   proxy: v.optional(proxy),
@@ -172,6 +177,7 @@ const config = v.strictObject({
   audit: v.optional(audit),
   log: v.optional(log),
   socket: v.optional(socket),
+  pkcs11: v.optional(pkcs11),
 });
 
 export type EngineConfig = Readonly<v.InferOutput<typeof config>>;

@@ -8,12 +8,17 @@ import { isTunnelerError, TunnelerError, type ErrorCode } from '../../base/error
 import { derSignature, spkiOfPoint } from '../ecdsa.ts';
 import { noPasswords } from './no-passwords.ts';
 import type { Keystore, KeyUnlock, OpenKey } from '../identities.ts';
+import { requireTrustedModule } from '../pkcs11/trusted-module.ts';
 import { formatTokenUri, parseTokenUri, type TokenUri } from '../pkcs11/uri.ts';
 
 const label = 'culvert';
 
-/** Needs the native addon; without it every call says so. */
-export function pkcs11Keystore(): Keystore {
+/** Needs the native addon; without it every call says so. `modules`: those that the settings name, beside those only root can have placed. */
+export function pkcs11Keystore(modules: readonly string[] = []): Keystore {
+  const placeOf = (uri: TokenUri, unlock: KeyUnlock): TokenPlace => {
+    requireTrustedModule(uri.modulePath, modules);
+    return placeOn(uri, unlock);
+  };
   return {
     kind: 'pkcs11',
     available() {
@@ -37,7 +42,7 @@ export function pkcs11Keystore(): Keystore {
             ),
           );
       const reference = formatTokenUri({ ...uri, id: Buffer.from(key.id).toString('hex'), label: undefined });
-      return { reference, key: opened(reference, key, unlock) };
+      return { reference, key: opened(reference, key, (uri) => placeOf(uri, unlock)) };
     },
     import: () =>
       Promise.reject(
@@ -51,7 +56,7 @@ export function pkcs11Keystore(): Keystore {
       const uri = ownUri(reference);
       const place = placeOf(uri, unlock);
       try {
-        return opened(reference, await onToken((native) => native.tokenFind(place)), unlock);
+        return opened(reference, await onToken((native) => native.tokenFind(place)), () => place);
       } catch (error) {
         // A token shows its private keys only to who gave the PIN.
         if (place.pin !== undefined || !isTunnelerError(error, 'identity.corrupt')) throw error;
@@ -70,7 +75,7 @@ export function pkcs11Keystore(): Keystore {
   };
 }
 
-function opened(reference: string, key: TokenKey, unlock: KeyUnlock): OpenKey {
+function opened(reference: string, key: TokenKey, placeOf: (uri: TokenUri) => TokenPlace): OpenKey {
   const coordinate = (key.point.length - 1) / 2;
   const algorithm = key.curve === 'P-384' ? 'ES384' : 'ES256';
   const uri = parseTokenUri(reference);
@@ -82,7 +87,7 @@ function opened(reference: string, key: TokenKey, unlock: KeyUnlock): OpenKey {
       const digest = createHash(algorithm === 'ES384' ? 'sha384' : 'sha256')
         .update(data)
         .digest();
-      const { point: signature } = await onToken((native) => native.tokenSign(placeOf(uri, unlock), digest));
+      const { point: signature } = await onToken((native) => native.tokenSign(placeOf(uri), digest));
       const half = signature.length / 2;
       return derSignature(signature.subarray(0, half), signature.subarray(half));
     },
@@ -108,7 +113,7 @@ function ownUri(reference: string): TokenUri {
   }
 }
 
-function placeOf(uri: TokenUri, unlock: KeyUnlock): TokenPlace {
+function placeOn(uri: TokenUri, unlock: KeyUnlock): TokenPlace {
   const pin = unlock.pin ?? uri.pin ?? unlock.passphrase;
   return {
     module: uri.modulePath,

@@ -1,5 +1,4 @@
 /** PKCS#11 URIs (RFC 7512), and the older `pkcs11://lib?slot=…&pin=…&id=…&label=…` that OpenZiti's tunnelers write. */
-import { readFileSync } from 'node:fs';
 import { TunnelerError } from '../../base/errors.ts';
 
 /** A token, and where named, a key on it. */
@@ -40,6 +39,7 @@ function parseStandardForm(text: string): TokenUri {
   const [path = '', query = ''] = text.slice('pkcs11:'.length).split('?', 2);
   const attributes = pairs(path, ';');
   const options = pairs(query, '&');
+  if (options.has('pin-source')) throw invalid('a pin-source is read by whoever asks, and handed on as pin-value');
   const slot = attributes.get('slot-id');
   const id = attributes.get('id');
   return {
@@ -48,7 +48,7 @@ function parseStandardForm(text: string): TokenUri {
     slot: slot === undefined ? undefined : slotNumber(slot),
     id: id === undefined ? undefined : percentHex(id),
     label: decoded(attributes.get('object')),
-    pin: decoded(options.get('pin-value')) ?? pinFrom(decoded(options.get('pin-source'))),
+    pin: decoded(options.get('pin-value')),
   };
 }
 
@@ -107,18 +107,6 @@ function slotNumber(text: string): number {
 
 function moduleByName(name: string | undefined): string {
   return name === undefined ? (defaultModules[0] ?? '') : `${name}.so`;
-}
-
-/** RFC 7512 section 2.4: a file; other sources are for interactive programs. */
-function pinFrom(source: string | undefined): string | undefined {
-  if (source === undefined) return undefined;
-  try {
-    return readFileSync(source.replace(/^file:(\/\/)?/, ''), 'utf8').replace(/\r?\n$/, '');
-  } catch (error) {
-    throw new TunnelerError('identity.passphrase_missing', 'the pin-source of the PKCS#11 URI cannot be read', {
-      cause: error,
-    });
-  }
 }
 
 function invalid(what: string): TunnelerError {

@@ -69,12 +69,12 @@ export async function trustByUrl(
     if (!accepted) {
       throw new TunnelerError(
         'ziti.controller.certificate',
-        `the certificate of ${origin} is not known and was not accepted`,
+        `no authority of this system vouches for the certificate of ${origin}: its SHA-256 fingerprint is ${leaf.fingerprint256}`,
         {
           details: {
             origin,
             sha256: leaf.fingerprint256,
-            next: 'Compare the fingerprint with the administrator, or use a token.',
+            next: 'compare it with what the administrator says and give it with --fingerprint, or use a token',
           },
         },
       );
