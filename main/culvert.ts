@@ -32,7 +32,8 @@ const programs: Backends = {
     });
   },
   async openOverlay({ listen, directory, release, seed }) {
-    const { openOverlay, readOverlayRelease, seedOverlay } = await import('./overlay/overlay.ts');
+    const { openOverlay, readOverlayRelease } = await import('./overlay/overlay.ts');
+    const { seedOverlay } = await import('./overlay/seed.ts');
     const overlay = await openOverlay({
       ...(listen === undefined ? {} : { listen: `${listen.host}:${listen.port}` }),
       ...(directory === undefined ? {} : { dir: directory }),

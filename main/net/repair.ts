@@ -8,7 +8,7 @@ import { closeFirewall } from './firewall/firewall.linux.ts';
 import { restoreFile } from './journal/file-change.ts';
 import type { HostChange } from './journal/host-change.ts';
 import { HostJournal } from './journal/host-journal.ts';
-import { hostRoutes } from './route/route.ts';
+import { hostRoutes } from './route/choose-routes.ts';
 import { runCommand } from './run-command.ts';
 import type { RunCommand } from './run-command.ts';
 

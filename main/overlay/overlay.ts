@@ -26,7 +26,6 @@ import { TokenSigner } from './token.ts';
 
 export type { AuthenticationOffer } from './controller/context.ts';
 export { OverlayAdmin } from './admin.ts';
-export { seedOverlay } from './seed.ts';
 export { overlayReleases, readOverlayRelease, type OverlayRelease } from './release.ts';
 
 export interface OverlayOptions {

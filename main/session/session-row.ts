@@ -2,8 +2,23 @@
  * One session as others see it: a copy of what it was at one moment. Made by the thousand where something is cut off, so its fields are
  * set one by one (a spread of this many is a hundred times slower), and what is left of the contract is reckoned when first asked for.
  */
-import type { LiveSession } from './live-session.ts';
 import type { SessionFacts, SessionMoment, SessionSnapshot } from './sessions.ts';
+
+/** A session at work, as far as its copy looks at it. */
+export interface RowSource {
+  readonly facts: SessionFacts;
+  readonly id: string;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number | undefined;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  readonly state: SessionSnapshot['state'];
+  readonly closeReason: SessionSnapshot['closeReason'];
+  readonly closeWhy: SessionSnapshot['closeWhy'];
+  readonly guardState: SessionSnapshot['guard'];
+  readonly calls: number;
+  readonly denied: number;
+}
 
 export class SessionRow implements SessionSnapshot {
   readonly id: string;
@@ -34,7 +49,7 @@ export class SessionRow implements SessionSnapshot {
   readonly #remaining: () => SessionSnapshot['remaining'];
   #reckoned: SessionSnapshot['remaining'] | undefined;
 
-  constructor(session: LiveSession, timeline: readonly SessionMoment[], remaining: () => SessionSnapshot['remaining']) {
+  constructor(session: RowSource, timeline: readonly SessionMoment[], remaining: () => SessionSnapshot['remaining']) {
     const { facts } = session;
     this.id = session.id;
     this.service = facts.service;

@@ -4,7 +4,7 @@ import { copyFileSync, chmodSync, mkdirSync, readFileSync, writeFileSync } from 
 import { dirname, join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { agentRules } from '../../main/apps/recognise.ts';
-import { agentsAbove, callerAttribution } from '../../main/engine/calls/caller-attribution.ts';
+import { agentsAbove, callerAttribution } from '../../main/apps/caller-attribution.ts';
 import { requirePerson } from '../../main/engine/offline/authority.ts';
 import { noteEngine, readLineage } from '../../main/engine/runtime/lineage-record.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { silentLog } from '../../main/base/log.ts';
 import { detectLinuxDns } from '../../main/net/dns/detect.linux.ts';
-import { chooseOsDns } from '../../main/net/dns/os-dns.ts';
+import { chooseOsDns } from '../../main/net/dns/choose-os-dns.ts';
 import type { DnsBackend, DnsPaths, DnsSettings, OsDnsDeps } from '../../main/net/dns/os-dns.ts';
 import { ResolvConfDns } from '../../main/net/dns/os-dns.resolv-conf.ts';
 import { nameserversOf, withNameservers } from '../../main/net/dns/resolv-conf.ts';

@@ -8,7 +8,7 @@ import { HostJournal } from '../../main/net/journal/host-journal.ts';
 import { undoPending } from '../../main/net/repair.ts';
 import { HostRouteSet } from '../../main/net/route/host-route-set.ts';
 import { chooseRange } from '../../main/net/route/range.ts';
-import { hostRoutes } from '../../main/net/route/route.ts';
+import { hostRoutes } from '../../main/net/route/choose-routes.ts';
 import { CommandRecorder } from '../support/command-recorder.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';

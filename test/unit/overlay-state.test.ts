@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { TunnelerError } from '../../main/base/errors.ts';
-import { openOverlay, seedOverlay, type Overlay } from '../../main/overlay/overlay.ts';
+import { openOverlay, type Overlay } from '../../main/overlay/overlay.ts';
+import { seedOverlay } from '../../main/overlay/seed.ts';
 import { enrolClient } from '../support/overlay-client.ts';
 
 let directory: string;

@@ -8,13 +8,8 @@ import { useText } from '../../text/text.ts';
 import { useRoute } from '../route.ts';
 import { BringStep } from './BringStep.tsx';
 import { DoneStep } from './DoneStep.tsx';
-import { recogniseSource, type EnrolSource } from './enrol-source.ts';
+import { recogniseSource, type Brought } from './enrol-source.ts';
 import { KeepStep } from './KeepStep.tsx';
-
-export interface Brought {
-  readonly source: Exclude<EnrolSource, { kind: 'unknown' }>;
-  readonly fileName?: string;
-}
 
 export function EnrolScreen(): ReactNode {
   const t = useText();

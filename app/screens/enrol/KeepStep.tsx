@@ -11,7 +11,7 @@ import { Facts, Notice } from '../../parts/Pieces.tsx';
 import { useEngine, useNow, useStores } from '../../store/hooks.tsx';
 import { selectIdentities } from '../../store/selectors.ts';
 import { textOr, useText } from '../../text/text.ts';
-import type { Brought } from './EnrolScreen.tsx';
+import type { Brought } from './enrol-source.ts';
 import { needsCertificate, suggestName } from './enrol-source.ts';
 
 const keystores = ['auto', 'keychain', 'tpm', 'pkcs11', 'file'] as const;

@@ -92,3 +92,9 @@ export function suggestName(fileName: string | undefined, source: EnrolSource): 
     .replace(/^[^A-Za-z0-9_-]+/, '')
     .slice(0, 128);
 }
+
+/** What a person brought to enrol with. */
+export interface Brought {
+  readonly source: Exclude<EnrolSource, { kind: 'unknown' }>;
+  readonly fileName?: string;
+}

@@ -10,7 +10,7 @@ import type { ServiceView } from '../../api/views.ts';
 import type { AgentBindings } from '../admission/agent-bindings.ts';
 import type { EngineConfig } from '../runtime/config.ts';
 import { noteEngine } from '../runtime/lineage-record.ts';
-import { agentsAbove, callerAttribution } from './caller-attribution.ts';
+import { agentsAbove, callerAttribution } from '../../apps/caller-attribution.ts';
 import { lazyConsole } from './console-listener.ts';
 import type { ConsoleListener } from '../runtime/engine-options.ts';
 import { createHandlers, type HandlerDeps } from './handlers.ts';

@@ -15,7 +15,7 @@ import type { Caller } from '../../api/call.ts';
 import type { Dispatcher, DispatcherConnection } from '../../api/dispatch.ts';
 import { LineSplitter } from '../../api/lines.ts';
 import { isPipe, socketAddress } from '../../ipc/socket-path.ts';
-import type { CallerAttribution } from './caller-attribution.ts';
+import type { CallerAttribution } from '../../apps/caller-attribution.ts';
 import { ClientPlaces, type PlacedClient } from './client-places.ts';
 
 export interface PeerCredentials {

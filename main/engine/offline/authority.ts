@@ -1,7 +1,7 @@
 /** Who may work on a state directory without its engine: the same persons who may command the engine. */
 import { TunnelerError } from '../../base/errors.ts';
 import { agentRules } from '../../apps/recognise.ts';
-import { attributeProcess } from '../calls/caller-attribution.ts';
+import { attributeProcess } from '../../apps/caller-attribution.ts';
 import { readConfig, type EngineConfig } from '../runtime/config.ts';
 import { readLineage } from '../runtime/lineage-record.ts';
 

@@ -1,9 +1,4 @@
 /** Addresses and routes of the TUN interface: one small interface, a file a platform. */
-import { TunnelerError } from '../../base/errors.ts';
-import type { RunCommand } from '../run-command.ts';
-import { DarwinRoutes } from './route.darwin.ts';
-import { LinuxRoutes } from './route.linux.ts';
-import { WindowsRoutes } from './route.windows.ts';
 
 /** A route of the host as far as a collision matters. */
 export interface HostRoute {
@@ -31,12 +26,4 @@ export interface HostRoutes {
   /** Keep one address on a way of its own, whatever else is routed. False where that could not be set. */
   pin(address: string, way: { readonly via?: string; readonly device: string }): Promise<boolean>;
   unpin(address: string, device: string): Promise<void>;
-}
-
-/** The host's routes by its own tools. Throws `base.unsupported` on a platform without. */
-export function hostRoutes(run: RunCommand, platform: NodeJS.Platform = process.platform): HostRoutes {
-  if (platform === 'linux') return new LinuxRoutes(run);
-  if (platform === 'darwin') return new DarwinRoutes(run);
-  if (platform === 'win32') return new WindowsRoutes(run);
-  throw new TunnelerError('base.unsupported', `routes cannot be set on ${platform}`);
 }

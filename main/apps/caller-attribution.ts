@@ -5,9 +5,9 @@
  * do not count: what started the engine is its person's way of working. They do count where an engine that they did not start served this
  * state directory before, for then an agent has started an engine over a person's.
  */
-import { ancestryReader, type Ancestor, type AncestryReader } from '../../apps/ancestry.ts';
-import type { App } from '../../apps/app.ts';
-import { recognise, type AgentRules, type Recognition } from '../../apps/recognise.ts';
+import { ancestryReader, type Ancestor, type AncestryReader } from './ancestry.ts';
+import type { App } from './app.ts';
+import { recognise, type AgentRules, type Recognition } from './recognise.ts';
 
 export type CallerKind =
   | { readonly kind: 'person' }
