@@ -28,6 +28,10 @@ export class Effects {
     this.#list.push({ kind: 'service-fault', reason, lost });
   }
 
+  end(reason: Reason): void {
+    this.#list.push({ kind: 'end', reason });
+  }
+
   notVisible(direction: 'open' | 'closed'): void {
     this.#list.push({ kind: 'not-visible', direction });
   }

@@ -5,6 +5,7 @@
  * what goes on instead. Where nothing is read or changed the very same chunk is passed on: no copy.
  */
 import type { Reason } from '../base/reason.ts';
+import type { HeldBudget } from './held-budget.ts';
 
 export type GuardKind = 'mcp' | 'http' | 'modbus';
 
@@ -44,6 +45,8 @@ export type GuardEffect =
    * stream can no longer be followed, so the session ends.
    */
   | { readonly kind: 'service-fault'; readonly reason: Reason; readonly lost: boolean }
+  /** The guard ended what flows, in the protocol's own words: once that is delivered both ends are let go. No violation. */
+  | { readonly kind: 'end'; readonly reason: Reason }
   /** What flows is TLS or otherwise unreadable. Sent once; `open`: bytes pass unread; `closed`: a violation follows. */
   | { readonly kind: 'not-visible'; readonly direction: 'open' | 'closed' };
 
@@ -82,6 +85,8 @@ export interface GuardLedger {
   hold(key: string, amount: number, windowMs: number, nowMs: number): () => void;
   /** What the window holds now, what is set aside included. */
   used(key: string, windowMs: number, nowMs: number): number;
+  /** When the window will hold less than `limit` again, if nothing more is used. */
+  freeAt?(key: string, limit: number, windowMs: number, nowMs: number): number;
 }
 
 /** One call as local rules see it before it goes on. */
@@ -124,16 +129,22 @@ export interface GuardContext {
   readonly ledger: GuardLedger;
   /** Names who spends from the ledger: identity, agent or program, and service. */
   readonly ledgerKey: string;
+  /** Names whose budgets of tokens and money these are: identity and service. Absent: `ledgerKey`. */
+  readonly budgetKey?: string;
   /** Lower-hex SHA-256 of the text's UTF-8 bytes. */
   digest(text: string): string;
   /** Each chunk is one datagram (UDP); default: a stream. */
   readonly datagrams?: boolean;
   /** The record also holds what reads of a device returned. */
   readonly recordValues?: boolean;
+  /** The same for a text that comes in pieces, none of which is cut within a character. Absent: it is hashed in one. */
+  hash?(): { update(text: string): void; digest(): string };
   /** Local rules over one call; a reason refuses it. Absent: no local rules. */
   authorize?(action: GuardedAction): Reason | undefined;
   /** Asked for calls a contract holds for approval. Absent: there is nobody to ask, and they are refused. */
   readonly approve?: Approve;
   /** Lets everybody else have a turn between two slices of a long message. Absent: no pauses. */
   pause?(): Promise<void>;
+  /** The bound all sessions share for messages that are held. Absent: each guard's own alone. */
+  readonly held?: HeldBudget;
 }

@@ -36,6 +36,7 @@ function narrowMcp(a: McpRules, b: McpRules): McpRules {
   return defined({
     allow: both(a.allow, b.allow, (x, y) => x.flatMap((rule) => y.flatMap((other) => overlapRules(rule, other)))),
     deny: either(a.deny, b.deny),
+    ask: either(a.ask, b.ask),
     maxCalls: least(a.maxCalls, b.maxCalls),
     maxMessageBytes: least(a.maxMessageBytes, b.maxMessageBytes),
     rateLimit: both(a.rateLimit, b.rateLimit, (x, y) => ({
@@ -51,6 +52,8 @@ function narrowHttp(a: HttpRules, b: HttpRules): HttpRules {
     methods: both(a.methods, b.methods, (x, y) => x.filter((method) => y.includes(method))),
     paths: both(a.paths, b.paths, (x, y) => overlap(x, y, 'path')),
     models: both(a.models, b.models, overlapNames),
+    // Absent in one of them, it is not allowed there.
+    websocket: a.websocket === true && b.websocket === true ? true : undefined,
     tokenBudget: both(a.tokenBudget, b.tokenBudget, (x, y) => ({
       tokens: Math.min(x.tokens, y.tokens),
       perSeconds: Math.max(x.perSeconds, y.perSeconds),

@@ -259,6 +259,9 @@ export class LiveSession {
           this.#keeper.faulted(this, effect.reason);
           if (effect.lost) this.#cutDelivered({ reason: 'provider_close', why: effect.reason }, 'consumer');
           break;
+        case 'end':
+          this.#cutDelivered({ reason: 'provider_close', why: effect.reason }, 'consumer');
+          break;
         case 'violation': {
           this.note('violation', effect.reason);
           const ending = this.#keeper.violated(this, effect.reason, effect.lost);

@@ -162,7 +162,7 @@ describeNetworks('language models behind the dark', (network) => {
     test('models, methods and paths that the contract does not name are refused before the provider', async () => {
       const before = plain.asked.length;
       const large = await post(writer, service, path, { ...ask, model: 'large-1' });
-      expect(large).toMatchObject({ status: 403 });
+      expect(large).toMatchObject({ status: 404 });
       expect(large.body).toContain('large-1 is not among the models allowed');
       expect(await post(writer, service, 'v2/other', ask)).toMatchObject({ status: 403 });
       expect(await world.ask(writer, service, path)).toMatchObject({ status: 405 });

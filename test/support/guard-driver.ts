@@ -10,6 +10,7 @@ export interface Outcome {
   toApp: Buffer;
   calls: GuardCall[];
   violations: string[];
+  faults: string[];
   notVisible: string[];
   /** Codes of what the service was found at fault for. */
   faults: string[];
@@ -30,6 +31,7 @@ export class GuardDriver {
     toApp: Buffer.alloc(0),
     calls: [],
     violations: [],
+    faults: [],
     notVisible: [],
     faults: [],
     passes: 0,
@@ -38,6 +40,7 @@ export class GuardDriver {
 
   constructor(guard: Guard) {
     this.guard = guard;
+    guard.onWake?.(() => this.#apply(guard.proceed?.(this.nowMs) ?? []));
   }
 
   app(bytes: Uint8Array | string): this {

@@ -5,7 +5,7 @@ import { systemClock } from '../../main/base/clock.ts';
 import { parseEngagement } from '../../main/base/engagement.ts';
 import { silentLog } from '../../main/base/log.ts';
 import { createGuard } from '../../main/guard/create-guard.ts';
-import type { GuardCall, GuardContext } from '../../main/guard/guard.ts';
+import type { Approve, GuardCall, GuardContext } from '../../main/guard/guard.ts';
 import { createLedger } from '../../main/guard/ledger.ts';
 import { createSessions } from '../../main/session/create-sessions.ts';
 import type { SessionEvent, SessionFacts, Sessions } from '../../main/session/sessions.ts';
@@ -30,6 +30,7 @@ export async function openGuardedPort(
   options: {
     readonly facts?: Partial<SessionFacts>;
     readonly authorize?: GuardContext['authorize'];
+    readonly approve?: Approve;
     /** Keep neither events nor records. */
     readonly quiet?: boolean;
   } = {},
@@ -37,12 +38,25 @@ export async function openGuardedPort(
   const contract = terms === undefined ? undefined : parseEngagement(terms, 'test');
   const audit = new MemoryAudit();
   const ledger = createLedger();
+  const approve = options.approve === undefined ? {} : { approve: options.approve };
   const authorize = options.authorize === undefined ? {} : { authorize: options.authorize };
   const sessions = createSessions({
     clock: systemClock,
     audit,
     log: silentLog,
-    guard: (own, facts) => createGuard(own, { ledger, ledgerKey: facts.service, digest: sha256, ...authorize }),
+    guard: (own, facts) =>
+      createGuard(own, {
+        ledger,
+        ledgerKey: facts.service,
+        digest: sha256,
+        hash: () => {
+          const hash = createHash('sha256');
+          return { update: (text) => void hash.update(text), digest: () => hash.digest('hex') };
+        },
+        pause: () => new Promise((resolve) => void setImmediate(resolve)),
+        ...authorize,
+        ...approve,
+      }),
   });
   const events: SessionEvent[] = [];
   if (options.quiet === true) audit.record = () => ({ seq: 0 });

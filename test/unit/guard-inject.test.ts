@@ -20,7 +20,7 @@ describe('provider keys on the hosting side', () => {
         ),
       );
       const sent = outcome.toService.toString();
-      expect(sent.match(/x-api-key: sk-real\r\n/g)).toHaveLength(2);
+      expect(sent.match(/^X-Api-Key: sk-real\r$/gm)).toHaveLength(2);
       expect(sent).not.toMatch(/stolen|mine/);
       expect(sent).toContain(body);
       expect(sent).toContain('Accept: */*\r\n');
@@ -46,6 +46,18 @@ describe('provider keys on the hosting side', () => {
       ['app', post('{}')],
     ]);
     expect(outcome.toService.toString().match(/^host: .*$/gim)).toEqual(['Host: api.provider.example']);
+  });
+
+  it('stand beside no key in the address, and go nowhere they would come back from', () => {
+    const driver = new GuardDriver(createInjector({ ...key, header: 'x-goog-api-key' }));
+    driver.app('GET /v1beta/models?key=mine&alt=sse&%6bey=mine&API-Key=mine HTTP/1.1\r\nHost: a\r\n\r\n');
+    const sent = driver.takeService();
+    expect(sent).toMatch(/^GET \/v1beta\/models\?alt=sse HTTP\/1\.1\r\n/);
+    expect(sent).not.toContain('mine');
+    for (const line of ['TRACE /', 'CONNECT a:1', 'GET http://b\\c/'])
+      driver.app(`${line} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    expect(driver.takeService()).toBe('');
+    expect(driver.outcome.calls.filter((call) => call.decision === 'deny')).toHaveLength(3);
   });
 
   it('cannot break out of their header', () => {

@@ -2,7 +2,29 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { AnswerScan } from '../../main/guard/mcp/answer-scan.ts';
 import { canonicalJson } from '../../main/guard/json/canonical-json.ts';
-import { parseStrictJson } from '../../main/guard/json/strict-json.ts';
+import { compareNumbers, JsonNumber, numberFrom } from '../../main/guard/json/json-number.ts';
+import { JsonReader } from '../../main/guard/json/json-reader.ts';
+import { parseStrictJson, readJson } from '../../main/guard/json/strict-json.ts';
+
+/** As the platform has it: every number a double. */
+const asDoubles = (value: unknown): unknown => {
+  if (value instanceof JsonNumber) return Number(value.text);
+  if (Array.isArray(value)) return value.map(asDoubles);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, asDoubles(field)]));
+};
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const written = (text: string, cuts: readonly number[] = []): string => {
+  const reader = new JsonReader();
+  const all = bytes(text);
+  for (let at = 0, next = 0; at < all.length; next += 1) {
+    const size = cuts.length === 0 ? all.length : (cuts[next % cuts.length] ?? 1);
+    reader.push(all.slice(at, at + size));
+    at += size;
+  }
+  const read = reader.end();
+  return read.kind === 'json' ? Buffer.concat(read.written).toString('utf8') : `fault: ${read.why}`;
+};
 
 /** What the platform's parser says, in the same terms. */
 const platform = (text: string): { value: unknown } | undefined => {
@@ -20,7 +42,9 @@ describe('strict JSON', () => {
       fc.property(fc.json({ maxDepth: 6 }), fc.boolean(), (text, spaced) => {
         const value: unknown = JSON.parse(text);
         const written = spaced ? JSON.stringify(value, null, 2) : text;
-        expect(parseStrictJson(written)).toEqual({ kind: 'json', value });
+        const strict = parseStrictJson(written);
+        if (strict.kind === 'fault') expect(strict.why).toMatch(/twice/);
+        else expect(strict).toEqual({ kind: 'json', value });
       }),
       { numRuns: 500 },
     );
@@ -56,8 +80,8 @@ describe('strict JSON', () => {
         const text = parts.join('');
         const strict = parseStrictJson(text);
         const known = platform(text);
-        if (strict.kind === 'json') expect(known).toEqual({ value: strict.value });
-        else if (known !== undefined) expect(strict.why).toMatch(/twice/);
+        if (strict.kind === 'json') expect(known).toEqual({ value: asDoubles(strict.value) });
+        else if (known !== undefined) expect(strict.why).toMatch(/twice|half a surrogate|digits/);
       }),
       { numRuns: 20_000 },
     );
@@ -70,8 +94,8 @@ describe('strict JSON', () => {
         const mutated = text.slice(0, at) + junk + text.slice(at + 1);
         const strict = parseStrictJson(mutated);
         const known = platform(mutated);
-        if (strict.kind === 'json') expect(known).toEqual({ value: strict.value });
-        else if (known !== undefined) expect(strict.why).toMatch(/twice/);
+        if (strict.kind === 'json') expect(known).toEqual({ value: asDoubles(strict.value) });
+        else if (known !== undefined) expect(strict.why).toMatch(/twice|half a surrogate|digits/);
       }),
       { numRuns: 2_000 },
     );
@@ -84,6 +108,95 @@ describe('strict JSON', () => {
     const long = 'ü€x'.repeat(1_000);
     expect(parseStrictJson(JSON.stringify({ long }))).toEqual({ kind: 'json', value: { long } });
     expect(parseStrictJson(`"${long}\n"`).kind).toBe('fault');
+  });
+});
+
+describe('JSON written anew', () => {
+  it('means what was read, in one line of one form, however it comes', () => {
+    fc.assert(
+      fc.property(
+        fc.json({ maxDepth: 5, stringUnit: 'binary' }),
+        fc.boolean(),
+        fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 6 }),
+        (text, spaced, cuts) => {
+          const value: unknown = JSON.parse(text);
+          const came = spaced ? JSON.stringify(value, null, 2) : text;
+          const anew = written(came);
+          if (anew.startsWith('fault')) {
+            expect(anew).toMatch(/twice/);
+            return;
+          }
+          expect(JSON.parse(anew)).toEqual(value);
+          expect(anew).not.toMatch(/[\0-\x1f\x85\u2028\u2029]/);
+          expect(written(came, cuts)).toBe(anew);
+          expect(written(anew)).toBe(anew);
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  it('keeps digits and the order of names, and leaves out blanks', () => {
+    expect(written('{ "b" : 9007199254740993 ,\r\n "a":[1.0,-0, 1E+2]}')).toBe(
+      '{"b":9007199254740993,"a":[1.0,-0,1E+2]}',
+    );
+    expect(written('"\\u0041\\/\\ud83d\\ude00\u2028\u0085\u007f"')).toBe('"A/😀\\u2028\\u0085\u007f"');
+  });
+
+  it.each([
+    ['two names equal but for their case', '{"Path":1,"path":2}', /twice/],
+    ['two names equal when folded', '{"\u017fum":1,"sum":2}', /twice/],
+    ['the same at depth', '[{"a":[{"key":1,"\u212aey":2}]}]', /twice/],
+    ['half a surrogate pair', '"\\ud83d"', /surrogate/],
+    ['the other half', '"x\\ude00"', /surrogate/],
+    ['a numeral beyond reason', '1'.repeat(1_001), /digits/],
+    ['more values than anybody needs', `[${'1,'.repeat(100_000)}1]`, /values/],
+    ['a byte order mark', '\ufeff{}', /JSON/],
+    ['a control in a string', `"${'x'.repeat(2_000)}\u0001"`, /JSON/],
+    ['nothing', ' ', /JSON/],
+  ])('refuses %s', (_name, text, why) => {
+    expect(written(text)).toMatch(why);
+    expect(written(text, [1])).toMatch(why);
+  });
+
+  it('refuses what is no UTF-8, also at its end', () => {
+    expect(readJson([Uint8Array.of(0x22, 0xff, 0x22)]).kind).toBe('fault');
+    expect(readJson([Uint8Array.of(0x22, 0xe2, 0x82)]).kind).toBe('fault');
+    expect(readJson([Uint8Array.of(0xff, 0xfe, 0x22, 0, 0x22, 0)]).kind).toBe('fault');
+  });
+
+  it('tells where the items of an array stand', () => {
+    const text = '{"tools": [ {"name":"ä"} , 7 ]}';
+    const read = readJson([bytes(text)], { places: true });
+    if (read.kind === 'fault') throw new Error(read.why);
+    const items = (read.value as { tools: unknown[] }).tools;
+    const places = read.itemsOf(items);
+    expect([0, 2].map((at) => text.slice(places[at], places[at + 1]))).toEqual(['{"name":"ä"}', '7']);
+  });
+});
+
+describe('numbers', () => {
+  it('are compared by their decimals', () => {
+    const compare = (a: string, b: string): number => compareNumbers(numberFrom(a), numberFrom(b));
+    expect(compare('9007199254740993', '9007199254740992')).toBe(1);
+    expect(compare('100.00000000000000000001', '100')).toBe(1);
+    expect(compare('1.0', '1')).toBe(0);
+    expect(compare('10e-1', '1')).toBe(0);
+    expect(compare('-0', '0')).toBe(0);
+    expect(compare('-1e400', '-1e399')).toBe(-1);
+    expect(compare('1e-400', '0')).toBe(1);
+    expect(compare('0.001e3', '0.999')).toBe(1);
+  });
+
+  it('are ordered as doubles are where they are doubles', () => {
+    const double = fc.double({ noNaN: true, noDefaultInfinity: true });
+    fc.assert(
+      fc.property(double, double, (a, b) => {
+        const text = (value: number): string => (Object.is(value, -0) ? '0' : String(value));
+        const [left, right] = [new JsonNumber(text(a)), new JsonNumber(text(b))];
+        expect(compareNumbers(left, right)).toBe(a < b ? -1 : a > b ? 1 : 0);
+      }),
+    );
   });
 });
 

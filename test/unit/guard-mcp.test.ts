@@ -1,20 +1,10 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseEngagement } from '../../main/base/engagement.ts';
 import { createGuard } from '../../main/guard/create-guard.ts';
-import type { Guard, GuardContext } from '../../main/guard/guard.ts';
+import type { ApprovalAnswer, AskedCall, Guard, GuardContext } from '../../main/guard/guard.ts';
+import { JsonNumber } from '../../main/guard/json/json-number.ts';
 import { CompiledMcpRules } from '../../main/guard/mcp/rules.ts';
-import {
-  answer,
-  chunked,
-  context,
-  dechunk,
-  GuardDriver,
-  post,
-  recut,
-  sha256,
-  type Segment,
-} from '../support/guard-driver.ts';
+import { answer, chunked, context, dechunk, GuardDriver, post, sha256 } from '../support/guard-driver.ts';
 
 const guardOf = (terms: unknown, more: Partial<GuardContext> = {}): Guard => {
   const guard = createGuard(parseEngagement(terms, 'test'), context(more));
@@ -120,11 +110,25 @@ describe('MCP over HTTP', () => {
     ['invalid JSON', '{"jsonrpc":"2.0",', -32700],
     ['a doubled key', '{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call"}', -32700],
     ['an escaped doubled key', '{"jsonrpc":"2.0","id":1,"method":"ping","m\\u0065thod":"tools/call"}', -32700],
-    ['another spelling of a key', '{"jsonrpc":"2.0","id":1,"method":"ping","Method":"tools/call"}', -32600],
+    ['another spelling of a key', '{"jsonrpc":"2.0","id":1,"method":"ping","Method":"tools/call"}', -32700],
+    ['another spelling of a key alone', '{"jsonrpc":"2.0","id":1,"result":{},"Method":"tools/call"}', -32600],
+    ['a field beside those of a message', '{"jsonrpc":"2.0","id":1,"method":"ping","model":"other"}', -32600],
+    [
+      'another spelling of a parameter alone',
+      '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"Name":"delete_x"}}',
+      -32600,
+    ],
+    [
+      'another spelling deep in the arguments',
+      '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"search","arguments":{"a":[{"path":1,"Path":2}]}}}',
+      -32700,
+    ],
+    ['an id that is no whole number everywhere', '{"jsonrpc":"2.0","id":9007199254740993,"method":"ping"}', -32600],
+    ['half a surrogate pair', '{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":"\\ud800"}}', -32700],
     [
       'a folded spelling of a parameter',
       '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"search","Name":"delete_x"}}',
-      -32600,
+      -32700,
     ],
     ['a byte order mark', '\u00ef\u00bb\u00bf{"jsonrpc":"2.0","id":1,"method":"ping"}', -32700],
     ['bytes that are no UTF-8', '{"jsonrpc":"2.0","id":1,"method":"\u00ff"}', -32700],
@@ -250,13 +254,15 @@ describe('MCP over HTTP', () => {
 
   it.each([
     ['an answer in gzip', answer('x', { 'Content-Encoding': 'gzip' })],
+    ['an answer in another charset', answer('x', { 'Content-Type': 'application/json; charset=utf-16' })],
     ['another protocol', 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n'],
     ['no HTTP', 'hello there\r\n\r\n'],
-  ])('takes %s from the service for a violation', (_name, reply) => {
+  ])('withholds %s from the service, whose fault it is', (_name, reply) => {
     const driver = drive(strict);
     driver.app(post(call(1, 'search'))).service(reply);
-    expect(driver.outcome.violations).toHaveLength(1);
-    expect(driver.takeApp()).toBe('');
+    expect(driver.outcome.violations).toEqual([]);
+    expect(driver.outcome.faults).toHaveLength(1);
+    expect(driver.takeApp()).toContain('HTTP/1.1 502 ');
   });
 
   it('does not pass on an answer nobody asked for', () => {
@@ -288,6 +294,238 @@ describe('MCP over HTTP', () => {
   });
 });
 
+describe('what a second reader would take for something else', () => {
+  it.each([
+    ['another charset', { 'Content-Type': 'application/json; charset=utf-7' }, 415],
+    ['a charset in quotes', { 'Content-Type': 'application/json; charset="UTF-16LE"' }, 415],
+    ['a form content type around JSON', { 'Content-Type': 'application/x-www-form-urlencoded' }, 415],
+    ['plain text around JSON', { 'Content-Type': 'text/plain' }, 415],
+    ['a coding', { 'Content-Encoding': 'gzip' }, 415],
+  ])('does not let %s pass', (_name, headers, status) => {
+    const driver = drive(strict);
+    driver.app(post(call(1, 'search'), headers));
+    expect(driver.takeService()).toBe('');
+    expect(driver.takeApp()).toContain(`HTTP/1.1 ${status} `);
+    expect(driver.outcome).toMatchObject({ violations: [], calls: [{ decision: 'deny' }] });
+  });
+
+  it('writes content type and body anew', () => {
+    const driver = drive(strict);
+    driver.app(
+      post(
+        '{ "jsonrpc" : "2.0", "id":1,\n"method":"tools/call","params":{"name":"s\\u0065arch","arguments":{"n":9007199254740993,"f":1.0}} }',
+        { 'Content-Type': 'Application/JSON;charset="UTF-8"' },
+      ),
+    );
+    const body =
+      '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"search","arguments":{"n":9007199254740993,"f":1.0}}}';
+    expect(driver.takeService()).toBe(
+      `POST /mcp HTTP/1.1\r\nHost: docs\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
+  });
+
+  it('passes a token request as the form it is', () => {
+    const driver = drive(strict);
+    const headers = { 'Content-Type': 'application/x-www-form-urlencoded' };
+    driver.app(post('grant_type=refresh_token&refresh_token=a%2Fb&scope=a+b', headers));
+    expect(driver.takeService()).toContain('\r\n\r\ngrant_type=refresh_token&refresh_token=a%2Fb&scope=a+b');
+    driver.app(post('\v{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"delete_x"}}', headers));
+    expect(driver.takeService()).toBe('');
+  });
+
+  it('refuses a call without an id, and records it', () => {
+    const driver = drive(strict);
+    driver.app(post(rpc(undefined, 'tools/call', { name: 'delete_user' })));
+    driver.app(post(rpc(undefined, 'notifications/of_its_own')));
+    expect(driver.takeService()).toBe('');
+    expect(driver.takeApp().match(/HTTP\/1\.1 400 /g)).toHaveLength(2);
+    expect(driver.outcome.calls).toMatchObject([
+      { method: 'tools/call', target: 'delete_user', decision: 'deny', rule: 'guard:mcp.notification' },
+      { method: 'notifications/of_its_own', decision: 'deny' },
+    ]);
+    driver.app(post(rpc(undefined, 'notifications/initialized')));
+    expect(driver.takeService()).toContain('notifications/initialized');
+    const lines = drive(strict);
+    lines.app(`${rpc(undefined, 'tools/call', { name: 'search' })}\n`);
+    expect(lines.takeService()).toBe('');
+    expect(lines.outcome.calls).toMatchObject([{ decision: 'deny', target: 'search' }]);
+  });
+
+  it('keeps the digits of what it shows', () => {
+    const driver = drive(strict);
+    driver.app(post(rpc(1, 'tools/list')));
+    driver.service(
+      answer(
+        '{ "jsonrpc":"2.0", "id":1, "result":{"big":12345678901234567890, "tools":[ {"name":"delete_a"}, {"name":"search","n":1.10} ,{"name":"delete_b"}],"ttl":1e3}}',
+      ),
+    );
+    expect(driver.takeApp()).toContain(
+      '\r\n\r\n{ "jsonrpc":"2.0", "id":1, "result":{"big":12345678901234567890, "tools":[ {"name":"search","n":1.10}],"ttl":1e3}}',
+    );
+  });
+
+  it('shows no list that is spelt as none', () => {
+    const driver = drive(strict);
+    driver.app(post(rpc(1, 'tools/list')));
+    driver.service(answer('{"jsonrpc":"2.0","id":1,"result":{"Tools":[{"name":"delete_a"}]}}'));
+    expect(driver.takeApp()).not.toContain('delete_a');
+    expect(driver.outcome).toMatchObject({ violations: [], faults: ['guard.mcp.answer_unreadable'] });
+  });
+
+  it('passes heartbeats and foreign events of a stream over', () => {
+    const driver = drive(strict);
+    driver.app(post(call(1, 'search')));
+    const events = [
+      ': keep-alive\n\n',
+      'data: ping\n\n',
+      'event: endpoint\ndata: /messages?sessionId=1\n\n',
+      'data: {"type":"ping"}\n\n',
+      'data:\n\n',
+    ];
+    driver.service(chunked([...events, `data: ${result(1, {})}\n\n`]));
+    expect(dechunk(driver.takeApp())).toBe(`${events.join('')}data: ${result(1, {})}\n\n`);
+    expect(driver.outcome).toMatchObject({ violations: [], faults: [] });
+  });
+
+  it('tells the older transport of a refusal by its status', () => {
+    const driver = drive(strict);
+    driver.app(post(call(1, 'delete_x')).replace('/mcp', '/messages/?session_id=7'));
+    expect(driver.takeApp()).toMatch(/^HTTP\/1\.1 403 [^]*Unknown tool: delete_x/);
+  });
+
+  it('holds models and tokens beside MCP', () => {
+    const driver = drive({
+      mcp: { allow: ['search'] },
+      http: { models: ['small'], tokenBudget: { tokens: 2_000, perSeconds: 60 } },
+    });
+    driver.app(post(call(1, 'search', { model: 'large' })));
+    driver.app(post('{"model":"large","messages":[]}'));
+    driver.app(post('{"jsonrpc":"2.0","id":1,"method":"ping","model":"large","messages":[]}'));
+    driver.app(post('{"method":"tools/call","model":"small","messages":[]}'));
+    expect(driver.takeService()).toBe('');
+    expect(driver.outcome.calls).toHaveLength(4);
+    driver.takeApp();
+    driver
+      .app(post('{"model":"small","messages":[]}'))
+      .service(answer('{"usage":{"prompt_tokens":1900,"completion_tokens":50}}'));
+    expect(driver.takeService()).toContain('small');
+    driver.app(post(call(2, 'search'))).service(answer(result(2, { text: 'x'.repeat(4_000) })));
+    expect(driver.takeService()).toContain('search');
+    driver.app(post(call(3, 'search')));
+    expect(driver.takeService()).toBe('');
+    expect(driver.outcome.calls.at(-1)).toMatchObject({ rule: 'contract:http.tokenBudget', decision: 'deny' });
+    const lines = drive({ mcp: {}, http: { models: ['small'] } });
+    lines.app(`${call(1, 'search')}\n`);
+    expect(lines.outcome.violations).toEqual(['guard.mcp.not_visible']);
+  });
+});
+
+describe('calls that wait for approval', () => {
+  const terms = { mcp: { allow: ['search', 'delete_*'], deny: ['delete_all'], ask: ['delete_*'], maxCalls: 2 } };
+  interface Asked {
+    readonly call: AskedCall;
+    readonly signal: AbortSignal;
+    readonly answer: (answer: ApprovalAnswer) => void;
+  }
+  const asking = (): { readonly asked: Asked[]; readonly approve: GuardContext['approve'] } => {
+    const asked: Asked[] = [];
+    return {
+      asked,
+      approve: (call, signal) => new Promise((resolve) => asked.push({ call, signal, answer: resolve })),
+    };
+  };
+  const settled = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+  const no = { granted: false, reason: { code: 'approval.denied', sentence: 'not on a Friday' } } as const;
+
+  it('are refused where nobody can be asked', () => {
+    const driver = drive(terms);
+    driver.app(post(call(1, 'delete_user')));
+    expect(driver.takeService()).toBe('');
+    expect(bodyOf(driver.takeApp())).toMatchObject({
+      error: { message: 'delete_user needs approval', data: { rule: 'contract:mcp.ask delete_*' } },
+    });
+  });
+
+  it('go on once granted, and nothing behind them before', async () => {
+    const { asked, approve } = asking();
+    const driver = drive(terms, { approve });
+    driver.app(post(call(1, 'delete_user', { id: 7 })) + post(call(2, 'search')));
+    expect(driver.takeService()).toBe('');
+    expect(driver.guard.waiting?.()).toBe('bytes');
+    expect(asked.map(({ call: one }) => one)).toMatchObject([
+      {
+        method: 'tools/call',
+        target: 'delete_user',
+        rule: 'contract:mcp.ask delete_*',
+        arguments: { id: 7 },
+        digest: sha256('{"id":7}'),
+      },
+    ]);
+    driver.app(post(call(3, 'search')));
+    asked[0]?.answer({ granted: true, rule: 'approval:ap-1 by anna' });
+    await settled();
+    expect(driver.guard.waiting?.()).toBeUndefined();
+    const sent = driver.takeService();
+    expect(sent.indexOf('delete_user')).toBeLessThan(sent.indexOf('search'));
+    // The third is one more than the contract's calls.
+    expect(sent.match(/POST/g)).toHaveLength(2);
+    driver.service(answer(result(1, {})));
+    expect(driver.outcome.calls).toMatchObject([
+      { target: 'search', decision: 'deny', rule: 'contract:mcp.maxCalls' },
+      { target: 'delete_user', decision: 'allow', rule: 'approval:ap-1 by anna', failed: false },
+    ]);
+  });
+
+  it('tell the model why not', async () => {
+    const { asked, approve } = asking();
+    const driver = drive(terms, { approve });
+    driver.app(post(call(1, 'delete_user')));
+    asked[0]?.answer(no);
+    await settled();
+    expect(driver.takeService()).toBe('');
+    expect(bodyOf(driver.takeApp())).toMatchObject({
+      id: 1,
+      error: { message: 'delete_user was not approved: not on a Friday' },
+    });
+    expect(driver.outcome.calls).toMatchObject([
+      { decision: 'deny', target: 'delete_user', rule: 'contract:mcp.ask delete_*' },
+    ]);
+  });
+
+  it('are not asked about where they are denied anyway, nor those that are not named', () => {
+    const { asked, approve } = asking();
+    const driver = drive(terms, { approve });
+    driver.app(post(call(1, 'delete_all')) + post(call(2, 'search')));
+    expect(asked).toHaveLength(0);
+    expect(driver.takeService()).toContain('search');
+  });
+
+  it('end with their session, and the question with them', async () => {
+    const { asked, approve } = asking();
+    const driver = drive(terms, { approve });
+    driver.app(post(call(1, 'delete_user')));
+    driver.end();
+    expect(asked[0]?.signal.aborted).toBe(true);
+    expect(driver.outcome.calls).toMatchObject([{ decision: 'deny', target: 'delete_user' }]);
+    asked[0]?.answer({ granted: true });
+    await settled();
+    expect(driver.takeService()).toBe('');
+    expect(driver.outcome.calls).toHaveLength(1);
+  });
+
+  it('let other lines pass them, and keep their id', async () => {
+    const { asked, approve } = asking();
+    const driver = drive(terms, { approve });
+    driver.app(`${call(1, 'delete_user')}\n${call(2, 'search')}\n${call(1, 'search')}\n`);
+    expect(driver.takeService()).toBe(`${call(2, 'search')}\n`);
+    expect(JSON.parse(driver.takeApp())).toMatchObject({ id: 1, error: { code: -32600 } });
+    expect(driver.guard.waiting?.()).toBe('end');
+    asked[0]?.answer({ granted: true });
+    await settled();
+    expect(driver.takeService()).toBe(`${call(1, 'delete_user')}\n`);
+  });
+});
+
 describe('MCP as lines', () => {
   it('judges, filters and answers line by line', () => {
     const driver = drive(strict);
@@ -300,7 +538,32 @@ describe('MCP as lines', () => {
     expect(JSON.parse(driver.takeApp())).toMatchObject({ id: null, error: { code: -32700 } });
     driver.service('not json either\n');
     expect(driver.takeApp()).toBe('');
-    expect(driver.outcome.violations).toEqual(['guard.mcp.answer_unreadable']);
+    expect(driver.outcome).toMatchObject({ violations: [], faults: ['guard.mcp.answer_unreadable'] });
+  });
+
+  it('sends on no character that some reader takes for the end of a line', () => {
+    const driver = drive(strict);
+    const ends = 'a\u2028b\u2029c\u0085d\u000be\u000cf';
+    driver.app(
+      Buffer.from(
+        `{"jsonrpc":"2.0","id":1,\r"method":"tools/call","params":{"name":"search","arguments":{"q":"${ends.slice(0, 7)}"}}}\r\n`,
+      ),
+    );
+    const line = driver.outcome.toService.toString('utf8');
+    expect(line.match(/[\r\u2028\u2029\u0085\v\f]/)).toBeNull();
+    expect(line.split('\n')).toHaveLength(2);
+    expect(JSON.parse(line)).toMatchObject({ params: { arguments: { q: ends.slice(0, 7) } } });
+    driver.takeService();
+    driver.app(
+      Buffer.from(
+        `{"jsonrpc":"2.0","id":2,"method":"ping"}\r{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"delete_x"}}\n`,
+      ),
+    );
+    expect(driver.takeService()).toBe('');
+    driver.service(Buffer.from(`{"jsonrpc":"2.0",\r"id":1,"result":{"text":"\u2028"}}\n`));
+    expect(driver.outcome.toApp.toString('utf8').split('\n').at(-2)).toBe(
+      '{"jsonrpc":"2.0", "id":1,"result":{"text":"\\u2028"}}',
+    );
   });
 
   it('holds no line without end', () => {
@@ -325,86 +588,14 @@ describe('MCP rules on arguments', () => {
     expect(allowed('pay', { amount: 1, to: 'DE12' })).toBe(false);
     expect(allowed('search', { limit: 10 })).toBe(true);
     expect(allowed('search', { limit: 1000 })).toBe(false);
+    // Another spelling may be the same argument to the tool.
+    expect(allowed('search', { Limit: 10 })).toBe(false);
+    expect(allowed('pay', { amount: 1, to: { iban: 'DE12' }, Amount: 1 })).toBe(false);
+    expect(allowed('pay', { amount: new JsonNumber('100.000000000000000001'), to: { iban: 'DE12' } })).toBe(false);
+    expect(allowed('pay', { amount: new JsonNumber('1.0'), to: { iban: 'DE12' } })).toBe(true);
+    expect(allowed('pay', { amount: 1, to: { iban: `DE${'1'.repeat(70_000)}` } })).toBe(false);
     expect(allowed('search', { limit: '5000' })).toBe(false);
     expect(rules.shows('tool', 'pay')).toBe(true);
     expect(rules.shows('tool', 'other')).toBe(false);
-  });
-});
-
-const conversation: readonly Segment[] = [
-  ['app', post(rpc(0, 'initialize', { protocolVersion: '2025-11-25' }))],
-  ['service', answer(result(0, { capabilities: {} }), { 'Mcp-Session-Id': 'abc' })],
-  ['app', post(rpc(undefined, 'notifications/initialized'))],
-  ['service', 'HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n'],
-  ['app', post(rpc(1, 'tools/list'))],
-  ['service', answer(result(1, listed('search', 'delete_user', 'list_users')))],
-  ['app', post(call(2, 'search', { text: 'hello' })) + post(call(3, 'delete_user')) + post(call(4, 'list_users'))],
-  ['service', chunked([`event: message\ndata: ${result(2, { content: [] })}\n\n`])],
-  ['service', chunked([`data: ${result(4, { content: [] })}\r\n`, '\r\n'])],
-  ['app', 'GET /mcp HTTP/1.1\r\nHost: docs\r\nAccept: text/event-stream\r\n\r\n'],
-  ['service', chunked([`data: ${result(9, listed('delete_user'))}\n\n`, ': ping\n\n'])],
-  ['app', post('{"broken":')],
-  ['app', 'DELETE /mcp HTTP/1.1\r\nHost: docs\r\n\r\n'],
-  ['service', 'HTTP/1.1 204 No Content\r\n\r\n'],
-];
-
-/** Event streams are framed anew, so only their payload is the same however the bytes were cut. */
-const shape = (outcome: ReturnType<GuardDriver['end']>): unknown => ({
-  service: outcome.toService.toString('latin1'),
-  app: outcome.toApp
-    .toString('latin1')
-    .replace(/\r\n[0-9a-f]+\r\n/g, '')
-    .replace(/\r\n0\r\n\r\n/g, ''),
-  calls: outcome.calls,
-  violations: outcome.violations,
-});
-
-describe('any bytes', () => {
-  it('mean the same however they are cut', () => {
-    const whole = shape(drive(strict).run(conversation));
-    fc.assert(
-      fc.property(fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1, maxLength: 12 }), (cuts) => {
-        expect(shape(drive(strict).run(recut(conversation, cuts)))).toEqual(whole);
-      }),
-      { numRuns: 150 },
-    );
-    expect(shape(drive(strict).run(recut(conversation, [1])))).toEqual(whole);
-  });
-
-  it('never make it throw, and what it lets pass it would let pass again', () => {
-    const edit = fc.record({
-      segment: fc.nat(),
-      at: fc.nat(),
-      remove: fc.nat({ max: 4 }),
-      insert: fc.uint8Array({ maxLength: 4 }),
-    });
-    fc.assert(
-      fc.property(fc.array(edit, { minLength: 1, maxLength: 8 }), (edits) => {
-        const mutated = conversation.map(([from, text]): Segment => [from, Buffer.from(text as string, 'latin1')]);
-        for (const { segment, at, remove, insert } of edits) {
-          const index = segment % mutated.length;
-          const [from, bytes] = mutated[index] as readonly ['app' | 'service', Uint8Array];
-          const start = at % bytes.length;
-          mutated[index] = [
-            from,
-            Buffer.concat([bytes.slice(0, start), insert, bytes.slice(start + remove), Buffer.of(32)]),
-          ];
-        }
-        const first = drive(strict).run(mutated);
-        const again = drive(strict).run([['app', first.toService]]);
-        expect(again.toService.equals(first.toService)).toBe(true);
-        expect(again.calls.filter((one) => one.decision === 'deny')).toEqual([]);
-      }),
-      { numRuns: 500 },
-    );
-  });
-
-  it('that are random never make it throw', () => {
-    fc.assert(
-      fc.property(fc.array(fc.tuple(fc.boolean(), fc.uint8Array({ maxLength: 64 })), { maxLength: 10 }), (pieces) => {
-        drive(strict).run(pieces.map(([app, bytes]): Segment => [app ? 'app' : 'service', bytes]));
-      }),
-      { numRuns: 500 },
-    );
   });
 });

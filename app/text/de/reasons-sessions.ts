@@ -33,6 +33,8 @@ export const sessionReasonsDe: ReasonWords = {
   'guard.http.not_visible': { sentence: 'Der Vertrag verlangt HTTP, und was hier fließt, ist keines.' },
   'guard.http.unparseable': { sentence: 'Was hier fließt, lässt sich nicht als HTTP lesen.' },
   'guard.http.too_large': { sentence: 'Eine HTTP-Anfrage ist größer, als geprüft werden kann.' },
+  'guard.http.budget_used': { sentence: 'Eine Antwort wurde beendet: das Budget an Token ist verbraucht.' },
+  'guard.mcp.ask_failed': { sentence: 'Es konnte niemand gefragt werden.' },
   'guard.modbus.unparseable': { sentence: 'Was hier fließt, lässt sich nicht als Modbus/TCP lesen.' },
   'guard.modbus.answer': { sentence: 'Der Dienst hat beantwortet, was niemand gefragt hat; es wurde zurückgehalten.' },
   'alert.violation': { sentence: '{service}: {cause}.' },

@@ -9,6 +9,8 @@ export const http = terms({
   paths: v.optional(globs),
   /** Globs over the model an LLM request names. */
   models: v.optional(globs),
+  /** Websocket handshakes pass; what flows then is not read. Not beside models or a budget, which could not be held to there. */
+  websocket: v.optional(v.boolean()),
   tokenBudget: v.optional(terms({ tokens: positive, perSeconds: positive })),
 });
 

@@ -1,6 +1,6 @@
 /** What may be said to an MCP service. */
 import * as v from 'valibot';
-import { positive, terms, whole } from './terms.ts';
+import { exact, positive, terms, whole } from './terms.ts';
 
 /**
  * One MCP rule: a glob over a name, or a rule with conditions over the arguments. Without `kind` it speaks of tools, prompts and
@@ -17,11 +17,11 @@ const mcpRule = v.union([
       v.record(
         v.string(),
         terms({
-          equals: v.optional(v.union([v.string(), v.number(), v.boolean(), v.null()])),
-          in: v.optional(v.array(v.union([v.string(), v.number(), v.boolean(), v.null()]))),
+          equals: v.optional(v.union([v.string(), exact, v.boolean(), v.null()])),
+          in: v.optional(v.array(v.union([v.string(), exact, v.boolean(), v.null()]))),
           glob: v.optional(v.string()),
-          max: v.optional(v.number()),
-          min: v.optional(v.number()),
+          max: v.optional(exact),
+          min: v.optional(exact),
           maxLength: v.optional(whole),
           present: v.optional(v.boolean()),
         }),
@@ -34,6 +34,8 @@ const mcpRule = v.union([
 export const mcp = terms({
   allow: v.optional(v.array(mcpRule)),
   deny: v.optional(v.array(mcpRule)),
+  /** What is allowed only with somebody's approval, each time or for as long as it was given. `deny` wins over it. */
+  ask: v.optional(v.array(mcpRule)),
   maxCalls: v.optional(whole),
   rateLimit: v.optional(terms({ calls: positive, perSeconds: positive })),
   /** Record arguments in full, not only their digest. */

@@ -4,6 +4,7 @@ import type { App } from '../../apps/app.ts';
 import type { Reason } from '../../base/reason.ts';
 import { createGuard } from '../../guard/create-guard.ts';
 import type { Guard, GuardedAction, GuardLedger } from '../../guard/guard.ts';
+import { createHeldBudget } from '../../guard/held-budget.ts';
 import type { Policy } from '../../policy/policy.ts';
 import type { DecisionFacts } from '../../policy/verdict.ts';
 import type { SessionsDeps } from '../../session/create-sessions.ts';
@@ -24,9 +25,11 @@ const toolKinds = { callTool: 'tool', readResource: 'resource', writeRegister: '
 
 /** For `createSessions`. */
 export function guardsFor(deps: GuardsDeps): SessionsDeps['guard'] {
+  const held = createHeldBudget();
   return (contract, session): Guard | undefined =>
     createGuard(contract, {
       ledger: deps.ledger,
+      held,
       // Whoever opens a second session must not get a second budget.
       ledgerKey: [
         deps.idOf(session.identity),
@@ -34,7 +37,13 @@ export function guardsFor(deps: GuardsDeps): SessionsDeps['guard'] {
         session.serviceId,
       ].join('|'),
       datagrams: session.protocol === 'udp',
+      budgetKey: [deps.idOf(session.identity), session.serviceId].join('|'),
       digest: (text) => createHash('sha256').update(text).digest('hex'),
+      hash: () => {
+        const hash = createHash('sha256');
+        return { update: (text) => void hash.update(text), digest: () => hash.digest('hex') };
+      },
+      pause: () => new Promise((resolve) => void setImmediate(resolve)),
       authorize: (action) => authorize(action, session, deps),
     });
 }

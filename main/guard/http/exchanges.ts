@@ -1,65 +1,20 @@
 /**
  * An HTTP/1.x connection as exchanges: requests judged before they go on, answers matched to them in order, and answers of the guard's
- * own put where they belong among those of the service. What is judged is held, the rest flows through as it came. Pure.
+ * own put where they belong among those of the service. A request goes on only as it is written anew from what was read of it. Pure.
  */
 import type { Reason } from '../../base/reason.ts';
-import { joinBytes, utf8 } from '../bytes.ts';
+import { utf8 } from '../bytes.ts';
 import type { Effects } from '../effects.ts';
-import { rewriteHead, type BodyFraming, type RequestHead, type ResponseHead } from './head.ts';
+import type { HeldBudget } from '../held-budget.ts';
+import { answeringBy, type Answering } from './answers.ts';
+import { fieldOf, type BodyFraming, type RequestHead, type ResponseHead } from './head.ts';
 import { encodeAnswer, type OwnAnswer } from './own-answer.ts';
-import { HeldMessage } from './held-message.ts';
+import type { AnswerWatch, HeldVerdict, HttpJudge } from './plans.ts';
+import { expectsLeave, HeldRequest, PassingRequest } from './requests.ts';
 import { HttpTokenizer } from './tokenizer.ts';
 
 /** Requests without an answer at one time; a client that pipelines more is cut off. */
 const maxOpenExchanges = 256;
-
-/** What is to be done with a request, told when its head is complete. */
-export type RequestPlan =
-  /** It goes on as it comes. */
-  | { readonly kind: 'pass'; readonly head: Uint8Array; readonly answer: AnswerWatch }
-  /** Its body is held until complete, then judged. */
-  | {
-      readonly kind: 'hold';
-      readonly head: Uint8Array;
-      readonly limitBytes: number;
-      judge(body: readonly Uint8Array[], nowMs: number): HeldVerdict;
-      /** It grew beyond the limit: said as an answer, then as a violation. */
-      tooLarge(nowMs: number): { readonly answer: OwnAnswer; readonly reason: Reason };
-    }
-  | { readonly kind: 'refuse'; readonly answer: OwnAnswer };
-
-export type HeldVerdict =
-  { readonly kind: 'pass'; readonly answer: AnswerWatch } | { readonly kind: 'refuse'; readonly answer: OwnAnswer };
-
-/** Sees the answer to one request. */
-export interface AnswerWatch {
-  /** The final head is complete: how is its body to be treated? */
-  head(head: ResponseHead, framing: BodyFraming, nowMs: number): AnswerPlan;
-  /** The exchange is over; `complete` is false where the stream ended within it. Once. */
-  over(complete: boolean, nowMs: number): void;
-}
-
-export type AnswerPlan =
-  | { readonly kind: 'pass'; /** Also sees the payload as it passes. */ tap?(payload: Uint8Array): void }
-  | {
-      readonly kind: 'hold';
-      readonly limitBytes: number;
-      /** What goes to the application: the answer as it came, or another body for it. */
-      judge(body: readonly Uint8Array[], nowMs: number): 'as-is' | Uint8Array;
-      tooLarge(): Reason;
-    }
-  /** It cannot be read, and so does not pass. */
-  | { readonly kind: 'violate'; readonly reason: Reason }
-  /** The payload is rewritten as it comes; the framing is the guard's own. */
-  | { readonly kind: 'rewrite'; write(payload: Uint8Array, nowMs: number): readonly Uint8Array[] };
-
-/** What a protocol brings to the exchanges. */
-export interface HttpJudge {
-  request(head: RequestHead, framing: BodyFraming, nowMs: number): RequestPlan;
-  /** May a connection be switched to another protocol after a request that passed? Else 101 is a violation. */
-  readonly allowsUpgrade: boolean;
-  readonly violationCode: string;
-}
 
 interface Exchange {
   readonly method: string;
@@ -69,61 +24,47 @@ interface Exchange {
   own: Uint8Array | undefined;
   /** The client waits for leave to send the body that is held here. */
   wants100: boolean;
+  /** Its answer may switch the connection to a websocket. */
+  upgrade: boolean;
 }
 
 type Receiving =
-  | { readonly kind: 'passing' }
-  | { readonly kind: 'discarding' }
-  | {
-      readonly kind: 'holding';
-      readonly plan: Extract<RequestPlan, { kind: 'hold' }>;
-      readonly exchange: Exchange;
-      readonly message: HeldMessage;
-    };
-
-type Answering =
   | { readonly kind: 'none' }
-  | { readonly kind: 'passing'; readonly tap: ((payload: Uint8Array) => void) | undefined }
-  | {
-      readonly kind: 'holding';
-      readonly plan: Extract<AnswerPlan, { kind: 'hold' }>;
-      readonly head: ResponseHead;
-      readonly message: HeldMessage;
-    }
-  | { readonly kind: 'rewriting'; readonly plan: Extract<AnswerPlan, { kind: 'rewrite' }>; readonly framed: boolean };
+  | { readonly kind: 'passing'; readonly request: PassingRequest }
+  | { readonly kind: 'discarding' }
+  | { readonly kind: 'holding'; readonly request: HeldRequest; readonly exchange: Exchange };
 
-/** Head and framing beside a body of the largest size. */
-const slackBytes = 64 * 1024;
-
-const dropLength: ReadonlySet<string> = new Set([
-  'content-length',
-  'transfer-encoding',
-  'etag',
-  'digest',
-  'content-digest',
-]);
+export interface ExchangesDeps {
+  readonly judge: HttpJudge;
+  readonly out: Effects;
+  readonly held: HeldBudget | undefined;
+  /** Something came of it outside of a call. */
+  wake(): void;
+}
 
 export class HttpExchanges {
-  readonly #judge: HttpJudge;
+  readonly #deps: ExchangesDeps;
   readonly #out: Effects;
   readonly #requests: HttpTokenizer;
   readonly #responses: HttpTokenizer;
   readonly #open: Exchange[] = [];
-  #receiving: Receiving = { kind: 'passing' };
-  #answering: Answering = { kind: 'none' };
+  #receiving: Receiving = { kind: 'none' };
+  #answering: Answering | undefined;
+  /** A request is complete and its verdict is not there yet: what the application sent since. */
+  #queue: Uint8Array[] | undefined;
   #nowMs = 0;
   /** A fault or violation ended the reading; nothing passes any more. */
   #dead = false;
   /** The service said something nobody asked for: it is not listened to any more. */
   #deaf = false;
 
-  constructor(judge: HttpJudge, out: Effects) {
-    this.#judge = judge;
-    this.#out = out;
+  constructor(deps: ExchangesDeps) {
+    this.#deps = deps;
+    this.#out = deps.out;
     this.#requests = new HttpTokenizer('request', {
       head: (head, framing) => head.kind === 'request' && this.#requestHead(head, framing),
-      data: (bytes) => this.#requestBytes(bytes, true),
-      framing: (bytes) => this.#requestBytes(bytes, false),
+      data: (bytes) => this.#requestPayload(bytes),
+      framing: () => undefined,
       end: () => this.#requestEnd(),
       tunnelled: (bytes) => this.#out.toService(bytes),
       fault: (why) => this.#lose(`the application sent ${why}`),
@@ -135,13 +76,14 @@ export class HttpExchanges {
       framing: (bytes) => this.#responseBytes(bytes, false),
       end: () => this.#responseEnd(),
       tunnelled: (bytes) => this.#out.toApp(bytes),
-      fault: (why) => this.#lose(`the service sent ${why}`),
+      fault: (why) => this.#serviceFault(`the service sent ${why}`),
     });
   }
 
   fromApp(chunk: Uint8Array, nowMs: number): void {
     this.#nowMs = nowMs;
-    if (!this.#dead) this.#requests.push(chunk);
+    if (this.#queue !== undefined) this.#queue.push(chunk);
+    else if (!this.#dead) this.#read(chunk);
   }
 
   fromService(chunk: Uint8Array, nowMs: number): void {
@@ -153,20 +95,28 @@ export class HttpExchanges {
   serviceEnded(nowMs: number): void {
     this.#nowMs = nowMs;
     if (!this.#dead && !this.#deaf) this.#responses.finish();
-    this.#abandon();
-  }
-
-  /** No answer will come for what is open: tell its watchers. Idempotent. */
-  #abandon(): void {
+    if (this.#receiving.kind === 'holding') this.#receiving.request.release();
+    this.#dead = true;
+    // No answer will come for what is open: its watchers hear of it.
     for (const exchange of this.#open.splice(0)) exchange.watch?.over(false, this.#nowMs);
   }
 
+  /** A verdict is waited for. */
+  get waiting(): boolean {
+    return this.#queue !== undefined;
+  }
+
   heldBytes(): number {
-    const holding = (part: Receiving | Answering): number => (part.kind === 'holding' ? part.message.length : 0);
+    const holding = this.#receiving.kind === 'holding' ? this.#receiving.request.payloadBytes : 0;
     const own = this.#open.reduce((sum, exchange) => sum + (exchange.own?.length ?? 0), 0);
-    return (
-      holding(this.#receiving) + holding(this.#answering) + own + this.#requests.heldBytes + this.#responses.heldBytes
-    );
+    const queued = (this.#queue ?? []).reduce((sum, chunk) => sum + chunk.length, 0);
+    const answering = this.#answering?.heldBytes() ?? 0;
+    return holding + answering + own + queued + this.#requests.heldBytes + this.#responses.heldBytes;
+  }
+
+  #read(chunk: Uint8Array): void {
+    const left = this.#requests.push(chunk);
+    if (left !== undefined) this.#queue?.push(left);
   }
 
   #requestHead(head: RequestHead, framing: BodyFraming): void {
@@ -175,33 +125,37 @@ export class HttpExchanges {
       this.#lose(`the application sent ${maxOpenExchanges} requests without waiting for an answer`);
       return;
     }
-    const plan = this.#judge.request(head, framing, this.#nowMs);
-    const exchange: Exchange = { method: head.method, watch: undefined, own: undefined, wants100: false };
+    const plan = this.#deps.judge.request(head, framing, this.#nowMs);
+    const upgrade = plan.kind === 'pass' && plan.upgrade === true;
+    const exchange: Exchange = { method: head.method, watch: undefined, own: undefined, wants100: false, upgrade };
     this.#open.push(exchange);
-    if (plan.kind === 'pass') {
-      exchange.watch = plan.answer;
-      this.#receiving = { kind: 'passing' };
-      this.#out.toService(plan.head);
-    } else if (plan.kind === 'refuse') {
+    if (plan.kind === 'refuse') {
       this.#receiving = { kind: 'discarding' };
       this.#answerOwn(exchange, plan.answer);
+    } else if (plan.kind === 'pass') {
+      exchange.watch = plan.answer;
+      const request = new PassingRequest(head, framing, { ...plan.changes, websocket: upgrade });
+      this.#receiving = { kind: 'passing', request };
+      this.#out.toService(request.head);
     } else {
-      this.#receiving = { kind: 'holding', plan, exchange, message: new HeldMessage(plan.head, framing) };
-      const expects = head.fields.some((field) => field.name === 'expect' && /^100-continue$/i.test(field.value));
-      exchange.wants100 = expects && framing.kind !== 'none';
+      const drop = (): void => this.#drop(exchange);
+      const request = new HeldRequest(head, plan, { of: this.#deps.held, drop, nowMs: this.#nowMs });
+      this.#receiving = { kind: 'holding', request, exchange };
+      exchange.wants100 = framing.kind !== 'none' && expectsLeave(head);
       this.#serveTurn();
     }
   }
 
-  #requestBytes(bytes: Uint8Array, payload: boolean): void {
+  #requestPayload(bytes: Uint8Array): void {
     const receiving = this.#receiving;
-    if (receiving.kind === 'passing') this.#out.toService(bytes);
+    if (receiving.kind === 'passing') for (const part of receiving.request.payload(bytes)) this.#out.toService(part);
     if (receiving.kind !== 'holding') return;
-    receiving.message.push(bytes, payload);
-    const { limitBytes } = receiving.plan;
-    // Chunk lines count too, generously: a body of a byte a chunk must not hold memory without bound.
-    if (receiving.message.payloadBytes > limitBytes || receiving.message.length > limitBytes * 2 + slackBytes) {
-      const { answer, reason } = receiving.plan.tooLarge(this.#nowMs);
+    const held = receiving.request.push(bytes, this.#nowMs);
+    if (held === 'crowded') {
+      this.#giveUp(receiving.request, receiving.exchange);
+    } else if (held === 'large') {
+      const { answer, reason } = receiving.request.plan.tooLarge(this.#nowMs);
+      receiving.request.release();
       this.#receiving = { kind: 'discarding' };
       this.#answerOwn(receiving.exchange, answer);
       this.#dead = true;
@@ -211,16 +165,67 @@ export class HttpExchanges {
 
   #requestEnd(): void {
     const receiving = this.#receiving;
-    this.#receiving = { kind: 'passing' };
+    this.#receiving = { kind: 'none' };
+    if (receiving.kind === 'passing') for (const part of receiving.request.end()) this.#out.toService(part);
     if (receiving.kind !== 'holding' || this.#dead) return;
-    receiving.exchange.wants100 = false;
-    const verdict = receiving.plan.judge(receiving.message.payload(), this.#nowMs);
+    const { request, exchange } = receiving;
+    exchange.wants100 = false;
+    const verdict = request.plan.body.judge(this.#nowMs);
+    if (!(verdict instanceof Promise)) return this.#judged(request, exchange, verdict);
+    this.#queue = [];
+    this.#requests.pause();
+    void verdict.then((late) => {
+      this.#judged(request, exchange, late);
+      this.#goOn();
+      this.#deps.wake();
+    });
+  }
+
+  #judged(request: HeldRequest, exchange: Exchange, verdict: HeldVerdict): void {
+    request.release();
     if (verdict.kind === 'refuse') {
-      this.#answerOwn(receiving.exchange, verdict.answer);
+      if (!this.#dead) this.#answerOwn(exchange, verdict.answer);
       return;
     }
-    receiving.exchange.watch = verdict.answer;
-    for (const bytes of receiving.message.parts()) this.#out.toService(bytes);
+    if (this.#dead) return verdict.answer.over(false, this.#nowMs);
+    exchange.watch = verdict.answer;
+    for (const bytes of request.written(verdict.body, verdict.contentType)) this.#out.toService(bytes);
+  }
+
+  /** Read what came while a verdict was waited for. */
+  #goOn(): void {
+    const queued = this.#queue ?? [];
+    this.#queue = undefined;
+    this.#requests.resume();
+    for (const [index, chunk] of queued.entries()) {
+      if (this.#dead) return;
+      this.#read(chunk);
+      // Another one waits behind it.
+      if (this.waiting) return this.#queueBehind(queued.slice(index + 1));
+    }
+  }
+
+  #queueBehind(chunks: readonly Uint8Array[]): void {
+    this.#queue?.push(...chunks);
+  }
+
+  /** Others need the room that this unfinished message takes. */
+  #drop(exchange: Exchange): void {
+    const receiving = this.#receiving;
+    if (receiving.kind !== 'holding' || receiving.exchange !== exchange) return;
+    this.#giveUp(receiving.request, exchange);
+    this.#deps.wake();
+  }
+
+  #giveUp(request: HeldRequest, exchange: Exchange): void {
+    request.release();
+    this.#receiving = { kind: 'discarding' };
+    const error = {
+      type: 'guard_busy',
+      message: 'Held back too long or too much at once: not judged, not sent',
+      by: 'culvert',
+    };
+    this.#answerOwn(exchange, { status: 503, contentType: 'application/json', body: JSON.stringify({ error }) });
   }
 
   #responseHead(head: ResponseHead, framing: BodyFraming): void {
@@ -229,90 +234,47 @@ export class HttpExchanges {
     if (exchange?.watch === undefined) {
       // A time-out notice on an idle connection, as a rule. Passed on it could be taken for an answer.
       this.#deaf = true;
-      this.#answering = { kind: 'none' };
+      this.#answering = undefined;
       return;
     }
-    if (head.status < 200) {
-      if (head.status === 101 && !this.#judge.allowsUpgrade) {
-        this.#lose('the service left HTTP for another protocol');
-        return;
-      }
-      this.#out.toApp(head.raw);
-      if (head.status === 101) {
-        this.#requests.switchToTunnel();
-        this.#responses.switchToTunnel();
-      }
-      return;
-    }
+    if (head.status === 101) return this.#switched(exchange, head);
+    if (head.status < 200) return this.#out.toApp(head.raw);
     const plan = exchange.watch.head(head, framing, this.#nowMs);
-    if (plan.kind === 'violate') {
-      this.#answering = { kind: 'none' };
-      this.#dead = true;
-      this.#out.violation(plan.reason, true);
-    } else if (plan.kind === 'hold') {
-      this.#answering = { kind: 'holding', plan, head, message: new HeldMessage(head.raw, framing) };
-    } else if (plan.kind === 'rewrite') {
-      const framed = framing.kind === 'length' || framing.kind === 'chunked';
-      this.#answering = { kind: 'rewriting', plan, framed };
-      const lengthGone = framing.kind === 'length';
-      this.#out.toApp(lengthGone ? rewriteHead(head, dropLength, [['Transfer-Encoding', 'chunked']]) : head.raw);
-    } else {
-      this.#answering = { kind: 'passing', tap: plan.tap?.bind(plan) };
-      this.#out.toApp(head.raw);
+    if (plan.kind === 'withhold') return this.#withhold(plan.reason);
+    this.#answering = answeringBy(plan, head, framing);
+    for (const bytes of this.#answering.head) this.#out.toApp(bytes);
+  }
+
+  #switched(exchange: Exchange, head: ResponseHead): void {
+    if (!exchange.upgrade || fieldOf(head, 'upgrade')?.toLowerCase() !== 'websocket') {
+      return this.#serviceFault('the service left HTTP for a protocol nobody asked for');
     }
+    this.#out.toApp(head.raw);
+    this.#requests.switchToTunnel();
+    this.#responses.switchToTunnel();
   }
 
   #responseBytes(bytes: Uint8Array, payload: boolean): void {
-    const answering = this.#answering;
-    switch (answering.kind) {
-      case 'none':
-        return;
-      case 'passing':
-        this.#out.toApp(bytes);
-        if (payload) answering.tap?.(bytes);
-        return;
-      case 'rewriting':
-        if (payload) this.#writeChunk(answering.plan.write(bytes, this.#nowMs), answering.framed);
-        return;
-      case 'holding':
-        answering.message.push(bytes, payload);
-        if (answering.message.length <= answering.plan.limitBytes + slackBytes) return;
-        this.#answering = { kind: 'none' };
-        this.#dead = true;
-        this.#out.violation(answering.plan.tooLarge(), true);
+    const shown = this.#answering?.bytes(bytes, payload, this.#nowMs);
+    if (shown === undefined || this.#dead) return;
+    if (shown !== 'large') {
+      for (const part of shown) this.#out.toApp(part);
+      return;
     }
+    const reason = this.#answering?.tooLarge?.();
+    this.#answering = undefined;
+    this.#dead = true;
+    if (reason !== undefined) this.#out.violation(reason, true);
   }
 
   #responseEnd(): void {
     const answering = this.#answering;
     // Interim answers end as well, and mean nothing here.
-    if (answering.kind === 'none' || this.#dead) return;
-    this.#answering = { kind: 'none' };
-    if (answering.kind === 'holding') {
-      const judged = answering.plan.judge(answering.message.payload(), this.#nowMs);
-      if (judged === 'as-is') {
-        for (const bytes of answering.message.parts()) this.#out.toApp(bytes);
-      } else {
-        this.#out.toApp(rewriteHead(answering.head, dropLength, [['Content-Length', String(judged.length)]]));
-        this.#out.toApp(judged);
-      }
-    }
-    if (answering.kind === 'rewriting' && answering.framed) this.#out.toApp(utf8('0\r\n\r\n'));
+    if (answering === undefined || this.#dead) return;
+    this.#answering = undefined;
+    for (const part of answering.end(this.#nowMs)) this.#out.toApp(part);
     this.#open.shift()?.watch?.over(true, this.#nowMs);
     this.#serveTurn();
-  }
-
-  #writeChunk(parts: readonly Uint8Array[], framed: boolean): void {
-    const size = parts.reduce((sum, part) => sum + part.length, 0);
-    if (size === 0) return;
-    if (!framed) {
-      for (const part of parts) this.#out.toApp(part);
-      return;
-    }
-    const [start, end] = [utf8(`${size.toString(16)}\r\n`), utf8('\r\n')];
-    // Small ones are worth a copy: one write instead of three.
-    if (size < 16 * 1024) this.#out.toApp(joinBytes([start, ...parts, end]));
-    else for (const part of [start, ...parts, end]) this.#out.toApp(part);
   }
 
   #answerOwn(exchange: Exchange, answer: OwnAnswer): void {
@@ -334,11 +296,33 @@ export class HttpExchanges {
     }
   }
 
+  /** An answer that cannot be followed or read. Its asker hears so where nothing of it went on yet. */
+  #serviceFault(why: string): void {
+    this.#withhold({
+      code: this.#deps.judge.violationCode,
+      sentence: `what flows cannot be followed as HTTP: ${why}`,
+      next: 'Let the service speak plain HTTP/1.1, or take the guard out of the contract',
+      rule: 'guard:http',
+    });
+  }
+
+  #withhold(reason: Reason): void {
+    const [first] = this.#open;
+    if (this.#answering === undefined && first !== undefined) {
+      const error = { type: 'bad_gateway', message: `Withheld: ${reason.sentence}`, by: 'culvert' };
+      const answer = { status: 502, contentType: 'application/json', body: JSON.stringify({ error }) };
+      this.#out.toApp(encodeAnswer({ ...answer, headers: [['Connection', 'close']] }, first.method === 'HEAD'));
+    }
+    this.#answering = undefined;
+    this.#dead = true;
+    this.#out.serviceFault(reason, true);
+  }
+
   #lose(why: string): void {
     this.#dead = true;
     this.#out.violation(
       {
-        code: this.#judge.violationCode,
+        code: this.#deps.judge.violationCode,
         sentence: `what flows cannot be followed as HTTP: ${why}`,
         next: 'Use a client and server that speak plain HTTP/1.1, or take the guard out of the contract',
         rule: 'guard:http',

@@ -6,6 +6,9 @@
  * Sources: RFC 9112 sections 2.2, 3, 4, 5, 6.3 and 11.2 (request smuggling).
  */
 
+import { goesOn, spelt } from './header-fields.ts';
+import { readTarget } from './target.ts';
+
 /** Implementation limits; above them a head is refused. */
 export const maxHeadBytes = 64 * 1024;
 const maxFields = 256;
@@ -53,6 +56,9 @@ export interface HeadFault {
   readonly why: string;
 }
 
+/** Readers differ in which of two they take. */
+const singular = ['host', 'content-type', 'content-encoding', 'authorization'] as const;
+
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const requestLine = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP\/(1\.[01])$/;
 const statusLine = /^HTTP\/(1\.[01]) ([1-9]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/;
@@ -61,6 +67,7 @@ const statusLine = /^HTTP\/(1\.[01]) ([1-9]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/;
 export function parseHead(raw: Uint8Array, side: 'request' | 'response'): HttpHead | HeadFault {
   const text = latin1(raw);
   if (/\r(?!\n)|(?<!\r)\n|\0/.test(text)) return fault('a bare CR, LF or NUL');
+  if (/[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]/.test(text)) return fault('a control character');
   const firstEnd = text.indexOf('\r\n');
   const first = text.slice(0, firstEnd);
   const fields: HttpField[] = [];
@@ -79,7 +86,9 @@ export function parseHead(raw: Uint8Array, side: 'request' | 'response'): HttpHe
     const match = requestLine.exec(first);
     if (match === null) return fault('a request line that is none');
     const [, method = '', target = '', version] = match;
-    if (fields.filter((field) => field.name === 'host').length > 1) return fault('two Host headers');
+    for (const name of singular) {
+      if (fields.filter((field) => field.name === name).length > 1) return fault(`two ${spelt(name)} headers`);
+    }
     return { kind: 'request', ...common, version: version as '1.0' | '1.1', method, target };
   }
   const match = statusLine.exec(first);
@@ -117,26 +126,81 @@ export function fieldOf(head: HttpHead, name: string): string | undefined {
   return values.length === 0 ? undefined : values.join(', ');
 }
 
-/** The head with some fields taken out and others put in; every other byte as it came. */
+/** The head of an answer with some fields taken out and others put in; every other byte as it came. */
 export function rewriteHead(
-  head: HttpHead,
+  head: ResponseHead,
   remove: ReadonlySet<string>,
   add: readonly (readonly [name: string, value: string])[] = [],
 ): Uint8Array {
   if (add.length === 0 && !head.fields.some((field) => remove.has(field.name))) return head.raw;
-  const added = fromLatin1(add.map(([name, value]) => `${name}: ${value}\r\n`).join(''));
-  const kept = head.fields.filter((field) => !remove.has(field.name));
-  const size = kept.reduce((sum, field) => sum + field.end - field.start, head.fieldsStart + added.length + 2);
-  const bytes = new Uint8Array(size);
-  bytes.set(head.raw.subarray(0, head.fieldsStart));
-  let at = head.fieldsStart;
-  for (const field of kept) {
-    bytes.set(head.raw.subarray(field.start, field.end), at);
-    at += field.end - field.start;
+  const lines = head.fields
+    .filter((field) => !remove.has(field.name))
+    .map((field) => latin1(head.raw.subarray(field.start, field.end)));
+  const added = add.map(([name, value]) => `${name}: ${value}\r\n`);
+  return fromLatin1([latin1(head.raw.subarray(0, head.fieldsStart)), ...lines, ...added, '\r\n'].join(''));
+}
+
+/** What a request's head says besides what is on the list (`goesOn`). */
+export interface HeadChanges {
+  /** In the place of the one that came; origin form. */
+  readonly target?: string;
+  /** Fields that stay out, in lower case. */
+  readonly without?: ReadonlySet<string>;
+  /** Fields of the guard's own, in the place of what came under their (lower-case) names. */
+  readonly own?: readonly (readonly [name: string, value: string])[];
+  /** Leave for a websocket: the request is exactly its handshake. */
+  readonly websocket?: boolean;
+  /** The client asks for leave to send its body, and the service is to give it. */
+  readonly expect?: boolean;
+}
+
+/**
+ * A request's head, written anew from what was read: one blank between the words, fields of the list in the order and with the values they
+ * came, one Host, one framing. `undefined` length: the guard's own chunks follow.
+ */
+export function encodeRequestHead(head: RequestHead, framing: BodyFraming, changes: HeadChanges = {}): Uint8Array {
+  const read = readTarget(head.target, head.method);
+  const target = changes.target ?? read?.written ?? head.target;
+  const own = new Map((changes.own ?? []).map(([name, value]) => [name.toLowerCase(), value]));
+  if (read?.authority !== undefined && !own.has('host')) own.set('host', read.authority);
+  let text = `${head.method} ${target} HTTP/${head.version}\r\n`;
+  for (const field of head.fields) {
+    const value = own.get(field.name);
+    if (value !== undefined) {
+      text += `${spelt(field.name)}: ${value}\r\n`;
+      own.delete(field.name);
+    } else if (goesOn(field.name) && changes.without?.has(field.name) !== true && !isOwn(changes, field.name)) {
+      text += `${spelt(field.name)}: ${field.value}\r\n`;
+    }
   }
-  bytes.set(added, at);
-  bytes.set([13, 10], at + added.length);
-  return bytes;
+  for (const [name, value] of own) text += `${spelt(name)}: ${value}\r\n`;
+  if (changes.expect === true) text += 'Expect: 100-continue\r\n';
+  if (changes.websocket === true) text += 'Connection: Upgrade\r\nUpgrade: websocket\r\n';
+  else text += connectionLine(head);
+  return fromLatin1(`${text}${framingLine(head, framing)}\r\n`);
+}
+
+function isOwn(changes: HeadChanges, name: string): boolean {
+  return changes.own?.some(([own]) => own.toLowerCase() === name) === true;
+}
+
+function connectionLine(head: RequestHead): string {
+  const options = (fieldOf(head, 'connection') ?? '').split(',').map((option) => option.trim().toLowerCase());
+  if (options.includes('close')) return 'Connection: close\r\n';
+  return head.version === '1.0' && options.includes('keep-alive') ? 'Connection: keep-alive\r\n' : '';
+}
+
+function framingLine(head: RequestHead, framing: BodyFraming): string {
+  if (framing.kind === 'chunked') return 'Transfer-Encoding: chunked\r\n';
+  if (framing.kind === 'length') return `Content-Length: ${framing.lengthBytes}\r\n`;
+  // A method that could have a body says that it has none.
+  return head.fields.some((field) => field.name === 'content-length') ? 'Content-Length: 0\r\n' : '';
+}
+
+/** A charset that a Content-Type names and that is not UTF-8. */
+export function foreignCharset(head: HttpHead): string | undefined {
+  const named = (fieldOf(head, 'content-type') ?? '').matchAll(/charset[^=]*=\s*"?([^";\s]*)/gi);
+  return [...named].map((match) => (match[1] ?? '').toLowerCase()).find((charset) => !/^utf-?8$/.test(charset));
 }
 
 /** Media type without parameters, lower case. */

@@ -7,10 +7,12 @@
 import { TunnelerError } from '../../base/errors.ts';
 import { Effects } from '../effects.ts';
 import type { Guard, GuardEffect } from '../guard.ts';
-import { HttpExchanges, type AnswerWatch, type HttpJudge } from './exchanges.ts';
-import { shownPath } from './head-check.ts';
-import { rewriteHead } from './head.ts';
-import { refusalAnswer } from './own-answer.ts';
+import { HttpExchanges } from './exchanges.ts';
+import type { RequestHead } from './head.ts';
+import type { AnswerWatch, HttpJudge, RequestPlan } from './plans.ts';
+import { refusalAnswer } from './refusal.ts';
+import { readTarget, shownPath, withoutParameters } from './target.ts';
+import { asksForWebSocket, isWebSocketHandshake } from './websocket.ts';
 
 /** What the requests of one session are to carry. */
 export type Injection =
@@ -28,7 +30,32 @@ export type Injection =
   | { readonly kind: 'none'; readonly why: string; readonly rule: string };
 
 /** Every header a caller could bring a key of its own in. */
-const keyHeaders = ['authorization', 'proxy-authorization', 'x-api-key', 'api-key', 'x-goog-api-key'] as const;
+const keyHeaders = [
+  'authorization',
+  'proxy-authorization',
+  'x-api-key',
+  'api-key',
+  'apikey',
+  'x-goog-api-key',
+  'x-auth-token',
+  'x-amz-security-token',
+  'ocp-apim-subscription-key',
+  'cookie',
+] as const;
+/** And every parameter. Sources: Gemini (`key`), Azure (`api-key`, `subscription-key`), OAuth 2.0 (`access_token`), AWS presigned requests. */
+const keyParameters: ReadonlySet<string> = new Set([
+  'key',
+  'api_key',
+  'api-key',
+  'apikey',
+  'subscription-key',
+  'access_token',
+  'x-amz-security-token',
+  'x-amz-signature',
+  'x-amz-credential',
+]);
+/** They give the request back to whoever asked, and the key with it; or they leave HTTP. */
+const tellingMethods: ReadonlySet<string> = new Set(['TRACE', 'TRACK', 'CONNECT']);
 
 /** A guard for the hosting side of one session. Throws `base.invalid` for a key that cannot stand in a header; never says the key. */
 export function createInjector(injection: Injection): Guard {
@@ -36,7 +63,12 @@ export function createInjector(injection: Injection): Guard {
     throw new TunnelerError('base.invalid', `the key for ${injection.header} holds characters a header cannot carry`);
   }
   const out = new Effects();
-  const exchanges = new HttpExchanges(injectingJudge(injection, out), out);
+  const exchanges = new HttpExchanges({
+    judge: injectingJudge(injection, out),
+    out,
+    held: undefined,
+    wake: () => undefined,
+  });
   const take = (): readonly GuardEffect[] => out.take();
   return {
     kind: 'http',
@@ -58,10 +90,8 @@ export function createInjector(injection: Injection): Guard {
 }
 
 function injectingJudge(injection: Injection, out: Effects): HttpJudge {
-  const given = injection.kind === 'key' ? [injection.header, ...(injection.host === undefined ? [] : ['host'])] : [];
-  const removed = new Set<string>([...keyHeaders, ...given]);
+  const removed: ReadonlySet<string> = new Set(keyHeaders);
   return {
-    allowsUpgrade: true,
     violationCode: 'guard.http.unparseable',
     request(head, _framing, nowMs) {
       const call = {
@@ -73,7 +103,12 @@ function injectingJudge(injection: Injection, out: Effects): HttpJudge {
       } as const;
       if (injection.kind === 'none') {
         out.call({ ...call, decision: 'deny' });
-        return { kind: 'refuse', answer: refusalAnswer(403, injection.rule, injection.why) };
+        return refusal(403, injection.rule, injection.why, head.target);
+      }
+      const doubt = doubtIn(head);
+      if (doubt !== undefined) {
+        out.call({ ...call, decision: 'deny', rule: 'guard:http.method' });
+        return refusal(doubt.status, 'guard:http.method', doubt.why, head.target);
       }
       let status: number | undefined;
       const answer: AnswerWatch = {
@@ -87,11 +122,25 @@ function injectingJudge(injection: Injection, out: Effects): HttpJudge {
         },
       };
       const { header, value, host } = injection;
-      const added: [string, string][] = [
-        ...(host === undefined ? [] : [['Host', host] as [string, string]]),
-        [header, value],
-      ];
-      return { kind: 'pass', head: rewriteHead(head, removed, added), answer };
+      const own = [...(host === undefined ? [] : [['Host', host] as const]), [header, value] as const];
+      const target = withoutParameters(readTarget(head.target, head.method)?.written ?? head.target, keyParameters);
+      return { kind: 'pass', changes: { target, without: removed, own }, answer, upgrade: isWebSocketHandshake(head) };
     },
   };
+}
+
+function refusal(status: number, rule: string, why: string, target: string): Extract<RequestPlan, { kind: 'refuse' }> {
+  return { kind: 'refuse', answer: refusalAnswer({ status, rule, why, target }) };
+}
+
+/** A request that must not carry a key, and why. */
+function doubtIn(head: RequestHead): { readonly status: number; readonly why: string } | undefined {
+  if (tellingMethods.has(head.method)) return { status: 405, why: `${head.method} does not pass` };
+  if (readTarget(head.target, head.method) === undefined) {
+    return { status: 400, why: 'a request target that two readers could understand differently does not pass' };
+  }
+  if (asksForWebSocket(head) && !isWebSocketHandshake(head)) {
+    return { status: 400, why: 'a websocket handshake that is none' };
+  }
+  return undefined;
 }

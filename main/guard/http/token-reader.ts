@@ -1,36 +1,67 @@
-/** Looks for token figures in an answer as it passes: event by event, or in JSON at its end. What it keeps are copies. Pure. */
-import { HeldBytes, textOf } from '../bytes.ts';
-import { parseStrictJson } from '../json/strict-json.ts';
+/**
+ * Looks for token figures in an answer as it passes: event by event, line by line, message by message, or in JSON at its end. Where the call
+ * may use no more than a part of a budget, a stream is ended at the number, in the words of its dialect. Pure; what it keeps are copies.
+ */
+import { ByteCollector, HeldBytes, textOf } from '../bytes.ts';
+import { isRecord, parseStrictJson } from '../json/strict-json.ts';
+import { AwsMessages } from './aws-event-stream.ts';
 import { EventSplitter, parseEvent } from './event-stream.ts';
-import type { AnswerPlan } from './exchanges.ts';
 import { fieldOf, mediaTypeOf, type ResponseHead } from './head.ts';
-import { TokenMeter, type TokenUse } from './llm.ts';
+import type { AnswerPlan } from './plans.ts';
+import { StreamEnd } from './stream-end.ts';
+import { TokenMeter, type TokenUse } from './token-meter.ts';
 
 /** An answer or event beyond this is no longer read; its tokens are estimated. */
 const maxReadBytes = 32 * 1024 * 1024;
+const lf = 10;
+
+export interface TokenLimit {
+  /** May this call have used so many, what it asks included? */
+  allows(tokens: number): boolean;
+  /** The number is reached: the answer was ended. Once. */
+  reached(): void;
+}
 
 export class TokenReader {
+  readonly #requestBytes: number;
+  readonly #limit: TokenLimit | undefined;
   readonly #meter = new TokenMeter();
   readonly #splitter = new EventSplitter();
+  readonly #aws = new AwsMessages();
+  readonly #line = new ByteCollector();
   readonly #json = new HeldBytes();
-  #how: 'events' | 'json' | 'count' = 'count';
+  readonly #end: StreamEnd;
+  #how: 'events' | 'lines' | 'aws' | 'json' | 'count' = 'count';
   #bytes = 0;
+  #over = false;
 
-  /** Begin with an answer's head; the plan passes everything on. */
+  /** `target`: what was asked, whose dialect the answer speaks. */
+  constructor(target: string, requestBytes: number, limit?: TokenLimit) {
+    this.#requestBytes = requestBytes;
+    this.#limit = limit;
+    this.#end = new StreamEnd(target);
+  }
+
+  /** Begin with an answer's head. */
   read(head: ResponseHead): AnswerPlan {
     const coding = fieldOf(head, 'content-encoding');
     const type = mediaTypeOf(head) ?? '';
-    if (coding === undefined || coding === 'identity') {
-      if (type === 'text/event-stream') this.#how = 'events';
-      else if (type.endsWith('json')) this.#how = 'json';
+    if (coding === undefined || coding === 'identity') this.#how = howToRead(type);
+    const counted = ['input', 'output'].map((kind) => Number(fieldOf(head, `x-amzn-bedrock-${kind}-token-count`)) || 0);
+    this.#meter.seeCounts(counted[0] ?? 0, counted[1] ?? 0);
+    const streams = this.#how === 'events' || this.#how === 'lines' || this.#how === 'aws';
+    if (this.#limit !== undefined && streams && head.status < 300) {
+      return { kind: 'rewrite', write: (payload) => this.#written(payload) };
     }
     return { kind: 'pass', tap: (payload) => this.#see(payload) };
   }
 
   /** What was used, once the answer is over. */
-  total(requestBytes: number): TokenUse {
+  total(): TokenUse {
     if (this.#how === 'json') this.#text(textOf(this.#json.parts()));
-    return this.#meter.total(requestBytes, this.#bytes);
+    if (this.#how === 'lines' && this.#line.length > 0) this.#text(textOf([this.#line.take()]));
+    if (this.#over) return this.#meter.running(this.#requestBytes);
+    return this.#meter.total(this.#requestBytes, this.#bytes);
   }
 
   #see(payload: Uint8Array): void {
@@ -39,12 +70,92 @@ export class TokenReader {
     // The payload has another owner from here on.
     const copy = payload.slice();
     if (this.#how === 'json') this.#json.push(copy);
-    else for (const parts of this.#splitter.push(copy)) this.#text(parseEvent(parts)?.data);
-    if (Math.max(this.#json.length, this.#splitter.heldBytes) > maxReadBytes) this.#how = 'count';
+    else for (const piece of this.#pieces(copy)) this.#text(piece.text);
+    if (Math.max(this.#json.length, this.#splitter.heldBytes, this.#line.length, this.#aws.heldBytes) > maxReadBytes) {
+      this.#how = 'count';
+    }
+  }
+
+  /** The same, piece by piece: what goes on, and behind the number the stream's end. */
+  #written(payload: Uint8Array): readonly Uint8Array[] {
+    if (this.#over) return [];
+    this.#bytes += payload.length;
+    const written: Uint8Array[] = [];
+    for (const piece of this.#pieces(payload)) {
+      this.#text(piece.text);
+      const used = this.#meter.running(this.#requestBytes);
+      if (this.#limit?.allows(used.input + used.output) === false && !this.#end.isEnd) {
+        this.#over = true;
+        written.push(...this.#end.write(this.#how, used));
+        this.#limit?.reached();
+        return written;
+      }
+      written.push(...piece.bytes);
+    }
+    return written;
+  }
+
+  #pieces(bytes: Uint8Array): readonly Piece[] {
+    if (this.#how === 'events') {
+      return this.#splitter.push(bytes).map((parts) => ({ bytes: parts, text: parseEvent(parts)?.data }));
+    }
+    if (this.#how === 'aws') {
+      const messages = this.#aws.push(bytes);
+      if (messages === undefined) {
+        this.#how = 'count';
+        return [{ bytes: [bytes], text: undefined }];
+      }
+      return messages.map(({ whole, payload }) => ({ bytes: [whole], text: textOf([payload]) }));
+    }
+    return this.#lines(bytes);
+  }
+
+  #lines(bytes: Uint8Array): readonly Piece[] {
+    const pieces: Piece[] = [];
+    let start = 0;
+    for (let found = bytes.indexOf(lf); found >= 0; found = bytes.indexOf(lf, start)) {
+      this.#line.append(bytes.subarray(start, found + 1));
+      start = found + 1;
+      const line = this.#line.take();
+      pieces.push({ bytes: [line], text: textOf([line]) });
+    }
+    this.#line.append(bytes.subarray(start));
+    return pieces;
   }
 
   #text(text: string | undefined): void {
-    const json = text === undefined ? undefined : parseStrictJson(text);
-    if (json?.kind === 'json') this.#meter.see(json.value);
+    const json = text === undefined || !/^\s*[[{]/.test(text) ? undefined : parseStrictJson(text);
+    if (json?.kind !== 'json') return;
+    const value = isRecord(json.value) ? unwrapped(json.value) : json.value;
+    this.#meter.see(value);
+    this.#end.see(value);
+  }
+}
+
+/** One event, line or message: its bytes as they came, and the text that may hold figures. */
+interface Piece {
+  readonly bytes: readonly Uint8Array[];
+  readonly text: string | undefined;
+}
+
+function howToRead(type: string): 'events' | 'lines' | 'aws' | 'json' | 'count' {
+  if (type === 'text/event-stream') return 'events';
+  if (type === 'application/vnd.amazon.eventstream') return 'aws';
+  if (/^application\/(?:x-)?(?:ndjson|jsonl|json-seq|jsonlines)$|^application\/stream\+json$/.test(type))
+    return 'lines';
+  return type.endsWith('json') ? 'json' : 'count';
+}
+
+/** Bedrock's invoke stream holds the model's own event in base64. */
+function unwrapped(event: Readonly<Record<string, unknown>>): unknown {
+  const bytes = typeof event.bytes === 'string' ? event.bytes : undefined;
+  if (bytes === undefined || !/^[A-Za-z0-9+/]+={0,2}$/.test(bytes)) return event;
+  try {
+    const inner = parseStrictJson(textOf([Uint8Array.from(atob(bytes), (char) => char.charCodeAt(0))]) ?? '');
+    return inner.kind === 'json' ? inner.value : event;
+  } catch (error) {
+    // atob names bad input by a DOMException; there is nothing else it throws.
+    if (error instanceof Error) return event;
+    throw error;
   }
 }

@@ -38,6 +38,7 @@ export class HttpTokenizer {
   /** Payload bytes left of the length or chunk. */
   #left = 0;
   #trailerBytes = 0;
+  #paused = false;
 
   constructor(side: 'request' | 'response', sink: TokenSink) {
     this.#side = side;
@@ -59,9 +60,20 @@ export class HttpTokenizer {
     if (this.#state !== 'dead') this.#state = 'tunnel';
   }
 
-  push(chunk: Uint8Array): void {
+  /** Read these bytes; what is left of them where a sink called `pause` meanwhile. */
+  push(chunk: Uint8Array): Uint8Array | undefined {
     let at = 0;
-    while (at < chunk.length && this.#state !== 'dead') at = this.#step(chunk, at);
+    while (at < chunk.length && this.#state !== 'dead' && !this.#paused) at = this.#step(chunk, at);
+    return this.#paused && at < chunk.length ? chunk.subarray(at) : undefined;
+  }
+
+  /** Stop behind the message that is read; `resume`, then push what was left. */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
   }
 
   /** The stream ended: a body that runs until then is complete. */

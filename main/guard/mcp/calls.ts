@@ -1,11 +1,20 @@
 /** Judges requests of one MCP session, keeps those that wait for an answer, and takes hidden things out of lists. Pure. */
 import type { McpRules } from '../../base/engagement.ts';
 import type { Effects } from '../effects.ts';
-import type { GuardCall, GuardContext } from '../guard.ts';
-import { canonicalJson } from '../json/canonical-json.ts';
-import { actionOf, isCall, isKnownRequest, isList, thingsNamed, type NamedThing } from './methods.ts';
+import type { ApprovalAnswer, GuardCall, GuardContext } from '../guard.ts';
+import { digestInTurns, digestOf } from './digests.ts';
+import {
+  actionOf,
+  isCall,
+  isKnownNotification,
+  isKnownRequest,
+  isList,
+  thingsNamed,
+  type NamedThing,
+} from './methods.ts';
+import { foldName } from '../json/fold-name.ts';
 import { isRecord } from '../json/strict-json.ts';
-import { rpcErrors, type RpcMessage, type RpcParams } from './rpc.ts';
+import { rpcErrors, type RpcMessage } from './rpc.ts';
 import { CompiledMcpRules, type ThingKind } from './rules.ts';
 
 /** The default of `maxMessageBytes`. */
@@ -30,9 +39,27 @@ export interface RpcRefusal {
 }
 
 export type CallVerdict =
-  { readonly kind: 'pass'; readonly open: OpenCall } | { readonly kind: 'refuse'; readonly refusal: RpcRefusal };
+  | { readonly kind: 'pass'; readonly open: OpenCall }
+  | { readonly kind: 'refuse'; readonly refusal: RpcRefusal }
+  /** Somebody is asked; the answer is one of the other two. Never rejects. */
+  | { readonly kind: 'ask'; readonly settled: Promise<SettledVerdict> };
 
-type Request = Extract<RpcMessage, { kind: 'request' }>;
+export type SettledVerdict = Exclude<CallVerdict, { kind: 'ask' }>;
+
+export type RpcRequest = Extract<RpcMessage, { kind: 'request' }>;
+type Request = RpcRequest;
+
+/** Arguments beyond this are not recorded in full: the record would hold everybody up. */
+const maxRecordedBytes = 1024 * 1024;
+/** Messages beyond this are judged in slices. */
+const slicedBytes = 1024 * 1024;
+
+/** What the reader of a message knows of it. */
+export interface Written {
+  /** No string in it needs an escape. */
+  readonly plain: boolean;
+  readonly bytes: number;
+}
 
 export class McpCalls {
   readonly #rules: McpRules;
@@ -40,7 +67,12 @@ export class McpCalls {
   readonly #context: GuardContext;
   readonly #out: Effects;
   #allowedCalls = 0;
-  #plain = false;
+  #written: Written = { plain: false, bytes: 0 };
+  readonly #digests = new WeakMap<Request, string>();
+  /** Calls somebody is asked about. */
+  readonly #asked = new Map<Request, () => void>();
+  readonly #ended = new AbortController();
+  #nowMs = 0;
 
   constructor(rules: McpRules, context: GuardContext, out: Effects) {
     this.#rules = rules;
@@ -55,13 +87,46 @@ export class McpCalls {
 
   /** Is there anything to hold the stream to? Without rules it may pass unread where it cannot be read. */
   get binding(): boolean {
-    const { allow, deny, maxCalls, rateLimit } = this.#rules;
-    return [allow, deny, maxCalls, rateLimit].some((rule) => rule !== undefined);
+    const { allow, deny, ask, maxCalls, rateLimit } = this.#rules;
+    return [allow, deny, ask, maxCalls, rateLimit].some((rule) => rule !== undefined);
   }
 
-  /** Judge a request of the application; `plain` as its parser said. A refusal is recorded at once. */
-  judge(request: Request, plain: boolean, nowMs: number): CallVerdict {
-    this.#plain = plain;
+  /** Does a message of this size want `prepare` before it is judged? */
+  inSlices({ bytes }: Written): boolean {
+    return bytes > slicedBytes && this.#context.pause !== undefined;
+  }
+
+  /** Do the long part of judging these beforehand, in slices. */
+  async prepare(messages: readonly RpcMessage[], written: Written): Promise<void> {
+    for (const message of messages) {
+      if (message.kind !== 'request') continue;
+      const args = thingsNamed(message.method, message.params)?.[0]?.arguments ?? message.params;
+      this.#digests.set(message, await digestInTurns(args, written.plain, this.#context));
+    }
+  }
+
+  /** Why a notification does not pass; undefined where it does. A refusal is recorded at once. */
+  refusedNotification(message: Extract<RpcMessage, { kind: 'notification' }>, nowMs: number): string | undefined {
+    const { method } = message;
+    if (isKnownNotification(method)) return undefined;
+    const why = isKnownRequest(method)
+      ? `${method} without an id`
+      : `a notification the guard does not know: ${shortened(method)}`;
+    this.#out.call({
+      protocol: 'mcp',
+      method: shortened(method),
+      target: shortened(thingsNamed(method, message.params)?.[0]?.name ?? method),
+      decision: 'deny',
+      rule: 'guard:mcp.notification',
+      startedAtMs: nowMs,
+    });
+    return why;
+  }
+
+  /** Judge a request of the application. A refusal is recorded at once. */
+  judge(request: Request, written: Written, nowMs: number): CallVerdict {
+    this.#written = written;
+    this.#nowMs = nowMs;
     const { method, params } = request;
     if (!isKnownRequest(method)) {
       return this.#refuse(request, shortened(method), undefined, nowMs, {
@@ -92,14 +157,74 @@ export class McpCalls {
     }
     if (!isCall(method)) return { kind: 'pass', open: { method, call: undefined } };
     const [thing] = things;
+    const asking = thing === undefined ? undefined : this.#compiled.asks(thing.kind, thing.name, thing.arguments);
+    if (asking !== undefined && thing !== undefined) return this.#ask(request, thing, asking, nowMs);
+    return this.#pass(request, thing, rule, nowMs);
+  }
+
+  #pass(request: Request, thing: NamedThing | undefined, rule: string | undefined, nowMs: number): SettledVerdict {
+    const { method } = request;
     const limited = this.#limitOf(nowMs);
     if (limited !== undefined) return this.#refuse(request, thing?.name ?? method, thing, nowMs, limited);
     this.#allowedCalls += 1;
     return { kind: 'pass', open: { method, call: this.#callOf(request, thing, 'allow', rule, nowMs) } };
   }
 
+  /** The session is over: whoever is still asked need not answer, and what was asked about is recorded as refused. Idempotent. */
+  ended(): void {
+    for (const record of this.#asked.values()) record();
+    this.#asked.clear();
+    this.#ended.abort();
+  }
+
+  #ask(request: Request, thing: NamedThing, rule: string, nowMs: number): CallVerdict {
+    const { approve } = this.#context;
+    if (approve === undefined) {
+      return this.#refuse(request, thing.name, thing, nowMs, {
+        code: limitError,
+        message: `${shortened(thing.name)} needs approval`,
+        rule,
+        why: 'the contract asks for approval, and there is nobody to ask here',
+      });
+    }
+    const refused = (why: string): SettledVerdict =>
+      this.#refuse(request, thing.name, thing, this.#nowMs, {
+        code: limitError,
+        message: `${shortened(thing.name)} was not approved: ${why}`,
+        rule,
+        why,
+      });
+    this.#asked.set(request, () => void refused('the session ended before anybody answered'));
+    const call = this.#callOf(request, thing, 'deny', rule, nowMs);
+    this.#digests.set(request, call.digest ?? '');
+    const asked = {
+      protocol: 'mcp' as const,
+      method: call.method,
+      target: thing.name,
+      rule,
+      digest: call.digest ?? '',
+      arguments: thing.arguments,
+      startedAtMs: nowMs,
+    };
+    const settle = (answer: ApprovalAnswer): SettledVerdict => {
+      // Nothing waits for it any more, and it is recorded.
+      if (!this.#asked.delete(request))
+        return { kind: 'refuse', refusal: { code: limitError, message: 'ended', data: {} } };
+      if (!answer.granted) return refused(answer.reason.sentence);
+      return this.#pass(request, thing, answer.rule ?? rule, this.#nowMs);
+    };
+    const settled = approve(asked, this.#ended.signal).then(settle, (error: unknown) =>
+      settle({
+        granted: false,
+        reason: { code: 'guard.mcp.ask_failed', sentence: `nobody could be asked: ${String(error)}` },
+      }),
+    );
+    return { kind: 'ask', settled };
+  }
+
   /** The answer to an open call came (or never will: `failed` undefined, no duration). */
   answered(open: OpenCall, answer: { readonly failed: boolean } | undefined, nowMs: number): void {
+    this.#nowMs = nowMs;
     if (open.call === undefined) return;
     const outcome = answer === undefined ? {} : { failed: answer.failed, durationMs: nowMs - open.call.startedAtMs };
     this.#out.call({ ...open.call, ...outcome });
@@ -117,23 +242,27 @@ export class McpCalls {
     });
   }
 
-  /** A result without what is hidden; the very same one where nothing is. `method` undefined: the request is not known here. */
-  withoutHidden(
-    method: string | undefined,
-    result: Readonly<Record<string, unknown>>,
-  ): Readonly<Record<string, unknown>> {
-    if (method !== undefined && !isList(method)) return result;
-    const changed: Record<string, unknown> = {};
-    for (const [field, kind, key] of listFields) {
-      const listed: unknown = result[field];
-      if (!Array.isArray(listed)) continue;
-      const shown = (listed as readonly unknown[]).filter((item) => this.#isShown(kind, item, key));
-      if (shown.length < listed.length) changed[field] = shown;
+  /**
+   * The lists in a result that hold hidden things, each with the indexes that are shown; a fault in words where one could be read as a list and
+   * is spelt as none. `method` undefined: the request is not known here.
+   */
+  hiddenIn(method: string | undefined, result: Readonly<Record<string, unknown>>): readonly HidingList[] | string {
+    if (method !== undefined && !isList(method)) return [];
+    const lists: HidingList[] = [];
+    for (const [field, listed] of Object.entries(result)) {
+      const known = listFields.find(([name]) => foldName(name) === foldName(field));
+      if (known === undefined) continue;
+      const [name, kind, key] = known;
+      if (field !== name) return `the field "${field}"`;
+      if (!Array.isArray(listed)) {
+        if (listed === null || method === undefined) continue;
+        return `no list under "${field}"`;
+      }
+      const items: readonly unknown[] = listed;
+      const shown = [...items.keys()].filter((index) => this.#isShown(kind, items[index], key));
+      if (shown.length < items.length) lists.push({ items, shown });
     }
-    if (Object.keys(changed).length === 0) return result;
-    // What this session may see is not what everybody may see.
-    const scope = result.cacheScope === undefined ? {} : { cacheScope: 'private' };
-    return { ...result, ...changed, ...scope };
+    return lists;
   }
 
   #isShown(kind: ThingKind, item: unknown, key: string): boolean {
@@ -163,7 +292,7 @@ export class McpCalls {
     };
   }
 
-  #refuseThing(request: Request, thing: NamedThing, rule: string, why: string, nowMs: number): CallVerdict {
+  #refuseThing(request: Request, thing: NamedThing, rule: string, why: string, nowMs: number): SettledVerdict {
     const what = { tool: 'Unknown tool', prompt: 'Unknown prompt', resource: 'Resource not found' }[thing.kind];
     return this.#refuse(request, thing.name, thing, nowMs, {
       code: rpcErrors.invalidParams,
@@ -179,7 +308,7 @@ export class McpCalls {
     thing: NamedThing | undefined,
     nowMs: number,
     refused: Refused,
-  ): CallVerdict {
+  ): SettledVerdict {
     const named = thing ?? { kind: 'tool' as const, name: target, arguments: request.params };
     this.#out.call({ ...this.#callOf(request, named, 'deny', refused.rule, nowMs), target: shortened(target) });
     const uri = thing?.kind === 'resource' ? { uri: thing.name } : {};
@@ -194,16 +323,18 @@ export class McpCalls {
     rule: string | undefined,
     nowMs: number,
   ): GuardCall {
-    const args: RpcParams | unknown = thing?.arguments ?? {};
+    const args: unknown = thing?.arguments ?? {};
+    const recorded = this.#rules.recordArguments === true;
+    const short = this.#written.bytes <= maxRecordedBytes;
     return {
       protocol: 'mcp',
       method: shortened(request.method),
       target: shortened(thing?.name ?? request.method),
       decision,
-      digest: this.#context.digest(canonicalJson(args, this.#plain)),
+      digest: this.#digests.get(request) ?? digestOf(args, this.#written.plain, this.#context),
       startedAtMs: nowMs,
       ...(rule === undefined ? {} : { rule }),
-      ...(this.#rules.recordArguments === true ? { arguments: args } : {}),
+      ...(recorded ? { arguments: short ? args : { tooLarge: this.#written.bytes } } : {}),
     };
   }
 }
@@ -211,6 +342,12 @@ export class McpCalls {
 /** Names come from outside: in records and answers they have an end. */
 function shortened(name: string): string {
   return name.length <= maxNameLength ? name : `${name.slice(0, maxNameLength)}…`;
+}
+
+/** A list of which not everything is shown. */
+export interface HidingList {
+  readonly items: readonly unknown[];
+  readonly shown: readonly number[];
 }
 
 interface Refused {

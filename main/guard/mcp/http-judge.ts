@@ -5,57 +5,85 @@
  * Everything that could carry a call is held until it is judged. What cannot be judged does not pass (fails closed).
  */
 import type { Reason } from '../../base/reason.ts';
-import { textOf, utf8 } from '../bytes.ts';
+import { HeldBytes, textOf, utf8 } from '../bytes.ts';
 import type { Effects } from '../effects.ts';
+import { encodeEvent, EventSplitter, parseEvent } from '../http/event-stream.ts';
 import type { HeadCheck } from '../http/head-check.ts';
-import type { AnswerPlan, AnswerWatch, HeldVerdict, HttpJudge, RequestPlan } from '../http/exchanges.ts';
-import type { OwnAnswer } from '../http/own-answer.ts';
 import {
   fieldOf,
+  foreignCharset,
   mediaTypeOf,
-  rewriteHead,
   type BodyFraming,
   type RequestHead,
   type ResponseHead,
 } from '../http/head.ts';
+import type { OwnAnswer } from '../http/own-answer.ts';
+import type { AnswerPlan, AnswerWatch, HeldVerdict, HttpJudge, RequestPlan } from '../http/plans.ts';
+import { withoutParameters } from '../http/target.ts';
+import { asksForWebSocket } from '../http/websocket.ts';
+import { JsonReader, type JsonDocument, type JsonReading } from '../json/json-reader.ts';
+import { readJson } from '../json/strict-json.ts';
 import { AnswerScan } from './answer-scan.ts';
-import { OpenCalls, readAnswer } from './answers.ts';
-import type { McpCalls } from './calls.ts';
-import { encodeEvent, EventSplitter, parseEvent } from '../http/event-stream.ts';
+import { isForeign, OpenCalls, readAnswer } from './answers.ts';
+import type { McpCalls, RpcRefusal, SettledVerdict, Written } from './calls.ts';
 import { headerNameOf, isList } from './methods.ts';
-import { parseRpc, rpcError, rpcErrors, type RpcMessage } from './rpc.ts';
+import type { ModelRules, TokenShare } from './model-rules.ts';
+import { readRpc, rpcError, rpcErrors, type RpcMessage } from './rpc.ts';
 
 /** A header and body that disagree. Source: SEP-2243, error code HeaderMismatch. */
 const headerMismatch = -32_020;
 
-/** What would hide the answer, change the protocol, or wait for leave the guard has given already. */
-const takenOut: ReadonlySet<string> = new Set(['accept-encoding', 'expect', 'upgrade', 'http2-settings', 'range']);
+/** What would hide the answer, or a part of it. */
+const hiding: ReadonlySet<string> = new Set(['accept-encoding', 'range']);
+const form = 'application/x-www-form-urlencoded';
+const methodParameter: ReadonlySet<string> = new Set(['_method']);
+
+export interface McpHttpDeps {
+  readonly calls: McpCalls;
+  readonly out: Effects;
+  /** Methods and paths, where the contract sets them too. */
+  readonly checkHead: HeadCheck | undefined;
+  /** Models and tokens, where it sets them. */
+  readonly models: ModelRules | undefined;
+}
 
 export class McpHttpJudge implements HttpJudge {
-  readonly allowsUpgrade = false;
   readonly violationCode = 'guard.mcp.unparseable';
   readonly #calls: McpCalls;
   readonly #out: Effects;
   readonly #checkHead: HeadCheck | undefined;
+  readonly #models: ModelRules | undefined;
 
-  constructor(calls: McpCalls, out: Effects, checkHead: HeadCheck | undefined) {
-    this.#calls = calls;
-    this.#out = out;
-    this.#checkHead = checkHead;
+  constructor(deps: McpHttpDeps) {
+    this.#calls = deps.calls;
+    this.#out = deps.out;
+    this.#checkHead = deps.checkHead;
+    this.#models = deps.models;
   }
 
   request(head: RequestHead, framing: BodyFraming, nowMs: number): RequestPlan {
     const refused = this.#checkHead?.(head, nowMs) ?? this.#headRefusal(head, framing, nowMs);
     if (refused !== undefined) return { kind: 'refuse', answer: refused };
-    const forwarded = rewriteHead(head, takenOut);
+    const changes = { without: hiding, target: withoutParameters(head.target, methodParameter) };
     if (head.method !== 'POST') {
-      return { kind: 'pass', head: forwarded, answer: this.#watch(head, new OpenCalls()) };
+      return { kind: 'pass', changes, answer: this.#watch(head, new OpenCalls()) };
     }
+    const json = mediaTypeOf(head) === form ? undefined : new JsonReader();
+    const raw = new HeldBytes();
+    let bytes = 0;
     return {
       kind: 'hold',
-      head: forwarded,
+      changes,
       limitBytes: this.#calls.maxMessageBytes,
-      judge: (body, at) => this.#judgeBody(head, body, at),
+      body: {
+        push(payload) {
+          bytes += payload.length;
+          if (json === undefined) raw.push(payload);
+          else json.push(payload);
+        },
+        judge: (at) =>
+          json === undefined ? this.#judgeForm(head, raw.parts(), at) : this.#judgeBody(head, json.end(), bytes, at),
+      },
       tooLarge: (at) => {
         const sentence = `a message is larger than ${this.#calls.maxMessageBytes} bytes`;
         this.#calls.unreadable(head.target, sentence, at);
@@ -69,58 +97,118 @@ export class McpHttpJudge implements HttpJudge {
       this.#calls.unreadable(`${head.method} ${head.target}`, why, nowMs);
       return rpcAnswer(status, rpcErrors.invalidRequest, why);
     };
+    if (asksForWebSocket(head))
+      return refuse(426, 'what flows in a websocket cannot be held to the contract: ask over plain HTTP');
     if (head.version === '1.0') return refuse(400, 'HTTP/1.0 is not spoken here');
     if (head.method === 'POST') {
       const coding = fieldOf(head, 'content-encoding');
-      return coding === undefined || coding === 'identity'
+      if (coding !== undefined && coding !== 'identity') return refuse(415, `a body in ${coding} cannot be read`);
+      const charset = foreignCharset(head);
+      if (charset !== undefined) return refuse(415, `a body in ${charset} cannot be read`);
+      const type = mediaTypeOf(head);
+      return type === undefined || type === form || isJson(type)
         ? undefined
-        : refuse(415, `a body in ${coding} cannot be read`);
+        : refuse(415, `a body of ${type} does not pass`);
     }
     if (!['GET', 'HEAD', 'OPTIONS', 'DELETE'].includes(head.method)) return refuse(405, `${head.method} does not pass`);
     return framing.kind === 'none' ? undefined : refuse(400, `a body on ${head.method} does not pass`);
   }
 
-  #judgeBody(head: RequestHead, body: readonly Uint8Array[], nowMs: number): HeldVerdict {
-    const refuse = (status: number, code: number, why: string): HeldVerdict => {
-      this.#calls.unreadable(head.target, why, nowMs);
-      return { kind: 'refuse', answer: rpcAnswer(status, code, why) };
-    };
+  /** A token request of OAuth, written anew as the form it is: nobody can read a call out of that. */
+  #judgeForm(head: RequestHead, body: readonly Uint8Array[], nowMs: number): HeldVerdict {
     const text = textOf(body);
-    if (text === undefined) return refuse(400, rpcErrors.parse, 'a body that is not UTF-8');
-    if (mediaTypeOf(head) === 'application/x-www-form-urlencoded' && !/^\s*[[{]/.test(text)) {
-      // A token request of OAuth; nobody can read a call out of it.
-      return { kind: 'pass', answer: this.#watch(head, new OpenCalls()) };
+    if (text === undefined || !/^[A-Za-z0-9._~*%&=+-]*$/.test(text)) {
+      return this.#unreadable(head, 415, rpcErrors.parse, 'a form that is none', nowMs);
     }
-    const rpc = parseRpc(text);
-    if (rpc.kind === 'fault') return refuse(400, rpc.code, rpc.why);
-    const disagreement = rpc.batch ? undefined : headerDisagreement(head, rpc.messages[0]);
-    if (disagreement !== undefined) return refuse(400, headerMismatch, disagreement);
-
-    const open = new OpenCalls();
-    const errors = new Map<RpcMessage, Record<string, unknown>>();
-    for (const message of rpc.messages) {
-      if (message.kind !== 'request') continue;
-      if (open.has(message.id)) return refuse(400, rpcErrors.invalidRequest, 'one id for two requests of a batch');
-      const verdict = this.#calls.judge(message, rpc.plain, nowMs);
-      if (verdict.kind === 'pass') open.add(message.id, verdict.open);
-      else
-        errors.set(message, rpcError(message.id, verdict.refusal.code, verdict.refusal.message, verdict.refusal.data));
-    }
-    if (errors.size === 0) return { kind: 'pass', answer: this.#watch(head, open) };
-    // One refused call takes its batch with it: half a batch is not what anybody asked for.
-    const answers = rpc.messages.flatMap((message) =>
-      message.kind === 'request'
-        ? [
-            errors.get(message) ??
-              rpcError(message.id, rpcErrors.invalidRequest, 'Refused with another call of its batch'),
-          ]
-        : [],
-    );
-    const json = JSON.stringify(rpc.batch ? answers : answers[0]);
-    return { kind: 'refuse', answer: { status: 200, contentType: 'application/json', body: json } };
+    const written = utf8(new URLSearchParams(text).toString());
+    return { kind: 'pass', body: [written], contentType: form, answer: this.#watch(head, new OpenCalls()) };
   }
 
-  #watch(request: RequestHead, open: OpenCalls): AnswerWatch {
+  #judgeBody(head: RequestHead, json: JsonReading, bytes: number, nowMs: number): HeldVerdict | Promise<HeldVerdict> {
+    if (json.kind === 'fault') return this.#unreadable(head, 400, rpcErrors.parse, json.why, nowMs);
+    const asModel = this.#models?.verdictOn(head, json, bytes, nowMs);
+    if (asModel !== undefined) return asModel;
+    const rpc = readRpc(json.value, true);
+    if (rpc.kind === 'fault') return this.#unreadable(head, 400, rpc.code, rpc.why, nowMs);
+    const disagreement = rpc.batch ? undefined : headerDisagreement(head, rpc.messages[0]);
+    if (disagreement !== undefined) return this.#unreadable(head, 400, headerMismatch, disagreement, nowMs);
+    const written: Written = { plain: json.plain, bytes };
+    const judge = (): HeldVerdict | Promise<HeldVerdict> =>
+      this.#judgeMessages(head, json, rpc.messages, rpc.batch, written, nowMs);
+    return this.#calls.inSlices(written) ? this.#calls.prepare(rpc.messages, written).then(judge) : judge();
+  }
+
+  #judgeMessages(
+    head: RequestHead,
+    json: JsonDocument,
+    messages: readonly RpcMessage[],
+    batch: boolean,
+    written: Written,
+    nowMs: number,
+  ): HeldVerdict | Promise<HeldVerdict> {
+    const ids = new OpenCalls();
+    const verdicts = new Map<RpcMessage, SettledVerdict>();
+    const asked: Promise<void>[] = [];
+    for (const message of messages) {
+      if (message.kind === 'notification') {
+        const why = this.#calls.refusedNotification(message, nowMs);
+        if (why !== undefined) return { kind: 'refuse', answer: rpcAnswer(400, rpcErrors.invalidRequest, why) };
+      }
+      if (message.kind !== 'request') continue;
+      if (ids.has(message.id)) {
+        return this.#unreadable(head, 400, rpcErrors.invalidRequest, 'one id for two requests of a batch', nowMs);
+      }
+      ids.add(message.id, { method: message.method, call: undefined });
+      const verdict = this.#models?.refusal(message, nowMs) ?? this.#calls.judge(message, written, nowMs);
+      if (verdict.kind === 'ask') asked.push(verdict.settled.then((settled) => void verdicts.set(message, settled)));
+      else verdicts.set(message, verdict);
+    }
+    const conclude = (): HeldVerdict => this.#conclude(head, json, messages, batch, verdicts, nowMs);
+    return asked.length === 0 ? conclude() : Promise.all(asked).then(conclude);
+  }
+
+  #conclude(
+    head: RequestHead,
+    json: JsonDocument,
+    messages: readonly RpcMessage[],
+    batch: boolean,
+    verdicts: ReadonlyMap<RpcMessage, SettledVerdict>,
+    nowMs: number,
+  ): HeldVerdict {
+    const open = new OpenCalls();
+    const errors = new Map<RpcMessage, RpcRefusal>();
+    for (const [message, verdict] of verdicts) {
+      if (verdict.kind === 'refuse') errors.set(message, verdict.refusal);
+      else if (message.kind === 'request') open.add(message.id, verdict.open);
+    }
+    if (errors.size === 0) {
+      const answer = this.#watch(head, open, this.#models?.share(messages, json, nowMs));
+      return { kind: 'pass', body: json.written, contentType: 'application/json', answer };
+    }
+    // One refused call takes its batch with it: half a batch is not what anybody asked for.
+    const answers = messages.flatMap((message) => {
+      if (message.kind !== 'request') return [];
+      const { code, message: said, data } = errors.get(message) ?? withItsBatch;
+      return [rpcError(message.id, code, said, data)];
+    });
+    // The older transport answers elsewhere, and looks at nothing of this but its status.
+    const status = isLegacy(head) ? 403 : 200;
+    const text = JSON.stringify(batch ? answers : answers[0]);
+    return { kind: 'refuse', answer: { status, contentType: 'application/json', body: text } };
+  }
+
+  #unreadable(
+    head: RequestHead,
+    status: number,
+    code: number,
+    why: string,
+    nowMs: number,
+  ): Extract<HeldVerdict, { kind: 'refuse' }> {
+    this.#calls.unreadable(head.target, why, nowMs);
+    return { kind: 'refuse', answer: rpcAnswer(status, code, why) };
+  }
+
+  #watch(request: RequestHead, open: OpenCalls, share?: TokenShare): AnswerWatch {
     const scan = new AnswerScan();
     let status = 0;
     return {
@@ -132,6 +220,7 @@ export class McpHttpJudge implements HttpJudge {
         const answered =
           complete && (scan.bytes > 0 || status >= 400) ? { failed: scan.failed || status >= 400 } : undefined;
         for (const left of open.drain()) this.#calls.answered(left, answered, nowMs);
+        share?.settle(scan.bytes, nowMs);
       },
     };
   }
@@ -146,7 +235,11 @@ export class McpHttpJudge implements HttpJudge {
     if (framing.kind === 'none') return { kind: 'pass' };
     const coding = fieldOf(head, 'content-encoding');
     if (coding !== undefined && coding !== 'identity') {
-      return { kind: 'violate', reason: unreadable(`the service answered in ${coding}, which nobody asked for`) };
+      return { kind: 'withhold', reason: unreadable(`the service answered in ${coding}, which nobody asked for`) };
+    }
+    const charset = foreignCharset(head);
+    if (charset !== undefined) {
+      return { kind: 'withhold', reason: unreadable(`the service answered in ${charset}, which cannot be read`) };
     }
     const type = mediaTypeOf(head);
     if (type === 'text/event-stream') {
@@ -162,17 +255,23 @@ export class McpHttpJudge implements HttpJudge {
         },
       };
     }
-    const json = type === undefined || type === 'application/json' || type.endsWith('+json');
+    const json = type === undefined || isJson(type);
     if (request.method !== 'POST' && !json) return { kind: 'pass' };
     const only = open.only();
     if (json && only !== undefined && !isList(only.method)) {
       // The answer to one known call holds nothing to hide: it passes as it comes.
       return { kind: 'pass', tap: (payload) => this.#scanned(scan, payload) };
     }
+    const reader = new JsonReader({ places: true });
+    const raw = new HeldBytes();
     return {
       kind: 'hold',
       limitBytes: this.#calls.maxMessageBytes,
-      judge: (body, nowMs) => this.#judgeAnswer(request, head, body, open, nowMs),
+      push(payload) {
+        raw.push(payload);
+        reader.push(payload);
+      },
+      judge: (nowMs) => this.#judgeAnswer({ request, head, json: reader.end(), body: raw.parts(), open }, nowMs),
       tooLarge: () => tooLargeReason(`an answer is larger than ${this.#calls.maxMessageBytes} bytes`),
     };
   }
@@ -186,36 +285,59 @@ export class McpHttpJudge implements HttpJudge {
     }
   }
 
-  #judgeAnswer(
-    request: RequestHead,
-    head: ResponseHead,
-    body: readonly Uint8Array[],
-    open: OpenCalls,
-    nowMs: number,
-  ): 'as-is' | Uint8Array {
-    const text = textOf(body);
-    if (text === undefined || !/^\s*[[{]/.test(text)) return 'as-is';
-    const reading = readAnswer(text, open, this.#calls, nowMs);
+  #judgeAnswer(answer: HeldAnswer, nowMs: number): 'as-is' | Uint8Array {
+    const { request, head, json, body, open } = answer;
+    const reading = readAnswer(json, open, this.#calls, nowMs);
     if (reading.kind === 'as-is') return 'as-is';
-    if (reading.kind === 'replaced') return utf8(reading.text);
+    if (reading.kind === 'edited') return utf8(reading.edit(textOf(body) ?? ''));
     // Metadata documents and error pages are JSON too; only what a client would take for an answer must be readable.
-    if (request.method !== 'POST' || head.status >= 300) return 'as-is';
-    this.#out.violation(unreadable(`the service answered with ${reading.why}`), false);
+    if (request.method !== 'POST' || head.status >= 300 || !beginsAsJson(body)) return 'as-is';
+    if (json.kind === 'json' && isForeign(json)) return 'as-is';
+    this.#out.serviceFault(unreadable(`the service answered with ${reading.why}`), false);
     return utf8(JSON.stringify(rpcError(null, rpcErrors.parse, 'The answer could not be read')));
   }
 
   #event(parts: readonly Uint8Array[], open: OpenCalls, nowMs: number): readonly Uint8Array[] {
     const event = parseEvent(parts);
-    if (event !== undefined && (event.data === '' || event.type !== 'message')) {
-      // Another event's data is not a message, unless it looks like one.
-      if (!/^\s*[[{]/.test(event.data)) return parts;
-    }
-    const reading = event === undefined ? undefined : readAnswer(event.data, open, this.#calls, nowMs);
+    // Heartbeats, addresses of the older transport, other people's events: no client takes them for a message.
+    if (event !== undefined && !/^\s*[[{]/.test(event.data)) return parts;
+    const json = event === undefined ? undefined : readJson([utf8(event.data)], { places: true });
+    if (json !== undefined && isForeign(json)) return parts;
+    const reading = json === undefined ? undefined : readAnswer(json, open, this.#calls, nowMs);
     if (reading?.kind === 'as-is') return parts;
-    if (event !== undefined && reading?.kind === 'replaced') return [encodeEvent(event, reading.text)];
-    this.#out.violation(unreadable(`an event holds ${reading?.kind === 'fault' ? reading.why : 'no UTF-8'}`), false);
+    if (event !== undefined && reading?.kind === 'edited') return [encodeEvent(event, reading.edit(event.data))];
+    this.#out.serviceFault(unreadable(`an event holds ${reading?.kind === 'fault' ? reading.why : 'no UTF-8'}`), false);
     return [];
   }
+}
+
+interface HeldAnswer {
+  readonly request: RequestHead;
+  readonly head: ResponseHead;
+  readonly json: JsonReading;
+  readonly body: readonly Uint8Array[];
+  readonly open: OpenCalls;
+}
+
+const withItsBatch: RpcRefusal = {
+  code: rpcErrors.invalidRequest,
+  message: 'Refused with another call of its batch',
+  data: { by: 'culvert' },
+};
+
+function isJson(type: string): boolean {
+  return type === 'application/json' || type.endsWith('+json');
+}
+
+function beginsAsJson(body: readonly Uint8Array[]): boolean {
+  const first = body.flatMap((part) => [...part.subarray(0, 64)]).find((byte) => byte > 0x20);
+  return first === 0x7b || first === 0x5b;
+}
+
+/** HTTP with server-sent events as revision 2024-11-05 has it: calls are posted to an address of their own, answers come by its stream. */
+function isLegacy(head: RequestHead): boolean {
+  const streams = (fieldOf(head, 'accept') ?? '').includes('text/event-stream');
+  return !streams && fieldOf(head, 'mcp-session-id') === undefined && /[?&]session_?id=/i.test(head.target);
 }
 
 function headerDisagreement(head: RequestHead, message: RpcMessage | undefined): string | undefined {

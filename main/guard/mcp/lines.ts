@@ -1,128 +1,247 @@
 /**
  * MCP as newline-delimited JSON over a plain stream: what stdio servers speak once they are put on a port. Pure.
  * Source: MCP specification, "Transports", stdio: one message a line, no line breaks within.
+ *
+ * A line ends with LF and nothing else. What goes on holds no other character that some reader takes for the end of a line.
  */
 import type { Reason } from '../../base/reason.ts';
 import { HeldBytes, textOf, utf8 } from '../bytes.ts';
 import type { Effects } from '../effects.ts';
+import type { HeldBudget, HeldClaim } from '../held-budget.ts';
+import { JsonReader, type JsonDocument } from '../json/json-reader.ts';
+import { singleLine } from '../json/json-strings.ts';
+import { readJson } from '../json/strict-json.ts';
 import { OpenCalls, readAnswer } from './answers.ts';
-import type { McpCalls } from './calls.ts';
-import { parseRpc, rpcError, rpcErrors, type RpcMessage } from './rpc.ts';
+import type { McpCalls, RpcRefusal, RpcRequest, SettledVerdict, Written } from './calls.ts';
+import { readRpc, rpcError, rpcErrors, type RpcMessage } from './rpc.ts';
 
 /** Requests without an answer at one time; beyond, new ones are refused. Implementation limit. */
 const maxOpenCalls = 10_000;
 const lf = 10;
+const lineEnd: Uint8Array = Uint8Array.of(lf);
+
+export interface McpLinesDeps {
+  readonly calls: McpCalls;
+  readonly out: Effects;
+  readonly held: HeldBudget | undefined;
+  /** Something came of it outside of a call. */
+  wake(): void;
+}
+
+/** A line of the application as it comes. */
+interface AskedLine {
+  readonly json: JsonReader;
+  bytes: number;
+  claim: HeldClaim | undefined;
+}
 
 export class McpLines {
+  readonly #deps: McpLinesDeps;
   readonly #calls: McpCalls;
   readonly #out: Effects;
   readonly #open = new OpenCalls();
-  #fromApp = new HeldBytes();
+  #asked: AskedLine = newLine();
   #fromService = new HeldBytes();
+  /** Messages that are judged in slices or wait for approval. */
+  #pending = 0;
+  #ended = false;
+  /** The line that comes is given up. */
+  #discarding = false;
 
-  constructor(calls: McpCalls, out: Effects) {
-    this.#calls = calls;
-    this.#out = out;
+  constructor(deps: McpLinesDeps) {
+    this.#deps = deps;
+    this.#calls = deps.calls;
+    this.#out = deps.out;
   }
 
   heldBytes(): number {
-    return this.#fromApp.length + this.#fromService.length;
+    return this.#asked.bytes + this.#fromService.length;
+  }
+
+  /** Calls wait that may still go on. */
+  get waiting(): boolean {
+    return this.#pending > 0;
   }
 
   fromApp(chunk: Uint8Array, nowMs: number): void {
-    this.#fromApp = this.#split(this.#fromApp, chunk, (line) => this.#judgeLine(line, nowMs));
+    let start = 0;
+    for (let found = chunk.indexOf(lf); found >= 0; found = chunk.indexOf(lf, start)) {
+      if (!this.#read(chunk.subarray(start, found), nowMs)) return;
+      start = found + 1;
+      const line = this.#asked;
+      this.#asked = newLine();
+      line.claim?.release();
+      if (!this.#discarding && !line.json.blank) this.#judgeLine(line, nowMs);
+      this.#discarding = false;
+    }
+    this.#read(chunk.subarray(start), nowMs);
   }
 
   fromService(chunk: Uint8Array, nowMs: number): void {
-    this.#fromService = this.#split(this.#fromService, chunk, (line) => this.#showLine(line, nowMs));
+    let start = 0;
+    for (let found = chunk.indexOf(lf); found >= 0; found = chunk.indexOf(lf, start)) {
+      this.#fromService.push(chunk.subarray(start, found));
+      start = found + 1;
+      const line = this.#fromService;
+      this.#fromService = new HeldBytes();
+      if (this.#tooLarge(line.length)) return;
+      this.#showLine(line.parts(), nowMs);
+    }
+    if (start < chunk.length) this.#fromService.push(chunk.subarray(start));
+    if (this.#tooLarge(this.#fromService.length)) this.#fromService = new HeldBytes();
   }
 
   /** What was not ended by a line break was no message. Open calls end unanswered. */
   ended(nowMs: number): void {
+    this.#ended = true;
+    this.#asked.claim?.release();
     for (const open of this.#open.drain()) this.#calls.answered(open, undefined, nowMs);
   }
 
-  #split(held: HeldBytes, chunk: Uint8Array, take: (line: readonly Uint8Array[]) => void): HeldBytes {
-    let rest = held;
-    let start = 0;
-    for (let found = chunk.indexOf(lf); found >= 0; found = chunk.indexOf(lf, start)) {
-      rest.push(chunk.subarray(start, found + 1));
-      const line = rest;
-      rest = new HeldBytes();
-      start = found + 1;
-      if (this.#tooLarge(line)) return rest;
-      take(line.parts());
+  /** A piece of the line that comes; false where the stream is lost with it. */
+  #read(piece: Uint8Array, nowMs: number): boolean {
+    if (piece.length === 0 || this.#discarding) return true;
+    const line = this.#asked;
+    line.bytes += piece.length;
+    if (this.#tooLarge(line.bytes)) {
+      line.claim?.release();
+      this.#asked = newLine();
+      return false;
     }
-    if (start < chunk.length) rest.push(start === 0 ? chunk : chunk.subarray(start));
-    return this.#tooLarge(rest) ? new HeldBytes() : rest;
+    line.claim ??= this.#deps.held?.claim(() => this.#giveUp(nowMs), nowMs);
+    if (line.claim?.grow(piece.length, nowMs) === false) this.#giveUp(nowMs);
+    else line.json.push(piece);
+    return true;
   }
 
-  #tooLarge(line: HeldBytes): boolean {
-    if (line.length <= this.#calls.maxMessageBytes) return false;
+  #giveUp(nowMs: number): void {
+    this.#asked.claim?.release();
+    this.#discarding = true;
+    this.#refuse('a message that was held too long, or too many at once', rpcErrors.invalidRequest, nowMs);
+    this.#deps.wake();
+  }
+
+  #tooLarge(bytes: number): boolean {
+    if (bytes <= this.#calls.maxMessageBytes) return false;
     const sentence = `a message is larger than ${this.#calls.maxMessageBytes} bytes`;
     this.#out.violation({ code: 'guard.mcp.too_large', sentence, rule: 'contract:mcp.maxMessageBytes' }, true);
     return true;
   }
 
-  #judgeLine(line: readonly Uint8Array[], nowMs: number): void {
-    const text = textOf(line);
-    if (text?.trim() === '') return this.#pass('service', line);
-    const rpc = text === undefined ? undefined : parseRpc(text);
-    if (rpc === undefined || rpc.kind === 'fault') {
-      const why = rpc?.why ?? 'a line that is not UTF-8';
-      this.#calls.unreadable('message', why, nowMs);
-      this.#answer(rpcError(null, rpc?.code ?? rpcErrors.parse, why, { by: 'culvert' }));
-      return;
-    }
-    const errors: Record<string, unknown>[] = [];
-    const passed: RpcMessage[] = [];
-    for (const message of rpc.messages) {
+  #judgeLine(line: AskedLine, nowMs: number): void {
+    const json = line.json.end();
+    if (json.kind === 'fault') return this.#refuse(json.why, rpcErrors.parse, nowMs);
+    const rpc = readRpc(json.value, true);
+    if (rpc.kind === 'fault') return this.#refuse(rpc.why, rpc.code, nowMs);
+    const written: Written = { plain: json.plain, bytes: line.bytes };
+    if (!this.#calls.inSlices(written)) return this.#judgeMessages(json, rpc.messages, rpc.batch, written, nowMs);
+    this.#later(this.#calls.prepare(rpc.messages, written), () =>
+      this.#judgeMessages(json, rpc.messages, rpc.batch, written, nowMs),
+    );
+  }
+
+  #judgeMessages(
+    json: JsonDocument,
+    messages: readonly RpcMessage[],
+    batch: boolean,
+    written: Written,
+    nowMs: number,
+  ): void {
+    const verdicts = new Map<RpcRequest, SettledVerdict>();
+    const asked: Promise<void>[] = [];
+    const ids = new OpenCalls();
+    for (const message of messages) {
+      if (message.kind === 'notification') {
+        const why = this.#calls.refusedNotification(message, nowMs);
+        if (why !== undefined) return this.#answer(rpcError(null, rpcErrors.invalidRequest, why, { by: 'culvert' }));
+      }
       if (message.kind !== 'request') continue;
-      if (this.#open.has(message.id) || this.#open.size >= maxOpenCalls) {
-        errors.push(rpcError(message.id, rpcErrors.invalidRequest, 'This id waits for an answer already'));
+      if (this.#open.has(message.id) || ids.has(message.id) || this.#open.size >= maxOpenCalls) {
+        verdicts.set(message, { kind: 'refuse', refusal: idInUse });
         continue;
       }
-      const verdict = this.#calls.judge(message, rpc.plain, nowMs);
-      if (verdict.kind === 'pass') {
-        this.#open.add(message.id, verdict.open);
-        passed.push(message);
-      } else {
-        errors.push(rpcError(message.id, verdict.refusal.code, verdict.refusal.message, verdict.refusal.data));
-      }
+      ids.add(message.id, { method: message.method, call: undefined });
+      const verdict = this.#calls.judge(message, written, nowMs);
+      if (verdict.kind === 'ask') {
+        // The id counts as in use while somebody is asked.
+        this.#open.add(message.id, { method: message.method, call: undefined });
+        asked.push(
+          verdict.settled.then((settled) => {
+            this.#open.take(message.id);
+            verdicts.set(message, settled);
+          }),
+        );
+      } else verdicts.set(message, verdict);
     }
-    if (errors.length === 0) return this.#pass('service', line);
-    // One refused call takes its batch with it.
-    for (const message of passed) {
-      if (message.kind !== 'request') continue;
-      this.#open.take(message.id);
-      errors.push(rpcError(message.id, rpcErrors.invalidRequest, 'Refused with another call of its batch'));
+    if (asked.length === 0) return this.#conclude(json, batch, verdicts);
+    this.#later(Promise.all(asked), () => this.#conclude(json, batch, verdicts));
+  }
+
+  #conclude(json: JsonDocument, batch: boolean, verdicts: ReadonlyMap<RpcRequest, SettledVerdict>): void {
+    if (this.#ended) return;
+    const all = [...verdicts];
+    if (all.some(([, verdict]) => verdict.kind === 'refuse')) {
+      // One refused call takes its batch with it.
+      const errors = all.map(([request, verdict]) => {
+        const { code, message, data } = verdict.kind === 'refuse' ? verdict.refusal : withItsBatch;
+        return rpcError(request.id, code, message, data);
+      });
+      return this.#answer(batch ? errors : errors[0]);
     }
-    this.#answer(rpc.batch ? errors : errors[0]);
+    for (const [request, verdict] of all) if (verdict.kind === 'pass') this.#open.add(request.id, verdict.open);
+    for (const part of json.written) this.#out.toService(part);
+    this.#out.toService(lineEnd);
+  }
+
+  #later(work: Promise<unknown>, then: () => void): void {
+    this.#pending += 1;
+    void work.then(() => {
+      this.#pending -= 1;
+      then();
+      this.#deps.wake();
+    });
   }
 
   #showLine(line: readonly Uint8Array[], nowMs: number): void {
     const text = textOf(line);
-    if (text?.trim() === '') return this.#pass('app', line);
-    const reading = text === undefined ? undefined : readAnswer(text, this.#open, this.#calls, nowMs);
-    if (reading?.kind === 'as-is') return this.#pass('app', line);
-    if (reading?.kind === 'replaced') return this.#out.toApp(utf8(`${reading.text}\n`));
-    const why = reading?.kind === 'fault' ? reading.why : 'a line that is not UTF-8';
+    if (text?.trim() === '') return;
+    const reading = readAnswer(readJson(line, { places: true }), this.#open, this.#calls, nowMs);
+    if (reading.kind !== 'fault' && text !== undefined) {
+      const shown = singleLine(reading.kind === 'edited' ? reading.edit(text) : text);
+      if (shown === text) for (const part of line) this.#out.toApp(part);
+      else this.#out.toApp(utf8(shown));
+      return this.#out.toApp(lineEnd);
+    }
     const reason: Reason = {
       code: 'guard.mcp.answer_unreadable',
-      sentence: `the service sent ${why}`,
+      sentence: `the service sent ${reading.kind === 'fault' ? reading.why : 'a line that is not UTF-8'}`,
       rule: 'guard:mcp.parse',
     };
-    this.#out.violation(reason, false);
+    this.#out.serviceFault(reason, false);
   }
 
-  #pass(to: 'service' | 'app', line: readonly Uint8Array[]): void {
-    for (const part of line) {
-      if (to === 'service') this.#out.toService(part);
-      else this.#out.toApp(part);
-    }
+  #refuse(why: string, code: number, nowMs: number): void {
+    this.#calls.unreadable('message', why, nowMs);
+    this.#answer(rpcError(null, code, why, { by: 'culvert' }));
   }
 
   #answer(message: unknown): void {
     this.#out.toApp(utf8(`${JSON.stringify(message)}\n`));
   }
+}
+
+const idInUse: RpcRefusal = {
+  code: rpcErrors.invalidRequest,
+  message: 'This id waits for an answer already',
+  data: { by: 'culvert' },
+};
+
+const withItsBatch: RpcRefusal = {
+  code: rpcErrors.invalidRequest,
+  message: 'Refused with another call of its batch',
+  data: { by: 'culvert' },
+};
+
+function newLine(): AskedLine {
+  return { json: new JsonReader(), bytes: 0, claim: undefined };
 }

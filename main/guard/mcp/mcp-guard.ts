@@ -4,7 +4,7 @@
  * Direction: closed. What is not HTTP, not lines of JSON or TLS inside is a violation where the contract sets rules; where it only asks to
  * look (no allow, deny or limit), such a stream passes unread and is shown as not visible.
  */
-import type { EngagementContract, McpRules } from '../../base/engagement.ts';
+import type { EngagementContract, HttpRules, McpRules } from '../../base/engagement.ts';
 import { Effects } from '../effects.ts';
 import type { Guard, GuardContext, GuardEffect } from '../guard.ts';
 import { HttpExchanges } from '../http/exchanges.ts';
@@ -12,6 +12,7 @@ import { headCheck } from '../http/head-check.ts';
 import { McpCalls } from './calls.ts';
 import { McpHttpJudge } from './http-judge.ts';
 import { McpLines } from './lines.ts';
+import { ModelRules } from './model-rules.ts';
 
 type Wire =
   | { readonly kind: 'unknown' }
@@ -25,11 +26,14 @@ export class McpGuard implements Guard {
   readonly #out = new Effects();
   readonly #calls: McpCalls;
   readonly #contract: EngagementContract;
+  readonly #context: GuardContext;
   #wire: Wire = { kind: 'unknown' };
+  #wake: () => void = () => undefined;
 
   constructor(rules: McpRules, contract: EngagementContract, context: GuardContext) {
     this.#calls = new McpCalls(rules, context, this.#out);
     this.#contract = contract;
+    this.#context = context;
   }
 
   fromApp(chunk: Uint8Array, nowMs: number): readonly GuardEffect[] {
@@ -55,7 +59,21 @@ export class McpGuard implements Guard {
   serviceEnded(nowMs: number): readonly GuardEffect[] {
     if (this.#wire.kind === 'http') this.#wire.exchanges.serviceEnded(nowMs);
     if (this.#wire.kind === 'lines') this.#wire.lines.ended(nowMs);
+    this.#calls.ended();
     return this.#out.take();
+  }
+
+  onWake(wake: () => void): void {
+    this.#wake = wake;
+  }
+
+  proceed(): readonly GuardEffect[] {
+    return this.#out.take();
+  }
+
+  waiting(): 'bytes' | 'end' | undefined {
+    if (this.#wire.kind === 'http') return this.#wire.exchanges.waiting ? 'bytes' : undefined;
+    return this.#wire.kind === 'lines' && this.#wire.lines.waiting ? 'end' : undefined;
   }
 
   buffered(): number {
@@ -67,20 +85,39 @@ export class McpGuard implements Guard {
   #wireFor(chunk: Uint8Array, from: 'app' | 'service'): Wire {
     const [first] = chunk;
     if (this.#wire.kind !== 'unknown' || first === undefined) return this.#wire;
+    const { http } = this.#contract;
     if (first === 0x7b || first === 0x5b || (from === 'app' && isBlank(first))) {
-      this.#wire = { kind: 'lines', lines: new McpLines(this.#calls, this.#out) };
+      this.#wire = isBinding(http) ? this.#unreadable('lines of JSON, where HTTP rules were to hold') : this.#lines();
     } else if (from === 'app' && first >= 0x41 && first <= 0x5a) {
-      const check = this.#contract.http === undefined ? undefined : headCheck(this.#contract.http, this.#out);
-      const judge = new McpHttpJudge(this.#calls, this.#out, check);
-      this.#wire = { kind: 'http', exchanges: new HttpExchanges(judge, this.#out) };
+      this.#wire = this.#http(http);
     } else {
       this.#wire = this.#unreadable(first === 0x16 ? 'TLS' : 'neither HTTP nor lines of JSON');
     }
     return this.#wire;
   }
 
+  #lines(): Wire {
+    const { held } = this.#context;
+    return {
+      kind: 'lines',
+      lines: new McpLines({ calls: this.#calls, out: this.#out, held, wake: () => this.#wake() }),
+    };
+  }
+
+  #http(rules: HttpRules | undefined): Wire {
+    const reads = rules?.models !== undefined || rules?.tokenBudget !== undefined;
+    const judge = new McpHttpJudge({
+      calls: this.#calls,
+      out: this.#out,
+      checkHead: rules === undefined ? undefined : headCheck(rules, this.#out),
+      models: reads ? new ModelRules(rules, this.#context, this.#out) : undefined,
+    });
+    const deps = { judge, out: this.#out, held: this.#context.held, wake: () => this.#wake() };
+    return { kind: 'http', exchanges: new HttpExchanges(deps) };
+  }
+
   #unreadable(what: string): Wire {
-    const direction = this.#calls.binding ? 'closed' : 'open';
+    const direction = this.#calls.binding || isBinding(this.#contract.http) ? 'closed' : 'open';
     this.#out.notVisible(direction);
     if (direction === 'open') return { kind: 'unread' };
     this.#out.violation(
@@ -94,6 +131,10 @@ export class McpGuard implements Guard {
     );
     return { kind: 'dead' };
   }
+}
+
+function isBinding(rules: HttpRules | undefined): boolean {
+  return rules !== undefined && Object.values(rules).some((rule) => rule !== undefined);
 }
 
 function isBlank(byte: number): boolean {

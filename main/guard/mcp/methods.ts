@@ -39,6 +39,19 @@ const passing = new Set([
   'tasks/cancel',
 ]);
 
+/** Notifications a client may send; a request's method without an id is none of them. */
+const notifications: ReadonlySet<string> = new Set([
+  'notifications/initialized',
+  'notifications/cancelled',
+  'notifications/progress',
+  'notifications/roots/list_changed',
+  'notifications/tasks/status',
+]);
+
+export function isKnownNotification(method: string): boolean {
+  return notifications.has(method);
+}
+
 export function isCall(method: string): boolean {
   return calls.has(method);
 }

@@ -2,7 +2,8 @@
  * JSON-RPC 2.0 messages as MCP sends them, one or a batch. Pure.
  * Sources: JSON-RPC 2.0 specification; MCP specification, revisions 2024-11-05 to 2026-07-28, "Base protocol".
  */
-import { isRecord, parseStrictJson } from '../json/strict-json.ts';
+import { foldName } from '../json/fold-name.ts';
+import { isRecord } from '../json/strict-json.ts';
 
 export type RpcId = string | number;
 
@@ -18,16 +19,8 @@ export type RpcMessage =
 
 export type RpcParams = Readonly<Record<string, unknown>>;
 
-export type RpcResult =
-  | {
-      readonly kind: 'messages';
-      readonly batch: boolean;
-      readonly messages: readonly RpcMessage[];
-      /** As parsed: what a rewriter changes and writes anew. */
-      readonly value: unknown;
-      /** No string in it needs an escape. */
-      readonly plain: boolean;
-    }
+export type RpcReading =
+  | { readonly kind: 'messages'; readonly batch: boolean; readonly messages: readonly RpcMessage[] }
   | { readonly kind: 'fault'; readonly code: number; readonly why: string };
 
 /** Error codes. Source: JSON-RPC 2.0 section 5.1. */
@@ -41,28 +34,37 @@ export const rpcErrors = {
 /** A batch of more is refused. Implementation limit. */
 const maxBatch = 1_000;
 
-/**
- * Names that some readers match without regard to case (Go's encoding/json folds, and takes the last): a second spelling beside the
- * first would be read there and overlooked here. The `iu` flags fold as Unicode does.
- */
-const envelopeNames = /^(jsonrpc|id|method|params|result|error)$/iu;
-const paramNames = /^(name|uri|arguments|ref|cursor|_meta)$/iu;
+/** Everything a message may hold. */
+const envelopeNames: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 'params', 'result', 'error']);
+/** Parameters the guard looks at: another spelling of one would be read by some servers and overlooked here. */
+const paramNames: ReadonlySet<string> = new Set([
+  'name',
+  'uri',
+  'arguments',
+  'ref',
+  'cursor',
+  'notifications',
+  '_meta',
+  'taskid',
+]);
 
-export function parseRpc(text: string): RpcResult {
-  const json = parseStrictJson(text);
-  if (json.kind === 'fault') return { kind: 'fault', code: rpcErrors.parse, why: json.why };
-  const batch = Array.isArray(json.value);
-  const items: readonly unknown[] = Array.isArray(json.value) ? json.value : [json.value];
+/**
+ * Read a parsed document as one message or a batch. `strict`, for what goes to the service: nothing beside the fields of a message, which
+ * another reader might look for.
+ */
+export function readRpc(value: unknown, strict: boolean): RpcReading {
+  const batch = Array.isArray(value);
+  const items: readonly unknown[] = Array.isArray(value) ? value : [value];
   if (items.length === 0 || items.length > maxBatch) {
     return { kind: 'fault', code: rpcErrors.invalidRequest, why: `a batch of ${items.length}` };
   }
   const messages: RpcMessage[] = [];
   for (const item of items) {
-    const message = readMessage(item);
+    const message = readMessage(item, strict);
     if (typeof message === 'string') return { kind: 'fault', code: rpcErrors.invalidRequest, why: message };
     messages.push(message);
   }
-  return { kind: 'messages', batch, messages, value: json.value, plain: !text.includes('\\') };
+  return { kind: 'messages', batch, messages };
 }
 
 /** The text of an error answer. */
@@ -70,10 +72,12 @@ export function rpcError(id: RpcId | null, code: number, message: string, data?:
   return { jsonrpc: '2.0', id, error: { code, message, ...(data === undefined ? {} : { data }) } };
 }
 
-function readMessage(value: unknown): RpcMessage | string {
+function readMessage(value: unknown, strict: boolean): RpcMessage | string {
   if (!isRecord(value)) return 'a message that is no object';
-  const doubtful = misspelt(value, envelopeNames);
-  if (doubtful !== undefined) return `the field "${doubtful}"`;
+  const doubtful = Object.keys(value).find(
+    (key) => !envelopeNames.has(key) && (strict || envelopeNames.has(foldName(key))),
+  );
+  if (doubtful !== undefined) return `the field "${doubtful.slice(0, 64)}"`;
   if (value.jsonrpc !== '2.0') return 'a message that is not JSON-RPC 2.0';
   const { id, method } = value;
   if (
@@ -89,8 +93,10 @@ function readMessage(value: unknown): RpcMessage | string {
     if ('result' in value || 'error' in value) return 'a request that is an answer too';
     const params = value.params ?? {};
     if (!isRecord(params)) return 'params that are no object';
-    const odd = misspelt(params, paramNames);
-    if (odd !== undefined) return `the parameter "${odd}"`;
+    const odd = Object.keys(params).find(
+      (key) => key !== 'taskId' && !paramNames.has(key) && paramNames.has(foldName(key)),
+    );
+    if (odd !== undefined) return `the parameter "${odd.slice(0, 64)}"`;
     if (id === null) return 'a request without an id of its own';
     return id === undefined ? { kind: 'notification', method, params } : { kind: 'request', id, method, params };
   }
@@ -99,8 +105,4 @@ function readMessage(value: unknown): RpcMessage | string {
   if (id === undefined) return 'an answer without an id';
   const result = isRecord(value.result) ? value.result : undefined;
   return { kind: 'response', id, result, failed: hasError || result?.isError === true };
-}
-
-function misspelt(value: Readonly<Record<string, unknown>>, names: RegExp): string | undefined {
-  return Object.keys(value).find((key) => names.test(key) && key !== key.toLowerCase().normalize('NFKC'));
 }

@@ -6,6 +6,9 @@
  */
 import type { McpRule, McpRules } from '../../base/engagement.ts';
 import { compileGlob, globMatches, type Glob } from '../../base/glob.ts';
+import { otherSpelling } from '../json/fold-name.ts';
+import { compareNumbers, JsonNumber } from '../json/json-number.ts';
+import { isRecord } from '../json/strict-json.ts';
 
 export type ThingKind = 'tool' | 'prompt' | 'resource';
 
@@ -27,10 +30,12 @@ interface CompiledRule {
 export class CompiledMcpRules {
   readonly #allow: readonly CompiledRule[] | undefined;
   readonly #deny: readonly CompiledRule[];
+  readonly #ask: readonly CompiledRule[];
 
   constructor(rules: McpRules) {
     this.#allow = rules.allow?.map(compile);
     this.#deny = (rules.deny ?? []).map(compile);
+    this.#ask = (rules.ask ?? []).map(compile);
   }
 
   /** May it be called with these arguments? */
@@ -46,6 +51,12 @@ export class CompiledMcpRules {
       allowed: false,
       rule: nearest === undefined ? 'contract:mcp.allow' : `contract:mcp.allow ${nearest.text}`,
     };
+  }
+
+  /** The rule that wants somebody's approval for it; doubt asks. */
+  asks(kind: ThingKind, name: string, args: unknown): string | undefined {
+    const asking = this.#ask.find((rule) => names(rule, kind, name) && holds(rule, args) !== 'no');
+    return asking === undefined ? undefined : `contract:mcp.ask ${asking.text}`;
   }
 
   /** Does it exist at all, as lists show it? What only some arguments close is shown. */
@@ -71,7 +82,12 @@ function names(rule: CompiledRule, kind: ThingKind, name: string): boolean {
 }
 
 function holds(rule: CompiledRule, args: unknown): Holds {
-  return all(rule.conditions.map(([path, condition]) => conditionHolds(condition, valueAt(args, path))));
+  return all(
+    rule.conditions.map(([path, condition]) => {
+      const found = valueAt(args, path);
+      return found.clear ? conditionHolds(condition, found.value) : 'unclear';
+    }),
+  );
 }
 
 function conditionHolds(condition: Condition, value: unknown): Holds {
@@ -80,9 +96,9 @@ function conditionHolds(condition: Condition, value: unknown): Holds {
   if (present !== undefined) answers.push(present === (value !== undefined) ? 'yes' : 'no');
   if (equals !== undefined) answers.push(sameAs(value, equals));
   if (oneOf !== undefined) answers.push(any(oneOf.map((candidate) => sameAs(value, candidate))));
-  if (glob !== undefined) answers.push(asked(value, 'string', (text) => globMatches(glob, text)));
-  if (max !== undefined) answers.push(asked(value, 'number', (number) => number <= max));
-  if (min !== undefined) answers.push(asked(value, 'number', (number) => number >= min));
+  if (glob !== undefined) answers.push(fits(value, glob));
+  if (max !== undefined) answers.push(measured(value, (number) => compareNumbers(number, max) <= 0));
+  if (min !== undefined) answers.push(measured(value, (number) => compareNumbers(number, min) >= 0));
   if (maxLength !== undefined) {
     const length = typeof value === 'string' || Array.isArray(value) ? value.length : undefined;
     answers.push(value === undefined ? 'yes' : length === undefined ? 'unclear' : length <= maxLength ? 'yes' : 'no');
@@ -90,20 +106,27 @@ function conditionHolds(condition: Condition, value: unknown): Holds {
   return all(answers);
 }
 
-function asked<T extends 'string' | 'number'>(
-  value: unknown,
-  type: T,
-  test: (value: T extends 'string' ? string : number) => boolean,
-): Holds {
+/** Longer texts are not matched: it would take the time of others. */
+const longestMatched = 64 * 1024;
+
+function fits(value: unknown, glob: string): Holds {
   if (value === undefined) return 'no';
-  if (typeof value !== type) return 'unclear';
-  return test(value as T extends 'string' ? string : number) ? 'yes' : 'no';
+  if (typeof value !== 'string' || value.length > longestMatched) return 'unclear';
+  return globMatches(glob, value) ? 'yes' : 'no';
+}
+
+function measured(value: unknown, test: (value: number | JsonNumber) => boolean): Holds {
+  if (value === undefined) return 'no';
+  if (typeof value !== 'number' && !(value instanceof JsonNumber)) return 'unclear';
+  return test(value) ? 'yes' : 'no';
 }
 
 /** `"5"` and `5` may be the same to the tool: nobody can tell from here. */
 function sameAs(value: unknown, expected: string | number | boolean | null): Holds {
   if (value === expected) return 'yes';
   if (value === undefined) return 'no';
+  if (value instanceof JsonNumber && typeof expected === 'number')
+    return compareNumbers(value, expected) === 0 ? 'yes' : 'no';
   return typeof value !== typeof expected && String(value) === String(expected) ? 'unclear' : 'no';
 }
 
@@ -117,11 +140,13 @@ function any(answers: readonly Holds[]): Holds {
   return answers.includes('unclear') ? 'unclear' : 'no';
 }
 
-function valueAt(args: unknown, path: readonly string[]): unknown {
+/** What stands there; not clear where a name on the way stands in another spelling, which some tools take for the same. */
+function valueAt(args: unknown, path: readonly string[]): { readonly clear: boolean; readonly value?: unknown } {
   let value = args;
   for (const key of path) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
+    if (isRecord(value) && otherSpelling(value, key) !== undefined) return { clear: false };
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return { clear: true };
     value = (value as Readonly<Record<string, unknown>>)[key];
   }
-  return value;
+  return { clear: true, value };
 }

@@ -1,0 +1,84 @@
+/** The answer that is on its way: passed, held until it is judged, or rewritten as it comes. Pure. */
+import type { Reason } from '../../base/reason.ts';
+import { HeldBytes } from '../bytes.ts';
+import { rewriteHead, type BodyFraming, type ResponseHead } from './head.ts';
+import type { AnswerPlan } from './plans.ts';
+import { chunkOf, lastChunk } from './requests.ts';
+
+/** Head and framing beside a body of the largest size. */
+const slackBytes = 64 * 1024;
+
+/** What would not be true of another body. */
+const dropLength: ReadonlySet<string> = new Set([
+  'content-length',
+  'transfer-encoding',
+  'etag',
+  'digest',
+  'content-digest',
+  'repr-digest',
+]);
+
+/** An answer whose head is known. What it returns goes to the application. */
+export interface Answering {
+  /** The head, where it goes on at once. */
+  readonly head: readonly Uint8Array[];
+  /** Bytes of the body; `payload` false: of its framing. `large`: it grew beyond its plan. */
+  bytes(bytes: Uint8Array, payload: boolean, nowMs: number): readonly Uint8Array[] | 'large';
+  end(nowMs: number): readonly Uint8Array[];
+  heldBytes(): number;
+  tooLarge?(): Reason;
+}
+
+export function answeringBy(
+  plan: Exclude<AnswerPlan, { kind: 'withhold' }>,
+  head: ResponseHead,
+  framing: BodyFraming,
+): Answering {
+  if (plan.kind === 'hold') return heldAnswer(plan, head);
+  if (plan.kind === 'rewrite') return rewrittenAnswer(plan, head, framing);
+  return {
+    head: [head.raw],
+    bytes(bytes, payload) {
+      if (payload) plan.tap?.(bytes);
+      return [bytes];
+    },
+    end: () => [],
+    heldBytes: () => 0,
+  };
+}
+
+function heldAnswer(plan: Extract<AnswerPlan, { kind: 'hold' }>, head: ResponseHead): Answering {
+  const raw = new HeldBytes();
+  raw.push(head.raw);
+  return {
+    head: [],
+    bytes(bytes, payload) {
+      raw.push(bytes);
+      if (raw.length > plan.limitBytes + slackBytes) return 'large';
+      if (payload) plan.push(bytes);
+      return [];
+    },
+    end(nowMs) {
+      const judged = plan.judge(nowMs);
+      if (judged === 'as-is') return raw.parts();
+      return [rewriteHead(head, dropLength, [['Content-Length', String(judged.length)]]), judged];
+    },
+    heldBytes: () => raw.length,
+    tooLarge: () => plan.tooLarge(),
+  };
+}
+
+function rewrittenAnswer(
+  plan: Extract<AnswerPlan, { kind: 'rewrite' }>,
+  head: ResponseHead,
+  framing: BodyFraming,
+): Answering {
+  const framed = framing.kind === 'length' || framing.kind === 'chunked';
+  const written = (parts: readonly Uint8Array[]): readonly Uint8Array[] => (framed ? chunkOf(parts) : parts);
+  return {
+    head: [framing.kind === 'length' ? rewriteHead(head, dropLength, [['Transfer-Encoding', 'chunked']]) : head.raw],
+    bytes: (bytes, payload, nowMs) => (payload ? written(plan.write(bytes, nowMs)) : []),
+    end: (nowMs) => [...written(plan.end?.(nowMs) ?? []), ...(framed ? [lastChunk] : [])],
+    heldBytes: () => 0,
+  };
+}

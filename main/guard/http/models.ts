@@ -1,0 +1,157 @@
+/**
+ * Which models a request names, and how much it may be answered, in every dialect. Pure.
+ * Sources: API references of OpenAI (chat completions, responses, embeddings, batches, images, audio), Anthropic (messages, message batches),
+ * Gemini (generateContent), Ollama, Amazon Bedrock (InvokeModel, Converse), Cohere, Azure OpenAI; `fallbacks` and its kin: LiteLLM, OpenRouter.
+ */
+import { foldName } from '../json/fold-name.ts';
+import { nearestDouble } from '../json/json-number.ts';
+import { isRecord } from '../json/strict-json.ts';
+
+/** Model named in the path, for services that name it there: whole, with version (`:0`) and ARN. `path`: escapes undone. */
+export function modelInPath(path: string): string | undefined {
+  const bedrock =
+    /\/model\/(.+)\/(?:invoke|invoke-with-response-stream|invoke-with-bidirectional-stream|converse|converse-stream|count-tokens)$/.exec(
+      path,
+    );
+  if (bedrock !== null) return bedrock[1];
+  const gemini = /\/(?:models|tunedModels|endpoints)\/([^/]+):[A-Za-z]+$/.exec(path);
+  if (gemini !== null) return gemini[1];
+  return /\/(?:openai\/deployments|deployments|engines|models|model|tunedModels)\/([^/]+)(?:\/|$)/.exec(path)?.[1];
+}
+
+/** Fields whose text is a model's name, or names of several. Folded. */
+const modelFields: ReadonlySet<string> = new Set([
+  'model',
+  'models',
+  'modelid',
+  'model_id',
+  'modelname',
+  'model_name',
+  'engine',
+  'deployment',
+  'deployment_id',
+  'fallback',
+  'fallbacks',
+  'fallback_model',
+  'fallback_models',
+  'fallbackmodel',
+  'fallbackmodels',
+  'default_fallbacks',
+  'context_window_fallbacks',
+  'content_policy_fallbacks',
+  'draft_model',
+  'speculative_model',
+  'judge_model',
+  'summary_model',
+  'router_model',
+  'allowed_models',
+]);
+
+/** What holds a person's text, a schema or somebody's own notes: names in there name no model to the provider. */
+const freeFields: ReadonlySet<string> = new Set([
+  'messages',
+  'contents',
+  'content',
+  'input',
+  'prompt',
+  'system',
+  'systeminstruction',
+  'system_instruction',
+  'instructions',
+  'metadata',
+  'parameters',
+  'parametersjsonschema',
+  'input_schema',
+  'inputschema',
+  'schema',
+  'json_schema',
+  'responseschema',
+  'response_schema',
+  'properties',
+  'documents',
+  'text',
+  'texts',
+  'query',
+]);
+
+export interface ModelsNamed {
+  readonly names: readonly string[];
+  /** A field that some reader takes for one of the above, and that is spelt otherwise. */
+  readonly misspelt: string | undefined;
+}
+
+/** Every model a JSON body names: the one asked for, those to fall back to, those of its tools and of a batch's items. */
+export function modelsInBody(body: unknown): ModelsNamed {
+  const names: string[] = [];
+  let misspelt: string | undefined;
+  /** Names may stand alone, in lists, in objects that say `{model: …}`, and as values of what they replace. */
+  const named = (value: unknown): void => {
+    if (typeof value === 'string') names.push(value);
+    else if (Array.isArray(value)) value.forEach(named);
+    else if (isRecord(value)) {
+      if (Object.keys(value).some((key) => modelFields.has(foldName(key)))) visit(value);
+      else Object.values(value).forEach(named);
+    }
+  };
+  const visit = (value: unknown): void => {
+    if (Array.isArray(value)) return value.forEach(visit);
+    if (!isRecord(value)) return;
+    for (const [key, field] of Object.entries(value)) {
+      const folded = foldName(key);
+      if (modelFields.has(folded)) {
+        if (folded !== key && !known.has(key)) misspelt ??= key;
+        named(field);
+      } else if (!freeFields.has(folded)) visit(field);
+    }
+  };
+  visit(body);
+  return { names, misspelt };
+}
+
+/** As the references spell them: anything else that folds to one of the names is another spelling. */
+const known: ReadonlySet<string> = new Set([...modelFields, 'modelId', 'modelName', 'fallbackModel', 'fallbackModels']);
+
+/** Does the body point to requests that stand somewhere else, in a file or an earlier upload? */
+export function namesForeignBatch(body: unknown): boolean {
+  return (
+    isRecord(body) &&
+    ['input_file_id', 'inputFileId', 'src', 'file_name', 'input_dataset_id'].some((name) => name in body)
+  );
+}
+
+/** Taken as the most an answer may have where the request sets no limit. */
+const usualAnswerTokens = 1_024;
+
+/** The most tokens the answers to a request may have, as its body says: of each item of a batch, and of each choice asked for. */
+export function answerLimit(body: unknown): number {
+  if (!isRecord(body)) return usualAnswerTokens;
+  const batch = body.requests;
+  if (Array.isArray(batch)) {
+    return batch.reduce(
+      (sum: number, item: unknown) => sum + answerLimit(isRecord(item) ? (item.params ?? item.request) : undefined),
+      0,
+    );
+  }
+  const holders = [body, body.generationConfig, body.generation_config, body.inferenceConfig, body.options];
+  const stated = holders
+    .filter(isRecord)
+    .flatMap((holder) => limitFields.map((name) => nearestDouble(holder[name])))
+    .find((value): value is number => value !== undefined && value > 0 && Number.isFinite(value));
+  const choices = nearestDouble(body.n) ?? 1;
+  return Math.ceil((stated ?? usualAnswerTokens) * (choices > 1 && Number.isFinite(choices) ? choices : 1));
+}
+
+const limitFields = [
+  'max_completion_tokens',
+  'max_output_tokens',
+  'max_tokens',
+  'maxOutputTokens',
+  'maxTokens',
+  'max_tokens_to_sample',
+  'num_predict',
+] as const;
+
+/** Tokens of a text whose length in bytes is all that is known: near, and never nothing. */
+export function estimateTokens(bytes: number): number {
+  return Math.ceil(bytes / 4);
+}

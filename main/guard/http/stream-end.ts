@@ -1,0 +1,113 @@
+/**
+ * The end of a stream of answers before its own: what each dialect says where the most tokens are reached, so that a client keeps what it has
+ * and does not ask again. Pure.
+ * Sources: API references of OpenAI (chat completion chunk, response.incomplete), Anthropic (streaming messages), Gemini (finishReason),
+ * Ollama (done_reason), Amazon Bedrock (messageStop), Cohere (message-end).
+ */
+import { utf8 } from '../bytes.ts';
+import { isRecord } from '../json/strict-json.ts';
+import { encodeAwsEvent } from './aws-event-stream.ts';
+import { dialectOf, type Dialect } from './refusal.ts';
+import type { TokenUse } from './token-meter.ts';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+export class StreamEnd {
+  readonly #dialect: Dialect;
+  #last: Fields = {};
+  #response: Fields | undefined;
+  /** Content blocks begun and not ended. */
+  readonly #blocks = new Set<number>();
+
+  constructor(target: string) {
+    this.#dialect = dialectOf(target);
+  }
+
+  /** What passed last was the stream's own end. */
+  get isEnd(): boolean {
+    const type = this.#last.type;
+    return type === 'message_stop' || type === 'response.completed' || this.#last.done === true;
+  }
+
+  /** One event as it passes. */
+  see(value: unknown): void {
+    if (!isRecord(value)) return;
+    this.#last = value;
+    if (isRecord(value.response)) this.#response = value.response;
+    const index = typeof value.index === 'number' ? value.index : 0;
+    if (value.type === 'content_block_start') this.#blocks.add(index);
+    if (value.type === 'content_block_stop') this.#blocks.delete(index);
+  }
+
+  /** The end, in the framing that `how` names. */
+  write(how: string, used: TokenUse): readonly Uint8Array[] {
+    if (how === 'aws') {
+      const { input, output } = used;
+      return [
+        encodeAwsEvent('messageStop', { stopReason: 'max_tokens' }),
+        encodeAwsEvent('metadata', {
+          usage: { inputTokens: input, outputTokens: output, totalTokens: input + output },
+        }),
+      ];
+    }
+    if (how === 'lines') return [utf8(`${JSON.stringify(this.#ollama(used))}\n`)];
+    return [utf8(this.#events(used))];
+  }
+
+  #ollama({ input, output }: TokenUse): Fields {
+    const { model, created_at } = this.#last;
+    const text = 'response' in this.#last ? { response: '' } : { message: { role: 'assistant', content: '' } };
+    const counts = { prompt_eval_count: input, eval_count: output };
+    return { model, created_at, ...text, done: true, done_reason: 'length', ...counts };
+  }
+
+  #events({ input, output }: TokenUse): string {
+    const type = typeof this.#last.type === 'string' ? this.#last.type : '';
+    if (this.#dialect === 'anthropic') {
+      return [
+        ...[...this.#blocks].map((index) => ({ type: 'content_block_stop', index })),
+        {
+          type: 'message_delta',
+          delta: { stop_reason: 'max_tokens', stop_sequence: null },
+          usage: { output_tokens: output },
+        },
+        { type: 'message_stop' },
+      ]
+        .map(named)
+        .join('');
+    }
+    if (this.#dialect === 'gemini') {
+      const usageMetadata = { promptTokenCount: input, candidatesTokenCount: output, totalTokenCount: input + output };
+      const content = { role: 'model', parts: [{ text: '' }] };
+      return unnamed({ candidates: [{ content, finishReason: 'MAX_TOKENS', index: 0 }], usageMetadata });
+    }
+    if (this.#dialect === 'cohere') {
+      const usage = { tokens: { input_tokens: input, output_tokens: output } };
+      return named({ type: 'message-end', delta: { finish_reason: 'MAX_TOKENS', usage } });
+    }
+    if (type.startsWith('response.')) {
+      const usage = { input_tokens: input, output_tokens: output, total_tokens: input + output };
+      const response = {
+        ...this.#response,
+        status: 'incomplete',
+        incomplete_details: { reason: 'max_output_tokens' },
+        usage,
+      };
+      const next =
+        typeof this.#last.sequence_number === 'number' ? { sequence_number: this.#last.sequence_number } : {};
+      return named({ type: 'response.incomplete', ...next, response });
+    }
+    const { id, created, model } = this.#last;
+    const chunk = { id, object: 'chat.completion.chunk', created, model };
+    const choices = [{ index: 0, delta: {}, finish_reason: 'length' }];
+    return `${unnamed({ ...chunk, choices })}data: [DONE]\n\n`;
+  }
+}
+
+function named(event: { readonly type: string } & Fields): string {
+  return `event: ${event.type}\n${unnamed(event)}`;
+}
+
+function unnamed(event: Fields): string {
+  return `data: ${JSON.stringify(event)}\n\n`;
+}

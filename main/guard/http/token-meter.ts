@@ -1,0 +1,144 @@
+/**
+ * Collects the tokens an answer tells of, whole or event by event, in every dialect. Pure.
+ * Sources: API references of OpenAI (`usage`), Anthropic (`usage`, `message_start`, `message_delta`), Gemini (`usageMetadata`), Ollama
+ * (`prompt_eval_count`, `eval_count`), Amazon Bedrock (`usage` of Converse, invocation metrics), Cohere (`meta`, `usage.tokens`).
+ */
+import { nearestDouble } from '../json/json-number.ts';
+import { isRecord } from '../json/strict-json.ts';
+import { estimateTokens } from './models.ts';
+
+export interface TokenUse {
+  readonly input: number;
+  readonly output: number;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Where figures stand within an answer or event. */
+const holders = ['message', 'response', 'delta', 'metadata', 'x_groq', 'data'] as const;
+/** Where the text of an answer or of one event stands. */
+const textHolders: ReadonlySet<string> = new Set([
+  'choices',
+  'delta',
+  'message',
+  'candidates',
+  'content',
+  'parts',
+  'text',
+  'thinking',
+  'partial_json',
+  'reasoning',
+  'reasoning_content',
+  'refusal',
+  'tool_calls',
+  'function',
+  'arguments',
+  'response',
+  'contentBlockDelta',
+  'toolUse',
+  'input',
+]);
+
+export class TokenMeter {
+  #input = 0;
+  #output = 0;
+  #told = false;
+  #deltas = 0;
+  #textLength = 0;
+
+  /** A JSON answer, or one event's data. */
+  see(value: unknown): void {
+    // Gemini streams an array where no events are asked for.
+    if (Array.isArray(value)) return value.forEach((item) => this.see(item));
+    if (!isRecord(value)) return;
+    this.#figures(value);
+    for (const name of holders) {
+      const held = value[name];
+      if (isRecord(held)) this.#figures(held);
+    }
+    const length = textLength(value, 0);
+    if (length > 0 || 'choices' in value || 'delta' in value) this.#deltas += 1;
+    this.#textLength += length;
+  }
+
+  /** Figures that stand in the head. */
+  seeCounts(input: number, output: number): void {
+    this.#count(input, output, 0);
+  }
+
+  /** What was used so far, as far as it can be known: what is told, and for the answer no less than its events. */
+  running(requestBytes: number): TokenUse {
+    const input = this.#input > 0 ? this.#input : estimateTokens(requestBytes);
+    return { input, output: Math.max(this.#output, this.#deltas) };
+  }
+
+  /**
+   * What was used. Where the answer does not tell, an estimate that is near and never nothing: a token for four bytes asked, and a token
+   * an event or, where that is more or there are none, for four bytes answered.
+   */
+  total(requestBytes: number, answerBytes: number): TokenUse {
+    if (this.#told) return { input: this.#input, output: this.#output };
+    const output =
+      this.#deltas > 0 ? Math.max(this.#deltas, estimateTokens(this.#textLength)) : estimateTokens(answerBytes);
+    return { input: estimateTokens(requestBytes), output };
+  }
+
+  #figures(holder: Fields): void {
+    const { usage, usageMetadata, meta } = holder;
+    if (isRecord(usage)) this.#usage(usage);
+    if (isRecord(usageMetadata)) this.#gemini(usageMetadata);
+    if (isRecord(meta)) this.#cohere(meta);
+    const metrics = holder['amazon-bedrock-invocationMetrics'];
+    if (isRecord(metrics)) this.#count(most(metrics, 'inputTokenCount'), most(metrics, 'outputTokenCount'), 0);
+    if ('prompt_eval_count' in holder || 'eval_count' in holder) {
+      this.#count(most(holder, 'prompt_eval_count'), most(holder, 'eval_count'), 0);
+    }
+  }
+
+  #usage(usage: Fields): void {
+    if (isRecord(usage.tokens) || isRecord(usage.billed_units)) return this.#cohere(usage);
+    const cached =
+      most(usage, 'cache_creation_input_tokens', 'cacheWriteInputTokens') +
+      most(usage, 'cache_read_input_tokens', 'cacheReadInputTokens');
+    const input = most(usage, 'prompt_tokens', 'input_tokens', 'inputTokens', 'promptTokenCount') + cached;
+    const output = most(usage, 'completion_tokens', 'output_tokens', 'outputTokens', 'candidatesTokenCount');
+    this.#count(input, output, most(usage, 'total_tokens', 'totalTokens', 'totalTokenCount'));
+  }
+
+  #gemini(usage: Fields): void {
+    const input = most(usage, 'promptTokenCount') + most(usage, 'toolUsePromptTokenCount');
+    const output = most(usage, 'candidatesTokenCount', 'responseTokenCount') + most(usage, 'thoughtsTokenCount');
+    this.#count(input, output, most(usage, 'totalTokenCount'));
+  }
+
+  #cohere(usage: Fields): void {
+    for (const held of [usage.tokens, usage.billed_units]) {
+      if (isRecord(held)) this.#count(most(held, 'input_tokens'), most(held, 'output_tokens'), 0);
+    }
+  }
+
+  /** Each kind's largest figure is its last; what a total has beyond both was thought, and so answered. */
+  #count(input: number, output: number, total: number): void {
+    const beyond = Math.max(0, total - input - output);
+    this.#input = Math.max(this.#input, output === 0 ? input + beyond : input);
+    this.#output = Math.max(this.#output, output === 0 ? 0 : output + beyond);
+    this.#told ||= input + output + total > 0;
+  }
+}
+
+function most(fields: Fields, ...names: readonly string[]): number {
+  return Math.max(0, ...names.map((name) => nearestDouble(fields[name]) ?? 0));
+}
+
+/** Characters of the answer's own text. Bounded in depth: figures want no more. */
+function textLength(value: unknown, depth: number): number {
+  if (depth > 8) return 0;
+  if (Array.isArray(value)) return value.reduce((sum: number, item) => sum + textLength(item, depth + 1), 0);
+  if (!isRecord(value)) return 0;
+  let length = 0;
+  for (const [key, field] of Object.entries(value)) {
+    if (!textHolders.has(key)) continue;
+    length += typeof field === 'string' ? field.length : textLength(field, depth + 1);
+  }
+  return length;
+}

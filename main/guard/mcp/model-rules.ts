@@ -1,0 +1,95 @@
+/**
+ * `http.models` and `http.tokenBudget` beside `mcp`: a service may speak both, and whatever a message looks like, both hold. Pure.
+ */
+import type { HttpRules } from '../../base/engagement.ts';
+import { compileGlob, type Glob } from '../../base/glob.ts';
+import type { Effects } from '../effects.ts';
+import type { GuardContext } from '../guard.ts';
+import { answerLimit, estimateTokens, modelsInBody } from '../http/models.ts';
+import type { HeldVerdict } from '../http/plans.ts';
+import { BudgetShare } from '../http/token-budget.ts';
+import { RulesJudge } from '../http/rules-judge.ts';
+import type { RequestHead } from '../http/head.ts';
+import { foldName } from '../json/fold-name.ts';
+import type { JsonDocument } from '../json/json-reader.ts';
+import { isRecord } from '../json/strict-json.ts';
+import type { SettledVerdict, RpcRequest } from './calls.ts';
+import { isCall } from './methods.ts';
+import type { RpcMessage } from './rpc.ts';
+
+/** A call's share of the budget. */
+export interface TokenShare {
+  /** So many bytes were answered. Once. */
+  settle(answerBytes: number, nowMs: number): void;
+}
+
+export class ModelRules {
+  readonly #rules: HttpRules;
+  readonly #context: GuardContext;
+  readonly #out: Effects;
+  readonly #judge: RulesJudge;
+  readonly #models: readonly Glob[] | undefined;
+
+  constructor(rules: HttpRules, context: GuardContext, out: Effects) {
+    this.#rules = rules;
+    this.#context = context;
+    this.#out = out;
+    this.#judge = new RulesJudge(rules, context, out);
+    this.#models = rules.models?.map((pattern) => compileGlob(pattern));
+  }
+
+  /** The verdict on a body that asks a model and is no message of MCP to anybody; undefined where it may be one. */
+  verdictOn(head: RequestHead, json: JsonDocument, bytes: number, nowMs: number): HeldVerdict | undefined {
+    const { value } = json;
+    if (!isRecord(value) || Object.keys(value).some((key) => rpcNames.has(foldName(key)))) return undefined;
+    return this.#judge.judgeDocument(head, json, bytes, nowMs);
+  }
+
+  /** Why a call does not go on for its models or for a used budget. Recorded at once. */
+  refusal(request: RpcRequest, nowMs: number): SettledVerdict | undefined {
+    const named = modelsInBody(request.params);
+    const foreign = named.names.find((model) => this.#models?.some((glob) => glob.matches(model)) === false);
+    if (this.#models !== undefined && (foreign ?? named.misspelt) !== undefined) {
+      return this.#refuse(
+        request,
+        'contract:http.models',
+        `${foreign ?? named.misspelt} is not among the models allowed`,
+        nowMs,
+      );
+    }
+    const budget = this.#rules.tokenBudget;
+    if (budget === undefined || !isCall(request.method)) return undefined;
+    const used = this.#context.ledger.used(this.#key, budget.perSeconds * 1000, nowMs);
+    if (used < budget.tokens) return undefined;
+    const why = `the budget of ${budget.tokens} tokens in ${budget.perSeconds} s is used`;
+    return this.#refuse(request, 'contract:http.tokenBudget', why, nowMs);
+  }
+
+  /** What the calls of a message may use: reckoned by their length, for no answer of a tool tells. */
+  share(messages: readonly RpcMessage[], json: JsonDocument, nowMs: number): TokenShare | undefined {
+    const budget = this.#rules.tokenBudget;
+    if (budget === undefined || !messages.some((message) => message.kind === 'request' && isCall(message.method))) {
+      return undefined;
+    }
+    const asked = estimateTokens(json.written.reduce((sum, part) => sum + part.length, 0));
+    const share = BudgetShare.reserve(budget, this.#context.ledger, this.#key, asked + answerLimit(undefined), nowMs);
+    return share === undefined
+      ? undefined
+      : { settle: (answerBytes, atMs) => share.settle(asked + estimateTokens(answerBytes), atMs) };
+  }
+
+  #refuse(request: RpcRequest, rule: string, why: string, nowMs: number): SettledVerdict {
+    const target = typeof request.params.name === 'string' ? request.params.name.slice(0, 512) : request.method;
+    this.#out.call({ protocol: 'mcp', method: request.method, target, decision: 'deny', rule, startedAtMs: nowMs });
+    return {
+      kind: 'refuse',
+      refusal: { code: -32_000, message: `Refused: ${why}`, data: { reason: why, rule, by: 'culvert' } },
+    };
+  }
+
+  get #key(): string {
+    return `${this.#context.budgetKey ?? this.#context.ledgerKey}|http.tokens`;
+  }
+}
+
+const rpcNames: ReadonlySet<string> = new Set(['jsonrpc', 'method', 'params', 'result', 'error']);

@@ -1,0 +1,129 @@
+/** Every guard, held to what all of them keep. */
+import { parseEngagement } from '../../main/base/engagement.ts';
+import { createGuard } from '../../main/guard/create-guard.ts';
+import type { Guard } from '../../main/guard/guard.ts';
+import { createInjector } from '../../main/guard/http/inject.ts';
+import { answer, chunked, context, post, type Segment } from '../support/guard-driver.ts';
+import { guardConformance } from './guard.ts';
+
+const guardOf = (terms: unknown) => (): Guard => {
+  const guard = createGuard(parseEngagement(terms, 'test'), context());
+  if (guard === undefined) throw new Error('no guard');
+  return guard;
+};
+/** Chunks follow the pieces their payload came in. */
+const withoutChunks = (bytes: string): string => bytes.replace(/\r\n[0-9a-f]+\r\n/g, '').replace(/\r\n0\r\n\r\n/g, '');
+const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: api\r\n\r\n`;
+const chat = (body: unknown, path = '/v1/chat/completions'): string => post(JSON.stringify(body)).replace('/mcp', path);
+const rpc = (id: number | undefined, method: string, params: unknown = {}): string =>
+  JSON.stringify({ jsonrpc: '2.0', ...(id === undefined ? {} : { id }), method, params });
+const call = (id: number, name: string, args: unknown = {}): string => rpc(id, 'tools/call', { name, arguments: args });
+const result = (id: number, value: unknown): string => JSON.stringify({ jsonrpc: '2.0', id, result: value });
+const listed = (...names: readonly string[]): unknown => ({ tools: names.map((name) => ({ name, inputSchema: {} })) });
+const mcp = { allow: ['search', 'list_*'], deny: ['delete_*'] };
+
+const mcpOverHttp: readonly Segment[] = [
+  ['app', post(rpc(0, 'initialize', { protocolVersion: '2025-11-25' }))],
+  ['service', answer(result(0, { capabilities: {} }), { 'Mcp-Session-Id': 'abc' })],
+  ['app', post(rpc(undefined, 'notifications/initialized'))],
+  ['service', 'HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n'],
+  ['app', post(rpc(1, 'tools/list'))],
+  ['service', answer(result(1, listed('search', 'delete_user', 'list_users')))],
+  [
+    'app',
+    post(call(2, 'search', { text: 'hé"\\\u2028', n: 1 })) + post(call(3, 'delete_user')) + post(call(4, 'list_users')),
+  ],
+  ['service', chunked([`event: message\ndata: ${result(2, { content: [] })}\n\n`])],
+  ['service', chunked([`data: ${result(4, { content: [] })}\r\n`, '\r\n'])],
+  ['app', 'GET /mcp HTTP/1.1\r\nHost: docs\r\nAccept: text/event-stream\r\n\r\n'],
+  ['service', chunked([`data: ${result(9, listed('delete_user'))}\n\n`, ': ping\n\n', 'data: {"type":"ping"}\n\n'])],
+  ['app', post('{"broken":')],
+  ['app', post(rpc(undefined, 'tools/call', { name: 'search' }))],
+  ['app', 'DELETE /mcp HTTP/1.1\r\nHost: docs\r\n\r\n'],
+  ['service', 'HTTP/1.1 204 No Content\r\n\r\n'],
+];
+
+guardConformance({
+  name: 'MCP over HTTP',
+  make: guardOf({ mcp }),
+  conversation: mcpOverHttp,
+  meaning: withoutChunks,
+});
+
+guardConformance({
+  name: 'MCP over HTTP beside methods, paths and models',
+  make: guardOf({ mcp, http: { methods: ['POST', 'GET'], paths: ['/mcp', '/v1/**'], models: ['gpt'] } }),
+  conversation: [...mcpOverHttp, ['app', chat({ model: 'gpt', messages: [] })], ['service', answer('{}')]],
+  meaning: withoutChunks,
+});
+
+guardConformance({
+  name: 'MCP as lines',
+  make: guardOf({ mcp }),
+  conversation: [
+    ['app', `${rpc(0, 'initialize', {})}\r\n\n  \n`],
+    ['service', `${result(0, {})}\n`],
+    ['app', `${call(1, 'search', { a: '\r\n' })}\n${call(2, 'delete_user')}\n${rpc(3, 'tools/list')}\n{"x":\n`],
+    ['service', `${result(3, listed('search', 'delete_user'))}\r\n\n${result(1, {})}\nnot json\n`],
+    ['app', `[${call(4, 'search')},${rpc(undefined, 'notifications/progress')}]\n`],
+    ['service', `[${result(4, { isError: true })}]\n`],
+  ],
+});
+
+guardConformance({
+  name: 'models and tokens over HTTP',
+  make: guardOf({ http: { models: ['gpt'], tokenBudget: { tokens: 5_000, perSeconds: 60 } } }),
+  conversation: [
+    ['app', get('/api/a') + chat({ model: 'gpt' })],
+    ['service', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'],
+    ['service', chunked(['data: {"usage":{"input_tokens":4,"output_tokens":6}}\n\n'])],
+    [
+      'app',
+      'POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n{"model":"gpt"} \r\n0\r\nX: y\r\n\r\n',
+    ],
+    ['service', answer('{"usage":{"prompt_tokens":1}}')],
+    ['app', chat({ model: 'other' })],
+    ['app', get('/c')],
+    ['service', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n'],
+  ],
+  meaning: withoutChunks,
+});
+
+guardConformance({
+  name: 'methods and paths over HTTP',
+  make: guardOf({ http: { methods: ['GET', 'POST'], paths: ['/a/**'] } }),
+  conversation: [
+    ['app', `${get('/a/b')}${get('/x')}${post('{"a":1}').replace('/mcp', '/a/c')}`],
+    ['service', answer('{}') + answer('{}')],
+    [
+      'app',
+      'POST /a/d HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nX-Original-URL: /x\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n',
+    ],
+    ['service', 'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\nuntil the end'],
+  ],
+  meaning: withoutChunks,
+});
+
+guardConformance({
+  name: 'provider keys',
+  make: () => createInjector({ kind: 'key', header: 'authorization', value: 'Bearer k', rule: 'hosting:key k' }),
+  conversation: [
+    ['app', `${post('{"model":"m"}', { Authorization: 'mine' })}${get('/v1/models?key=mine')}`],
+    ['service', answer('{}') + answer('{}')],
+    ['app', 'TRACE / HTTP/1.1\r\nHost: a\r\n\r\n'],
+  ],
+  meaning: withoutChunks,
+});
+
+const frame = (transaction: number, pdu: readonly number[]): Uint8Array =>
+  Uint8Array.of(transaction >> 8, transaction & 255, 0, 0, 0, pdu.length + 1, 1, ...pdu);
+
+guardConformance({
+  name: 'Modbus',
+  make: guardOf({ modbus: { allow: 'read' } }),
+  conversation: [
+    ['app', Buffer.concat([frame(1, [3, 0, 0, 0, 1]), frame(2, [6, 0, 0, 0, 9]), frame(3, [3, 0, 1, 0, 1])])],
+    ['service', Buffer.concat([frame(1, [3, 2, 0, 7]), frame(3, [3, 2, 0, 7])])],
+    ['app', frame(4, [8, 0, 1, 0, 0])],
+  ],
+});
