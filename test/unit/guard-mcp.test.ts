@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseEngagement } from '../../main/base/engagement.ts';
 import { createGuard } from '../../main/guard/create-guard.ts';
-import type { ApprovalAnswer, AskedCall, Guard, GuardContext } from '../../main/guard/guard.ts';
+import type { ApprovalAnswer, Approve, AskedCall, Guard, GuardContext } from '../../main/guard/guard.ts';
 import { JsonNumber } from '../../main/guard/json/json-number.ts';
 import { CompiledMcpRules } from '../../main/guard/mcp/rules.ts';
 import { answer, chunked, context, dechunk, GuardDriver, post, sha256 } from '../support/guard-driver.ts';
@@ -427,7 +427,7 @@ describe('calls that wait for approval', () => {
     readonly signal: AbortSignal;
     readonly answer: (answer: ApprovalAnswer) => void;
   }
-  const asking = (): { readonly asked: Asked[]; readonly approve: GuardContext['approve'] } => {
+  const asking = (): { readonly asked: Asked[]; readonly approve: Approve } => {
     const asked: Asked[] = [];
     return {
       asked,

@@ -23,6 +23,8 @@ function ruleLines(term: string, rule: string, value: unknown, t: Text): readonl
   if (term === 'schedule' && rule === 'windows' && Array.isArray(value)) return value.map((one) => hours(one, t));
   if (rule === 'allow') return [t('contract.rule.allow', { what: oneLine(value) })];
   if (rule === 'deny') return [t('contract.rule.deny', { what: oneLine(value) })];
+  if (rule === 'ask') return [t('contract.rule.ask', { what: oneLine(value) })];
+  if (rule === 'websocket') return value === true ? [t('contract.rule.websocket')] : [];
   if (rule === 'maxCalls' && typeof value === 'number') return [t('contract.rule.maxCalls', { calls: value })];
   if (rule === 'maxMessageBytes' && typeof value === 'number')
     return [t('contract.rule.maxMessage', { size: t.format.bytes(value) })];

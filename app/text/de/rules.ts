@@ -50,6 +50,8 @@ export const rulesDe: Translation<typeof rulesEn> = {
   'contract.modbus': 'Modbus',
   'contract.rule.allow': (p) => `Nur ${p.what}`,
   'contract.rule.deny': (p) => `Nie ${p.what}`,
+  'contract.rule.ask': (p) => `Mit Freigabe ${p.what}`,
+  'contract.rule.websocket': 'Websockets sind erlaubt',
   'contract.rule.maxCalls': (p) => `Höchstens ${germanNumber(p.calls)} ${plural(p.calls, 'Aufruf', 'Aufrufe')}`,
   'contract.rule.rate': (p) => `${germanNumber(p.calls)} ${plural(p.calls, 'Aufruf', 'Aufrufe')} in ${p.span}`,
   'contract.rule.tokens': (p) => `${germanNumber(p.tokens)} Token in ${p.span}`,

@@ -49,6 +49,8 @@ export const rulesEn = {
   'contract.modbus': 'Modbus',
   'contract.rule.allow': (p: { what: string }) => `Only ${p.what}`,
   'contract.rule.deny': (p: { what: string }) => `Never ${p.what}`,
+  'contract.rule.ask': (p: { what: string }) => `With approval ${p.what}`,
+  'contract.rule.websocket': 'Websockets pass',
   'contract.rule.maxCalls': (p: { calls: number }) =>
     `At most ${englishNumber(p.calls)} ${plural(p.calls, 'call', 'calls')}`,
   'contract.rule.rate': (p: { calls: number; span: string }) =>
