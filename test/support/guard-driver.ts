@@ -10,7 +10,6 @@ export interface Outcome {
   toApp: Buffer;
   calls: GuardCall[];
   violations: string[];
-  faults: string[];
   notVisible: string[];
   /** Codes of what the service was found at fault for. */
   faults: string[];
@@ -31,7 +30,6 @@ export class GuardDriver {
     toApp: Buffer.alloc(0),
     calls: [],
     violations: [],
-    faults: [],
     notVisible: [],
     faults: [],
     passes: 0,
