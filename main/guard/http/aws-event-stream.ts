@@ -14,7 +14,7 @@ export interface AwsMessage {
 }
 
 export class AwsMessages {
-  #held = new ByteCollector();
+  readonly #held = new ByteCollector();
 
   get heldBytes(): number {
     return this.#held.length;
