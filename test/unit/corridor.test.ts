@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { unknownApp } from '../../main/apps/app.ts';
 import type { Admission, FlowRequest } from '../../main/base/flow.ts';
+import { notServed } from '../../main/policy/served-user.ts';
 import { silentLog } from '../../main/base/log.ts';
 import { createCorridor, type CorridorDeps } from '../../main/engine/admission/admission.ts';
 import type { Match } from '../../main/intercept/match.ts';
@@ -44,6 +45,7 @@ function openCorridor(parts: Partial<CorridorDeps> = {}) {
   service.start(serviceSaw);
   const open = (): number => world.sessions.openCount('svc-1');
   const admit = createCorridor({
+    notServed: () => undefined,
     clock: world.clock,
     log: silentLog,
     intercept: {
@@ -143,5 +145,27 @@ describe('a place among the sessions of a service', () => {
     if (admission.kind !== 'dialled') throw new Error(admission.kind);
     admission.abandon();
     expect(left.open()).toBe(0);
+  });
+});
+
+describe('an engine of one user', () => {
+  const served = { uid: 1000, onUnknownApp: 'closed' } as const;
+
+  it('refuses whoever is not that user, root included, and whose user is not known', () => {
+    expect(notServed({ ...unknownApp, uid: 1000 }, served)).toBeUndefined();
+    expect(notServed({ ...unknownApp, uid: 1001 }, served)?.code).toBe('policy.identity.not_yours');
+    expect(notServed({ ...unknownApp, uid: 0 }, served)?.code).toBe('policy.identity.not_yours');
+    expect(notServed(unknownApp, served)?.code).toBe('policy.app.unknown');
+    expect(notServed(unknownApp, { ...served, onUnknownApp: 'open' })).toBeUndefined();
+    expect(notServed({ ...unknownApp, uid: 5 }, { uid: undefined, onUnknownApp: 'closed' })).toBeUndefined();
+  });
+
+  it('records the refusal and dials nothing, whatever the destination', async () => {
+    const corridor = openCorridor({
+      notServed: (app) => notServed(app, served),
+      unmatched: 'direct',
+      dial: () => Promise.reject(new Error('must not be dialled')),
+    });
+    expect(await corridor.ask()).toMatchObject({ kind: 'refused', reason: { code: 'policy.app.unknown' } });
   });
 });

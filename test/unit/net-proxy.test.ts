@@ -1,7 +1,8 @@
 import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { UserPlaces, type PlacedClient } from '../../main/base/user-places.ts';
 import { systemClock } from '../../main/base/clock.ts';
 import type { FlowRequest } from '../../main/base/flow.ts';
 import { silentLog } from '../../main/base/log.ts';
@@ -64,6 +65,36 @@ describe('the proxy port', () => {
     expect(remote.endpoint.port).toBeGreaterThan(0);
     const six = await proxy(pass, { listen: { host: '::1', port: 0 } });
     expect(six.endpoint.address).toBe('::1');
+  });
+
+  it('serves who asks though 3,000 connections of the same user say nothing', async () => {
+    const echo = await echoServer();
+    const { endpoint } = await proxy(admitTo(echo));
+    const idle: Socket[] = [];
+    cleanUps.push(() => idle.forEach((socket) => socket.destroy()));
+    for (let batch = 0; batch < 30; batch += 1) {
+      const more = Array.from({ length: 100 }, () => connect(endpoint.port, '127.0.0.1').on('error', () => undefined));
+      idle.push(...more);
+      await Promise.all(more.map((socket) => once(socket, 'connect')));
+    }
+    expect((await socksConnect(endpoint.port, connectRequest('x.dark', 1))).reply[1]).toBe(0);
+  });
+
+  it('keeps one user’s connections from taking another’s places, and some for its own user', () => {
+    const places = new UserPlaces((uid) => uid === 0, { eachUser: 2, others: 3, owner: 2 });
+    const put: number[] = [];
+    const guest = (uid: number, id: number, idle = false): PlacedClient => ({
+      uid,
+      isIdle: () => idle,
+      dismiss: () => void put.push(id),
+    });
+    expect([places.take(guest(7, 1)), places.take(guest(7, 2)), places.take(guest(7, 3))]).toEqual([true, true, false]);
+    expect(places.take(guest(8, 4, true))).toBe(true);
+    // All places of others are taken: only one of its own that is idle makes room.
+    expect(places.take(guest(9, 5))).toBe(false);
+    expect(places.take(guest(8, 6))).toBe(true);
+    expect(put).toEqual([4]);
+    expect([places.take(guest(0, 7)), places.take(guest(0, 8)), places.take(guest(0, 9))]).toEqual([true, true, false]);
   });
 
   it('ends handshakes and associations when it closes, and frees its port', async () => {

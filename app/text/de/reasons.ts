@@ -95,6 +95,10 @@ export const reasonsDe: ReasonWords = {
     sentence: 'Die Identität dieses Programms darf dorthin nicht.',
     next: 'Geben Sie ihr den Dienst am Controller frei.',
   },
+  'policy.app.unknown': {
+    sentence: 'Es ist nicht bekannt, welches Programm fragt.',
+    next: 'Starten Sie es auf diesem Gerät, oder setzen Sie policy.onUnknownApp: open.',
+  },
   'policy.identity.not_yours': {
     sentence: 'Keine Identität, die diesem Benutzer oder Programm dient, darf dorthin.',
     next: 'Nehmen Sie eine Identität für diesen Benutzer oder dieses Programm auf.',

@@ -26,6 +26,8 @@ export interface CorridorDeps {
   readonly sessions: Pick<Sessions, 'open' | 'reserve'>;
   /** Who owns the flow's socket, with the agent it is. Never rejects. */
   readonly findApp: (flow: FlowRequest) => Promise<App>;
+  /** A reason where the owner is nobody this engine serves. */
+  readonly notServed: (app: App) => Reason | undefined;
   /** A reason where the flow is our own connection come back to us. */
   readonly findLoop: FindLoop;
   /** The same app with its hash, where something that decides about these claims looks at it. Never rejects. */
@@ -52,6 +54,8 @@ export interface CorridorDeps {
 export function createCorridor(deps: CorridorDeps): Admit {
   return async (flow, { signal }) => {
     const owner = await deps.findApp(flow);
+    const stranger = deps.notServed(owner);
+    if (stranger !== undefined) return denied(deps, flow, owner, stranger, 'prohibited');
     const found =
       flow.service === undefined ? deps.intercept.match(flow) : deps.intercept.matchService(flow.service, flow);
     if (found.kind === 'none') return unclaimed(deps, flow, owner, found.reason);
@@ -75,14 +79,20 @@ function unclaimed(deps: CorridorDeps, flow: FlowRequest, app: App, reason: Reas
   return denied(deps, flow, app, reason);
 }
 
-function denied(deps: CorridorDeps, flow: FlowRequest, app: App, reason: Reason): Admission {
+function denied(
+  deps: CorridorDeps,
+  flow: FlowRequest,
+  app: App,
+  reason: Reason,
+  answer: RefusalAnswer = 'reset',
+): Admission {
   const refusal = record(deps, {
     ...flowFields(flow, app),
     kind: 'verdict',
     decision: 'deny',
     ...reasonFields(reason),
   });
-  return refusal ?? { kind: 'refused', reason, answer: 'reset' };
+  return refusal ?? { kind: 'refused', reason, answer };
 }
 
 async function dial(

@@ -4,12 +4,14 @@ import type { Admit } from '../../base/flow.ts';
 import type { Hosting } from '../../hosting/hosting.ts';
 import type { Policy } from '../../policy/policy.ts';
 import type { Quarantine } from '../../policy/quarantine.ts';
+import { notServed } from '../../policy/served-user.ts';
 import type { EngineConfig } from '../runtime/config.ts';
 import { createCorridor, type CorridorDeps } from './admission.ts';
 import type { Detection } from '../containment/detection.ts';
 import type { Dialing } from './dialing.ts';
 import { hashWhereAsked } from './ensure-hash.ts';
 import type { Identities } from '../identities/identities.ts';
+import { servedUid } from './served-user.ts';
 import { loopGuard, type LoopGuardDeps } from './loop-guard.ts';
 
 export interface CorridorParts extends Pick<
@@ -29,9 +31,11 @@ export interface CorridorParts extends Pick<
 
 export function openCorridor(parts: CorridorParts): Admit {
   const { apps, policy, quarantine, hosting, identities, dialing, detection } = parts;
+  const served = { uid: servedUid(), onUnknownApp: parts.config.policy?.onUnknownApp ?? 'closed' };
   return createCorridor({
     ...parts,
     findApp: (flow) => apps.find(flow),
+    notServed: (app) => notServed(app, served),
     findLoop: loopGuard({
       pid: process.pid,
       hosted: () => new Set(hosting.states().map(({ serviceId }) => serviceId)),

@@ -11,12 +11,12 @@ import { dirname, resolve } from 'node:path';
 import { TunnelerError } from '../../base/errors.ts';
 import { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
+import { UserPlaces, type PlacedClient } from '../../base/user-places.ts';
 import type { Caller } from '../../api/call.ts';
 import type { Dispatcher, DispatcherConnection } from '../../api/dispatch.ts';
 import { LineSplitter } from '../../api/lines.ts';
 import { isPipe, socketAddress } from '../../ipc/socket-path.ts';
 import type { CallerAttribution } from '../../apps/caller-attribution.ts';
-import { ClientPlaces, type PlacedClient } from './client-places.ts';
 
 export interface PeerCredentials {
   readonly pid?: number;
@@ -42,11 +42,14 @@ export interface SocketServerDeps {
   readonly isMember?: (uid: number, groupId: number) => boolean;
 }
 
+/** Clients at a time. */
+const clientLimits = { eachUser: 32, others: 128, owner: 256 } as const;
+
 /** Listen until disposed; disposing closes every client and removes the socket. Throws `engine.state_unusable`. */
 export async function openSocketServer(deps: SocketServerDeps): Promise<AsyncDisposable> {
   const clients = new Set<Socket>();
   const own = process.getuid?.();
-  const places = new ClientPlaces((uid) => uid === undefined || uid === 0 || uid === own);
+  const places = new UserPlaces((uid) => uid === undefined || uid === 0 || uid === own, clientLimits);
   const server = createServer({ allowHalfOpen: false, pauseOnConnect: true });
   server.on('connection', (socket) => {
     clients.add(socket);
@@ -123,7 +126,7 @@ async function restrict(path: string, groupId: number | undefined, ownDirectory:
 }
 
 /** Settle who it is, give it a place, serve it. */
-async function welcome(socket: Socket, places: ClientPlaces, deps: SocketServerDeps): Promise<void> {
+async function welcome(socket: Socket, places: UserPlaces, deps: SocketServerDeps): Promise<void> {
   const peer = readPeer(socket, deps);
   const user = admitted(peer, deps);
   if (user === undefined) {

@@ -4,6 +4,7 @@ import { TunnelerError } from '../../base/errors.ts';
 import type { Admit } from '../../base/flow.ts';
 import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
+import { guestsOfHost } from './host-guests.ts';
 import { openForward, type Forward } from '../../net/proxy/forward.ts';
 
 export interface McpEntryDeps {
@@ -30,6 +31,7 @@ export function mcpEntry(deps: McpEntryDeps, stack: DisposalStack): (service: st
         listen: { host: '127.0.0.1', port: 0 },
         refusals: 'http',
         admit: (flow, options) => deps.admit({ ...flow, entry: 'mcp' }, options),
+        guests: guestsOfHost(),
         clock: deps.clock,
         log: deps.log,
       }).then((opened) => stack.use(opened));

@@ -13,6 +13,7 @@ import { repairHost } from '../../net/repair.ts';
 import { canUseTun } from '../../net/tun-entry.ts';
 import type { EngineConfig } from '../runtime/config.ts';
 import type { DirectWaysDeps } from './bypass-routes.ts';
+import { guestsOfHost } from './host-guests.ts';
 import { chooseMode } from './mode.ts';
 import { openProxyEntries, type ProxyEntries } from './proxy-entries.ts';
 import { openTunMode, type TunMode } from './tun-mode.ts';
@@ -113,6 +114,7 @@ function openProxy(deps: EntriesDeps, mode: EngineMode): Promise<ProxyEntries> {
     listen: deps.proxyListen ?? config.proxy?.listen ?? usual,
     forwards: [...(config.proxy?.forwards ?? []), ...deps.forwards],
     passThrough: config.proxy?.unmatched === 'direct',
+    guests: guestsOfHost(),
   });
 }
 

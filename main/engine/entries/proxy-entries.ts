@@ -5,6 +5,7 @@ import { parseHostPort } from '../../base/ip.ts';
 import { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
 import { openForward } from '../../net/proxy/forward.ts';
+import type { GuestsDeps } from '../../net/proxy/guests.ts';
 import { openProxy } from '../../net/proxy/proxy.ts';
 
 export interface WantedForward {
@@ -27,20 +28,23 @@ export async function openProxyEntries(deps: {
   readonly listen: string | undefined;
   readonly forwards: readonly WantedForward[];
   readonly passThrough: boolean;
+  readonly guests: GuestsDeps;
 }): Promise<ProxyEntries> {
-  const { admit, clock, log } = deps;
+  const { admit, clock, log, guests } = deps;
   const stack = new DisposalStack();
   try {
     let listen: string | undefined;
     if (deps.listen !== undefined) {
       const at = parseHostPort(deps.listen, 'proxy.listen');
-      const proxy = stack.use(await openProxy({ listen: at, admit, clock, log, passThrough: deps.passThrough }));
+      const proxy = stack.use(
+        await openProxy({ listen: at, admit, clock, log, guests, passThrough: deps.passThrough }),
+      );
       listen = hostPort(proxy.endpoint);
     }
     const forwards = [];
     for (const { service, port, listen: host } of deps.forwards) {
       const at = { host: host ?? '127.0.0.1', port };
-      const forward = stack.use(await openForward({ service, listen: at, admit, clock, log }));
+      const forward = stack.use(await openForward({ service, listen: at, admit, clock, log, guests }));
       forwards.push({ service, port: forward.endpoint.port });
     }
     return { listen, forwards, [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose]() };

@@ -56,6 +56,11 @@ export class ClientSocket {
     this.#deadline = this.#clock.after(timeoutMs, () => this.destroy());
   }
 
+  /** It has not said yet what it wants. */
+  get isAwaited(): boolean {
+    return this.#deadline !== undefined;
+  }
+
   settled(): void {
     this.#deadline?.[Symbol.dispose]();
     this.#deadline = undefined;

@@ -7,6 +7,7 @@ import { canonicalAddress } from '../../base/ip.ts';
 import type { Log } from '../../base/log.ts';
 import { tcpStream } from '../../sockets/tcp-stream.ts';
 import { ClientSocket } from './client-socket.ts';
+import { dialledGuests, Guests, type GuestsDeps } from './guests.ts';
 import { listen } from './listen.ts';
 import type { ListenAt } from './listen.ts';
 import { encodeHttpRefusal } from './refusal.ts';
@@ -23,6 +24,8 @@ export interface ForwardDeps {
   readonly refusals?: 'reset' | 'http';
   /** Also listen where other machines can reach it. Default false. */
   readonly allowRemote?: boolean;
+  /** Whose connections they are, so that one user's do not keep another's out. */
+  readonly guests?: GuestsDeps;
 }
 
 export interface Forward extends AsyncDisposable {
@@ -40,9 +43,15 @@ export async function openForward(
 ): Promise<Forward> {
   const route: RouteDeps = { admit: deps.admit, clock: deps.clock, log: deps.log, passThrough: false };
   const waiting = new Set<Socket>();
+  const guests = new Guests(deps.guests ?? {}, dialledGuests);
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    // Each is dialled at once: none of them is idle, so beyond its user's places it is closed.
+    if (!guests.hold(socket, () => false)) return;
     waiting.add(socket);
-    void serve(route, deps, socket).finally(() => waiting.delete(socket));
+    void serve(route, deps, socket).finally(() => {
+      waiting.delete(socket);
+      guests.release(socket);
+    });
   });
   const endpoint = await listen(server, deps.listen, { allowRemote: deps.allowRemote });
   deps.log.info('forward.listening', { service: deps.service, ...endpoint });

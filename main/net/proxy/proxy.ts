@@ -6,6 +6,7 @@ import type { Admit, Endpoint } from '../../base/flow.ts';
 import { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
 import { ClientSocket } from './client-socket.ts';
+import { askingGuests, Guests, type GuestsDeps } from './guests.ts';
 import { createHttpProxy } from './http-proxy.ts';
 import { listen } from './listen.ts';
 import type { ListenAt } from './listen.ts';
@@ -15,8 +16,6 @@ import { socksVersion } from './socks5-messages.ts';
 
 /** From the connection to the end of its first request. */
 const handshakeTimeoutMs = 10_000;
-/** Connections whose request is not answered yet; more are closed at once. */
-const maxPending = 1024;
 /** "Request rejected" of SOCKS 4, the one thing its clients understand. */
 const socks4Rejected = Buffer.of(0, 0x5b, 0, 0, 0, 0, 0, 0);
 
@@ -29,6 +28,8 @@ export interface ProxyDeps {
   readonly passThrough?: boolean;
   /** Also listen where other machines can reach it. Default false. */
   readonly allowRemote?: boolean;
+  /** Whose connections they are, so that one user's do not keep another's out. */
+  readonly guests?: GuestsDeps;
 }
 
 export interface Proxy extends AsyncDisposable {
@@ -47,11 +48,15 @@ export async function openProxy(deps: ProxyDeps, options: { readonly signal?: Ab
   /** Connections of the HTTP side, with the limit on their next request while one is awaited. */
   const httpSockets = new Map<Socket, Disposable | undefined>();
   const owned = new DisposalStack();
+  const guests = new Guests(deps.guests ?? {}, askingGuests);
 
   const take = (socket: Socket, early?: Buffer): ClientSocket => {
     const client: ClientSocket = new ClientSocket(socket, clock, {
       ...(early === undefined ? {} : { early }),
-      onDone: () => clients.delete(client),
+      onDone: () => {
+        clients.delete(client);
+        guests.release(socket);
+      },
     });
     if (!socket.destroyed) clients.add(client);
     limitRequest(socket, undefined);
@@ -69,12 +74,13 @@ export async function openProxy(deps: ProxyDeps, options: { readonly signal?: Ab
     requestAwaited: limitRequest,
   });
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-    if (clients.size >= maxPending) {
+    socket.on('error', () => undefined);
+    const held: { client?: ClientSocket } = {};
+    if (!guests.hold(socket, () => held.client?.isAwaited ?? true)) {
       log.warn('proxy.overloaded', { pending: clients.size });
-      socket.destroy();
       return;
     }
-    const client = take(socket);
+    const client = (held.client = take(socket));
     client.limit(handshakeTimeoutMs);
     serve(client).catch((error: unknown) => {
       log.error('proxy.client_failed', { error: String(error) });
@@ -90,6 +96,8 @@ export async function openProxy(deps: ProxyDeps, options: { readonly signal?: Ab
     const socket = client.release();
     httpSockets.set(socket, undefined);
     limitRequest(socket, handshakeTimeoutMs);
+    // It has a time limit while a request of it is awaited, and only then.
+    if (!guests.hold(socket, () => httpSockets.get(socket) !== undefined)) return;
     socket.once('close', () => {
       limitRequest(socket, undefined);
       httpSockets.delete(socket);
