@@ -113,10 +113,13 @@ export interface ServiceView {
   readonly openSessions: number;
 }
 
+/** Protocols that a guard reads. */
+export type GuardName = 'mcp' | 'http' | 'modbus' | 's7' | 'enip' | 'opcua' | 'iec104' | 'dnp3';
+
 export interface ContractView {
   /** `controller`, or the local file it came from. */
   readonly origin: string;
-  readonly guard: 'none' | 'mcp' | 'http' | 'modbus';
+  readonly guard: 'none' | GuardName;
   /** The parsed contract as is. */
   readonly terms: Readonly<Record<string, unknown>>;
   readonly onViolation: 'close' | 'quarantine' | 'alert';
@@ -159,7 +162,7 @@ export interface SessionView {
   readonly closeDetails?: Readonly<Record<string, unknown>>;
   readonly router?: string;
   readonly encrypted: boolean;
-  readonly guard: 'none' | 'mcp' | 'http' | 'modbus' | 'not-visible';
+  readonly guard: 'none' | GuardName | 'not-visible';
   readonly mcp?: { readonly calls: number; readonly denied: number };
   /** What is left of the contract; absent fields have no limit. */
   readonly remaining?: {
@@ -185,7 +188,7 @@ export interface TimelineEntry {
 
 /** One call a guard read: an MCP tool, an HTTP request, a Modbus function. */
 export interface GuardCallView {
-  readonly protocol: 'mcp' | 'http' | 'modbus';
+  readonly protocol: GuardName;
   readonly method: string;
   readonly target: string;
   readonly decision: 'allow' | 'deny';

@@ -6,6 +6,7 @@
  */
 import * as v from 'valibot';
 import { apps } from './engagement/apps.ts';
+import { floorRules } from './engagement/floor/rules.ts';
 import { http } from './engagement/http.ts';
 import { mcp } from './engagement/mcp.ts';
 import { modbus } from './engagement/modbus.ts';
@@ -35,6 +36,11 @@ const engagement = terms({
   mcp: v.optional(mcp),
   http: v.optional(http),
   modbus: v.optional(modbus),
+  s7: v.optional(floorRules.s7),
+  enip: v.optional(floorRules.enip),
+  opcua: v.optional(floorRules.opcua),
+  iec104: v.optional(floorRules.iec104),
+  dnp3: v.optional(floorRules.dnp3),
   /** Default `close`. */
   onViolation: v.optional(v.picklist(['close', 'quarantine', 'alert'])),
 });

@@ -1,22 +1,43 @@
-/** Which guard a contract turns on. A contract with `mcp`, `http` or `modbus` has one; more than one protocol needs a closer look. */
+/** Which guard a contract turns on. A contract with rules for one protocol has one; rules for more than one need a closer look. */
 import type { EngagementContract } from '../base/engagement.ts';
 import { TunnelerError } from '../base/errors.ts';
-import type { Guard, GuardContext } from './guard.ts';
+import { Dnp3Guard } from './dnp3/dnp3-guard.ts';
+import { EnipGuard } from './enip/enip-guard.ts';
+import type { Guard, GuardContext, GuardKind } from './guard.ts';
 import { HttpGuard } from './http/http-guard.ts';
+import { Iec104Guard } from './iec104/iec104-guard.ts';
 import { McpGuard } from './mcp/mcp-guard.ts';
 import { ModbusGuard } from './modbus/modbus-guard.ts';
+import { OpcuaGuard } from './opcua/opcua-guard.ts';
+import { S7Guard } from './s7/s7-guard.ts';
+
+/** In the order in which a contract's own guard is named. */
+const guarded: readonly GuardKind[] = ['mcp', 'http', 'modbus', 's7', 'enip', 'opcua', 'iec104', 'dnp3'];
+
+/** The protocol a contract asks a guard for; undefined where it asks for none. `mcp` beside `http` is MCP's. */
+export function guardedProtocol(contract: EngagementContract): GuardKind | undefined {
+  return guarded.find((protocol) => contract[protocol] !== undefined);
+}
 
 /**
  * The guard for one session, or undefined where the contract asks for none. `mcp` beside `http`: the MCP guard also holds methods and
- * paths. Throws `contract.invalid` for Modbus beside one of them: no stream is both.
+ * paths. Throws `contract.invalid` for any other two beside each other: no stream is both.
  */
 export function createGuard(contract: EngagementContract, context: GuardContext): Guard | undefined {
-  const { mcp, http, modbus } = contract;
-  if (modbus !== undefined && (mcp !== undefined || http !== undefined)) {
-    throw new TunnelerError('contract.invalid', 'a contract cannot set Modbus rules beside MCP or HTTP rules');
+  const asked = guarded.filter((protocol) => contract[protocol] !== undefined);
+  if (asked.length > 1 && asked.join() !== 'mcp,http') {
+    throw new TunnelerError(
+      'contract.invalid',
+      `a contract cannot set rules for ${asked.join(' and ')} beside each other`,
+    );
   }
+  const { mcp, http, modbus, s7, enip, opcua, iec104, dnp3 } = contract;
   if (mcp !== undefined) return new McpGuard(mcp, contract, context);
   if (http !== undefined) return new HttpGuard(http, context);
   if (modbus !== undefined) return new ModbusGuard(modbus, context);
-  return undefined;
+  if (s7 !== undefined) return new S7Guard(s7, context);
+  if (enip !== undefined) return new EnipGuard(enip, context);
+  if (opcua !== undefined) return new OpcuaGuard(opcua, context);
+  if (iec104 !== undefined) return new Iec104Guard(iec104, context);
+  return dnp3 === undefined ? undefined : new Dnp3Guard(dnp3, context);
 }

@@ -7,7 +7,7 @@
 import type { Reason } from '../base/reason.ts';
 import type { HeldBudget } from './held-budget.ts';
 
-export type GuardKind = 'mcp' | 'http' | 'modbus';
+export type GuardKind = 'mcp' | 'http' | 'modbus' | 's7' | 'enip' | 'opcua' | 'iec104' | 'dnp3';
 
 /** One call the guard read and judged. */
 export interface GuardCall {

@@ -3,10 +3,9 @@
  * other it is narrower than both together would be, which is the safe side.
  */
 import { TunnelerError } from '../base/errors.ts';
-import { narrowModbusAllow } from '../base/engagement/modbus-operations.ts';
-import type { ModbusWriteRange } from '../base/engagement/modbus.ts';
-import type { EngagementContract, HttpRules, McpRule, McpRules, ModbusRules } from '../base/engagement.ts';
-import { globCovers, type GlobStyle } from '../base/glob.ts';
+import type { EngagementContract, HttpRules, McpRule, McpRules } from '../base/engagement.ts';
+import { narrowModbus, narrowFloor, overlapEnip, overlapPoints, overlapS7 } from './narrow-devices.ts';
+import { both, defined, either, least, overlap, overlapNames } from './narrow-parts.ts';
 import type { Schedule } from './schedule.ts';
 
 const strictness = ['alert', 'close', 'quarantine'] as const;
@@ -26,6 +25,11 @@ export function narrowContracts(left: EngagementContract, right: EngagementContr
     mcp: both(left.mcp, right.mcp, narrowMcp),
     http: both(left.http, right.http, narrowHttp),
     modbus: both(left.modbus, right.modbus, narrowModbus),
+    s7: both(left.s7, right.s7, (a, b) => narrowFloor('s7', a, b, overlapS7)),
+    enip: both(left.enip, right.enip, (a, b) => narrowFloor('enip', a, b, overlapEnip)),
+    opcua: both(left.opcua, right.opcua, (a, b) => narrowFloor('opcua', a, b, (x, y) => overlapNames([x], [y]))),
+    iec104: both(left.iec104, right.iec104, (a, b) => narrowFloor('iec104', a, b, overlapPoints)),
+    dnp3: both(left.dnp3, right.dnp3, (a, b) => narrowFloor('dnp3', a, b, overlapPoints)),
     onViolation: both(left.onViolation, right.onViolation, (a, b) =>
       strictness.indexOf(a) > strictness.indexOf(b) ? a : b,
     ),
@@ -59,47 +63,6 @@ function narrowHttp(a: HttpRules, b: HttpRules): HttpRules {
       perSeconds: Math.max(x.perSeconds, y.perSeconds),
     })),
   });
-}
-
-function narrowModbus(a: ModbusRules, b: ModbusRules): ModbusRules {
-  return defined({
-    allow: narrowModbusAllow(a.allow, b.allow),
-    units: both(a.units, b.units, common),
-    ranges: both(a.ranges, b.ranges, overlapRanges),
-    read: both(a.read, b.read, overlapRanges),
-    write: both(a.write, b.write, overlapRanges),
-  });
-}
-
-/** Every overlap of a range of one with a range of the other, with the stricter of their bounds. */
-function overlapRanges<R extends ModbusWriteRange>(x: readonly R[], y: readonly R[]): R[] {
-  return x.flatMap((range) =>
-    y.flatMap((other) => {
-      if (range.table !== undefined && other.table !== undefined && range.table !== other.table) return [];
-      const from = Math.max(range.from, other.from);
-      const to = Math.min(range.to, other.to);
-      const units = both(range.units, other.units, common);
-      if (from > to || units?.length === 0) return [];
-      return [
-        defined({
-          table: range.table ?? other.table,
-          from,
-          to,
-          units,
-          min: both(range.min, other.min, Math.max),
-          max: least(range.max, other.max),
-          rate: both(range.rate, other.rate, (one, two) => ({
-            writes: Math.min(one.writes, two.writes),
-            perSeconds: Math.max(one.perSeconds, two.perSeconds),
-          })),
-        }) as ModbusWriteRange as R,
-      ];
-    }),
-  );
-}
-
-function common<T>(x: readonly T[], y: readonly T[]): T[] {
-  return x.filter((one) => y.includes(one));
 }
 
 function narrowSchedule(a: Schedule, b: Schedule): Schedule {
@@ -159,37 +122,4 @@ function mergeConditions(a: Conditions | undefined, b: Conditions | undefined): 
     merged[path] = { ...known, ...condition };
   }
   return merged;
-}
-
-function overlapNames(a: readonly string[], b: readonly string[]): string[] {
-  return overlap(a, b, 'name');
-}
-
-function overlap(a: readonly string[], b: readonly string[], style: GlobStyle): string[] {
-  const found = a.flatMap((left) =>
-    b.flatMap((right) => (globCovers(left, right, style) ? [right] : globCovers(right, left, style) ? [left] : [])),
-  );
-  return [...new Set(found)];
-}
-
-function least(a: number | undefined, b: number | undefined): number | undefined {
-  return both(a, b, Math.min);
-}
-
-function both<T>(a: T | undefined, b: T | undefined, join: (a: T, b: T) => T): T | undefined {
-  if (a === undefined) return b;
-  return b === undefined ? a : join(a, b);
-}
-
-function either<T>(a: readonly T[] | undefined, b: readonly T[] | undefined): T[] | undefined {
-  return a === undefined && b === undefined ? undefined : [...(a ?? []), ...(b ?? [])];
-}
-
-type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
-  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
-};
-
-/** Absent fields are absent, not present and undefined. */
-function defined<T extends object>(value: T): Defined<T> {
-  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as Defined<T>;
 }

@@ -67,6 +67,24 @@ describe('two contracts', () => {
     ).toEqual([{ table: 'holding', from: 5, to: 9, units: [2], min: 1, max: 50, rate: { writes: 2, perSeconds: 60 } }]);
   });
 
+  it('leave of the floor what both let through', () => {
+    const floor = (left: unknown, right: unknown): unknown => narrowContracts(contract(left), contract(right));
+    const s7 = (rules: unknown) => ({ s7: rules });
+    expect(
+      floor(
+        s7({ allow: ['read', 'write'], objects: [{ area: 'db', from: 0, to: 9 }], opaque: 'alert' }),
+        s7({ allow: ['write-var', 'control'], objects: [{ area: 'db', db: 1, from: 5 }, { area: 'flags' }] }),
+      ),
+    ).toEqual(s7({ allow: ['write-var'], objects: [{ area: 'db', db: 1, from: 5, to: 9 }], opaque: 'refuse' }));
+    expect(floor({ dnp3: { allow: 'read' } }, { dnp3: { allow: ['control'] } })).toEqual({
+      dnp3: { allow: [], opaque: 'refuse' },
+    });
+    const opcua = (object: string) => ({ opcua: { allow: 'read', objects: [object], opaque: 'alert' } });
+    expect(floor(opcua('ns=2;*'), opcua('ns=2;s=Speed'))).toEqual(opcua('ns=2;s=Speed'));
+    const points = (from: number, to: number) => ({ iec104: { allow: [45], objects: [{ from, to }] } });
+    expect(floor(points(0, 9), points(10, 19))).toEqual({ iec104: { allow: [45], objects: [], opaque: 'refuse' } });
+  });
+
   it('overlap in time, and cannot where their zones differ', () => {
     const window = (zone: string, from: string, to: string) =>
       contract({ schedule: { timezone: zone, windows: [{ days: ['mon', 'tue'], from, to }] } });

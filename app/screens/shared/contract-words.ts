@@ -16,6 +16,7 @@ function amount(term: string, value: number, t: Text): string {
 }
 
 function ruleLines(term: string, rule: string, value: unknown, t: Text): readonly string[] {
+  if (floorTerms.includes(term)) return floorLines(rule, value, t);
   if (term === 'modbus' && rule === 'allow') return [modbusAllowed(value, t)];
   if (term === 'modbus' && rule === 'ranges' && Array.isArray(value)) return value.map((range) => registers(range, t));
   if (term === 'modbus' && (rule === 'read' || rule === 'write') && Array.isArray(value))
@@ -39,6 +40,19 @@ function ruleLines(term: string, rule: string, value: unknown, t: Text): readonl
     return [t(`contract.rule.${rule}`, { when: t.format.dateTime(value) })];
   if (rule === 'methods' || rule === 'paths' || rule === 'models' || rule === 'units')
     return [t(`contract.rule.${rule}`, { what: oneLine(value) })];
+  return [`${rule} ${oneLine(value)}`];
+}
+
+const floorTerms = ['s7', 'enip', 'opcua', 'iec104', 'dnp3'];
+
+/** Rules of the floor's protocols beside Modbus: they have one shape. */
+function floorLines(rule: string, value: unknown, t: Text): readonly string[] {
+  if (rule === 'opaque' && (value === 'refuse' || value === 'alert')) return [t(`contract.rule.opaque.${value}`)];
+  if (rule === 'allow')
+    return [value === 'read' ? t('contract.rule.readOnly') : t('contract.rule.allow', { what: oneLine(value) })];
+  if (rule === 'objects' && Array.isArray(value)) {
+    return value.map((object) => t('contract.rule.objects', { what: oneLine(object) }));
+  }
   return [`${rule} ${oneLine(value)}`];
 }
 

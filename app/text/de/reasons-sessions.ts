@@ -37,6 +37,11 @@ export const sessionReasonsDe: ReasonWords = {
   'guard.mcp.ask_failed': { sentence: 'Es konnte niemand gefragt werden.' },
   'guard.modbus.unparseable': { sentence: 'Was hier fließt, lässt sich nicht als Modbus/TCP lesen.' },
   'guard.modbus.answer': { sentence: 'Der Dienst hat beantwortet, was niemand gefragt hat; es wurde zurückgehalten.' },
+  'guard.floor.unparseable': { sentence: 'Was hier fließt, lässt sich nicht als {protocol} lesen.' },
+  'guard.floor.opaque': {
+    sentence: '{dialect} lässt sich hier nicht lesen, und der Vertrag verlangt {protocol}.',
+    next: 'Nehmen Sie {protocol} ohne Verschlüsselung, oder setzen Sie „opaque: alert“ in den Vertrag.',
+  },
   'alert.violation': { sentence: '{service}: {cause}.' },
   // What detectors find
   'breaker.failures': { sentence: '{subject}: zu viele Fehlschläge in kurzer Zeit.' },

@@ -4,6 +4,7 @@ import type { App } from '../../apps/app.ts';
 import type { EngagementContract } from '../../base/engagement.ts';
 import type { Reason } from '../../base/reason.ts';
 import type { AppView, ContractView, PostureCheckView, SessionView } from '../../api/views.ts';
+import { guardedProtocol } from '../../guard/create-guard.ts';
 import type { GuardCall } from '../../guard/guard.ts';
 import type { SessionSnapshot } from '../../session/sessions.ts';
 import type { PostureCheck } from '../../ziti/model.ts';
@@ -71,14 +72,7 @@ function callView(call: GuardCall) {
 }
 
 export function contractView(contract: EngagementContract, origin: string): ContractView {
-  const guard =
-    contract.mcp !== undefined
-      ? 'mcp'
-      : contract.http !== undefined
-        ? 'http'
-        : contract.modbus !== undefined
-          ? 'modbus'
-          : 'none';
+  const guard = guardedProtocol(contract) ?? 'none';
   return { origin, guard, terms: contract, onViolation: contract.onViolation ?? 'close' };
 }
 

@@ -1,0 +1,84 @@
+/** What may be said to the protocols of the floor beside Modbus: S7comm, EtherNet/IP, OPC UA, IEC 60870-5-104 and DNP3. */
+import * as v from 'valibot';
+import { terms, whole } from '../terms.ts';
+import { dnp3Operations } from './dnp3-operations.ts';
+import { enipOperations } from './enip-operations.ts';
+import { iec104Operations } from './iec104-operations.ts';
+import { opcuaOperations } from './opcua-operations.ts';
+import { floorClasses, type FloorOperation } from './operations.ts';
+import { s7Operations } from './s7-operations.ts';
+
+export const floorProtocols = ['s7', 'enip', 'opcua', 'iec104', 'dnp3'] as const;
+export type FloorProtocol = (typeof floorProtocols)[number];
+
+export const floorOperations: Readonly<Record<FloorProtocol, readonly FloorOperation[]>> = {
+  s7: s7Operations,
+  enip: enipOperations,
+  opcua: opcuaOperations,
+  iec104: iec104Operations,
+  dnp3: dnp3Operations,
+};
+
+/** `read`, or a list of classes, operations and the protocol's own numbers. What nobody knows is refused here: it could never be judged. */
+function allowOf(operations: readonly FloorOperation[]) {
+  const isName = (asked: string): boolean =>
+    floorClasses.some((one) => one === asked) || operations.some((known) => known.name === asked);
+  const item = v.union([
+    v.pipe(v.string(), v.check(isName, 'neither a class nor an operation of this protocol')),
+    v.pipe(
+      v.number(),
+      v.check((asked) => operations.some((known) => known.code === asked), 'no number of this protocol'),
+    ),
+  ]);
+  return v.union([v.literal('read'), v.pipe(v.array(item), v.readonly())]);
+}
+
+/** Encrypted or unknown dialects: refused with their name (default), or let through unread with an alert. */
+const opaque = v.optional(v.picklist(['refuse', 'alert']));
+const word = v.pipe(whole, v.maxValue(0xffff));
+
+/** The same shape for all; an object's form is the protocol's own. Present: what addresses anything else, or nothing, is refused. */
+function rulesOf<const O extends v.GenericSchema>(protocol: FloorProtocol, object: O) {
+  return terms({
+    allow: allowOf(floorOperations[protocol]),
+    objects: v.optional(v.pipe(v.array(object), v.readonly())),
+    opaque,
+  });
+}
+
+/** Bytes of a memory area, `to` inclusive; counters and timers by number. */
+const s7Object = terms({
+  area: v.picklist(['db', 'inputs', 'outputs', 'flags', 'counters', 'timers']),
+  /** Number of the data block; only with area `db`. */
+  db: v.optional(word),
+  from: v.optional(whole),
+  to: v.optional(whole),
+});
+
+/** A glob over a tag's name, or an object by class and instance. */
+const enipObject = v.union([v.pipe(v.string(), v.minLength(1)), terms({ class: word, instance: v.optional(whole) })]);
+
+/** A glob over a node id as OPC UA writes it: `ns=2;s=Press.*`. */
+const opcuaObject = v.pipe(v.string(), v.minLength(1));
+
+/** Information object addresses, `to` inclusive; of one common address or of all. */
+const iec104Object = terms({ commonAddress: v.optional(word), from: whole, to: whole });
+
+/** Points of an object group, `to` inclusive; of one group or of all. */
+const dnp3Object = terms({ group: v.optional(v.pipe(whole, v.maxValue(255))), from: whole, to: whole });
+
+export const floorRules = {
+  s7: rulesOf('s7', s7Object),
+  enip: rulesOf('enip', enipObject),
+  opcua: rulesOf('opcua', opcuaObject),
+  iec104: rulesOf('iec104', iec104Object),
+  dnp3: rulesOf('dnp3', dnp3Object),
+};
+
+export type S7Rules = Readonly<v.InferOutput<typeof floorRules.s7>>;
+export type EnipRules = Readonly<v.InferOutput<typeof floorRules.enip>>;
+export type OpcuaRules = Readonly<v.InferOutput<typeof floorRules.opcua>>;
+export type Iec104Rules = Readonly<v.InferOutput<typeof floorRules.iec104>>;
+export type Dnp3Rules = Readonly<v.InferOutput<typeof floorRules.dnp3>>;
+/** What all of them have in common. */
+export type FloorRules = Pick<S7Rules, 'allow' | 'opaque'>;

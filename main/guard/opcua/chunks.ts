@@ -1,0 +1,127 @@
+/**
+ * Chunks of OPC UA's binary protocol over TCP. Pure. Source: OPC 10000-6 sections 6.7.2 (secure conversation) and 7.1.2 (connection protocol).
+ */
+import { ByteReader, demand } from '../floor/byte-reader.ts';
+
+/** A larger chunk is held back by nobody; the default of the standard's stacks is 64 KiB. */
+const maxChunkBytes = 1024 * 1024;
+
+export type ChunkType = 'HEL' | 'ACK' | 'ERR' | 'RHE' | 'OPN' | 'MSG' | 'CLO';
+const chunkTypes: readonly ChunkType[] = ['HEL', 'ACK', 'ERR', 'RHE', 'OPN', 'MSG', 'CLO'];
+
+export function chunkLength(bytes: Uint8Array): number | undefined {
+  if (bytes.length < 8) return undefined;
+  const type = String.fromCharCode(...bytes.subarray(0, 3));
+  demand(
+    chunkTypes.some((known) => known === type),
+    'no OPC UA header',
+  );
+  const length = new ByteReader(bytes, 4).u32le();
+  demand(length >= 8 && length <= maxChunkBytes, `a chunk of ${length} bytes`);
+  return length;
+}
+
+export interface Chunk {
+  readonly type: ChunkType;
+  /** `F`: the last of its message; `C`: more follow; `A`: the message is given up. */
+  readonly final: 'F' | 'C' | 'A';
+  readonly bytes: Uint8Array;
+}
+
+export function readChunk(bytes: Uint8Array): Chunk {
+  const type = String.fromCharCode(...bytes.subarray(0, 3));
+  const final = String.fromCharCode(bytes[3] ?? 0);
+  const known = chunkTypes.find((one) => one === type);
+  demand(known !== undefined && (final === 'F' || final === 'C' || final === 'A'), 'no OPC UA header');
+  demand(final === 'F' || known === 'MSG', 'a message in pieces that has none');
+  return { type: known, final, bytes };
+}
+
+/** What stands before the body of a chunk of a secure conversation without security. */
+export interface Conversation {
+  readonly channel: number;
+  readonly token: number;
+  /** Where the sequence number lies; the request id is behind it. */
+  readonly sequenceAt: number;
+  readonly requestId: number;
+  readonly body: Uint8Array;
+}
+
+export function readConversation(chunk: Chunk): Conversation {
+  const reader = new ByteReader(chunk.bytes, 8);
+  const channel = reader.u32le();
+  const token = chunk.type === 'OPN' ? 0 : reader.u32le();
+  if (chunk.type === 'OPN') for (let field = 0; field < 3; field += 1) readByteString(reader);
+  const sequenceAt = reader.at;
+  reader.u32le();
+  return { channel, token, sequenceAt, requestId: reader.u32le(), body: reader.rest() };
+}
+
+/** The URI an OPN chunk names its security policy by; certificates go with every policy but None. */
+export function policyOf(chunk: Chunk): { readonly uri: string; readonly isPlain: boolean } {
+  const reader = new ByteReader(chunk.bytes, 12);
+  const uri = String.fromCharCode(...(readByteString(reader) ?? []));
+  const certificate = readByteString(reader);
+  const thumbprint = readByteString(reader);
+  const isPlain = uri === nonePolicy && (certificate?.length ?? 0) === 0 && (thumbprint?.length ?? 0) === 0;
+  return { uri, isPlain };
+}
+
+const nonePolicy = 'http://opcfoundation.org/UA/SecurityPolicy#None';
+
+/** Length -1 stands for none. */
+export function readByteString(reader: ByteReader): Uint8Array | undefined {
+  const length = reader.i32le();
+  return length === -1 ? undefined : reader.bytes(length);
+}
+
+/** The same chunk under another sequence number; in place, for the bytes are the guard's own by then. */
+export function renumbered(chunk: Uint8Array, sequenceAt: number, sequence: number): Uint8Array {
+  const bytes = chunk.slice();
+  new DataView(bytes.buffer).setUint32(sequenceAt, sequence, true);
+  return bytes;
+}
+
+/** One chunk that holds a whole message. */
+export function messageChunk(
+  { channel, token, requestId }: Pick<Conversation, 'channel' | 'token' | 'requestId'>,
+  body: Uint8Array,
+): Uint8Array {
+  const bytes = new Uint8Array(24 + body.length);
+  const view = new DataView(bytes.buffer);
+  bytes.set([0x4d, 0x53, 0x47, 0x46]);
+  view.setUint32(4, bytes.length, true);
+  view.setUint32(8, channel, true);
+  view.setUint32(12, token, true);
+  view.setUint32(20, requestId, true);
+  bytes.set(body, 24);
+  return bytes;
+}
+
+/** Bad_SecurityPolicyRejected. */
+export const policyRejected = 0x80550000;
+
+export function errorChunk(status: number, sentence: string): Uint8Array {
+  const text = new TextEncoder().encode(sentence);
+  const bytes = new Uint8Array(16 + text.length);
+  const view = new DataView(bytes.buffer);
+  bytes.set([0x45, 0x52, 0x52, 0x46]);
+  view.setUint32(4, bytes.length, true);
+  view.setUint32(8, status, true);
+  view.setInt32(12, text.length, true);
+  bytes.set(text, 16);
+  return bytes;
+}
+
+/** Sequence numbers grow by one with each chunk and begin anew behind the last kilobyte. OPC 10000-6 section 6.7.2.4. */
+const lastSequence = 4_294_966_271;
+
+export class SequenceCounter {
+  #last: number | undefined;
+
+  /** The number after the last one; the first is the other side's own. */
+  next(given: number): number {
+    this.#last = this.#last === undefined ? given : this.#last >= lastSequence ? 1 : this.#last + 1;
+    return this.#last;
+  }
+}
