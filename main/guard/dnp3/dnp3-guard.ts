@@ -42,7 +42,7 @@ export class Dnp3Guard extends FloorGuard {
   #addresses = -1;
   /** The outstation is amid a fragment; own answers wait for its end. */
   #isAnswering = false;
-  #waiting: Uint8Array[] = [];
+  readonly #waiting: Uint8Array[] = [];
 
   constructor(rules: Dnp3Rules, context: GuardContext) {
     super(rules, context);

@@ -13,13 +13,13 @@ export class Sequences {
   #fromApp = 0;
   #toService = 0;
   /** Numbers, at the application, of frames that went on and are not confirmed. */
-  #forwarded: number[] = [];
+  readonly #forwarded: number[] = [];
   #confirmedByService = 0;
   /** Frames of the service, and all that went to the application. */
   #fromService = 0;
   #toApp = 0;
   /** Numbers, at the application, of answers of our own that it has not confirmed. */
-  #own: number[] = [];
+  readonly #own: number[] = [];
   #ownConfirmed = 0;
   #confirmedByApp = 0;
 

@@ -48,7 +48,7 @@ export class OpcuaGuard extends FloorGuard {
   readonly #partial = new Map<number, Partial>();
   readonly #answerParts = new Map<number, Uint8Array[]>();
   /** Own answers that wait for the end of a message the server sends in pieces. */
-  #waiting: Uint8Array[] = [];
+  readonly #waiting: Uint8Array[] = [];
   readonly #asked = new Map<number, UaRequest>();
   readonly #seen = new SeenPlaces<unknown>();
 

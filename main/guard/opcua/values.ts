@@ -1,5 +1,5 @@
 /** OPC UA's built-in types, as far as requests and answers hold them. Pure. Source: OPC 10000-6 section 5.2.2. */
-import { ByteReader, demand, hexOf } from '../floor/byte-reader.ts';
+import { demand, hexOf, type ByteReader } from '../floor/byte-reader.ts';
 import { readByteString } from './chunks.ts';
 
 /** More values than this in one list, and a message is not looked at further. */

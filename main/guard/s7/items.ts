@@ -3,7 +3,7 @@
  * address of 24 bits that counts bits (of counters and timers: their number).
  */
 import type { S7Rules } from '../../base/engagement/floor/rules.ts';
-import { ByteReader, demand } from '../floor/byte-reader.ts';
+import { demand, type ByteReader } from '../floor/byte-reader.ts';
 
 export type S7Area = 'db' | 'inputs' | 'outputs' | 'flags' | 'counters' | 'timers';
 
