@@ -46,8 +46,39 @@ export interface Native {
   httpsExchange(options: ExchangeOptions, wanted: (ask: { readonly ticket: number; readonly message: Uint8Array }) => void): Promise<ExchangeAnswer>;
   /** The DER signature over a ticket's message; null where the key refused. Late answers are ignored. */
   provideSignature(ticket: number, signature: Uint8Array | null): void;
-  /** Processes that hold the socket with this inode, lowest pid first. Searched off the JavaScript thread. */
-  socketProcesses(inode: number): Promise<Uint32Array>;
+  /**
+   * Inode, pid, inode, pid, …: every process that holds one of these sockets and may be looked into. Linux; empty elsewhere. One walk over
+   * all descriptors of the host, off the JavaScript thread, whatever the number of sockets.
+   */
+  socketHolders(inodes: readonly number[]): Promise<Float64Array>;
+  /**
+   * Be told of processes that start, execute and end, by the kernel's process connector (Linux). `environment` names the variables that are
+   * told with each program. Throws where the kernel tells nothing: another platform, a namespace of its own, or Linux before 6.6 without
+   * CAP_NET_ADMIN.
+   */
+  watchProcesses(environment: readonly string[]): NativeProcessWatch;
+}
+
+export interface NativeProcessWatch {
+  /** Everything since the last call, in order, up to this moment. */
+  take(): NativeProcessEvent[];
+  /** Idempotent; nothing is told afterwards. */
+  close(): void;
+}
+
+/** As the kernel told it; an `exec` with what was read of the program at that moment. `lost`: there was more than could be kept. */
+export interface NativeProcessEvent {
+  readonly kind: 'fork' | 'exec' | 'exit' | 'lost';
+  readonly pid: number;
+  /** Of a fork. */
+  readonly parent?: number;
+  /** Start time in clock ticks since boot (field 22 of `/proc/PID/stat`). */
+  readonly start?: string;
+  readonly path?: string;
+  readonly arguments?: readonly string[];
+  readonly directory?: string;
+  /** `NAME=VALUE`. */
+  readonly environment?: readonly string[];
 }
 
 export interface TunOptions {

@@ -1,44 +1,61 @@
 /**
- * Linux: the socket by sock_diag where the addon is there, else by `/proc/net`; its process by `/proc/PID/fd`; the rest by `/proc/PID`.
- * Runs without privileges too, and then sees the processes of its own user only: of others just the user is known.
+ * Linux: the socket by sock_diag where the addon is there, else by `/proc/net`; its processes by `/proc/PID/fd`; what they are by what was
+ * learnt of them as they started. Runs without privileges too, and then sees the processes of its own user only: of others just the user is
+ * known.
  */
 import { readFile } from 'node:fs/promises';
 import type { Native } from 'node-tun';
+import type { Clock } from '../base/clock.ts';
 import type { FlowRequest } from '../base/flow.ts';
 import type { Log } from '../base/log.ts';
-import type { App, AppFinder, AppParent, Attribution } from './app.ts';
+import type { App, AppFinder, AppParent } from './app.ts';
 import { unknownApp } from './app.ts';
 import { ExecutableHashes } from './executable-hash.ts';
-import { ProcessReader } from './process-facts.linux.ts';
+import { codeVariables } from './interpreter-script.ts';
+import { networkNamespaces } from './network-namespaces.linux.ts';
+import { Processes } from './processes.linux.ts';
 import { SocketHolders } from './socket-holders.linux.ts';
 import { findSocketRow } from './socket-table.linux.ts';
 import type { SocketEnds, SocketRow } from './socket-table.linux.ts';
 
 export interface LinuxAppFinderDeps {
   readonly log: Log;
-  readonly native?: Pick<Native, 'socketOwner'>;
+  readonly clock: Clock;
+  readonly native?: Pick<Native, 'socketOwner' | 'socketHolders' | 'watchProcesses'>;
   /** Default `/proc`. */
   readonly procRoot?: string;
   /** Default `/etc/passwd`. */
   readonly passwdPath?: string;
+  /** Whose ancestors make nobody an agent. Default: this process, the engine. */
+  readonly enginePid?: number;
 }
 
-/** Needs nothing closed. */
-export function createLinuxAppFinder(deps: LinuxAppFinderDeps): AppFinder {
+/** Watches processes until disposed. */
+export function createLinuxAppFinder(deps: LinuxAppFinderDeps): AppFinder & Disposable {
+  const { log, clock, native, enginePid } = deps;
   const procRoot = deps.procRoot ?? '/proc';
-  const processes = new ProcessReader(procRoot, deps.passwdPath ?? '/etc/passwd');
-  const holders = new SocketHolders(procRoot);
+  const isHere = deps.procRoot === undefined;
+  const processes = new Processes({
+    procRoot,
+    passwdPath: deps.passwdPath ?? '/etc/passwd',
+    clock,
+    log,
+    ...(native === undefined || !isHere ? {} : { watch: () => native.watchProcesses(codeVariables) }),
+    ...(enginePid === undefined ? {} : { enginePid }),
+  });
+  const holders = new SocketHolders(procRoot, isHere ? native : undefined);
   const hashes = new ExecutableHashes();
   const executableOf = (pid: number): string => `${procRoot}/${pid}/exe`;
 
   const socketOf = async (protocol: FlowRequest['protocol'], ends: SocketEnds): Promise<SocketRow | undefined> =>
-    askKernel(deps, protocol, ends) ?? (await askTables(procRoot, protocol, ends));
+    (isHere ? askKernel(deps, protocol, ends) : undefined) ??
+    (await askTables(procRoot, protocol, ends)) ??
+    (await askNamespaces(procRoot, protocol, ends));
 
-  const describe = (pid: number, attribution: Attribution): App | undefined => {
-    const facts = processes.read(pid);
-    if (facts === undefined) return undefined;
-    const hash = hashes.known(executableOf(pid));
-    return { ...facts, attribution, ...(hash === undefined ? {} : { hash }) };
+  const describe = (pid: number): App | undefined => {
+    const app = processes.read(pid);
+    const hash = app === undefined ? undefined : hashes.known(executableOf(pid));
+    return app === undefined || hash === undefined ? app : { ...app, hash };
   };
 
   return {
@@ -46,30 +63,32 @@ export function createLinuxAppFinder(deps: LinuxAppFinderDeps): AppFinder {
       try {
         const socket = await socketOf(flow.protocol, endsOf(flow));
         if (socket === undefined) return unknownApp;
-        const pid = await holders.find(socket.inode, socket.uid);
-        if (pid === undefined) return { ...unknownApp, uid: socket.uid };
-        const app = describe(pid, 'exact');
+        const found = (await holders.find(socket.inode)).flatMap((pid) => describe(pid) ?? []);
+        // Who was started last most likely speaks; whether the others agree is for whoever knows agents.
+        const [app, ...others] = found.reverse();
         if (app === undefined) return { ...unknownApp, uid: socket.uid };
-        return (await sharedWithParent(app, socket.inode, holders)) ? { ...app, attribution: 'inferred' } : app;
+        return others.length === 0 ? app : { ...app, holders: others };
       } catch (error) {
-        deps.log.warn('apps.find_failed', { error: String(error) });
+        log.warn('apps.find_failed', { error: String(error) });
         return unknownApp;
       }
     },
+    attribute: (pid) => Promise.resolve(describe(pid) ?? unknownApp),
     async identify(app) {
       if (app.pid === undefined) return app;
       // The process may have ended, and its pid be another's by now: what is hashed must still be what was found.
-      if (app.hash === undefined && processes.read(app.pid)?.path !== app.path) return app;
+      if (app.hash === undefined && processes.executable(app.pid) !== app.path) return app;
       const hash = app.hash ?? (await hashes.hash(executableOf(app.pid)));
       const parents = await Promise.all(
         app.parents.map(async (parent): Promise<AppParent> => {
-          if (parent.hash !== undefined || processes.read(parent.pid)?.path !== parent.path) return parent;
+          if (parent.hash !== undefined || processes.executable(parent.pid) !== parent.path) return parent;
           const found = await hashes.hash(executableOf(parent.pid));
           return found === undefined ? parent : { ...parent, hash: found };
         }),
       );
       return { ...app, parents, ...(hash === undefined ? {} : { hash }) };
     },
+    [Symbol.dispose]: () => processes[Symbol.dispose](),
   };
 }
 
@@ -83,7 +102,7 @@ function endsOf(flow: Parameters<AppFinder['find']>[0]): SocketEnds {
 
 function askKernel(deps: LinuxAppFinderDeps, protocol: 'tcp' | 'udp', ends: SocketEnds): SocketRow | undefined {
   const { local, remote } = ends;
-  if (deps.native === undefined || remote === undefined || deps.procRoot !== undefined) return undefined;
+  if (deps.native === undefined || remote === undefined) return undefined;
   try {
     const owner = deps.native.socketOwner(protocol, local.address, local.port, remote.address, remote.port);
     return owner === null || owner.inode === 0 ? undefined : { inode: owner.inode, uid: owner.uid };
@@ -95,19 +114,23 @@ function askKernel(deps: LinuxAppFinderDeps, protocol: 'tcp' | 'udp', ends: Sock
 }
 
 /** The kernel walks its whole hash table for each read, ten milliseconds on some hosts, so that is left to another thread. */
-async function askTables(procRoot: string, protocol: 'tcp' | 'udp', ends: SocketEnds): Promise<SocketRow | undefined> {
+async function askTables(root: string, protocol: 'tcp' | 'udp', ends: SocketEnds): Promise<SocketRow | undefined> {
   for (const table of [protocol, `${protocol}6`] as const) {
     // A kernel without IPv6 has no such table.
-    const text = await readFile(`${procRoot}/net/${table}`, 'utf8').catch(() => '');
+    const text = await readFile(`${root}/net/${table}`, 'utf8').catch(() => '');
     const row = findSocketRow(text, protocol, ends);
     if (row !== undefined) return row;
   }
   return undefined;
 }
 
-/** A parent that runs something else holds the same socket: which of the two speaks cannot be told. */
-async function sharedWithParent(app: App, inode: number, holders: SocketHolders): Promise<boolean> {
-  const [parent] = app.parents;
-  if (parent === undefined || (parent.path === app.path && parent.script === app.script)) return false;
-  return holders.holds(parent.pid, inode);
+/**
+ * A container has sockets of its own: the one with exactly these ends, in whichever network namespace of this host it is. Where two have
+ * it, neither is told from the other.
+ */
+async function askNamespaces(root: string, protocol: 'tcp' | 'udp', ends: SocketEnds): Promise<SocketRow | undefined> {
+  const places = networkNamespaces(root).map((pid) => `${root}/${pid}`);
+  const rows = await Promise.all(places.map((place) => askTables(place, protocol, ends)));
+  const [row, ...others] = rows.filter((found) => found !== undefined);
+  return others.length === 0 ? row : undefined;
 }

@@ -4,11 +4,22 @@ import type { FlowRequest } from '../base/flow.ts';
 /** How sure the attribution is: the owning socket was found; several could be meant; nothing was found. */
 export type Attribution = 'exact' | 'inferred' | 'unknown';
 
-/** A process further up the chain. */
+/**
+ * Why it is not certain what a program is, or for whom it acts:
+ * `lineage`: what it descends from was never seen whole; `program`: an interpreter whose program nobody can know any more;
+ * `arguments`: an interpreter's program is known by arguments alone that it may have changed since; `injected`: it was started with code
+ * of the starter's choosing in it; `holders`: several processes hold the socket, and they do not act for the same.
+ */
+export type AppDoubt = 'lineage' | 'program' | 'arguments' | 'injected' | 'holders';
+
+/** A program further up the chain: of a process that started this one, or one that this very process ran before. */
 export interface AppParent {
   readonly pid: number;
   readonly path: string;
   readonly script?: string;
+  readonly doubt?: AppDoubt;
+  /** The engine descends from it too, so that it makes nobody an agent. */
+  readonly shared?: true;
   /** As the app's own; present after `identify`. */
   readonly hash?: string;
 }
@@ -27,7 +38,13 @@ export interface App {
   readonly user?: string;
   readonly cgroup?: string;
   readonly container?: string;
-  /** Nearest first. */
+  /** Why `attribution` is not `exact`, where the reason is the program and not its socket. */
+  readonly doubt?: AppDoubt;
+  /** The engine descends from it: what started the engine is nobody's agent for that. */
+  readonly shared?: true;
+  /** Others that hold the same socket, where there are any. */
+  readonly holders?: readonly App[];
+  /** Nearest first; of a process whose parent has ended, the one that started it. */
   readonly parents: readonly AppParent[];
   /** Name of the agent, where a rule recognised or bound one. */
   readonly agent?: string;
@@ -40,6 +57,8 @@ export interface AppFinder {
   find(
     flow: Pick<FlowRequest, 'protocol' | 'source' | 'via' | 'destination'> & Partial<Pick<FlowRequest, 'entry'>>,
   ): Promise<App>;
+  /** The same for a process that the system names, such as the one at the other end of a Unix socket; `unknownApp` where it is gone. */
+  attribute(pid: number): Promise<App>;
   /**
    * The same app with its `hash` (and `signer`), reading the executable where it is not known yet. `find` gives them only where they
    * cost nothing, so ask for this just where a rule looks at them. Never throws: what cannot be read stays absent.

@@ -5,9 +5,9 @@ import type { Log } from '../base/log.ts';
 import { createDarwinAppFinder } from './app-finder.darwin.ts';
 import { createLinuxAppFinder } from './app-finder.linux.ts';
 import { createWindowsAppFinder } from './app-finder.windows.ts';
-import type { AppFinder } from './app.ts';
+import type { App, AppFinder } from './app.ts';
 import { unknownApp } from './app.ts';
-import { withAgent } from './recognise.ts';
+import { narrowest, withAgent } from './recognise.ts';
 import type { AgentRules } from './recognise.ts';
 import { runCommand } from './run-command.ts';
 
@@ -15,24 +15,33 @@ export interface AppFinderDeps {
   readonly log: Log;
   readonly clock: Clock;
   /** The addon where it is there; everything works without it, on busy hosts more slowly. */
-  readonly native?: Pick<Native, 'socketOwner'>;
+  readonly native?: Pick<Native, 'socketOwner' | 'socketHolders' | 'watchProcesses'>;
   readonly platform?: NodeJS.Platform;
 }
 
-/** A finder of owners, without agents. On a platform nobody wrote one for every owner is unknown. Needs nothing closed. */
-export function createAppFinder(deps: AppFinderDeps): AppFinder {
+/** A finder of owners, without agents. On a platform nobody wrote one for every owner is unknown. */
+export function createAppFinder(deps: AppFinderDeps): AppFinder & Disposable {
   const { log, clock } = deps;
   const native = deps.native === undefined ? {} : { native: deps.native };
   switch (deps.platform ?? process.platform) {
     case 'linux':
-      return createLinuxAppFinder({ log, ...native });
+      return createLinuxAppFinder({ log, clock, ...native });
     case 'darwin':
-      return createDarwinAppFinder({ log, clock, run: runCommand });
+      return lasting(createDarwinAppFinder({ log, clock, run: runCommand }));
     case 'win32':
-      return createWindowsAppFinder({ log, clock, run: runCommand, ...native });
+      return lasting(createWindowsAppFinder({ log, clock, run: runCommand, ...native }));
     default:
-      return { find: () => Promise.resolve(unknownApp), identify: (app) => Promise.resolve(app) };
+      return lasting({
+        find: () => Promise.resolve(unknownApp),
+        attribute: () => Promise.resolve(unknownApp),
+        identify: (app) => Promise.resolve(app),
+      });
   }
+}
+
+/** Nothing to close. */
+function lasting(finder: AppFinder): AppFinder & Disposable {
+  return { ...finder, [Symbol.dispose]: () => undefined };
 }
 
 /**
@@ -45,13 +54,17 @@ export function recogniseAgents(
   rules: () => AgentRules,
   hashesMatter: () => boolean = () => false,
 ): AppFinder {
+  const known = async (app: App): Promise<App> => {
+    const current = rules();
+    if (app.pid === undefined || !(current.needsIdentify || hashesMatter())) return withAgent(app, current);
+    return withAgent(await finder.identify(app), current);
+  };
   return {
     async find(flow) {
-      const app = await finder.find(flow);
-      const current = rules();
-      if (app.pid === undefined || !(current.needsIdentify || hashesMatter())) return withAgent(app, current);
-      return withAgent(await finder.identify(app), current);
+      const { holders = [], ...app } = await finder.find(flow);
+      return narrowest([await known(app), ...(await Promise.all(holders.map(known)))]);
     },
+    attribute: async (pid) => known(await finder.attribute(pid)),
     identify: async (app) => withAgent(await finder.identify(app), rules()),
   };
 }

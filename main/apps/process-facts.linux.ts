@@ -1,66 +1,55 @@
-/** What `/proc` says of one process: executable, script, user, control group, container, ancestors. */
+/** What `/proc` says of one process: executable, script, user, control group, container. */
 import { readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
-import type { App, AppParent } from './app.ts';
-import { interpreterScript } from './interpreter-script.ts';
+import type { App, AppDoubt } from './app.ts';
+import { codeVariables, readStart } from './interpreter-script.ts';
+import type { Image } from './lineage.ts';
 
-/** Longer chains exist only where somebody builds them on purpose. */
-const maxParents = 24;
-const maxCached = 1024;
+export type ProcessFacts = Pick<App, 'uid' | 'user' | 'cgroup' | 'container'>;
 
-export type ProcessFacts = Omit<App, 'attribution' | 'hash' | 'agent' | 'signer'>;
+/** What was read of a program: at its start, or whenever it was first looked at. */
+export interface ReadImage {
+  readonly path: string | undefined;
+  readonly arguments: readonly string[];
+  readonly directory: string | undefined;
+  readonly environment: readonly string[];
+}
 
-/** What stays true of a process while it runs one program. */
-interface OwnFacts {
-  /** Start time and executable: a pid used again, or a process that executed another program, is somebody else. */
-  readonly key: string;
-  readonly facts: Omit<ProcessFacts, 'parents'>;
-  /** As its children show it; processes of other users show no path to an engine without privileges. */
-  readonly asParent: AppParent | undefined;
+/** Fields of `/proc/PID/stat`, proc_pid_stat(5). */
+export interface ProcessStat {
+  readonly parentPid: number;
+  readonly group: number;
+  readonly session: number;
+  /** Clock ticks since boot. */
+  readonly startTime: string;
+  /** Where the stack began: another one after each execution. Zero where it may not be known. */
+  readonly stack: string;
 }
 
 export class ProcessReader {
   readonly #procRoot: string;
   readonly #users: UserNames;
-  readonly #cache = new Map<number, OwnFacts>();
 
   constructor(procRoot: string, passwdPath: string) {
     this.#procRoot = procRoot;
     this.#users = new UserNames(passwdPath);
   }
 
-  /** Undefined where the process is gone. Parts that may not be read are absent. */
-  read(pid: number): ProcessFacts | undefined {
-    const own = this.#own(pid);
-    return own === undefined ? undefined : { ...own.facts, parents: this.#parents(own.parentPid) };
+  /** Undefined where the process is gone, or hidden from us. */
+  stat(pid: number): ProcessStat | undefined {
+    return parseStat(this.#text(pid, 'stat') ?? '');
   }
 
-  #own(pid: number): (OwnFacts & { readonly parentPid: number }) | undefined {
-    const stat = parseStat(this.#text(pid, 'stat') ?? '');
-    if (stat === undefined) return undefined;
-    const path = this.#executable(pid);
-    const key = `${stat.startTime} ${path ?? ''}`;
-    let cached = this.#cache.get(pid);
-    if (cached?.key !== key) {
-      const facts = this.#assemble(pid, path);
-      const { script } = facts;
-      const asParent = path === undefined ? undefined : { pid, path, ...(script === undefined ? {} : { script }) };
-      cached = { key, facts, asParent };
-      if (this.#cache.size >= maxCached) this.#cache.clear();
-      this.#cache.set(pid, cached);
-    }
-    return { ...cached, parentPid: stat.parentPid };
+  /** Absolute path of the executable; undefined where it is gone, a kernel thread, or not ours to know. */
+  executable(pid: number): string | undefined {
+    return executablePath(this.#link(pid, 'exe'));
   }
 
-  #assemble(pid: number, path: string | undefined): OwnFacts['facts'] {
-    const script = this.#script(pid, path);
+  facts(pid: number): ProcessFacts {
     const uid = statSync(`${this.#procRoot}/${pid}`, { throwIfNoEntry: false })?.uid;
     const user = uid === undefined ? undefined : this.#users.nameOf(uid);
     const cgroup = parseCgroup(this.#text(pid, 'cgroup') ?? '');
     const container = cgroup === undefined ? undefined : containerOf(cgroup);
     return {
-      pid,
-      ...(path === undefined ? {} : { path }),
-      ...(script === undefined ? {} : { script }),
       ...(uid === undefined ? {} : { uid }),
       ...(user === undefined ? {} : { user }),
       ...(cgroup === undefined ? {} : { cgroup }),
@@ -68,39 +57,57 @@ export class ProcessReader {
     };
   }
 
-  #parents(nearest: number): readonly AppParent[] {
-    const parents: AppParent[] = [];
-    for (let pid = nearest; pid > 0 && parents.length < maxParents;) {
-      const own = this.#own(pid);
-      if (own === undefined) break;
-      if (own.asParent !== undefined) parents.push(own.asParent);
-      pid = own.parentPid;
+  /** Every process of the systemd service or scope that this one is in; empty where it is in none. */
+  unitMembers(pid: number): readonly number[] {
+    const path = parseCgroup(this.#text(pid, 'cgroup') ?? '') ?? '';
+    if (!/\.(?:service|scope)$/.test(path)) return [];
+    try {
+      return readFileSync(`${cgroupRoot}${path}/cgroup.procs`, 'utf8').trim().split('\n').map(Number);
+    } catch {
+      // Not mounted there, or gone with its last process.
+      return [];
     }
-    return parents;
   }
 
-  #executable(pid: number): string | undefined {
+  /** A program as it is now: an interpreter that is not just `young` may have changed its arguments since its start. */
+  imageNow(pid: number, young: boolean): Image {
+    const raw = this.#text(pid, 'cmdline') ?? '';
+    const read: ReadImage = {
+      path: this.#link(pid, 'exe'),
+      arguments: raw.replace(/\0$/, '').split('\0').slice(0, maxArguments),
+      directory: this.#link(pid, 'cwd'),
+      environment: this.#environment(pid),
+    };
+    const image = imageOf(read);
+    const started = image.path === undefined ? undefined : readStart(image.path, read.arguments, []);
+    if (started === undefined || started.runs === 'itself') return image;
+    return { ...image, doubt: image.doubt ?? this.#lateDoubt(pid, raw, image.script, young) };
+  }
+
+  /** Arguments that were overwritten (`setproctitle`, `process.title`) name nothing; those that were not may still have been. */
+  #lateDoubt(pid: number, raw: string, script: string | undefined, young: boolean): AppDoubt | undefined {
+    if (raw.endsWith('\0\0') || !raw.endsWith('\0') || !namesInterpreter(raw)) return 'program';
+    if (young) return undefined;
+    if (script === undefined) return 'program';
+    // Shells keep their script open, and the kernel says which file that is.
+    return this.#holdsOpen(pid, script) ? undefined : 'arguments';
+  }
+
+  #holdsOpen(pid: number, script: string): boolean {
+    return this.#link(pid, `fd/${shellScriptDescriptor}`) === script;
+  }
+
+  #environment(pid: number): readonly string[] {
+    const entries = (this.#text(pid, 'environ') ?? '').split('\0');
+    return entries.filter((entry) => codeVariables.includes(entry.slice(0, entry.indexOf('='))));
+  }
+
+  #link(pid: number, name: string): string | undefined {
     try {
-      // The mark the kernel sets behind a file that was replaced, by an update say, while it runs.
-      return readlinkSync(`${this.#procRoot}/${pid}/exe`).replace(/ \(deleted\)$/, '');
+      return readlinkSync(`${this.#procRoot}/${pid}/${name}`);
     } catch {
-      // Gone, a kernel thread, or not ours to know.
+      // Gone, or not ours to know.
       return undefined;
-    }
-  }
-
-  #script(pid: number, path: string | undefined): string | undefined {
-    if (path === undefined) return undefined;
-    const argv = (this.#text(pid, 'cmdline') ?? '').split('\0').slice(0, 64);
-    const script = interpreterScript(path, argv);
-    if (script === undefined || script.startsWith('module:')) return script;
-    try {
-      return realpathSync(
-        script.startsWith('/') ? script : `${readlinkSync(`${this.#procRoot}/${pid}/cwd`)}/${script}`,
-      );
-    } catch {
-      // It may be gone, or live in another mount namespace; what the process was told is then all there is.
-      return script;
     }
   }
 
@@ -114,12 +121,53 @@ export class ProcessReader {
   }
 }
 
-/** Fields 4 and 22 of `/proc/PID/stat`, proc_pid_stat(5); the name in field 2 may hold anything, so it is skipped from behind. */
-export function parseStat(text: string): { readonly parentPid: number; readonly startTime: string } | undefined {
+const maxArguments = 64;
+const cgroupRoot = '/sys/fs/cgroup';
+/** bash moves its script out of the way of others' descriptors (shell.c, open_shell_script). */
+const shellScriptDescriptor = 255;
+
+/** The program that was read, its script by its real path. */
+export function imageOf(read: ReadImage): Image {
+  const path = executablePath(read.path);
+  if (path === undefined) return { path: undefined, script: undefined, doubt: undefined };
+  const { script, injected } = readStart(path, read.arguments.slice(0, maxArguments), read.environment);
+  return {
+    path,
+    script: script === undefined ? undefined : realScript(script, read.directory),
+    doubt: injected === undefined ? undefined : 'injected',
+  };
+}
+
+/** A program's first argument is its own name, by custom of all that start programs; a login shell's has a dash before it. */
+function namesInterpreter(raw: string): boolean {
+  const [name = ''] = raw.split('\0');
+  return readStart(name.replace(/^-/, ''), [], []).runs !== 'itself';
+}
+
+/** Without the mark the kernel sets behind a file that was replaced, by an update say, while it runs. */
+function executablePath(link: string | undefined): string | undefined {
+  return link?.replace(/ \(deleted\)$/, '');
+}
+
+function realScript(script: string, directory: string | undefined): string {
+  if (script.startsWith('module:')) return script;
+  try {
+    return realpathSync(script.startsWith('/') ? script : `${directory ?? ''}/${script}`);
+  } catch {
+    // It may be gone, or live in another mount namespace; what the process was told is then all there is.
+    return script;
+  }
+}
+
+/** The name in field 2 may hold anything, so it is skipped from behind; the fields counted here start with field 3. */
+export function parseStat(text: string): ProcessStat | undefined {
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  const parentPid = Number(fields[1]);
+  const [, parentPid, group, session] = fields.map(Number);
   const startTime = fields[19];
-  return startTime === undefined || !Number.isSafeInteger(parentPid) ? undefined : { parentPid, startTime };
+  const stack = fields[25];
+  if (startTime === undefined || stack === undefined) return undefined;
+  if (parentPid === undefined || group === undefined || session === undefined) return undefined;
+  return Number.isSafeInteger(parentPid) ? { parentPid, group, session, startTime, stack } : undefined;
 }
 
 /** The unified hierarchy's path, else that of the first controller. cgroups(7) */

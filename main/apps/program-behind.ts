@@ -33,6 +33,8 @@ export function programBehind(app: App, own: OwnProgram): App {
     path: client.path,
     ...(client.script === undefined ? {} : { script: client.script }),
     ...(client.hash === undefined ? {} : { hash: client.hash }),
+    ...(client.doubt === undefined ? {} : { doubt: client.doubt }),
+    ...(client.shared === undefined ? {} : { shared: client.shared }),
     ...(uid === undefined ? {} : { uid }),
     ...(user === undefined ? {} : { user }),
     ...(cgroup === undefined ? {} : { cgroup }),
@@ -49,6 +51,7 @@ export function findBehind(finder: AppFinder, own: OwnProgram): AppFinder {
       const app = await finder.find(flow);
       return flow.entry === 'mcp' ? programBehind(app, own) : app;
     },
+    attribute: (pid) => finder.attribute(pid),
     identify: (app) => finder.identify(app),
   };
 }

@@ -1,5 +1,5 @@
 /** Which agent a program is: by the bindings of the settings first, then by what is known of agents in the wild. Pure. */
-import type { App } from './app.ts';
+import type { App, AppDoubt } from './app.ts';
 import { knownAgents } from './known-agents.ts';
 import { PathPatterns } from './path-patterns.ts';
 
@@ -53,6 +53,8 @@ export interface Recognition {
   readonly rule: string;
   /** The ancestor that was recognised; absent: the program itself. */
   readonly byParent?: number;
+  /** Why it is not certain that this agent is at work. */
+  readonly doubt?: AppDoubt;
 }
 
 /** Compile the settings' `agents:` (name → binding) together with the known agents. A binding without any condition matches nothing. */
@@ -80,30 +82,64 @@ export function agentRules(bindings: Readonly<Record<string, AgentBinding>> = {}
 
 /**
  * The agent behind `app`. What an agent starts acts for it, so its ancestors count too, the nearest first: a bound agent must not reach
- * further by way of a shell. Undefined where it is no agent.
+ * further by way of a shell. Ancestors that the engine has as well make nobody an agent. Undefined where it is no agent.
  */
 export function recognise(app: App, rules: AgentRules): Recognition | undefined {
   for (const process of lineage(app)) {
-    const bound = rules.bound.find((rule) => bindingHolds(rule, process, app));
-    if (bound !== undefined) {
-      return { agent: bound.name, identity: bound.identity, rule: `agents.${bound.name}`, ...processOf(process) };
+    for (const rule of rules.bound) {
+      const by = bindingHolds(rule, process, app);
+      if (by === undefined) continue;
+      const found = { agent: rule.name, identity: rule.identity, rule: `agents.${rule.name}` };
+      return { ...found, ...processOf(process), ...doubtOf(app, process, by) };
     }
   }
   for (const process of lineage(app)) {
-    const known = rules.known.find(
-      ({ tree, paths }) => (tree || process.ancestor === undefined) && pathMatches(paths, process),
-    );
-    if (known !== undefined) {
-      return { agent: known.name, identity: undefined, rule: `known:${known.name}`, ...processOf(process) };
+    for (const { name, tree, paths } of rules.known) {
+      const by = tree || process.ancestor === undefined ? pathMatches(paths, process) : undefined;
+      if (by === undefined) continue;
+      const found = { agent: name, identity: undefined, rule: `known:${name}` };
+      return { ...found, ...processOf(process), ...doubtOf(app, process, by) };
     }
   }
   return undefined;
 }
 
-/** The app with the agent's name set where it is one. */
+/**
+ * The app with the agent's name where it is one, and as sure as that can be. An interpreter whose program nobody knows may run any agent's
+ * script, and what nobody saw started may descend from any: both are unknown where no agent is recognised.
+ */
 export function withAgent(app: App, rules: AgentRules): App {
   const found = recognise(app, rules);
-  return found === undefined ? app : { ...app, agent: found.agent };
+  if (app.attribution === 'unknown') return found === undefined ? app : { ...app, agent: found.agent };
+  if (found !== undefined) {
+    const { doubt: _, ...rest } = app;
+    const doubt = found.doubt === undefined ? {} : { doubt: found.doubt };
+    const attribution = found.doubt === undefined ? app.attribution : 'inferred';
+    return { ...rest, agent: found.agent, attribution, ...doubt };
+  }
+  const doubt = app.doubt === 'injected' || app.shared === true ? undefined : (app.doubt ?? doubtAbove(app));
+  if (doubt === undefined) return app;
+  return { ...app, doubt, attribution: doubt === 'arguments' ? 'inferred' : 'unknown' };
+}
+
+/** An ancestor that may have been any script agent. */
+function doubtAbove(app: App): AppDoubt | undefined {
+  return app.parents.find(({ doubt }) => doubt === 'program')?.doubt;
+}
+
+/** Several processes hold the socket: who acts for the same as all others stands for all, else the one with the least reach. */
+export function narrowest(apps: readonly [App, ...App[]]): App {
+  const [first] = apps;
+  const doubtful = apps.find(({ attribution }) => attribution === 'unknown');
+  if (doubtful !== undefined) return doubtful;
+  const isOneAgent = first.agent !== undefined && apps.every(({ agent }) => agent === first.agent);
+  const isOneProgram = apps.every(
+    ({ agent, path, script, uid }) =>
+      agent === undefined && path === first.path && script === first.script && uid === first.uid,
+  );
+  if (isOneAgent || isOneProgram) return apps.find(({ attribution }) => attribution === 'inferred') ?? first;
+  const agent = apps.find((app) => app.agent !== undefined);
+  return { ...(agent ?? first), attribution: 'inferred', doubt: 'holders' };
 }
 
 /** The program itself, or one it descends from. */
@@ -112,6 +148,7 @@ interface Process {
   readonly script: string | undefined;
   readonly hash: string | undefined;
   readonly signer: string | undefined;
+  readonly doubt: AppDoubt | undefined;
   /** Pid, for ancestors only. */
   readonly ancestor: number | undefined;
   /** Position in the chain of parents of what lies above it. */
@@ -119,51 +156,70 @@ interface Process {
 }
 
 function* lineage(app: App): Iterable<Process> {
-  const { path, script, hash, signer } = app;
-  yield { path, script, hash, signer, ancestor: undefined, above: 0 };
+  const { path, script, hash, signer, doubt } = app;
+  yield { path, script, hash, signer, doubt, ancestor: undefined, above: 0 };
   for (const [index, parent] of app.parents.entries()) {
+    if (parent.shared === true) continue;
     yield {
       path: parent.path,
       script: parent.script,
       hash: parent.hash,
       signer: undefined,
+      doubt: parent.doubt,
       ancestor: parent.pid,
       above: index + 1,
     };
   }
 }
 
+/** What of a program a rule matched: arguments prove nothing of an executable, and are all there is of a script. */
+type MatchedBy = 'script' | 'path';
+
+function doubtOf(app: App, process: Process, by: MatchedBy): { doubt?: AppDoubt } {
+  const between = process.above === 0 ? [] : [app, ...app.parents.slice(0, process.above - 1)];
+  const hidden = between.find(({ doubt, shared }) => doubt === 'program' && shared !== true);
+  const own = process.doubt === 'injected' || by === 'script' ? process.doubt : undefined;
+  const doubt = own ?? hidden?.doubt;
+  return doubt === undefined || doubt === 'lineage' ? {} : { doubt };
+}
+
 function processOf(process: Process): { byParent?: number } {
   return process.ancestor === undefined ? {} : { byParent: process.ancestor };
 }
 
-function bindingHolds(rule: BoundRule, process: Process, app: App): boolean {
+/** By what it holds; undefined where it does not. */
+function bindingHolds(rule: BoundRule, process: Process, app: App): MatchedBy | undefined {
   const own = rule.path ?? rule.hash ?? rule.signer;
   // Conditions that hold for the program as a whole are no reason to look at its ancestors.
-  if (own === undefined && process.ancestor !== undefined) return false;
-  if (own === undefined && rule.cgroup === undefined && rule.parent === undefined && rule.user === undefined)
-    return false;
-  if (rule.path !== undefined && !pathMatches(rule.path, process)) return false;
-  if (rule.hash !== undefined && !(process.hash !== undefined && rule.hash.includes(process.hash))) return false;
-  if (rule.signer !== undefined && !(process.signer !== undefined && rule.signer.includes(process.signer)))
-    return false;
-  if (rule.cgroup !== undefined && !(app.cgroup !== undefined && rule.cgroup.match(app.cgroup))) return false;
-  if (
-    rule.user !== undefined &&
-    !(app.user !== undefined && rule.user.includes(app.user)) &&
-    !rule.user.includes(String(app.uid))
-  ) {
-    return false;
+  if (own === undefined && process.ancestor !== undefined) return undefined;
+  if (own === undefined && rule.cgroup === undefined && rule.parent === undefined && rule.user === undefined) {
+    return undefined;
   }
-  const { parent } = rule;
-  return (
-    parent === undefined ||
-    app.parents.slice(process.above).some((one) => pathMatches(parent, { path: one.path, script: one.script }))
-  );
+  const by = rule.path === undefined ? 'path' : pathMatches(rule.path, process);
+  const holds =
+    isOneOf(process.hash, rule.hash) &&
+    isOneOf(process.signer, rule.signer) &&
+    (rule.cgroup === undefined || (app.cgroup !== undefined && rule.cgroup.match(app.cgroup))) &&
+    (rule.user === undefined || isOneOf(app.user, rule.user) || isOneOf(String(app.uid), rule.user)) &&
+    (rule.parent === undefined || descendsFrom(rule.parent, app, process));
+  return holds ? by : undefined;
 }
 
-function pathMatches(paths: PathPatterns, process: { path: string | undefined; script: string | undefined }): boolean {
-  return [process.path, process.script].some((path) => path !== undefined && paths.match(path));
+function isOneOf(value: string | undefined, wanted: readonly string[] | undefined): boolean {
+  return wanted === undefined || (value !== undefined && wanted.includes(value));
+}
+
+function descendsFrom(parent: PathPatterns, app: App, process: Process): boolean {
+  const above = app.parents.slice(process.above);
+  return above.some((one) => pathMatches(parent, { path: one.path, script: one.script }) !== undefined);
+}
+
+function pathMatches(
+  paths: PathPatterns,
+  process: { readonly path: string | undefined; readonly script: string | undefined },
+): MatchedBy | undefined {
+  if (process.path !== undefined && paths.match(process.path)) return 'path';
+  return process.script !== undefined && paths.match(process.script) ? 'script' : undefined;
 }
 
 function globs(value: OneOrMore | undefined): PathPatterns | undefined {

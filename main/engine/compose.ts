@@ -83,7 +83,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
   };
 
   // Step 5: whose flow is it.
-  const apps = openAppFinder({ agents: config.agents, clock, log });
+  const apps = openAppFinder({ agents: config.agents, clock, log, stack });
 
   // Step 6: which service of which identity.
   const intercept = createIntercept();

@@ -2,7 +2,7 @@
  * Which identity a program dials as. An agent's identity serves that agent, a user's identity that user's programs; everybody else has
  * the device's identities, or none, as set. A doubtful owner is nobody's agent and nobody's program: it fails closed.
  */
-import type { App } from '../apps/app.ts';
+import type { App, AppDoubt } from '../apps/app.ts';
 import type { Reason } from '../base/reason.ts';
 import type { Match } from '../intercept/match.ts';
 import { programName } from './program.ts';
@@ -17,9 +17,12 @@ export interface AgentBinding {
 
 export interface IdentityRules {
   readonly agents: readonly AgentBinding[];
-  /** A program bound to no identity of its own dials as the device, or not at all. */
-  readonly unbound: 'device' | 'refuse';
-  /** A user's identity where nobody knows whose the flow is: not lent (default), or lent all the same. */
+  /**
+   * Whoever is bound to no identity of its own dials as the device, or not at all. Absent: plain programs do, agents that were recognised
+   * and that no setting names do not.
+   */
+  readonly unbound?: 'device' | 'refuse' | undefined;
+  /** Where nobody knows whose the flow is: refused (default), or served all the same. */
   readonly onUnknownApp?: 'closed' | 'open';
 }
 
@@ -28,15 +31,17 @@ export type Choice =
   | { readonly kind: 'refused'; readonly reason: Reason };
 
 export function chooseMatches(app: App, matches: readonly Match[], facts: DecisionFacts, rules: IdentityRules): Choice {
-  const binding = rules.agents.find((agent) => agent.name === app.agent && agent.identity !== undefined);
-  if (binding !== undefined) return forAgent(app, matches, binding);
+  const binding = rules.agents.find((agent) => agent.name === app.agent);
+  if (binding?.identity !== undefined) return forAgent(app, matches, binding);
+  if (app.attribution === 'unknown' && rules.onUnknownApp !== 'open') return unknownOwner(app);
 
   const agentOwned = new Set(rules.agents.map((agent) => agent.identity));
   const common = matches.filter((match) => !agentOwned.has(match.identity));
   const isLent = rules.onUnknownApp === 'open' && app.uid === undefined;
   const own = common.filter((match) => servesUser(match, app, facts) || (isLent && isUsers(match, facts)));
-  if (rules.unbound === 'refuse') {
-    if (own.length > 0) return { kind: 'eligible', matches: own };
+  const isForeign = binding === undefined && app.agent !== undefined;
+  if (rules.unbound === 'refuse' || (rules.unbound === undefined && isForeign)) {
+    if (own.length > 0 && !isForeign) return { kind: 'eligible', matches: own };
     return refused(
       'policy.agent.unbound',
       `${programName(app)} is bound to no identity, and such programs are refused`,
@@ -57,14 +62,29 @@ export function chooseMatches(app: App, matches: readonly Match[], facts: Decisi
   );
 }
 
+/** What is not known of an owner, in words, with what to do about it. */
+const unknownBecause: Partial<Record<AppDoubt, readonly [sentence: string, next: string]>> = {
+  lineage: ['nobody saw what started it', 'start it again, now that the engine runs'],
+  program: ['nobody can tell which program its interpreter runs', 'start it again, now that the engine runs'],
+};
+
+function unknownOwner(app: App): Choice {
+  const [because, next] = (app.doubt === undefined ? undefined : unknownBecause[app.doubt]) ?? [
+    'its owner on this host was not found',
+    'run it on this host, or set policy.onUnknownApp: open',
+  ];
+  return refused('policy.app.unknown', `it is not known which program asks: ${because}`, {
+    next,
+    rule: 'settings:policy.onUnknownApp',
+  });
+}
+
 function forAgent(app: App, matches: readonly Match[], binding: AgentBinding): Choice {
   if (app.attribution !== 'exact') {
     return refused(
       'policy.agent.uncertain',
-      `it is not certain that ${binding.name} asks, so its identity is not lent`,
-      {
-        rule: 'settings:agents',
-      },
+      `it is not certain that ${binding.name} asks, so its identity is not lent${uncertainBecause(app)}`,
+      { next: `Start it with culvert agent run ${binding.name}`, rule: 'settings:agents' },
     );
   }
   const own = matches.filter((match) => match.identity === binding.identity);
@@ -74,6 +94,21 @@ function forAgent(app: App, matches: readonly Match[], binding: AgentBinding): C
     `${binding.name} dials as ${binding.identity ?? ''}, which has no service for this destination`,
     { next: `Grant ${binding.identity ?? 'it'} the service at the controller`, rule: 'settings:agents' },
   );
+}
+
+function uncertainBecause({ doubt }: App): string {
+  switch (doubt) {
+    case 'injected':
+      return ': code of somebody else was loaded into it as it started';
+    case 'arguments':
+      return ': it started before the engine, and its arguments alone name it';
+    case 'holders':
+      return ': another program holds the same socket';
+    case 'program':
+      return ': between it and the socket runs a program that nobody can tell';
+    default:
+      return '';
+  }
 }
 
 function isUsers(match: Match, facts: DecisionFacts): boolean {

@@ -3,12 +3,13 @@
 //! A packet meets the modules in this order: [`tun`] reads it off the descriptor, [`packet`] views its headers,
 //! [`table`] finds its flow, [`rewrite`] changes it in place, and it goes back to the device. What no flow claims goes up
 //! to TypeScript through [`queue`]. [`pump`] is the thread that does it, [`door`] what Node sees. [`peer`] is apart: who
-//! owns a socket; and [`keystore`]: keys that stay in hardware, and HTTPS with them.
+//! owns a socket; and [`processes`]: who started whom; and [`keystore`]: keys that stay in hardware, and HTTPS with them.
 
 #[cfg(feature = "keystore")]
 pub mod keystore;
 pub mod packet;
 pub mod peer;
+pub mod processes;
 pub mod pump;
 pub mod queue;
 pub mod reset;
@@ -23,3 +24,5 @@ mod door;
 mod keystore_door;
 #[cfg(feature = "addon")]
 mod peer_door;
+#[cfg(feature = "addon")]
+mod process_door;

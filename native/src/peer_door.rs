@@ -1,10 +1,10 @@
 //! What Node sees of socket ownership.
 
-use napi::bindgen_prelude::{AsyncTask, Env, Error, Result, Task, Uint32Array};
+use napi::bindgen_prelude::{AsyncTask, Env, Error, Float64Array, Result, Task};
 use napi_derive::napi;
 
 use crate::packet::{Endpoint, Tuple};
-use crate::peer::{SocketQuery, Transport, credentials, owner, processes_of};
+use crate::peer::{SocketQuery, Transport, credentials, holders_of, owner};
 
 #[napi(object)]
 pub struct PeerCredentials {
@@ -53,23 +53,24 @@ pub fn socket_owner(
     Ok(found.map(|owner| SocketOwner { inode: owner.inode as f64, uid: owner.uid, pid: owner.pid }))
 }
 
-pub struct FindProcesses(u64);
+pub struct FindHolders(Vec<u64>);
 
-impl Task for FindProcesses {
-    type Output = Vec<u32>;
-    type JsValue = Uint32Array;
+impl Task for FindHolders {
+    type Output = Vec<(u64, u32)>;
+    type JsValue = Float64Array;
 
-    fn compute(&mut self) -> Result<Vec<u32>> {
-        Ok(processes_of(self.0))
+    fn compute(&mut self) -> Result<Vec<(u64, u32)>> {
+        Ok(holders_of(&self.0))
     }
 
-    fn resolve(&mut self, _env: Env, found: Vec<u32>) -> Result<Uint32Array> {
-        Ok(found.into())
+    fn resolve(&mut self, _env: Env, found: Vec<(u64, u32)>) -> Result<Float64Array> {
+        let flat: Vec<f64> = found.into_iter().flat_map(|(inode, pid)| [inode as f64, f64::from(pid)]).collect();
+        Ok(flat.into())
     }
 }
 
-/// Processes that hold the socket with this inode; looked for off the JavaScript thread.
+/// Inode, pid, inode, pid: every process that holds one of these sockets. Looked for off the JavaScript thread.
 #[napi]
-pub fn socket_processes(inode: f64) -> AsyncTask<FindProcesses> {
-    AsyncTask::new(FindProcesses(inode as u64))
+pub fn socket_holders(inodes: Vec<f64>) -> AsyncTask<FindHolders> {
+    AsyncTask::new(FindHolders(inodes.into_iter().map(|inode| inode as u64).collect()))
 }

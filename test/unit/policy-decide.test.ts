@@ -148,11 +148,23 @@ describe('whose identity', () => {
     const policy = await open();
     const own = matches.filter((match) => match.identity === 'alice-id');
     policy.replaceIdentityRules(rules);
-    expect(codeOf(policy.decide(aFlow, unknownApp, own, identities))).toBe('policy.identity.not_yours');
+    expect(codeOf(policy.decide(aFlow, unknownApp, own, identities))).toBe('policy.app.unknown');
+    expect(codeOf(policy.decide(aFlow, unknownApp, matches, identities))).toBe('policy.app.unknown');
     policy.replaceIdentityRules({ ...rules, onUnknownApp: 'open' });
     expect(policy.decide(aFlow, unknownApp, own, identities).kind).toBe('dial');
     // Whoever is known to be another user is refused all the same.
     expect(codeOf(policy.decide(aFlow, { ...curl, uid: 1001 }, own, identities))).toBe('policy.identity.not_yours');
+  });
+
+  it('an agent that is recognised and bound to nothing is refused, a plain program is the device, unless set otherwise', async () => {
+    const policy = await open();
+    policy.replaceIdentityRules({ ...rules, unbound: undefined, agents: [...rules.agents, { name: 'listed' }] });
+    const device = matches.slice(0, 1);
+    expect(identityOf(policy.decide(aFlow, curl, device, identities))).toBe('laptop');
+    expect(codeOf(policy.decide(aFlow, { ...curl, agent: 'codex' }, device, identities))).toBe('policy.agent.unbound');
+    expect(policy.decide(aFlow, { ...curl, agent: 'listed' }, device, identities).kind).toBe('dial');
+    policy.replaceIdentityRules(rules);
+    expect(policy.decide(aFlow, { ...curl, agent: 'codex' }, device, identities).kind).toBe('dial');
   });
 
   it('an unbound program is refused where that is set', async () => {

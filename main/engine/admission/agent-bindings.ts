@@ -21,7 +21,7 @@ export function bindAgents(
         name,
         ...(identity === undefined ? {} : { identity }),
       })),
-      unbound: config.policy?.unbound ?? 'device',
+      unbound: config.policy?.unbound,
       onUnknownApp: config.policy?.onUnknownApp ?? 'closed',
     });
   tell();

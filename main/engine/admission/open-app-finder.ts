@@ -5,18 +5,20 @@ import { createAppFinder, recogniseAgents } from '../../apps/open-app-finder.ts'
 import { findBehind, ownProgram } from '../../apps/program-behind.ts';
 import { agentRules } from '../../apps/recognise.ts';
 import type { Clock } from '../../base/clock.ts';
+import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
 import type { EngineConfig } from '../runtime/config.ts';
 
-/** Needs nothing closed. Without the addon it works as well, on busy hosts more slowly. */
+/** Watches processes until the stack is disposed. Without the addon it works as well, on busy hosts more slowly. */
 export function openAppFinder(deps: {
   readonly agents: EngineConfig['agents'];
   readonly clock: Clock;
   readonly log: Log;
+  readonly stack: DisposalStack;
 }): AppFinder {
   const { clock, log } = deps;
   const rules = agentRules(deps.agents);
   const native = loadNative();
-  const finder = createAppFinder({ log, clock, ...(native.ok ? { native: native.native } : {}) });
+  const finder = deps.stack.use(createAppFinder({ log, clock, ...(native.ok ? { native: native.native } : {}) }));
   return recogniseAgents(findBehind(finder, ownProgram()), () => rules);
 }

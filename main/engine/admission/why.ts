@@ -1,5 +1,5 @@
 /** `why`: each step from a name to a terminator, the first that fails, and what to do about it. Asks nothing to be dialled. */
-import { unknownApp, type App } from '../../apps/app.ts';
+import type { App } from '../../apps/app.ts';
 import type { FlowRequest } from '../../base/flow.ts';
 import { ipFamily } from '../../base/ip.ts';
 import type { Reason } from '../../base/reason.ts';
@@ -28,12 +28,15 @@ function plain(code: string, sentence: string, details?: Reason['details']): Rea
 
 const skipped = plain('skipped', 'not reached');
 
+/** A plain program that nobody has anything against. */
+const anyProgram: App = { attribution: 'exact', parents: [] };
+
 /** Ports tried where none is given: those a person most likely means. */
 const usualPorts = [443, 80, 22, 502, 5432, 8080];
 
 /** Explain `HOST[:PORT]`, or a service's name, for everybody or for one program. Never throws for an unreachable destination. */
 export async function explainWhy(destination: string, app: string | undefined, deps: WhyDeps): Promise<WhyView> {
-  const asked = app === undefined ? unknownApp : deps.appNamed(app);
+  const asked = app === undefined ? anyProgram : deps.appNamed(app);
   const steps: WhyStep[] = [];
   const add: AddStep = (step, outcome, { code, sentence, next, details }) => {
     steps.push({

@@ -109,9 +109,12 @@ const detectors = v.strictObject({
 const policy = v.strictObject({
   /** Directory of `*.cedar` files; default `policy.d` in the state directory. */
   directory: v.optional(text),
-  /** Programs bound to no agent: use the device's identities (default) or be refused. */
+  /**
+   * Programs bound to no identity: use the device's identities or be refused. Default: plain programs use them, agents that are recognised
+   * and not named under `agents` are refused.
+   */
   unbound: v.optional(v.picklist(['device', 'refuse'])),
-  /** A user-scoped identity without a known user of the flow: refused (`closed`, default) or served. */
+  /** A flow whose owner is not known: refused (`closed`, default) or served. */
   onUnknownApp: v.optional(v.picklist(['closed', 'open'])),
   breaker: v.optional(breaker),
   detectors: v.optional(detectors),

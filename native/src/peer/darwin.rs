@@ -33,6 +33,6 @@ pub fn owner(_query: &SocketQuery) -> Found {
     Err(io::Error::from(io::ErrorKind::Unsupported))
 }
 
-pub fn processes_of(_inode: u64) -> Vec<u32> {
+pub fn holders_of(_inodes: &[u64]) -> Vec<(u64, u32)> {
     Vec::new()
 }

@@ -1,5 +1,7 @@
 //! Linux: SO_PEERCRED, NETLINK_SOCK_DIAG and /proc.
 
+use std::collections::HashSet;
+use std::ffi::CString;
 use std::fs;
 use std::io;
 use std::mem::{size_of, zeroed};
@@ -109,21 +111,59 @@ fn parse_answer(answer: &[u8]) -> Found {
     Ok((inode != 0).then_some(Owner { inode: u64::from(inode), uid: word(MESSAGE_UID)?, pid: None }))
 }
 
-/// Processes that hold the socket with this inode, lowest pid first. Processes that end meanwhile, or that we may not
-/// look into, are passed over.
-pub fn processes_of(inode: u64) -> Vec<u32> {
-    let wanted = format!("socket:[{inode}]");
-    let mut found: Vec<u32> = fs::read_dir("/proc")
+/// Who holds each of these sockets, as pairs of inode and pid, lowest pid first. Processes that end meanwhile, or that we may not look into,
+/// are passed over. One walk over all descriptors of the host, whatever the number of sockets.
+pub fn holders_of(inodes: &[u64]) -> Vec<(u64, u32)> {
+    let wanted: HashSet<u64> = inodes.iter().copied().collect();
+    let mut pids: Vec<u32> = fs::read_dir("/proc")
         .into_iter()
         .flatten()
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
-        .filter(|pid| {
-            let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-            let mut links = descriptors.filter_map(|entry| fs::read_link(entry.path()).ok());
-            links.any(|link| link.as_os_str() == wanted.as_str())
-        })
         .collect();
-    found.sort_unstable();
+    pids.sort_unstable();
+    let mut found = Vec::new();
+    for pid in pids {
+        let mut held = HashSet::new();
+        let _ = each_socket(pid, |inode| {
+            if wanted.contains(&inode) && held.insert(inode) {
+                found.push((inode, pid));
+            }
+        });
+    }
     found
+}
+
+/// Call `see` with the inode of every socket among a process's descriptors.
+fn each_socket(pid: u32, mut see: impl FnMut(u64)) -> io::Result<()> {
+    let path = CString::new(format!("/proc/{pid}/fd"))?;
+    // SAFETY: `path` is a live C string.
+    let directory = unsafe { libc::opendir(path.as_ptr()) };
+    if directory.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    loop {
+        // SAFETY: `directory` is open, and no other thread reads it.
+        let entry = unsafe { libc::readdir(directory) };
+        if entry.is_null() {
+            break;
+        }
+        // A link's text is short: `socket:[4294967295]`.
+        let mut link = [0u8; 64];
+        // SAFETY: the entry lives until the next `readdir`; the buffer is live and of the stated size.
+        let length = unsafe {
+            libc::readlinkat(libc::dirfd(directory), (*entry).d_name.as_ptr(), link.as_mut_ptr().cast(), link.len())
+        };
+        let inode = usize::try_from(length).ok().and_then(|length| socket_inode(&link[..length]));
+        if let Some(inode) = inode {
+            see(inode);
+        }
+    }
+    // SAFETY: opened above, closed once.
+    unsafe { libc::closedir(directory) };
+    Ok(())
+}
+
+fn socket_inode(link: &[u8]) -> Option<u64> {
+    std::str::from_utf8(link).ok()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }

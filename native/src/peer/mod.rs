@@ -7,15 +7,15 @@ use crate::packet::Tuple;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub use linux::{credentials, owner, processes_of};
+pub use linux::{credentials, holders_of, owner};
 #[cfg(target_os = "macos")]
 mod darwin;
 #[cfg(target_os = "macos")]
-pub use darwin::{credentials, owner, processes_of};
+pub use darwin::{credentials, holders_of, owner};
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
-pub use windows::{credentials, owner, processes_of};
+pub use windows::{credentials, holders_of, owner};
 
 /// The process at the other end of a local socket, as it was when it connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,7 +16,7 @@ pub fn credentials(_fd: i32) -> io::Result<Credentials> {
     Err(io::Error::from(io::ErrorKind::Unsupported))
 }
 
-pub fn processes_of(_inode: u64) -> Vec<u32> {
+pub fn holders_of(_inodes: &[u64]) -> Vec<(u64, u32)> {
     Vec::new()
 }
 

@@ -86,8 +86,8 @@ async function admit(request: FlowRequest, options: { readonly signal: AbortSign
       destination.address ?? '',
       destination.port,
     );
-    owner =
-      socket === null ? null : { uid: socket.uid, pids: [...(await native.native.socketProcesses(socket.inode))] };
+    const held = socket === null ? [] : [...(await native.native.socketHolders([socket.inode]))];
+    owner = socket === null ? null : { uid: socket.uid, pids: held.filter((_, index) => index % 2 === 1) };
   }
   const service = serviceOf(request);
   if (service === undefined) return { kind: 'refused', reason, answer: 'reset' };
