@@ -1,29 +1,10 @@
 /** A process and what it descends from, asked of the system now: for who calls the engine, as for whose flow it is. */
-import { readFileSync } from 'node:fs';
 import { parseProcesses } from './app-finder.darwin.ts';
-import { unknownApp, type App } from './app.ts';
-import { ProcessReader, parseStat } from './process-facts.linux.ts';
+import { systemClock } from '../base/clock.ts';
+import { silentLog } from '../base/log.ts';
+import { unknownApp, type Ancestor, type AncestryReader } from './app.ts';
+import { Processes } from './processes.linux.ts';
 import { runCommand } from './run-command.ts';
-
-/** A process at one moment; the start tells it from a later one with the same pid. */
-export interface Ancestor {
-  readonly pid: number;
-  /** Opaque; equal only for the same process. */
-  readonly start: string;
-}
-
-export interface Ancestry {
-  readonly app: App;
-  /** The process itself, then its parents, nearest first, those too whose program may not be read. */
-  readonly chain: readonly Ancestor[];
-  /** Seen up to the first of all processes: nothing it descends from is hidden. */
-  readonly whole: boolean;
-}
-
-export interface AncestryReader {
-  /** Undefined where the process is gone. */
-  read(pid: number): Promise<Ancestry | undefined>;
-}
 
 /** Longer chains exist only where somebody builds them on purpose. */
 const maxChain = 64;
@@ -35,30 +16,14 @@ export function ancestryReader(platform: NodeJS.Platform = process.platform): An
   return platform === 'darwin' ? darwinAncestry() : undefined;
 }
 
+/** Looks through all processes at each question; who asks often has a finder, which learns of them as they start. */
 function linuxAncestry(procRoot: string, passwdPath: string): AncestryReader {
-  const processes = new ProcessReader(procRoot, passwdPath);
-  const statOf = (pid: number): ReturnType<typeof parseStat> => {
-    try {
-      return parseStat(readFileSync(`${procRoot}/${pid}/stat`, 'utf8'));
-    } catch {
-      // Gone, or hidden from us (proc(5), hidepid).
-      return undefined;
-    }
-  };
   return {
     read(pid) {
-      const facts = processes.read(pid);
-      const first = statOf(pid);
-      if (facts === undefined || first === undefined) return Promise.resolve(undefined);
-      const chain: Ancestor[] = [{ pid, start: first.startTime }];
-      let at = first.parentPid;
-      while (at > 0 && chain.length < maxChain) {
-        const stat = statOf(at);
-        if (stat === undefined) break;
-        chain.push({ pid: at, start: stat.startTime });
-        at = stat.parentPid;
-      }
-      return Promise.resolve({ app: { ...facts, attribution: 'exact' }, chain, whole: at === 0 });
+      const processes = new Processes({ procRoot, passwdPath, clock: systemClock, log: silentLog });
+      const found = processes.ancestry(pid);
+      processes[Symbol.dispose]();
+      return Promise.resolve(found);
     },
   };
 }

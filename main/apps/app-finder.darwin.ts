@@ -98,7 +98,6 @@ export function createDarwinAppFinder(deps: DarwinAppFinderDeps): AppFinder {
       if (app === undefined) return unknownApp;
       return pids.length > 1 ? { ...app, attribution: 'inferred' } : app;
     },
-    attribute: async (pid) => (await describe(pid, await processes())) ?? unknownApp,
     async identify(app) {
       if (app.path === undefined) return app;
       const [hash, signer] = await Promise.all([app.hash ?? hashes.hash(app.path), app.signer ?? signerOf(app.path)]);

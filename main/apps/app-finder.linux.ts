@@ -8,7 +8,7 @@ import type { Native } from 'node-tun';
 import type { Clock } from '../base/clock.ts';
 import type { FlowRequest } from '../base/flow.ts';
 import type { Log } from '../base/log.ts';
-import type { App, AppFinder, AppParent } from './app.ts';
+import type { AncestryReader, App, AppFinder, AppParent } from './app.ts';
 import { unknownApp } from './app.ts';
 import { ExecutableHashes } from './executable-hash.ts';
 import { codeVariables } from './interpreter-script.ts';
@@ -31,7 +31,9 @@ export interface LinuxAppFinderDeps {
 }
 
 /** Watches processes until disposed. */
-export function createLinuxAppFinder(deps: LinuxAppFinderDeps): AppFinder & Disposable {
+export function createLinuxAppFinder(
+  deps: LinuxAppFinderDeps,
+): AppFinder & Disposable & { readonly ancestry: AncestryReader } {
   const { log, clock, native, enginePid } = deps;
   const procRoot = deps.procRoot ?? '/proc';
   const isHere = deps.procRoot === undefined;
@@ -73,7 +75,6 @@ export function createLinuxAppFinder(deps: LinuxAppFinderDeps): AppFinder & Disp
         return unknownApp;
       }
     },
-    attribute: (pid) => Promise.resolve(describe(pid) ?? unknownApp),
     async identify(app) {
       if (app.pid === undefined) return app;
       // The process may have ended, and its pid be another's by now: what is hashed must still be what was found.
@@ -88,6 +89,7 @@ export function createLinuxAppFinder(deps: LinuxAppFinderDeps): AppFinder & Disp
       );
       return { ...app, parents, ...(hash === undefined ? {} : { hash }) };
     },
+    ancestry: { read: (pid) => Promise.resolve(processes.ancestry(pid)) },
     [Symbol.dispose]: () => processes[Symbol.dispose](),
   };
 }

@@ -48,7 +48,6 @@ export function createWindowsAppFinder(deps: WindowsAppFinderDeps): AppFinder {
       if (app === undefined) return unknownApp;
       return hash === undefined ? app : { ...app, hash };
     },
-    attribute: async (pid) => describe(pid, await processes(pid)) ?? unknownApp,
     async identify(app) {
       if (app.path === undefined) return app;
       const asked = signers.get(app.path) ?? powerShell(deps.run, signerScript(app.path)).then(parseSigner);

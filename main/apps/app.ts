@@ -57,11 +57,29 @@ export interface AppFinder {
   find(
     flow: Pick<FlowRequest, 'protocol' | 'source' | 'via' | 'destination'> & Partial<Pick<FlowRequest, 'entry'>>,
   ): Promise<App>;
-  /** The same for a process that the system names, such as the one at the other end of a Unix socket; `unknownApp` where it is gone. */
-  attribute(pid: number): Promise<App>;
   /**
    * The same app with its `hash` (and `signer`), reading the executable where it is not known yet. `find` gives them only where they
    * cost nothing, so ask for this just where a rule looks at them. Never throws: what cannot be read stays absent.
    */
   identify(app: App): Promise<App>;
+}
+
+/** A process at one moment; the start tells it from a later one with the same pid. */
+export interface Ancestor {
+  readonly pid: number;
+  /** Opaque; equal only for the same process. */
+  readonly start: string;
+}
+
+export interface Ancestry {
+  readonly app: App;
+  /** The process itself, then its parents, nearest first, those too whose program may not be read. */
+  readonly chain: readonly Ancestor[];
+  /** Seen up to the first of all processes: nothing it descends from is hidden. */
+  readonly whole: boolean;
+}
+
+export interface AncestryReader {
+  /** Undefined where the process is gone. */
+  read(pid: number): Promise<Ancestry | undefined>;
 }

@@ -5,15 +5,16 @@
  * do not count: what started the engine is its person's way of working. They do count where an engine that they did not start served this
  * state directory before, for then an agent has started an engine over a person's.
  */
-import { ancestryReader, type Ancestor, type AncestryReader } from './ancestry.ts';
-import type { App } from './app.ts';
-import { recognise, type AgentRules, type Recognition } from './recognise.ts';
+import { ancestryReader } from './ancestry.ts';
+import type { Ancestor, AncestryReader, App } from './app.ts';
+import { recognise, withAgent, type AgentRules, type Recognition } from './recognise.ts';
 
 export type CallerKind =
   | { readonly kind: 'person' }
   | { readonly kind: 'agent'; readonly agent: string }
   | { readonly kind: 'unknown'; readonly why: string };
 
+const notTold = 'an interpreter is at work there, and nobody can tell any more which program it runs';
 const notWhole = 'what it descends from could not be seen up to the first process';
 
 /** Asked once for each connection, when it is made. */
@@ -49,8 +50,9 @@ export function callerAttribution(deps: CallerAttributionDeps): CallerAttributio
       const exempt = exemptPids(engine?.app, shared, deps);
       const rules = deps.rules();
       const app = rules.needsIdentify ? await deps.identify(caller.app) : caller.app;
-      const found = recognise(without(app, exempt), rules);
-      if (found !== undefined) return { kind: 'agent', agent: found.agent };
+      const { agent, doubt } = withAgent(without(app, exempt), rules);
+      if (agent !== undefined) return { kind: 'agent', agent };
+      if (doubt === 'program' && !exempt.has(pid)) return unknown(notTold);
       // Where it meets the engine's own lineage, what lies above is known as far as it matters.
       if (caller.whole || shared.length > 0) return { kind: 'person' };
       return unknown(notWhole);
@@ -69,8 +71,9 @@ export async function attributeProcess(
   const ancestry = await reader.read(pid);
   if (ancestry === undefined) return unknown('the process is gone');
   const exempt = agentsIn(ancestry.app, rules).filter(({ rule }) => within.has(rule));
-  const found = recognise(without(ancestry.app, new Set(exempt.map((one) => one.pid))), rules);
-  if (found !== undefined) return { kind: 'agent', agent: found.agent };
+  const { agent, doubt } = withAgent(without(ancestry.app, new Set(exempt.map((one) => one.pid))), rules);
+  if (agent !== undefined) return { kind: 'agent', agent };
+  if (doubt === 'program') return unknown(notTold);
   return ancestry.whole ? { kind: 'person' } : unknown(notWhole);
 }
 

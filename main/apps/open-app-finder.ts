@@ -5,7 +5,8 @@ import type { Log } from '../base/log.ts';
 import { createDarwinAppFinder } from './app-finder.darwin.ts';
 import { createLinuxAppFinder } from './app-finder.linux.ts';
 import { createWindowsAppFinder } from './app-finder.windows.ts';
-import type { App, AppFinder } from './app.ts';
+import { ancestryReader } from './ancestry.ts';
+import type { AncestryReader, App, AppFinder } from './app.ts';
 import { unknownApp } from './app.ts';
 import { narrowest, withAgent } from './recognise.ts';
 import type { AgentRules } from './recognise.ts';
@@ -19,29 +20,34 @@ export interface AppFinderDeps {
   readonly platform?: NodeJS.Platform;
 }
 
+/** A finder, and what it has learnt of who started whom; the latter absent on a platform whose processes nobody wrote a reader for. */
+export interface ProgramFinder extends AppFinder, Disposable {
+  readonly ancestry: AncestryReader | undefined;
+}
+
 /** A finder of owners, without agents. On a platform nobody wrote one for every owner is unknown. */
-export function createAppFinder(deps: AppFinderDeps): AppFinder & Disposable {
+export function createAppFinder(deps: AppFinderDeps): ProgramFinder {
   const { log, clock } = deps;
   const native = deps.native === undefined ? {} : { native: deps.native };
   switch (deps.platform ?? process.platform) {
     case 'linux':
       return createLinuxAppFinder({ log, clock, ...native });
     case 'darwin':
-      return lasting(createDarwinAppFinder({ log, clock, run: runCommand }));
+      return lasting(createDarwinAppFinder({ log, clock, run: runCommand }), 'darwin');
     case 'win32':
-      return lasting(createWindowsAppFinder({ log, clock, run: runCommand, ...native }));
+      return lasting(createWindowsAppFinder({ log, clock, run: runCommand, ...native }), 'win32');
     default:
       return lasting({
         find: () => Promise.resolve(unknownApp),
-        attribute: () => Promise.resolve(unknownApp),
         identify: (app) => Promise.resolve(app),
       });
   }
 }
 
 /** Nothing to close. */
-function lasting(finder: AppFinder): AppFinder & Disposable {
-  return { ...finder, [Symbol.dispose]: () => undefined };
+function lasting(finder: AppFinder, platform?: NodeJS.Platform): ProgramFinder {
+  const ancestry = platform === undefined ? undefined : ancestryReader(platform);
+  return { ...finder, ancestry, [Symbol.dispose]: () => undefined };
 }
 
 /**
@@ -64,7 +70,6 @@ export function recogniseAgents(
       const { holders = [], ...app } = await finder.find(flow);
       return narrowest([await known(app), ...(await Promise.all(holders.map(known)))]);
     },
-    attribute: async (pid) => known(await finder.attribute(pid)),
     identify: async (app) => withAgent(await finder.identify(app), rules()),
   };
 }

@@ -8,7 +8,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import type { NativeProcessEvent, NativeProcessWatch } from 'node-tun';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import type { App, AppParent } from './app.ts';
+import type { Ancestry, App, AppParent } from './app.ts';
 import { Lineage, origins, type ProgramRun } from './lineage.ts';
 import { imageOf, ProcessReader, type ProcessStat } from './process-facts.linux.ts';
 
@@ -78,6 +78,16 @@ export class Processes implements Disposable {
       ...(shared ? { shared } : {}),
       parents: this.#parents(run),
     };
+  }
+
+  /** The same for who calls the engine: whose ancestors count is the caller's to say, so that none is marked as shared. */
+  ancestry(pid: number): Ancestry | undefined {
+    const found = this.read(pid);
+    const run = this.#lineage.get(pid);
+    if (found === undefined || run === undefined) return undefined;
+    const { shared: _, ...app } = found;
+    const chain = [run, ...origins(run)].map((one) => ({ pid: one.pid, start: one.start ?? '' }));
+    return { app: { ...app, parents: app.parents.map(({ shared: _shared, ...one }) => one) }, chain, whole: run.whole };
   }
 
   /** The executable it runs now, for who is about to read that file. */

@@ -51,7 +51,6 @@ export function findBehind(finder: AppFinder, own: OwnProgram): AppFinder {
       const app = await finder.find(flow);
       return flow.entry === 'mcp' ? programBehind(app, own) : app;
     },
-    attribute: (pid) => finder.attribute(pid),
     identify: (app) => finder.identify(app),
   };
 }

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { loadNative } from 'node-tun';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createLinuxAppFinder } from '../../main/apps/app-finder.linux.ts';
-import type { App, AppFinder } from '../../main/apps/app.ts';
+import type { AncestryReader, App, AppFinder } from '../../main/apps/app.ts';
 import { Lineage, origins, type Image } from '../../main/apps/lineage.ts';
 import { recogniseAgents } from '../../main/apps/open-app-finder.ts';
 import { agentRules } from '../../main/apps/recognise.ts';
@@ -38,6 +38,8 @@ s.recv(1)
 class Scene {
   readonly directory = realpathSync(mkdtempSync(join(tmpdir(), 'culvert-lineage-')));
   readonly agent = this.write('agent.cjs', nodeClient);
+  /** Of the finder made last. */
+  ancestry: AncestryReader | undefined;
 
   constructor() {
     cleanUps.push(() => rmSync(this.directory, { recursive: true, force: true }));
@@ -54,6 +56,7 @@ class Scene {
     const addon = told && native.ok ? { native: native.native } : {};
     const finder = createLinuxAppFinder({ log: silentLog, clock: systemClock, ...addon });
     cleanUps.push(() => finder[Symbol.dispose]());
+    this.ancestry = finder.ancestry;
     const rules = agentRules({ mine: { path: agent, identity: 'mine-id' } });
     return recogniseAgents(finder, () => rules);
   }
@@ -74,7 +77,7 @@ async function connection(begin: (port: string) => unknown): Promise<Seen> {
   await once(server, 'listening');
   cleanUps.push(() => server.close());
   const came = once(server, 'connection') as Promise<[Socket]>;
-  begin(String((server.address() as AddressInfo).port));
+  await begin(String((server.address() as AddressInfo).port));
   const [socket] = await came;
   socket.on('error', () => undefined);
   cleanUps.push(() => socket.destroy());
@@ -121,8 +124,17 @@ describe.runIf(process.platform === 'linux' && native.ok)('a bound agent stays i
   it('when it executes another program in its own place', async () => {
     const scene = new Scene();
     const plain = scene.write('plain.cjs', nodeClient);
-    const agent = scene.write('shell-agent.sh', `exec ${process.execPath} ${plain} "$1"\n`);
-    const app = await ownerOf(scene.finder(true, agent), (port) => start('/bin/sh', [agent, port]));
+    const agent = scene.write('shell-agent.sh', `read _; exec ${process.execPath} ${plain} "$1"\n`);
+    const finder = scene.finder(true, agent);
+    const app = await ownerOf(finder, async (port) => {
+      const child = spawn('/bin/sh', [agent, port], { stdio: ['pipe', 'ignore', 'inherit'] });
+      cleanUps.push(() => child.kill('SIGKILL'));
+      await once(child, 'spawn');
+      // A program that is gone at once may be gone before it could be looked at.
+      const { ancestry } = scene;
+      await expect.poll(async () => (await ancestry?.read(child.pid ?? 0))?.app.script).toBe(agent);
+      child.stdin.end('\n');
+    });
     expect(app).toMatchObject(isAgent);
     expect(app.parents[0]).toMatchObject({ pid: app.pid, script: agent });
   });

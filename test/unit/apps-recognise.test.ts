@@ -133,7 +133,6 @@ describe('agents bound by settings', () => {
     let identified = 0;
     const finder: AppFinder = {
       find: () => Promise.resolve(app({ pid: 1, path: '/x' })),
-      attribute: () => Promise.resolve(app({ pid: 1, path: '/x' })),
       identify: (found) => {
         identified += 1;
         return Promise.resolve({ ...found, hash: 'ab'.repeat(32) });
@@ -334,7 +333,7 @@ describe('the program behind the MCP bridge', () => {
 
   it('is looked for only where the bridge comes in', async () => {
     const found = (): Promise<App> => Promise.resolve(connect);
-    const finder = findBehind({ find: found, attribute: found, identify: (one) => Promise.resolve(one) }, own);
+    const finder = findBehind({ find: found, identify: (one) => Promise.resolve(one) }, own);
     const flow = { protocol: 'tcp', source: { address: '127.0.0.1', port: 1 }, destination: { port: 80 } } as const;
     expect((await finder.find({ ...flow, entry: 'socks5' })).pid).toBe(8);
     expect((await finder.find({ ...flow, entry: 'mcp' })).pid).toBe(7);

@@ -1,7 +1,7 @@
 /** Whose flow is it: the program behind a socket on this host, and the agent it is by the settings. */
 import { loadNative } from 'node-tun';
 import type { AppFinder } from '../../apps/app.ts';
-import { createAppFinder, recogniseAgents } from '../../apps/open-app-finder.ts';
+import { createAppFinder, recogniseAgents, type ProgramFinder } from '../../apps/open-app-finder.ts';
 import { findBehind, ownProgram } from '../../apps/program-behind.ts';
 import { agentRules } from '../../apps/recognise.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -15,10 +15,11 @@ export function openAppFinder(deps: {
   readonly clock: Clock;
   readonly log: Log;
   readonly stack: DisposalStack;
-}): AppFinder {
+}): AppFinder & Pick<ProgramFinder, 'ancestry'> {
   const { clock, log } = deps;
   const rules = agentRules(deps.agents);
   const native = loadNative();
   const finder = deps.stack.use(createAppFinder({ log, clock, ...(native.ok ? { native: native.native } : {}) }));
-  return recogniseAgents(findBehind(finder, ownProgram()), () => rules);
+  const { ancestry } = finder;
+  return { ...recogniseAgents(findBehind(finder, ownProgram()), () => rules), ancestry };
 }

@@ -1,5 +1,6 @@
 /** Where the engine is called: its socket, and behind the same dispatcher the window in a browser. */
 import type { AppFinder } from '../../apps/app.ts';
+import type { ProgramFinder } from '../../apps/open-app-finder.ts';
 import { agentRules } from '../../apps/recognise.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { DisposalStack } from '../../base/lifecycle.ts';
@@ -27,7 +28,7 @@ export interface ListenerDeps {
   readonly config: EngineConfig;
   readonly configFile: string;
   readonly agents: AgentBindings;
-  readonly apps: AppFinder;
+  readonly apps: AppFinder & Pick<ProgramFinder, 'ancestry'>;
   readonly consoleListener: ConsoleListener | undefined;
   readonly clock: Clock;
   readonly log: Log;
@@ -43,9 +44,11 @@ export async function openListeners(deps: ListenerDeps, stack: DisposalStack): P
   const { identities } = deps.calls;
   const handlers = createHandlers({ ...deps.calls, openConsole: () => console.addresses() });
   const rules = agentRules(deps.agents.all());
+  const reader = deps.apps.ancestry;
   const attribution = callerAttribution({
     rules: () => rules,
-    within: await noteEngine(deps.stateDirectory, await agentsAbove(process.pid, rules), deps.configFile),
+    reader,
+    within: await noteEngine(deps.stateDirectory, await agentsAbove(process.pid, rules, reader), deps.configFile),
     identify: (app) => deps.apps.identify(app),
   });
   const ownerUidOf = (name: string): number | undefined => identities.find(name)?.record()?.ownerUid;

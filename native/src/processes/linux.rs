@@ -58,6 +58,7 @@ impl Watch {
         let shared = Arc::clone(&source);
         // Both descriptors outlive the thread: dropping a watch waits for it first.
         let reader = std::thread::Builder::new().name("culvert-processes".into()).spawn(move || {
+            hurry();
             while wait(socket_fd, stop_fd, -1) == Ready::Socket {
                 lock(&shared).read();
             }
@@ -71,6 +72,16 @@ impl Watch {
         source.read();
         std::mem::take(&mut source.waiting)
     }
+}
+
+/// Be the next to run when something happened, where we may: a program that executes another one at once is read before it does.
+fn hurry() {
+    // SAFETY: all-zero is a valid sched_param.
+    let mut parameter: libc::sched_param = unsafe { zeroed() };
+    parameter.sched_priority = 1;
+    // Without CAP_SYS_NICE it stays as it is: later, but the same.
+    // SAFETY: pid 0 is this thread; `parameter` is live.
+    let _ = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &raw const parameter) };
 }
 
 impl Drop for Watch {
