@@ -14,7 +14,6 @@ import { schedule } from './engagement/schedule.ts';
 import { positive, terms } from './engagement/terms.ts';
 import { TunnelerError } from './errors.ts';
 
-export type { AppRules } from './engagement/apps.ts';
 export type { HttpRules } from './engagement/http.ts';
 export type { McpRule, McpRules } from './engagement/mcp.ts';
 export type { ModbusRules } from './engagement/modbus.ts';

@@ -43,7 +43,6 @@ import type { TunDevice } from './tun/device.ts';
 import { openNativeDevice } from './tun/native-device.ts';
 
 export { canUseTun } from './tun/native-device.ts';
-export { repairHost } from './repair.ts';
 
 /** As large as a packet can be: what a segment costs to carry does not depend on its size. */
 const defaultMtu = 65_535;

@@ -26,7 +26,7 @@ import { TokenSigner } from './token.ts';
 
 export type { AuthenticationOffer } from './controller/context.ts';
 export { OverlayAdmin } from './admin.ts';
-export { overlayReleases, readOverlayRelease, type OverlayRelease } from './release.ts';
+export { readOverlayRelease, type OverlayRelease } from './release.ts';
 
 export interface OverlayOptions {
   /** The controller's `HOST:PORT`, default `127.0.0.1:0`; port 0 takes the one of the last start, else a free one. */

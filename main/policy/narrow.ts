@@ -3,10 +3,9 @@
  * other it is narrower than both together would be, which is the safe side.
  */
 import { TunnelerError } from '../base/errors.ts';
-import type { EngagementContract, HttpRules, McpRule, McpRules } from '../base/engagement.ts';
+import type { EngagementContract, HttpRules, McpRule, McpRules, Schedule } from '../base/engagement.ts';
 import { narrowModbus, narrowFloor, overlapEnip, overlapPoints, overlapS7 } from './narrow-devices.ts';
 import { both, defined, either, least, overlap, overlapNames } from './narrow-parts.ts';
-import type { Schedule } from './schedule.ts';
 
 const strictness = ['alert', 'close', 'quarantine'] as const;
 

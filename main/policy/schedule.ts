@@ -3,9 +3,8 @@
  *
  * A window is given in local time of the zone, so a change to or from summer time moves it with the clock on the wall.
  */
-import type { EngagementContract } from '../base/engagement.ts';
+import type { Schedule } from '../base/engagement.ts';
 
-export type Schedule = NonNullable<EngagementContract['schedule']>;
 type Window = NonNullable<Schedule['windows']>[number];
 
 export type ScheduleState =

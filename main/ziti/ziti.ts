@@ -1,8 +1,10 @@
 /** The public door of Culvert's OpenZiti SDK. Everything else in this room is its own business. */
 export type * from './model.ts';
+export { systemClock } from '../base/clock.ts';
+export { silentLog } from '../base/log.ts';
+export type { ByteStream } from '../base/stream.ts';
 export { enroll, enrollByExternalToken } from './enroll/enroll.ts';
 export type { Enrolment, EnrolRequest, ProvenToken, TokenEnrolRequest } from './enroll/enroll.ts';
-export { certificateExpiry, leafOf, splitPem } from './enroll/certificates.ts';
 export { createSigningRequest, newSoftwareKey } from './enroll/signing-request.ts';
 export type { IdentityKey, KeyAlgorithm } from './enroll/signing-request.ts';
 export { inspectNetwork, listSigners } from './enroll/signers.ts';

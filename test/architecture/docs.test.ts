@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const docs = join(root, 'resources', 'docs');
@@ -10,4 +10,17 @@ const docs = join(root, 'resources', 'docs');
 it.each(readdirSync(docs).filter((name) => name.endsWith('.md')))('%s names only tests that are there', (name) => {
   const named = readFileSync(join(docs, name), 'utf8').match(/test\/[\w./-]+\.ts\b/g) ?? [];
   expect(named.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+});
+
+describe('decisions', () => {
+  const folder = join(docs, 'decisions');
+  const index = readFileSync(join(folder, 'README.md'), 'utf8');
+  const records = readdirSync(folder).filter((name) => name !== 'README.md');
+
+  it.each(records)('%s has its number, its title and its line in the index', (name) => {
+    const [heading = ''] = readFileSync(join(folder, name), 'utf8').split('\n');
+    const [, number, title = ''] = /^# (\d{4}) — (\S.*)$/.exec(heading) ?? [];
+    expect(number).toBe(name.slice(0, 4));
+    expect(index).toContain(`| [${number ?? ''}](${name}) | ${title} |`);
+  });
 });

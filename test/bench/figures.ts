@@ -1,13 +1,9 @@
 /** What a benchmark prints: medians with their spread, and ratios taken pair by pair within one interleaved run. */
 
-export interface Series {
+interface Series {
   readonly name: string;
   readonly unit: string;
   readonly values: number[];
-}
-
-export function series(name: string, unit: string): Series {
-  return { name, unit, values: [] };
 }
 
 export function quantile(values: readonly number[], q: number): number {

@@ -9,5 +9,3 @@ export const apps = terms({
   /** The same; deny wins over allow. */
   deny: v.optional(globs),
 });
-
-export type AppRules = Readonly<v.InferOutput<typeof apps>>;

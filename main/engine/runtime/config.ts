@@ -186,7 +186,6 @@ const config = v.strictObject({
 export type EngineConfig = Readonly<v.InferOutput<typeof config>>;
 export type AgentConfig = Readonly<v.InferOutput<typeof agent>>;
 export type HostingConfig = NonNullable<EngineConfig['hosting']>;
-export type ExporterConfig = Readonly<v.InferOutput<typeof exporter>>;
 
 /** Parse the text of a `culvert.yaml`. Throws `engine.config_invalid`; `details.issues` lists every `{ path, message }`. */
 export function parseConfig(yaml: string, file: string): EngineConfig {

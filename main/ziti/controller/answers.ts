@@ -22,7 +22,6 @@ export const versionAnswer = v.object({
   capabilities: list(v.string()),
   apiVersions: record(record(apiVersion)),
 });
-export type VersionAnswer = v.InferOutput<typeof versionAnswer>;
 
 export const authQuery = v.object({
   typeId: optionalText,
