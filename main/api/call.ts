@@ -36,7 +36,6 @@ export interface Stream<Request, Item> {
   readonly item?: Item;
 }
 
-type Entry = Call<never, unknown> | Stream<never, unknown>;
 export type Schema = Readonly<Record<string, Readonly<Record<string, { type: 'call' | 'stream'; needs: Permission }>>>>;
 
 export function call<Request, Result>(options: {

@@ -1,11 +1,5 @@
 /** What a benchmark prints: medians with their spread, and ratios taken pair by pair within one interleaved run. */
 
-interface Series {
-  readonly name: string;
-  readonly unit: string;
-  readonly values: number[];
-}
-
 export function quantile(values: readonly number[], q: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN;
