@@ -75,6 +75,10 @@ export type ServiceStatus =
   | 'hosting-failed';
 
 export interface PostureCheckView {
+  /** At the controller; refusals and records name it. */
+  readonly id?: string;
+  /** As its administrator called it, where that is known. */
+  readonly name?: string;
   readonly type: string;
   readonly policyType: 'Dial' | 'Bind';
   readonly passing: boolean;

@@ -33,3 +33,13 @@ export function linkSignals(...signals: readonly (AbortSignal | undefined)[]): L
   }
   return { signal: linked.signal, [Symbol.dispose]: unlink };
 }
+
+/** What `work` comes to, or a rejection with the signal's reason as soon as it aborts; then nobody hears of the work's own end. */
+export function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error);
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}

@@ -3,10 +3,12 @@ import { connect, isIP } from 'node:net';
 import type { Socket, TcpNetConnectOpts } from 'node:net';
 import { TunnelerError } from '../base/errors.ts';
 import type { Clock } from '../base/clock.ts';
+import { linkSignals, orAborted } from '../base/abort.ts';
+import { addressesOf, firstToConnect } from './address-race.ts';
 import { socketError } from './socket-error.ts';
 
 export interface ConnectTcpOptions {
-  /** Name or address. A name is resolved by the system, its addresses tried in turn (RFC 8305). */
+  /** Name or address. A name is resolved by the system, and the first of its addresses that answers is taken (RFC 8305). */
   readonly host: string;
   readonly port: number;
   readonly localAddress?: string;
@@ -21,54 +23,39 @@ export interface ConnectTcpOptions {
  * A connected socket, paused, half-open allowed; the caller's from here on. Throws `sockets.refused`, `sockets.unreachable`,
  * `sockets.failed`, `base.timeout` or `base.cancelled`; nothing is left open then.
  */
-export function connectTcp(options: ConnectTcpOptions): Promise<Socket> {
-  const { host, port, signal } = options;
+export async function connectTcp(options: ConnectTcpOptions): Promise<Socket> {
+  const { host, port, signal, clock, timeoutMs, localAddress, localPort = 0 } = options;
   const target = isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
-  if (signal?.aborted === true) return Promise.reject(cancelled(target));
-  return new Promise((resolve, reject) => {
-    const family = options.localAddress === undefined ? 0 : isIP(options.localAddress);
-    const settings: TcpNetConnectOpts = {
-      host,
+  const givenUp = (): boolean => signal?.aborted === true;
+  if (givenUp()) throw cancelled(target);
+  const late = new AbortController();
+  const timer = clock.after(timeoutMs, () => late.abort());
+  const linked = linkSignals(signal, late.signal);
+  const family = localAddress === undefined ? 0 : isIP(localAddress);
+  const begin = (address: string): Socket =>
+    connect({
+      host: address,
       port,
       allowHalfOpen: true,
       noDelay: true,
-      ...(family === 0 ? {} : { localAddress: options.localAddress, family }),
-      ...(options.localPort === undefined || options.localPort === 0 ? {} : { localPort: options.localPort }),
-    };
-    let socket: Socket;
-    try {
-      socket = connect(settings);
-    } catch (error) {
-      reject(socketError(error, `connect ${target}`));
-      return;
+      ...(family === 0 ? {} : { localAddress, family }),
+      ...(localPort === 0 ? {} : { localPort }),
+    } as TcpNetConnectOpts);
+  try {
+    const addresses = await orAborted(addressesOf(host, family), linked.signal);
+    const socket = await firstToConnect(addresses, begin, { signal: linked.signal, clock });
+    socket.pause();
+    return socket;
+  } catch (error) {
+    if (givenUp()) throw cancelled(target);
+    if (late.signal.aborted) {
+      throw new TunnelerError('base.timeout', `connect ${target}: no answer within ${timeoutMs} ms`);
     }
-    const settle = (): void => {
-      timer[Symbol.dispose]();
-      signal?.removeEventListener('abort', onAbort);
-      socket.off('connect', onConnect);
-      socket.off('error', onError);
-    };
-    const fail = (error: TunnelerError): void => {
-      settle();
-      // Late errors of a socket that nobody holds any more are of no interest to anyone.
-      socket.on('error', () => undefined);
-      socket.destroy();
-      reject(error);
-    };
-    const onConnect = (): void => {
-      settle();
-      socket.pause();
-      resolve(socket);
-    };
-    const onError = (error: Error): void => fail(socketError(error, `connect ${target}`));
-    const onAbort = (): void => fail(cancelled(target));
-    const timer = options.clock.after(options.timeoutMs, () =>
-      fail(new TunnelerError('base.timeout', `connect ${target}: no answer within ${options.timeoutMs} ms`)),
-    );
-    socket.once('connect', onConnect);
-    socket.once('error', onError);
-    signal?.addEventListener('abort', onAbort, { once: true });
-  });
+    throw socketError(error, `connect ${target}`);
+  } finally {
+    timer[Symbol.dispose]();
+    linked[Symbol.dispose]();
+  }
 }
 
 function cancelled(target: string): TunnelerError {

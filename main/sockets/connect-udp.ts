@@ -1,10 +1,10 @@
 /** A connected UDP socket as a datagram ByteStream. */
 import { createSocket } from 'node:dgram';
 import type { Socket } from 'node:dgram';
-import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { TunnelerError } from '../base/errors.ts';
 import type { ByteStream } from '../base/stream.ts';
+import { addressesOf, type LookUp } from './address-race.ts';
 import { DatagramFlow } from './datagram-flow.ts';
 import { errnoOf, socketError } from './socket-error.ts';
 
@@ -12,8 +12,10 @@ import { errnoOf, socketError } from './socket-error.ts';
 const sendQueueBytes = 256 * 1024;
 
 export interface ConnectUdpOptions {
-  /** Name or address; a name is resolved by the system. */
+  /** Name or address; a name is resolved by the system, and the first of its addresses there is a way to is taken. */
   readonly host: string;
+  /** Another way to resolve names than the system's. */
+  readonly lookUp?: LookUp;
   readonly port: number;
   readonly localAddress?: string;
   readonly localPort?: number;
@@ -26,24 +28,29 @@ export interface ConnectUdpOptions {
  */
 export async function connectUdp(options: ConnectUdpOptions): Promise<ByteStream> {
   const target = `${options.host}:${options.port}`;
-  const address = await resolve(options);
-  if (options.signal?.aborted === true) throw new TunnelerError('base.cancelled', `connect ${target}: given up`);
-  const socket = createSocket(isIP(address) === 6 ? 'udp6' : 'udp4');
-  try {
-    await bind(socket, options);
-    await connect(socket, address, options.port);
-  } catch (error) {
-    socket.close();
-    throw socketError(error, `connect udp ${target}`);
+  let firstError: unknown;
+  for (const address of await resolve(options)) {
+    if (options.signal?.aborted === true) throw new TunnelerError('base.cancelled', `connect ${target}: given up`);
+    const socket = createSocket(isIP(address) === 6 ? 'udp6' : 'udp4');
+    try {
+      await bind(socket, options);
+      await connect(socket, address, options.port);
+      return carry(socket);
+    } catch (error) {
+      // There may be no way to this family from here; the name has others.
+      socket.close();
+      firstError ??= error;
+    }
   }
-  return carry(socket);
+  throw socketError(firstError, `connect udp ${target}`);
 }
 
-async function resolve(options: ConnectUdpOptions): Promise<string> {
-  if (isIP(options.host) !== 0) return options.host;
+async function resolve(options: ConnectUdpOptions): Promise<readonly string[]> {
   const family = options.localAddress === undefined ? 0 : isIP(options.localAddress);
   try {
-    return (await lookup(options.host, { family })).address;
+    return await (options.lookUp === undefined
+      ? addressesOf(options.host, family)
+      : addressesOf(options.host, family, options.lookUp));
   } catch (error) {
     throw socketError(error, `resolve ${options.host}`);
   }

@@ -194,8 +194,8 @@ export interface ZitiContext extends AsyncDisposable {
    * {@link refresh}. Throws as that does.
    */
   networkChanged(): Promise<void>;
-  /** Terminators of a service this identity may dial; undefined where the controller does not say. */
-  terminatorCount(serviceId: string): Promise<number | undefined>;
+  /** Terminators of a service this identity may dial, or of that terminator identity alone; undefined where the controller does not say. */
+  terminatorCount(serviceId: string, terminatorIdentity?: string): Promise<number | undefined>;
   /** Renew the certificate now; `rollKey` makes a new key too. */
   renewCertificate(options?: { readonly rollKey?: boolean }): Promise<{ readonly expiresAt: number }>;
   setPosture(gather: (checks: readonly PostureCheck[]) => Promise<PostureFacts>): void;

@@ -236,6 +236,26 @@ describe('the resolver', () => {
     expect(here.counts().forwarded).toBe(2);
   });
 
+  it('follows a public alias of a name that only it knows', async () => {
+    const chain: Answer[] = [
+      { name: 'www.example.org', type: 'CNAME', class: 'IN', ttl: 300, data: 'front.example.org' },
+      { name: 'front.example.org', type: 'CNAME', class: 'IN', ttl: 300, data: 'Build.dark' },
+    ];
+    const forward = (message: Uint8Array): Promise<Uint8Array> => {
+      const { id = 0, questions = [] } = decode(Buffer.from(message));
+      // The public side knows the alias, and nothing of where it leads.
+      return Promise.resolve(encode({ type: 'response', id, flags: 0x8183, questions, answers: chain }));
+    };
+    const reply = await ask(resolver({ forward }), 'www.example.org', 'A');
+    expect(reply.rcode).toBe(0);
+    expect(reply.answers.map(({ type, name }) => [type, name.toLowerCase()])).toEqual([
+      ['CNAME', 'www.example.org'],
+      ['CNAME', 'front.example.org'],
+      ['A', 'build.dark'],
+    ]);
+    expect((await ask(resolver({ forward }), 'www.example.org', 'TXT')).rcode).toBe(3);
+  });
+
   it('truncates over UDP what the asker has no room for, and not over TCP', async () => {
     const records = Array.from({ length: 40 }, (_, index) => ({
       name: 'wild.dark',

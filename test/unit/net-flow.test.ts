@@ -64,6 +64,7 @@ describe('a TCP flow', () => {
   it.each([
     ['reset', 6, undefined],
     ['host-unreachable', 1, [3, 1]],
+    ['timeout', 1, [3, 1]],
     ['prohibited', 1, [3, 13]],
   ] as const)('that is refused with %s is told so', async (answer, protocol, icmp) => {
     await using world = await FlowWorld.open();
@@ -75,18 +76,6 @@ describe('a TCP flow', () => {
     if (icmp === undefined) expect(told?.tcp).toMatchObject({ flags: tcpFlag.rst | tcpFlag.ack, acknowledgment: 101 });
     else expect(told?.icmp).toEqual(icmp);
     expect(world.flows?.counts()).toMatchObject({ held: 0, tcp: 0 });
-  });
-
-  it('that is to time out hears nothing, and is not asked about again meanwhile', async () => {
-    await using world = await FlowWorld.open();
-    world.send(syn());
-    await world.asked[0]?.answer(refused('timeout'));
-    world.send(syn());
-    expect(world.take()).toEqual([]);
-    expect(world.asked).toHaveLength(1);
-    world.clock.advance(131_000);
-    world.send(syn());
-    expect(world.asked).toHaveLength(2);
   });
 
   it('that nobody claims is reset, for there is no way past the TUN', async () => {

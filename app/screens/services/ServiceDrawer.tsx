@@ -132,7 +132,11 @@ export function PostureList({ checks }: { checks: readonly PostureCheckView[] })
           <Tag tone={check.passing ? 'ok' : 'bad'}>{t(check.passing ? 'posture.passing' : 'posture.failing')}</Tag>
           <div>
             <div>
-              {check.type} <span className="quiet">· {t(`permission.${check.policyType}`)}</span>
+              {check.name ?? check.type}{' '}
+              <span className="quiet">
+                · {t(`permission.${check.policyType}`)}
+                {check.id === undefined ? '' : ` · ${check.id}`}
+              </span>
             </div>
             {check.explanation === undefined ? null : (
               <div className="quiet">

@@ -17,13 +17,20 @@ export const reasonsDe: ReasonWords = {
   ...sessionReasonsDe,
   // Dialling
   'ziti.dial.no_terminator': { sentence: 'Niemand bietet {service} gerade an.', next: startHost },
+  'ziti.dial.no_terminator_named': {
+    sentence: 'Niemand bietet {service} gerade als {terminatorIdentity} an.',
+    next: 'Prüfen Sie, ob das Genannte läuft und unter diesem Namen angeboten wird.',
+  },
   'ziti.dial.refused': {
     sentence: 'Der Anbieter von {service} hat die Verbindung abgelehnt.',
     next: 'Prüfen Sie, ob die Anwendung dahinter läuft.',
   },
   'ziti.dial.access_denied': { sentence: '{identity} darf {service} nicht erreichen.', next: askDialPolicy },
   'ziti.dial.service_unknown': { sentence: '{identity} kennt {service} nicht mehr.', next: askDialPolicy },
-  'ziti.dial.posture_failed': { sentence: 'Dieses Gerät erfüllt eine Prüfung von {service} nicht.', next: meetCheck },
+  'ziti.dial.posture_failed': {
+    sentence: 'Dieses Gerät erfüllt eine Prüfung von {service} nicht: {checks}.',
+    next: meetCheck,
+  },
   'ziti.controller.posture_failed': {
     sentence: 'Dieses Gerät erfüllt eine Prüfung von {service} nicht.',
     next: meetCheck,

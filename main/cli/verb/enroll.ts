@@ -3,12 +3,16 @@ import { basename } from 'node:path';
 import { Option, type Command } from 'commander';
 import type { IdentityView } from '../../api/views.ts';
 import { isTunnelerError } from '../../base/errors.ts';
+import { bareToken, isToken } from '../../base/token-text.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
 import type { EnrollRequest } from '../enroll-request.ts';
 import { withPinOf } from '../caller-files.ts';
 import { parseDescriptor, typedPassword, withPassphrase } from '../passphrase.ts';
 import { enrollForUser } from '../user-keychain.ts';
 import { facts, relative } from '../table.ts';
+
+/** Names longer than this are not shown again: one may be a token that was cut. */
+const longestEchoed = 200;
 
 interface Options extends CommonOptions {
   readonly name?: string;
@@ -25,7 +29,7 @@ interface Options extends CommonOptions {
 
 /** `culvert enroll`: a one-time token, or a controller's address, becomes an identity; with and without a running engine. */
 export function addEnroll(program: Command, cli: Cli): void {
-  addVerb(program, 'enroll <source>', 'a token file, - for standard input, or an https URL')
+  addVerb(program, 'enroll <source>', 'a token file, - for standard input, the token itself, or an https URL')
     .option('--name <name>', 'the name later verbs use (default: the one in the token)')
     .option('--keystore <store>', 'keychain, tpm, pkcs11, file, or a pkcs11: URI (default: what the host has)')
     .addOption(new Option('--scope <scope>', 'whom it serves').choices(['machine', 'user']))
@@ -82,13 +86,13 @@ async function confirmed(
 async function enrollRequest(source: string, options: Options, cli: Cli): Promise<EnrollRequest> {
   const url = /^https?:\/\//i.test(source);
   if (/^http:\/\//i.test(source)) throw usage('a controller is reached by https only');
-  const text = url ? source : source === '-' ? await cli.terminal.readInput() : await readSource(source);
+  const text = url || isToken(source) ? source : source === '-' ? await cli.terminal.readInput() : await readSource(source);
   const password = options.username === undefined ? undefined : await typedPassword(cli);
   const pinDescriptor = parseDescriptor(options.pinFd, '--pin-fd');
   const pin = pinDescriptor === undefined ? undefined : await cli.programs.readPassphrase(pinDescriptor);
   const method = options.username !== undefined ? 'password' : url ? 'url' : 'token';
   return {
-    source: text.trim(),
+    source: method === 'token' ? bareToken(text) : text.trim(),
     method,
     ...nameOf(source, options),
     ...(options.keystore === undefined ? {} : { keystore: await withPinOf(options.keystore) }),
@@ -106,6 +110,7 @@ async function enrollRequest(source: string, options: Options, cli: Cli): Promis
 /** The name given, else a token file's own; else the engine takes the token's. */
 function nameOf(source: string, options: Options): { name?: string } {
   if (options.name !== undefined) return { name: options.name };
+  if (isToken(source)) return {};
   const file = /^[A-Za-z0-9_-][A-Za-z0-9._@ -]{0,127}$/.exec(basename(source, '.jwt'))?.[0];
   return source === '-' || source.startsWith('https:') || file === undefined ? {} : { name: file };
 }
@@ -114,7 +119,9 @@ async function readSource(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
-    throw usage(`cannot read the token: ${(error as Error).message}`);
+    // A secret that is no token in form may have been meant: what is long is not repeated.
+    const { code = 'unreadable', message } = error as NodeJS.ErrnoException;
+    throw usage(`cannot read the token: ${file.length > longestEchoed ? `its file is not to be read (${code})` : message}`);
   }
 }
 

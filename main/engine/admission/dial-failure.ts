@@ -3,6 +3,7 @@ import type { ErrorCode, TunnelerError } from '../../base/errors.ts';
 import type { RefusalAnswer } from '../../base/flow.ts';
 import type { Reason } from '../../base/reason.ts';
 import type { Match } from '../../intercept/match.ts';
+import { checkLabel } from '../../policy/posture.ts';
 
 interface Explanation {
   readonly sentence: (service: string, identity: string) => string;
@@ -29,11 +30,6 @@ const explanations: Partial<Record<ErrorCode, Explanation>> = {
   'ziti.dial.service_unknown': {
     sentence: (service, identity) => `${identity} does not know ${service} any more`,
     next: 'ask for a dial policy at the controller',
-    answer: 'prohibited',
-  },
-  'ziti.dial.posture_failed': {
-    sentence: (service) => `a posture check of ${service} fails on this device`,
-    next: 'culvert services names the check',
     answer: 'prohibited',
   },
   'ziti.controller.posture_failed': {
@@ -78,6 +74,10 @@ export function explainDialFailure(
   error: TunnelerError,
   match: Match,
 ): { readonly reason: Reason; readonly answer: RefusalAnswer } {
+  if (error.code === 'ziti.dial.posture_failed') return postureFailure(error, match);
+  if (error.code === 'ziti.dial.no_terminator' && match.terminatorIdentity !== undefined) {
+    return { reason: nobodyNamed(match.service.name, match.terminatorIdentity), answer: 'reset' };
+  }
   const known = explanations[error.code];
   if (known === undefined) return { reason: { code: error.code, sentence: error.message }, answer: 'reset' };
   const reason = {
@@ -86,4 +86,35 @@ export function explainDialFailure(
     ...(known.next === undefined ? {} : { next: known.next }),
   };
   return { reason, answer: known.answer };
+}
+
+/** Names the checks, where the router did. */
+function postureFailure(error: TunnelerError, match: Match): { readonly reason: Reason; readonly answer: RefusalAnswer } {
+  const failing = (error.details['failingChecks'] ?? []) as readonly { readonly id: string; readonly name?: string }[];
+  const labels = failing.map(({ id, name }) => {
+    const known = match.service.postureChecks.find((check) => check.id === id);
+    if (known !== undefined) return checkLabel(name === undefined ? known : { ...known, name });
+    return name === undefined ? id : `${name} (${id})`;
+  });
+  const service = match.service.name;
+  const which = labels.length === 0 ? '' : `: ${labels.join(', ')}`;
+  return {
+    reason: {
+      code: error.code,
+      sentence: `a posture check of ${service} fails on this device${which}`,
+      next: 'culvert services names the check',
+      details: { service, checks: labels, checkIds: failing.map(({ id }) => id) },
+    },
+    answer: 'prohibited',
+  };
+}
+
+/** Why a dial that asks for one terminator among a service's found none. */
+function nobodyNamed(service: string, terminatorIdentity: string): Reason {
+  return {
+    code: 'ziti.dial.no_terminator_named',
+    sentence: `nobody hosts ${service} as ${terminatorIdentity} now`,
+    next: 'see whether what it names is up, and whether its host binds under that name',
+    details: { service, terminatorIdentity },
+  };
 }

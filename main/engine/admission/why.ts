@@ -6,6 +6,7 @@ import type { Reason } from '../../base/reason.ts';
 import type { WhyStep, WhyView } from '../../api/views.ts';
 import type { Intercept, Match } from '../../intercept/match.ts';
 import type { Policy } from '../../policy/policy.ts';
+import { postureOf } from '../../policy/posture.ts';
 import type { DecisionFacts, Verdict } from '../../policy/verdict.ts';
 import type { Identities } from '../identities/identities.ts';
 
@@ -102,12 +103,7 @@ function explainVerdict(verdict: Verdict, match: Match, deps: WhyDeps, add: AddS
     ['identity', plain('identity.works', `${match.identity} can work`)],
     ['service', plain('service.known', `${match.service.name} is one of its services`)],
     ['permission', plain('permission.granted', `${match.identity} may dial it`)],
-    [
-      'posture',
-      match.service.postureChecks.length === 0
-        ? plain('posture.none', 'no posture check')
-        : plain('posture.passing', 'posture checks pass'),
-    ],
+    ['posture', postureReason(match)],
     ['quarantine', plain('quarantine.none', 'nothing of it is in quarantine')],
     [
       'contract',
@@ -123,8 +119,20 @@ function explainVerdict(verdict: Verdict, match: Match, deps: WhyDeps, add: AddS
     else if (step === failing && verdict.kind === 'refuse') {
       failed = true;
       add(step, 'fail', verdict.reason);
+    } else if (reason.code === 'posture.failed') {
+      // The dial would be tried, for routers judge; yet one has refused it, and nothing was told anew since.
+      failed = true;
+      add(step, 'fail', reason);
     } else add(step, 'pass', reason);
   }
+}
+
+function postureReason(match: Match): Reason {
+  const { postureChecks } = match.service;
+  if (postureChecks.length === 0) return plain('posture.none', 'no posture check');
+  const refused = postureChecks.map((check) => (check.judged === undefined ? { ...check, isPassing: true } : check));
+  const posture = postureOf({ ...match, service: { ...match.service, postureChecks: refused } }, 'oidc');
+  return posture.kind === 'passing' ? plain('posture.passing', 'posture checks pass') : posture.reason;
 }
 
 /** Which step a refusal of policy belongs to. */
@@ -156,12 +164,21 @@ async function explainNetwork(match: Match, deps: WhyDeps, add: AddStep): Promis
   const routers = connected.map((router) => router.name).join(', ');
   add('router', 'pass', plain('router.connected', `connected to ${routers}`, { routers }));
   const context = runner?.context();
-  const count = await context?.terminatorCount(match.service.id).catch(() => undefined);
+  const { terminatorIdentity } = match;
+  const count = await context?.terminatorCount(match.service.id, terminatorIdentity).catch(() => undefined);
   if (count === undefined) {
     add('terminator', 'unknown', plain('terminator.unknown', 'the controller does not say who hosts it'));
   } else if (count > 0) {
     const online = `${count} terminator${count === 1 ? '' : 's'} online`;
-    add('terminator', 'pass', plain('terminator.online', online, { count }));
+    const named = terminatorIdentity === undefined ? '' : ` as ${terminatorIdentity}`;
+    add('terminator', 'pass', plain('terminator.online', `${online}${named}`, { count, terminatorIdentity }));
+  } else if (terminatorIdentity !== undefined) {
+    add('terminator', 'fail', {
+      code: 'ziti.dial.no_terminator_named',
+      sentence: `nobody hosts it as ${terminatorIdentity} now`,
+      next: 'see whether what it names is up, and whether its host binds under that name',
+      details: { service: match.service.name, terminatorIdentity },
+    });
   } else {
     add('terminator', 'fail', {
       code: 'ziti.dial.no_terminator',

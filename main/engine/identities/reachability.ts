@@ -25,11 +25,11 @@ export function reachabilityOf(deps: {
     const runner = match === undefined ? undefined : deps.identities.find(match.identity);
     const context = runner?.context();
     if (match === undefined || context === undefined || runner?.trouble() !== undefined) return Promise.resolve(false);
-    const key = `${match.identity}/${match.service.id}`;
+    const key = `${match.identity}/${match.service.id}/${match.terminatorIdentity ?? ''}`;
     const nowMs = deps.clock.monotonic();
     const remembered = known.get(key);
     if (remembered !== undefined && nowMs - remembered.atMs < freshMs) return remembered.answer;
-    const answer = context.terminatorCount(match.service.id).then(
+    const answer = context.terminatorCount(match.service.id, match.terminatorIdentity).then(
       (count) => count === undefined || count > 0,
       () => false,
     );

@@ -6,6 +6,7 @@ import type { InterceptProblem } from '../../intercept/match.ts';
 import { parseInterceptConfigs } from '../../intercept/intercept-config.ts';
 import type { ContractInForce } from '../../policy/contract-book.ts';
 import type { ZitiService } from '../../ziti/model.ts';
+import { checkLabel } from '../../policy/posture.ts';
 import { contractView, postureView } from './views.ts';
 
 /** Facts about one service of one identity that its status depends on. */
@@ -120,8 +121,6 @@ function hostingStanding(hosted: HostedState | undefined): IdentityStatus {
 }
 
 function dialPosture(facts: ServiceFacts): IdentityStatus | undefined {
-  // Where routers judge, the controller's word is old, and the dial tells.
-  if (facts.authentication === 'oidc') return undefined;
   return postureStanding(facts, 'Dial');
 }
 
@@ -134,17 +133,22 @@ function bindPosture(facts: ServiceFacts): IdentityStatus | undefined {
 }
 
 /** A policy that grants it needs all of its checks; one such policy is enough. */
-function postureStanding({ service, identity }: ServiceFacts, type: 'Dial' | 'Bind'): IdentityStatus | undefined {
+function postureStanding({ service, identity, authentication }: ServiceFacts, type: 'Dial' | 'Bind'): IdentityStatus | undefined {
   const checks = service.postureChecks.filter((check) => check.policyType === type);
-  const policies = new Map<string, boolean>();
-  for (const check of checks) policies.set(check.policyId, (policies.get(check.policyId) ?? true) && check.isPassing);
-  if (policies.size === 0 || [...policies.values()].includes(true)) return undefined;
-  const failing = checks.filter((check) => !check.isPassing);
+  // Where routers judge, the controller's word of a dial is old: a router's verdict or refusal counts.
+  const judged = (check: ZitiService['postureChecks'][number]): boolean =>
+    check.judged !== undefined || authentication !== 'oidc' || type === 'Bind';
+  const failing = checks.filter((check) => !check.isPassing && judged(check));
+  const closed = new Set(failing.map(({ policyId }) => policyId));
+  if (failing.length === 0 || !checks.every(({ policyId }) => closed.has(policyId))) return undefined;
   if (failing.every((check) => check.queryType === 'MFA')) {
     return { status: 'mfa-required', reason: codeWanted(service.name, identity, type) };
   }
-  const sentence = failing.map((check) => postureView(check).explanation ?? check.queryType).join('; ');
-  const details = { service: service.name, checks: [...new Set(failing.map((check) => check.queryType))] };
+  const sentence = failing
+    .map((check) => `${postureView(check).explanation ?? check.queryType} [${checkLabel(check)}]`)
+    .join('; ');
+  const checkIds = [...new Set(failing.map(({ id }) => id))];
+  const details = { service: service.name, checks: [...new Set(failing.map(checkLabel))], checkIds };
   return {
     status: 'posture-failed',
     reason: { code: 'posture.failed', sentence, next: 'meet it, then try again', details },

@@ -91,6 +91,8 @@ const checkWords: Readonly<Record<PostureCheck['queryType'], Reason>> = {
 export function postureView(check: PostureCheck): PostureCheckView {
   const paths = check.processes?.map((one) => one.path) ?? (check.process === undefined ? [] : [check.process.path]);
   return {
+    id: check.id,
+    ...given('name', check.name),
     type: check.queryType,
     policyType: check.policyType,
     passing: check.isPassing,

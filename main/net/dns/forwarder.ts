@@ -1,4 +1,4 @@
-/** Sending a query on to the resolvers the system had before us, one after the other, until one answers. */
+/** Sending a query on to the resolvers the system had before us, one after the other, until one has a use for it. */
 import { createSocket } from 'node:dgram';
 import { randomInt } from 'node:crypto';
 import { isIP } from 'node:net';
@@ -34,18 +34,23 @@ export class Forwarder {
     this.#deps = deps;
   }
 
-  /** The first upstream's answer, with the asker's id; undefined where none answers. Never rejects. */
+  /**
+   * The first answer that says something of the name, with the asker's id; else the first that says it cannot (a resolver may not serve us, or
+   * be broken, while the next one is fine); undefined where none answers. Never rejects.
+   */
   async forward(query: Uint8Array, transport: 'udp' | 'tcp'): Promise<Uint8Array | undefined> {
     if (this.#underWay >= maxUnderWay) return undefined;
     this.#underWay += 1;
     try {
+      let unable: Uint8Array | undefined;
       for (const text of this.#deps.upstreams()) {
         const upstream = parseUpstream(text);
         if (upstream === undefined || this.#deps.signal.aborted) continue;
         const answer = await (transport === 'udp' ? this.#overUdp(query, upstream) : this.#overTcp(query, upstream));
-        if (answer !== undefined) return answer;
+        if (answer !== undefined && !saysUnable(answer)) return answer;
+        unable ??= answer;
       }
-      return undefined;
+      return unable;
     } finally {
       this.#underWay -= 1;
     }
@@ -101,6 +106,13 @@ export class Forwarder {
       socket.write(framed(asked));
     });
   }
+}
+
+/** SERVFAIL, NOTIMP, REFUSED: of the resolver, not of the name (RFC 1035 section 4.1.1). */
+const unableCodes: readonly number[] = [2, 4, 5];
+
+function saysUnable(answer: Uint8Array): boolean {
+  return unableCodes.includes((answer[3] ?? 0) & 0x0f);
 }
 
 function parseUpstream(text: string): Upstream | undefined {

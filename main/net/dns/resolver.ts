@@ -10,7 +10,7 @@ import {
   RECURSION_DESIRED,
   TRUNCATED_RESPONSE,
 } from 'dns-packet';
-import type { Answer, DecodedPacket, OptAnswer, Packet, Question } from 'dns-packet';
+import type { Answer, DecodedPacket, OptAnswer, Packet, Question, StringAnswer } from 'dns-packet';
 import type { Log } from '../../base/log.ts';
 import type { NameTable } from './name-table.ts';
 
@@ -105,16 +105,24 @@ export class Resolver {
       this.#answered += 1;
       return encodeReply(query, question, reply, transport) ?? bareReply(message, rcode.serverFailure);
     }
-    return this.#passOn(message, transport);
+    return this.#passOn(message, query, question, transport);
   }
 
-  async #passOn(message: Uint8Array, transport: 'udp' | 'tcp'): Promise<Uint8Array> {
+  async #passOn(
+    message: Uint8Array,
+    query: DecodedPacket,
+    question: Question,
+    transport: 'udp' | 'tcp',
+  ): Promise<Uint8Array> {
     if (this.#deps.forward === undefined) {
       this.#refused += 1;
       return bareReply(message, rcode.refused);
     }
     this.#forwarded += 1;
-    return (await this.#deps.forward(message, transport)) ?? bareReply(message, rcode.serverFailure);
+    const answer = await this.#deps.forward(message, transport);
+    if (answer === undefined) return bareReply(message, rcode.serverFailure);
+    const alias = this.#aliasOfOurs(answer, question);
+    return alias === undefined ? answer : (encodeReply(query, question, alias, transport) ?? answer);
   }
 
   /** Undefined where the question is none of ours. */
@@ -131,6 +139,17 @@ export class Resolver {
     }
     // The name exists, this type of it does not.
     return { code: rcode.noError, answers: [] };
+  }
+
+  /** A public name may be an alias of one that only we know: its addresses are added to the chain, which ends there otherwise. */
+  #aliasOfOurs(answer: Uint8Array, question: Question): Reply | undefined {
+    if (question.type !== 'A' && question.type !== 'AAAA') return undefined;
+    const records = decodeQuery(answer)?.answers ?? [];
+    const chain = records.filter((record): record is StringAnswer => record.type === 'CNAME');
+    const target = chain.at(-1)?.data.toLowerCase().replace(/\.$/, '');
+    if (target === undefined || this.#deps.names.find(target) === undefined) return undefined;
+    const ours = this.#forward({ ...question, name: target }, target);
+    return { code: ours.code, answers: [...chain, ...ours.answers] };
   }
 
   #forward(question: Question, name: string): Reply {

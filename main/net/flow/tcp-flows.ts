@@ -24,8 +24,6 @@ const maxHeld = 8192;
 const acceptTimeoutMs = 10_000;
 /** A timer later than this: this process stood still, and with it the taking of connections. */
 const stoodStillMs = 1_000;
-/** Longer than an application's own patience: net.ipv4.tcp_syn_retries 6 ends after 127 s. */
-const silentMs = 130_000;
 
 /** How one address family reaches the kernel: flows are dealt out to its listeners in turn. */
 export interface TcpFamily {
@@ -69,7 +67,7 @@ interface Flow {
   readonly key: string;
   /** Of its SYN. */
   readonly sequence: number;
-  state: 'held' | 'silent' | 'released' | 'open' | 'retired';
+  state: 'held' | 'released' | 'open' | 'retired';
   opening: Opening | undefined;
   end?: NatEnd;
 }
@@ -101,7 +99,7 @@ export class TcpFlows {
       return this.#begin(packet, ip, tcp);
     }
     if ((tcp.flags & tcpFlag.rst) !== 0) {
-      if (known?.state === 'held' || known?.state === 'silent') this.#forget(known, 'quiet');
+      if (known?.state === 'held') this.#forget(known, 'quiet');
       return;
     }
     this.#deps.count('strayReset');
@@ -123,7 +121,7 @@ export class TcpFlows {
         // Admit never rejects for an expected outcome; an aborted one may end however it likes.
         if (flow.state !== 'held') return;
         this.#deps.log.error('flow.admit_failed', { error });
-        this.#refuse(flow, opening, 'reset');
+        this.#refuse(flow, 'reset');
       },
     );
   }
@@ -144,21 +142,15 @@ export class TcpFlows {
       if (admission.kind === 'dialled') admission.abandon();
       return;
     }
-    if (admission.kind === 'refused') return this.#refuse(flow, opening, admission.answer);
+    if (admission.kind === 'refused') return this.#refuse(flow, admission.answer);
     // There is no way past the TUN: the route to it is the only one.
-    if (admission.kind === 'pass') return this.#refuse(flow, opening, 'reset');
+    if (admission.kind === 'pass') return this.#refuse(flow, 'reset');
     opening.admission = admission;
     this.#release(flow, opening, admission);
   }
 
-  #refuse(flow: Flow, opening: Opening, answer: RefusalAnswer): void {
+  #refuse(flow: Flow, answer: RefusalAnswer): void {
     this.#deps.count(`refused.${answer}`);
-    if (answer === 'timeout') {
-      this.#held -= 1;
-      flow.state = 'silent';
-      opening.timer = this.#deps.clock.after(silentMs, () => this.#forget(flow, 'quiet'));
-      return;
-    }
     this.#forget(flow, answer);
   }
 
@@ -251,9 +243,9 @@ export class TcpFlows {
     this.#drop(flow);
     opening?.abort.abort(new TunnelerError('base.cancelled', 'the application gave the connection up'));
     if (state === 'released') opening?.admission?.abandon();
-    if (opening === undefined || (state !== 'held' && state !== 'silent')) return this.#deps.device.resetFlow(flow.id);
+    if (opening === undefined || state !== 'held') return this.#deps.device.resetFlow(flow.id);
     const { syn, ip, tcp } = opening;
-    if (answer === 'quiet' || answer === 'timeout') return;
+    if (answer === 'quiet') return;
     const reply =
       answer === 'reset'
         ? resetFor(syn, ip, tcp)

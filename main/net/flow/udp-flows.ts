@@ -125,7 +125,6 @@ export class UdpFlows {
   }
 
   #answer(packet: Uint8Array, ip: IpView, answer: RefusalAnswer): void {
-    if (answer === 'timeout') return;
     const kind = answer === 'reset' ? 'port' : answer === 'prohibited' ? 'prohibited' : 'host';
     this.#deps.device.write([unreachableFor(packet, ip, kind)]);
   }

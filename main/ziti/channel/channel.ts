@@ -1,5 +1,6 @@
 /** One authenticated connection to a router: hello, request and reply, liveness. What the messages mean is `edge`'s. */
 import type { TLSSocket } from 'node:tls';
+import { linkSignals } from '../../base/abort.ts';
 import type { Clock } from '../../base/clock.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
@@ -13,7 +14,7 @@ import { bytesText, textBytes } from '../wire/little-endian.ts';
 import { Liveness, probeEveryMs, probeTimeoutMs } from './liveness.ts';
 import { Outbox } from './outbox.ts';
 import { PendingReplies, type OnReply } from './pending-replies.ts';
-import { connectError, connectTls, parseRouterAddress, type TlsCredentials } from './tls-connect.ts';
+import { connectError, connectTls, parseRouterAddress, type Reader, type TlsCredentials } from './tls-connect.ts';
 
 /** A router acknowledges the Hello before it looks at the session, and closes in silence about 5.2 s later where that is no good. */
 const rejectionWindowMs = 6_000;
@@ -66,9 +67,37 @@ export interface OutgoingMessage {
  * `.malformed`; `base.cancelled` where `signal` aborts.
  */
 export async function openChannel(options: ChannelOptions, handlers: ChannelHandlers): Promise<Channel> {
-  const channel = new Channel(options, handlers);
-  await channel.greeted;
-  return channel;
+  const { clock, name, signal: given, connectTimeoutMs: timeoutMs = defaultConnectTimeoutMs } = options;
+  const late = new AbortController();
+  const startedMs = clock.monotonic();
+  const timer = clock.after(timeoutMs, () => late.abort());
+  const linked = linkSignals(given, late.signal);
+  const reader: Reader = { take: () => undefined };
+  try {
+    const target = parseRouterAddress(options.address);
+    const socket = await connectTls(target, options.tls, reader, { signal: linked.signal, clock });
+    const leftMs = timeoutMs - (clock.monotonic() - startedMs);
+    const channel = new Channel({ ...options, connectTimeoutMs: leftMs }, handlers, socket, reader);
+    await channel.greeted;
+    return channel;
+  } catch (error) {
+    if (error instanceof TunnelerError) throw error;
+    if (given?.aborted === true) throw cancelled(name, given.reason);
+    throw late.signal.aborted ? unanswered(name, timeoutMs) : connectError(error as Error, name);
+  } finally {
+    timer[Symbol.dispose]();
+    linked[Symbol.dispose]();
+  }
+}
+
+function unanswered(name: string, timeoutMs: number): TunnelerError {
+  return new TunnelerError('ziti.channel.unreachable', `router ${name} did not answer within ${timeoutMs} ms`, {
+    details: { timeoutMs },
+  });
+}
+
+function cancelled(name: string, cause: unknown): TunnelerError {
+  return new TunnelerError('base.cancelled', `connecting to router ${name} was cancelled`, { cause });
 }
 
 /** What connections need of a channel. */
@@ -107,7 +136,8 @@ export class Channel implements AsyncDisposable {
   #tellClosed!: (error: TunnelerError) => void;
   #tellGreeted!: { resolve(): void; reject(error: TunnelerError): void };
 
-  constructor(options: ChannelOptions, handlers: ChannelHandlers) {
+  /** `socket` has just connected, and `reader` is where it hands its bytes. */
+  constructor(options: ChannelOptions, handlers: ChannelHandlers, socket: TLSSocket, reader: Reader) {
     this.#options = options;
     this.#handlers = handlers;
     this.#clock = options.clock;
@@ -115,7 +145,8 @@ export class Channel implements AsyncDisposable {
     this.greeted = new Promise((resolve, reject) => (this.#tellGreeted = { resolve, reject }));
     this.#replies = new PendingReplies(options.clock);
     this.#decoder = new FrameDecoder((frame) => this.#onFrame(frame));
-    this.#socket = connectTls(parseRouterAddress(options.address), options.tls, (bytes) => this.#onData(bytes));
+    this.#socket = socket;
+    reader.take = (bytes) => this.#onData(bytes);
     this.#outbox = new Outbox(this.#socket, {
       gather: () => this.#guard(() => handlers.gather()),
       drained: () => this.#guard(() => handlers.drained()),
@@ -227,16 +258,10 @@ export class Channel implements AsyncDisposable {
     const { signal, name } = this.#options;
     const timeoutMs = this.#options.connectTimeoutMs ?? defaultConnectTimeoutMs;
     const timer = this.#clock.after(timeoutMs, () =>
-      this.close(
-        new TunnelerError('ziti.channel.unreachable', `router ${name} did not answer within ${timeoutMs} ms`, {
-          details: { timeoutMs },
-        }),
-      ),
+      this.close(unanswered(name, Math.round(timeoutMs))),
     );
     const abort = (): void =>
-      this.close(
-        new TunnelerError('base.cancelled', `connecting to router ${name} was cancelled`, { cause: signal?.reason }),
-      );
+      this.close(cancelled(name, signal?.reason));
     if (signal?.aborted === true) abort();
     signal?.addEventListener('abort', abort, { once: true });
     const settled = (): void => {

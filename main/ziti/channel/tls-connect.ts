@@ -1,7 +1,10 @@
 /** The TLS connection beneath a channel. */
 import { isIP, type OnReadOpts } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
+import { orAborted } from '../../base/abort.ts';
+import type { Clock } from '../../base/clock.ts';
 import { TunnelerError } from '../../base/errors.ts';
+import { addressesOf, firstToConnect } from '../../sockets/address-race.ts';
 
 /** Router listeners register this protocol and none at all (openziti/ziti: router/xgress_edge/factory.go); any other ends the handshake. */
 const edgeProtocol = 'ziti-edge';
@@ -36,23 +39,39 @@ export function parseRouterAddress(address: string): TlsTarget {
   return { host, port };
 }
 
+/** Where a socket's bytes go; set by whoever takes it over. */
+export interface Reader {
+  take(bytes: Uint8Array): void;
+}
+
 /**
- * Begin connecting. `onData` gets each read in one buffer that is used again for the next: it must take what it needs before it
- * returns. The caller owns the socket from the start and must listen for `error`.
+ * A socket that has just connected, its handshake under way, by the first of the router's addresses that answers. `reader` gets each read in
+ * one buffer that is used again for the next: it must take what it needs before it returns. The caller owns the socket from then on and must
+ * listen for `error` at once. Rejects with the first address's error, or the signal's reason.
  */
-export function connectTls(target: TlsTarget, tls: TlsCredentials, onData: (bytes: Uint8Array) => void): TLSSocket {
+export async function connectTls(
+  target: TlsTarget,
+  tls: TlsCredentials,
+  reader: Reader,
+  { signal, clock }: { readonly signal: AbortSignal; readonly clock: Clock },
+): Promise<TLSSocket> {
+  const addresses = await orAborted(addressesOf(target.host), signal);
+  return firstToConnect(addresses, (address) => beginTls(target, address, tls, reader), { signal, clock });
+}
+
+function beginTls(target: TlsTarget, address: string, tls: TlsCredentials, reader: Reader): TLSSocket {
   // The option is documented for tls.connect (nodejs: doc/api/tls.md) and missing only from its types.
   const reads: { readonly onread: OnReadOpts } = {
     onread: {
       buffer: Buffer.allocUnsafeSlow(readBufferBytes),
       callback: (bytesRead, bytes) => {
-        onData(bytes.subarray(0, bytesRead));
+        reader.take(bytes.subarray(0, bytesRead));
         return true;
       },
     },
   };
   const socket = connect({
-    host: target.host,
+    host: address,
     port: target.port,
     cert: tls.cert,
     key: tls.key,

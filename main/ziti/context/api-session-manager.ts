@@ -13,6 +13,9 @@ import type { Authenticator, SignedIn } from './authenticator.ts';
 
 /** A controller that said no is asked again at this pace, give or take a third. */
 const refusedPaceMs = 45_000;
+/** One that had said yes before, and says no for the first minutes, is asked at this pace: a disabled identity may be enabled again. */
+const regainPaceMs = 2_000;
+const regainForMs = 10 * 60_000;
 const firstRetryMs = 1000;
 const maxRetryMs = 60_000;
 /** A pending sign-in lives ten minutes at the controller; a little less here. Source: ziti `controller/oidc_auth`. */
@@ -52,6 +55,8 @@ export class ApiSessionManager implements AsyncDisposable {
   #hurried = false;
   #restartWanted = false;
   #checking = false;
+  #wasSignedIn = false;
+  #refusedSinceMs: number | undefined;
 
   constructor(deps: SessionKeeperDeps) {
     this.#deps = deps;
@@ -136,6 +141,8 @@ export class ApiSessionManager implements AsyncDisposable {
         this.#restartWanted = false;
         const signedIn = await this.#signIn(signal);
         this.#signedIn = signedIn;
+        this.#refusedSinceMs = undefined;
+        this.#wasSignedIn = true;
         await this.#startUp(signedIn, signal);
         backoff.reset();
         this.#become({ kind: 'ready' });
@@ -156,8 +163,7 @@ export class ApiSessionManager implements AsyncDisposable {
         if (standing.kind === 'unauthenticated' && (await this.#deps.refused())) continue;
         this.#become(standing);
         if (this.#takeHurry()) backoff.reset();
-        const waitMs = this.#state.kind === 'degraded' ? backoff.next() : jittered(refusedPaceMs, 1 / 3, random);
-        await this.#wait(waitMs);
+        await this.#wait(this.#state.kind === 'degraded' ? backoff.next() : this.#refusedPauseMs());
       }
     }
   }
@@ -275,6 +281,14 @@ export class ApiSessionManager implements AsyncDisposable {
     return error.code === 'ziti.controller.unauthenticated' || error.code === 'identity.certificate_expired'
       ? { kind: 'unauthenticated', error }
       : { kind: 'degraded', error };
+  }
+
+  #refusedPauseMs(): number {
+    const { clock, random } = this.#deps;
+    const nowMs = clock.monotonic();
+    this.#refusedSinceMs ??= nowMs;
+    const mayBeBack = this.#wasSignedIn && nowMs - this.#refusedSinceMs < regainForMs;
+    return mayBeBack ? jittered(regainPaceMs, 1 / 4, random) : jittered(refusedPaceMs, 1 / 3, random);
   }
 
   #takeHurry(): boolean {

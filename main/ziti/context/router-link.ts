@@ -139,7 +139,7 @@ export class RouterLink implements AsyncDisposable {
       const router = await this.#connect(access, signal);
       if (router === undefined) {
         if (this.#restartPace) backoff.reset();
-        await this.#wait(this.#restartPace ? soonMs : backoff.next());
+        await this.#wait(this.#restartPace ? soonMs : this.#pauseMs(backoff));
         continue;
       }
       const error = await this.#serve(router);
@@ -152,6 +152,14 @@ export class RouterLink implements AsyncDisposable {
         await this.#wait(random() * soonMs);
       }
     }
+  }
+
+  /** A refusal of its own class (2.1) says how to go on: what is not permitted is not asked again as it stands, what is too much waits. */
+  #pauseMs(backoff: Backoff): number {
+    const retry = this.#state.error?.details['retry'];
+    const nextMs = backoff.next();
+    if (retry === 'not-as-it-stands') return maxRetryMs;
+    return retry === 'later' ? Math.max(firstRetryMs, nextMs) : nextMs;
   }
 
   async #connect(access: RouterAccess, signal: AbortSignal): Promise<EdgeRouter | undefined> {

@@ -280,9 +280,9 @@ class OpenContext implements ZitiContext {
     late.abort();
   }
 
-  async terminatorCount(serviceId: string): Promise<number | undefined> {
+  async terminatorCount(serviceId: string, terminatorIdentity?: string): Promise<number | undefined> {
     try {
-      return await this.#keeper.signedIn()?.client.terminatorCount(serviceId);
+      return await this.#keeper.signedIn()?.client.terminatorCount(serviceId, terminatorIdentity);
     } catch (error) {
       if (isTunnelerError(error, 'ziti.controller.not_found')) return undefined;
       throw error;

@@ -160,8 +160,6 @@ export const externalSignerListAnswer = list(
 );
 
 export const networkTokenListAnswer = list(v.object({ name: optionalText, token: v.string() }));
-export const enrolledAnswer = v.object({ cert: optionalText, ca: optionalText, username: optionalText });
-
 const enveloped = v.object({ data: v.unknown() });
 const paged = v.object({
   meta: maybe(v.object({ pagination: maybe(v.object({ totalCount: v.number() })) })),
@@ -216,3 +214,11 @@ function parseBody(answer: HttpAnswer, doing: string): unknown {
     });
   }
 }
+
+export const enrolledAnswer = v.object({
+  cert: optionalText,
+  ca: optionalText,
+  username: optionalText,
+  /** Every controller of the network, from release 2.1 on. */
+  controllers: list(v.object({ apiAddresses: record(list(controllerAddress)) })),
+});

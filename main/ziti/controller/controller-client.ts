@@ -123,11 +123,14 @@ export class ControllerClient {
     return readData(answer, serviceEdgeRoutersAnswer, 'listing edge routers of a service').edgeRouters;
   }
 
-  async terminatorCount(serviceId: string, signal?: AbortSignal): Promise<number> {
-    const path = `/services/${encodeURIComponent(serviceId)}/terminators?limit=1`;
+  /** All of them, or those that listen as `terminatorIdentity`. */
+  async terminatorCount(serviceId: string, terminatorIdentity?: string, signal?: AbortSignal): Promise<number> {
+    const limit = terminatorIdentity === undefined ? 1 : pageSize;
+    const path = `/services/${encodeURIComponent(serviceId)}/terminators?limit=${limit}`;
     const answer = await this.#read(path, { signal });
     const rows = readData(answer, terminatorListAnswer, 'counting terminators');
-    return readTotal(answer) ?? rows.length;
+    if (terminatorIdentity === undefined) return readTotal(answer) ?? rows.length;
+    return rows.filter(({ identity }) => identity === terminatorIdentity).length;
   }
 
   /** API URLs of the controllers of a cluster; empty where there is but one. */

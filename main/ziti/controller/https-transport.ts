@@ -2,6 +2,7 @@
 import { Pool } from 'undici';
 import { linkSignals } from '../../base/abort.ts';
 import { TunnelerError } from '../../base/errors.ts';
+import { secureConnector } from './secure-connector.ts';
 import { transportError } from './transport-error.ts';
 import type { HttpAnswer, HttpRequest, HttpTransport, TransportCredential } from './transport.ts';
 
@@ -35,14 +36,16 @@ class HttpsTransport implements HttpTransport {
         // A controller closes idle connections after five seconds by default; ours must be gone before.
         keepAliveTimeout: 3000,
         maxResponseSize: maxBodyBytes,
-        connect: {
-          ca: credential.caPem,
-          minVersion: 'TLSv1.2',
-          timeout: connectTimeoutMs,
-          rejectUnauthorized: credential.unverified !== true,
-          ...(credential.partialChain === true ? { allowPartialTrustChain: true } : {}),
-          ...(credential.certPem === undefined ? {} : { cert: credential.certPem, key: credential.keyPem }),
-        },
+        connect: secureConnector(
+          {
+            ca: credential.caPem,
+            minVersion: 'TLSv1.2',
+            rejectUnauthorized: credential.unverified !== true,
+            ...(credential.partialChain === true ? { allowPartialTrustChain: true } : {}),
+            ...(credential.certPem === undefined ? {} : { cert: credential.certPem, key: credential.keyPem }),
+          },
+          connectTimeoutMs,
+        ),
       });
     this.#pool = this.#newPool();
   }

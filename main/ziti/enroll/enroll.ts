@@ -75,16 +75,17 @@ export async function enroll(
       const key = await request.prepareKey(proven);
       const csrPem = await createSigningRequest(key, token.subject);
       const data = await exchange.post('/enroll/ott', { token: tokenId(token), clientCsr: csrPem });
-      return { ...common, signIn: 'certificate', certPem: requireCertificate(data.cert), controllerId: token.subject };
+      const certPem = requireCertificate(data.cert);
+      return { ...withControllers(common, data), signIn: 'certificate', certPem, controllerId: token.subject };
     }
     case 'ottca':
     case 'ca': {
       const credential = requireThirdParty(request, token.method);
       const oneTime = token.method === 'ottca' ? `&token=${encodeURIComponent(tokenId(token))}` : '';
       const body = token.method === 'ca' && request.name !== undefined ? { name: request.name } : {};
-      await exchange.post(`/enroll?method=${token.method}${oneTime}`, body, {}, credential);
+      const data = await exchange.post(`/enroll?method=${token.method}${oneTime}`, body, {}, credential);
       const known = token.method === 'ottca' ? { controllerId: token.subject } : {};
-      return { ...common, ...known, signIn: 'certificate', certPem: credential.certPem };
+      return { ...withControllers(common, data), ...known, signIn: 'certificate', certPem: credential.certPem };
     }
     case 'updb': {
       if (request.password === undefined) {
@@ -95,7 +96,7 @@ export async function enroll(
       const path = `/enroll?method=updb&token=${encodeURIComponent(tokenId(token))}`;
       const data = await exchange.post(path, { password: request.password });
       const username = data.username === undefined ? {} : { username: data.username };
-      return { ...common, ...username, signIn: 'password', controllerId: token.subject };
+      return { ...withControllers(common, data), ...username, signIn: 'password', controllerId: token.subject };
     }
     case 'network':
       return { ...common, signIn: 'external', signers: await listSigners(exchange.origin, trust.caPem, deps) };
@@ -128,13 +129,12 @@ export async function enrollByExternalToken(
   // identity's name (ziti `controller/model/token_provider_cache.go`, VerifyToken).
   const headers = { authorization: `Bearer ${request.externalToken}` };
   if (request.want === 'token') {
-    await exchange.post('/enroll/token', {}, headers);
-    return { ...common, signIn: 'external' };
+    return { ...withControllers(common, await exchange.post('/enroll/token', {}, headers)), signIn: 'external' };
   }
   const csrPem = await createSigningRequest(await request.prepareKey(), 'culvert');
   const data = await exchange.post('/enroll/token', { clientCsr: csrPem }, headers);
   const caPem = data.ca === undefined || data.ca === '' ? request.caPem : data.ca;
-  return { ...common, caPem, signIn: 'certificate', certPem: requireCertificate(data.cert) };
+  return { ...withControllers(common, data), caPem, signIn: 'certificate', certPem: requireCertificate(data.cert) };
 }
 
 /** The requests that spend a token: never repeated, for a second would find it spent. */
@@ -179,6 +179,18 @@ function asRefusal(error: unknown): unknown {
   const general = ['ziti.controller.refused', 'ziti.controller.unauthenticated', 'ziti.controller.not_found'];
   if (!general.includes(error.code)) return error;
   return new TunnelerError('ziti.enroll.refused', error.message, { cause: error, details: error.details });
+}
+
+/** Where the answer names every controller of the network (2.1), all are known before the first sign-in; the one enrolled at stays first. */
+function withControllers<T extends { readonly apis: readonly string[] }>(
+  common: T,
+  answer: v.InferOutput<typeof enrolledAnswer>,
+): T {
+  const named = answer.controllers
+    .flatMap(({ apiAddresses }) => apiAddresses['edge-client'] ?? [])
+    .filter(({ url, version }) => (version ?? 'v1') === 'v1' && URL.canParse(url) && new URL(url).protocol === 'https:')
+    .map(({ url }) => url);
+  return { ...common, apis: [...new Set([...common.apis, ...named])] };
 }
 
 /** The issuer first, then what it names for clients. */

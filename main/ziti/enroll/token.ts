@@ -4,6 +4,7 @@ import type { X509Certificate } from 'node:crypto';
 import { compactVerify, decodeJwt, decodeProtectedHeader } from 'jose';
 import * as v from 'valibot';
 import { TunnelerError } from '../../base/errors.ts';
+import { bareToken } from '../../base/token-text.ts';
 
 export const enrolmentMethods = ['ott', 'ottca', 'ca', 'updb', 'network'] as const;
 export type EnrolmentMethod = (typeof enrolmentMethods)[number];
@@ -36,7 +37,7 @@ const claims = v.object({
 
 /** Read a token without trusting it yet. Throws `ziti.enroll.token_invalid` or `.method_unsupported`. */
 export function parseEnrolmentToken(text: string): EnrolmentToken {
-  const jwt = text.trim();
+  const jwt = bareToken(text);
   const { header, payload } = decode(jwt);
   const result = v.safeParse(claims, payload);
   if (!result.success) {

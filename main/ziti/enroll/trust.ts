@@ -4,7 +4,9 @@
  */
 import type { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-import { connect, rootCertificates } from 'node:tls';
+import { connect, rootCertificates, type TLSSocket } from 'node:tls';
+import { linkSignals, orAborted } from '../../base/abort.ts';
+import { addressesOf, firstToConnect } from '../../sockets/address-race.ts';
 import type { Clock } from '../../base/clock.ts';
 import { TunnelerError, isTunnelerError } from '../../base/errors.ts';
 import { requireSuccess } from '../controller/answers.ts';
@@ -108,18 +110,30 @@ async function takeAuthorities(origin: string, leaf: X509Certificate, deps: Trus
 }
 
 /** The certificate a server shows, unverified. Nothing is sent but the handshake. */
-export function showCertificate(origin: string, signal?: AbortSignal): Promise<X509Certificate> {
+export async function showCertificate(origin: string, signal?: AbortSignal): Promise<X509Certificate> {
   const { hostname, port } = new URL(origin);
   const host = hostname.replace(/^\[|\]$/g, '');
-  return new Promise((resolve, reject) => {
-    const socket = connect({
-      host,
+  const begin = (address: string): TLSSocket =>
+    connect({
+      host: address,
       port: port === '' ? 443 : Number(port),
       rejectUnauthorized: false,
       minVersion: 'TLSv1.2',
       ALPNProtocols: ['http/1.1'],
       ...(isIP(host) === 0 ? { servername: host } : {}),
     });
+  const late = AbortSignal.timeout(connectTimeoutMs);
+  const linked = linkSignals(signal, late);
+  let socket: TLSSocket;
+  try {
+    socket = await firstToConnect(await orAborted(addressesOf(host), linked.signal), begin, { signal: linked.signal });
+  } catch (error) {
+    if (signal?.aborted === true) throw new TunnelerError('base.cancelled', 'enrolment was cancelled', { cause: error });
+    throw transportError(origin, late.aborted ? { code: 'UND_ERR_CONNECT_TIMEOUT' } : error);
+  } finally {
+    linked[Symbol.dispose]();
+  }
+  return new Promise((resolve, reject) => {
     const fail = (error: unknown): void => {
       socket.destroy();
       const cancelled = signal?.aborted === true;

@@ -1,0 +1,70 @@
+/** How a pool connects: TLS to the first of the controller's addresses that answers, sessions taken up again where the controller lets them. */
+import { isIP } from 'node:net';
+import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import type { buildConnector } from 'undici';
+import { addressesOf, firstToConnect } from '../../sockets/address-race.ts';
+
+/** For undici's `connect`. The callback gets a secured socket, or an error with the code of what failed. */
+export function secureConnector(options: ConnectionOptions, timeoutMs: number): buildConnector.connector {
+  let session: Buffer | undefined;
+  const begin = (host: string, address: string, port: number): TLSSocket => {
+    const socket = connect({
+      ...options,
+      host: address,
+      port,
+      ALPNProtocols: ['http/1.1'],
+      ...(isIP(host) === 0 ? { servername: host } : {}),
+      ...(session === undefined ? {} : { session }),
+    });
+    socket.setNoDelay(true);
+    socket.on('session', (fresh: Buffer) => (session = fresh));
+    return socket;
+  };
+  const open = async ({ hostname, port }: buildConnector.Options): Promise<TLSSocket> => {
+    const host = hostname.replace(/^\[|\]$/g, '');
+    const signal = AbortSignal.timeout(timeoutMs);
+    try {
+      const addresses = await addressesOf(host);
+      const wanted = port === '' ? 443 : Number(port);
+      return await secured(
+        await firstToConnect(addresses, (address) => begin(host, address, wanted), { signal }),
+        signal,
+      );
+    } catch (error) {
+      session = undefined;
+      if (!signal.aborted) throw error;
+      throw Object.assign(new Error('the connection was not taken in time'), { code: 'UND_ERR_CONNECT_TIMEOUT' });
+    }
+  };
+  return (target, callback) => {
+    open(target).then(
+      (socket) => callback(null, socket),
+      (error: unknown) => callback(error as Error, null),
+    );
+  };
+}
+
+function secured(socket: TLSSocket, signal: AbortSignal): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const settle = (): void => {
+      signal.removeEventListener('abort', onAbort);
+      socket.off('error', fail);
+      socket.off('secureConnect', onSecure);
+    };
+    const fail = (error: unknown): void => {
+      settle();
+      // Late errors of a socket that nobody holds any more are of no interest to anyone.
+      socket.on('error', () => undefined);
+      socket.destroy();
+      reject(error as Error);
+    };
+    const onAbort = (): void => fail(signal.reason);
+    const onSecure = (): void => {
+      settle();
+      resolve(socket);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    socket.once('error', fail);
+    socket.once('secureConnect', onSecure);
+  });
+}
