@@ -34,7 +34,10 @@ function closesEveryPolicy(checks: readonly PostureCheck[], failing: readonly Po
   return checks.every(({ policyId }) => closed.has(policyId));
 }
 
-function reasonOf({ service, identity }: Pick<Match, 'service' | 'identity'>, failing: readonly PostureCheck[]): Reason {
+function reasonOf(
+  { service, identity }: Pick<Match, 'service' | 'identity'>,
+  failing: readonly PostureCheck[],
+): Reason {
   const labels = [...new Set(failing.map(checkLabel))];
   const types = [...new Set(failing.map((check) => check.queryType))];
   return {

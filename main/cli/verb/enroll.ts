@@ -86,7 +86,8 @@ async function confirmed(
 async function enrollRequest(source: string, options: Options, cli: Cli): Promise<EnrollRequest> {
   const url = /^https?:\/\//i.test(source);
   if (/^http:\/\//i.test(source)) throw usage('a controller is reached by https only');
-  const text = url || isToken(source) ? source : source === '-' ? await cli.terminal.readInput() : await readSource(source);
+  const text =
+    url || isToken(source) ? source : source === '-' ? await cli.terminal.readInput() : await readSource(source);
   const password = options.username === undefined ? undefined : await typedPassword(cli);
   const pinDescriptor = parseDescriptor(options.pinFd, '--pin-fd');
   const pin = pinDescriptor === undefined ? undefined : await cli.programs.readPassphrase(pinDescriptor);
@@ -121,7 +122,9 @@ async function readSource(file: string): Promise<string> {
   } catch (error) {
     // A secret that is no token in form may have been meant: what is long is not repeated.
     const { code = 'unreadable', message } = error as NodeJS.ErrnoException;
-    throw usage(`cannot read the token: ${file.length > longestEchoed ? `its file is not to be read (${code})` : message}`);
+    throw usage(
+      `cannot read the token: ${file.length > longestEchoed ? `its file is not to be read (${code})` : message}`,
+    );
   }
 }
 

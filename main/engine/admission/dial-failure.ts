@@ -89,7 +89,10 @@ export function explainDialFailure(
 }
 
 /** Names the checks, where the router did. */
-function postureFailure(error: TunnelerError, match: Match): { readonly reason: Reason; readonly answer: RefusalAnswer } {
+function postureFailure(
+  error: TunnelerError,
+  match: Match,
+): { readonly reason: Reason; readonly answer: RefusalAnswer } {
   const failing = (error.details['failingChecks'] ?? []) as readonly { readonly id: string; readonly name?: string }[];
   const labels = failing.map(({ id, name }) => {
     const known = match.service.postureChecks.find((check) => check.id === id);

@@ -133,7 +133,10 @@ function bindPosture(facts: ServiceFacts): IdentityStatus | undefined {
 }
 
 /** A policy that grants it needs all of its checks; one such policy is enough. */
-function postureStanding({ service, identity, authentication }: ServiceFacts, type: 'Dial' | 'Bind'): IdentityStatus | undefined {
+function postureStanding(
+  { service, identity, authentication }: ServiceFacts,
+  type: 'Dial' | 'Bind',
+): IdentityStatus | undefined {
   const checks = service.postureChecks.filter((check) => check.policyType === type);
   // Where routers judge, the controller's word of a dial is old: a router's verdict or refusal counts.
   const judged = (check: ZitiService['postureChecks'][number]): boolean =>

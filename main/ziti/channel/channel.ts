@@ -257,11 +257,8 @@ export class Channel implements AsyncDisposable {
   #boundConnecting(): void {
     const { signal, name } = this.#options;
     const timeoutMs = this.#options.connectTimeoutMs ?? defaultConnectTimeoutMs;
-    const timer = this.#clock.after(timeoutMs, () =>
-      this.close(unanswered(name, Math.round(timeoutMs))),
-    );
-    const abort = (): void =>
-      this.close(cancelled(name, signal?.reason));
+    const timer = this.#clock.after(timeoutMs, () => this.close(unanswered(name, Math.round(timeoutMs))));
+    const abort = (): void => this.close(cancelled(name, signal?.reason));
     if (signal?.aborted === true) abort();
     signal?.addEventListener('abort', abort, { once: true });
     const settled = (): void => {

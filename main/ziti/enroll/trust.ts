@@ -128,7 +128,8 @@ export async function showCertificate(origin: string, signal?: AbortSignal): Pro
   try {
     socket = await firstToConnect(await orAborted(addressesOf(host), linked.signal), begin, { signal: linked.signal });
   } catch (error) {
-    if (signal?.aborted === true) throw new TunnelerError('base.cancelled', 'enrolment was cancelled', { cause: error });
+    if (signal?.aborted === true)
+      throw new TunnelerError('base.cancelled', 'enrolment was cancelled', { cause: error });
     throw transportError(origin, late.aborted ? { code: 'UND_ERR_CONNECT_TIMEOUT' } : error);
   } finally {
     linked[Symbol.dispose]();
