@@ -59,7 +59,7 @@ export function firstToConnect<S extends Socket>(
       if (waiting.length > 0) next();
       else if (trying.size === 0) {
         over();
-        reject(firstError as Error);
+        reject(firstError);
       }
     };
     const next = (): void => {

@@ -56,7 +56,7 @@ function secured(socket: TLSSocket, signal: AbortSignal): Promise<TLSSocket> {
       // Late errors of a socket that nobody holds any more are of no interest to anyone.
       socket.on('error', () => undefined);
       socket.destroy();
-      reject(error as Error);
+      reject(error);
     };
     const onAbort = (): void => fail(signal.reason);
     const onSecure = (): void => {
