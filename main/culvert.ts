@@ -70,10 +70,10 @@ const programs: Backends = {
     const { offlineSecrets } = await import('./engine/hosting/secrets.ts');
     return offlineSecrets(stateDirectory, passphrase);
   },
-  async verifyAudit(stateDirectory) {
+  async verifyAudit(stateDirectory, answer) {
     await requirePerson(stateDirectory);
     const { offlineVerify } = await import('./engine/offline/offline.ts');
-    return offlineVerify(stateDirectory);
+    return offlineVerify(stateDirectory, answer);
   },
   async searchAudit(stateDirectory, query) {
     await requirePerson(stateDirectory);

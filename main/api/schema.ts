@@ -14,6 +14,10 @@ import type {
   BundleView,
   ConsoleView,
   DnsView,
+  FleetAlertView,
+  FleetDeviceView,
+  FleetOrderView,
+  FleetRecordView,
   HostedItem,
   IdentityView,
   LoginView,
@@ -295,14 +299,48 @@ export const schema = {
       needs: 'observe',
       parse: parser(v.strictObject({ after: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))) })),
     }),
-    verify: call<void, AuditVerifyView>({ needs: 'observe', parse: nothing }),
+    verify: call<{ witness?: string | undefined }, AuditVerifyView>({
+      needs: 'observe',
+      // Older clients ask with nothing at all.
+      parse: (raw) => parser(v.strictObject({ witness: v.optional(text(256)) }))(raw ?? {}),
+    }),
     alerts: call<void, readonly AlertView[]>({ needs: 'observe', parse: nothing }),
+  },
+  fleet: {
+    /** Devices whose record is kept here. */
+    devices: call<void, readonly FleetDeviceView[]>({ needs: 'observe', parse: nothing }),
+    search: call<v.InferOutput<typeof fleetQuery>, readonly FleetRecordView[]>({
+      needs: 'observe',
+      parse: (raw) => parser(fleetQuery)(raw),
+    }),
+    alerts: call<{ limit?: number | undefined }, readonly FleetAlertView[]>({
+      needs: 'observe',
+      parse: (raw) => parser(v.strictObject({ limit: v.optional(limit) }))(raw ?? {}),
+    }),
+    /** Signed, and handed to every device; who is away gets it when it comes back. */
+    order: call<v.InferOutput<typeof fleetOrder>, FleetOrderView>({
+      needs: 'administer',
+      parse: (raw) => parser(fleetOrder)(raw),
+    }),
+    orders: call<void, readonly FleetOrderView[]>({ needs: 'observe', parse: nothing }),
   },
   dns: {
     status: call<void, DnsView>({ needs: 'observe', parse: nothing }),
   },
 } as const;
 
+const limit = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100_000));
+const { beforeSeq: _beforeSeq, ...fleetFields } = auditQuery.entries;
+const fleetQuery = v.strictObject({ ...fleetFields, device: v.optional(text(256)) });
+const fleetOrder = v.strictObject({
+  action: v.picklist(['quarantine', 'release']),
+  subject: v.pipe(
+    v.string(),
+    v.maxLength(1024),
+    v.regex(/^(app|identity|service):.+$/, 'expected app:…, identity:… or service:…'),
+  ),
+  cause: v.optional(v.pipe(v.string(), v.maxLength(1024))),
+});
 const logLevel = v.strictObject({ level: v.picklist(['trace', 'debug', 'info', 'warn', 'error']) });
 const hostedAnswer = v.strictObject({
   connection: text(64),

@@ -1,25 +1,20 @@
 /**
- * The anchor: how long the journal was and where its head stood, kept outside the journal's directory and signed by the device's
- * identity. A journal that was cut or put back to an older copy is shorter than its anchor.
+ * The anchor: how long the journal is and where its head stands, kept outside the journal's directory, with the newest signed checkpoint. A
+ * journal that was cut is shorter than its anchor; one that was written anew does not have the record that the checkpoint names.
  */
-import { createHash, createPublicKey, verify } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
 import * as v from 'valibot';
 
-/** Signs checkpoints and the anchor; an identity's key. */
-export interface AuditSigner {
-  /** Lower-hex SHA-256 of the SPKI. */
-  readonly keyId: string;
-  readonly publicKeySpki: Uint8Array;
-  /** DER signature with the key's usual hash (SHA-256 for P-256, SHA-384 for P-384). */
-  sign(data: Uint8Array): Promise<Uint8Array>;
-}
-
-const signature = v.object({ keyId: v.string(), publicKey: v.string(), signature: v.string() });
-export type Signature = v.InferOutput<typeof signature>;
+/** Where the anchor stands under a state directory. */
+export const auditAnchorPath = (stateDirectory: string): string => join(stateDirectory, 'audit-anchor.json');
+/** Where it stood in 0.1.0. */
+const formerAnchorPath = (stateDirectory: string): string => join(stateDirectory, 'audit.anchor');
 
 const anchorSchema = v.object({
-  version: v.literal(1),
+  /** 1: of 0.1.0, never signed. */
+  version: v.picklist([1, 2]),
   count: v.pipe(v.number(), v.integer(), v.minValue(0)),
   /** First record still kept; older ones were retired by retention. */
   firstSeq: v.pipe(v.number(), v.integer(), v.minValue(1)),
@@ -27,21 +22,17 @@ const anchorSchema = v.object({
   firstPrev: v.string(),
   head: v.string(),
   at: v.string(),
-  /** Keys that ever signed here; a checkpoint by any other is foreign. */
+  /** Names of the keys that ever signed here. */
   signers: v.array(v.string()),
-  signed: v.optional(signature),
+  /** The newest signed checkpoint; see `audit/checkpoint.ts`. */
+  note: v.optional(v.string()),
 });
 export type Anchor = v.InferOutput<typeof anchorSchema>;
 
 /** Undefined where there is none; `damaged` where it is there and cannot be read. */
-export function readAnchor(path: string): Anchor | 'damaged' | undefined {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
+export function readAnchor(stateDirectory: string): Anchor | 'damaged' | undefined {
+  const text = readIfThere(auditAnchorPath(stateDirectory)) ?? readIfThere(formerAnchorPath(stateDirectory));
+  if (text === undefined) return undefined;
   try {
     const parsed = v.safeParse(anchorSchema, JSON.parse(text));
     return parsed.success ? parsed.output : 'damaged';
@@ -50,8 +41,9 @@ export function readAnchor(path: string): Anchor | 'damaged' | undefined {
   }
 }
 
-/** Replace the anchor atomically. Synced only where asked: at close and at checkpoints, not ten times a second. */
-export function writeAnchor(path: string, anchor: Anchor, options: { readonly sync: boolean }): void {
+/** Replace the anchor atomically. Synced only where asked: when the journal is closed, not ten times a second. */
+export function writeAnchor(stateDirectory: string, anchor: Anchor, options: { readonly sync: boolean }): void {
+  const path = auditAnchorPath(stateDirectory);
   const temporary = `${path}.tmp`;
   const file = openSync(temporary, 'w', 0o600);
   try {
@@ -61,37 +53,28 @@ export function writeAnchor(path: string, anchor: Anchor, options: { readonly sy
     closeSync(file);
   }
   renameSync(temporary, path);
+  rmSync(formerAnchorPath(stateDirectory), { force: true });
 }
 
-/** What is signed: head and count, bound to their purpose. */
-export function signedBytes(purpose: 'checkpoint' | 'anchor', count: number, head: string): Uint8Array {
-  return Buffer.from(`culvert-audit-${purpose}:1:${count}:${head}`);
-}
-
-/** Does the signature hold? (Whether its key is one of ours is another question.) */
-export function verifySignature(signed: Signature, data: Uint8Array): boolean {
+/** Replace the anchor, on the disk when this resolves; the thread goes on meanwhile. */
+export async function writeAnchorInBackground(stateDirectory: string, anchor: Anchor): Promise<void> {
+  const next = `${auditAnchorPath(stateDirectory)}.next`;
+  const file = await open(next, 'w', 0o600);
   try {
-    const spki = Buffer.from(signed.publicKey, 'base64');
-    if (keyIdOf(spki) !== signed.keyId) return false;
-    const key = createPublicKey({ key: spki, format: 'der', type: 'spki' });
-    const hash = key.asymmetricKeyDetails?.namedCurve === 'secp384r1' ? 'sha384' : 'sha256';
-    return verify(hash, data, key, Buffer.from(signed.signature, 'base64'));
-  } catch {
-    return false;
+    await file.write(`${JSON.stringify(anchor)}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
   }
+  renameSync(next, auditAnchorPath(stateDirectory));
+  rmSync(formerAnchorPath(stateDirectory), { force: true });
 }
 
-/** A key's name here: lower-hex SHA-256 of its SPKI. */
-export function keyIdOf(publicKeySpki: Uint8Array): string {
-  return createHash('sha256').update(publicKeySpki).digest('hex');
-}
-
-/** Sign with an identity's key. */
-export async function signWith(signer: AuditSigner, data: Uint8Array): Promise<Signature> {
-  const bytes = await signer.sign(data);
-  return {
-    keyId: signer.keyId,
-    publicKey: Buffer.from(signer.publicKeySpki).toString('base64'),
-    signature: Buffer.from(bytes).toString('base64'),
-  };
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
 }

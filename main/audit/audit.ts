@@ -1,18 +1,29 @@
 /** The audit journal's writing side: append-only, hash-chained, rotated, anchored and checkpointed. */
-import { closeSync, fsyncSync, ftruncateSync, mkdirSync, openSync, statSync, unlinkSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fsync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import { Emitter } from '../base/emitter.ts';
 import { TunnelerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import { readAnchor, signedBytes, signWith, writeAnchor, type Anchor, type AuditSigner } from './anchor.ts';
-import { decodeLine, encodeRecord, genesisHash, type ChainedRecord } from './chain.ts';
-import { journalFileName, listJournalFiles, readTail } from './journal-files.ts';
+import { readAnchor, writeAnchor, writeAnchorInBackground, type Anchor } from './anchor.ts';
+import { encodeCheckpoint, maxCheckpointLag } from './checkpoint.ts';
+import { encodeRecord, genesisHash, type ChainedRecord } from './chain.ts';
+import { journalFileName, listJournalFiles } from './journal-files.ts';
+import { resumeChain, surplusOf, type Surplus } from './kept-files.ts';
+import { keyNameOf, signNote, type NoteSigner } from './note.ts';
 import type { AuditEvent, AuditWriter } from './record.ts';
 
-/** Where things stand under a state directory. */
+/** Where the journal's files stand under a state directory. */
 export const auditDirectory = (stateDirectory: string): string => join(stateDirectory, 'audit');
-export const auditAnchorPath = (stateDirectory: string): string => join(stateDirectory, 'audit.anchor');
 
 export interface AuditOptions {
   /** A file is closed and a new one begun beyond this. Default 32 MiB. */
@@ -21,8 +32,10 @@ export interface AuditOptions {
   readonly keepFiles?: number;
   /** What happens when the disk refuses: `closed` (default) throws, so nothing is admitted unrecorded; `open` counts the loss. */
   readonly onWriteFailure?: 'closed' | 'open';
-  /** Records between signed checkpoints. Default 1 000. */
+  /** Records between checkpoints. Default 1 000. */
   readonly checkpointEvery?: number;
+  /** Longest that a record waits for a checkpoint, where checkpoints are signed. Default 10 s; a refusal waits for a tenth of it. */
+  readonly checkpointAfterMs?: number;
 }
 
 export interface AuditDeps {
@@ -32,8 +45,16 @@ export interface AuditDeps {
 }
 
 export interface Audit extends AuditWriter, AsyncDisposable {
-  /** Whose key signs checkpoints from now on; undefined: unsigned ones. */
-  setSigner(signer: AuditSigner | undefined): void;
+  /**
+   * Which key signs checkpoints from now on, the first of them at once; undefined: none does. Resolves when that one is written. The
+   * signer's name is the journal's origin.
+   */
+  setSigner(signer: NoteSigner | undefined): Promise<void>;
+  /** Records that were there when the journal was opened. */
+  readonly resumedAt: number;
+  /** The newest signed checkpoint, and told of each to come. */
+  signedCheckpoint(): string | undefined;
+  onCheckpoint(listener: (note: string) => void): Disposable;
   /** Every record as it is written (tail, index, exporters). */
   subscribe(listener: (record: ChainedRecord) => void): Disposable;
   /** Write a checkpoint now. */
@@ -41,6 +62,8 @@ export interface Audit extends AuditWriter, AsyncDisposable {
 }
 
 const anchorPeriodMs = 100;
+/** Kinds that are signed soon, beside every refusal. */
+const urgentKinds: ReadonlySet<string> = new Set(['violation', 'alert', 'quarantine.added', 'quarantine.released']);
 /** Larger fields are cut with a note, so that one record cannot fill the journal. */
 const maxRecordBytes = 1024 * 1024;
 
@@ -56,10 +79,9 @@ class JournalAudit implements Audit {
   readonly #deps: AuditDeps;
   readonly #options: Required<AuditOptions>;
   readonly #directory: string;
-  readonly #anchorPath: string;
-  readonly #records = new Emitter<ChainedRecord>((error) =>
-    this.#deps.log.error('audit.listener_failed', { error: String(error) }),
-  );
+  readonly resumedAt: number;
+  readonly #records = new Emitter<ChainedRecord>((error) => this.#listenerFailed(error));
+  readonly #checkpoints = new Emitter<string>((error) => this.#listenerFailed(error));
   readonly #anchorTimer: Disposable;
   #file: number;
   #fileBytes: number;
@@ -71,7 +93,13 @@ class JournalAudit implements Audit {
   #lostSince: string | undefined;
   #sinceCheckpoint = 0;
   #checkpointing: Promise<void> = Promise.resolve();
-  #signer: AuditSigner | undefined;
+  #nextCheckpoint: Promise<void> | undefined;
+  /** The last record where that is a checkpoint, and by which key. */
+  #checkpointed: { readonly seq: number; readonly signer: NoteSigner | undefined } | undefined;
+  /** Set while a record waits for a checkpoint. */
+  #due: Disposable | undefined;
+  #dueSoon = false;
+  #signer: NoteSigner | undefined;
   #closed = false;
 
   constructor(deps: AuditDeps, options: AuditOptions) {
@@ -81,28 +109,30 @@ class JournalAudit implements Audit {
       keepFiles: 64,
       onWriteFailure: 'closed',
       checkpointEvery: 1000,
+      checkpointAfterMs: 10_000,
       ...options,
     };
     this.#directory = auditDirectory(deps.stateDirectory);
-    this.#anchorPath = auditAnchorPath(deps.stateDirectory);
     try {
       mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
-      const anchor = readAnchor(this.#anchorPath);
-      const resumed = resume(this.#directory);
+      const anchor = readAnchor(deps.stateDirectory);
+      const resumed = resumeChain(this.#directory);
       const anchored = anchor === undefined || anchor === 'damaged' ? undefined : anchor;
       this.#hash = resumed.hash;
       this.#count = Math.max(resumed.count, anchored?.count ?? 0);
+      this.resumedAt = this.#count;
       const last = listJournalFiles(this.#directory).at(-1);
       this.#file = openSync(last?.path ?? join(this.#directory, journalFileName(this.#count + 1)), 'a', 0o600);
       this.#fileBytes = statSync(last?.path ?? join(this.#directory, journalFileName(this.#count + 1))).size;
-      this.#anchor = anchored ?? {
-        version: 1,
+      this.#anchor = {
         count: 0,
         firstSeq: 1,
         firstPrev: genesisHash,
         head: genesisHash,
         at: this.#at(),
         signers: [],
+        ...anchored,
+        version: 2,
       };
       if (resumed.torn) this.record({ kind: 'gap', lost: 1, reason: 'the last record was torn by a crash' });
       if (resumed.count < this.#anchor.count) {
@@ -138,10 +168,17 @@ class JournalAudit implements Audit {
     return { hash: this.#hash, count: this.#count };
   }
 
-  setSigner(signer: AuditSigner | undefined): void {
-    if (signer?.keyId === this.#signer?.keyId) return;
+  async setSigner(signer: NoteSigner | undefined): Promise<void> {
     this.#signer = signer;
-    if (signer !== undefined) void this.checkpoint();
+    if (signer !== undefined) await this.checkpoint();
+  }
+
+  signedCheckpoint(): string | undefined {
+    return this.#anchor.note;
+  }
+
+  onCheckpoint(listener: (note: string) => void): Disposable {
+    return this.#checkpoints.subscribe(listener);
   }
 
   subscribe(listener: (record: ChainedRecord) => void): Disposable {
@@ -150,7 +187,15 @@ class JournalAudit implements Audit {
 
   checkpoint(): Promise<void> {
     this.#sinceCheckpoint = 0;
-    this.#checkpointing = this.#checkpointing.then(() => this.#writeCheckpoint());
+    this.#due?.[Symbol.dispose]();
+    this.#due = undefined;
+    this.#dueSoon = false;
+    // One that has not begun covers whatever comes before it does.
+    this.#nextCheckpoint ??= this.#checkpointing.then(() => {
+      this.#nextCheckpoint = undefined;
+      return this.#writeCheckpoint();
+    });
+    this.#checkpointing = this.#nextCheckpoint;
     return this.#checkpointing;
   }
 
@@ -159,6 +204,7 @@ class JournalAudit implements Audit {
     this.#anchorTimer[Symbol.dispose]();
     await this.checkpoint();
     this.#closed = true;
+    this.#due?.[Symbol.dispose]();
     this.#writeAnchor(true);
     closeSync(this.#file);
   }
@@ -179,7 +225,18 @@ class JournalAudit implements Audit {
     this.#sinceCheckpoint += 1;
     this.#records.emit(JSON.parse(line) as ChainedRecord);
     if (this.#sinceCheckpoint >= this.#options.checkpointEvery) void this.checkpoint();
+    else if (this.#signer !== undefined && event.kind !== 'checkpoint') this.#waitForCheckpoint(event);
     return { seq };
+  }
+
+  /** What was refused is signed sooner than what was let through: it is what somebody would want to be gone. */
+  #waitForCheckpoint(event: AuditEvent): void {
+    const soon = event['decision'] === 'deny' || urgentKinds.has(event.kind);
+    if (this.#due !== undefined && (this.#dueSoon || !soon)) return;
+    this.#due?.[Symbol.dispose]();
+    this.#dueSoon = soon;
+    const waitMs = soon ? this.#options.checkpointAfterMs / 10 : this.#options.checkpointAfterMs;
+    this.#due = this.#deps.clock.after(waitMs, () => void this.checkpoint());
   }
 
   /** A short write (full disk) must not leave half a record to be continued on the same line. */
@@ -208,96 +265,115 @@ class JournalAudit implements Audit {
   #rotateFor(lengthBytes: number, seq: number): void {
     if (this.#fileBytes === 0 || this.#fileBytes + lengthBytes <= this.#options.rotateBytes) return;
     const next = openSync(join(this.#directory, journalFileName(seq)), 'a', 0o600);
-    fsyncSync(this.#file);
-    closeSync(this.#file);
+    const full = this.#file;
+    fsync(full, () => closeSync(full));
     this.#file = next;
     this.#fileBytes = 0;
-    this.#retire();
+    // Where the journal is signed, a file goes only once a signature says that the journal begins behind it.
+    if (this.#anchor.signers.length === 0) this.#retire();
+    else void this.checkpoint();
   }
 
   /** Retention: the oldest files go; the anchor remembers where the kept part begins. */
   #retire(): void {
-    const files = listJournalFiles(this.#directory);
-    const surplus = files.slice(0, Math.max(0, files.length - this.#options.keepFiles));
-    const firstKept = files[surplus.length];
-    const lastRetired = surplus.at(-1);
-    if (firstKept === undefined || lastRetired === undefined) return;
-    const tail = decodeLine(readTail(lastRetired.path).line ?? '');
-    this.#anchor = {
-      ...this.#anchor,
-      firstSeq: firstKept.firstSeq,
-      firstPrev: 'record' in tail ? tail.record.hash : this.#anchor.firstPrev,
-    };
+    const surplus = this.#surplus();
+    if (surplus.files.length === 0) return;
+    this.#anchor = { ...this.#anchor, firstSeq: surplus.firstSeq, firstPrev: surplus.firstPrev };
     this.#anchored = false;
     this.#writeAnchor(true);
-    for (const file of surplus) unlinkSync(file.path);
-    this.#deps.log.info('audit.retired', { files: surplus.length, firstSeq: firstKept.firstSeq });
+    this.#unlink(surplus);
+  }
+
+  #surplus(): Surplus {
+    return surplusOf(this.#directory, this.#options.keepFiles, this.#anchor);
+  }
+
+  #unlink({ files, firstSeq }: Surplus): void {
+    if (files.length === 0) return;
+    for (const file of files) unlinkSync(file.path);
+    this.#deps.log.info('audit.retired', { files: files.length, firstSeq });
   }
 
   async #writeCheckpoint(): Promise<void> {
-    if (this.#closed) return;
-    const { count, hash } = this.head();
-    const signer = this.#signer;
+    const { seq, signer } = this.#checkpointed ?? {};
+    if (this.#closed || (seq === this.#count && signer === this.#signer)) return;
     try {
-      const signed = signer === undefined ? undefined : await signWith(signer, signedBytes('checkpoint', count, hash));
-      this.record({ kind: 'checkpoint', of: count, head: hash, ...(signed === undefined ? {} : { signed }) });
-      fsyncSync(this.#file);
-      if (signer !== undefined && !this.#anchor.signers.includes(signer.keyId)) {
-        this.#anchor = { ...this.#anchor, signers: [...this.#anchor.signers, signer.keyId] };
-      }
-      const now = this.head();
-      const anchorSigned =
-        signer === undefined ? undefined : await signWith(signer, signedBytes('anchor', now.count, now.hash));
-      this.#anchor = { ...this.#anchor, count: now.count, head: now.hash, at: this.#at() };
-      if (anchorSigned === undefined) delete this.#anchor.signed;
-      else this.#anchor.signed = anchorSigned;
-      writeAnchor(this.#anchorPath, this.#anchor, { sync: true });
+      await (this.#signer === undefined ? this.#writeUnsigned() : this.#writeSigned(this.#signer));
     } catch (error) {
       this.#deps.log.error('audit.checkpoint_failed', { error: (error as Error).message });
     }
   }
 
+  async #writeUnsigned(): Promise<void> {
+    const { count, hash } = this.head();
+    this.#noteCheckpoint(this.record({ kind: 'checkpoint', of: count, head: hash }), undefined);
+    await this.#anchorCheckpoint({});
+  }
+
+  async #writeSigned(signer: NoteSigner): Promise<void> {
+    const surplus = this.#surplus();
+    const { firstSeq, firstPrev } = surplus;
+    const { count, hash } = this.head();
+    const text = encodeCheckpoint({ origin: signer.name, count, head: hash, firstSeq, firstPrev });
+    const note = await signNote(text, signer);
+    // Behind so much else nobody could check it any more; the next one will stand nearer.
+    if (this.#closed || this.#count - count > maxCheckpointLag / 2) return;
+    this.#noteCheckpoint(this.record({ kind: 'checkpoint', of: count, head: hash, note }), signer);
+    const key = keyNameOf(signer.publicKeySpki);
+    const { signers } = this.#anchor;
+    await this.#anchorCheckpoint({
+      note,
+      firstSeq,
+      firstPrev,
+      signers: signers.includes(key) ? signers : [...signers, key],
+    });
+    this.#unlink(surplus);
+    this.#checkpoints.emit(note);
+  }
+
+  #noteCheckpoint({ seq }: { readonly seq: number }, signer: NoteSigner | undefined): void {
+    this.#checkpointed = { seq, signer };
+  }
+
+  /** The journal first, then the anchor that speaks of it; neither holds the thread. */
+  async #anchorCheckpoint(change: Partial<Anchor>): Promise<void> {
+    await this.#sync();
+    const { count, hash } = this.head();
+    this.#anchor = { ...this.#anchor, ...change, count, head: hash, at: this.#at() };
+    await writeAnchorInBackground(this.#deps.stateDirectory, this.#anchor);
+    this.#anchored = this.#count === count;
+  }
+
+  #sync(): Promise<void> {
+    const file = this.#file;
+    return new Promise((resolve, reject) => {
+      fsync(file, (error) => {
+        // Rotated meanwhile: whoever did has it synced.
+        if (error === null || file !== this.#file) resolve();
+        else reject(error);
+      });
+    });
+  }
+
   /** Between checkpoints the anchor follows unsigned, so that a cut tail shows too. */
   #writeAnchor(sync: boolean): void {
-    if (this.#anchored) return;
+    if (this.#anchored && !sync) return;
     try {
-      const signed = this.#anchor.signed;
-      const unchanged = this.#anchor.count === this.#count;
       this.#anchor = { ...this.#anchor, count: this.#count, head: this.#hash, at: this.#at() };
-      if (signed !== undefined && !unchanged) delete this.#anchor.signed;
-      writeAnchor(this.#anchorPath, this.#anchor, { sync });
+      writeAnchor(this.#deps.stateDirectory, this.#anchor, { sync });
       this.#anchored = true;
     } catch (error) {
       this.#deps.log.error('audit.anchor_failed', { code: (error as NodeJS.ErrnoException).code });
     }
   }
 
+  #listenerFailed(error: unknown): void {
+    this.#deps.log.error('audit.listener_failed', { error: String(error) });
+  }
+
   #at(): string {
     return new Date(this.#deps.clock.now()).toISOString();
   }
-}
-
-/** Where the chain stands on disk; a torn tail is cut away. */
-function resume(directory: string): { count: number; hash: string; torn: boolean } {
-  let torn = false;
-  for (const file of listJournalFiles(directory).reverse()) {
-    const tail = readTail(file.path);
-    if (tail.torn) {
-      const descriptor = openSync(file.path, 'r+');
-      try {
-        ftruncateSync(descriptor, tail.endBytes);
-      } finally {
-        closeSync(descriptor);
-      }
-      torn = true;
-    }
-    if (tail.line === undefined) continue;
-    const decoded = decodeLine(tail.line);
-    if ('record' in decoded) return { count: decoded.record.seq, hash: decoded.record.hash, torn };
-    // A damaged last record stays as evidence; the chain goes on after it and verify names it.
-    return { count: decoded.seq ?? file.firstSeq, hash: genesisHash, torn };
-  }
-  return { count: 0, hash: genesisHash, torn };
 }
 
 function cutShort(event: AuditEvent, lengthBytes: number): AuditEvent {

@@ -24,6 +24,11 @@ export type AuditKind =
   | 'settings.changed'
   | 'policy.changed'
   | 'host.changed'
+  | 'signer.made'
+  | 'signer.certified'
+  | 'desk.ordered'
+  | 'clock.changed'
+  | 'tls.failed'
   | 'gap'
   | 'checkpoint';
 

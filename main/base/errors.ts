@@ -118,6 +118,10 @@ export const errorCodes = [
   'audit.tampered',
   'audit.write_failed',
   'audit.export_failed',
+  'audit.not_signed',
+  'audit.witness_changed',
+  'audit.witness_refused',
+  'fleet.not_collecting',
   // engine and its socket
   'engine.not_running',
   'engine.already_running',

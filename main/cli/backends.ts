@@ -25,6 +25,8 @@ export interface RunOptions {
   readonly logLevel?: string;
   /** The log goes there instead of to standard error. */
   readonly logFile?: string;
+  /** Keep what devices send to this service. */
+  readonly collect?: { readonly service: string };
 }
 
 /** What a script needs to know of an engine that has started. */
@@ -89,7 +91,8 @@ export interface Backends {
   openIdentities(stateDirectory: string, passphrase: string | undefined): Promise<OfflineIdentities>;
   /** Throws `engine.already_running` where an engine holds the directory. */
   openSecrets(stateDirectory: string, passphrase: string | undefined): Promise<OfflineSecrets>;
-  verifyAudit(stateDirectory: string): Promise<AuditVerifyView>;
+  /** `answer`: what a witness answered before, as it was saved. Throws `base.invalid` where it is none. */
+  verifyAudit(stateDirectory: string, answer?: unknown): Promise<AuditVerifyView>;
   searchAudit(stateDirectory: string, query: AuditQuery): Promise<readonly AuditRecordView[]>;
   /** Throws `engine.already_running` while an engine lives. */
   repair(stateDirectory: string): Promise<RepairReport>;

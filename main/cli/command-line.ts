@@ -22,6 +22,8 @@ import { addBundle } from './verb/bundle.ts';
 import { addConsole } from './verb/console.ts';
 import { addDemo } from './verb/demo.ts';
 import { addDns } from './verb/dns.ts';
+import { addCollect } from './verb/collect.ts';
+import { addFleet } from './verb/fleet.ts';
 
 const verbs = [
   addDemo,
@@ -40,6 +42,8 @@ const verbs = [
   addPolicy,
   addMcp,
   addAudit,
+  addCollect,
+  addFleet,
   addConsole,
   addBundle,
   addRepair,

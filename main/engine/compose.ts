@@ -36,6 +36,9 @@ import { servedProcesses } from './hosting/served-processes.ts';
 import { openHosting } from './hosting/open-hosting.ts';
 import { openNetworks } from './identities/open-networks.ts';
 import type { Readiness } from './identities/readiness.ts';
+import { openCollecting } from './collect/open-collecting.ts';
+import { openSending } from './record/open-sending.ts';
+import { JournalKey } from './record/journal-key.ts';
 import { openRecord } from './runtime/open-audit.ts';
 import type { Projector } from './state/projector.ts';
 import { openQuarantine } from './containment/quarantine.ts';
@@ -70,6 +73,8 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
     holdsDirectory: true,
     pkcs11Modules: config.pkcs11?.modules,
   });
+  const journalKey = stack.use(new JournalKey({ ...ground, audit, store }));
+  void journalKey.open(ground.unlock);
   const quarantine = stack.use(openQuarantine({ stateDirectory, clock, audit, log }));
   const base = { ...ground, audit, store, quarantine };
 
@@ -136,6 +141,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
   const { identities, readiness, woke, screenUnlocked } = openNetworks(
     {
       ...base,
+      journalKey,
       answered,
       sessions,
       changes,
@@ -156,6 +162,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
     onCall: (session) => recentCalls.note(session.app),
     raise: (alert) => alerts.raise(alert),
   });
+  const collector = openCollecting({ ...base, options, answered, identities, alerts }, stack);
   const detection = stack.use(openDetection({ ...base, raise: (alert) => alerts.raise(alert) }));
 
   // Steps 4 to 10 as one function, for every entry.
@@ -211,6 +218,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
       entries.routesChanged();
     }),
   );
+  const askWitness = openSending({ ...base, journalKey, identities, dialing, alerts }, stack);
   const externalLogin = stack.use(new ExternalLogin({ identities, clock, log, listSigners: listSignersOf }));
   Object.assign(late, { entries, projector, hub: state.hub, externalLogin } satisfies Omit<
     Required<Late>,
@@ -235,6 +243,8 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
         policyDirectory,
         agents,
         auditIndex,
+        askWitness,
+        collector,
         secrets,
         servedProcesses: servedProcesses({ answered, binders: (service) => bindersOf(service, identities) }),
         state,

@@ -52,7 +52,9 @@ export async function openIdentityStore(deps: IdentityStoreDeps): Promise<Identi
       },
     );
   }
-  if (deps.holdsDirectory === true) await sweepLeftovers({ identities: directory, keys: keysDirectory }, deps.log);
+  if (deps.holdsDirectory === true) {
+    await sweepLeftovers({ state: deps.stateDirectory, identities: directory, keys: keysDirectory }, deps.log);
+  }
   const files = fileKeystore(keysDirectory);
   const keystores = new Map<KeystoreKind, Keystore>();
   const tpm = tpmKeystore(keysDirectory, () => tpmAddresses(process.env));

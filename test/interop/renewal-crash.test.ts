@@ -230,6 +230,7 @@ describe.skipIf(mustSkip(openZitiMissing()))('a renewal that is cut short (OpenZ
       log: silentLog,
       version: '0.0.0-test',
       gatherPosture: () => Promise.resolve({}),
+      keyOpened: () => Promise.resolve(),
       openZitiContext: (options, more) => openZitiContext({ ...options, open }, more),
     });
     const context = await opening(record, await store.openKey(record, unlock), {

@@ -66,6 +66,7 @@ const opening = contextOpener({
   log: silentLog,
   version: '0.0.0-test',
   gatherPosture: () => Promise.resolve({}),
+  keyOpened: () => Promise.resolve(),
   openZitiContext: (options, more) =>
     openZitiContext(
       {

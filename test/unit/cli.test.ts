@@ -416,6 +416,7 @@ describe('audit verify', () => {
             count: 6,
             gaps: 0,
             checkpoints: 0,
+            signers: [],
             firstBad: { seq: 7, file: 'audit-0000000001.jsonl', reason: 'its content was altered' },
           }),
       },

@@ -15,7 +15,7 @@ export function Integrity(): ReactNode {
   const [pending, setPending] = useState(false);
   const verify = async (): Promise<void> => {
     setPending(true);
-    setChecked(await act((client) => client.audit.verify()));
+    setChecked(await act((client) => client.audit.verify({})));
     setPending(false);
   };
   const bad = checked !== undefined && !checked.ok;

@@ -1,17 +1,13 @@
-import { open } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { open, readFile, writeFile } from 'node:fs/promises';
 import { Option, type Command } from 'commander';
 import { TunnelerError } from '../../base/errors.ts';
 import type { AuditRecordView, AuditVerifyView } from '../../api/views.ts';
 import { addVerb, exitCode, usage, type Cli, type CommonOptions } from '../cli.ts';
+import { addFilters, searchQuery, wholeNumber, type SearchOptions } from '../audit-filters.ts';
 import type { AuditQuery } from '../backends.ts';
 import { callTable } from '../call-table.ts';
 import { oneLine } from '../table.ts';
-
-type Filters = Omit<AuditQuery, 'limit' | 'beforeSeq' | 'decision'>;
-interface SearchOptions extends CommonOptions, Filters {
-  readonly decision?: 'allow' | 'deny';
-  readonly limit?: string;
-}
 
 /** `culvert audit tail|search|calls|verify|export`: the journal of what was decided and done. */
 export function addAudit(program: Command, cli: Cli): void {
@@ -63,13 +59,41 @@ export function addAudit(program: Command, cli: Cli): void {
       cli.print(options, { file, records, format: options.format }, () => `${records} records written to ${file}\n`);
     });
 
-  addVerb(group, 'verify', 'is the journal what was written? Works without the engine').action(
-    async (options: CommonOptions) => {
-      const verdict = await cli.programs.verifyAudit(cli.stateDirectory(options));
+  addVerb(group, 'verify', 'is the journal what was written? Works without the engine')
+    .option('--witness <service|file>', 'ask what the witness behind this service saw, or take a saved answer')
+    .option('--save <file>', 'keep the witness’s answer there (0600)')
+    .action(async (options: CommonOptions & { witness?: string; save?: string }) => {
+      const verdict = await verify(options, cli);
+      if (options.save !== undefined) await saveAnswer(options.save, verdict);
       cli.print(options, verdict, (view) => describeVerdict(view, cli));
       if (!verdict.ok) cli.exit = exitCode.failed;
-    },
-  );
+    });
+}
+
+/** A file where there is one of that name, else a service, asked for through the running engine. */
+async function verify(
+  options: CommonOptions & { readonly witness?: string },
+  cli: Cli,
+): Promise<AuditVerifyView> {
+  const { witness } = options;
+  if (witness === undefined) return cli.programs.verifyAudit(cli.stateDirectory(options));
+  if (!existsSync(witness)) return cli.withEngine(options, (engine) => engine.audit.verify({ witness }));
+  let answer: unknown;
+  try {
+    answer = JSON.parse(await readFile(witness, 'utf8'));
+  } catch (error) {
+    throw new TunnelerError('base.invalid', `${witness} cannot be read: ${(error as Error).message}`, { cause: error });
+  }
+  return cli.programs.verifyAudit(cli.stateDirectory(options), answer);
+}
+
+async function saveAnswer(file: string, { witness }: AuditVerifyView): Promise<void> {
+  if (witness === undefined) throw usage('--save goes with --witness');
+  try {
+    await writeFile(file, `${JSON.stringify(witness.answer)}\n`, { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    throw new TunnelerError('base.invalid', `cannot write ${file}: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 function search(query: AuditQuery, options: CommonOptions, cli: Cli): Promise<readonly AuditRecordView[]> {
@@ -95,44 +119,6 @@ async function writeLines(file: string, lines: AsyncIterable<string>): Promise<n
   return records;
 }
 
-function addFilters(command: Command): Command {
-  return command
-    .option('--kind <kind>', 'verdict, session.opened, session.closed, call, violation, …')
-    .option('--service <name>', 'of this service')
-    .option('--identity <name>', 'of this identity')
-    .option('--agent <name>', 'of this agent')
-    .option('--tool <name>', 'calls of this tool')
-    .option('--session <id>', 'of this session')
-    .addOption(new Option('--decision <decision>', 'how it was decided').choices(['allow', 'deny']))
-    .option('--since <time>', 'ISO 8601, or a span back from now such as 2h')
-    .option('--until <time>', 'ISO 8601, or a span back from now such as 5m');
-}
-
-function searchQuery(text: string | undefined, options: SearchOptions): AuditQuery {
-  const { kind, service, identity, agent, tool, session, decision, since, until } = options;
-  const given = { kind, service, identity, agent, tool, session, decision, text };
-  return {
-    ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<AuditQuery>),
-    ...(since === undefined ? {} : { since: instant(since, '--since') }),
-    ...(until === undefined ? {} : { until: instant(until, '--until') }),
-    limit: options.limit === undefined ? 100 : wholeNumber(options.limit, '--limit'),
-  };
-}
-
-const spanUnits: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-function instant(text: string, option: string): string {
-  const back = /^(\d+)([smhd])$/.exec(text);
-  const at = back === null ? Date.parse(text) : Date.now() - Number(back[1]) * (spanUnits[back[2] ?? 's'] ?? 0);
-  if (Number.isNaN(at)) throw usage(`${option}: expected an ISO 8601 time or a span such as 2h, got "${text}"`);
-  return new Date(at).toISOString();
-}
-
-function wholeNumber(text: string, option: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw usage(`${option}: expected a whole number, got "${text}"`);
-  return Number(text);
-}
-
 const shownElsewhere = new Set(['seq', 'at', 'kind', 'prev', 'hash', 'decision']);
 
 function describe(record: AuditRecordView, cli: Cli): string {
@@ -148,10 +134,21 @@ function describe(record: AuditRecordView, cli: Cli): string {
 }
 
 function describeVerdict(verdict: AuditVerifyView, cli: Cli): string {
-  if (verdict.ok) {
-    const gaps = verdict.gaps === 0 ? '' : `, ${verdict.gaps} known to be lost`;
-    return `${cli.paint('green', 'intact')}: ${verdict.count} records, ${verdict.checkpoints} checkpoints${gaps}\n`;
+  if (!verdict.ok) {
+    const bad = verdict.firstBad;
+    return `${cli.paint('red', 'tampered')}: record ${bad?.seq ?? '?'} in ${bad?.file || '?'}: ${bad?.reason ?? ''}\n`;
   }
-  const bad = verdict.firstBad;
-  return `${cli.paint('red', 'tampered')}: record ${bad?.seq ?? '?'} in ${bad?.file ?? '?'}: ${bad?.reason ?? ''}\n`;
+  const gaps = verdict.gaps === 0 ? '' : `, ${verdict.gaps} known to be lost`;
+  const lines = [`${cli.paint('green', 'intact')}: ${verdict.count} records, ${verdict.checkpoints} checkpoints${gaps}`];
+  for (const { key, epoch, certifiedBy, signedUpTo } of verdict.signers) {
+    const by = certifiedBy.length === 0 ? 'nobody' : certifiedBy.join(', ');
+    const upTo = signedUpTo === undefined ? '' : `, signed up to record ${signedUpTo}`;
+    lines.push(`  key ${key.slice(0, 16)} (epoch ${epoch}), vouched for by ${by}${upTo}`);
+  }
+  if (verdict.unsignedBefore !== undefined) lines.push(`  not signed before record ${verdict.unsignedBefore}`);
+  if (verdict.witness !== undefined) {
+    const { name, agreed, seen } = verdict.witness;
+    lines.push(`  the witness ${name} saw ${seen} records and agrees on ${agreed} heads`);
+  }
+  return `${lines.join('\n')}\n`;
 }

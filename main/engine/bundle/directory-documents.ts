@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { auditDirectory } from '../../audit/audit.ts';
 import { listJournalFiles, readLines } from '../../audit/journal-files.ts';
 import { verifyAudit } from '../../audit/verify.ts';
+import { readJournalFacts } from '../record/journal-facts.ts';
 import { hostJournalDirectory } from '../runtime/state-directory.ts';
 import type { BundleDocument } from './zip-bundle.ts';
 
@@ -27,7 +28,9 @@ export async function directoryDocuments(facts: DirectoryFacts): Promise<BundleD
   const { stateDirectory } = facts;
   return [
     { name: 'about.json', value: about(facts) },
-    await attempt('audit-verify.json', async () => ({ value: await verifyAudit(stateDirectory) })),
+    await attempt('audit-verify.json', async () => ({
+      value: await verifyAudit(stateDirectory, await readJournalFacts(stateDirectory)),
+    })),
     await attempt('audit-tail.jsonl', async () => ({ lines: await auditTail(stateDirectory) })),
     await attempt('host-journal.jsonl', async () => ({
       lines: linesOf(await readIfThere(join(hostJournalDirectory(stateDirectory), 'host-changes.jsonl'))),

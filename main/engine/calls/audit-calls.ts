@@ -3,30 +3,28 @@ import type { Audit } from '../../audit/audit.ts';
 import type { AuditIndex } from '../../audit/index-store.ts';
 import { tailAudit } from '../../audit/tail.ts';
 import { verifyAudit } from '../../audit/verify.ts';
+import type { WitnessAnswer } from '../../audit/witnessed.ts';
 import type { EngineHandlers } from '../../api/schema.ts';
 import type { Alerts } from '../containment/alerts.ts';
+import { readJournalFacts } from '../record/journal-facts.ts';
+import { verifyView } from '../record/verify-view.ts';
 
 export interface AuditCallsDeps {
   readonly stateDirectory: string;
   readonly audit: Audit;
   readonly auditIndex: AuditIndex;
   readonly alerts: Pick<Alerts, 'list'>;
+  /** What the witness behind a service saw of this device. Throws `audit.*`, `ziti.*`. */
+  readonly askWitness: (service: string, signal: AbortSignal) => Promise<WitnessAnswer>;
 }
 
-export function auditCalls({ stateDirectory, audit, auditIndex, alerts }: AuditCallsDeps): EngineHandlers['audit'] {
+export function auditCalls({ stateDirectory, audit, auditIndex, alerts, askWitness }: AuditCallsDeps): EngineHandlers['audit'] {
   return {
     search: (query) => auditIndex.search(query),
     tail: ({ after }, { signal }) => tailAudit(audit, stateDirectory, after, signal),
-    async verify() {
-      const { ok, count, head, firstBad, gaps, checkpoints } = await verifyAudit(stateDirectory);
-      return {
-        ok,
-        count,
-        gaps,
-        checkpoints,
-        ...(head === undefined ? {} : { head }),
-        ...(firstBad === undefined ? {} : { firstBad }),
-      };
+    async verify({ witness }, { signal }) {
+      const answer = witness === undefined ? undefined : await askWitness(witness, signal);
+      return verifyView(await verifyAudit(stateDirectory, await readJournalFacts(stateDirectory), answer));
     },
     alerts: () => alerts.list(),
   };

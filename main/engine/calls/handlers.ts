@@ -2,9 +2,11 @@
 import type { EngineHandlers } from '../../api/schema.ts';
 import type { DnsView } from '../../api/views.ts';
 import type { Quarantine } from '../../policy/quarantine.ts';
+import type { Collector } from '../collect/collector.ts';
 import type { ServedProcesses } from '../hosting/served-processes.ts';
 import type { SecretsBackend } from '../hosting/secrets.ts';
 import { auditCalls, type AuditCallsDeps } from './audit-calls.ts';
+import { fleetCalls } from './fleet-calls.ts';
 import { engineCalls, type EngineCallsDeps } from './engine-calls.ts';
 import { identityCalls, type IdentityCallsDeps } from './identity-calls.ts';
 import { explainer, policyCalls, type PolicyCallsDeps } from './policy-calls.ts';
@@ -15,6 +17,8 @@ export interface HandlerDeps extends EngineCallsDeps, IdentityCallsDeps, PolicyC
   readonly quarantine: Quarantine;
   readonly secrets: SecretsBackend;
   readonly servedProcesses: ServedProcesses;
+  /** Where this engine keeps other devices' records. */
+  readonly collector: Collector | undefined;
   readonly dns: () => DnsView;
   /** Where an MCP client finds a service; throws `engine.no_service` and the like. */
   readonly mcpEndpoint: (service: string) => Promise<{ url: string }>;
@@ -48,6 +52,7 @@ export function createHandlers(deps: HandlerDeps): EngineHandlers {
     },
     mcp: { endpoint: ({ service }) => deps.mcpEndpoint(service) },
     audit: auditCalls(deps),
+    fleet: fleetCalls(deps.collector),
     dns: { status: () => deps.dns() },
   };
 }

@@ -53,6 +53,8 @@ export interface RunnerListener {
 export interface RunnerDeps {
   readonly store: Pick<IdentityStore, 'openProof' | 'rename'>;
   readonly openContext: OpenContext;
+  /** An identity's key was opened, or it has none: whoever signs the record hears of it. Never rejects. */
+  readonly keyOpened: (record: IdentityFile, key: OpenKey | undefined, unlock: KeyUnlock) => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
   readonly listener: RunnerListener;
@@ -136,6 +138,7 @@ export class IdentityRunner implements AsyncDisposable {
     this.#stand(() => ({ state: 'starting' }));
     try {
       const key = await this.#deps.store.openProof(record, this.#unlock);
+      const signed = this.#deps.keyOpened(record, key?.kind === 'password' ? undefined : key, this.#unlock);
       const context = await this.#deps.openContext(record, key, {
         unlock: () => this.#unlock,
         name: () => this.#name,
@@ -151,6 +154,7 @@ export class IdentityRunner implements AsyncDisposable {
       this.#listening = context.events.subscribe((event) => this.#hear(event));
       this.#take(context.state());
       if (context.services().length > 0) this.#takeServices(context.services());
+      await signed;
     } catch (error) {
       if (abort.signal.aborted) return;
       this.#abort = undefined;

@@ -23,6 +23,8 @@ export interface ContextOpenerDeps {
   readonly openZitiContext: (options: ZitiContextOptions, options2: { signal: AbortSignal }) => Promise<ZitiContext>;
   /** `owner`: the user whose identity it is, where it is not the machine's. */
   readonly gatherPosture: (checks: readonly PostureCheck[], owner: number | undefined) => Promise<PostureFacts>;
+  /** A new key took the place of the old one. Never rejects. */
+  readonly keyOpened: (record: IdentityFile, key: OpenKey, unlock: KeyUnlock) => Promise<void>;
   /** HTTPS for keys that only sign; absent: the SDK's own. */
   readonly openTransport?: ZitiContextOptions['open'];
 }
@@ -152,12 +154,14 @@ class IdentityFileWriter {
   keeper(canRoll: boolean): RenewalKeeper {
     const { store, log } = this.#deps;
     let rolled: string | undefined;
+    let rolledKey: OpenKey | undefined;
     return {
       ...(canRoll
         ? {
             newKey: async () => {
               const made = await store.keystore(this.record.keystore).create(this.record.name, 'ES256', this.unlock());
               rolled = made.reference;
+              rolledKey = made.key;
               return made.key;
             },
           }
@@ -178,6 +182,8 @@ class IdentityFileWriter {
       },
       committed: async () => {
         await this.write(promote);
+        if (rolledKey !== undefined) await this.#deps.keyOpened(this.record, rolledKey, this.unlock());
+        rolledKey = undefined;
         log.info('identity.renewed', { identity: this.record.name });
       },
       abandoned: () => this.dropStaged(),

@@ -12,6 +12,7 @@ import { Identities } from './identities.ts';
 import type { IdentityRunner, RunnerListener } from './identity-runner.ts';
 import { contextOpener } from './open-context.ts';
 import { postureGatherer } from '../monitor/posture-facts.ts';
+import type { JournalKey } from '../record/journal-key.ts';
 import { ScreenUnlocks, watchLogind } from '../monitor/screen-lock.ts';
 import { openReadiness, type Readiness } from './readiness.ts';
 
@@ -34,6 +35,8 @@ export interface NetworksDeps {
   readonly version: string;
   /** Names of services whose answerer came or went. */
   readonly answered: { subscribe(listener: (service: string) => void): Disposable };
+  /** Whoever signs the record is told of every identity's key that is opened. */
+  readonly journalKey: Pick<JournalKey, 'identityOpened'>;
   /** What `run` was given to unlock keys with. */
   readonly unlock: KeyUnlock;
   /** An identity must sign in at its provider again. */
@@ -54,6 +57,7 @@ export interface Networks {
 /** Nothing is at work until `identities.start()`; the stack ends them all. */
 export function openNetworks(deps: NetworksDeps, stack: DisposalStack): Networks {
   const { store, audit, clock, log, unlock, version, sessions, changes } = deps;
+  const keyOpened = deps.journalKey.identityOpened.bind(deps.journalKey);
   stack.use(
     deps.answered.subscribe((service) => {
       const hosts = ({ name, permissions }: ZitiService): boolean => name === service && permissions.includes('Bind');
@@ -76,7 +80,9 @@ export function openNetworks(deps: NetworksDeps, stack: DisposalStack): Networks
           changes.runner.changed(runner);
         },
       },
+      keyOpened,
       openContext: contextOpener({
+        keyOpened,
         store,
         clock,
         log,

@@ -1,17 +1,19 @@
 /** What works on a state directory while no engine runs: enrolling, looking, enabling, removing, reading the journal. */
 import { hostname } from 'node:os';
-import { auditDirectory, openAudit } from '../../audit/audit.ts';
+import { auditDirectory, openAudit, type Audit } from '../../audit/audit.ts';
 import { decodeLine, type ChainedRecord } from '../../audit/chain.ts';
 import { toOcsf } from '../../audit/export/ocsf.ts';
 import { listJournalFiles, readLines } from '../../audit/journal-files.ts';
 import { openAuditIndex, type AuditQuery } from '../../audit/index-store.ts';
 import { verifyAudit } from '../../audit/verify.ts';
+import { parseWitnessAnswer } from '../../audit/witnessed.ts';
 import { systemClock } from '../../base/clock.ts';
+import { TunnelerError } from '../../base/errors.ts';
 import { DisposalStack } from '../../base/lifecycle.ts';
 import { silentLog } from '../../base/log.ts';
 import type { AuditRecordView, AuditVerifyView, IdentityView, PolicyCheckView } from '../../api/views.ts';
 import { defaultSocketPath } from '../../ipc/socket-path.ts';
-import type { IdentityEntry, IdentityFile, IdentityStore } from '../../identity/identities.ts';
+import { proofOf, type IdentityEntry, type IdentityFile, type IdentityStore, type KeyUnlock } from '../../identity/identities.ts';
 import { openIdentityStore } from '../../identity/identity-store.ts';
 import { repairHost, type RepairReport } from '../../net/repair.ts';
 import { checkPolicies } from '../../policy/local/policy-files.ts';
@@ -19,6 +21,9 @@ import { bundleOfDirectory, type Bundle, type Redaction } from '../bundle/bundle
 import { enrolmentDeps } from '../enrolment/enrolment-deps.ts';
 import { enrollIdentity } from '../enrolment/enrolment.ts';
 import { exportIdentity } from '../enrolment/identity-export.ts';
+import { JournalKey } from '../record/journal-key.ts';
+import { readJournalFacts } from '../record/journal-facts.ts';
+import { verifyView } from '../record/verify-view.ts';
 import { brokenBy, type IdentityStatus } from '../views/identity-status.ts';
 import { identityView } from '../views/identity-view.ts';
 import type { EnrollRequest } from '../enrolment/new-identity.ts';
@@ -33,7 +38,7 @@ export function offlineIdentities(stateDirectory: string, passphrase: string | u
   const clock = systemClock;
 
   const change = async <T>(
-    act: (store: IdentityStore, audit: ReturnType<typeof openAudit>) => Promise<T>,
+    act: (store: IdentityStore, audit: Audit, journalKey: JournalKey) => Promise<T>,
   ): Promise<T> => {
     await openStateDirectory(stateDirectory, { byRoot: true });
     const stack = new DisposalStack();
@@ -42,7 +47,10 @@ export function offlineIdentities(stateDirectory: string, passphrase: string | u
       const audit = stack.use(openAudit({ stateDirectory, clock, log: silentLog }));
       const { pkcs11 } = await readConfig(join(stateDirectory, 'culvert.yaml'), false);
       const holding = { stateDirectory, log: silentLog, holdsDirectory: true, pkcs11Modules: pkcs11?.modules };
-      return await act(await openIdentityStore(holding), audit);
+      const store = await openIdentityStore(holding);
+      const journalKey = stack.use(new JournalKey({ stateDirectory, store, audit, clock, log: silentLog }));
+      await journalKey.open(unlock);
+      return await act(store, audit, journalKey);
     } finally {
       await stack[Symbol.asyncDispose]();
     }
@@ -50,9 +58,10 @@ export function offlineIdentities(stateDirectory: string, passphrase: string | u
 
   return {
     enroll: (request: EnrollRequest): Promise<IdentityView> =>
-      change(async (store, audit) => {
+      change(async (store, audit, journalKey) => {
         const deps = enrolmentDeps({ stateDirectory, store, audit, clock, log: silentLog, unlock });
-        const { record } = await enrollIdentity(request, deps);
+        const { record, unlock: opens } = await enrollIdentity(request, deps);
+        await vouch(record, opens, store, journalKey);
         return entryView({ kind: 'good', record });
       }),
     async list(): Promise<readonly IdentityView[]> {
@@ -79,6 +88,17 @@ export function offlineIdentities(stateDirectory: string, passphrase: string | u
   };
 }
 
+/** What an engine does when it opens an identity's key: here right after enrolling, so that the record is signed from then on. */
+async function vouch(
+  record: IdentityFile,
+  unlock: KeyUnlock,
+  store: IdentityStore,
+  journalKey: JournalKey,
+): Promise<void> {
+  const key = proofOf(record) === 'certificate' ? await store.openKey(record, unlock) : undefined;
+  await journalKey.identityOpened(record, key, unlock);
+}
+
 /** Put the host back as it was before an engine that died. Throws `engine.already_running` while one lives. */
 export async function offlineRepair(stateDirectory: string): Promise<RepairReport> {
   await using _lock = await lockInstance(stateDirectory, defaultSocketPath(stateDirectory));
@@ -86,16 +106,14 @@ export async function offlineRepair(stateDirectory: string): Promise<RepairRepor
 }
 
 /** Works with the engine dead or alive: the journal is read as it stands. */
-export async function offlineVerify(stateDirectory: string): Promise<AuditVerifyView> {
-  const { ok, count, head, firstBad, gaps, checkpoints } = await verifyAudit(stateDirectory);
-  return {
-    ok,
-    count,
-    gaps,
-    checkpoints,
-    ...(head === undefined ? {} : { head }),
-    ...(firstBad === undefined ? {} : { firstBad }),
-  };
+export async function offlineVerify(stateDirectory: string, saved?: unknown): Promise<AuditVerifyView> {
+  const answer = saved === undefined ? undefined : parseWitnessAnswer(saved);
+  if (saved !== undefined && answer === undefined) {
+    throw new TunnelerError('base.invalid', 'this is no answer of a witness', {
+      details: { next: 'culvert audit verify --witness SERVICE --save FILE saves one' },
+    });
+  }
+  return verifyView(await verifyAudit(stateDirectory, await readJournalFacts(stateDirectory), answer));
 }
 
 export async function offlineSearch(stateDirectory: string, query: AuditQuery): Promise<readonly AuditRecordView[]> {

@@ -129,6 +129,20 @@ const audit = v.strictObject({
   keepFiles: v.optional(positive),
   /** Records between signed checkpoints. */
   checkpointEvery: v.optional(positive),
+  /** The dark service that countersigns what this device recorded, and keeps it: a `witness` elsewhere, or `culvert collect`. */
+  witness: v.optional(text),
+});
+
+const witness = v.strictObject({
+  /** Countersign the checkpoints of devices that dial this service, which an identity here may bind. */
+  service: text,
+});
+
+const collect = v.strictObject({
+  /** Records received longer ago are let go of. Default: kept. */
+  retainDays: v.optional(positive),
+  /** A device not heard of for so long is an alert. Default 600. */
+  silentAfterSeconds: v.optional(positive),
 });
 
 const log = v.strictObject({
@@ -178,6 +192,8 @@ const config = v.strictObject({
   hosting: v.optional(hosting),
   policy: v.optional(policy),
   audit: v.optional(audit),
+  witness: v.optional(witness),
+  collect: v.optional(collect),
   log: v.optional(log),
   socket: v.optional(socket),
   pkcs11: v.optional(pkcs11),

@@ -23,6 +23,8 @@ export interface EngineOptions {
   /** Services that whoever starts the engine answers itself, by name. */
   readonly answers?: Readonly<Record<string, Answerer>>;
   readonly clock?: Clock;
+  /** Keep what devices send to this service. */
+  readonly collect?: { readonly service: string };
 }
 
 export interface Engine extends AsyncDisposable {

@@ -117,7 +117,7 @@ export function sceneEngine(state: EngineState, nowMs: number, options: { still:
           .filter((record) => decision === undefined || record['decision'] === decision)
           .filter((record) => text === undefined || JSON.stringify(record).toLowerCase().includes(text.toLowerCase()))
           .slice(0, limit),
-      verify: () => ({ ok: true, count: 12_482, head: state.status.audit.head, gaps: 0, checkpoints: 49 }),
+      verify: () => ({ ok: true, count: 12_482, head: state.status.audit.head, gaps: 0, checkpoints: 49, signers: [] }),
       alerts: () => state.alerts,
     },
   });

@@ -1,0 +1,72 @@
+/** An engine that keeps other devices' records: as their witness, or as the collector of all they record. */
+import { join } from 'node:path';
+import type { Clock } from '../../base/clock.ts';
+import { TunnelerError } from '../../base/errors.ts';
+import type { DisposalStack } from '../../base/lifecycle.ts';
+import type { Log } from '../../base/log.ts';
+import type { IdentityStore, KeyUnlock } from '../../identity/identities.ts';
+import type { Alerts } from '../containment/alerts.ts';
+import type { AnsweredServices } from '../hosting/answered-services.ts';
+import type { Identities } from '../identities/identities.ts';
+import { openWitnessKey } from '../record/witness-key.ts';
+import type { EngineConfig } from '../runtime/config.ts';
+import type { EngineOptions } from '../runtime/engine-options.ts';
+import { Collector } from './collector.ts';
+import { openSqliteStore } from './sqlite-store.ts';
+
+export interface CollectingParts {
+  readonly stateDirectory: string;
+  readonly config: EngineConfig;
+  readonly options: Pick<EngineOptions, 'collect'>;
+  readonly unlock: KeyUnlock;
+  readonly store: IdentityStore;
+  readonly answered: AnsweredServices;
+  readonly identities: Identities;
+  readonly alerts: Alerts;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const defaultSilentSeconds = 600;
+const dayMs = 86_400_000;
+
+/** Undefined where nothing is collected or witnessed here. Throws `engine.config_invalid`, `engine.state_unusable`, `hosting.answered`. */
+export function openCollecting(parts: CollectingParts, stack: DisposalStack): Collector | undefined {
+  const { config, options, stateDirectory, identities, alerts, clock, log } = parts;
+  const service = options.collect?.service ?? config.witness?.service;
+  if (service === undefined) return undefined;
+  if (options.collect !== undefined && config.witness !== undefined) {
+    throw new TunnelerError('engine.config_invalid', 'witness: an engine that collects is the witness already', {
+      details: { next: `take witness out of ${join(stateDirectory, 'culvert.yaml')}` },
+    });
+  }
+  const { retainDays, silentAfterSeconds } = config.collect ?? {};
+  const collector = stack.use(
+    new Collector({
+      store: openSqliteStore(stateDirectory),
+      key: () => openWitnessKey(stateDirectory, parts.store, parts.unlock),
+      wants: options.collect === undefined ? 'heads' : 'records',
+      service,
+      caPem: () =>
+        identities
+          .all()
+          .map((runner) => runner.record()?.caPem ?? '')
+          .join('\n'),
+      clock,
+      log,
+      silentAfterMs: (silentAfterSeconds ?? defaultSilentSeconds) * 1000,
+      ...(retainDays === undefined ? {} : { retainMs: retainDays * dayMs }),
+      alerted: ({ device, kind, text }) =>
+        alerts.raise({
+          severity: kind === 'back' || kind === 'new-key' ? 'info' : 'critical',
+          kind: 'fleet',
+          text: `${device}: ${text}`,
+          code: `alert.fleet.${kind}`,
+          details: { device },
+        }),
+    }),
+  );
+  const what = options.collect === undefined ? 'culvert witness' : 'culvert collect';
+  stack.use(parts.answered.answer(service, { what, open: collector.answer }));
+  return collector;
+}

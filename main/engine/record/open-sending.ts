@@ -1,0 +1,57 @@
+/** What this device sends of its record, and how it asks what became of it. */
+import type { Audit } from '../../audit/audit.ts';
+import type { WitnessAnswer } from '../../audit/witnessed.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { DisposalStack } from '../../base/lifecycle.ts';
+import type { Log } from '../../base/log.ts';
+import type { Quarantine } from '../../policy/quarantine.ts';
+import type { Dialing } from '../admission/dialing.ts';
+import type { Alerts } from '../containment/alerts.ts';
+import type { Identities } from '../identities/identities.ts';
+import type { EngineConfig } from '../runtime/config.ts';
+import { obeyOrders } from './desk-orders.ts';
+import type { JournalKey } from './journal-key.ts';
+import { RecordSender } from './record-sender.ts';
+import { askWitness, type WitnessCallDeps } from './witness-call.ts';
+
+export interface SendingParts {
+  readonly stateDirectory: string;
+  readonly config: EngineConfig;
+  readonly audit: Audit;
+  readonly journalKey: JournalKey;
+  readonly identities: Identities;
+  readonly dialing: Pick<Dialing, 'dialByName'>;
+  readonly quarantine: Quarantine;
+  readonly alerts: Alerts;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Begin to send where `audit.witness` names a service; the stack ends it. Answers with the way to ask any witness. */
+export function openSending(
+  parts: SendingParts,
+  stack: DisposalStack,
+): (service: string, signal: AbortSignal) => Promise<WitnessAnswer> {
+  const { stateDirectory, config, audit, journalKey, identities, dialing, quarantine, alerts, clock, log } = parts;
+  const callDeps = (service: string): WitnessCallDeps => ({
+    stateDirectory,
+    service,
+    clock,
+    dial: (name, signal) => dialing.dialByName(name, new Uint8Array(), signal),
+    signer: () => journalKey.signer(),
+    certificates: () => identities.all().flatMap((runner) => runner.record()?.certPem ?? []),
+  });
+  const service = config.audit?.witness;
+  if (service !== undefined) {
+    stack.use(
+      new RecordSender({
+        ...callDeps(service),
+        audit,
+        log,
+        raise: (alert) => alerts.raise(alert),
+        obey: obeyOrders(quarantine, audit),
+      }),
+    );
+  }
+  return (name, signal) => askWitness(callDeps(name), signal);
+}

@@ -1,0 +1,38 @@
+/** The witness as this device knows it: whoever answered first under the service's name, held to its key from then on. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { TunnelerError } from '../../base/errors.ts';
+import { writeAtomically } from '../../identity/atomic-file.ts';
+
+const peersFile = v.record(v.string(), v.object({ name: v.string(), publicKey: v.string() }));
+export type WitnessPeer = v.InferOutput<typeof peersFile>[string];
+
+/**
+ * Remember the key under which `service` countersigns, or hold it to the one that is remembered: the network says who may host the service, and
+ * this that it is still the same. Throws `audit.witness_changed`.
+ */
+export async function holdToKey(stateDirectory: string, service: string, told: WitnessPeer): Promise<void> {
+  const path = join(stateDirectory, 'audit-witnesses.json');
+  const known = await readPeers(path);
+  const before = known[service];
+  if (before === undefined) {
+    await writeAtomically(path, `${JSON.stringify({ ...known, [service]: told })}\n`);
+    return;
+  }
+  if (before.publicKey === told.publicKey) return;
+  throw new TunnelerError('audit.witness_changed', `${service} countersigns with another key than before`, {
+    details: { service, file: path, next: 'ask whoever keeps it; if it was set up anew, remove its line from the file' },
+  });
+}
+
+async function readPeers(path: string): Promise<v.InferOutput<typeof peersFile>> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    throw error;
+  }
+  return v.parse(peersFile, JSON.parse(text));
+}
