@@ -1,14 +1,5 @@
 /** The audit journal's writing side: append-only, hash-chained, rotated, anchored and checkpointed. */
-import {
-  closeSync,
-  fsync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  statSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fsync, ftruncateSync, mkdirSync, openSync, statSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import { Emitter } from '../base/emitter.ts';

@@ -63,8 +63,7 @@ export async function signNote(text: string, signer: NoteSigner): Promise<string
 export function isSignedBy(note: ParsedNote, key: NoteKey): boolean {
   const keyId = signingKeyId(key);
   return note.signatures.some(
-    (line) =>
-      line.name === key.name && line.keyId.equals(keyId) && holds(key.publicKeySpki, note.text, line.signature),
+    (line) => line.name === key.name && line.keyId.equals(keyId) && holds(key.publicKeySpki, note.text, line.signature),
   );
 }
 
@@ -137,7 +136,12 @@ function cosigningKeyId({ name, publicKeySpki }: NoteKey): Buffer {
 }
 
 function typedKeyId(name: string, type: number, key: Uint8Array): Buffer {
-  return createHash('sha256').update(`${name}\n`).update(Buffer.from([type])).update(key).digest().subarray(0, keyIdBytes);
+  return createHash('sha256')
+    .update(`${name}\n`)
+    .update(Buffer.from([type]))
+    .update(key)
+    .digest()
+    .subarray(0, keyIdBytes);
 }
 
 /** The 32 bytes of an Ed25519 key, which end its SPKI (RFC 8410 section 4); undefined for other keys. */

@@ -84,7 +84,11 @@ export type Row = Record<string, unknown> & { seq: number; kind: string };
 export function journalRows(stateDirectory: string): Row[] {
   return readdirSync(auditDirectory(stateDirectory))
     .sort()
-    .flatMap((file) => readFileSync(join(auditDirectory(stateDirectory), file), 'utf8').split('\n').slice(0, -1))
+    .flatMap((file) =>
+      readFileSync(join(auditDirectory(stateDirectory), file), 'utf8')
+        .split('\n')
+        .slice(0, -1),
+    )
     .map((line) => JSON.parse(line) as Row);
 }
 

@@ -55,7 +55,12 @@ describe('a collector', () => {
       { name: 'edge-box', asserted: 'router', state: 'connected', records: journal.audit.head().count, branches: 1 },
     ]);
     const denied = await collector.search({ kind: 'verdict', decision: 'deny' });
-    expect(denied.map(({ record }) => record['service'])).toEqual(['service 20', 'service 15', 'service 10', 'service 5']);
+    expect(denied.map(({ record }) => record['service'])).toEqual([
+      'service 20',
+      'service 15',
+      'service 10',
+      'service 5',
+    ]);
     expect(await collector.search({ text: 'service 17' })).toHaveLength(1);
     expect(await collector.search({ device: 'another' })).toEqual([]);
 
@@ -143,7 +148,8 @@ describe('a collector', () => {
       await write(journal, 20);
       await caughtUp(collector, 'edge-box', journal);
     }
-    for (const left of ['audit', 'audit-anchor.json', 'audit-signers.json']) rmSync(join(state, left), { recursive: true });
+    for (const left of ['audit', 'audit-anchor.json', 'audit-signers.json'])
+      rmSync(join(state, left), { recursive: true });
     await using journal = await openSignedJournal(state);
     const record = await journal.store.get('edge-box');
     await journal.journalKey.identityOpened(record, await journal.store.openKey(record, testUnlock), testUnlock);

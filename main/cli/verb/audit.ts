@@ -71,10 +71,7 @@ export function addAudit(program: Command, cli: Cli): void {
 }
 
 /** A file where there is one of that name, else a service, asked for through the running engine. */
-async function verify(
-  options: CommonOptions & { readonly witness?: string },
-  cli: Cli,
-): Promise<AuditVerifyView> {
+async function verify(options: CommonOptions & { readonly witness?: string }, cli: Cli): Promise<AuditVerifyView> {
   const { witness } = options;
   if (witness === undefined) return cli.programs.verifyAudit(cli.stateDirectory(options));
   if (!existsSync(witness)) return cli.withEngine(options, (engine) => engine.audit.verify({ witness }));
@@ -139,7 +136,9 @@ function describeVerdict(verdict: AuditVerifyView, cli: Cli): string {
     return `${cli.paint('red', 'tampered')}: record ${bad?.seq ?? '?'} in ${bad?.file || '?'}: ${bad?.reason ?? ''}\n`;
   }
   const gaps = verdict.gaps === 0 ? '' : `, ${verdict.gaps} known to be lost`;
-  const lines = [`${cli.paint('green', 'intact')}: ${verdict.count} records, ${verdict.checkpoints} checkpoints${gaps}`];
+  const lines = [
+    `${cli.paint('green', 'intact')}: ${verdict.count} records, ${verdict.checkpoints} checkpoints${gaps}`,
+  ];
   for (const { key, epoch, certifiedBy, signedUpTo } of verdict.signers) {
     const by = certifiedBy.length === 0 ? 'nobody' : certifiedBy.join(', ');
     const upTo = signedUpTo === undefined ? '' : `, signed up to record ${signedUpTo}`;

@@ -28,7 +28,11 @@ export function addCollect(program: Command, cli: Cli): void {
         ...(passphrase === undefined ? {} : { passphrase }),
       });
       try {
-        cli.print(options, { ready: true, service, ...engine.ready }, () => `Collecting as ${service}. Ctrl-C stops it.\n`);
+        cli.print(
+          options,
+          { ready: true, service, ...engine.ready },
+          () => `Collecting as ${service}. Ctrl-C stops it.\n`,
+        );
         await waitForEnd(cli.signal, engine.stopped);
       } finally {
         await engine[Symbol.asyncDispose]();

@@ -71,7 +71,10 @@ function describeDevices(rows: readonly FleetDeviceView[], cli: Cli): string {
       { title: 'RECORDS', text: (row) => String(row.records), align: 'right' },
       { title: 'JOURNALS', text: (row) => String(row.branches), align: 'right' },
       { title: 'LAST HEARD', text: (row) => relative(row.lastSeenAt, now) },
-      { title: 'CLOCK', text: (row) => `${row.clockOffsetMs >= 0 ? '+' : ''}${(row.clockOffsetMs / 1000).toFixed(1)}s` },
+      {
+        title: 'CLOCK',
+        text: (row) => `${row.clockOffsetMs >= 0 ? '+' : ''}${(row.clockOffsetMs / 1000).toFixed(1)}s`,
+      },
     ],
     cli.paint,
     cli.terminal.columns,

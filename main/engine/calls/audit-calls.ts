@@ -18,7 +18,13 @@ export interface AuditCallsDeps {
   readonly askWitness: (service: string, signal: AbortSignal) => Promise<WitnessAnswer>;
 }
 
-export function auditCalls({ stateDirectory, audit, auditIndex, alerts, askWitness }: AuditCallsDeps): EngineHandlers['audit'] {
+export function auditCalls({
+  stateDirectory,
+  audit,
+  auditIndex,
+  alerts,
+  askWitness,
+}: AuditCallsDeps): EngineHandlers['audit'] {
   return {
     search: (query) => auditIndex.search(query),
     tail: ({ after }, { signal }) => tailAudit(audit, stateDirectory, after, signal),

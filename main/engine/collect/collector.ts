@@ -165,7 +165,9 @@ export class Collector implements AsyncDisposable {
   /** Orders that came while it was away. */
   async #missed(connection: DeviceConnection): Promise<void> {
     const { store } = this.#deps;
-    const done = new Set((await store.acks()).filter(({ device }) => device === connection.origin).map(({ order }) => order));
+    const done = new Set(
+      (await store.acks()).filter(({ device }) => device === connection.origin).map(({ order }) => order),
+    );
     for (const order of await store.orders()) if (!done.has(order.id)) connection.order(order);
   }
 

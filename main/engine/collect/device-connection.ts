@@ -30,7 +30,11 @@ export interface ConnectionDeps {
   readonly log: Log;
   /** The network's authorities, as the hosting identity knows them. */
   readonly caPem: () => string;
-  readonly raise: (device: DeviceName & { readonly origin: string }, kind: FleetAlertKind, text: string) => Promise<void>;
+  readonly raise: (
+    device: DeviceName & { readonly origin: string },
+    kind: FleetAlertKind,
+    text: string,
+  ) => Promise<void>;
   /** It has said who it is and where it stands. */
   readonly joined: (connection: DeviceConnection) => void;
   readonly acked: (connection: DeviceConnection, ack: Extract<FromDevice, { type: 'ack' }>) => Promise<void>;
@@ -116,7 +120,9 @@ export class DeviceConnection {
   /** What was seen of this device: its journal, and any other that the same identities vouched for. */
   async #answer(signers: SignersFile): Promise<void> {
     const { store, key, service, clock } = this.#deps;
-    const vouching = new Set(signers.keys.flatMap(({ certificates }) => certificates.map(({ publicKey }) => publicKey)));
+    const vouching = new Set(
+      signers.keys.flatMap(({ certificates }) => certificates.map(({ publicKey }) => publicKey)),
+    );
     const isIts = (device: FleetDevice): boolean =>
       device.origin === signers.origin ||
       device.signers.keys.some(({ certificates }) => certificates.some(({ publicKey }) => vouching.has(publicKey)));

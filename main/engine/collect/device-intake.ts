@@ -95,7 +95,9 @@ export class DeviceIntake {
     for (const { checkpoint } of checkpoints) {
       const hash = this.#recent.get(checkpoint.count) ?? (await store.hashAt(this.#device.id, checkpoint.count));
       if (hash !== undefined && hash !== checkpoint.head) {
-        return { fault: { kind: 'tampered', text: `the checkpoint of ${checkpoint.count} records signs another record` } };
+        return {
+          fault: { kind: 'tampered', text: `the checkpoint of ${checkpoint.count} records signs another record` },
+        };
       }
     }
     const newest = checkpoints.at(-1);

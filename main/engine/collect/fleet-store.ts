@@ -112,7 +112,10 @@ export interface FleetStore extends AsyncDisposable {
   /** Hash of a record that is kept. */
   hashAt(id: number, seq: number): Promise<string | undefined>;
   /** A checkpoint that was countersigned. Where records are not kept, `count` and `head` move on with it. */
-  addNote(id: number, note: { readonly count: number; readonly head: string; readonly text: string; readonly atMs: number }): Promise<void>;
+  addNote(
+    id: number,
+    note: { readonly count: number; readonly head: string; readonly text: string; readonly atMs: number },
+  ): Promise<void>;
   /** Countersigned checkpoints of a branch, oldest first. */
   notes(id: number): Promise<readonly string[]>;
   search(query: FleetQuery): Promise<readonly FleetHit[]>;

@@ -137,11 +137,15 @@ class SqliteFleetStore implements FleetStore {
 
   hashAt(id: number, seq: number): Promise<string | undefined> {
     const row = this.#database.prepare('select line from records where device = ? and seq = ?').get(id, seq);
-    return Promise.resolve(row === undefined ? undefined : (JSON.parse((row as { line: string }).line) as ChainedRecord).hash);
+    return Promise.resolve(
+      row === undefined ? undefined : (JSON.parse((row as { line: string }).line) as ChainedRecord).hash,
+    );
   }
 
   addNote(id: number, { count, head, text, atMs }: Parameters<FleetStore['addNote']>[1]): Promise<void> {
-    this.#database.prepare('insert or ignore into notes (device, count, note, at) values (?, ?, ?, ?)').run(id, count, text, atMs);
+    this.#database
+      .prepare('insert or ignore into notes (device, count, note, at) values (?, ?, ?, ?)')
+      .run(id, count, text, atMs);
     this.#database
       .prepare('update devices set count = ?, head = ?, last_seen = ? where id = ? and count < ?')
       .run(count, head, atMs, id, count);

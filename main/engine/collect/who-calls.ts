@@ -41,7 +41,8 @@ function isIssuedBy(
   let current = leaf;
   // A chain visits each certificate once at most.
   for (let step = 0; step <= between.length; step += 1) {
-    if (authorities.some((authority) => current.checkIssued(authority) && current.verify(authority.publicKey))) return true;
+    if (authorities.some((authority) => current.checkIssued(authority) && current.verify(authority.publicKey)))
+      return true;
     const issuer = between.find((one) => one.ca && current.checkIssued(one) && current.verify(one.publicKey));
     if (issuer === undefined) return false;
     current = issuer;

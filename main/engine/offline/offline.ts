@@ -13,7 +13,13 @@ import { DisposalStack } from '../../base/lifecycle.ts';
 import { silentLog } from '../../base/log.ts';
 import type { AuditRecordView, AuditVerifyView, IdentityView, PolicyCheckView } from '../../api/views.ts';
 import { defaultSocketPath } from '../../ipc/socket-path.ts';
-import { proofOf, type IdentityEntry, type IdentityFile, type IdentityStore, type KeyUnlock } from '../../identity/identities.ts';
+import {
+  proofOf,
+  type IdentityEntry,
+  type IdentityFile,
+  type IdentityStore,
+  type KeyUnlock,
+} from '../../identity/identities.ts';
 import { openIdentityStore } from '../../identity/identity-store.ts';
 import { repairHost, type RepairReport } from '../../net/repair.ts';
 import { checkPolicies } from '../../policy/local/policy-files.ts';

@@ -116,7 +116,11 @@ export class JournalKey implements AsyncDisposable {
       ...(previous === undefined ? {} : { previous }),
       certificates: [],
     };
-    const file = { version: 1 as const, origin: before?.origin ?? originOf(publicKeySpki), keys: [...(before?.keys ?? []), key] };
+    const file = {
+      version: 1 as const,
+      origin: before?.origin ?? originOf(publicKeySpki),
+      keys: [...(before?.keys ?? []), key],
+    };
     await writeSigners(stateDirectory, file);
     this.#signer = keySigner(file.origin, made.key);
     audit.record({

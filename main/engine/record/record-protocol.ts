@@ -43,7 +43,12 @@ const toDevice = v.variant('type', [
   v.object({ type: v.literal('cosigned'), note: v.string() }),
   v.object({ type: v.literal('conflict'), reason: v.string() }),
   v.object({ type: v.literal('answer'), answer: v.unknown() }),
-  v.object({ type: v.literal('order'), order: v.string(), text: v.string(), signature: v.pipe(v.string(), v.base64()) }),
+  v.object({
+    type: v.literal('order'),
+    order: v.string(),
+    text: v.string(),
+    signature: v.pipe(v.string(), v.base64()),
+  }),
 ]);
 export type ToDevice = v.InferOutput<typeof toDevice>;
 

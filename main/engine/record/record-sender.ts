@@ -153,7 +153,11 @@ export class RecordSender implements AsyncDisposable {
         return;
       case 'order': {
         const { order, text, signature } = message;
-        const signed = verifyBytes(Buffer.from(witnessKey, 'base64'), Buffer.from(text), Buffer.from(signature, 'base64'));
+        const signed = verifyBytes(
+          Buffer.from(witnessKey, 'base64'),
+          Buffer.from(text),
+          Buffer.from(signature, 'base64'),
+        );
         const outcome = signed ? this.#deps.obey(text) : 'refused: its signature does not hold';
         await link.send({ type: 'ack', order, at: new Date(clock.now()).toISOString(), outcome });
         return;

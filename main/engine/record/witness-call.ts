@@ -75,7 +75,9 @@ async function hear<T extends ToDevice['type']>(link: RecordLink, type: T): Prom
   const line = await link.next();
   if (line === undefined) throw new TunnelerError('base.closed', 'the witness hung up');
   const message = readToDevice(line);
-  if (message.type === 'conflict') throw new TunnelerError('audit.witness_refused', `the witness says: ${message.reason}`);
-  if (message.type !== type) throw new TunnelerError('base.invalid', `the witness said ${message.type} instead of ${type}`);
+  if (message.type === 'conflict')
+    throw new TunnelerError('audit.witness_refused', `the witness says: ${message.reason}`);
+  if (message.type !== type)
+    throw new TunnelerError('base.invalid', `the witness said ${message.type} instead of ${type}`);
   return message as Extract<ToDevice, { type: T }>;
 }

@@ -54,7 +54,10 @@ async function readKnown(stateDirectory: string): Promise<v.InferOutput<typeof f
   } catch (error) {
     throw new TunnelerError('identity.corrupt', 'the file that names the witness’s key is damaged', {
       cause: error,
-      details: { file: pathOf(stateDirectory), next: 'restore it from a backup: what was countersigned is known by this key' },
+      details: {
+        file: pathOf(stateDirectory),
+        next: 'restore it from a backup: what was countersigned is known by this key',
+      },
     });
   }
 }

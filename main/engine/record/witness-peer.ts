@@ -22,7 +22,11 @@ export async function holdToKey(stateDirectory: string, service: string, told: W
   }
   if (before.publicKey === told.publicKey) return;
   throw new TunnelerError('audit.witness_changed', `${service} countersigns with another key than before`, {
-    details: { service, file: path, next: 'ask whoever keeps it; if it was set up anew, remove its line from the file' },
+    details: {
+      service,
+      file: path,
+      next: 'ask whoever keeps it; if it was set up anew, remove its line from the file',
+    },
   });
 }
 
