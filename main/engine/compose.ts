@@ -141,7 +141,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
   const { identities, readiness, woke, screenUnlocked } = openNetworks(
     {
       ...base,
-      journalKey,
+      keyOpened: (record, key, unlock) => journalKey.identityOpened(record, key, unlock),
       answered,
       sessions,
       changes,
@@ -162,7 +162,16 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
     onCall: (session) => recentCalls.note(session.app),
     raise: (alert) => alerts.raise(alert),
   });
-  const collector = openCollecting({ ...base, options, answered, identities, alerts }, stack);
+  const collector = openCollecting(
+    {
+      ...base,
+      options,
+      answered,
+      authorities: () => identities.all().flatMap((runner) => runner.record()?.caPem ?? []),
+      raise: (alert) => alerts.raise(alert),
+    },
+    stack,
+  );
   const detection = stack.use(openDetection({ ...base, raise: (alert) => alerts.raise(alert) }));
 
   // Steps 4 to 10 as one function, for every entry.
@@ -218,7 +227,16 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
       entries.routesChanged();
     }),
   );
-  const askWitness = openSending({ ...base, journalKey, identities, dialing, alerts }, stack);
+  const askWitness = openSending(
+    {
+      ...base,
+      journalKey,
+      dial: (service, signal) => dialing.dialByName(service, new Uint8Array(), signal),
+      certificates: () => identities.all().flatMap((runner) => runner.record()?.certPem ?? []),
+      raise: (alert) => alerts.raise(alert),
+    },
+    stack,
+  );
   const externalLogin = stack.use(new ExternalLogin({ identities, clock, log, listSigners: listSignersOf }));
   Object.assign(late, { entries, projector, hub: state.hub, externalLogin } satisfies Omit<
     Required<Late>,

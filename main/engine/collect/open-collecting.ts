@@ -4,10 +4,9 @@ import type { Clock } from '../../base/clock.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
+import type { AlertView } from '../../api/views.ts';
 import type { IdentityStore, KeyUnlock } from '../../identity/identities.ts';
-import type { Alerts } from '../containment/alerts.ts';
 import type { AnsweredServices } from '../hosting/answered-services.ts';
-import type { Identities } from '../identities/identities.ts';
 import { openWitnessKey } from '../record/witness-key.ts';
 import type { EngineConfig } from '../runtime/config.ts';
 import type { EngineOptions } from '../runtime/engine-options.ts';
@@ -21,8 +20,9 @@ export interface CollectingParts {
   readonly unlock: KeyUnlock;
   readonly store: IdentityStore;
   readonly answered: AnsweredServices;
-  readonly identities: Identities;
-  readonly alerts: Alerts;
+  /** PEM of the networks' authorities, as the identities here know them. */
+  readonly authorities: () => readonly string[];
+  readonly raise: (alert: Omit<AlertView, 'id' | 'at'>) => void;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -32,7 +32,7 @@ const dayMs = 86_400_000;
 
 /** Undefined where nothing is collected or witnessed here. Throws `engine.config_invalid`, `engine.state_unusable`, `hosting.answered`. */
 export function openCollecting(parts: CollectingParts, stack: DisposalStack): Collector | undefined {
-  const { config, options, stateDirectory, identities, alerts, clock, log } = parts;
+  const { config, options, stateDirectory, clock, log } = parts;
   const service = options.collect?.service ?? config.witness?.service;
   if (service === undefined) return undefined;
   if (options.collect !== undefined && config.witness !== undefined) {
@@ -47,17 +47,13 @@ export function openCollecting(parts: CollectingParts, stack: DisposalStack): Co
       key: () => openWitnessKey(stateDirectory, parts.store, parts.unlock),
       wants: options.collect === undefined ? 'heads' : 'records',
       service,
-      caPem: () =>
-        identities
-          .all()
-          .map((runner) => runner.record()?.caPem ?? '')
-          .join('\n'),
+      caPem: () => parts.authorities().join('\n'),
       clock,
       log,
       silentAfterMs: (silentAfterSeconds ?? defaultSilentSeconds) * 1000,
       ...(retainDays === undefined ? {} : { retainMs: retainDays * dayMs }),
       alerted: ({ device, kind, text }) =>
-        alerts.raise({
+        parts.raise({
           severity: kind === 'back' || kind === 'new-key' ? 'info' : 'critical',
           kind: 'fleet',
           text: `${device}: ${text}`,

@@ -9,10 +9,9 @@ import { runCommand } from '../../net/run-command.ts';
 import type { Sessions } from '../../session/sessions.ts';
 import { openZitiContext, type ZitiService } from '../../ziti/ziti.ts';
 import { Identities } from './identities.ts';
-import type { IdentityRunner, RunnerListener } from './identity-runner.ts';
+import type { IdentityRunner, RunnerDeps, RunnerListener } from './identity-runner.ts';
 import { contextOpener } from './open-context.ts';
 import { postureGatherer } from '../monitor/posture-facts.ts';
-import type { JournalKey } from '../record/journal-key.ts';
 import { ScreenUnlocks, watchLogind } from '../monitor/screen-lock.ts';
 import { openReadiness, type Readiness } from './readiness.ts';
 
@@ -36,7 +35,7 @@ export interface NetworksDeps {
   /** Names of services whose answerer came or went. */
   readonly answered: { subscribe(listener: (service: string) => void): Disposable };
   /** Whoever signs the record is told of every identity's key that is opened. */
-  readonly journalKey: Pick<JournalKey, 'identityOpened'>;
+  readonly keyOpened: RunnerDeps['keyOpened'];
   /** What `run` was given to unlock keys with. */
   readonly unlock: KeyUnlock;
   /** An identity must sign in at its provider again. */
@@ -56,8 +55,7 @@ export interface Networks {
 
 /** Nothing is at work until `identities.start()`; the stack ends them all. */
 export function openNetworks(deps: NetworksDeps, stack: DisposalStack): Networks {
-  const { store, audit, clock, log, unlock, version, sessions, changes } = deps;
-  const keyOpened = deps.journalKey.identityOpened.bind(deps.journalKey);
+  const { store, audit, clock, log, unlock, version, sessions, changes, keyOpened } = deps;
   stack.use(
     deps.answered.subscribe((service) => {
       const hosts = ({ name, permissions }: ZitiService): boolean => name === service && permissions.includes('Bind');

@@ -5,13 +5,10 @@ import type { Clock } from '../../base/clock.ts';
 import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
 import type { Quarantine } from '../../policy/quarantine.ts';
-import type { Dialing } from '../admission/dialing.ts';
-import type { Alerts } from '../containment/alerts.ts';
-import type { Identities } from '../identities/identities.ts';
 import type { EngineConfig } from '../runtime/config.ts';
 import { obeyOrders } from './desk-orders.ts';
 import type { JournalKey } from './journal-key.ts';
-import { RecordSender } from './record-sender.ts';
+import { RecordSender, type RecordSenderDeps } from './record-sender.ts';
 import { askWitness, type WitnessCallDeps } from './witness-call.ts';
 
 export interface SendingParts {
@@ -19,10 +16,10 @@ export interface SendingParts {
   readonly config: EngineConfig;
   readonly audit: Audit;
   readonly journalKey: JournalKey;
-  readonly identities: Identities;
-  readonly dialing: Pick<Dialing, 'dialByName'>;
   readonly quarantine: Quarantine;
-  readonly alerts: Alerts;
+  readonly dial: WitnessCallDeps['dial'];
+  readonly certificates: WitnessCallDeps['certificates'];
+  readonly raise: RecordSenderDeps['raise'];
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -32,14 +29,14 @@ export function openSending(
   parts: SendingParts,
   stack: DisposalStack,
 ): (service: string, signal: AbortSignal) => Promise<WitnessAnswer> {
-  const { stateDirectory, config, audit, journalKey, identities, dialing, quarantine, alerts, clock, log } = parts;
+  const { stateDirectory, config, audit, journalKey, dial, certificates, quarantine, raise, clock, log } = parts;
   const callDeps = (service: string): WitnessCallDeps => ({
     stateDirectory,
     service,
     clock,
-    dial: (name, signal) => dialing.dialByName(name, new Uint8Array(), signal),
+    dial,
     signer: () => journalKey.signer(),
-    certificates: () => identities.all().flatMap((runner) => runner.record()?.certPem ?? []),
+    certificates,
   });
   const service = config.audit?.witness;
   if (service !== undefined) {
@@ -48,7 +45,7 @@ export function openSending(
         ...callDeps(service),
         audit,
         log,
-        raise: (alert) => alerts.raise(alert),
+        raise,
         obey: obeyOrders(quarantine, audit),
       }),
     );
