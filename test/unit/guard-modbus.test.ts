@@ -3,17 +3,13 @@ import fc from 'fast-check';
 import ModbusRTU, { ServerTCP } from 'modbus-serial';
 import { describe, expect, it } from 'vitest';
 import { parseEngagement } from '../../main/base/engagement.ts';
-import { createGuard } from '../../main/guard/create-guard.ts';
 import type { GuardContext } from '../../main/guard/guard.ts';
 import { isRtuFrame, rtuChecksum } from '../../main/guard/modbus/frames.ts';
-import { context, GuardDriver, recut, type Segment } from '../support/guard-driver.ts';
+import { driveFloor, type FloorDriver } from '../support/floor-driver.ts';
+import { recut, type Segment } from '../support/guard-driver.ts';
 import { openGuardedPort } from '../support/guarded-port.ts';
 
-const drive = (modbus: unknown, more: Partial<GuardContext> = {}): GuardDriver => {
-  const guard = createGuard(parseEngagement({ modbus }, 'test'), context(more));
-  if (guard === undefined) throw new Error('no guard');
-  return new GuardDriver(guard);
-};
+const drive = (modbus: unknown, more: Partial<GuardContext> = {}): FloorDriver => driveFloor('modbus', modbus, more);
 
 const frame = (transaction: number, unit: number, pdu: readonly number[]): Uint8Array =>
   Uint8Array.of(transaction >> 8, transaction & 255, 0, 0, 0, pdu.length + 1, unit, ...pdu);

@@ -132,7 +132,7 @@ export function refusalFragment({ code, control, body }: Dnp3Request): Uint8Arra
 
 /** The same objects, each with the status that says no. */
 function withStatus(body: Uint8Array): Uint8Array {
-  const answer = body.slice();
+  const answer = new Uint8Array(body);
   const reader = new ByteReader(body);
   while (reader.left > 0) {
     const size = controlBytes[`${reader.u8()} ${reader.u8()}`];

@@ -124,7 +124,7 @@ const testBit = 0x80;
 
 /** The same ASDU, as the station sends it back where it will not. */
 export function negativeConfirmation(asdu: Uint8Array): Uint8Array {
-  const answer = asdu.slice();
+  const answer = new Uint8Array(asdu);
   answer[2] = ((asdu[2] ?? 0) & testBit) | negative | activationConfirmed;
   return answer;
 }

@@ -112,7 +112,7 @@ export function exceptionTo(request: ModbusFrame, exception: number): Uint8Array
 /** The same frame under another transaction and unit; the very same bytes where nothing differs. */
 export function readdressed(frame: ModbusFrame, transaction: number, unit: number): Uint8Array {
   if (frame.transaction === transaction && frame.unit === unit) return frame.bytes;
-  const bytes = frame.bytes.slice();
+  const bytes = new Uint8Array(frame.bytes);
   new DataView(bytes.buffer).setUint16(0, transaction);
   bytes[6] = unit;
   return bytes;

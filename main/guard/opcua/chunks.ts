@@ -75,9 +75,9 @@ export function readByteString(reader: ByteReader): Uint8Array | undefined {
   return length === -1 ? undefined : reader.bytes(length);
 }
 
-/** The same chunk under another sequence number; in place, for the bytes are the guard's own by then. */
+/** The same chunk under another sequence number. A copy: the bytes may share their memory with others. */
 export function renumbered(chunk: Uint8Array, sequenceAt: number, sequence: number): Uint8Array {
-  const bytes = chunk.slice();
+  const bytes = new Uint8Array(chunk);
   new DataView(bytes.buffer).setUint32(sequenceAt, sequence, true);
   return bytes;
 }

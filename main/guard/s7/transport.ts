@@ -49,7 +49,7 @@ export function readTransport(tpkt: Uint8Array): Transport {
       header.bytes(header.u8());
     }
   }
-  const canonical = tpkt.slice();
+  const canonical = new Uint8Array(tpkt);
   canonical[1] = 0;
   return { kind: 'connection', canonical };
 }
