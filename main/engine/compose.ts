@@ -5,7 +5,6 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { DisposalStack } from '../base/lifecycle.ts';
-import { createLedger } from '../guard/ledger.ts';
 import { openIdentityStore } from '../identity/identity-store.ts';
 import { createIntercept } from '../intercept/intercept.ts';
 import type { InterceptProblem } from '../intercept/match.ts';
@@ -22,6 +21,7 @@ import { openEntries, type Entries } from './entries/open-entries.ts';
 import { factsFor, RecentUse } from './admission/facts.ts';
 import { openAppFinder } from './admission/open-app-finder.ts';
 import { guardsFor } from './admission/guards.ts';
+import { openKeptLedger } from './admission/kept-ledger.ts';
 import { createConsequences } from './containment/consequences.ts';
 import { watchLife } from './control/net-monitor.ts';
 import { createServiceChanges } from './control/service-changes.ts';
@@ -110,7 +110,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
   const nameOf = (identity: string): string => identities.nameOf(identity);
   const guard = guardsFor({
     policy,
-    ledger: createLedger(),
+    ledger: stack.use(openKeptLedger(ground)),
     facts: (app) => facts(app),
     recentCalls,
     idOf: (identity) => identities.follow(identity)?.id ?? identity,

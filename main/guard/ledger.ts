@@ -11,9 +11,23 @@ interface Use {
   amount: number;
 }
 
-export function createLedger(): GuardLedger {
+/** What one window held when it was saved: moments and amounts, what was set aside for calls under way included. */
+export interface SavedWindow {
+  readonly key: string;
+  readonly uses: readonly (readonly [atMs: number, amount: number])[];
+}
+
+export interface Ledger extends GuardLedger {
+  freeAt(key: string, limit: number, windowMs: number, nowMs: number): number;
+  /** Everything it knows, for a file. A call under way counts as what was set aside for it: whoever is killed has asked all the same. */
+  saved(): readonly SavedWindow[];
+}
+
+/** `changed`: something is known that was not; called often, and never with the same frequency as bytes. */
+export function createLedger(before: readonly SavedWindow[] = [], changed: () => void = () => undefined): Ledger {
   const windows = new Map<string, Use[]>();
   const held = new Map<string, Set<Use>>();
+  for (const { key, uses } of before) windows.set(key, uses.map(([atMs, amount]) => ({ atMs, amount })));
 
   const current = (key: string, windowMs: number, nowMs: number): Use[] => {
     const uses = (windows.get(key) ?? []).filter((use) => use.atMs > nowMs - windowMs);
@@ -43,10 +57,12 @@ export function createLedger(): GuardLedger {
       const uses = current(key, windowMs, nowMs);
       if (sum(uses) + amount > limit) return false;
       book(uses, amount, nowMs);
+      changed();
       return true;
     },
     charge(key, amount, windowMs, nowMs) {
       book(current(key, windowMs, nowMs), amount, nowMs);
+      changed();
     },
     hold(key, amount, windowMs, nowMs) {
       const own: Use = { atMs: nowMs, amount };
@@ -54,14 +70,33 @@ export function createLedger(): GuardLedger {
       held.set(key, all);
       for (const use of all) if (use.atMs <= nowMs - windowMs) all.delete(use);
       all.add(own);
+      changed();
       return () => {
         all.delete(own);
+        changed();
         if (all.size === 0 && held.get(key) === all) held.delete(key);
       };
     },
     used(key, windowMs, nowMs) {
       const aside = [...(held.get(key) ?? [])].filter((use) => use.atMs > nowMs - windowMs);
       return sum(current(key, windowMs, nowMs)) + sum(aside);
+    },
+    freeAt(key, limit, windowMs, nowMs) {
+      let total = sum(current(key, windowMs, nowMs));
+      for (const use of current(key, windowMs, nowMs)) {
+        if (total < limit) break;
+        total -= use.amount;
+        if (total < limit) return use.atMs + windowMs;
+      }
+      // What is left is set aside for calls under way, and may be free any moment.
+      return nowMs;
+    },
+    saved() {
+      const keys = new Set([...windows.keys(), ...held.keys()]);
+      return [...keys].flatMap((key) => {
+        const uses = [...(windows.get(key) ?? []), ...(held.get(key) ?? [])];
+        return uses.length === 0 ? [] : [{ key, uses: uses.map(({ atMs, amount }) => [atMs, amount] as const) }];
+      });
     },
   };
 }

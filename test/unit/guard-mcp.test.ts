@@ -324,6 +324,12 @@ describe('what a second reader would take for something else', () => {
     );
   });
 
+  it('writes an absolute target in origin form', () => {
+    const driver = drive(strict);
+    driver.app(post(call(1, 'search')).replace('POST /mcp', 'POST http://other/mcp?_method=PUT&x=1'));
+    expect(driver.takeService()).toMatch(/^POST \/mcp\?x=1 HTTP\/1\.1\r\nHost: other\r\n/);
+  });
+
   it('passes a token request as the form it is', () => {
     const driver = drive(strict);
     const headers = { 'Content-Type': 'application/x-www-form-urlencoded' };

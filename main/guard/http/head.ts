@@ -142,7 +142,7 @@ export function rewriteHead(
 
 /** What a request's head says besides what is on the list (`goesOn`). */
 export interface HeadChanges {
-  /** In the place of the one that came; origin form. */
+  /** In the place of the one that came. */
   readonly target?: string;
   /** Fields that stay out, in lower case. */
   readonly without?: ReadonlySet<string>;
@@ -159,8 +159,9 @@ export interface HeadChanges {
  * came, one Host, one framing. `undefined` length: the guard's own chunks follow.
  */
 export function encodeRequestHead(head: RequestHead, framing: BodyFraming, changes: HeadChanges = {}): Uint8Array {
-  const read = readTarget(head.target, head.method);
-  const target = changes.target ?? read?.written ?? head.target;
+  const asked = changes.target ?? head.target;
+  const read = readTarget(asked, head.method);
+  const target = read?.written ?? asked;
   const own = new Map((changes.own ?? []).map(([name, value]) => [name.toLowerCase(), value]));
   if (read?.authority !== undefined && !own.has('host')) own.set('host', read.authority);
   let text = `${head.method} ${target} HTTP/${head.version}\r\n`;

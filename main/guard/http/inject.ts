@@ -123,7 +123,7 @@ function injectingJudge(injection: Injection, out: Effects): HttpJudge {
       };
       const { header, value, host } = injection;
       const own = [...(host === undefined ? [] : [['Host', host] as const]), [header, value] as const];
-      const target = withoutParameters(readTarget(head.target, head.method)?.written ?? head.target, keyParameters);
+      const target = withoutParameters(head.target, keyParameters);
       return { kind: 'pass', changes: { target, without: removed, own }, answer, upgrade: isWebSocketHandshake(head) };
     },
   };
