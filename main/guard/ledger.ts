@@ -27,7 +27,11 @@ export interface Ledger extends GuardLedger {
 export function createLedger(before: readonly SavedWindow[] = [], changed: () => void = () => undefined): Ledger {
   const windows = new Map<string, Use[]>();
   const held = new Map<string, Set<Use>>();
-  for (const { key, uses } of before) windows.set(key, uses.map(([atMs, amount]) => ({ atMs, amount })));
+  for (const { key, uses } of before)
+    windows.set(
+      key,
+      uses.map(([atMs, amount]) => ({ atMs, amount })),
+    );
 
   const current = (key: string, windowMs: number, nowMs: number): Use[] => {
     const uses = (windows.get(key) ?? []).filter((use) => use.atMs > nowMs - windowMs);

@@ -82,7 +82,14 @@ const protocols: readonly Protocol[] = [
       const [call] = driver.outcome.calls;
       const sent = driver.outcome.toService.toString('utf8');
       const read = parseStrictJson(sent.slice(sent.indexOf('\r\n\r\n') + 4));
-      return told(call?.method ?? '?', call?.target ?? '?', '-', '-', call?.model ?? '?', read.kind === 'json' ? read.value : '?');
+      return told(
+        call?.method ?? '?',
+        call?.target ?? '?',
+        '-',
+        '-',
+        call?.model ?? '?',
+        read.kind === 'json' ? read.value : '?',
+      );
     },
     reply: () => answer('{}'),
   },

@@ -13,6 +13,8 @@ export interface Outcome {
   notVisible: string[];
   /** Codes of what the service was found at fault for. */
   faults: string[];
+  /** Codes of why the guard ended what flows. */
+  ends: string[];
   /** Effects that passed bytes on. */
   passes: number;
 }
@@ -32,6 +34,7 @@ export class GuardDriver {
     violations: [],
     notVisible: [],
     faults: [],
+    ends: [],
     passes: 0,
   };
   nowMs = 1_000;
@@ -84,6 +87,7 @@ export class GuardDriver {
       if (effect.kind === 'to-service' || effect.kind === 'to-app') outcome.passes += 1;
       if (effect.kind === 'call') outcome.calls.push(effect.call);
       if (effect.kind === 'violation') outcome.violations.push(effect.reason.code);
+      if (effect.kind === 'end') outcome.ends.push(effect.reason.code);
       if (effect.kind === 'service-fault') outcome.faults.push(effect.reason.code);
       if (effect.kind === 'not-visible') outcome.notVisible.push(effect.direction);
     }

@@ -19,12 +19,47 @@ export function drawing(seed: number): Draw {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
   };
   const below = (limit: number): number => Math.floor(next() * limit);
-  return { below, chance: (of) => below(of) === 0, one: (items) => items[below(items.length)] as (typeof items)[number] };
+  return {
+    below,
+    chance: (of) => below(of) === 0,
+    one: (items) => items[below(items.length)] as (typeof items)[number],
+  };
 }
 
-const numerals = ['0', '-0', '1', '1.0', '10e-1', '1E2', '9007199254740993', '-9007199254740993', '0.1', '1e-7', '123456789012345678901234567890', '1.10', '2e308'];
+const numerals = [
+  '0',
+  '-0',
+  '1',
+  '1.0',
+  '10e-1',
+  '1E2',
+  '9007199254740993',
+  '-9007199254740993',
+  '0.1',
+  '1e-7',
+  '123456789012345678901234567890',
+  '1.10',
+  '2e308',
+];
 const words = ['a', 'path', 'Path', 'query', 'ſum', 'sum', 'ключ', '名', 'x y', '__proto__', 'model', ''];
-const texts = ['', 'hello', 'line\nbreak', 'tab\t', 'quote"', 'back\\slash', 'é', '€', '😀', '\u2028', '\u0085', '\u0001', '/', '</x>', '\u007f', 'ﬀ'];
+const texts = [
+  '',
+  'hello',
+  'line\nbreak',
+  'tab\t',
+  'quote"',
+  'back\\slash',
+  'é',
+  '€',
+  '😀',
+  '\u2028',
+  '\u0085',
+  '\u0001',
+  '/',
+  '</x>',
+  '\u007f',
+  'ﬀ',
+];
 
 /** One call of a tool as a client might write it, or nearly. `lines`: nothing in it but its end breaks the line. */
 export function rpcMessage(draw: Draw, id: number, lines: boolean): string {
@@ -34,10 +69,16 @@ export function rpcMessage(draw: Draw, id: number, lines: boolean): string {
     ['jsonrpc', '"2.0"'],
     ['id', draw.chance(40) ? draw.one(numerals) : draw.chance(8) ? `"i${id}"` : String(id)],
     [draw.chance(60) ? 'Method' : 'method', stringText(draw, draw.chance(40) ? 'tools/list' : 'tools/call')],
-    ['params', `{${blank(draw, lines)}${fieldText(draw, draw.chance(60) ? 'Name' : 'name', stringText(draw, name))},${fieldText(draw, 'arguments', args)}${draw.chance(60) ? `,${fieldText(draw, 'NAME', '"delete_x"')}` : ''}}`],
+    [
+      'params',
+      `{${blank(draw, lines)}${fieldText(draw, draw.chance(60) ? 'Name' : 'name', stringText(draw, name))},${fieldText(draw, 'arguments', args)}${draw.chance(60) ? `,${fieldText(draw, 'NAME', '"delete_x"')}` : ''}}`,
+    ],
     ...(draw.chance(50) ? [[draw.one(['extra', 'METHOD', 'result']), '1']] : []),
   ];
-  return spoilt(draw, `{${fields.map(([key = '', value = '']) => fieldText(draw, key, value)).join(`,${blank(draw, lines)}`)}}`);
+  return spoilt(
+    draw,
+    `{${fields.map(([key = '', value = '']) => fieldText(draw, key, value)).join(`,${blank(draw, lines)}`)}}`,
+  );
 }
 
 /** One request to a model, or nearly. */
@@ -66,11 +107,26 @@ export function requestOf(draw: Draw, path: string, body: string): Uint8Array {
     'application/json; charset=utf-16',
     'text/plain',
   ]);
-  const target = draw.chance(12) ? draw.one([`http://other${path}`, `http://other\\x${path}`, `${path}#x`, `/x/..${path}`]) : path;
+  const target = draw.chance(12)
+    ? draw.one([`http://other${path}`, `http://other\\x${path}`, `${path}#x`, `/x/..${path}`])
+    : path;
   const fields = [
     `${draw.one(['Host', 'host', 'HOST'])}:${draw.one(['', ' ', '\t '])}docs`,
     `${draw.one(['Content-Type', 'content-type'])}: ${type}`,
-    ...(draw.chance(6) ? [draw.one(['X-HTTP-Method-Override: GET', 'X-Original-URL: /other', 'Connection: keep-alive, X-Id', 'Upgrade: h2c', 'Content_Length: 3', 'TE: trailers', 'X-Id: 7', 'Accept-Encoding: gzip'])] : []),
+    ...(draw.chance(6)
+      ? [
+          draw.one([
+            'X-HTTP-Method-Override: GET',
+            'X-Original-URL: /other',
+            'Connection: keep-alive, X-Id',
+            'Upgrade: h2c',
+            'Content_Length: 3',
+            'TE: trailers',
+            'X-Id: 7',
+            'Accept-Encoding: gzip',
+          ]),
+        ]
+      : []),
     ...(draw.chance(80) ? ['Content-Type: text/plain'] : []),
     chunks ? 'Transfer-Encoding: chunked' : `Content-Length: ${bytes.length}`,
   ];
@@ -83,7 +139,9 @@ export function requestOf(draw: Draw, path: string, body: string): Uint8Array {
 function objectText(draw: Draw, depth: number, lines: boolean): string {
   const keys = Array.from({ length: draw.below(4) }, () => draw.one(words));
   // Mostly each name once, as clients write it.
-  const used = draw.chance(12) ? keys : [...new Map(keys.map((key) => [key.normalize('NFKC').toUpperCase(), key])).values()];
+  const used = draw.chance(12)
+    ? keys
+    : [...new Map(keys.map((key) => [key.normalize('NFKC').toUpperCase(), key])).values()];
   return `{${blank(draw, lines)}${used.map((key) => fieldText(draw, key, valueText(draw, depth - 1, lines))).join(`${blank(draw, lines)},`)}}`;
 }
 
@@ -111,7 +169,10 @@ function fieldText(draw: Draw, key: string, value: string): string {
 function stringText(draw: Draw, text: string): string {
   const written = [...text].map((char) => {
     if (char < ' ' || char === '"' || char === '\\') return JSON.stringify(char).slice(1, -1);
-    if (draw.chance(12)) return [...char].flatMap((whole) => whole.split('').map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)).join('');
+    if (draw.chance(12))
+      return [...char]
+        .flatMap((whole) => whole.split('').map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`))
+        .join('');
     return char;
   });
   return `"${written.join('')}"`;

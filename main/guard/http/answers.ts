@@ -27,6 +27,8 @@ export interface Answering {
   end(nowMs: number): readonly Uint8Array[];
   heldBytes(): number;
   tooLarge?(): Reason;
+  /** It was ended before its own end. */
+  ended?(): Reason | undefined;
 }
 
 export function answeringBy(
@@ -80,5 +82,6 @@ function rewrittenAnswer(
     bytes: (bytes, payload, nowMs) => (payload ? written(plan.write(bytes, nowMs)) : []),
     end: (nowMs) => [...written(plan.end?.(nowMs) ?? []), ...(framed ? [lastChunk] : [])],
     heldBytes: () => 0,
+    ended: () => plan.ended?.(),
   };
 }

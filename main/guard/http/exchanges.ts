@@ -259,12 +259,21 @@ export class HttpExchanges {
     if (shown === undefined || this.#dead) return;
     if (shown !== 'large') {
       for (const part of shown) this.#out.toApp(part);
+      const why = this.#answering?.ended?.();
+      if (why !== undefined) this.#letGo(why);
       return;
     }
     const reason = this.#answering?.tooLarge?.();
     this.#answering = undefined;
     this.#dead = true;
     if (reason !== undefined) this.#out.violation(reason, true);
+  }
+
+  /** The answer is complete, though the service would go on with it. */
+  #letGo(why: Reason): void {
+    this.#responseEnd();
+    this.#deaf = true;
+    this.#out.end(why);
   }
 
   #responseEnd(): void {

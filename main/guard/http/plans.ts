@@ -68,6 +68,8 @@ export type AnswerPlan =
       write(payload: Uint8Array, nowMs: number): readonly Uint8Array[];
       /** What is written behind the last payload. */
       end?(nowMs: number): readonly Uint8Array[];
+      /** Why it was ended before its own end: what is written is complete, and the service is let go. */
+      ended?(): Reason | undefined;
     };
 
 /** What a protocol brings to the exchanges. */

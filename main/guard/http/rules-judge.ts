@@ -1,6 +1,7 @@
 /** Holds the requests of one HTTP session to methods, paths, models and a token budget. Pure. */
 import type { HttpRules } from '../../base/engagement.ts';
 import { compileGlob, type Glob } from '../../base/glob.ts';
+import type { Reason } from '../../base/reason.ts';
 import type { Effects } from '../effects.ts';
 import type { GuardCall, GuardContext } from '../guard.ts';
 import { bodyReaderFor, type BodyReading } from './body-reader.ts';
@@ -203,10 +204,8 @@ export class RulesJudge implements HttpJudge {
 
   /** `atOnce`: charged before the answer, which tells nothing (a batch is answered later, somewhere else). */
   #watch(asked: Asked, call: GuardCall, requestBytes: number, share?: BudgetShare, atOnce?: number): AnswerWatch {
-    const limit =
-      share === undefined
-        ? undefined
-        : { allows: (tokens: number) => share.allows(tokens), reached: () => this.#ended() };
+    const allows = (tokens: number): boolean => share?.allows(tokens) !== false;
+    const limit = share === undefined ? undefined : { allows, why: this.#budgetUsed() };
     const reader = new TokenReader(asked.head.target, requestBytes, limit);
     const asksModel = this.#reads && (call.model !== undefined || requestBytes > 0) && !isFree(asked.head.target);
     let status: number | undefined;
@@ -233,14 +232,10 @@ export class RulesJudge implements HttpJudge {
     };
   }
 
-  /** An answer was ended at the budget's number: the provider is told by the end of its connection, or it would go on. */
-  #ended(): void {
+  #budgetUsed(): Reason {
     const { tokens, perSeconds } = this.#rules.tokenBudget ?? { tokens: 0, perSeconds: 0 };
-    this.#out.end({
-      code: 'guard.http.budget_used',
-      sentence: `an answer was ended: the budget of ${tokens} tokens in ${perSeconds} s is used`,
-      rule: 'contract:http.tokenBudget',
-    });
+    const sentence = `an answer was ended: the budget of ${tokens} tokens in ${perSeconds} s is used`;
+    return { code: 'guard.http.budget_used', sentence, rule: 'contract:http.tokenBudget' };
   }
 
   get #budgetKey(): string {

@@ -2,6 +2,7 @@
  * Looks for token figures in an answer as it passes: event by event, line by line, message by message, or in JSON at its end. Where the call
  * may use no more than a part of a budget, a stream is ended at the number, in the words of its dialect. Pure; what it keeps are copies.
  */
+import type { Reason } from '../../base/reason.ts';
 import { ByteCollector, HeldBytes, textOf } from '../bytes.ts';
 import { isRecord, parseStrictJson } from '../json/strict-json.ts';
 import { AwsMessages } from './aws-event-stream.ts';
@@ -18,8 +19,8 @@ const lf = 10;
 export interface TokenLimit {
   /** May this call have used so many, what it asks included? */
   allows(tokens: number): boolean;
-  /** The number is reached: the answer was ended. Once. */
-  reached(): void;
+  /** Why an answer is ended at the number. */
+  readonly why: Reason;
 }
 
 export class TokenReader {
@@ -51,7 +52,8 @@ export class TokenReader {
     this.#meter.seeCounts(counted[0] ?? 0, counted[1] ?? 0);
     const streams = this.#how === 'events' || this.#how === 'lines' || this.#how === 'aws';
     if (this.#limit !== undefined && streams && head.status < 300) {
-      return { kind: 'rewrite', write: (payload) => this.#written(payload) };
+      const ended = (): Reason | undefined => (this.#over ? this.#limit?.why : undefined);
+      return { kind: 'rewrite', write: (payload) => this.#written(payload), ended };
     }
     return { kind: 'pass', tap: (payload) => this.#see(payload) };
   }
@@ -87,7 +89,6 @@ export class TokenReader {
       if (this.#limit?.allows(used.input + used.output) === false && !this.#end.isEnd) {
         this.#over = true;
         written.push(...this.#end.write(this.#how, used));
-        this.#limit?.reached();
         return written;
       }
       written.push(...piece.bytes);

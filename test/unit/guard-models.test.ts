@@ -1,0 +1,415 @@
+/** Services of models: every dialect's names, figures, refusals and ends. */
+import { describe, expect, it } from 'vitest';
+import { parseEngagement } from '../../main/base/engagement.ts';
+import { createGuard } from '../../main/guard/create-guard.ts';
+import type { GuardContext } from '../../main/guard/guard.ts';
+import { AwsMessages, encodeAwsEvent } from '../../main/guard/http/aws-event-stream.ts';
+import { modelInPath, modelsInBody } from '../../main/guard/http/models.ts';
+import { answer, chunked, context, dechunk, GuardDriver, post } from '../support/guard-driver.ts';
+
+const drive = (http: unknown, more: Partial<GuardContext> = {}): GuardDriver => {
+  const guard = createGuard(parseEngagement({ http }, 'test'), context(more));
+  if (guard === undefined) throw new Error('no guard');
+  return new GuardDriver(guard);
+};
+const ask = (path: string, body: unknown): string => post(JSON.stringify(body)).replace('/mcp', path);
+const budget = { tokenBudget: { tokens: 100_000, perSeconds: 60 } };
+const bodyOf = (http: string): unknown => JSON.parse(http.slice(http.indexOf('\r\n\r\n') + 4));
+const json = (value: unknown, headers: Readonly<Record<string, string>> = {}): string =>
+  answer(JSON.stringify(value), headers);
+const events = (...values: readonly unknown[]): string =>
+  chunked(values.map((value) => `data: ${typeof value === 'string' ? value : JSON.stringify(value)}\n\n`));
+const lines = (...values: readonly unknown[]): string =>
+  chunked(
+    values.map((value) => `${JSON.stringify(value)}\n`),
+    'application/x-ndjson',
+  );
+const aws = (...messages: readonly (readonly [string, unknown])[]): Uint8Array => {
+  const parts = messages.map(([type, payload]) => encodeAwsEvent(type, payload));
+  const framed = parts.flatMap((part) => [Buffer.from(`${part.length.toString(16)}\r\n`), part, Buffer.from('\r\n')]);
+  const head =
+    'HTTP/1.1 200 OK\r\nContent-Type: application/vnd.amazon.eventstream\r\nTransfer-Encoding: chunked\r\n\r\n';
+  return Buffer.concat([Buffer.from(head), ...framed, Buffer.from('0\r\n\r\n')]);
+};
+
+describe('tokens', () => {
+  const base64 = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64');
+
+  it.each<[string, string, string | Uint8Array, number, number]>([
+    [
+      'Gemini, thoughts and tools',
+      '/v1beta/models/gemini-2:generateContent',
+      json({
+        usageMetadata: {
+          promptTokenCount: 100,
+          candidatesTokenCount: 40,
+          thoughtsTokenCount: 25,
+          toolUsePromptTokenCount: 7,
+          totalTokenCount: 172,
+        },
+      }),
+      107,
+      65,
+    ],
+    [
+      'Gemini, an array of chunks',
+      '/v1beta/models/gemini-2:streamGenerateContent',
+      answer(
+        '[{"candidates":[]},\n{"usageMetadata":{"promptTokenCount":100,"candidatesTokenCount":40,"totalTokenCount":165}}]',
+      ),
+      100,
+      65,
+    ],
+    [
+      'Gemini, events',
+      '/v1beta/models/gemini-2:streamGenerateContent',
+      events(
+        { usageMetadata: { promptTokenCount: 100, totalTokenCount: 100 } },
+        {
+          usageMetadata: {
+            promptTokenCount: 100,
+            candidatesTokenCount: 40,
+            thoughtsTokenCount: 25,
+            totalTokenCount: 165,
+          },
+        },
+      ),
+      100,
+      65,
+    ],
+    ['Ollama', '/api/chat', json({ done: true, prompt_eval_count: 100, eval_count: 40 }), 100, 40],
+    [
+      'Ollama, lines',
+      '/api/generate',
+      lines({ response: 'a', done: false }, { response: '', done: true, prompt_eval_count: 100, eval_count: 40 }),
+      100,
+      40,
+    ],
+    ['Ollama, embeddings', '/api/embed', json({ embeddings: [[1, 2]], prompt_eval_count: 9 }), 9, 0],
+    [
+      'Bedrock Converse',
+      '/model/amazon.nova-v1:0/converse',
+      json({ usage: { inputTokens: 100, outputTokens: 40, totalTokens: 140 } }),
+      100,
+      40,
+    ],
+    [
+      'Bedrock Converse, its event stream',
+      '/model/amazon.nova-v1:0/converse-stream',
+      aws(
+        ['contentBlockDelta', { delta: { text: 'a' } }],
+        ['metadata', { usage: { inputTokens: 100, outputTokens: 40, totalTokens: 140 } }],
+      ),
+      100,
+      40,
+    ],
+    [
+      'Bedrock invoke, its event stream',
+      '/model/anthropic.claude-v1/invoke-with-response-stream',
+      aws(
+        [
+          'chunk',
+          { bytes: base64({ type: 'message_start', message: { usage: { input_tokens: 100, output_tokens: 1 } } }) },
+        ],
+        [
+          'chunk',
+          {
+            bytes: base64({
+              type: 'message_stop',
+              'amazon-bedrock-invocationMetrics': { inputTokenCount: 100, outputTokenCount: 40 },
+            }),
+          },
+        ],
+      ),
+      100,
+      40,
+    ],
+    [
+      'Bedrock invoke, in the head',
+      '/model/x/invoke',
+      json({ text: 'a' }, { 'X-Amzn-Bedrock-Input-Token-Count': '100', 'X-Amzn-Bedrock-Output-Token-Count': '40' }),
+      100,
+      40,
+    ],
+    [
+      'Cohere',
+      '/v2/chat',
+      json({
+        usage: {
+          billed_units: { input_tokens: 90, output_tokens: 40 },
+          tokens: { input_tokens: 100, output_tokens: 40 },
+        },
+      }),
+      100,
+      40,
+    ],
+    [
+      'Cohere, events',
+      '/v2/chat',
+      events({ type: 'message-end', delta: { usage: { tokens: { input_tokens: 100, output_tokens: 40 } } } }),
+      100,
+      40,
+    ],
+    [
+      'OpenAI, cached and reasoning',
+      '/v1/chat/completions',
+      json({
+        usage: {
+          prompt_tokens: 100,
+          completion_tokens: 65,
+          total_tokens: 165,
+          prompt_tokens_details: { cached_tokens: 60 },
+          completion_tokens_details: { reasoning_tokens: 25 },
+        },
+      }),
+      100,
+      65,
+    ],
+    [
+      'a total that tells of more',
+      '/v1/chat/completions',
+      json({ usage: { prompt_tokens: 100, completion_tokens: 40, total_tokens: 165 } }),
+      100,
+      65,
+    ],
+    [
+      'Anthropic, cached',
+      '/v1/messages',
+      json({
+        usage: { input_tokens: 10, cache_creation_input_tokens: 30, cache_read_input_tokens: 60, output_tokens: 40 },
+      }),
+      100,
+      40,
+    ],
+    [
+      'Responses, events',
+      '/v1/responses',
+      events({
+        type: 'response.completed',
+        response: { usage: { input_tokens: 100, output_tokens: 40, total_tokens: 140 } },
+      }),
+      100,
+      40,
+    ],
+  ])('of %s are booked as told', (_name, path, reply, input, output) => {
+    const driver = drive(budget);
+    driver.app(ask(path, { model: 'm', messages: [] })).service(reply);
+    expect(driver.outcome.calls).toMatchObject([{ tokens: { input, output } }]);
+    expect(
+      driver.outcome.toApp.equals(Buffer.from(reply as string, typeof reply === 'string' ? 'latin1' : undefined)) ||
+        dechunk(driver.outcome.toApp.toString('latin1')) !== '',
+    ).toBe(true);
+  });
+
+  it('cost nothing where they are only counted', () => {
+    const driver = drive({ tokenBudget: { tokens: 10, perSeconds: 60 } });
+    driver
+      .app(ask('/v1/messages/count_tokens', { model: 'm', messages: ['x'.repeat(400)] }))
+      .service(json({ input_tokens: 9_000 }));
+    driver.app(ask('/v1/messages', { model: 'm' }));
+    expect(driver.outcome.calls[0]).not.toHaveProperty('tokens');
+    expect(driver.takeService()).toContain('POST /v1/messages HTTP');
+  });
+
+  it('of a batch are charged before its answer, and those of a file not at all', () => {
+    const shared = context();
+    const terms = { tokenBudget: { tokens: 1_000, perSeconds: 60 } };
+    const requests = Array.from({ length: 3 }, () => ({ params: { model: 'm', max_tokens: 400, messages: [] } }));
+    drive(terms, shared)
+      .app(ask('/v1/messages/batches', { requests }))
+      .service(json({ id: 'batch' }));
+    const next = drive(terms, shared);
+    next.app(ask('/v1/messages', { model: 'm' }));
+    expect(next.takeApp()).toContain('HTTP/1.1 429 ');
+    const file = drive(terms);
+    file.app(ask('/v1/batches', { input_file_id: 'file-1', endpoint: '/v1/chat/completions' }));
+    expect(file.takeService()).toBe('');
+    expect(file.outcome.calls).toMatchObject([{ decision: 'deny', rule: 'guard:http.batch' }]);
+  });
+});
+
+describe('model names', () => {
+  it('stand in paths, whole', () => {
+    expect(modelInPath('/v1beta/models/gemini-2.5-pro:streamGenerateContent')).toBe('gemini-2.5-pro');
+    expect(modelInPath('/openai/deployments/my-gpt/chat/completions')).toBe('my-gpt');
+    expect(modelInPath('/model/anthropic.claude-3-5-sonnet-20240620-v1:0/converse')).toBe(
+      'anthropic.claude-3-5-sonnet-20240620-v1:0',
+    );
+    expect(modelInPath('/model/arn:aws:bedrock:eu-west-1:1:inference-profile/eu.model-v1:0/invoke')).toBe(
+      'arn:aws:bedrock:eu-west-1:1:inference-profile/eu.model-v1:0',
+    );
+    expect(modelInPath('/v1/chat/completions')).toBeUndefined();
+  });
+
+  it('stand in many places of a body, but not in what a person wrote', () => {
+    const named = (body: unknown): readonly string[] => modelsInBody(body).names;
+    expect(named({ model: 'a', models: ['b', 'c'] })).toEqual(['a', 'b', 'c']);
+    expect(named({ model: 'a', fallbacks: ['b', { model: 'c', messages: [{ role: 'user' }] }, { a: ['d'] }] })).toEqual(
+      ['a', 'b', 'c', 'd'],
+    );
+    expect(named({ requests: [{ params: { model: 'a' } }, { params: { model: 'b' } }] })).toEqual(['a', 'b']);
+    expect(named({ model: 'a', tools: [{ type: 'image_generation', model: 'b' }] })).toEqual(['a', 'b']);
+    expect(named({ model: 'a', extra_body: { fallback_models: ['b'] } })).toEqual(['a', 'b']);
+    expect(named({ model: 'a', metadata: { model: 'x' }, messages: [{ content: [{ model: 'y' }] }] })).toEqual(['a']);
+    expect(
+      named({ model: 'a', tools: [{ function: { parameters: { properties: { model: { enum: ['x'] } } } } }] }),
+    ).toEqual(['a']);
+    expect(modelsInBody({ model: 'a', Models: ['b'] })).toEqual({ names: ['a', 'b'], misspelt: 'Models' });
+  });
+
+  it.each([
+    ['a fallback', { model: 'ok', fallbacks: ['other'] }],
+    ['a tool of its own model', { model: 'ok', tools: [{ type: 'image_generation', model: 'other' }] }],
+    ['another letter case', { model: 'ok', Fallbacks: [] }],
+    ['a batch', { requests: [{ params: { model: 'ok' } }, { params: { model: 'other' } }] }],
+  ])('are judged in %s', (_name, body) => {
+    const driver = drive({ models: ['ok'] });
+    driver.app(ask('/v1/chat/completions', body));
+    expect(driver.takeService()).toBe('');
+    expect(driver.outcome.calls).toMatchObject([{ decision: 'deny' }]);
+  });
+});
+
+describe('a refused model', () => {
+  it.each([
+    ['/v1/chat/completions', { error: { code: 'model_not_found', param: 'model', rule: 'contract:http.models' } }],
+    ['/v1/messages', { type: 'error', error: { type: 'not_found_error' } }],
+    ['/v1beta/models/other:generateContent', { error: { code: 404, status: 'NOT_FOUND' } }],
+    ['/api/chat', { error: 'Refused by contract: other is not among the models allowed' }],
+    ['/model/other/converse', { message: 'Refused by contract: other is not among the models allowed' }],
+    ['/v2/chat', { message: 'Refused by contract: other is not among the models allowed' }],
+  ])('is told in the dialect of %s', (path, shape) => {
+    const driver = drive({ models: ['ok'] });
+    driver.app(ask(path, { model: 'other', messages: [] }));
+    const told = driver.takeApp();
+    expect(told).toContain('HTTP/1.1 404 ');
+    expect(told).toContain('other is not among the models allowed');
+    expect(bodyOf(told)).toMatchObject(shape);
+    if (path.startsWith('/model/')) expect(told).toContain('x-amzn-ErrorType: ResourceNotFoundException');
+  });
+});
+
+describe('a token budget', () => {
+  it('says when it is free again, and that asking again is no use', () => {
+    const driver = drive({ tokenBudget: { tokens: 100, perSeconds: 60 } });
+    driver.app(ask('/v1/messages', { model: 'm' })).service(json({ usage: { input_tokens: 90, output_tokens: 30 } }));
+    driver.takeApp();
+    driver.nowMs += 15_000;
+    driver.app(ask('/v1/messages', { model: 'm' }));
+    const told = driver.takeApp();
+    expect(told).toMatch(/^HTTP\/1\.1 429 [^]*Retry-After: 45\r\nx-should-retry: false\r\n/);
+    expect(bodyOf(told)).toMatchObject({ type: 'error', error: { type: 'rate_limit_error' } });
+  });
+
+  it('belongs to identity and service, whatever the program is called', () => {
+    const shared = context({ budgetKey: 'laptop|svc' });
+    const terms = { tokenBudget: { tokens: 100, perSeconds: 60 } };
+    drive(terms, { ...shared, ledgerKey: 'a' })
+      .app(ask('/v1/messages', { model: 'm' }))
+      .service(json({ usage: { input_tokens: 90, output_tokens: 30 } }));
+    const other = drive(terms, { ...shared, ledgerKey: 'b' });
+    other.app(ask('/v1/messages', { model: 'm' }));
+    expect(other.takeApp()).toContain('429');
+  });
+
+  const delta = { choices: [{ index: 0, delta: { content: 'word ' } }], id: 'c1', model: 'm', created: 7 };
+  const block = { type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: 'word ' } };
+  const openAi = (text: string): unknown => {
+    const last = text.trim().split('\n\n').at(-2) ?? '';
+    expect(text.endsWith('data: [DONE]\n\n')).toBe(true);
+    return JSON.parse(last.slice('data: '.length));
+  };
+
+  it.each<[string, string, string, unknown, (text: string) => void]>([
+    [
+      'OpenAI',
+      '/v1/chat/completions',
+      'text/event-stream',
+      delta,
+      (text) => expect(openAi(text)).toMatchObject({ id: 'c1', choices: [{ finish_reason: 'length' }] }),
+    ],
+    [
+      'Anthropic',
+      '/v1/messages',
+      'text/event-stream',
+      block,
+      (text) => {
+        expect(text).toContain('"stop_reason":"max_tokens"');
+        expect(text.endsWith('event: message_stop\ndata: {"type":"message_stop"}\n\n')).toBe(true);
+      },
+    ],
+    [
+      'Responses',
+      '/v1/responses',
+      'text/event-stream',
+      { type: 'response.output_text.delta', delta: 'word ', sequence_number: 3 },
+      (text) => expect(text).toContain('"type":"response.incomplete"'),
+    ],
+    [
+      'Gemini',
+      '/v1beta/models/g:streamGenerateContent',
+      'text/event-stream',
+      { candidates: [{ content: { parts: [{ text: 'word ' }] } }] },
+      (text) => expect(text).toContain('"finishReason":"MAX_TOKENS"'),
+    ],
+    [
+      'Ollama',
+      '/api/chat',
+      'application/x-ndjson',
+      { model: 'm', message: { content: 'word ' }, done: false },
+      (text) =>
+        expect(JSON.parse(text.trim().split('\n').at(-1) ?? '')).toMatchObject({ done: true, done_reason: 'length' }),
+    ],
+    [
+      'Cohere',
+      '/v2/chat',
+      'text/event-stream',
+      { type: 'content-delta', delta: { message: { content: { text: 'word ' } } } },
+      (text) => expect(text).toContain('"finish_reason":"MAX_TOKENS"'),
+    ],
+  ])('ends a stream of %s at its number, properly, and lets go of the provider', (_name, path, type, piece, check) => {
+    const shared = context();
+    const driver = drive({ tokenBudget: { tokens: 1_000, perSeconds: 60 } }, shared);
+    driver.app(ask(path, { model: 'm', stream: true }));
+    const text = JSON.stringify(piece);
+    const one = type === 'text/event-stream' ? `data: ${text}\n\n` : `${text}\n`;
+    driver.service(`HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\nTransfer-Encoding: chunked\r\n\r\n`);
+    for (let sent = 0; sent < 3_000 && driver.outcome.ends.length === 0; sent += 1) {
+      driver.service(`${one.length.toString(16)}\r\n${one}\r\n`);
+    }
+    const raw = driver.outcome.toApp.toString('latin1');
+    expect(driver.outcome.ends).toEqual(['guard.http.budget_used']);
+    expect(raw.endsWith('0\r\n\r\n')).toBe(true);
+    const shown = dechunk(raw);
+    check(shown);
+    const pieces = shown.split('word ').length - 1;
+    expect(pieces).toBeGreaterThan(950);
+    expect(pieces).toBeLessThanOrEqual(1_000);
+    driver.end();
+    expect(driver.outcome.calls.at(-1)).toMatchObject({ model: path.includes('/models/') ? 'g' : 'm' });
+    const next = drive({ tokenBudget: { tokens: 1_000, perSeconds: 60 } }, shared);
+    next.app(ask(path, { model: 'm' }));
+    expect(next.takeApp()).toContain('HTTP/1.1 429 ');
+  });
+
+  it('ends an event stream of Bedrock with messages of its own', () => {
+    const driver = drive({ tokenBudget: { tokens: 50, perSeconds: 60 } });
+    driver.app(ask('/model/m/converse-stream', { messages: [] }));
+    driver.service(
+      aws(...Array.from({ length: 90 }, () => ['contentBlockDelta', { delta: { text: 'word ' } }] as const)),
+    );
+    const raw = driver.outcome.toApp;
+    const messages = new AwsMessages().push(Buffer.from(dechunk(raw.toString('latin1')), 'latin1')) ?? [];
+    const texts = messages.map(({ payload }) => Buffer.from(payload).toString('utf8'));
+    expect(texts.at(-2)).toBe('{"stopReason":"max_tokens"}');
+    expect(texts.length).toBeLessThan(52);
+  });
+
+  it('is extended while there is more of it', () => {
+    const driver = drive({ tokenBudget: { tokens: 5_000, perSeconds: 60 } });
+    driver.app(ask('/v1/chat/completions', { model: 'm', max_tokens: 10 }));
+    driver.service(events(...Array.from({ length: 3_000 }, () => delta), '[DONE]'));
+    expect(driver.outcome.ends).toEqual([]);
+    expect(dechunk(driver.takeApp()).split('word ')).toHaveLength(3_001);
+  });
+});
