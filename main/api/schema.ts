@@ -120,6 +120,9 @@ const agents = ['agent'] as const;
 const agentsAndMembers = ['agent', 'member'] as const;
 const everyone = ['agent', 'member', 'unknown'] as const;
 
+/** Tools that the front door lists before it offers to find the rest. */
+const maxTools = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100_000));
+
 export const schema = {
   state: {
     snapshot: call<void, StateSnapshot>({ needs: 'observe', own: members, parse: nothing }),
@@ -288,6 +291,24 @@ export const schema = {
       needs: 'observe',
       own: agentsAndMembers,
       parse: parser(v.strictObject({ service: text(256) })),
+    }),
+    /** Where the front door to all MCP services takes JSON lines, for `culvert mcp serve`. */
+    front: call<{ maxTools: number }, { url: string }>({
+      needs: 'observe',
+      own: agentsAndMembers,
+      parse: parser(v.strictObject({ maxTools })),
+    }),
+    /** The same in streamable HTTP, for as long as the stream is open; its one item says where. */
+    listen: stream<{ host: string; port: number; maxTools: number }, { url: string }>({
+      needs: 'observe',
+      own: agentsAndMembers,
+      parse: parser(
+        v.strictObject({
+          host: text(64),
+          port: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535)),
+          maxTools,
+        }),
+      ),
     }),
   },
   audit: {

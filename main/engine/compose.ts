@@ -2,6 +2,7 @@
  * The engine, put together: the only file that sees all rooms. It reads in the order of the corridor; control runs across it, from the
  * identities into intercept and hosting, and from the rooms' events into the clients' state.
  */
+import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { DisposalStack } from '../base/lifecycle.ts';
@@ -25,7 +26,11 @@ import { openKeptLedger } from './admission/kept-ledger.ts';
 import { createConsequences } from './containment/consequences.ts';
 import { watchLife } from './control/net-monitor.ts';
 import { createServiceChanges } from './control/service-changes.ts';
+import { openFrontDoor } from './entries/front-door.ts';
 import { mcpEntry } from './entries/mcp-entry.ts';
+import { watchServices } from './entries/service-watch.ts';
+import { hashWhereAsked } from './admission/ensure-hash.ts';
+import { visibleServices } from './admission/visible-services.ts';
 import { serveMetrics } from './state/metrics.ts';
 import { openCorridor } from './admission/open-admission.ts';
 import { openListeners } from './calls/open-listener.ts';
@@ -247,6 +252,23 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
   // Where it is called.
   let stop: () => void = () => undefined;
   const stopped = new Promise<void>((resolve) => (stop = resolve));
+  const frontDoor = openFrontDoor(
+    {
+      version,
+      log,
+      apps,
+      admitAs: (app) =>
+        openCorridor({
+          ...rooms,
+          apps: { find: () => Promise.resolve(app), identify: (one) => apps.identify(one) },
+          direct: () => late.entries?.direct(),
+        }),
+      visible: visibleServices({ ...rooms, decide: policy.decide, hashed: hashWhereAsked({ apps, policy, quarantine }) }),
+      onServices: watchServices(state.hub, clock),
+      digest: (text) => createHash('sha256').update(text).digest('hex'),
+    },
+    stack,
+  );
   const mcpEndpoint = mcpEntry({ admit, clock, log, isKnown: (service) => dialing.isKnown(service) }, stack);
   await openListeners(
     {
@@ -271,6 +293,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
         dns: () => entries.dns(),
         externalLogin,
         mcpEndpoint,
+        frontDoor,
         screenUnlocked,
         stop,
       },

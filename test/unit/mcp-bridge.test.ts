@@ -2,7 +2,8 @@
 import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
-import { bridge, type Transport } from '../../main/mcp/bridge/bridge.ts';
+import { bridge } from '../../main/mcp/bridge/bridge.ts';
+import type { Transport } from '../../main/mcp/bridge/route.ts';
 import type { Refused } from '../../main/mcp/bridge/way.ts';
 import { until } from '../support/until.ts';
 

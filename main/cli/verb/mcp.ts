@@ -1,8 +1,11 @@
 import { Option, type Command } from 'commander';
 import { TunnelerError } from '../../base/errors.ts';
-import { addVerb, exitCode, type Cli, type CommonOptions } from '../cli.ts';
-import { bridge, type Transport } from '../../mcp/bridge/bridge.ts';
+import { parseHostPort } from '../../base/ip.ts';
+import { addVerb, exitCode, usage, type Cli, type CommonOptions } from '../cli.ts';
+import { bridge } from '../../mcp/bridge/bridge.ts';
+import type { Transport } from '../../mcp/bridge/route.ts';
 import { openHttpFront } from '../../mcp/host/http-front.ts';
+import { StdioProgram } from '../../mcp/host/stdio-program.ts';
 import { takeDarkConnections } from '../mcp/dark-connections.ts';
 import { clientKinds, writeClientConfig, type ServerEntry } from '../mcp/client-config.ts';
 
@@ -29,6 +32,26 @@ export function addMcp(program: Command, cli: Cli): void {
       });
     });
 
+  addVerb(group, 'serve', 'every dark MCP service you may see, as one MCP server')
+    .addOption(
+      new Option('--listen <address>', 'streamable HTTP there, for programs of this machine').argParser(parseListen),
+    )
+    .addOption(new Option('--max-tools <count>', 'tools listed before find_tools').default(200).argParser(parseCount))
+    .action(async (options: CommonOptions & { readonly listen?: ListenAddress; readonly maxTools: number }) => {
+      const { listen, maxTools } = options;
+      cli.outputIsPayload = listen === undefined;
+      await cli.withEngine(options, async (engine) => {
+        if (listen === undefined) {
+          const { url } = await engine.mcp.front({ maxTools });
+          await bridge({ url: new URL(url), transport: 'lines', ...clientOf('serve', options, cli) });
+          return;
+        }
+        for await (const place of engine.mcp.listen({ ...listen, maxTools }, { signal: cli.signal })) {
+          cli.printItem(options, place, ({ url }) => `MCP clients of this machine find it at ${url}`);
+        }
+      });
+    });
+
   addVerb(group, 'host <service> <command> [args...]', 'a stdio MCP server as a dark service, a process a session')
     .usage('[options] NAME -- COMMAND…')
     .option('--identity <name>', 'host it as this identity alone')
@@ -40,7 +63,10 @@ export function addMcp(program: Command, cli: Cli): void {
         options: CommonOptions & { readonly identity?: string },
       ) => {
         const complain = (text: string): void => cli.terminal.err(`culvert: mcp host ${service}: ${text}\n`);
-        using front = openHttpFront({ command, args, complain });
+        using front = openHttpFront({
+          open: () => (handlers) => new StdioProgram({ command, args, complain, ...handlers }),
+          complain,
+        });
         await cli.withEngine(options, (engine) =>
           takeDarkConnections(engine, {
             service,
@@ -85,6 +111,21 @@ export function addMcp(program: Command, cli: Cli): void {
         () => `${wanted.join(', ')} written to ${file}\n`,
       );
     });
+}
+
+interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+function parseListen(text: string): ListenAddress {
+  const { host, port } = parseHostPort(text, '--listen');
+  return { host, port };
+}
+
+function parseCount(text: string): number {
+  if (/^[1-9]\d{0,4}$/.test(text)) return Number(text);
+  throw usage(`--max-tools: expected a number from 1 to 99999, got "${text}"`);
 }
 
 /** How long requests under way may take once standard input has ended. */

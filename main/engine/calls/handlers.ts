@@ -3,6 +3,7 @@ import type { EngineHandlers } from '../../api/schema.ts';
 import type { DnsView } from '../../api/views.ts';
 import type { Quarantine } from '../../policy/quarantine.ts';
 import type { Collector } from '../collect/collector.ts';
+import type { FrontDoor } from '../entries/front-door.ts';
 import type { ServedProcesses } from '../hosting/served-processes.ts';
 import type { SecretsBackend } from '../hosting/secrets.ts';
 import { auditCalls, type AuditCallsDeps } from './audit-calls.ts';
@@ -22,6 +23,7 @@ export interface HandlerDeps extends EngineCallsDeps, IdentityCallsDeps, PolicyC
   readonly dns: () => DnsView;
   /** Where an MCP client finds a service; throws `engine.no_service` and the like. */
   readonly mcpEndpoint: (service: string) => Promise<{ url: string }>;
+  readonly frontDoor: FrontDoor;
 }
 
 /** A call missing here does not compile. */
@@ -50,7 +52,11 @@ export function createHandlers(deps: HandlerDeps): EngineHandlers {
       serve: (request, { signal }) => deps.servedProcesses.serve(request, signal),
       answer: (answer) => deps.servedProcesses.answer(answer),
     },
-    mcp: { endpoint: ({ service }) => deps.mcpEndpoint(service) },
+    mcp: {
+      endpoint: ({ service }) => deps.mcpEndpoint(service),
+      front: ({ maxTools }) => deps.frontDoor.lines(maxTools),
+      listen: ({ host, port, maxTools }, { signal }) => deps.frontDoor.http({ host, port }, maxTools, signal),
+    },
     audit: auditCalls(deps),
     fleet: fleetCalls(deps.collector),
     dns: { status: () => deps.dns() },

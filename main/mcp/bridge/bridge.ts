@@ -3,14 +3,9 @@
  * adds is transport alone, and an answer under the request's own id wherever the service gives none.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { HttpWay } from './http-way.ts';
-import { LinesWay } from './lines-way.ts';
-import { errorText, idIn, ownVersion, readMessages, type Message, type RpcId } from './rpc.ts';
-import { openSseWay } from './sse-way.ts';
-import type { Failure, Refused, Way, WayDeps } from './way.ts';
-
-/** What a service speaks; `auto` finds out by the client's first message. */
-export type Transport = 'auto' | 'http' | 'sse' | 'lines';
+import { Route, type Transport } from './route.ts';
+import { errorText, idIn, readMessages, type Message, type RpcId } from './rpc.ts';
+import type { Failure, Refused } from './way.ts';
 
 export interface BridgeDeps {
   readonly url: URL;
@@ -30,13 +25,8 @@ export interface BridgeDeps {
   readonly signal: AbortSignal;
 }
 
-/** A service that takes a first message in HTTP without a word is asked in JSON lines beside it. */
-const silentMs = 4_000;
 /** For a client that reads slowly, at the end. */
 const flushMs = 500;
-/** Where services of the older way listen, where they are not where the newer one would be. */
-const usualSsePath = '/sse';
-
 /** Runs until the input ends, the client is gone or the signal fires; then nothing of it is left under way. */
 export async function bridge(deps: BridgeDeps): Promise<void> {
   const stop = new AbortController();
@@ -146,85 +136,4 @@ class ClientEnd {
   #write(text: string): void {
     this.#written = this.#written.then(() => this.#deps.output(text)).catch(() => this.#gone());
   }
-}
-
-/** The way to the service: chosen by the client's first message. */
-class Route implements AsyncDisposable {
-  readonly #deps: BridgeDeps & WayDeps;
-  #way: Way | undefined;
-  #refusedHttp: Failure | undefined;
-
-  constructor(deps: BridgeDeps & WayDeps) {
-    this.#deps = deps;
-  }
-
-  /** The way is found. */
-  get settled(): boolean {
-    return this.#way !== undefined;
-  }
-
-  async send(message: Message): Promise<Failure | undefined> {
-    if (this.#way !== undefined) return this.#way.send(message);
-    const { transport } = this.#deps;
-    if (transport === 'lines') this.#way = new LinesWay(this.#deps);
-    else if (transport === 'sse') {
-      this.#way = await this.#openSse();
-      if (this.#way === undefined) return { why: 'no event stream is served there' };
-    } else if (transport === 'http') this.#way = new HttpWay(this.#deps);
-    else return this.#find(message);
-    return this.#way.send(message);
-  }
-
-  /** True where the service need not be told besides. */
-  cancelled(request: Message): boolean {
-    this.#way?.cancelled(request);
-    return ownVersion(request) !== undefined && this.#way instanceof HttpWay;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#way?.[Symbol.asyncDispose]();
-  }
-
-  async #find(message: Message): Promise<Failure | undefined> {
-    const http = new HttpWay(this.#deps, (failure) => (this.#refusedHttp = failure));
-    // What a server of HTTP says to a line of JSON is nobody's concern.
-    const lines = new LinesWay({ ...this.#deps, complain: () => undefined });
-    const byLines = async (): Promise<Way | undefined> =>
-      (await lines.send(message)) === undefined ? lines : undefined;
-    const byHttp = http.send(message);
-    let failure = await Promise.race([byHttp, delay(silentMs, 'silent' as const, { ref: false })]);
-    let other = failure === 'silent' ? await first(byHttp, byLines()) : undefined;
-    if (other === undefined) {
-      failure = await byHttp;
-      if (failure?.noHttp === true) other = await byLines();
-    }
-    if (other !== undefined) {
-      this.#way = other;
-      await http[Symbol.asyncDispose]();
-      return undefined;
-    }
-    await lines[Symbol.asyncDispose]();
-    if (this.#refusedHttp !== undefined) {
-      const sse = await this.#openSse();
-      if (sse !== undefined) {
-        await http[Symbol.asyncDispose]();
-        this.#way = sse;
-        return sse.send(message);
-      }
-    }
-    // Refused or broken, the next message may find it otherwise.
-    if (failure === undefined || failure === 'silent') this.#way = http;
-    return failure === 'silent' ? undefined : failure;
-  }
-
-  async #openSse(): Promise<Way | undefined> {
-    const { url } = this.#deps;
-    const usual = new URL(usualSsePath, url);
-    return (await openSseWay(this.#deps)) ?? (await openSseWay({ ...this.#deps, url: usual }));
-  }
-}
-
-/** The other way where it has an answer before HTTP ends; undefined where HTTP is over first. */
-async function first(http: Promise<unknown>, other: Promise<Way | undefined>): Promise<Way | undefined> {
-  return Promise.race([http.then(() => undefined), other.then((way) => way ?? http.then(() => undefined))]);
 }

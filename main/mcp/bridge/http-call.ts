@@ -1,4 +1,5 @@
 /** One HTTP request to the engine's loopback port, as long as it takes: the far side alone says when it is over. */
+import type { Duplex } from 'node:stream';
 import { Agent, request, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 
 export interface Answer {
@@ -30,7 +31,12 @@ const maxBodyChars = 64 * 1024 * 1024;
 const maxRedirects = 3;
 
 export class HttpCalls implements Disposable {
-  readonly #agent = new Agent({ keepAlive: true, timeout: idleMs });
+  readonly #agent: Agent;
+
+  /** `connect` makes a connection to wherever the URLs lead; by default TCP to what they say. */
+  constructor(connect?: () => Promise<Duplex>) {
+    this.#agent = connect === undefined ? new Agent({ keepAlive: true, timeout: idleMs }) : new GivenConnections(connect);
+  }
 
   /** The answer's head has come. Follows redirects that stay at the same place; any other is an answer like the rest. */
   async call(url: URL, options: CallOptions): Promise<Answer> {
@@ -67,6 +73,39 @@ export class HttpCalls implements Disposable {
       call.end(body);
     });
   }
+}
+
+/** Connections that are no sockets of the system: nothing about them can be tuned. */
+class GivenConnections extends Agent {
+  readonly #connect: () => Promise<Duplex>;
+
+  constructor(connect: () => Promise<Duplex>) {
+    super({ keepAlive: true });
+    this.#connect = connect;
+  }
+
+  override createConnection(
+    _options: unknown,
+    made?: (error: Error | null, stream: Duplex) => void,
+  ): Duplex | null | undefined {
+    this.#connect().then(
+      (stream) => made?.(null, stream),
+      (error: unknown) => (made as (error: Error) => void)(error as Error),
+    );
+    return undefined;
+  }
+
+  override keepSocketAlive(stream: Duplex): boolean {
+    const idle = setTimeout(() => stream.destroy(), idleMs).unref();
+    this.#idle.set(stream, idle);
+    return true;
+  }
+
+  override reuseSocket(stream: Duplex): void {
+    clearTimeout(this.#idle.get(stream));
+  }
+
+  readonly #idle = new WeakMap<Duplex, NodeJS.Timeout>();
 }
 
 function answerOf(response: IncomingMessage): Answer {

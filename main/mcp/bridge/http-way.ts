@@ -29,7 +29,7 @@ const maxToolPages = 100;
 
 export class HttpWay implements Way {
   readonly #deps: WayDeps;
-  readonly #calls = new HttpCalls();
+  readonly #calls: HttpCalls;
   readonly #headers = new StandardHeaders();
   readonly #cancels = new Map<Message, AbortController>();
   readonly #otherWay: ((failure: Failure) => void) | undefined;
@@ -46,6 +46,7 @@ export class HttpWay implements Way {
   /** `otherWay` is told where the handshake meets no streamable HTTP. */
   constructor(deps: WayDeps, otherWay?: (failure: Failure) => void) {
     this.#deps = deps;
+    this.#calls = new HttpCalls(deps.connect);
     this.#otherWay = otherWay;
   }
 

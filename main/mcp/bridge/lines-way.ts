@@ -1,5 +1,6 @@
 /** MCP as JSON lines over a plain connection: what a stdio server speaks once it is put on a port. */
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import { readMessages, type Message, type RpcId } from './rpc.ts';
 import { causeOf, type Failure, type Way, type WayDeps } from './way.ts';
@@ -9,7 +10,8 @@ const maxLineChars = 64 * 1024 * 1024;
 export class LinesWay implements Way {
   readonly #deps: WayDeps;
   readonly #waiting = new Map<RpcId, (failure: Failure | undefined) => void>();
-  #socket: Socket | undefined;
+  #socket: Duplex | undefined;
+  #opening: Promise<Duplex> | undefined;
 
   constructor(deps: WayDeps) {
     this.#deps = deps;
@@ -18,7 +20,8 @@ export class LinesWay implements Way {
   async send(message: Message): Promise<Failure | undefined> {
     const { id } = message;
     try {
-      this.#socket ??= await this.#open();
+      this.#opening ??= this.#open().finally(() => (this.#opening = undefined));
+      this.#socket ??= await this.#opening;
     } catch (error) {
       return { why: causeOf(error) };
     }
@@ -42,20 +45,26 @@ export class LinesWay implements Way {
     return Promise.resolve();
   }
 
-  #open(): Promise<Socket> {
+  async #open(): Promise<Duplex> {
+    if (this.#socket !== undefined) return this.#socket;
+    const socket = await (this.#deps.connect ?? this.#dial)();
+    socket.on('error', (error) => this.#ended(causeOf(error)));
+    socket.on('close', () => this.#ended('the server hung up'));
+    this.#read(socket);
+    return socket;
+  }
+
+  readonly #dial = (): Promise<Duplex> => {
     const { hostname, port } = this.#deps.url;
     const { signal } = this.#deps;
     return new Promise((resolve, reject) => {
       const socket = connect({ host: hostname, port: Number(port), signal });
       socket.once('connect', () => resolve(socket));
       socket.once('error', reject);
-      socket.on('error', (error) => this.#ended(causeOf(error)));
-      socket.on('close', () => this.#ended('the server hung up'));
-      this.#read(socket);
     });
-  }
+  };
 
-  #read(socket: Socket): void {
+  #read(socket: Duplex): void {
     const decoder = new StringDecoder('utf8');
     let rest: string[] = [];
     let restChars = 0;

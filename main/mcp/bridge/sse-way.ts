@@ -20,7 +20,7 @@ export async function openSseWay(deps: WayDeps): Promise<Way | undefined> {
 
 class SseWay implements Way {
   readonly #deps: WayDeps;
-  readonly #calls = new HttpCalls();
+  readonly #calls: HttpCalls;
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   readonly #waiting = new Map<RpcId, (failure: Failure | undefined) => void>();
@@ -28,6 +28,7 @@ class SseWay implements Way {
 
   constructor(deps: WayDeps) {
     this.#deps = deps;
+    this.#calls = new HttpCalls(deps.connect);
     this.#signal = AbortSignal.any([deps.signal, this.#stop.signal]);
   }
 

@@ -1,4 +1,5 @@
 /** A way to a dark MCP service, whatever it speaks: messages go in one by one, what comes back is told. */
+import type { Duplex } from 'node:stream';
 import type { Message } from './rpc.ts';
 
 /** The engine's own words for a refused dial, as its loopback port answers in HTTP. */
@@ -18,6 +19,8 @@ export interface Failure {
 
 export interface WayDeps {
   readonly url: URL;
+  /** A new connection to the service. Default: TCP to where `url` says. */
+  readonly connect?: () => Promise<Duplex>;
   /** Told of each message of the service. */
   readonly take: (message: Message) => void;
   /** Told of what goes wrong beside the messages. */

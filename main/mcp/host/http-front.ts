@@ -1,18 +1,20 @@
 /**
- * A stdio MCP server behind streamable HTTP, without a port: connections are handed in. One process a session; callers without sessions
- * (2026-07-28) have one a caller for as long as it is connected.
+ * What answers messages behind streamable HTTP, without a port: connections are handed in. One process (or what stands for it) a session;
+ * callers without sessions (2026-07-28) have one a caller for as long as it is connected.
  * Source: modelcontextprotocol.io, "Transports", revisions 2025-03-26 to 2026-07-28.
  */
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { errorText, ownVersion, readMessages, type Message, type RpcId } from '../bridge/rpc.ts';
-import { ProgramSession, type Sink } from './program-session.ts';
+import { PeerSession, type OpenPeer, type Sink } from './peer-session.ts';
 
 export interface HttpFrontDeps {
-  readonly command: string;
-  readonly args: readonly string[];
+  /** What answers a new session of this caller. */
+  readonly open: (caller: string) => OpenPeer;
   readonly complain: (text: string) => void;
+  /** The front has a port of this machine: what a browser was led to by another's page is refused. */
+  readonly local?: true;
 }
 
 export interface HttpFront extends Disposable {
@@ -22,7 +24,7 @@ export interface HttpFront extends Disposable {
 
 interface Held {
   readonly caller: string;
-  readonly session: ProgramSession;
+  readonly session: PeerSession;
 }
 
 const maxBodyBytes = 64 * 1024 * 1024;
@@ -35,9 +37,9 @@ export function openHttpFront(deps: HttpFrontDeps): HttpFront {
   const held = new Map<string, Held>();
   const connections = new Map<string, number>();
 
-  const start = (key: string, caller: string): ProgramSession | undefined => {
+  const start = (key: string, caller: string): PeerSession | undefined => {
     if (held.size >= maxSessions) return undefined;
-    const session: ProgramSession = new ProgramSession({ ...deps, onEnd: () => held.delete(key) });
+    const session: PeerSession = new PeerSession(deps.open(caller), () => held.delete(key));
     held.set(key, { caller, session });
     return session;
   };
@@ -48,6 +50,7 @@ export function openHttpFront(deps: HttpFrontDeps): HttpFront {
   };
 
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    if (deps.local === true && !isLocal(request)) return refuse(response, 403, -32_600, 'this place is for programs of this machine');
     const caller = (request.socket as unknown as { [callerKey]?: string })[callerKey] ?? '';
     const key = String(request.headers[sessionHeader] ?? '');
     // Another caller's session is as unknown to this one as none.
@@ -117,6 +120,14 @@ export function openHttpFront(deps: HttpFrontDeps): HttpFront {
   };
 }
 
+const localHost = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
+
+/** By the names a browser gives: of where it goes, and of whose page sends it. */
+function isLocal({ headers }: IncomingMessage): boolean {
+  const { host = '', origin } = headers;
+  return localHost.test(host) && (origin === undefined || localHost.test(origin.replace(/^https?:\/\//i, '')));
+}
+
 /** No session id of ours looks like it. */
 function statelessKey(caller: string): string {
   return `caller ${caller}`;
@@ -124,7 +135,7 @@ function statelessKey(caller: string): string {
 
 /** The answer as one document, unless something comes before it: then all of it as a stream. */
 function askProgram(
-  session: ProgramSession,
+  session: PeerSession,
   message: Message & { readonly id: RpcId },
   response: ServerResponse,
   headers: Readonly<Record<string, string>>,
@@ -151,7 +162,7 @@ function askProgram(
   });
 }
 
-function listen(session: ProgramSession, response: ServerResponse): void {
+function listen(session: PeerSession, response: ServerResponse): void {
   response.writeHead(200, streamHeaders);
   response.flushHeaders();
   const sink: Sink = { message: (text) => void response.write(eventOf(text)), answer: () => undefined };

@@ -1,14 +1,12 @@
 /** One MCP server on standard input and output: its messages both ways, and its end. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { StringDecoder } from 'node:string_decoder';
-import { readMessages, type Message } from '../bridge/rpc.ts';
+import { readMessages } from '../bridge/rpc.ts';
+import type { Peer, PeerHandlers } from './peer-session.ts';
 
-export interface ProgramDeps {
+export interface ProgramDeps extends PeerHandlers {
   readonly command: string;
   readonly args: readonly string[];
-  readonly onMessage: (message: Message) => void;
-  /** Once, last. */
-  readonly onEnd: (why: string) => void;
   readonly complain: (text: string) => void;
 }
 
@@ -16,7 +14,7 @@ export interface ProgramDeps {
 const [politeMs, patientMs] = [1_000, 1_000];
 const maxLineChars = 64 * 1024 * 1024;
 
-export class StdioProgram implements Disposable {
+export class StdioProgram implements Peer {
   readonly #child: ChildProcess;
   #ended = false;
 
@@ -39,7 +37,7 @@ export class StdioProgram implements Disposable {
     if (!this.#ended) this.#child.stdin?.write(`${text}\n`);
   }
 
-  [Symbol.dispose](): void {
+  close(): void {
     if (this.#ended) return;
     this.#child.stdin?.end();
     const polite = setTimeout(() => this.#child.kill('SIGTERM'), politeMs);

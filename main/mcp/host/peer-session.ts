@@ -1,9 +1,8 @@
 /**
- * One process and who speaks with it: requests under numbers of our own, so that callers cannot mistake each other's answers, and whatever
+ * One process, or what stands for one, and who speaks with it: requests under numbers of our own, so that callers cannot mistake each other's answers, and whatever
  * the program says of its own accord put on the stream it belongs to.
  */
 import { errorText, isRecord, type Message, type RpcId } from '../bridge/rpc.ts';
-import { StdioProgram } from './stdio-program.ts';
 
 /** Where messages for a caller go. */
 export interface Sink {
@@ -18,29 +17,34 @@ interface Waiting {
   readonly sink: Sink;
 }
 
-export interface ProgramSessionDeps {
-  readonly command: string;
-  readonly args: readonly string[];
-  readonly complain: (text: string) => void;
-  readonly onEnd: () => void;
+/** What answers: a program on standard streams, or a part of this one. */
+export interface Peer {
+  send(text: string): void;
+  /** Its end; `onEnd` follows, unless it came before. */
+  close(): void;
 }
+
+export interface PeerHandlers {
+  readonly onMessage: (message: Message) => void;
+  /** Once, last. */
+  readonly onEnd: (why: string) => void;
+}
+
+export type OpenPeer = (handlers: PeerHandlers) => Peer;
 
 const subscriptionKey = 'io.modelcontextprotocol/subscriptionId';
 const maxWaiting = 10_000;
 
-export class ProgramSession implements Disposable {
-  readonly #program: StdioProgram;
+export class PeerSession implements Disposable {
+  readonly #program: Peer;
   readonly #waiting = new Map<number, Waiting>();
   /** The stream a caller keeps open for what the program says of its own accord. */
   #listener: Sink | undefined;
   #asked = 0;
   #over: string | undefined;
 
-  constructor({ command, args, complain, onEnd }: ProgramSessionDeps) {
-    this.#program = new StdioProgram({
-      command,
-      args,
-      complain,
+  constructor(open: OpenPeer, onEnd: () => void) {
+    this.#program = open({
       onMessage: (message) => this.#fromProgram(message),
       onEnd: (why) => {
         this.#over = why;
@@ -94,7 +98,7 @@ export class ProgramSession implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#program[Symbol.dispose]();
+    this.#program.close();
   }
 
   #fromProgram(message: Message): void {

@@ -1,0 +1,32 @@
+/** The dark MCP services that a program may reach at this moment: those whose contract speaks of MCP, each decided as a dial would be. */
+import type { App } from '../../apps/app.ts';
+import type { FlowRequest } from '../../base/flow.ts';
+import type { Identities } from '../identities/identities.ts';
+import type { CorridorDeps } from './admission.ts';
+
+export type VisibleServicesDeps = Pick<CorridorDeps, 'intercept' | 'decide' | 'facts' | 'hashed'> & {
+  readonly identities: Pick<Identities, 'all'>;
+};
+
+/** `flow` is a flow of the program; by name, in order. */
+export function visibleServices(
+  deps: VisibleServicesDeps,
+): (app: App, flow: Omit<FlowRequest, 'service'>) => Promise<readonly string[]> {
+  return async (owner, flow) => {
+    const dialable = deps.identities
+      .all()
+      .flatMap((runner) => runner.services())
+      .filter(({ permissions }) => permissions.includes('Dial'))
+      .map(({ name }) => name);
+    const visible: string[] = [];
+    for (const service of [...new Set(dialable)].sort()) {
+      const asked = { ...flow, service };
+      const found = deps.intercept.matchService(service, asked);
+      if (found.kind === 'none') continue;
+      const app = await deps.hashed(owner, found.matches);
+      const verdict = deps.decide(asked, app, found.matches, deps.facts(app));
+      if (verdict.kind === 'dial' && verdict.contract?.mcp !== undefined) visible.push(service);
+    }
+    return visible;
+  };
+}
