@@ -263,7 +263,11 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
           apps: { find: () => Promise.resolve(app), identify: (one) => apps.identify(one) },
           direct: () => late.entries?.direct(),
         }),
-      visible: visibleServices({ ...rooms, decide: policy.decide, hashed: hashWhereAsked({ apps, policy, quarantine }) }),
+      visible: visibleServices({
+        ...rooms,
+        decide: policy.decide,
+        hashed: hashWhereAsked({ apps, policy, quarantine }),
+      }),
       onServices: watchServices(state.hub, clock),
       digest: (text) => createHash('sha256').update(text).digest('hex'),
     },

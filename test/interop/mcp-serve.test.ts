@@ -43,7 +43,7 @@ const expected = [
   ...['list_users', 'search'].map((name) => `modern__${name}`),
   ...['list_users', 'search'].map((name) => `old__${name}`),
 ];
-const textIn = (result: object): string => ((result as { content: { text: string }[] }).content[0]?.text ?? '');
+const textIn = (result: object): string => (result as { content: { text: string }[] }).content[0]?.text ?? '';
 
 test('a client of the handshake era: tools, prompts and resources of all services, calls, progress, questions', async () => {
   const made = new Client({ name: 'culvert-test', version: '1' }, { capabilities: { elicitation: {} } });
@@ -56,7 +56,9 @@ test('a client of the handshake era: tools, prompts and resources of all service
   expect(JSON.stringify(listed)).not.toMatch(/delete_|secret_plan|private/);
   expect(textIn(await client.callTool({ name: 'old__search', arguments: { text: 'abc' } }))).toBe('search:3');
   expect(textIn(await client.callTool({ name: 'modern__search', arguments: { text: 'abcd' } }))).toBe('search:4');
-  await expect(client.callTool({ name: 'old__delete_all', arguments: {} })).rejects.toThrow(/Unknown tool: old__delete_all/);
+  await expect(client.callTool({ name: 'old__delete_all', arguments: {} })).rejects.toThrow(
+    /Unknown tool: old__delete_all/,
+  );
   await expect(client.callTool({ name: 'silent__search', arguments: {} })).rejects.toThrow(/Unknown tool/);
   const seen: number[] = [];
   const onprogress = ({ progress }: { progress: number }): void => void seen.push(progress);

@@ -114,7 +114,10 @@ export function openFrontDoor(deps: FrontDoorDeps, stack: DisposalStack): FrontD
     return { app: await deps.apps.find(flow), flow };
   }
 
-  function frontDeps(caller: Caller | undefined, maxTools: number): Parameters<typeof import('../../mcp/front/front.ts').openFront>[0] {
+  function frontDeps(
+    caller: Caller | undefined,
+    maxTools: number,
+  ): Parameters<typeof import('../../mcp/front/front.ts').openFront>[0] {
     const { app, flow } = caller ?? { app: unknownApp, flow: undefined };
     return {
       version: deps.version,

@@ -35,7 +35,8 @@ export class HttpCalls implements Disposable {
 
   /** `connect` makes a connection to wherever the URLs lead; by default TCP to what they say. */
   constructor(connect?: () => Promise<Duplex>) {
-    this.#agent = connect === undefined ? new Agent({ keepAlive: true, timeout: idleMs }) : new GivenConnections(connect);
+    this.#agent =
+      connect === undefined ? new Agent({ keepAlive: true, timeout: idleMs }) : new GivenConnections(connect);
   }
 
   /** The answer's head has come. Follows redirects that stay at the same place; any other is an answer like the rest. */

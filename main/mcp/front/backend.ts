@@ -57,7 +57,11 @@ export class Backend implements AsyncDisposable {
       { capabilities, versionNegotiation: { mode: 'auto' }, enforceStrictCapabilities: false },
     );
     const backend = new Backend(client, service);
-    const can = { 'sampling/createMessage': 'sampling', 'elicitation/create': 'elicitation', 'roots/list': 'roots' } as const;
+    const can = {
+      'sampling/createMessage': 'sampling',
+      'elicitation/create': 'elicitation',
+      'roots/list': 'roots',
+    } as const;
     for (const method of questions) {
       if (capabilities[can[method]] === undefined) continue;
       client.setRequestHandler(method, { params: anything, result: anything }, (params, context) =>

@@ -59,7 +59,9 @@ export class Catalogue {
   note(backend: Backend, result: Fields): void {
     const content = [result['content'], result['contents']].flat() as readonly unknown[];
     for (const part of content) {
-      const uri = (part as Fields | undefined)?.['uri'] ?? ((part as Fields | undefined)?.['resource'] as Fields | undefined)?.['uri'];
+      const uri =
+        (part as Fields | undefined)?.['uri'] ??
+        ((part as Fields | undefined)?.['resource'] as Fields | undefined)?.['uri'];
       if (typeof uri !== 'string') continue;
       this.#seen.set(uri, backend.service);
       const [oldest] = this.#seen.keys();
@@ -77,7 +79,15 @@ export class Catalogue {
         const name = item[key];
         if (typeof name !== 'string') continue;
         const as = this.#nameOf(kind, backend.service, name, offered);
-        offered.set(as, { backend, name, item: { ...item, [key]: as, _meta: { ...(item['_meta'] as Fields), [serviceKey]: backend.service, [nameKey]: name } } });
+        offered.set(as, {
+          backend,
+          name,
+          item: {
+            ...item,
+            [key]: as,
+            _meta: { ...(item['_meta'] as Fields), [serviceKey]: backend.service, [nameKey]: name },
+          },
+        });
       }
     }
     return offered;

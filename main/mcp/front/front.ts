@@ -257,7 +257,11 @@ class FrontOfOne implements Front {
   }
 
   /** A call that may be answered with a question first. */
-  async #hold(service: string, run: (signal: AbortSignal) => Promise<Fields>, { mcpReq }: ServerContext): Promise<Fields> {
+  async #hold(
+    service: string,
+    run: (signal: AbortSignal) => Promise<Fields>,
+    { mcpReq }: ServerContext,
+  ): Promise<Fields> {
     const { state, call, fresh } = this.#held.take(mcpReq.requestState());
     const active = this.#active.get(service) ?? new Set();
     this.#active.set(service, active);

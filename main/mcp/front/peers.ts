@@ -118,6 +118,9 @@ export class ServiceTransport implements Transport {
 
 /** A service's name where a URL wants a host. */
 function hostOf(service: string): string {
-  const host = service.toLowerCase().replace(/[^a-z0-9.-]/g, '-').replace(/^[.-]+|[.-]+$/g, '');
+  const host = service
+    .toLowerCase()
+    .replace(/[^a-z0-9.-]/g, '-')
+    .replace(/^[.-]+|[.-]+$/g, '');
   return host === '' ? 'service' : host.slice(0, 253);
 }

@@ -50,7 +50,8 @@ export function openHttpFront(deps: HttpFrontDeps): HttpFront {
   };
 
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    if (deps.local === true && !isLocal(request)) return refuse(response, 403, -32_600, 'this place is for programs of this machine');
+    if (deps.local === true && !isLocal(request))
+      return refuse(response, 403, -32_600, 'this place is for programs of this machine');
     const caller = (request.socket as unknown as { [callerKey]?: string })[callerKey] ?? '';
     const key = String(request.headers[sessionHeader] ?? '');
     // Another caller's session is as unknown to this one as none.
