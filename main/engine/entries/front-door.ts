@@ -12,7 +12,7 @@ import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
 import { LineSplitter } from '../../api/lines.ts';
 import { readMessages } from '../../mcp/bridge/rpc.ts';
-import type { Front } from '../../mcp/front/front.ts';
+import type { Front, FrontDeps } from '../../mcp/front/front.ts';
 import type { OpenPeer } from '../../mcp/host/peer-session.ts';
 import { listen, type ListenAt } from '../../net/proxy/listen.ts';
 import { duplexEnd } from '../../sockets/duplex-end.ts';
@@ -114,10 +114,7 @@ export function openFrontDoor(deps: FrontDoorDeps, stack: DisposalStack): FrontD
     return { app: await deps.apps.find(flow), flow };
   }
 
-  function frontDeps(
-    caller: Caller | undefined,
-    maxTools: number,
-  ): Parameters<typeof import('../../mcp/front/front.ts').openFront>[0] {
+  function frontDeps(caller: Caller | undefined, maxTools: number): FrontDeps {
     const { app, flow } = caller ?? { app: unknownApp, flow: undefined };
     return {
       version: deps.version,

@@ -65,7 +65,7 @@ export class Backend implements AsyncDisposable {
     for (const method of questions) {
       if (capabilities[can[method]] === undefined) continue;
       client.setRequestHandler(method, { params: anything, result: anything }, (params, context) =>
-        deps.ask({ method, params: params as Fields | undefined }, context.mcpReq.signal),
+        deps.ask({ method, params: params }, context.mcpReq.signal),
       );
     }
     for (const [kind, { changed }] of Object.entries(kinds)) {
@@ -100,7 +100,7 @@ export class Backend implements AsyncDisposable {
       timeout: forever,
       ...(signal === undefined ? {} : { signal }),
       ...(onprogress === undefined ? {} : { onprogress: (progress) => onprogress({ ...progress }) }),
-    }) as Promise<Fields>;
+    });
   }
 
   /** It answers requests of this kind at all. */

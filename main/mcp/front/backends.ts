@@ -142,7 +142,9 @@ export class Backends implements AsyncDisposable {
       entry.why = (error as Error).message;
       entry.failures += 1;
       const delayMs = Math.min(longestRetryMs, firstRetryMs * 2 ** (entry.failures - 1));
-      entry.retry = setTimeout(() => (entry.opening = this.#open(service, entry)), delayMs).unref();
+      entry.retry = setTimeout(() => {
+        entry.opening = this.#open(service, entry);
+      }, delayMs).unref();
       complain(`${service} is absent: ${entry.why}`);
       return undefined;
     }

@@ -122,7 +122,7 @@ class FrontOfOne implements Front {
     this.#server = server;
     const handle = (method: string, handler: (params: Fields, context: ServerContext) => Promise<Fields>): void =>
       server.setRequestHandler(method, { params: anything, result: anything }, (params, context) =>
-        handler((params ?? {}) as Fields, context),
+        handler(params ?? {}, context),
       );
     handle('tools/list', (params) => this.#listTools(params));
     handle('prompts/list', (params) => this.#list('prompts', params));
@@ -238,7 +238,7 @@ class FrontOfOne implements Front {
   async #call(backend: Backend, method: string, asked: Fields, context: ServerContext): Promise<Fields> {
     const { mcpReq } = context;
     const token = (mcpReq._meta as Fields | undefined)?.['progressToken'] as string | number | undefined;
-    const { _meta, inputResponses, requestState, ...params } = asked;
+    const { _meta, inputResponses: _responses, requestState: _state, ...params } = asked;
     const meta = Object.entries((_meta ?? {}) as Fields).filter(
       ([key]) => key !== 'progressToken' && !key.startsWith('io.modelcontextprotocol/'),
     );
@@ -270,7 +270,7 @@ class FrontOfOne implements Front {
     try {
       active.add(call);
       if (fresh) call.start(run);
-      else call.answered((mcpReq.inputResponses ?? {}) as Fields);
+      else call.answered((mcpReq.inputResponses ?? {}));
       const outcome = await call.next(state);
       if (outcome.kind === 'question') {
         const inputRequests = outcome.questions as unknown as Parameters<typeof inputRequired>[0]['inputRequests'];
@@ -298,7 +298,7 @@ class FrontOfOne implements Front {
     if (server === undefined) throw new ProtocolError(invalidParams, 'the client is gone');
     const { method, params } = question;
     const request = { method, ...(params === undefined ? {} : { params }) };
-    return (await server.request(request, anything, { timeout: forever, signal })) as Fields;
+    return server.request(request, anything, { timeout: forever, signal });
   }
 
   #changed(changed: readonly Kind[]): void {
