@@ -270,7 +270,7 @@ class FrontOfOne implements Front {
     try {
       active.add(call);
       if (fresh) call.start(run);
-      else call.answered((mcpReq.inputResponses ?? {}));
+      else call.answered(mcpReq.inputResponses ?? {});
       const outcome = await call.next(state);
       if (outcome.kind === 'question') {
         const inputRequests = outcome.questions as unknown as Parameters<typeof inputRequired>[0]['inputRequests'];
