@@ -1,9 +1,8 @@
 /** Says when what programs may see of services may have changed: grants, identities, rules, quarantine. Looks only while somebody listens. */
-import type { StateChange } from '../../api/state.ts';
+import type { StateChange, StateDelta } from '../../api/state.ts';
 import type { Clock } from '../../base/clock.ts';
 import { Emitter } from '../../base/emitter.ts';
 import { disposable } from '../../base/lifecycle.ts';
-import type { StateHub } from '../state/state-hub.ts';
 
 /** Several changes of one moment are told once. */
 const gatherMs = 200;
@@ -18,8 +17,14 @@ const told: ReadonlySet<StateChange['kind']> = new Set([
   'quarantine-removed',
 ]);
 
+/** The engine's state as clients see it. */
+export interface Changes {
+  snapshot(): { readonly seq: number };
+  changes(after: number, signal: AbortSignal): AsyncIterable<StateDelta>;
+}
+
 /** The subscription to it. */
-export function watchServices(hub: StateHub, clock: Clock): (listener: () => void) => Disposable {
+export function watchServices(hub: Changes, clock: Clock): (listener: () => void) => Disposable {
   const changed = new Emitter<undefined>();
   let listeners = 0;
   let stop: AbortController | undefined;
