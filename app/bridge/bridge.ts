@@ -1,6 +1,7 @@
 /** The window's one door out: to the shell's preload where there is one, else to the console that served the page. */
 import type { Transport } from '../../main/api/client.ts';
 import { openConsoleTransport } from './console-socket.ts';
+import { noTab, tabSecret } from './tab-secret.ts';
 import { openShellTransport, type ShellBridge } from './shell-bridge.ts';
 
 export interface Bridge {
@@ -19,12 +20,15 @@ export function chooseBridge(page: Window & { readonly culvert?: ShellBridge }):
   address.protocol = page.location.protocol === 'https:' ? 'wss:' : 'ws:';
   address.hash = '';
   address.search = '';
+  const tab = tabSecret(page);
   const isRefused = async (): Promise<boolean> => {
+    // Let in by a cookie alone, as a second tab is: the engine does not talk to it.
+    if (tab === noTab) return true;
     try {
       return (await fetch(page.location.href, { method: 'HEAD', cache: 'no-store' })).status === 401;
     } catch {
       return false; // nobody answers at all: that is a lost engine, not a refused page
     }
   };
-  return { kind: 'console', open: () => openConsoleTransport(address.href, isRefused) };
+  return { kind: 'console', open: () => openConsoleTransport(address.href, tab, isRefused) };
 }

@@ -4,10 +4,12 @@ import type { Transport } from '../../main/api/client.ts';
 
 /**
  * Dial `address`. Messages sent before it opens are kept; `closed` comes once, with `console.refused` where the page must be opened anew.
+ * @param tab this tab's secret, without which the cookie opens nothing.
  * @param isRefused asked where the socket never opened, for a browser does not tell a page why.
  */
-export function openConsoleTransport(address: string, isRefused: () => Promise<boolean>): Transport {
-  const socket = new WebSocket(address);
+export function openConsoleTransport(address: string, tab: string, isRefused: () => Promise<boolean>): Transport {
+  // Subprotocols are the one thing a page may say while it opens a socket (main/console/gate.ts).
+  const socket = new WebSocket(address, ['culvert', `culvert.tab.${tab}`]);
   const waiting: string[] = [];
   return {
     send(message) {

@@ -94,6 +94,8 @@ const enroll = v.strictObject({
   jit: v.optional(v.boolean()),
 });
 
+const uid = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffff_fffe));
+
 const secretName = v.pipe(
   v.string(),
   v.regex(/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$/, 'a name has letters, digits, ".", "_" or "-"'),
@@ -147,7 +149,11 @@ export const schema = {
     }),
     /** The caller's screen was unlocked: checks that ask for a code then are told. */
     screenUnlocked: call<void, void>({ needs: 'operate', parse: nothing }),
-    openConsole: call<void, ConsoleView>({ needs: 'administer', parse: nothing }),
+    /** `user`: whose browser it is for, where root asks. */
+    openConsole: call<{ user?: number | undefined }, ConsoleView>({
+      needs: 'administer',
+      parse: (raw) => parser(v.strictObject({ user: v.optional(uid) }))(raw ?? {}),
+    }),
   },
   identity: {
     list: call<void, readonly IdentityView[]>({ needs: 'observe', own: agentsAndMembers, parse: nothing }),

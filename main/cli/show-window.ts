@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
+import { redirectFile } from './redirect-file.ts';
 import { browserPlaces, windowPlaces, type Nowhere, type WindowFacts, type WindowPlace } from './window-place.ts';
 
 /** What is to be shown: an engine's state directory for the shell, an address that works once for a browser. */
@@ -21,24 +22,32 @@ const endsMs = 3_000;
 
 /** Show the window as well as this machine can. Disposing ends an Electron started here; a browser is the person's own and stays. */
 export function showWindow(subject: WindowSubject, facts: WindowFacts, clock: Clock): Promise<ShownWindow> {
-  return showFirst(windowPlaces(facts), subject, clock);
+  return showFirst(windowPlaces(facts), subject, facts.env, clock);
 }
 
 /** The same in the browser alone, because a person asked for it. */
 export function showInBrowser(url: string, facts: WindowFacts, clock: Clock): Promise<ShownWindow> {
-  return showFirst(browserPlaces(facts), { url, state: '' }, clock);
+  return showFirst(browserPlaces(facts), { url, state: '' }, facts.env, clock);
 }
 
 async function showFirst(
   places: readonly WindowPlace[] | Nowhere,
   subject: WindowSubject,
+  env: WindowFacts['env'],
   clock: Clock,
 ): Promise<ShownWindow> {
   if (typeof places === 'string') return shown(places);
   for (const place of places) {
+    if (place.kind === 'browser') {
+      const redirect = await redirectFile(subject.url, env);
+      if (await stays(openIn(place, redirect.address), clock)) {
+        return shown('browser', () => redirect[Symbol.asyncDispose]());
+      }
+      await redirect[Symbol.asyncDispose]();
+      continue;
+    }
     const child = start(place, subject);
-    if (!(await stays(child, clock))) continue;
-    return place.kind === 'browser' ? shown('browser') : shown('electron', () => end(child, clock));
+    if (await stays(child, clock)) return shown('electron', () => end(child, clock));
   }
   return shown('failed');
 }
@@ -47,12 +56,13 @@ function shown(where: ShownWindow['where'], close = async (): Promise<void> => u
   return { where, [Symbol.asyncDispose]: close };
 }
 
-function start(place: WindowPlace, { state, url }: WindowSubject): ChildProcess {
-  if (place.kind === 'browser') {
-    const child = spawn(place.file, [...place.args, url], { stdio: 'ignore', detached: true });
-    child.unref();
-    return child;
-  }
+function openIn(place: WindowPlace, address: string): ChildProcess {
+  const child = spawn(place.file, [...place.args, address], { stdio: 'ignore', detached: true });
+  child.unref();
+  return child;
+}
+
+function start(place: WindowPlace, { state }: WindowSubject): ChildProcess {
   // Settings of its own: it neither meets a window that is open already nor leaves anything behind.
   const args = [...place.args, `--user-data-dir=${join(state, 'window')}`, '--state', state];
   return spawn(place.file, args, { stdio: 'ignore' });

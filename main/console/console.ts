@@ -1,23 +1,26 @@
 /**
  * The window in a browser: the built page and one WebSocket to the engine's dispatcher, on loopback.
  *
- * A person comes in with an address that works once; the browser then holds a cookie no script can read. Every request is
- * checked for the name it was sent to and the page that sent it before anything else.
+ * A person comes in with an address that works once; the browser then holds a cookie no script can read, and its tab a secret that no other
+ * port sees. Every request is checked for the name it was sent to and the page that sent it before anything else, and who lets in or talks
+ * to the engine for whose program it is.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import type { Clock } from '../base/clock.ts';
 import { TunnelerError } from '../base/errors.ts';
+import type { Endpoint } from '../base/flow.ts';
+import { canonicalAddress } from '../base/ip.ts';
 import type { Log } from '../base/log.ts';
 import type { Caller, Permission } from '../api/call.ts';
 import type { Dispatcher } from '../api/dispatch.ts';
+import { Browsers, type Visitor } from './browsers.ts';
 import { loadAssets, type Asset } from './assets.ts';
 import { maxMessageBytes, serveWindow } from './engine-socket.ts';
-import { passGate, tokenTarget, type Gate, type GateRequest } from './gate.ts';
+import { passGate, spokenProtocol, tabSecret, tokenTarget, type Gate, type GateRequest } from './gate.ts';
 import { refusalPage, securityHeaders } from './headers.ts';
-import { Secrets } from './one-time-tokens.ts';
 
 export interface ConsoleDeps {
   /** Where to listen; port 0 takes a free one. The host must be a loopback address. */
@@ -30,22 +33,23 @@ export interface ConsoleDeps {
   readonly permission?: Permission;
   /** Further `name:port` (or plain names) browsers reach it under now, as when it is hosted as a dark service. Asked at each request. */
   readonly hosts?: (port: number) => readonly string[];
+  /** Whose a connection is, by its ends; undefined for one that may not command the engine (a program of an agent, or nobody knows whose). */
+  readonly visitorOf: (peer: Endpoint, own: Endpoint) => Promise<Visitor | undefined>;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 export interface Console extends AsyncDisposable {
   readonly port: number;
-  /** A fresh address that lets one browser in, once, within ten minutes. `host` is one of those it is known by. */
-  url(host?: string): string;
+  /**
+   * A fresh address that lets one browser in, once, within ten minutes. `uids`: on this host only theirs. `host` is one of those it is known
+   * by.
+   */
+  url(uids?: readonly number[], host?: string): string;
   /** Idempotent; open windows are told to go. */
   close(): Promise<void>;
 }
 
-const tokenLifetimeMs = 10 * 60_000;
-const browserLifetimeMs = 12 * 3_600_000;
-const maxTokens = 64;
-const maxBrowsers = 64;
 const maxWindows = 32;
 /** A browser's headers are far smaller; more is no browser. */
 const maxHeaderBytes = 16 * 1024;
@@ -60,10 +64,14 @@ export async function openConsole(deps: ConsoleDeps): Promise<Console> {
     throw new TunnelerError('base.invalid', `console.listen: expected a loopback address, got ${deps.listen.host}`);
   }
   const { page, files: assets } = await loadAssets(deps.assetsDir);
-  const tokens = new Secrets({ clock, lifetimeMs: tokenLifetimeMs, max: maxTokens });
-  const browsers = new Secrets({ clock, lifetimeMs: browserLifetimeMs, max: maxBrowsers });
+  const browsers = new Browsers(clock);
   const caller: Caller = { permission: deps.permission ?? 'administer', via: 'console' };
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: maxMessageBytes, perMessageDeflate: false });
+  const sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: maxMessageBytes,
+    perMessageDeflate: false,
+    handleProtocols: spokenProtocol,
+  });
   const server = createServer({ maxHeaderSize: maxHeaderBytes, requestTimeout: 10_000, headersTimeout: 10_000 });
   const port = await listen(server, deps.listen);
   // cookies know no ports: two consoles on one address must not put out each other's
@@ -75,17 +83,30 @@ export async function openConsole(deps: ConsoleDeps): Promise<Console> {
     response.writeHead(status, { ...securityHeaders(), 'content-type': 'text/html; charset=utf-8' }).end(body);
   };
 
+  const letIn = async (
+    socket: Socket,
+    response: ServerResponse,
+    token: string,
+    known: string | undefined,
+  ): Promise<void> => {
+    const visitor = await visitorOf(deps, socket);
+    if (visitor === undefined) return refuse(response, 403, 'visitor');
+    const entered = browsers.enter(token, visitor, known);
+    if (entered === undefined) return refuse(response, 403, 'token');
+    const cookie = `${gate.cookieName}=${entered.cookie}; HttpOnly; SameSite=Strict; Path=/`;
+    response.setHeader('set-cookie', cookie);
+    return sendAsset(response, { ...page, body: withTab(page.body, entered.tab) }, false);
+  };
+
   server.on('request', (request, response) => {
     request.resume();
     const verdict = passGate(gate, gateRequest(request), false);
     if (verdict.kind === 'refuse') return refuse(response, verdict.status, verdict.reason);
     if (verdict.kind === 'token') {
-      if (!tokens.redeem(verdict.token)) return refuse(response, 403, 'token');
-      const cookie = `${gate.cookieName}=${browsers.issue()}; HttpOnly; SameSite=Strict; Path=/`;
-      response.setHeader('set-cookie', cookie);
-      return sendAsset(response, page, false);
+      void letIn(request.socket, response, verdict.token, verdict.secret);
+      return undefined;
     }
-    if (verdict.secret === undefined || !browsers.recognise(verdict.secret)) return refuse(response, 401, 'cookie');
+    if (!browsers.isKnown(verdict.secret)) return refuse(response, 401, 'cookie');
     const asset = verdict.path === '/' ? page : assets.get(verdict.path);
     if (asset === undefined) return refuse(response, 404, 'path');
     return sendAsset(response, asset, request.method === 'HEAD');
@@ -96,10 +117,24 @@ export async function openConsole(deps: ConsoleDeps): Promise<Console> {
     if (verdict.kind !== 'path' || verdict.path !== '/engine') {
       return refuseUpgrade(socket, verdict.kind === 'refuse' ? verdict.status : 404, log);
     }
-    if (verdict.secret === undefined || !browsers.recognise(verdict.secret)) return refuseUpgrade(socket, 401, log);
+    const tab = tabSecret(request.headers['sec-websocket-protocol']);
+    return void talk(request, socket, head, verdict.secret, tab);
+  });
+
+  const talk = async (
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    cookie: string | undefined,
+    tab: string | undefined,
+  ): Promise<void> => {
+    socket.on('error', () => socket.destroy());
+    const visitor = await visitorOf(deps, request.socket);
+    if (visitor === undefined) return refuseUpgrade(socket, 403, log);
+    if (!browsers.mayTalk(cookie, tab, visitor)) return refuseUpgrade(socket, 401, log);
     if (sockets.clients.size >= maxWindows) return refuseUpgrade(socket, 429, log);
     return sockets.handleUpgrade(request, socket, head, (window) => serveWindow(window, caller, deps.connect, clock));
-  });
+  };
 
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {
@@ -109,10 +144,24 @@ export async function openConsole(deps: ConsoleDeps): Promise<Console> {
   const own = deps.listen.host.includes(':') ? `[${deps.listen.host}]:${port}` : `${deps.listen.host}:${port}`;
   return {
     port,
-    url: (host = own) => `http://${host}${tokenTarget(tokens.issue())}`,
+    url: (uids, host = own) => `http://${host}${tokenTarget(browsers.invite(uids))}`,
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** Whose connection it is; one that is gone by now is nobody's. */
+async function visitorOf(deps: ConsoleDeps, socket: Socket): Promise<Visitor | undefined> {
+  const { remoteAddress, remotePort, localAddress, localPort } = socket;
+  if (remoteAddress === undefined || localAddress === undefined) return undefined;
+  const at = (address: string, port = 0): Endpoint => ({ address: canonicalAddress(address) ?? address, port });
+  return deps.visitorOf(at(remoteAddress, remotePort), at(localAddress, localPort));
+}
+
+/** The page with its tab's secret in it; a page without a head has nowhere to put it, and its window stays outside. */
+function withTab(body: Buffer, tab: string): Buffer {
+  const html = body.toString('utf8');
+  return Buffer.from(html.replace(/<\/head>|<title>/i, (mark) => `<meta name="culvert-tab" content="${tab}">${mark}`));
 }
 
 function ownHosts(deps: ConsoleDeps, port: number): Gate['isOwnHost'] {

@@ -25,7 +25,7 @@ export interface Gate {
 export type GateVerdict =
   | { readonly kind: 'refuse'; readonly status: 400 | 403 | 405; readonly reason: string }
   /** Someone brings a token; it is not yet looked at. */
-  | { readonly kind: 'token'; readonly token: string }
+  | { readonly kind: 'token'; readonly token: string; readonly secret: string | undefined }
   /** A page, a file or the socket; good only with the cookie's secret. */
   | { readonly kind: 'path'; readonly path: string; readonly secret: string | undefined };
 
@@ -44,9 +44,25 @@ export function passGate(gate: Gate, request: GateRequest, upgrade: boolean): Ga
   if (token !== null) {
     // a page that loads this address as a picture or script must not use the token up
     const navigates = request.fetchDest === undefined || request.fetchDest === 'document';
-    return request.method === 'GET' && navigates ? { kind: 'token', token } : refuse(403, 'navigation');
+    if (request.method !== 'GET' || !navigates) return refuse(403, 'navigation');
+    return { kind: 'token', token, secret: readCookie(request.cookie, gate.cookieName) };
   }
   return { kind: 'path', path, secret: readCookie(request.cookie, gate.cookieName) };
+}
+
+/** Subprotocols of the window's WebSocket (RFC 6455 section 1.9): what it speaks, and behind the other one its tab's secret. */
+const protocolName = 'culvert';
+const tabPrefix = 'culvert.tab.';
+
+/** What is answered to a browser that names its tab. */
+export function spokenProtocol(protocols: ReadonlySet<string>): string | false {
+  return protocols.has(protocolName) ? protocolName : false;
+}
+
+/** The tab's secret among the subprotocols that a window offers. */
+export function tabSecret(header: string | undefined): string | undefined {
+  const offered = header?.split(',').map((one) => one.trim()) ?? [];
+  return offered.find((one) => one.startsWith(tabPrefix))?.slice(tabPrefix.length);
 }
 
 /** The address' end under which a token is brought. */

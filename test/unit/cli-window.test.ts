@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../main/base/clock.ts';
 import { showInBrowser, showWindow } from '../../main/cli/show-window.ts';
@@ -110,7 +111,14 @@ describe('showing the window', () => {
     const shown = await showWindow(subject, desktop({ electron, find: () => opener }), systemClock);
     expect(shown.where).toBe('browser');
     await until(() => Promise.resolve(existsSync(at('opened'))), 2_000);
-    expect(await readFile(at('opened'), 'utf8')).toBe(`${subject.url}\n`);
+    // The address is a secret, and arguments are everybody's to read: a file of the user's own leads there.
+    const opened = (await readFile(at('opened'), 'utf8')).trim();
+    expect(opened).not.toContain('token');
+    const file = fileURLToPath(opened);
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    expect(await readFile(file, 'utf8')).toContain(`content="0;url=${subject.url}"`);
+    await shown[Symbol.asyncDispose]();
+    expect(existsSync(file)).toBe(false);
   });
 
   it('says that it failed where nothing could be started', async () => {

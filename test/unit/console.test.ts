@@ -7,6 +7,7 @@ import { WebSocket } from 'ws';
 import { TunnelerError } from '../../main/base/errors.ts';
 import { silentLog } from '../../main/base/log.ts';
 import { openConsole, type Console } from '../../main/console/console.ts';
+import type { Visitor } from '../../main/console/browsers.ts';
 import { createFakeEngine, type FakeEngine } from '../support/fake-engine.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
@@ -14,6 +15,7 @@ let directory: string;
 let engine: FakeEngine;
 let clock: ManualClock;
 let open: Console;
+let visitor: Visitor | undefined;
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'culvert-console-'));
@@ -21,12 +23,14 @@ beforeEach(async () => {
   await writeFile(join(directory, 'index.html'), '<!doctype html><title>Culvert</title>');
   await writeFile(join(directory, 'assets/main-1.js'), 'export {};');
   await writeFile(join(directory, 'secret.key'), 'not to be served');
+  visitor = { kind: 'user', uid: 1000 };
   engine = createFakeEngine();
   clock = new ManualClock();
   open = await openConsole({
     listen: { host: '127.0.0.1', port: 0 },
     assetsDir: directory,
     connect: engine.dispatcher.connect,
+    visitorOf: () => Promise.resolve(visitor),
     permission: 'operate',
     clock,
     log: silentLog,
@@ -66,8 +70,14 @@ function ask(target: string, headers: Record<string, string> = {}, method = 'GET
 const pathOf = (url: string): string => new URL(url).pathname + new URL(url).search;
 
 async function enter(): Promise<string> {
-  const answer = await ask(pathOf(open.url()));
-  return answer.headers['set-cookie']?.[0]?.split(';')[0] ?? '';
+  return (await enterTab()).cookie;
+}
+
+/** Let in: the cookie, and the tab's secret as the page holds it. */
+async function enterTab(headers: Record<string, string> = {}): Promise<{ cookie: string; tab: string }> {
+  const answer = await ask(pathOf(open.url()), headers);
+  const tab = /<meta name="culvert-tab" content="([^"]+)">/.exec(answer.body)?.[1] ?? '';
+  return { cookie: answer.headers['set-cookie']?.[0]?.split(';')[0] ?? '', tab };
 }
 
 interface Window {
@@ -76,8 +86,9 @@ interface Window {
   next(): Promise<unknown>;
 }
 
-function dial(headers: Record<string, string>, path = '/engine'): Promise<Window> {
-  const socket = new WebSocket(`ws://127.0.0.1:${open.port}${path}`, { headers });
+function dial({ tab, ...headers }: Record<string, string>, path = '/engine'): Promise<Window> {
+  const protocols = tab === undefined ? [] : ['culvert', `culvert.tab.${tab}`];
+  const socket = new WebSocket(`ws://127.0.0.1:${open.port}${path}`, protocols, { headers });
   const arrived: unknown[] = [];
   let wake: () => void = () => {};
   socket.on('message', (data: Buffer) => {
@@ -192,7 +203,7 @@ describe('the socket', () => {
   const own = (): string => `http://127.0.0.1:${open.port}`;
 
   it('speaks the contract with the permission of the console', async () => {
-    const { socket, next } = await dial({ cookie: await enter(), origin: own() });
+    const { socket, next } = await dial({ ...(await enterTab()), origin: own() });
     expect(await next()).toMatchObject({ greeting: 'culvert', permission: 'operate' });
     socket.send(JSON.stringify({ id: 1, call: 'engine.status' }));
     expect(await next()).toMatchObject({ id: 1, result: { mode: 'proxy' } });
@@ -202,28 +213,55 @@ describe('the socket', () => {
   });
 
   it('refuses a page elsewhere, a missing origin, a wrong host, no cookie and another path', async () => {
-    const cookie = await enter();
-    await expect(dial({ cookie, origin: 'http://evil.example' })).rejects.toThrow('403');
-    await expect(dial({ cookie })).rejects.toThrow('403');
-    await expect(dial({ cookie, origin: own(), host: 'evil.example' })).rejects.toThrow('403');
-    await expect(dial({ origin: own() })).rejects.toThrow('401');
-    await expect(dial({ cookie: `${cookie}x`, origin: own() })).rejects.toThrow('401');
-    await expect(dial({ cookie, origin: own() }, '/other')).rejects.toThrow('404');
+    const { cookie, tab } = await enterTab();
+    await expect(dial({ cookie, tab, origin: 'http://evil.example' })).rejects.toThrow('403');
+    await expect(dial({ cookie, tab })).rejects.toThrow('403');
+    await expect(dial({ cookie, tab, origin: own(), host: 'evil.example' })).rejects.toThrow('403');
+    await expect(dial({ tab, origin: own() })).rejects.toThrow('401');
+    await expect(dial({ cookie: `${cookie}x`, tab, origin: own() })).rejects.toThrow('401');
+    await expect(dial({ cookie, tab, origin: own() }, '/other')).rejects.toThrow('404');
     expect(engine.calls).toHaveLength(0);
   });
 
+  it('opens to no cookie without its tab, which no other port of 127.0.0.1 is sent', async () => {
+    const first = await enterTab();
+    await expect(dial({ cookie: first.cookie, origin: own() })).rejects.toThrow('401');
+    const other = await enterTab();
+    await expect(dial({ cookie: first.cookie, tab: other.tab, origin: own() })).rejects.toThrow('401');
+    // A second tab of the same browser keeps the first one's cookie, and both talk.
+    const second = await enterTab({ cookie: first.cookie });
+    expect(second.cookie).toBe(first.cookie);
+    for (const tab of [first.tab, second.tab])
+      (await dial({ cookie: first.cookie, tab, origin: own() })).socket.close();
+    expect((await ask('/', { cookie: first.cookie })).body).not.toContain('culvert-tab');
+  });
+
+  it('lets in the user whom an address is for, nobody else, and no program that may not command the engine', async () => {
+    const url = open.url([1000]);
+    visitor = { kind: 'user', uid: 1001 };
+    expect((await ask(pathOf(url))).status).toBe(403);
+    visitor = { kind: 'user', uid: 1000 };
+    expect((await ask(pathOf(url))).status).toBe(403);
+    const { cookie, tab } = await enterTab();
+    visitor = { kind: 'user', uid: 1001 };
+    await expect(dial({ cookie, tab, origin: own() })).rejects.toThrow('401');
+    visitor = undefined;
+    await expect(dial({ cookie, tab, origin: own() })).rejects.toThrow('403');
+    expect((await ask(pathOf(open.url()))).status).toBe(403);
+  });
+
   it('closes a window that sends too much, and lives', async () => {
-    const cookie = await enter();
-    const { socket } = await dial({ cookie, origin: own() });
+    const tab = await enterTab();
+    const { socket } = await dial({ ...tab, origin: own() });
     const closed = new Promise<number>((resolve) => socket.once('close', resolve));
     socket.send('x'.repeat(3 * 1024 * 1024));
     expect(await closed).toBe(1009);
-    const another = await dial({ cookie, origin: own() });
+    const another = await dial({ ...tab, origin: own() });
     another.socket.close();
   });
 
   it('answers a broken line with a code and goes on', async () => {
-    const { socket, next } = await dial({ cookie: await enter(), origin: own() });
+    const { socket, next } = await dial({ ...(await enterTab()), origin: own() });
     await next();
     socket.send('{nonsense');
     expect(await next()).toMatchObject({ id: null, error: { code: 'engine.protocol' } });
@@ -233,7 +271,7 @@ describe('the socket', () => {
   });
 
   it('puts out windows when it closes', async () => {
-    const { socket } = await dial({ cookie: await enter(), origin: own() });
+    const { socket } = await dial({ ...(await enterTab()), origin: own() });
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
     await open.close();
     await closed;
@@ -242,12 +280,16 @@ describe('the socket', () => {
 
 describe('opening', () => {
   it('refuses to listen anywhere but on loopback', async () => {
-    const deps = { assetsDir: directory, connect: engine.dispatcher.connect, clock, log: silentLog };
+    const connect = engine.dispatcher.connect;
+    const visitorOf = (): Promise<undefined> => Promise.resolve(undefined);
+    const deps = { assetsDir: directory, connect, visitorOf, clock, log: silentLog };
     await expect(openConsole({ ...deps, listen: { host: '0.0.0.0', port: 0 } })).rejects.toThrow(TunnelerError);
   });
 
   it('says that there is no built window', async () => {
-    const deps = { connect: engine.dispatcher.connect, clock, log: silentLog, listen: { host: '127.0.0.1', port: 0 } };
+    const visitorOf = (): Promise<undefined> => Promise.resolve(undefined);
+    const listen = { host: '127.0.0.1', port: 0 };
+    const deps = { connect: engine.dispatcher.connect, visitorOf, clock, log: silentLog, listen };
     await expect(openConsole({ ...deps, assetsDir: join(directory, 'assets') })).rejects.toMatchObject({
       code: 'console.unavailable',
     });
@@ -258,11 +300,12 @@ describe('opening', () => {
       listen: { host: '127.0.0.1', port: 0 },
       assetsDir: directory,
       connect: engine.dispatcher.connect,
+      visitorOf: () => Promise.resolve({ kind: 'dark' }),
       hosts: () => ['Console.Plant-7'],
       clock,
       log: silentLog,
     });
-    const url = hosted.url('console.plant-7');
+    const url = hosted.url(undefined, 'console.plant-7');
     expect(new URL(url).host).toBe('console.plant-7');
     const status = await new Promise<number>((resolve, reject) => {
       const headers = { host: 'console.plant-7' };

@@ -8,7 +8,7 @@ export function addConsole(program: Command, cli: Cli): void {
   addVerb(program, 'console', 'the window in a browser: an address that works once')
     .option('--open', 'open it in the browser')
     .action(async (options: CommonOptions & { open?: true }) => {
-      const addresses = await cli.withEngine(options, (engine) => engine.engine.openConsole());
+      const addresses = await cli.withEngine(options, (engine) => engine.engine.openConsole(browserOf(cli)));
       const { url, dark = [] } = addresses;
       cli.print(options, addresses, () => [url, ...dark].map((address) => `${address}\n`).join(''));
       if (dark.length > 0 && options.json !== true) {
@@ -23,4 +23,10 @@ export function addConsole(program: Command, cli: Cli): void {
         cli.terminal.err('there is no browser here to open it in; the address works once, within ten minutes\n');
       }
     });
+}
+
+/** Who became root to ask has the browser. */
+function browserOf(cli: Cli): { readonly user?: number } {
+  const user = Number(cli.terminal.env['SUDO_UID']);
+  return process.getuid?.() === 0 && Number.isSafeInteger(user) && user > 0 ? { user } : {};
 }

@@ -126,7 +126,7 @@ const whereWords: Readonly<Record<ShownWindow['where'], string>> = {
 /** The window needs to have been built; the demo works without. */
 async function consoleUrl(demo: Demo, cli: Cli): Promise<string | undefined> {
   try {
-    return (await cli.withEngine({ state: demo.state }, (engine) => engine.engine.openConsole())).url;
+    return (await cli.withEngine({ state: demo.state }, (engine) => engine.engine.openConsole({}))).url;
   } catch (error) {
     cli.terminal.err(cli.paint('dim', `no window: ${(error as Error).message}\n`));
     return undefined;

@@ -13,8 +13,8 @@ import { darkConsoleHosts } from './dark-console.ts';
 export interface LazyConsole {
   /** Open it, unless it is. Throws `base.unsupported` without a door. */
   open(): Promise<void>;
-  /** Fresh addresses, on loopback and where it is a dark service. Opens it first. */
-  addresses(): Promise<ConsoleView>;
+  /** Fresh addresses, on loopback (there for these users alone, where given) and where it is a dark service. Opens it first. */
+  addresses(uids: readonly number[] | undefined): Promise<ConsoleView>;
 }
 
 /** Opens at most one console; a failed opening is tried again at the next call. */
@@ -26,6 +26,7 @@ export function lazyConsole(
     readonly clock: Clock;
     readonly log: Log;
     readonly services: () => readonly ServiceView[];
+    readonly visitorOf: Parameters<ConsoleListener>[0]['visitorOf'];
   },
   stack: DisposalStack,
 ): LazyConsole {
@@ -44,10 +45,10 @@ export function lazyConsole(
     async open() {
       await opened();
     },
-    async addresses() {
+    async addresses(uids) {
       const console = await opened();
-      const dark = hosts(console.port).map((host) => console.url(host));
-      return { url: console.url(), ...(dark.length === 0 ? {} : { dark }) };
+      const dark = hosts(console.port).map((host) => console.url(undefined, host));
+      return { url: console.url(uids), ...(dark.length === 0 ? {} : { dark }) };
     },
   };
 
@@ -61,7 +62,8 @@ export function lazyConsole(
       });
     }
     const listen = parseHostPort(config.console?.listen ?? '127.0.0.1:0', 'console.listen');
-    const { dispatcher, clock, log } = deps;
-    return stack.use(await options.consoleListener({ listen, hosts, connect: dispatcher.connect, clock, log }));
+    const { dispatcher, clock, log, visitorOf } = deps;
+    const { connect } = dispatcher;
+    return stack.use(await options.consoleListener({ listen, hosts, connect, visitorOf, clock, log }));
   }
 }

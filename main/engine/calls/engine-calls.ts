@@ -18,7 +18,8 @@ export interface EngineCallsDeps {
   readonly audit: Audit;
   readonly readiness: Pick<Readiness, 'wait'>;
   readonly state: ClientState;
-  readonly openConsole: () => Promise<ConsoleView>;
+  /** Addresses of the window; the one on this host only for these users, where given. */
+  readonly openConsole: (uids: readonly number[] | undefined) => Promise<ConsoleView>;
   /** A person unlocked the screen; `uid` where that is known. */
   readonly screenUnlocked: (uid: number | undefined) => void;
   readonly stop: () => void;
@@ -53,6 +54,11 @@ export function engineCalls(deps: EngineCallsDeps): EngineHandlers['engine'] {
       return preview === true ? { entries } : { entries, data: Buffer.from(zip).toString('base64') };
     },
     screenUnlocked: (_request, { caller }) => deps.screenUnlocked(caller.uid),
-    openConsole: () => deps.openConsole(),
+    openConsole({ user }, { caller }) {
+      const asked = caller.uid === undefined ? [] : [caller.uid];
+      // Root may ask for somebody else's browser: that of the person who became root to ask.
+      const uids = user !== undefined && caller.uid === 0 ? [...asked, user] : asked;
+      return deps.openConsole(uids.length === 0 ? undefined : uids);
+    },
   };
 }

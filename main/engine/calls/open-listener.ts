@@ -13,6 +13,7 @@ import type { EngineConfig } from '../runtime/config.ts';
 import { noteEngine } from '../runtime/lineage-record.ts';
 import { agentsAbove, callerAttribution } from '../../apps/caller-attribution.ts';
 import { lazyConsole } from './console-listener.ts';
+import { consoleVisitor } from './console-visitor.ts';
 import type { ConsoleListener } from '../runtime/engine-options.ts';
 import { createHandlers, type HandlerDeps } from './handlers.ts';
 import { groupIdOf, isMember, userName } from './local-users.ts';
@@ -42,7 +43,7 @@ export interface ListenerDeps {
 export async function openListeners(deps: ListenerDeps, stack: DisposalStack): Promise<void> {
   const { version, config, clock, log } = deps;
   const { identities } = deps.calls;
-  const handlers = createHandlers({ ...deps.calls, openConsole: () => console.addresses() });
+  const handlers = createHandlers({ ...deps.calls, openConsole: (uids) => console.addresses(uids) });
   const rules = agentRules(deps.agents.all());
   const reader = deps.apps.ancestry;
   const attribution = callerAttribution({
@@ -72,7 +73,8 @@ export async function openListeners(deps: ListenerDeps, stack: DisposalStack): P
       onDefect: (call, error) => log.error('engine.defect', { call, error }),
     },
   );
-  const console = lazyConsole(deps, config, { dispatcher, clock, log, services: deps.services }, stack);
+  const visitorOf = consoleVisitor({ apps: deps.apps, attribution, log });
+  const console = lazyConsole(deps, config, { dispatcher, clock, log, services: deps.services, visitorOf }, stack);
   const groupId = config.socket?.group === undefined ? undefined : groupIdOf(config.socket.group);
   stack.use(
     await openSocketServer({

@@ -1,6 +1,7 @@
 /** How an engine is started, and what its starter is given. */
 import type { Dispatcher } from '../../api/dispatch.ts';
 import type { Clock } from '../../base/clock.ts';
+import type { Endpoint } from '../../base/flow.ts';
 import type { Log } from '../../base/log.ts';
 import type { EngineMode } from '../../api/views.ts';
 import type { Answerer } from '../../hosting/hosting.ts';
@@ -34,17 +35,22 @@ export interface Engine extends AsyncDisposable {
   readonly stopped: Promise<void>;
 }
 
+/** A user of this host, or whoever comes through the network where the console is a dark service. */
+export type ConsoleVisitor = { readonly kind: 'user'; readonly uid: number | undefined } | { readonly kind: 'dark' };
+
 /** As the console room's `openConsole`, its assets known. */
 export type ConsoleListener = (deps: {
   readonly listen: { readonly host: string; readonly port: number };
   readonly hosts: (port: number) => readonly string[];
   readonly connect: Dispatcher['connect'];
+  /** Whose a connection is, by its ends; undefined for a program that may not command the engine. */
+  readonly visitorOf: (peer: Endpoint, own: Endpoint) => Promise<ConsoleVisitor | undefined>;
   readonly clock: Clock;
   readonly log: Log;
 }) => Promise<OpenedConsole>;
 
 export interface OpenedConsole extends AsyncDisposable {
   readonly port: number;
-  /** A fresh address that lets one browser in, once; under `host`, where it is hosted under one. */
-  url(host?: string): string;
+  /** A fresh address that lets one browser in, once, on this host one of these users'; under `host`, where it is hosted under one. */
+  url(uids?: readonly number[], host?: string): string;
 }

@@ -50,6 +50,7 @@ export async function serveWindow(
       listen: { host: '127.0.0.1', port },
       assetsDir: directory,
       connect: engine.dispatcher.connect,
+      visitorOf: () => Promise.resolve({ kind: 'user', uid: undefined }),
       permission,
       clock: systemClock,
       log: silentLog,
