@@ -41,7 +41,7 @@ async function showFirst(
     if (place.kind === 'browser') {
       const redirect = await redirectFile(subject.url, env);
       if (await stays(openIn(place, redirect.address), clock)) {
-        return shown('browser', () => redirect[Symbol.asyncDispose]());
+        return shown('browser', async () => redirect[Symbol.asyncDispose]());
       }
       await redirect[Symbol.asyncDispose]();
       continue;
