@@ -2,7 +2,7 @@
  * The index beside the journal: SQLite over what people search by, with each record's place in its file. Never the record itself: the
  * journal is the truth, and the index is thrown away and rebuilt from it whenever the two disagree.
  */
-import { closeSync, existsSync, openSync, readSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, openSync, readSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'libsql';
 import type { Clock } from '../base/clock.ts';
@@ -165,6 +165,9 @@ class SqliteAuditIndex implements AuditIndex {
 function openDatabase(path: string, log: Log): Database.Database {
   for (const attempt of ['open', 'rebuild'] as const) {
     try {
+      // Made before the database makes it: it holds what the journal holds, and is its owner's alone. Its side files take its mode.
+      closeSync(openSync(path, 'a', 0o600));
+      chmodSync(path, 0o600);
       const database = new Database(path);
       database.exec('pragma journal_mode = wal; pragma synchronous = off; pragma busy_timeout = 2000');
       const version = (database.prepare('pragma user_version').get() as { user_version: number }).user_version;

@@ -1,4 +1,4 @@
-import { appendFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { appendFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { auditDirectory, openAudit } from '../../main/audit/audit.ts';
@@ -24,6 +24,15 @@ async function journal() {
 }
 
 describe('audit index', () => {
+  it('is its owner’s alone, and so are its side files', async () => {
+    const { stateDirectory, audit, index } = await journal();
+    audit.record({ kind: 'call' });
+    await index().search({});
+    const files = (await readdir(stateDirectory)).filter((name) => name.startsWith('audit-index.db'));
+    expect(files).toContain('audit-index.db');
+    for (const name of files) expect((await stat(join(stateDirectory, name))).mode & 0o077, name).toBe(0);
+  });
+
   it('finds a record the moment it is written, newest first, across files', async () => {
     const { audit, index } = await journal();
     for (let i = 0; i < 300; i += 1)

@@ -3,6 +3,7 @@
  * PKCE); RFC 8252 (loopback redirect); RFC 8628 (device authorization).
  */
 import { createHash, randomBytes } from 'node:crypto';
+import { decodeJwt } from 'jose';
 import * as v from 'valibot';
 import { TunnelerError } from '../../base/errors.ts';
 import type { ExternalSigner } from '../../ziti/ziti.ts';
@@ -41,6 +42,8 @@ export type DeviceStart = v.InferOutput<typeof deviceAnswer>;
 export interface CodeRequest {
   readonly url: string;
   readonly state: string;
+  /** What the identity token has to carry back (OpenID Connect Core section 3.1.3.7). */
+  readonly nonce: string;
   readonly verifier: string;
   readonly redirectUri: string;
 }
@@ -73,6 +76,7 @@ export class Provider {
   beginCode(redirectUri: string): CodeRequest {
     const state = randomBytes(24).toString('base64url');
     const verifier = randomBytes(48).toString('base64url');
+    const nonce = randomBytes(16).toString('base64url');
     const url = new URL(this.#endpoints.authorization_endpoint);
     const query = {
       response_type: 'code',
@@ -80,13 +84,13 @@ export class Provider {
       redirect_uri: redirectUri,
       scope: this.#scope(),
       state,
-      nonce: randomBytes(16).toString('base64url'),
+      nonce,
       code_challenge: createHash('sha256').update(verifier).digest('base64url'),
       code_challenge_method: 'S256',
       ...(this.#signer.audience === undefined ? {} : { audience: this.#signer.audience }),
     };
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
-    return { url: url.href, state, verifier, redirectUri };
+    return { url: url.href, state, nonce, verifier, redirectUri };
   }
 
   finishCode(request: CodeRequest, code: string, signal: AbortSignal): Promise<ProviderTokens> {
@@ -98,6 +102,7 @@ export class Provider {
         code_verifier: request.verifier,
       },
       signal,
+      request.nonce,
     );
   }
 
@@ -130,8 +135,16 @@ export class Provider {
     }
   }
 
-  async #exchange(body: Readonly<Record<string, string>>, signal: AbortSignal): Promise<ProviderTokens> {
+  /** `nonce`: what an identity token must have been made for; a token of another sign-in is nobody's word on this one. */
+  async #exchange(
+    body: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+    nonce?: string,
+  ): Promise<ProviderTokens> {
     const answer = await ask(this.#endpoints.token_endpoint, { ...body, client_id: this.#clientId }, tokens, signal);
+    if (nonce !== undefined && answer.id_token !== undefined && nonceOf(answer.id_token) !== nonce) {
+      throw failed(`${this.#signer.name} gave a token that was not made for this sign-in: its nonce is another`);
+    }
     const token = this.#signer.targetToken === 'id' ? answer.id_token : answer.access_token;
     if (token === undefined) throw failed(`${this.#signer.name} gave no ${this.#signer.targetToken} token`);
     return { token, refreshToken: answer.refresh_token };
@@ -139,6 +152,16 @@ export class Provider {
 
   #scope(): string {
     return [...new Set(['openid', ...this.#signer.scopes, 'offline_access'])].join(' ');
+  }
+}
+
+/** Undefined for what is no JWT, or carries none. */
+function nonceOf(idToken: string): unknown {
+  try {
+    return decodeJwt(idToken)['nonce'];
+  } catch {
+    // Encrypted or opaque: then nothing says that it belongs to this sign-in.
+    return undefined;
   }
 }
 

@@ -74,7 +74,7 @@ export class Forwarder {
       this.#deps.signal.addEventListener('abort', give, { once: true });
       socket.on('error', give);
       socket.on('message', (message) => {
-        if (sameId(message, asked)) finish(withId(message, query));
+        if (isAnswerTo(message, asked)) finish(withId(message, query));
       });
       socket.connect(upstream.port, upstream.host, () => socket.send(asked));
     });
@@ -101,7 +101,7 @@ export class Forwarder {
         const all = Buffer.concat(chunks);
         if (all.length < 2 || all.length < 2 + all.readUInt16BE(0)) return;
         const message = all.subarray(2, 2 + all.readUInt16BE(0));
-        finish(sameId(message, asked) ? withId(message, query) : undefined);
+        finish(isAnswerTo(message, asked) ? withId(message, query) : undefined);
       });
       socket.write(framed(asked));
     });
@@ -129,8 +129,32 @@ function withRandomId(query: Uint8Array): Uint8Array {
   return copy;
 }
 
-function sameId(message: Uint8Array, asked: Uint8Array): boolean {
-  return message.length >= 12 && message[0] === asked[0] && message[1] === asked[1];
+const headerBytes = 12;
+const responseBit = 0x80;
+
+/** The same id, an answer, and to the same question; a resolver that understood nothing of it may leave the question out. */
+function isAnswerTo(message: Uint8Array, asked: Uint8Array): boolean {
+  if (message.length < headerBytes || message[0] !== asked[0] || message[1] !== asked[1]) return false;
+  if (((message[2] ?? 0) & responseBit) === 0) return false;
+  const questions = ((message[4] ?? 0) << 8) | (message[5] ?? 0);
+  if (questions === 0) return ((message[3] ?? 0) & 0x0f) !== 0;
+  const end = questionEnd(asked);
+  if (questions !== 1 || end === undefined || message.length < end) return false;
+  for (let at = headerBytes; at < end; at += 1) if (folded(message[at]) !== folded(asked[at])) return false;
+  return true;
+}
+
+/** Where the one question of a query ends: its labels (never compressed there), type and class (RFC 1035 section 4.1.2). */
+function questionEnd(query: Uint8Array): number | undefined {
+  let at = headerBytes;
+  for (let length = query[at]; length !== undefined && length !== 0; length = query[at]) at += 1 + length;
+  const end = at + 1 + 4;
+  return end <= query.length ? end : undefined;
+}
+
+/** Names are equal whatever their letters' case (RFC 4343); other bytes of a question never are letters by chance in both. */
+function folded(byte: number | undefined): number | undefined {
+  return byte !== undefined && byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte;
 }
 
 function withId(message: Uint8Array, query: Uint8Array): Uint8Array {
