@@ -3,8 +3,6 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import packageFile from '../package.json' with { type: 'json' };
-import { runCommandLine } from './cli/command-line.ts';
-import { nodeTerminal } from './cli/node-terminal.ts';
 import type { Backends } from './cli/backends.ts';
 
 const { version } = packageFile;
@@ -110,15 +108,24 @@ const programs: Backends = {
   },
 };
 
+/** The whole of the command line, but for the one question that needs none of it. */
+async function answer(args: readonly string[]): Promise<number> {
+  if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) {
+    process.stdout.write(`${version}\n`);
+    return 0;
+  }
+  const [{ runCommandLine }, { nodeTerminal }] = await Promise.all([
+    import('./cli/command-line.ts'),
+    import('./cli/node-terminal.ts'),
+  ]);
+  return runCommandLine(args, { programs, terminal: nodeTerminal, signal: abort.signal });
+}
+
 const abort = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => abort.abort());
 // A reader that went away (`culvert sessions | head`) ends the program, not with a stack.
 process.stdout.on('error', () => process.exit(0));
 
-process.exitCode = await runCommandLine(process.argv.slice(2), {
-  programs,
-  terminal: nodeTerminal,
-  signal: abort.signal,
-});
+process.exitCode = await answer(process.argv.slice(2));
 // Everything is closed by now; a handle some library forgot must not keep a finished verb alive.
 process.exit();

@@ -4,13 +4,10 @@ import { join, resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { isTunnelerError, TunnelerError } from '../base/errors.ts';
-import { createClient } from '../api/client.ts';
-import { schema } from '../api/schema.ts';
 import type { ErrorView } from '../api/views.ts';
 import { toErrorView } from '../api/wire.ts';
 import { existsSync } from 'node:fs';
 import { defaultSocketPath } from '../ipc/socket-path.ts';
-import { connectSocket } from '../ipc/socket-transport.ts';
 import type { Engine, Backends } from './backends.ts';
 import { painter, type Paint, type Terminal } from './terminal.ts';
 
@@ -68,7 +65,9 @@ export class Cli {
 
   /** Connect to the engine for the length of `use`. Throws `engine.not_running` and what `use` throws. */
   async withEngine<T>(options: CommonOptions, use: (engine: Engine) => Promise<T>): Promise<T> {
-    const connection = createClient(schema, await connectSocket(this.socketPath(options), this.signal));
+    // Loaded by the verbs that ask an engine, not by each start of the program.
+    const { connectEngine } = await import('./engine-connection.ts');
+    const connection = await connectEngine(this.socketPath(options), this.signal);
     const timer = this.clock.after(greetingTimeoutMs, () => connection.close());
     try {
       await connection.greeting;

@@ -2,54 +2,40 @@
 import { Command, CommanderError } from 'commander';
 import { TunnelerError } from '../base/errors.ts';
 import { Cli, exitCode, usage, type CliDeps } from './cli.ts';
-import { addEnroll } from './verb/enroll.ts';
-import { addIdentity } from './verb/identity.ts';
-import { addMcp } from './verb/mcp.ts';
-import { addSecret } from './verb/secret.ts';
-import { addOverlay } from './verb/overlay.ts';
-import { addRun } from './verb/run.ts';
-import { addService } from './verb/service.ts';
-import { addServices } from './verb/services.ts';
-import { addSession, addSessions } from './verb/sessions.ts';
-import { addStatus } from './verb/status.ts';
-import { addApps } from './verb/apps.ts';
-import { addQuarantine } from './verb/quarantine.ts';
-import { addWhy } from './verb/why.ts';
-import { addPolicy } from './verb/policy.ts';
-import { addRepair } from './verb/repair.ts';
-import { addAudit } from './verb/audit.ts';
-import { addBundle } from './verb/bundle.ts';
-import { addConsole } from './verb/console.ts';
-import { addDemo } from './verb/demo.ts';
-import { addDns } from './verb/dns.ts';
-import { addCollect } from './verb/collect.ts';
-import { addFleet } from './verb/fleet.ts';
 
-const verbs = [
-  addDemo,
-  addOverlay,
-  addRun,
-  addEnroll,
-  addIdentity,
-  addStatus,
-  addServices,
-  addSessions,
-  addApps,
-  addSession,
-  addQuarantine,
-  addSecret,
-  addWhy,
-  addPolicy,
-  addMcp,
-  addAudit,
-  addCollect,
-  addFleet,
-  addConsole,
-  addBundle,
-  addRepair,
-  addService,
-  addDns,
+type AddVerb = (program: Command, cli: Cli) => void;
+
+/** Each verb with where it is, in the order of the help. One is looked up alone: loading all of them takes as long as starting Node. */
+const verbs: readonly (readonly [name: string, load: () => Promise<AddVerb>])[] = [
+  ['demo', async () => (await import('./verb/demo.ts')).addDemo],
+  ['overlay', async () => (await import('./verb/overlay.ts')).addOverlay],
+  ['run', async () => (await import('./verb/run.ts')).addRun],
+  ['enroll', async () => (await import('./verb/enroll.ts')).addEnroll],
+  ['identity', async () => (await import('./verb/identity.ts')).addIdentity],
+  ['status', async () => (await import('./verb/status.ts')).addStatus],
+  ['services', async () => (await import('./verb/services.ts')).addServices],
+  ['sessions', async () => (await import('./verb/sessions.ts')).addSessions],
+  ['apps', async () => (await import('./verb/apps.ts')).addApps],
+  ['session', async () => (await import('./verb/sessions.ts')).addSession],
+  ['quarantine', async () => (await import('./verb/quarantine.ts')).addQuarantine],
+  ['secret', async () => (await import('./verb/secret.ts')).addSecret],
+  ['why', async () => (await import('./verb/why.ts')).addWhy],
+  ['policy', async () => (await import('./verb/policy.ts')).addPolicy],
+  ['mcp', async () => (await import('./verb/mcp.ts')).addMcp],
+  ['audit', async () => (await import('./verb/audit.ts')).addAudit],
+  ['console', async () => (await import('./verb/console.ts')).addConsole],
+  ['bundle', async () => (await import('./verb/bundle.ts')).addBundle],
+  ['repair', async () => (await import('./verb/repair.ts')).addRepair],
+  ['service', async () => (await import('./verb/service.ts')).addService],
+  ['dns', async () => (await import('./verb/dns.ts')).addDns],
 ];
+
+/** The verb that `args` begin with; all of them where it is none, for the help, and for what to say of a wrong one. */
+async function verbsFor(args: readonly string[]): Promise<readonly AddVerb[]> {
+  if (args[0] === '--version' || args[0] === '-V') return [];
+  const asked = verbs.filter(([name]) => name === args[0]);
+  return Promise.all((asked.length > 0 ? asked : verbs).map(([, load]) => load()));
+}
 
 /** Run one command line (without `node` and script). Never throws; the exit code says how it went. */
 export async function runCommandLine(args: readonly string[], deps: CliDeps): Promise<number> {
@@ -61,7 +47,7 @@ export async function runCommandLine(args: readonly string[], deps: CliDeps): Pr
     .helpCommand('help [verb]', 'show help for a verb')
     .showHelpAfterError(false)
     .configureHelp({ showGlobalOptions: false });
-  for (const add of verbs) add(program, cli);
+  for (const add of await verbsFor(args)) add(program, cli);
   for (const command of allCommands(program)) {
     command.exitOverride().configureOutput({
       writeOut: (text) => deps.terminal.out(text),

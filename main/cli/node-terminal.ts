@@ -1,6 +1,5 @@
 /** The process's own terminal. */
 import { write, writeSync } from 'node:fs';
-import { createInterface } from 'node:readline/promises';
 import { promisify } from 'node:util';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TunnelerError } from '../base/errors.ts';
@@ -25,6 +24,7 @@ export const nodeTerminal: Terminal = {
   },
   async ask(question) {
     if (!process.stdin.isTTY) return undefined;
+    const { createInterface } = await import('node:readline/promises');
     const lines = createInterface({ input: process.stdin, output: process.stderr });
     try {
       return await lines.question(question);

@@ -25,6 +25,18 @@ const common = {
   loader: { '.node': 'copy' },
 };
 
+/** What every start needs is put into the program: finding it in node_modules takes longer than reading it. */
+const bundledAtStart = {
+  name: 'bundled-at-start',
+  setup(builder) {
+    const files = { commander: 'commander/esm.mjs', valibot: 'valibot/dist/index.mjs' };
+    builder.onResolve({ filter: /^(commander|valibot)$/ }, ({ path }) => ({
+      path: join(root, 'node_modules', files[path]),
+      sideEffects: path === 'commander',
+    }));
+  },
+};
+
 rmSync(join(dist, 'chunks'), { recursive: true, force: true });
 rmSync(stamp, { force: true }); // a build that fails half way must not look finished
 
@@ -40,6 +52,7 @@ await build({
   outExtension: { '.js': '.mjs' },
   banner: { js: requireBanner },
   metafile: true,
+  plugins: [bundledAtStart],
 }).then(({ metafile }) => writeFileSync(join(dist, 'culvert.meta.json'), JSON.stringify(metafile)));
 
 if (existsSync(join(root, 'main/shell/main.ts'))) {
