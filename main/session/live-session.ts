@@ -220,7 +220,8 @@ export class LiveSession {
     const part = bytes.length <= left ? bytes : bytes.subarray(0, left);
     if (to.side === 'provider') this.bytesSent += part.length;
     else this.bytesReceived += part.length;
-    const goOn = part.length === 0 || to.write(part);
+    // An empty datagram is one all the same; what is empty because the limit is reached is none.
+    const goOn = (part.length === 0 && bytes.length > 0) || to.write(part);
     if (part !== bytes && this.#isOpen()) {
       const sentence = `the contract's ${limit} bytes are used`;
       const why: Reason = { code: 'session.bytes_used', sentence, details: { bytes: limit } };

@@ -10,6 +10,7 @@ import { TunnelerError } from '../../base/errors.ts';
 import type { Destination } from '../../base/flow.ts';
 import { canonicalName } from '../../base/hostname.ts';
 import { canonicalAddress } from '../../base/ip.ts';
+import type { Reason } from '../../base/reason.ts';
 import { duplexEnd } from '../../sockets/duplex-end.ts';
 import { socketError } from '../../sockets/socket-error.ts';
 import { tcpStream } from '../../sockets/tcp-stream.ts';
@@ -20,8 +21,8 @@ import type { Refusal } from './refusal.ts';
 import { openRoute } from './route.ts';
 import type { RouteDeps } from './route.ts';
 
-/** Request line and headers together; larger ones are answered with 431. */
-const maxHeaderBytes = 16 * 1024;
+/** Start line and headers together, either way: 64 KB of headers and room for their first line. Larger requests are answered with 431. */
+const maxHeaderBytes = 96 * 1024;
 /** A kept-alive connection may wait this long for its next request to be in. */
 const keepAliveMs = 60_000;
 
@@ -83,6 +84,7 @@ async function forward(deps: RouteDeps, request: IncomingMessage, response: Serv
     response.end('This port is a proxy: it takes CONNECT, and requests for absolute http:// URLs.\n');
     return;
   }
+  if (asksForAnotherProtocol(request)) return refuseUpgrade(response);
   const gone = new AbortController();
   response.once('close', () => gone.abort());
   const { socket } = request;
@@ -101,6 +103,7 @@ async function forward(deps: RouteDeps, request: IncomingMessage, response: Serv
     path: target.path,
     headers: endToEndHeaders(request.rawHeaders, { host: target.host, request: true }),
     setHost: false,
+    maxHeaderSize: maxHeaderBytes,
   });
   gone.signal.addEventListener('abort', () => {
     upstream.destroy();
@@ -123,6 +126,23 @@ async function forward(deps: RouteDeps, request: IncomingMessage, response: Serv
     else refuse(response, refusalOf(socketError(error)));
   });
   request.pipe(upstream);
+}
+
+/** HTTP/2 in clear text may be passed over and the request answered as it is (RFC 9110 section 7.8); a websocket would only fail later. */
+function asksForAnotherProtocol({ headers }: IncomingMessage): boolean {
+  const named = /(^|[,\s])upgrade([,\s]|$)/i.test(headers.connection ?? '');
+  return named && headers.upgrade !== undefined && !/^h2c$/i.test(headers.upgrade.trim());
+}
+
+function refuseUpgrade(response: ServerResponse): void {
+  const reason: Reason = {
+    code: 'base.unsupported',
+    sentence: 'a proxied request cannot change to another protocol',
+    next: 'Use CONNECT for it, as for https and wss',
+  };
+  const { headers, body } = httpRefusal({ reason, answer: 'prohibited' });
+  response.writeHead(501, { ...headers, Connection: 'close' });
+  response.end(body);
 }
 
 function refuse(response: ServerResponse, refusal: Refusal): void {

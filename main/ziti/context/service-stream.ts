@@ -147,15 +147,18 @@ export class ServiceStream {
 
   #check(policy: PushedPolicy, id: string): PostureCheck | undefined {
     const check = this.#checks.get(id);
-    const queryType = postureQueryTypes.find((known) => known === check?.type);
-    if (check === undefined || queryType === undefined) return undefined;
+    const type = postureQueryTypes.find((known) => known === check?.type);
+    if (check === undefined || type === undefined) return undefined;
+    // Routers tell of a check for one program as for several, which is one; people know it as what it was made.
+    const [program] = check.processes;
+    const isSingle = type === 'PROCESS_MULTI' && check.processes.length === 1 && check.semantic === 'AllOf';
     const verdict = this.#checkStates.get(id);
     const isJudged = verdict !== undefined && (verdict.isPassing || this.#settled || this.#passed.has(policy.id));
     return {
       id,
       policyId: policy.id,
       policyType: policy.type,
-      queryType,
+      queryType: isSingle ? 'PROCESS' : type,
       isPassing: isJudged ? verdict.isPassing : true,
       ...(isJudged ? { judged: 'router' } : {}),
       timeoutSeconds: check.type === 'MFA' && check.timeoutSeconds !== 0 ? check.timeoutSeconds : -1,
@@ -164,7 +167,8 @@ export class ServiceStream {
         : { timeoutRemainingSeconds: verdict.timeoutRemainingSeconds }),
       promptOnWake: check.promptOnWake,
       promptOnUnlock: check.promptOnUnlock,
-      ...(check.processes.length === 0 ? {} : { processes: check.processes }),
+      ...(isSingle && program !== undefined ? { process: program } : {}),
+      ...(!isSingle && check.processes.length > 0 ? { processes: check.processes } : {}),
     };
   }
 }

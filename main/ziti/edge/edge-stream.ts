@@ -100,7 +100,7 @@ export class EdgeStream implements ZitiStream, Connection, CarrierOwner, Flushab
 
   write(chunk: Uint8Array): boolean {
     if (this.#ended || this.#over || this.#gone !== undefined) return false;
-    if (chunk.length === 0) return true;
+    if (chunk.length === 0 && !this.#carriesEmpty()) return true;
     if (this.#refused) {
       this.#lost = true;
       return true;
@@ -110,6 +110,13 @@ export class EdgeStream implements ZitiStream, Connection, CarrierOwner, Flushab
     if (this.#outbound.bytes < highWaterBytes) return true;
     this.#writerWaits = true;
     return false;
+  }
+
+  /** Of datagrams. In clear text an empty message is a mere flag to the peers, and cannot be one. */
+  #carriesEmpty(): boolean {
+    if (this.kind !== 'datagram') return false;
+    if (this.#sealer === undefined) this.#host.log.debug('ziti.empty_datagram_dropped', { connId: this.#connId });
+    return this.#sealer !== undefined;
   }
 
   end(): void {
