@@ -108,6 +108,34 @@ describe('HTTP', () => {
     ]);
   });
 
+  it('carries 64 KB of headers, both ways', async () => {
+    const large = 'c'.repeat(64 * 1024 - 512);
+    const backend = await listening(
+      createHttpServer({ maxHeaderSize: 128 * 1024 }, (request, response) => {
+        response.setHeader('X-Large', String(request.headers['x-large']));
+        response.end('whole');
+      }),
+    );
+    const { endpoint } = await proxy(admitTo(backend));
+    const socket = await client(endpoint.port);
+    socket.write(`GET http://web.dark/ HTTP/1.1\r\nHost: web.dark\r\nX-Large: ${large}\r\nConnection: close\r\n\r\n`);
+    const text = await all(socket);
+    expect(text).toMatch(/^HTTP\/1.1 200 /);
+    expect(text.toLowerCase()).toContain(`x-large: ${large}\r\n`);
+  });
+
+  it('refuses to change protocols within a proxied request, and names what does', async () => {
+    const seen: FlowRequest[] = [];
+    const { endpoint } = await proxy(admitTo(1, seen));
+    const socket = await client(endpoint.port);
+    const upgrade = 'Connection: keep-alive, Upgrade\r\nUpgrade: websocket';
+    socket.write(`GET http://web.dark/socket HTTP/1.1\r\nHost: web.dark\r\n${upgrade}\r\n\r\n`);
+    const text = await all(socket);
+    expect(text).toMatch(/^HTTP\/1.1 501 /);
+    expect(text).toContain('CONNECT');
+    expect(seen).toEqual([]);
+  });
+
   it('refuses requests for itself, other schemes, nonsense and oversized heads', async () => {
     const { endpoint } = await proxy(admitTo(1));
     expect((await httpGet(endpoint.port, '/')).status).toBe(400);
@@ -119,7 +147,7 @@ describe('HTTP', () => {
     authority.write('CONNECT x.dark HTTP/1.1\r\n\r\n');
     expect(await all(authority)).toMatch(/^HTTP\/1.1 400 /);
     const huge = await client(endpoint.port);
-    huge.write(`GET http://x.dark/ HTTP/1.1\r\nX: ${'x'.repeat(40_000)}\r\n\r\n`);
+    huge.write(`GET http://x.dark/ HTTP/1.1\r\nX: ${'x'.repeat(140_000)}\r\n\r\n`);
     expect(await all(huge)).toMatch(/^HTTP\/1.1 431 /);
   });
 
