@@ -8,6 +8,7 @@ import { maxLineBytes } from '../../main/api/wire.ts';
 import { createFakeEngine, emptyState } from '../support/fake-engine.ts';
 import { memoryTransport } from '../support/memory-transport.ts';
 import { rawConnection } from '../support/raw-connection.ts';
+import { fuzzRounds } from '../support/fuzz-rounds.ts';
 
 const utf8 = new TextEncoder();
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -179,7 +180,7 @@ describe('the dispatcher', () => {
     ]);
   });
 
-  it('lives through 100,000 fuzzed lines, each answered or ignored', async () => {
+  it('lives through thousands of fuzzed lines, each answered or ignored', async () => {
     const raw = rawConnection(createFakeEngine().dispatcher);
     const names = Object.entries(schema)
       .flatMap(([group, entries]) => Object.keys(entries).map((name) => `${group}.${name}`))
@@ -199,7 +200,10 @@ describe('the dispatcher', () => {
       }),
     );
     let sent = 0;
-    for (const batch of fc.sample(fc.array(text, { minLength: 1000, maxLength: 1000 }), { numRuns: 100, seed: 7 })) {
+    for (const batch of fc.sample(fc.array(text, { minLength: 1000, maxLength: 1000 }), {
+      numRuns: Math.ceil(fuzzRounds(5_000) / 1000),
+      seed: 7,
+    })) {
       for (const one of batch) {
         raw.push(utf8.encode(`${one}\n`));
         sent += 1;
@@ -209,7 +213,7 @@ describe('the dispatcher', () => {
         if ('error' in answer) expect(answer['error']).toMatchObject({ code: expect.any(String) as string });
       }
     }
-    expect(sent).toBe(100_000);
+    expect(sent).toBeGreaterThanOrEqual(5_000);
     send(raw, '{"id":1,"call":"session.list"}');
     await settle();
     expect(raw.answers).toEqual([{ id: 1, result: [] }]);

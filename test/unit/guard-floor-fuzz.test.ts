@@ -1,5 +1,5 @@
 /**
- * Mutated frames of real ones, ten thousand a protocol by a seed (`CULVERT_FUZZ_FRAMES` for more): no guard throws, holds on to much or sends
+ * Mutated frames of real ones, ten thousand a protocol by a seed (`CULVERT_FUZZ` for more): no guard throws, holds on to much or sends
  * on what a reader of its own here takes for anything but a read.
  */
 import { describe, expect, it } from 'vitest';
@@ -8,8 +8,9 @@ import { driveFloor } from '../support/floor-driver.ts';
 import { dnp3, enip, iec104, opcua, s7 } from '../support/floor-frames.ts';
 import { forbiddenIn } from '../support/floor-reference.ts';
 import { recut } from '../support/guard-driver.ts';
+import { fuzzRounds } from '../support/fuzz-rounds.ts';
 
-const frames = Number(process.env['CULVERT_FUZZ_FRAMES'] ?? 10_000);
+const frames = fuzzRounds(10_000);
 
 /** Numbers from 0 to 1 by a seed: mulberry32. */
 function random(seed: number): () => number {

@@ -5,6 +5,7 @@ import { canonicalJson } from '../../main/guard/json/canonical-json.ts';
 import { compareNumbers, JsonNumber, numberFrom } from '../../main/guard/json/json-number.ts';
 import { JsonReader } from '../../main/guard/json/json-reader.ts';
 import { parseStrictJson, readJson } from '../../main/guard/json/strict-json.ts';
+import { fuzzRounds } from '../support/fuzz-rounds.ts';
 
 /** As the platform has it: every number a double. */
 const asDoubles = (value: unknown): unknown => {
@@ -46,7 +47,7 @@ describe('strict JSON', () => {
         if (strict.kind === 'fault') expect(strict.why).toMatch(/twice/);
         else expect(strict).toEqual({ kind: 'json', value });
       }),
-      { numRuns: 500 },
+      { numRuns: fuzzRounds(500) },
     );
     const own = parseStrictJson('{"__proto__":{"x":1}}');
     expect(own.kind === 'json' && Object.hasOwn(own.value as object, '__proto__')).toBe(true);
@@ -83,7 +84,7 @@ describe('strict JSON', () => {
         if (strict.kind === 'json') expect(known).toEqual({ value: asDoubles(strict.value) });
         else if (known !== undefined) expect(strict.why).toMatch(/twice|half a surrogate|digits/);
       }),
-      { numRuns: 20_000 },
+      { numRuns: fuzzRounds(5_000) },
     );
   });
 
@@ -97,7 +98,7 @@ describe('strict JSON', () => {
         if (strict.kind === 'json') expect(known).toEqual({ value: asDoubles(strict.value) });
         else if (known !== undefined) expect(strict.why).toMatch(/twice|half a surrogate|digits/);
       }),
-      { numRuns: 2_000 },
+      { numRuns: fuzzRounds(2_000) },
     );
   });
 
@@ -132,7 +133,7 @@ describe('JSON written anew', () => {
           expect(written(anew)).toBe(anew);
         },
       ),
-      { numRuns: 500 },
+      { numRuns: fuzzRounds(500) },
     );
   });
 
@@ -253,7 +254,7 @@ describe('a passing answer', () => {
           expect(scanned(JSON.stringify(value, null, spaced ? 1 : 0), cuts)).toBe(failed);
         },
       ),
-      { numRuns: 1_000 },
+      { numRuns: fuzzRounds(1_000) },
     );
   });
 

@@ -8,6 +8,7 @@ import { isRtuFrame, rtuChecksum } from '../../main/guard/modbus/frames.ts';
 import { driveFloor, type FloorDriver } from '../support/floor-driver.ts';
 import { recut, type Segment } from '../support/guard-driver.ts';
 import { openGuardedPort } from '../support/guarded-port.ts';
+import { fuzzRounds } from '../support/fuzz-rounds.ts';
 
 const drive = (modbus: unknown, more: Partial<GuardContext> = {}): FloorDriver => driveFloor('modbus', modbus, more);
 
@@ -340,7 +341,7 @@ describe('Modbus guard', () => {
           expect([1, 2, 3, 4, 7, 11, 12, 17, 20, 24]).toContain(outcome.toService[at + 7]);
         }
       }),
-      { numRuns: 500 },
+      { numRuns: fuzzRounds(500) },
     );
   });
 

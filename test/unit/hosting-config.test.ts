@@ -5,6 +5,7 @@ import type { TargetDecision } from '../../main/hosting/dial-target.ts';
 import { parseHostConfigs } from '../../main/hosting/host-config.ts';
 import type { HostTerminator } from '../../main/hosting/host-config.ts';
 import { parseDurationMs } from '../../main/hosting/host-schema.ts';
+import { fuzzRounds } from '../support/fuzz-rounds.ts';
 
 const plain = { protocol: 'tcp', address: '127.0.0.1', port: 8080 };
 
@@ -88,7 +89,7 @@ describe('a host config', () => {
         parseHostConfigs({ [type]: value });
         parseHostConfigs({ 'host.v1': { ...plain, listenOptions: value, portChecks: [value], proxy: value } });
       }),
-      { numRuns: 500 },
+      { numRuns: fuzzRounds(500) },
     );
   });
 });
@@ -202,7 +203,7 @@ describe('app data', () => {
         expect(decision.target.port).toBeGreaterThanOrEqual(80);
         expect(decision.target.port).toBeLessThanOrEqual(90);
       }),
-      { numRuns: 1000 },
+      { numRuns: fuzzRounds(1_000) },
     );
     fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => void parseAppData(bytes)));
   });

@@ -25,6 +25,7 @@ import type { HostDns } from '../../main/hosting/resolver.ts';
 import { splice } from '../../main/net/proxy/splice.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { RecordingSink } from '../support/recording-sink.ts';
+import { fuzzRounds } from '../support/fuzz-rounds.ts';
 
 const cleanUps: (() => unknown)[] = [];
 afterEach(async () => {
@@ -485,7 +486,7 @@ describe('the resolver connection', () => {
         const answer = await answerMessage(new TextEncoder().encode(text), [], dns);
         expect(answer['status']).toBeTypeOf('number');
       }),
-      { numRuns: 300 },
+      { numRuns: fuzzRounds(300) },
     );
   });
 });

@@ -4,6 +4,7 @@ import type { FlowRequest } from '../../main/base/flow.ts';
 import { createIntercept } from '../../main/intercept/intercept.ts';
 import type { Intercept, MatchResult } from '../../main/intercept/match.ts';
 import type { ZitiService } from '../../main/ziti/model.ts';
+import { fuzzRounds } from '../support/fuzz-rounds.ts';
 
 function service(
   name: string,
@@ -264,7 +265,7 @@ describe('broken configs', () => {
         made.match(flow('x.dark'));
         made.table();
       }),
-      { numRuns: 500 },
+      { numRuns: fuzzRounds(500) },
     );
   });
 });
@@ -325,7 +326,7 @@ describe('with thousands of services', () => {
           expect([...all].sort()).toEqual(services.filter((_, i) => one(i)).map(({ name }) => name));
         },
       ),
-      { numRuns: 300 },
+      { numRuns: fuzzRounds(300) },
     );
   });
 

@@ -11,6 +11,7 @@ import type { ResolverDeps } from '../../main/net/dns/resolver.ts';
 import { framed, serveTcpQueries } from '../../main/net/dns/tcp-queries.ts';
 import { settled } from '../support/flow-world.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { fuzzRounds } from '../support/fuzz-rounds.ts';
 
 const range4 = requireCidr('100.64.0.0/16', 'range');
 const range6 = requireCidr('fd00:1::/64', 'range');
@@ -297,7 +298,7 @@ describe('the resolver', () => {
           else expect([reply?.[0], reply?.[1]]).toEqual([bytes[0], bytes[1]]);
         },
       ),
-      { numRuns: 20_000 },
+      { numRuns: fuzzRounds(5_000) },
     );
   }, 60_000);
 

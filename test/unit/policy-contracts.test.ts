@@ -8,6 +8,7 @@ import { programMatches } from '../../main/policy/program.ts';
 import { compileSchedule } from '../../main/policy/schedule.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { curl } from '../support/policy-world.ts';
+import { fuzzRounds } from '../support/fuzz-rounds.ts';
 
 const contract = (raw: unknown) => parseEngagement(raw, 'test');
 
@@ -276,7 +277,7 @@ describe('the contract parser', () => {
       fc.property(fc.anything({ maxDepth: 4 }), (raw) => {
         refusal(raw);
       }),
-      { numRuns: 500 },
+      { numRuns: fuzzRounds(500) },
     );
     const keys = fc.constantFrom(...Object.keys(whole));
     fc.assert(
@@ -284,7 +285,7 @@ describe('the contract parser', () => {
         const raw = { ...whole, [key]: value };
         if (refusal(raw) === undefined) expect(contract(raw)).toEqual(raw);
       }),
-      { numRuns: 500 },
+      { numRuns: fuzzRounds(500) },
     );
   });
 });

@@ -9,6 +9,7 @@ import { createSigningRequest, newSoftwareKey } from '../../main/ziti/enroll/sig
 import { parseEnrolmentToken } from '../../main/ziti/enroll/token.ts';
 import { hardwareLike } from '../support/hardware-key.ts';
 import { selfSigned } from '../support/self-signed.ts';
+import { fuzzRounds } from '../support/fuzz-rounds.ts';
 
 /** One DER element with a definite length. */
 function der(tag: number, ...parts: Uint8Array[]): Buffer {
@@ -61,7 +62,7 @@ describe('certs-only PKCS#7', () => {
           }
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: fuzzRounds(2_000) },
     );
   });
 });
@@ -123,7 +124,7 @@ describe('enrolment tokens', () => {
           }
         },
       ),
-      { numRuns: 1000 },
+      { numRuns: fuzzRounds(1_000) },
     );
     fc.assert(
       fc.property(fc.string(), (text) => {

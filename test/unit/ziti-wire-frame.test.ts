@@ -8,6 +8,7 @@ import { FrameDecoder } from '../../main/ziti/wire/frame-decoder.ts';
 import { HeaderBlock, HeaderList } from '../../main/ziti/wire/header-block.ts';
 import { headerId, reflectedHeaders } from '../../main/ziti/wire/header-id.ts';
 import { bytesText, copyBytes, noBytes, textBytes } from '../../main/ziti/wire/little-endian.ts';
+import { fuzzRounds } from '../support/fuzz-rounds.ts';
 
 const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text.replace(/\s+/g, ''), 'hex'));
 
@@ -132,7 +133,7 @@ describe('decoding', () => {
       fc.property(fc.array(fc.integer({ min: 1, max: 70 }), { minLength: 1, maxLength: 8 }), (sizes) => {
         expect(decodeAll(cut(wire, sizes))).toEqual(whole);
       }),
-      { numRuns: 300 },
+      { numRuns: fuzzRounds(300) },
     );
   });
 
