@@ -25,8 +25,8 @@ export interface RunOptions {
   readonly logLevel?: string;
   /** The log goes there instead of to standard error. */
   readonly logFile?: string;
-  /** Keep what devices send to this service. */
-  readonly collect?: { readonly service: string };
+  /** Keep what devices send to this service; `database`: a PostgreSQL URL in place of a file beside the state. */
+  readonly collect?: { readonly service: string; readonly database?: string };
 }
 
 /** What a script needs to know of an engine that has started. */

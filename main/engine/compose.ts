@@ -167,7 +167,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
     onCall: (session) => recentCalls.note(session.app),
     raise: (alert) => alerts.raise(alert),
   });
-  const collector = openCollecting(
+  const collector = await openCollecting(
     {
       ...base,
       options,

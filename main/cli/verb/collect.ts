@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
-import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
+import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
 import { parseDescriptor } from '../passphrase.ts';
 import { waitForEnd } from '../wait-for-end.ts';
 
 interface Options extends CommonOptions {
   readonly service: string;
+  readonly database?: string;
   readonly config?: string;
   readonly passphraseFd?: string;
 }
@@ -13,17 +14,21 @@ interface Options extends CommonOptions {
 export function addCollect(program: Command, cli: Cli): void {
   addVerb(program, 'collect', 'keep the records that devices send to a dark service, and countersign them')
     .requiredOption('--service <name>', 'the service, which an identity in the state directory may bind')
+    .option('--database <url>', 'a PostgreSQL database (postgres://…) in place of a file in the state directory')
     .option('--config <file>', 'settings (default: culvert.yaml in the state directory)')
     .option('--passphrase-fd <n>', 'read the passphrase of file identities from this descriptor')
     .action(async (options: Options) => {
-      const { service, config } = options;
+      const { service, database, config } = options;
+      if (database !== undefined && !/^postgres(ql)?:\/\//.test(database)) {
+        throw usage('--database: expected a URL that begins with postgres://');
+      }
       const passphrase = await cli.programs.readPassphrase(parseDescriptor(options.passphraseFd));
       const engine = await cli.programs.runEngine({
         stateDirectory: cli.stateDirectory(options),
         socketPath: cli.socketPath(options),
         mode: 'host',
         forwards: [],
-        collect: { service },
+        collect: { service, ...(database === undefined ? {} : { database }) },
         ...(config === undefined ? {} : { configFile: config }),
         ...(passphrase === undefined ? {} : { passphrase }),
       });

@@ -11,6 +11,7 @@ import { openWitnessKey } from '../record/witness-key.ts';
 import type { EngineConfig } from '../runtime/config.ts';
 import type { EngineOptions } from '../runtime/engine-options.ts';
 import { Collector } from './collector.ts';
+import type { FleetStore } from './fleet-store.ts';
 import { openSqliteStore } from './sqlite-store.ts';
 
 export interface CollectingParts {
@@ -31,7 +32,7 @@ const defaultSilentSeconds = 600;
 const dayMs = 86_400_000;
 
 /** Undefined where nothing is collected or witnessed here. Throws `engine.config_invalid`, `engine.state_unusable`, `hosting.answered`. */
-export function openCollecting(parts: CollectingParts, stack: DisposalStack): Collector | undefined {
+export async function openCollecting(parts: CollectingParts, stack: DisposalStack): Promise<Collector | undefined> {
   const { config, options, stateDirectory, clock, log } = parts;
   const service = options.collect?.service ?? config.witness?.service;
   if (service === undefined) return undefined;
@@ -43,7 +44,7 @@ export function openCollecting(parts: CollectingParts, stack: DisposalStack): Co
   const { retainDays, silentAfterSeconds } = config.collect ?? {};
   const collector = stack.use(
     new Collector({
-      store: openSqliteStore(stateDirectory),
+      store: await openStore(stateDirectory, options.collect?.database),
       key: () => openWitnessKey(stateDirectory, parts.store, parts.unlock),
       wants: options.collect === undefined ? 'heads' : 'records',
       service,
@@ -65,4 +66,10 @@ export function openCollecting(parts: CollectingParts, stack: DisposalStack): Co
   const what = options.collect === undefined ? 'culvert witness' : 'culvert collect';
   stack.use(parts.answered.answer(service, { what, open: collector.answer }));
   return collector;
+}
+
+async function openStore(stateDirectory: string, database: string | undefined): Promise<FleetStore> {
+  if (database === undefined) return openSqliteStore(stateDirectory);
+  const { openPostgresStore } = await import('./postgres-store.ts');
+  return openPostgresStore(database);
 }

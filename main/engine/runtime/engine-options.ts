@@ -24,8 +24,8 @@ export interface EngineOptions {
   /** Services that whoever starts the engine answers itself, by name. */
   readonly answers?: Readonly<Record<string, Answerer>>;
   readonly clock?: Clock;
-  /** Keep what devices send to this service. */
-  readonly collect?: { readonly service: string };
+  /** Keep what devices send to this service; `database`: a PostgreSQL URL in place of a file beside the state. */
+  readonly collect?: { readonly service: string; readonly database?: string };
 }
 
 export interface Engine extends AsyncDisposable {
