@@ -43,6 +43,7 @@ import { openNetworks } from './identities/open-networks.ts';
 import type { Readiness } from './identities/readiness.ts';
 import { openCollecting } from './collect/open-collecting.ts';
 import { openSending } from './record/open-sending.ts';
+import { deviceKeystores } from './record/device-keystores.ts';
 import { JournalKey } from './record/journal-key.ts';
 import { openRecord } from './runtime/open-audit.ts';
 import type { Projector } from './state/projector.ts';
@@ -78,7 +79,8 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
     holdsDirectory: true,
     pkcs11Modules: config.pkcs11?.modules,
   });
-  const journalKey = stack.use(new JournalKey({ ...ground, audit, store }));
+  const keystores = deviceKeystores(stateDirectory, config.pkcs11?.modules);
+  const journalKey = stack.use(new JournalKey({ ...ground, audit, keystores }));
   void journalKey.open(ground.unlock);
   const quarantine = stack.use(openQuarantine({ stateDirectory, clock, audit, log }));
   const base = { ...ground, audit, store, quarantine };
@@ -171,6 +173,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
     {
       ...base,
       options,
+      keystores,
       answered,
       authorities: () => identities.all().flatMap((runner) => runner.record()?.caPem ?? []),
       raise: (alert) => alerts.raise(alert),

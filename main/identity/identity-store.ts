@@ -16,12 +16,8 @@ import {
   type OpenKey,
   type OpenPassword,
 } from './identities.ts';
-import { fileKeystore } from './keystore/file-keystore.ts';
-import { keychainKeystore } from './keystore/keychain-keystore.ts';
-import { pkcs11Keystore } from './keystore/pkcs11-keystore.ts';
-import { tpmKeystore } from './keystore/tpm-keystore.ts';
+import { openKeystores, type Keystores } from './keystores.ts';
 import { sweepLeftovers } from './sweep.ts';
-import { tpmAddresses } from './tpm/transport.ts';
 
 const suffix = '.json';
 const namePattern = /^[A-Za-z0-9_-][A-Za-z0-9._@ -]{0,127}$/;
@@ -52,22 +48,15 @@ export async function openIdentityStore(deps: IdentityStoreDeps): Promise<Identi
       },
     );
   }
-  if (deps.holdsDirectory === true) {
-    await sweepLeftovers({ state: deps.stateDirectory, identities: directory, keys: keysDirectory }, deps.log);
-  }
-  const files = fileKeystore(keysDirectory);
-  const keystores = new Map<KeystoreKind, Keystore>();
-  const tpm = tpmKeystore(keysDirectory, () => tpmAddresses(process.env));
-  for (const keystore of [files, keychainKeystore(files), tpm, pkcs11Keystore(deps.pkcs11Modules)])
-    keystores.set(keystore.kind, keystore);
-  return new DirectoryIdentityStore(directory, keystores);
+  if (deps.holdsDirectory === true) await sweepLeftovers({ identities: directory, keys: keysDirectory }, deps.log);
+  return new DirectoryIdentityStore(directory, openKeystores(keysDirectory, deps.pkcs11Modules));
 }
 
 class DirectoryIdentityStore implements IdentityStore {
   readonly #directory: string;
-  readonly #keystores: ReadonlyMap<KeystoreKind, Keystore>;
+  readonly #keystores: Keystores;
 
-  constructor(directory: string, keystores: ReadonlyMap<KeystoreKind, Keystore>) {
+  constructor(directory: string, keystores: Keystores) {
     this.#directory = directory;
     this.#keystores = keystores;
   }
@@ -131,13 +120,7 @@ class DirectoryIdentityStore implements IdentityStore {
   }
 
   keystore(kind: KeystoreKind): Keystore {
-    const keystore = this.#keystores.get(kind);
-    if (keystore === undefined) {
-      throw new TunnelerError('identity.keystore_unknown', `this build has no key store "${kind}" on this host`, {
-        details: { known: [...this.#keystores.keys()] },
-      });
-    }
-    return keystore;
+    return this.#keystores.keystore(kind);
   }
 
   async openKey(record: IdentityFile, unlock: KeyUnlock) {

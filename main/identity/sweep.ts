@@ -11,11 +11,11 @@ const keyFilePattern = /^([0-9a-f]{32})\.(key|tpm)$/;
  * under way looks like a crash.
  */
 export async function sweepLeftovers(
-  { state, identities, keys }: { readonly state: string; readonly identities: string; readonly keys: string },
+  { identities, keys }: { readonly identities: string; readonly keys: string },
   log: Log,
 ): Promise<void> {
   await sweepTemporaries([identities, keys], log);
-  await sweepOrphans(state, identities, keys, log);
+  await sweepOrphans(identities, keys, log);
 }
 
 async function sweepTemporaries(directories: readonly string[], log: Log): Promise<void> {
@@ -28,18 +28,13 @@ async function sweepTemporaries(directories: readonly string[], log: Log): Promi
   }
 }
 
-/**
- * A key stays while any text beside the identities, or any JSON at the top of the state directory (the device's own keys), holds its name,
- * well formed or not; where one cannot be read, all stay.
- */
-async function sweepOrphans(state: string, identities: string, keys: string, log: Log): Promise<void> {
+/** A key stays while any text beside the identities holds its name, well formed or not; where one cannot be read, all stay. */
+async function sweepOrphans(identities: string, keys: string, log: Log): Promise<void> {
   const found = (await readdir(keys)).filter((file) => keyFilePattern.test(file));
   if (found.length === 0) return;
   const texts: string[] = [];
-  const beside = await readdir(identities, { recursive: true, withFileTypes: true });
-  const above = (await readdir(state, { withFileTypes: true })).filter(({ name }) => name.endsWith('.json'));
-  for (const entry of [...beside, ...above]) {
-    if (!entry.isFile()) continue;
+  for (const entry of await readdir(identities, { recursive: true, withFileTypes: true })) {
+    if (entry.isDirectory()) continue;
     try {
       texts.push(await readFile(join(entry.parentPath, entry.name), 'utf8'));
     } catch (error) {

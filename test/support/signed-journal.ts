@@ -8,6 +8,7 @@ import { verifyAudit, type AuditVerdict } from '../../main/audit/verify.ts';
 import type { WitnessAnswer } from '../../main/audit/witnessed.ts';
 import type { Clock } from '../../main/base/clock.ts';
 import { silentLog } from '../../main/base/log.ts';
+import { deviceKeystores } from '../../main/engine/record/device-keystores.ts';
 import { JournalKey } from '../../main/engine/record/journal-key.ts';
 import { readJournalFacts } from '../../main/engine/record/journal-facts.ts';
 import type { IdentityFile, IdentityStore, KeyUnlock } from '../../main/identity/identities.ts';
@@ -31,7 +32,13 @@ export async function openSignedJournal(
   const { clock = new ManualClock(), unlock = testUnlock, ...rest } = options;
   const store = await openIdentityStore({ stateDirectory, log: silentLog, holdsDirectory: true });
   const audit = openAudit({ stateDirectory, clock, log: silentLog }, rest);
-  const journalKey = new JournalKey({ stateDirectory, store, audit, clock, log: silentLog });
+  const journalKey = new JournalKey({
+    stateDirectory,
+    keystores: deviceKeystores(stateDirectory),
+    audit,
+    clock,
+    log: silentLog,
+  });
   await journalKey.open(unlock);
   return {
     audit,

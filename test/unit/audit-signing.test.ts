@@ -99,7 +99,7 @@ describe('a signed journal', () => {
   it('is named where its key was replaced: another, linked epoch', async () => {
     const state = await written();
     const upTo = journalRows(state).length;
-    rmSync(join(state, 'keys'), { recursive: true });
+    rmSync(join(state, 'device-keys'), { recursive: true });
     await using journal = await openSignedJournal(state);
     await enrolIdentity(journal, 'laptop');
     await journal.audit.checkpoint();

@@ -6,6 +6,7 @@ import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
 import type { AlertView } from '../../api/views.ts';
 import type { IdentityStore, KeyUnlock } from '../../identity/identities.ts';
+import type { Keystores } from '../../identity/keystores.ts';
 import type { AnsweredServices } from '../hosting/answered-services.ts';
 import { openWitnessKey } from '../record/witness-key.ts';
 import type { EngineConfig } from '../runtime/config.ts';
@@ -20,6 +21,8 @@ export interface CollectingParts {
   readonly options: Pick<EngineOptions, 'collect'>;
   readonly unlock: KeyUnlock;
   readonly store: IdentityStore;
+  /** Of the device's own keys. */
+  readonly keystores: Keystores;
   readonly answered: AnsweredServices;
   /** PEM of the networks' authorities, as the identities here know them. */
   readonly authorities: () => readonly string[];
@@ -45,7 +48,7 @@ export async function openCollecting(parts: CollectingParts, stack: DisposalStac
   const collector = stack.use(
     new Collector({
       store: await openStore(stateDirectory, options.collect?.database),
-      key: () => openWitnessKey(stateDirectory, parts.store, parts.unlock),
+      key: () => openWitnessKey(stateDirectory, parts.keystores, parts.store, parts.unlock),
       wants: options.collect === undefined ? 'heads' : 'records',
       service,
       caPem: () => parts.authorities().join('\n'),

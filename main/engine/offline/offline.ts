@@ -27,6 +27,7 @@ import { bundleOfDirectory, type Bundle, type Redaction } from '../bundle/bundle
 import { enrolmentDeps } from '../enrolment/enrolment-deps.ts';
 import { enrollIdentity } from '../enrolment/enrolment.ts';
 import { exportIdentity } from '../enrolment/identity-export.ts';
+import { deviceKeystores } from '../record/device-keystores.ts';
 import { JournalKey } from '../record/journal-key.ts';
 import { readJournalFacts } from '../record/journal-facts.ts';
 import { verifyView } from '../record/verify-view.ts';
@@ -54,7 +55,8 @@ export function offlineIdentities(stateDirectory: string, passphrase: string | u
       const { pkcs11 } = await readConfig(join(stateDirectory, 'culvert.yaml'), false);
       const holding = { stateDirectory, log: silentLog, holdsDirectory: true, pkcs11Modules: pkcs11?.modules };
       const store = await openIdentityStore(holding);
-      const journalKey = stack.use(new JournalKey({ stateDirectory, store, audit, clock, log: silentLog }));
+      const keystores = deviceKeystores(stateDirectory, pkcs11?.modules);
+      const journalKey = stack.use(new JournalKey({ stateDirectory, keystores, audit, clock, log: silentLog }));
       await journalKey.open(unlock);
       return await act(store, audit, journalKey);
     } finally {

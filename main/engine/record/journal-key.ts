@@ -18,13 +18,15 @@ import { isTunnelerError, toTunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { oneByOne } from '../../base/serial-queue.ts';
 import { writeAtomically } from '../../identity/atomic-file.ts';
-import type { IdentityFile, IdentityStore, KeyUnlock, OpenKey } from '../../identity/identities.ts';
+import type { IdentityFile, KeyUnlock, OpenKey } from '../../identity/identities.ts';
+import type { Keystores } from '../../identity/keystores.ts';
 import { keySigner } from './key-signer.ts';
 import { makeSigningKey } from './make-key.ts';
 
 export interface JournalKeyDeps {
   readonly stateDirectory: string;
-  readonly store: Pick<IdentityStore, 'keystore'>;
+  /** Where the device's own keys are kept; see {@link deviceKeystores}. */
+  readonly keystores: Keystores;
   readonly audit: Pick<Audit, 'record' | 'setSigner' | 'checkpoint' | 'signedCheckpoint' | 'resumedAt'>;
   readonly clock: Clock;
   readonly log: Log;
@@ -95,15 +97,15 @@ export class JournalKey implements AsyncDisposable {
   async #open(file: SignersFile, unlock: KeyUnlock): Promise<void> {
     const newest = newestOf(file);
     if (this.#signer !== undefined) return;
-    const key = await this.#deps.store.keystore(newest.keystore).open(newest.reference, unlock);
+    const key = await this.#deps.keystores.keystore(newest.keystore).open(newest.reference, unlock);
     this.#signer = keySigner(file.origin, key);
     await this.#deps.audit.setSigner(this.#signer);
   }
 
   /** Of the next epoch: kept in the file before anything is signed, and in the journal with what it follows. */
   async #make(before: SignersFile | undefined, beside: IdentityFile, unlock: KeyUnlock): Promise<SignersFile> {
-    const { audit, store, clock, log, stateDirectory } = this.#deps;
-    const made = await makeSigningKey('audit', beside, store, unlock);
+    const { audit, keystores, clock, log, stateDirectory } = this.#deps;
+    const made = await makeSigningKey('audit', beside, keystores, unlock);
     const { publicKeySpki } = keySigner('', made.key);
     const last = before === undefined ? undefined : newestOf(before);
     const previous = last === undefined ? undefined : followed(last, audit.signedCheckpoint());

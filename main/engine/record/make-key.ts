@@ -1,7 +1,8 @@
 /** A signing key of the device's own, made where an identity's key is kept. */
 import { generateKeyPairSync } from 'node:crypto';
-import type { IdentityFile, IdentityStore, KeyUnlock, OpenKey } from '../../identity/identities.ts';
+import type { IdentityFile, KeyUnlock, OpenKey } from '../../identity/identities.ts';
 import { userKeychainAccount } from '../../identity/keystore/keychain-keystore.ts';
+import type { Keystores } from '../../identity/keystores.ts';
 import { formatTokenUri, parseTokenUri } from '../../identity/pkcs11/uri.ts';
 
 /**
@@ -11,10 +12,10 @@ import { formatTokenUri, parseTokenUri } from '../../identity/pkcs11/uri.ts';
 export async function makeSigningKey(
   name: string,
   beside: IdentityFile,
-  store: Pick<IdentityStore, 'keystore'>,
+  keystores: Keystores,
   unlock: KeyUnlock,
 ): Promise<{ readonly reference: string; readonly key: OpenKey }> {
-  const keystore = store.keystore(beside.keystore);
+  const keystore = keystores.keystore(beside.keystore);
   switch (beside.keystore) {
     case 'tpm':
       return keystore.create(name, 'ES256', unlock);

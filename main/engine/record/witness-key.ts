@@ -7,6 +7,7 @@ import { keyNameOf, type NoteSigner } from '../../audit/note.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { writeAtomically } from '../../identity/atomic-file.ts';
 import type { IdentityStore, KeyUnlock } from '../../identity/identities.ts';
+import type { Keystores } from '../../identity/keystores.ts';
 import { keySigner } from './key-signer.ts';
 
 const file = v.object({
@@ -24,19 +25,20 @@ const pathOf = (stateDirectory: string): string => join(stateDirectory, 'audit-w
  */
 export async function openWitnessKey(
   stateDirectory: string,
-  store: Pick<IdentityStore, 'keystore' | 'list'>,
+  keystores: Keystores,
+  store: Pick<IdentityStore, 'list'>,
   unlock: KeyUnlock,
 ): Promise<NoteSigner> {
   const known = await readKnown(stateDirectory);
   if (known !== undefined) {
-    return keySigner(known.name, await store.keystore(known.keystore).open(known.reference, unlock));
+    return keySigner(known.name, await keystores.keystore(known.keystore).open(known.reference, unlock));
   }
   const inKeychain = (await store.list()).some((one) => one.kind === 'good' && one.record.keystore === 'keychain');
   const keystore = inKeychain ? 'keychain' : 'file';
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   const name = `culvert.witness/${keyNameOf(publicKey.export({ type: 'spki', format: 'der' })).slice(0, 32)}`;
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
-  const { reference, key } = await store.keystore(keystore).import('witness', pem, unlock);
+  const { reference, key } = await keystores.keystore(keystore).import('witness', pem, unlock);
   await writeAtomically(pathOf(stateDirectory), `${JSON.stringify({ version: 1, name, keystore, reference })}\n`);
   return keySigner(name, key);
 }
