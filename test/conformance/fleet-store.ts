@@ -80,7 +80,15 @@ export function describeFleetStore(open: () => Promise<FleetStore>): void {
     expect((await store.alerts(10)).map(({ kind }) => kind)).toEqual(['back', 'less']);
     expect(await store.alerts(1)).toHaveLength(1);
 
-    const order = { id: 'one', at: alert.at, action: 'quarantine' as const, subject: 'app:x', cause: 'c', text: 't', signature: 's' };
+    const order = {
+      id: 'one',
+      at: alert.at,
+      action: 'quarantine' as const,
+      subject: 'app:x',
+      cause: 'c',
+      text: 't',
+      signature: 's',
+    };
     await store.addOrder(order);
     expect(await store.orders()).toEqual([order]);
     const ack = { order: 'one', device: 'o', at: alert.at, receivedAtMs: nowMs, outcome: 'quarantined' };

@@ -151,10 +151,12 @@ class PostgresFleetStore implements FleetStore {
       'insert into notes (device, count, note, at) values ($1, $2, $3, $4) on conflict do nothing',
       [id, count, text, atMs],
     );
-    await this.#pool.query(
-      'update devices set count = $2, head = $3, last_seen = $4 where id = $1 and count < $2',
-      [id, count, head, atMs],
-    );
+    await this.#pool.query('update devices set count = $2, head = $3, last_seen = $4 where id = $1 and count < $2', [
+      id,
+      count,
+      head,
+      atMs,
+    ]);
   }
 
   async notes(id: number): Promise<readonly string[]> {
