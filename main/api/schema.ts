@@ -22,6 +22,7 @@ import type {
   IdentityView,
   LoginView,
   MfaEnrolmentView,
+  PinView,
   PolicyCheckView,
   PolicyView,
   QuarantineView,
@@ -297,6 +298,21 @@ export const schema = {
       needs: 'observe',
       own: agentsAndMembers,
       parse: parser(v.strictObject({ service: text(256) })),
+    }),
+    /** Kept definitions of tools: all with their hashes, or (`diff`) in full those that changed or are new. */
+    pins: call<{ diff: boolean }, readonly PinView[]>({
+      needs: 'observe',
+      parse: parser(v.strictObject({ diff: v.boolean() })),
+    }),
+    /** What the service says now is accepted; without `tools` all that waits. */
+    acceptPins: call<{ service: string; tools?: string[] | undefined }, { accepted: readonly string[] }>({
+      needs: 'operate',
+      parse: parser(
+        v.strictObject({
+          service: text(256),
+          tools: v.optional(v.pipe(v.array(text(1024)), v.minLength(1), v.maxLength(10_000))),
+        }),
+      ),
     }),
     /** Where the front door to all MCP services takes JSON lines, for `culvert mcp serve`. */
     front: call<{ maxTools: number }, { url: string }>({

@@ -213,6 +213,19 @@ export interface AgentView {
   readonly quarantined: boolean;
 }
 
+/** One tool of a service, as it is kept and as its service defines it now. */
+export interface PinView {
+  readonly service: string;
+  readonly tool: string;
+  /** `changed` and `new` wait to be accepted. */
+  readonly state: 'pinned' | 'changed' | 'new';
+  /** SHA-256 of the canonical definition in a list, the definition itself in a diff; null where there is none. */
+  readonly old: unknown;
+  readonly new: unknown;
+  /** Text in it that speaks to the model: what, where (JSON pointer) and the words. */
+  readonly flags: readonly { readonly kind: string; readonly place: string; readonly found: string }[];
+}
+
 /** What is told to a process that answers a hosted service itself; bytes in Base64. */
 export type HostedItem =
   | { readonly kind: 'ready'; readonly service: string; readonly identities: readonly string[] }

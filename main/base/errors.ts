@@ -114,6 +114,7 @@ export const errorCodes = [
   'hosting.answered',
   'hosting.not_bindable',
   'hosting.connection_unknown',
+  'mcp.pin_unknown',
   // audit
   'audit.tampered',
   'audit.write_failed',

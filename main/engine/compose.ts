@@ -26,6 +26,7 @@ import { openKeptLedger } from './admission/kept-ledger.ts';
 import { createConsequences } from './containment/consequences.ts';
 import { watchLife } from './control/net-monitor.ts';
 import { createServiceChanges } from './control/service-changes.ts';
+import { openPins } from './admission/pins-file.ts';
 import { openFrontDoor } from './entries/front-door.ts';
 import { mcpEntry } from './entries/mcp-entry.ts';
 import { watchServices } from './entries/service-watch.ts';
@@ -115,7 +116,9 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
       ?.services()
       .find((service) => service.id === serviceId)?.roleAttributes ?? [];
   const nameOf = (identity: string): string => identities.nameOf(identity);
+  const pins = openPins(base);
   const guard = guardsFor({
+    pins,
     policy,
     ledger: stack.use(openKeptLedger(ground)),
     facts: (app) => facts(app),
@@ -272,6 +275,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
         hashed: hashWhereAsked({ apps, policy, quarantine }),
       }),
       onServices: watchServices(state.hub, clock),
+      onTools: (listener) => pins.subscribe(listener),
       digest: (text) => createHash('sha256').update(text).digest('hex'),
     },
     stack,
@@ -301,6 +305,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
         externalLogin,
         mcpEndpoint,
         frontDoor,
+        pins,
         screenUnlocked,
         stop,
       },

@@ -6,6 +6,7 @@
  */
 import type { Reason } from '../base/reason.ts';
 import type { HeldBudget } from './held-budget.ts';
+import type { ToolPins } from './mcp/pins.ts';
 
 export type GuardKind = 'mcp' | 'http' | 'modbus' | 's7' | 'enip' | 'opcua' | 'iec104' | 'dnp3';
 
@@ -141,6 +142,8 @@ export interface GuardContext {
   hash?(): { update(text: string): void; digest(): string };
   /** Local rules over one call; a reason refuses it. Absent: no local rules. */
   authorize?(action: GuardedAction): Reason | undefined;
+  /** Definitions of the service's tools, kept from before. Absent: none are kept. */
+  readonly pins?: ToolPins;
   /** Asked for calls a contract holds for approval. Absent: there is nobody to ask, and they are refused. */
   readonly approve?: Approve;
   /** Lets everybody else have a turn between two slices of a long message. Absent: no pauses. */

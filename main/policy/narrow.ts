@@ -4,6 +4,7 @@
  */
 import { TunnelerError } from '../base/errors.ts';
 import type { EngagementContract, HttpRules, McpRule, McpRules, Schedule } from '../base/engagement.ts';
+import { defaultPin } from '../base/engagement/mcp.ts';
 import { narrowModbus, narrowFloor, overlapEnip, overlapPoints, overlapS7 } from './narrow-devices.ts';
 import { both, defined, either, least, overlap, overlapNames } from './narrow-parts.ts';
 
@@ -35,7 +36,13 @@ export function narrowContracts(left: EngagementContract, right: EngagementContr
   });
 }
 
+const pinStrictness = ['alert', 'hide', 'refuse'] as const;
+
 function narrowMcp(a: McpRules, b: McpRules): McpRules {
+  const stricter = (field: 'changed' | 'new'): (typeof pinStrictness)[number] => {
+    const of = (rules: McpRules): number => pinStrictness.indexOf(rules.pin?.[field] ?? defaultPin[field]);
+    return pinStrictness[Math.max(of(a), of(b))] ?? 'refuse';
+  };
   return defined({
     allow: both(a.allow, b.allow, (x, y) => x.flatMap((rule) => y.flatMap((other) => overlapRules(rule, other)))),
     deny: either(a.deny, b.deny),
@@ -47,6 +54,8 @@ function narrowMcp(a: McpRules, b: McpRules): McpRules {
       perSeconds: Math.max(x.perSeconds, y.perSeconds),
     })),
     recordArguments: both(a.recordArguments, b.recordArguments, (x, y) => x && y),
+    pin:
+      a.pin === undefined && b.pin === undefined ? undefined : { changed: stricter('changed'), new: stricter('new') },
   });
 }
 

@@ -1,12 +1,15 @@
 /** A stdio MCP server of the official 1.x SDK, for tests: says its process id, reports progress, asks for input, never answers where asked. */
+import { readFileSync } from 'node:fs';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
 import { z } from 'zod';
 
 const server = new McpServer({ name: 'stdio', version: '1' });
 const text = (value) => ({ content: [{ type: 'text', text: String(value) }] });
+/** What `echo` says of itself may stand in a file, so that it can change. */
+const about = process.argv[2] === undefined ? 'says it again' : readFileSync(process.argv[2], 'utf8');
 server.registerTool('pid', { description: 'says its process id' }, () => text(process.pid));
-server.registerTool('echo', { description: 'says it again', inputSchema: { text: z.string() } }, ({ text: said }) =>
+server.registerTool('echo', { description: about, inputSchema: { text: z.string() } }, ({ text: said }) =>
   text(said),
 );
 server.registerTool(

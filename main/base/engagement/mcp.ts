@@ -30,6 +30,8 @@ const mcpRule = v.union([
   }),
 ]);
 
+const pinAction = v.picklist(['alert', 'hide', 'refuse']);
+
 /** Terms that turn the MCP guard on. */
 export const mcp = terms({
   allow: v.optional(v.array(mcpRule)),
@@ -42,7 +44,12 @@ export const mcp = terms({
   recordArguments: v.optional(v.boolean()),
   /** A single message larger than this is a violation. Default 16 MiB. */
   maxMessageBytes: v.optional(positive),
+  /** What becomes of a tool whose definition is not the one kept from before. Default: `changed` hidden until accepted, `new` shown and told. */
+  pin: v.optional(terms({ changed: v.optional(pinAction), new: v.optional(pinAction) })),
 });
 
 export type McpRules = Readonly<v.InferOutput<typeof mcp>>;
 export type McpRule = v.InferOutput<typeof mcpRule>;
+
+/** What a contract means that says nothing of changed and new definitions. */
+export const defaultPin = { changed: 'hide', new: 'alert' } as const;

@@ -4,6 +4,7 @@ import { parseHostPort } from '../../base/ip.ts';
 import { addVerb, exitCode, usage, type Cli, type CommonOptions } from '../cli.ts';
 import { bridge } from '../../mcp/bridge/bridge.ts';
 import type { Transport } from '../../mcp/bridge/route.ts';
+import { addMcpPins } from './mcp-pins.ts';
 import { openHttpFront } from '../../mcp/host/http-front.ts';
 import { StdioProgram } from '../../mcp/host/stdio-program.ts';
 import { takeDarkConnections } from '../mcp/dark-connections.ts';
@@ -12,6 +13,7 @@ import { clientKinds, writeClientConfig, type ServerEntry } from '../mcp/client-
 /** `culvert mcp connect SERVICE` and `culvert mcp config`: MCP clients and dark MCP services. */
 export function addMcp(program: Command, cli: Cli): void {
   const group = program.command('mcp').description('MCP clients and dark MCP services');
+  addMcpPins(group, cli);
 
   addVerb(group, 'connect <service>', 'standard input and output ↔ a dark MCP service')
     .option('--path <path>', "path of the server's MCP endpoint", '/mcp')

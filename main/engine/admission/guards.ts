@@ -9,11 +9,13 @@ import type { Policy } from '../../policy/policy.ts';
 import type { DecisionFacts } from '../../policy/verdict.ts';
 import type { SessionsDeps } from '../../session/create-sessions.ts';
 import type { SessionFacts } from '../../session/sessions.ts';
+import type { PinStore } from './tool-pins.ts';
 import type { RecentUse } from './facts.ts';
 
 export interface GuardsDeps {
   readonly policy: Pick<Policy, 'ask'>;
   readonly ledger: GuardLedger;
+  readonly pins: Pick<PinStore, 'of'>;
   readonly facts: (app: App) => DecisionFacts;
   readonly recentCalls: RecentUse;
   /** What stands for an identity whatever it is called. */
@@ -45,6 +47,8 @@ export function guardsFor(deps: GuardsDeps): SessionsDeps['guard'] {
       },
       pause: () => new Promise((resolve) => void setImmediate(resolve)),
       authorize: (action) => authorize(action, session, deps),
+      // A host knows its own service; it is who dials that must not be deceived.
+      ...(session.direction === 'dial' ? { pins: deps.pins.of(session.service) } : {}),
     });
 }
 

@@ -3,6 +3,7 @@ import type { EngineHandlers } from '../../api/schema.ts';
 import type { DnsView } from '../../api/views.ts';
 import type { Quarantine } from '../../policy/quarantine.ts';
 import type { Collector } from '../collect/collector.ts';
+import type { PinStore } from '../admission/tool-pins.ts';
 import type { FrontDoor } from '../entries/front-door.ts';
 import type { ServedProcesses } from '../hosting/served-processes.ts';
 import type { SecretsBackend } from '../hosting/secrets.ts';
@@ -24,6 +25,7 @@ export interface HandlerDeps extends EngineCallsDeps, IdentityCallsDeps, PolicyC
   /** Where an MCP client finds a service; throws `engine.no_service` and the like. */
   readonly mcpEndpoint: (service: string) => Promise<{ url: string }>;
   readonly frontDoor: FrontDoor;
+  readonly pins: Pick<PinStore, 'list' | 'accept'>;
 }
 
 /** A call missing here does not compile. */
@@ -54,6 +56,8 @@ export function createHandlers(deps: HandlerDeps): EngineHandlers {
     },
     mcp: {
       endpoint: ({ service }) => deps.mcpEndpoint(service),
+      pins: ({ diff }) => deps.pins.list(diff).filter(({ state }) => !diff || state !== 'pinned'),
+      acceptPins: ({ service, tools }) => ({ accepted: deps.pins.accept(service, tools) }),
       front: ({ maxTools }) => deps.frontDoor.lines(maxTools),
       listen: ({ host, port, maxTools }, { signal }) => deps.frontDoor.http({ host, port }, maxTools, signal),
     },

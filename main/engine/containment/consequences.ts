@@ -104,11 +104,11 @@ function causeOf({ cause, said }: QuarantineEntry): string | Reason {
   return said === undefined ? cause : { ...said, sentence: cause };
 }
 
-/** What the contract never lets pass, not what it has no more budget for, what somebody did not approve, or what a client tries first. */
+/** What the contract never lets pass, not what it has no more budget for, what somebody did not approve, what its service changed, or what a client tries first. */
 function isForbidden(call: GuardCall): boolean {
   const { decision, rule = '' } = call;
   if (decision !== 'deny' || !rule.startsWith('contract:')) return false;
-  return !/^contract:(mcp\.(rateLimit|maxCalls|ask)|http\.(tokenBudget|websocket))/.test(rule);
+  return !/^contract:(mcp\.(rateLimit|maxCalls|ask|pin)|http\.(tokenBudget|websocket))/.test(rule);
 }
 
 /** True where a session belongs to a quarantine subject. */

@@ -25,6 +25,8 @@ export interface FrontDoorDeps {
   readonly visible: (app: App, flow: Omit<FlowRequest, 'service'>) => Promise<readonly string[]>;
   /** Told whenever something may be visible, or no longer, that was not before. */
   readonly onServices: (listener: () => void) => Disposable;
+  /** Told of a service whose tools are shown otherwise from now on. */
+  readonly onTools: (listener: (service: string) => void) => Disposable;
   readonly digest: (text: string) => string;
   readonly log: Log;
 }
@@ -121,6 +123,7 @@ export function openFrontDoor(deps: FrontDoorDeps, stack: DisposalStack): FrontD
       maxTools,
       digest: deps.digest,
       onServices: deps.onServices,
+      onTools: deps.onTools,
       services: () => (flow === undefined ? Promise.resolve([]) : deps.visible(app, flow)),
       connect: (service) => dial(app, { ...(flow as FlowRequest), service }),
       complain: (text) => deps.log.info('mcp.front', { app: app.agent ?? app.path ?? null, text }),

@@ -1,5 +1,6 @@
 /** Judges requests of one MCP session, keeps those that wait for an answer, and takes hidden things out of lists. Pure. */
 import type { McpRules } from '../../base/engagement.ts';
+import { defaultPin } from '../../base/engagement/mcp.ts';
 import type { Effects } from '../effects.ts';
 import type { ApprovalAnswer, GuardCall, GuardContext } from '../guard.ts';
 import { digestInTurns, digestOf } from './digests.ts';
@@ -16,6 +17,7 @@ import { foldName } from '../json/fold-name.ts';
 import { isRecord } from '../json/strict-json.ts';
 import { rpcErrors, type RpcMessage } from './rpc.ts';
 import { CompiledMcpRules, type ThingKind } from './rules.ts';
+import { definitionsIn, type PinRules } from './pins.ts';
 
 /** The default of `maxMessageBytes`. */
 export const defaultMaxMessageBytes = 16 * 1024 * 1024;
@@ -87,8 +89,8 @@ export class McpCalls {
 
   /** Is there anything to hold the stream to? Without rules it may pass unread where it cannot be read. */
   get binding(): boolean {
-    const { allow, deny, ask, maxCalls, rateLimit } = this.#rules;
-    return [allow, deny, ask, maxCalls, rateLimit].some((rule) => rule !== undefined);
+    const { allow, deny, ask, maxCalls, rateLimit, pin } = this.#rules;
+    return [allow, deny, ask, maxCalls, rateLimit, pin].some((rule) => rule !== undefined);
   }
 
   /** Does a message of this size want `prepare` before it is judged? */
@@ -153,6 +155,8 @@ export class McpCalls {
       const local = this.#context.authorize?.(actionOf(thing));
       if (local !== undefined)
         return this.#refuseThing(request, thing, local.rule ?? local.code, local.sentence, nowMs);
+      const held = method === 'tools/call' ? this.#context.pins?.holds(thing.name, this.#pinRules) : undefined;
+      if (held !== undefined) return this.#refuseThing(request, thing, held.rule, held.why, nowMs);
       rule ??= verdict.rule;
     }
     if (!isCall(method)) return { kind: 'pass', open: { method, call: undefined } };
@@ -259,10 +263,33 @@ export class McpCalls {
         return `no list under "${field}"`;
       }
       const items: readonly unknown[] = listed;
-      const shown = [...items.keys()].filter((index) => this.#isShown(kind, items[index], key));
+      const allowed = [...items.keys()].filter((index) => this.#isShown(kind, items[index], key));
+      const held =
+        kind === 'tool'
+          ? this.#heldIn(
+              allowed.map((index) => items[index]),
+              result,
+            )
+          : undefined;
+      const shown = allowed.filter((index) => held?.has(nameOf(items[index], key)) !== true);
       if (shown.length < items.length) lists.push({ items, shown });
     }
     return lists;
+  }
+
+  get #pinRules(): PinRules {
+    const { pin } = this.#rules;
+    return { changed: pin?.changed ?? defaultPin.changed, new: pin?.new ?? defaultPin.new };
+  }
+
+  /** Of the tools that the contract shows, those whose definition is not to be trusted yet. */
+  #heldIn(
+    tools: readonly unknown[],
+    result: Readonly<Record<string, unknown>>,
+  ): ReadonlyMap<string, unknown> | undefined {
+    const { pins, digest } = this.#context;
+    const complete = typeof result['nextCursor'] !== 'string';
+    return pins?.listed(definitionsIn(tools, digest), complete, this.#pinRules);
   }
 
   #isShown(kind: ThingKind, item: unknown, key: string): boolean {
@@ -337,6 +364,10 @@ export class McpCalls {
       ...(recorded ? { arguments: short ? args : { tooLarge: this.#written.bytes } } : {}),
     };
   }
+}
+
+function nameOf(item: unknown, key: string): string {
+  return isRecord(item) ? String(item[key]) : '';
 }
 
 /** Names come from outside: in records and answers they have an end. */

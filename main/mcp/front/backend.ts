@@ -95,6 +95,11 @@ export class Backend implements AsyncDisposable {
     return listed;
   }
 
+  /** Ask anew for what it offers, when next it is wanted. */
+  relist(kind: Kind): void {
+    this.#lists.delete(kind);
+  }
+
   call(method: string, params: Fields, { signal, onprogress }: CallOptions = {}): Promise<Fields> {
     return this.#client.request({ method, params }, anything, {
       timeout: forever,

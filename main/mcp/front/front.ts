@@ -16,6 +16,8 @@ import { findTools, findToolsName, search } from './search.ts';
 export interface FrontDeps extends Pick<BackendsDeps, 'version' | 'services' | 'connect' | 'complain'> {
   /** Told whenever `services` may have another answer. */
   readonly onServices: (listener: () => void) => Disposable;
+  /** Told of a service whose tools are shown otherwise from now on. */
+  readonly onTools: (listener: (service: string) => void) => Disposable;
   /** Lower-hex SHA-256. */
   readonly digest: (text: string) => string;
   /** Tools listed; beyond, they are found by `find_tools`. */
@@ -51,7 +53,7 @@ class FrontOfOne implements Front {
   readonly #held = new HeldCalls();
   /** Calls under way without a handshake, by service: who is asked when the service asks. */
   readonly #active = new Map<string, Set<HeldCall>>();
-  readonly #watch: Disposable;
+  readonly #watches: readonly Disposable[];
   readonly #handle: { close(): Promise<void> };
   /** Tools that a search found: listed from then on. */
   readonly #found = new Set<string>();
@@ -74,9 +76,17 @@ class FrontOfOne implements Front {
       transport: this.#transport,
       onerror: (error) => deps.complain(error.message),
     });
-    this.#watch = deps.onServices(() => {
-      this.#backends.refresh().catch((error: unknown) => deps.complain(String(error)));
-    });
+    this.#watches = [
+      deps.onServices(() => {
+        this.#backends.refresh().catch((error: unknown) => deps.complain(String(error)));
+      }),
+      deps.onTools((service) => {
+        const backend = this.#backends.open().find((one) => one.service === service);
+        if (backend === undefined) return;
+        backend.relist('tools');
+        this.#changed(['tools']);
+      }),
+    ];
   }
 
   receive(text: string): void {
@@ -84,7 +94,7 @@ class FrontOfOne implements Front {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#watch[Symbol.dispose]();
+    for (const watch of this.#watches) watch[Symbol.dispose]();
     this.#held[Symbol.dispose]();
     await this.#handle.close();
     await this.#backends[Symbol.asyncDispose]();
