@@ -9,9 +9,7 @@ const text = (value) => ({ content: [{ type: 'text', text: String(value) }] });
 /** What `echo` says of itself may stand in a file, so that it can change. */
 const about = process.argv[2] === undefined ? 'says it again' : readFileSync(process.argv[2], 'utf8');
 server.registerTool('pid', { description: 'says its process id' }, () => text(process.pid));
-server.registerTool('echo', { description: about, inputSchema: { text: z.string() } }, ({ text: said }) =>
-  text(said),
-);
+server.registerTool('echo', { description: about, inputSchema: { text: z.string() } }, ({ text: said }) => text(said));
 server.registerTool(
   'count',
   { description: 'counts', inputSchema: { to: z.number() } },
