@@ -52,7 +52,8 @@ export type GuardEffect =
   | { readonly kind: 'not-visible'; readonly direction: 'open' | 'closed' };
 
 export interface Guard {
-  readonly kind: GuardKind;
+  /** A {@link GuardKind}; several joined by `+`. */
+  readonly kind: string;
   fromApp(chunk: Uint8Array, nowMs: number): readonly GuardEffect[];
   fromService(chunk: Uint8Array, nowMs: number): readonly GuardEffect[];
   /** That direction ended: what was held back, and calls still open. */

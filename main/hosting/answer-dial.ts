@@ -148,5 +148,6 @@ function requestOf(dial: HostedDial, service: HostedService, target: DialTarget,
     routerName: dial.routerName,
     encrypted: dial.encrypted,
     appData,
+    configs: service.configs,
   };
 }

@@ -100,6 +100,8 @@ export interface HostedRequest {
   readonly encrypted: boolean;
   /** The dialer's app data, its string values only; empty where it sent none. */
   readonly appData: Readonly<Record<string, string>>;
+  /** The service's configs, its contract among them. */
+  readonly configs: Readonly<Record<string, unknown>>;
 }
 
 /** TLS that the host begins towards a target. */

@@ -17,6 +17,8 @@ export function openedRecord(session: LiveSession): AuditEvent {
     encrypted: facts.encrypted,
     router: facts.router ?? null,
     guard: session.guardState,
+    guardedAt: session.guardedAt,
+    ...(facts.caller === undefined ? {} : { callerAsserted: facts.caller.asserted }),
     decision: 'allow',
     code: facts.decision.code,
     reason: facts.decision.sentence,

@@ -7,6 +7,7 @@ import { toTunnelerError, TunnelerError } from '../base/errors.ts';
 import { disposable } from '../base/lifecycle.ts';
 import type { Log } from '../base/log.ts';
 import type { Reason } from '../base/reason.ts';
+import { inTurn } from '../guard/in-turn.ts';
 import type { Guard } from '../guard/guard.ts';
 import { callRecord, closedRecord, faultRecord, openedRecord, violationRecord } from './audit-records.ts';
 import type { Ending } from './close-reason.ts';
@@ -45,7 +46,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     settled(session) {
       live.delete(session.id);
       lingering.add(session);
-      count(session.facts.serviceId, -1);
+      count(placeOf(session.facts.serviceId, session.facts.direction), -1);
       if (batch === undefined) tellClosed(session);
       else batch.push(session);
     },
@@ -91,10 +92,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
     }
   }
 
-  function count(serviceId: string, change: number): void {
-    const next = (openByService.get(serviceId) ?? 0) + change;
-    if (next === 0) openByService.delete(serviceId);
-    else openByService.set(serviceId, next);
+  function count(place: string, change: number): void {
+    const next = (openByService.get(place) ?? 0) + change;
+    if (next === 0) openByService.delete(place);
+    else openByService.set(place, next);
   }
 
   function terms(contract: EngagementContract | undefined): CompiledContract | undefined {
@@ -107,7 +108,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
   }
 
   return {
-    open(asked, consumer, provider, brought) {
+    open(asked, consumer, provider, parts = {}) {
       const refuse = (error: TunnelerError): never => {
         consumer.reset(error);
         provider.reset(error);
@@ -117,30 +118,41 @@ export function createSessions(deps: SessionsDeps): Sessions {
       // The session's own copy, its guard's too: both see a new name of the identity.
       const facts = own === undefined ? { ...asked } : { ...asked, contract: own.contract };
       const most = own?.contract.maxSessions;
-      if (most !== undefined && (openByService.get(facts.serviceId) ?? 0) >= most) {
+      if (most !== undefined && (openByService.get(placeOf(facts.serviceId, facts.direction)) ?? 0) >= most) {
         refuse(new TunnelerError('session.limit', `${facts.service} has its ${most} sessions already`));
       }
       const id = newId();
-      const guard = brought ?? (own === undefined ? undefined : deps.guard(own.contract, facts, id));
-      const session = new LiveSession(id, facts, { consumer, provider }, { keeper, terms: own, guard });
+      const held = own === undefined ? undefined : deps.guard(own.contract, facts, id);
+      const guard = inTurn(held, parts.guard);
+      const { grants = [], farEnd } = parts;
+      const ends = { consumer, provider };
+      const session = new LiveSession(id, facts, ends, { keeper, terms: own, guard, grants, farEnd });
       try {
         audit.record(openedRecord(session));
       } catch (error) {
         refuse(toTunnelerError(error, 'audit.write_failed'));
       }
       live.set(id, session);
-      count(facts.serviceId, 1);
+      count(placeOf(facts.serviceId, facts.direction), 1);
       total += 1;
       events.emit({ kind: 'opened', session: session.snapshot() });
       session.start();
       return id;
     },
 
+    met(id, farEnd) {
+      const session = live.get(id);
+      if (session === undefined) return;
+      session.farEnd = farEnd;
+      events.emit({ kind: 'met', session: session.snapshot() });
+    },
+
     reserve(serviceId) {
-      count(serviceId, 1);
+      const place = placeOf(serviceId, 'dial');
+      count(place, 1);
       held += 1;
       return disposable(() => {
-        count(serviceId, -1);
+        count(place, -1);
         held -= 1;
       });
     },
@@ -177,7 +189,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
       }
     },
 
-    openCount: (serviceId) => (serviceId === undefined ? live.size + held : (openByService.get(serviceId) ?? 0)),
+    openCount: (serviceId, direction = 'dial') =>
+      serviceId === undefined ? live.size + held : (openByService.get(placeOf(serviceId, direction)) ?? 0),
     total: () => total,
     subscribe: (listener) => events.subscribe(listener),
 
@@ -197,6 +210,11 @@ function endingOfViolation(
   if (action === 'quarantine') return { reason: 'quarantined', why: reason };
   if (action === 'alert' && !lost) return undefined;
   return { reason: 'contract_violation', why: reason };
+}
+
+/** A service that this engine both dials and hosts is counted at each end by itself. */
+function placeOf(serviceId: string, direction: SessionFacts['direction']): string {
+  return `${direction}|${serviceId}`;
 }
 
 function byStart(left: SessionSnapshot, right: SessionSnapshot): number {

@@ -7,6 +7,7 @@
 import type { EngagementContract } from '../base/engagement.ts';
 import type { Reason, CloseReason } from '../base/reason.ts';
 import { compileSchedule, type CompiledSchedule } from '../policy/schedule.ts';
+import type { SessionGrant } from './sessions.ts';
 
 /** An association without words for its end: a UDP session lasts this long in silence. Source: the peers' tunnelers use 5 min or less. */
 export const udpIdleTimeoutSeconds = 60;
@@ -49,42 +50,55 @@ export function idleSecondsOf(contract: EngagementContract | undefined, protocol
   return contract?.idleTimeoutSeconds ?? (protocol === 'udp' ? udpIdleTimeoutSeconds : undefined);
 }
 
-/** Milliseconds the contract still grants by duration and schedule; undefined where neither limits. Not negative. */
+/**
+ * Milliseconds still granted by duration, schedule and grants; undefined where none limits. Not negative.
+ *
+ * What a schedule left when the session began is measured on the monotonic clock as well: turned back, the wall clock stretches nothing.
+ */
 export function grantedMs(
   terms: CompiledContract | undefined,
   times: Pick<TimesOfSession, 'startedAtMs' | 'startedMonotonicMs'>,
   nowMs: number,
   monotonicMs: number,
+  grants: readonly SessionGrant[] = [],
 ): number | undefined {
-  let leftMs: number | undefined;
-  const contract = terms?.contract;
-  if (contract?.maxDurationSeconds !== undefined) {
-    const elapsedMs = Math.max(nowMs - times.startedAtMs, monotonicMs - times.startedMonotonicMs);
-    leftMs = contract.maxDurationSeconds * 1000 - elapsedMs;
-  }
+  const ranMs = monotonicMs - times.startedMonotonicMs;
+  const left: number[] = grants.flatMap((grant) => grant.leftMs() ?? []);
+  const seconds = terms?.contract.maxDurationSeconds;
+  if (seconds !== undefined) left.push(seconds * 1000 - Math.max(nowMs - times.startedAtMs, ranMs));
   if (terms?.schedule !== undefined) {
-    const state = terms.schedule.at(nowMs);
-    const untilMs = state.open ? state.closesAtMs : nowMs;
-    if (untilMs !== undefined) leftMs = Math.min(leftMs ?? Infinity, untilMs - nowMs);
+    left.push((closesAt(terms.schedule, nowMs) ?? Infinity) - nowMs);
+    left.push((closesAt(terms.schedule, times.startedAtMs) ?? Infinity) - times.startedAtMs - ranMs);
   }
-  return leftMs === undefined ? undefined : Math.max(0, leftMs);
+  const least = Math.min(...left);
+  return least === Infinity ? undefined : Math.max(0, least);
 }
 
-/** What time says of a session now. */
+function closesAt(schedule: CompiledSchedule, atMs: number): number | undefined {
+  const state = schedule.at(atMs);
+  return state.open ? state.closesAtMs : atMs;
+}
+
+/** What time says of a session now; of grants, what it will say in `aheadMs`. */
 export function limitStateOf(
   terms: CompiledContract | undefined,
   protocol: 'tcp' | 'udp',
   times: TimesOfSession,
   nowMs: number,
   monotonicMs: number,
+  grants: readonly SessionGrant[] = [],
+  aheadMs = 0,
 ): LimitState {
-  const granted = grantedMs(terms, times, nowMs, monotonicMs);
+  const spent = grants.find((grant) => (grant.leftMs() ?? Infinity) <= aheadMs);
+  if (spent !== undefined) return { kind: 'due', reason: 'max_duration_exceeded', why: spent.why };
+  const granted = grantedMs(terms, times, nowMs, monotonicMs, grants);
   if (granted === 0) {
-    const inSchedule = terms?.schedule === undefined || terms.schedule.at(nowMs).open;
-    const seconds = terms?.contract.maxDurationSeconds ?? 0;
-    const why: Reason = inSchedule
-      ? { code: 'session.duration_over', sentence: `the contract's ${seconds} s are over`, details: { seconds } }
-      : { code: 'session.schedule_over', sentence: "the contract's schedule ended" };
+    const seconds = terms?.contract.maxDurationSeconds;
+    const ranMs = Math.max(nowMs - times.startedAtMs, monotonicMs - times.startedMonotonicMs);
+    const why: Reason =
+      seconds !== undefined && ranMs >= seconds * 1000
+        ? { code: 'session.duration_over', sentence: `the contract's ${seconds} s are over`, details: { seconds } }
+        : { code: 'session.schedule_over', sentence: "the contract's schedule ended" };
     return { kind: 'due', reason: 'max_duration_exceeded', why };
   }
   const idleSeconds = idleSecondsOf(terms?.contract, protocol);

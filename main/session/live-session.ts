@@ -11,9 +11,9 @@ import type { ByteStream } from '../base/stream.ts';
 import type { Guard, GuardCall, GuardEffect } from '../guard/guard.ts';
 import { endingOf, type End, type Ending } from './close-reason.ts';
 import { EndSink } from './end-sink.ts';
-import { grantedMs, limitStateOf, type CompiledContract } from './limits.ts';
+import { grantedMs, limitStateOf, type CompiledContract, type LimitState } from './limits.ts';
 import { SessionRow } from './session-row.ts';
-import type { SessionFacts, SessionMoment, SessionSnapshot, SessionState } from './sessions.ts';
+import type { FarEnd, SessionFacts, SessionGrant, SessionMoment, SessionSnapshot, SessionState } from './sessions.ts';
 
 /** Moments kept of one session; the oldest go first, the opening stays. */
 const timelineLength = 64;
@@ -21,6 +21,8 @@ const timelineLength = 64;
 const shownArgumentsLength = 4_096;
 /** What was permitted has this long to arrive before both ends are reset: a round trip, for a reset may overtake it. */
 const deliveryMs = 200;
+/** So far ahead may the host's end of a session be: a round trip and then some. */
+const hostAheadMs = 500;
 /** An end that does not take what it was sent is looked at this often before it is reset. */
 const deliveryLooks = 50;
 
@@ -53,9 +55,12 @@ export class LiveSession {
   bytesReceived = 0;
   calls = 0;
   denied = 0;
+  /** Undefined where nothing is known of the other end. */
+  farEnd: FarEnd | undefined;
   readonly #terms: CompiledContract | undefined;
   readonly #keeper: SessionObserver;
   readonly #guard: Guard | undefined;
+  readonly #grants: readonly SessionGrant[];
   readonly #consumer: EndSink;
   readonly #provider: EndSink;
   readonly #startedMonotonicMs: number;
@@ -78,6 +83,8 @@ export class LiveSession {
       readonly keeper: SessionObserver;
       readonly terms: CompiledContract | undefined;
       readonly guard: Guard | undefined;
+      readonly grants: readonly SessionGrant[];
+      readonly farEnd: FarEnd | undefined;
     },
   ) {
     this.id = id;
@@ -85,6 +92,8 @@ export class LiveSession {
     this.#keeper = parts.keeper;
     this.#terms = parts.terms;
     this.#guard = parts.guard;
+    this.#grants = parts.grants;
+    this.farEnd = parts.farEnd;
     this.#consumer = new EndSink(this, 'consumer', ends.consumer);
     this.#provider = new EndSink(this, 'provider', ends.provider);
     this.startedAtMs = parts.keeper.clock.now();
@@ -107,6 +116,12 @@ export class LiveSession {
   get guardState(): SessionSnapshot['guard'] {
     if (this.#guard === undefined) return 'none';
     return this.#visible ? this.#guard.kind : 'not-visible';
+  }
+
+  get guardedAt(): SessionSnapshot['guardedAt'] {
+    const here = this.facts.direction;
+    const there = this.farEnd?.guarded === true;
+    return (['dial', 'host'] as const).filter((end) => (end === here ? this.#guard !== undefined : there));
   }
 
   /** Bytes came from one end: count, judge, pass on. Called once a chunk. */
@@ -177,7 +192,9 @@ export class LiveSession {
     if (this.state === 'open' && (this.#broken === undefined || this.#broken === end)) {
       const other = this.#other(end);
       if (error !== undefined) {
-        this.cut(endingOf(end, this.#overlay(), error), error);
+        const ending = this.#endingOver(end, error);
+        this.cut(ending, error);
+        this.#breached(ending);
       } else if (other.over) {
         this.#settle(this.#firstEnd ?? endingOf(end, this.#overlay(), undefined));
       } else if (!other.finished) {
@@ -222,16 +239,20 @@ export class LiveSession {
     else this.bytesReceived += part.length;
     // An empty datagram is one all the same; what is empty because the limit is reached is none.
     const goOn = (part.length === 0 && bytes.length > 0) || to.write(part);
-    if (part !== bytes && this.#isOpen()) {
-      const sentence = `the contract's ${limit} bytes are used`;
-      const why: Reason = { code: 'session.bytes_used', sentence, details: { bytes: limit } };
-      this.#cutDelivered({ reason: 'max_bytes_exceeded', why }, 'both');
-      // A limit of bytes ends the session whatever else follows; what follows is as for any other breach of the contract.
-      const { onViolation } = this.#terms?.contract ?? {};
-      if (onViolation === 'alert' || onViolation === 'quarantine') this.#keeper.violated(this, why, true);
+    if (limit !== undefined && part !== bytes && this.#isOpen()) {
+      const ending = this.#bytesUsed(limit);
+      this.#cutDelivered(ending, 'both');
+      this.#breached(ending);
       return true;
     }
     return goOn;
+  }
+
+  /** A limit of bytes ends the session whatever else follows; what follows is as for any other breach of the contract. */
+  #breached({ reason, why }: Ending): void {
+    const { onViolation } = this.#terms?.contract ?? {};
+    if (reason !== 'max_bytes_exceeded' || why === undefined) return;
+    if (onViolation === 'alert' || onViolation === 'quarantine') this.#keeper.violated(this, why, true);
   }
 
   #apply(from: End, effects: readonly GuardEffect[]): void {
@@ -335,27 +356,54 @@ export class LiveSession {
   }
 
   #watchLimits(): void {
+    const limit = this.#limit(0);
+    if (limit.kind === 'due') this.cut({ reason: limit.reason, why: limit.why }, undefined);
+    if (limit.kind === 'wait') this.#timer = this.#keeper.clock.after(limit.waitMs, () => this.#watchLimits());
+  }
+
+  /** What time says of it, `aheadMs` from now. */
+  #limit(aheadMs: number): LimitState {
     const { clock } = this.#keeper;
     const times = {
       startedAtMs: this.startedAtMs,
       startedMonotonicMs: this.#startedMonotonicMs,
       lastActivityMonotonicMs: this.#lastActivityMonotonicMs,
     };
-    const limit = limitStateOf(this.#terms, this.facts.protocol, times, clock.now(), clock.monotonic());
-    if (limit.kind === 'due') this.cut({ reason: limit.reason, why: limit.why }, undefined);
-    if (limit.kind === 'wait') this.#timer = clock.after(limit.waitMs, () => this.#watchLimits());
+    const [nowMs, monotonicMs] = [clock.now() + aheadMs, clock.monotonic() + aheadMs];
+    return limitStateOf(this.#terms, this.facts.protocol, times, nowMs, monotonicMs, this.#grants, aheadMs);
+  }
+
+  /**
+   * Another end that is Culvert counts what the contract counts: what ends there just before it would have ended here ended by the
+   * contract.
+   */
+  #endingOver(end: End, error: TunnelerError | undefined): Ending {
+    const ending = endingOf(end, this.#overlay(), error);
+    if (end !== this.#overlay() || this.farEnd === undefined || this.#terms === undefined) return ending;
+    if (!['provider_close', 'consumer_close', 'tunnel_failed'].includes(ending.reason)) return ending;
+    const { maxBytes } = this.#terms.contract;
+    if (maxBytes !== undefined && this.bytesSent + this.bytesReceived >= maxBytes) return this.#bytesUsed(maxBytes);
+    const limit = this.#limit(hostAheadMs);
+    return limit.kind === 'due' ? { reason: limit.reason, why: limit.why } : ending;
+  }
+
+  #bytesUsed(bytes: number): Ending {
+    const sentence = `the contract's ${bytes} bytes are used`;
+    return { reason: 'max_bytes_exceeded', why: { code: 'session.bytes_used', sentence, details: { bytes } } };
   }
 
   #remaining(): SessionSnapshot['remaining'] {
     const contract = this.#terms?.contract;
-    if (contract === undefined) return {};
+    if (contract === undefined && this.#grants.length === 0) return {};
     const { clock } = this.#keeper;
     const times = { startedAtMs: this.startedAtMs, startedMonotonicMs: this.#startedMonotonicMs };
-    const leftMs = this.state === 'open' ? grantedMs(this.#terms, times, clock.now(), clock.monotonic()) : undefined;
-    const maxCalls = contract.mcp?.maxCalls;
+    const open = this.state === 'open';
+    const leftMs = open ? grantedMs(this.#terms, times, clock.now(), clock.monotonic(), this.#grants) : undefined;
+    const maxCalls = contract?.mcp?.maxCalls;
+    const maxBytes = contract?.maxBytes;
     return {
       ...(leftMs === undefined ? {} : { seconds: Math.ceil(leftMs / 1000) }),
-      ...(contract.maxBytes === undefined ? {} : { bytes: contract.maxBytes - this.bytesSent - this.bytesReceived }),
+      ...(maxBytes === undefined ? {} : { bytes: maxBytes - this.bytesSent - this.bytesReceived }),
       ...(maxCalls === undefined ? {} : { calls: Math.max(0, maxCalls - (this.calls - this.denied)) }),
     };
   }

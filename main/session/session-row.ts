@@ -35,6 +35,7 @@ export class SessionRow implements SessionSnapshot {
   readonly router: string | undefined;
   readonly decision: SessionFacts['decision'];
   readonly contract: SessionFacts['contract'];
+  readonly caller?: NonNullable<SessionFacts['caller']>;
   readonly startedAtMs: number;
   readonly endedAtMs: number | undefined;
   readonly bytesSent: number;
@@ -43,6 +44,7 @@ export class SessionRow implements SessionSnapshot {
   readonly closeReason: SessionSnapshot['closeReason'];
   readonly closeWhy: SessionSnapshot['closeWhy'];
   readonly guard: SessionSnapshot['guard'];
+  readonly guardedAt: SessionSnapshot['guardedAt'];
   readonly calls: number;
   readonly denied: number;
   readonly timeline: readonly SessionMoment[];
@@ -65,6 +67,7 @@ export class SessionRow implements SessionSnapshot {
     this.router = facts.router;
     this.decision = facts.decision;
     this.contract = facts.contract;
+    if (facts.caller !== undefined) this.caller = facts.caller;
     this.startedAtMs = session.startedAtMs;
     this.endedAtMs = session.endedAtMs;
     this.bytesSent = session.bytesSent;
@@ -73,6 +76,7 @@ export class SessionRow implements SessionSnapshot {
     this.closeReason = session.closeReason;
     this.closeWhy = session.closeWhy;
     this.guard = session.guardState;
+    this.guardedAt = session.guardedAt;
     this.calls = session.calls;
     this.denied = session.denied;
     this.timeline = timeline;

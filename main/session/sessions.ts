@@ -4,9 +4,35 @@ import type { FlowEntry } from '../base/flow.ts';
 import type { CloseReason, Reason } from '../base/reason.ts';
 import type { ByteStream } from '../base/stream.ts';
 import type { App } from '../apps/app.ts';
-import type { Guard, GuardCall, GuardKind } from '../guard/guard.ts';
+import type { Guard, GuardCall } from '../guard/guard.ts';
+
+/** Who vouches for a hosted session's caller: the router, a signature with its certificate's key, or nobody. */
+export type CallerAssertion = 'router' | 'signature' | 'nobody';
+
+/** Who dialled what is hosted here. */
+export interface SessionCaller {
+  /** What stands for it in budgets and grants: its id, or the one name that all nameless callers of the service share. */
+  readonly account: string;
+  readonly asserted: CallerAssertion;
+}
+
+/** Time that belongs to more than one session: a grant or an approval, however often its holder reconnects. */
+export interface SessionGrant {
+  /** What is left now; undefined: it does not limit. Zero ends the session. */
+  leftMs(): number | undefined;
+  /** Why it ends. */
+  readonly why: Reason;
+}
 
 export type SessionState = 'opening' | 'open' | 'closed';
+
+/** The other end of a session, where that is Culvert too: it counts what the contract counts. */
+export interface FarEnd {
+  /** It holds the session to a guard. */
+  readonly guarded: boolean;
+}
+
+export type SessionEnd = 'dial' | 'host';
 
 /** What a session is made of, known when it is opened. */
 export interface SessionFacts {
@@ -24,6 +50,18 @@ export interface SessionFacts {
   readonly router: string | undefined;
   readonly decision: Reason;
   readonly contract: EngagementContract | undefined;
+  /** Hosted sessions only. */
+  readonly caller?: SessionCaller;
+}
+
+/** What the opener brings to a session. */
+export interface SessionParts {
+  /** A guard of its own, behind the contract's: nearer to the service. */
+  readonly guard?: Guard;
+  /** Time granted beyond this one session. */
+  readonly grants?: readonly SessionGrant[];
+  /** What the other end said of itself, where it is known already. */
+  readonly farEnd?: FarEnd;
 }
 
 /** A live or lately closed session; a view onto it, never the thing itself. */
@@ -37,7 +75,10 @@ export interface SessionSnapshot extends SessionFacts {
   readonly closeReason: CloseReason | undefined;
   /** More about the closing, where there is more to say. */
   readonly closeWhy: Reason | undefined;
-  readonly guard: 'none' | GuardKind | 'not-visible';
+  /** Several joined by `+`. */
+  readonly guard: string;
+  /** At which ends a guard holds it: this one, and the other where that one said so. */
+  readonly guardedAt: readonly SessionEnd[];
   readonly calls: number;
   readonly denied: number;
   readonly remaining: { readonly seconds?: number; readonly bytes?: number; readonly calls?: number };
@@ -58,6 +99,8 @@ export type SessionEvent =
   | { readonly kind: 'closed'; readonly session: SessionSnapshot }
   /** The identity it belongs to goes by another name now. */
   | { readonly kind: 'renamed'; readonly session: SessionSnapshot }
+  /** Its other end said how it holds it. */
+  | { readonly kind: 'met'; readonly session: SessionSnapshot }
   | { readonly kind: 'called'; readonly session: SessionSnapshot; readonly call: GuardCall }
   | { readonly kind: 'violated'; readonly session: SessionSnapshot; readonly reason: Reason };
 
@@ -66,9 +109,11 @@ export interface Sessions extends AsyncDisposable {
    * Join both ends and pump until one side, a limit, a guard or a command ends it. Returns the session's id. `consumer` is the end that
    * asked (dial: the application, host: the overlay), `provider` the end that serves (dial: the overlay, host: the local server);
    * sessions own both from here on. Throws `session.limit` beyond the contract's `maxSessions` and `audit.write_failed` where the
-   * opening cannot be recorded; both ends are then reset. `guard`: one the opener brings, in the place of the contract's.
+   * opening cannot be recorded; both ends are then reset.
    */
-  open(facts: SessionFacts, consumer: ByteStream, provider: ByteStream, guard?: Guard): string;
+  open(facts: SessionFacts, consumer: ByteStream, provider: ByteStream, parts?: SessionParts): string;
+  /** The other end of this session said that it is Culvert, and how it holds it. */
+  met(id: string, farEnd: FarEnd): void;
   /** Hold a place of this service while its dial is under way, so that `openCount` sees it; dispose just before `open`. */
   reserve(serviceId: string): Disposable;
   list(): readonly SessionSnapshot[];
@@ -79,8 +124,8 @@ export interface Sessions extends AsyncDisposable {
   closeWhere(matches: (session: SessionSnapshot) => boolean, reason: CloseReason, why?: Reason): readonly string[];
   /** Sessions of this identity that are open belong to `to` from now on, nothing else of them changes; closed rows keep the name they had. */
   renameIdentity(identity: string, to: string): void;
-  /** Open ones, and places held. */
-  openCount(serviceId?: string): number;
+  /** Open ones, and places held. Of a service: those of one end, the dialling one by default. */
+  openCount(serviceId?: string, direction?: SessionEnd): number;
   /** Ever opened. */
   total(): number;
   subscribe(listener: (event: SessionEvent) => void): Disposable;

@@ -1,0 +1,175 @@
+/** The dialler's end of a session whose host may be Culvert: the host's first words are taken out, everything else passes as it is. */
+import type { Clock } from '../base/clock.ts';
+import type { TunnelerError } from '../base/errors.ts';
+import type { ByteSink, ByteStream, StreamKind } from '../base/stream.ts';
+import { encodeWords, hostWords, joined, markOf, readWords, type CallerProof, type HostWords } from './words.ts';
+
+/** So long a first half-close, or much data, waits for a greeting. A host greets at once: this is a long way there and back. */
+const patienceMs = 500;
+/** Sent at most before the host has greeted, so that its question does not stand behind more than it holds. */
+const unansweredBytes = 256 * 1024;
+
+export interface GreetedOptions {
+  readonly clock: Clock;
+  /** The mark this dial named. */
+  readonly mark: Uint8Array;
+  /** Answer a challenge; undefined: this identity has nothing to sign with. Rejections count as that. */
+  readonly prove: (challenge: string) => Promise<CallerProof | undefined>;
+}
+
+/** Once, with the host's first bytes: what it said, or undefined where it is no Culvert. */
+export type GreetingListener = (words: HostWords | undefined) => void;
+
+export class GreetedStream implements ByteStream {
+  readonly kind: StreamKind;
+  readonly #inner: ByteStream;
+  readonly #options: GreetedOptions;
+  #sink: ByteSink | undefined;
+  /** Bytes that may be the beginning of a greeting; undefined once that is settled. */
+  #undecided: Uint8Array | undefined = new Uint8Array();
+  #words: HostWords | undefined;
+  /** What waits for the greeting goes on waiting. */
+  #patient = true;
+  #listener: GreetingListener | undefined;
+  #timer: Disposable | undefined;
+  /** An answer is being signed. */
+  #answering = false;
+  #sent = 0;
+  /** The writer was told to wait for the greeting. */
+  #waits = false;
+  #endAsked = false;
+  #over = false;
+
+  constructor(inner: ByteStream, options: GreetedOptions) {
+    this.kind = inner.kind;
+    this.#inner = inner;
+    this.#options = options;
+  }
+
+  /** Told at once where it is known already. One listener. */
+  onGreeting(listener: GreetingListener): void {
+    this.#listener = listener;
+    if (this.#settled) listener(this.#words);
+  }
+
+  start(sink: ByteSink): void {
+    this.#sink = sink;
+    this.#timer = this.#options.clock.after(patienceMs, () => {
+      this.#patient = false;
+      this.#goOn();
+    });
+    this.#inner.start({
+      data: (chunk) => this.#data(chunk),
+      end: () => {
+        this.#noneCame();
+        sink.end();
+      },
+      drain: () => {
+        if (!this.#waits) sink.drain();
+      },
+      closed: (error) => this.#closed(sink, error),
+    });
+  }
+
+  write(chunk: Uint8Array): boolean {
+    const goOn = this.#inner.write(chunk);
+    if (this.#settled || !this.#patient) return goOn;
+    this.#sent += chunk.length;
+    this.#waits ||= this.#sent >= unansweredBytes;
+    return goOn && !this.#waits;
+  }
+
+  end(): void {
+    this.#endAsked = true;
+    this.#goOn();
+  }
+
+  reset(error?: TunnelerError): void {
+    this.#timer?.[Symbol.dispose]();
+    this.#inner.reset(error);
+  }
+
+  pause(): void {
+    this.#inner.pause();
+  }
+
+  resume(): void {
+    this.#inner.resume();
+  }
+
+  get #settled(): boolean {
+    return this.#undecided === undefined;
+  }
+
+  #data(chunk: Uint8Array): void {
+    const { mark } = this.#options;
+    if (this.#undecided === undefined) {
+      this.#sink?.data(chunk);
+      return;
+    }
+    // A datagram is whole or it is not ours.
+    const bytes = this.kind === 'datagram' ? chunk : joined(this.#undecided, chunk);
+    const found = readWords(mark, bytes);
+    if (found.kind === 'part' && this.kind === 'stream') {
+      this.#undecided = bytes;
+      return;
+    }
+    if (found.kind !== 'words') {
+      this.#settle(undefined);
+      if (!this.#over) this.#sink?.data(bytes);
+      return;
+    }
+    const words = hostWords(found.words);
+    if (words.challenge !== undefined) void this.#answer(words.challenge);
+    this.#settle(words);
+    if (found.rest.length > 0 && !this.#over) this.#sink?.data(found.rest);
+  }
+
+  /** The host ended without a greeting, or within one: what was held is the application's. */
+  #noneCame(): void {
+    const held = this.#undecided;
+    if (held === undefined) return;
+    this.#settle(undefined);
+    if (held.length > 0 && !this.#over) this.#sink?.data(held);
+  }
+
+  #settle(words: HostWords | undefined): void {
+    this.#undecided = undefined;
+    this.#words = words;
+    this.#timer?.[Symbol.dispose]();
+    this.#listener?.(words);
+    this.#goOn();
+  }
+
+  async #answer(challenge: string): Promise<void> {
+    const { mark, prove } = this.#options;
+    this.#answering = true;
+    const proof = await prove(challenge).catch(() => undefined);
+    this.#answering = false;
+    if (this.#over) return;
+    // An empty answer says that there is none, and keeps nobody waiting.
+    this.#inner.write(encodeWords(markOf(challenge) ?? mark, proof ?? { chain: '', signature: '' }));
+    this.#goOn();
+  }
+
+  /** What waited for the greeting or for the answer to it. */
+  #goOn(): void {
+    if ((!this.#settled && this.#patient) || this.#answering || this.#over) return;
+    if (this.#waits) {
+      this.#waits = false;
+      this.#sink?.drain();
+    }
+    if (this.#endAsked) this.#inner.end();
+  }
+
+  #closed(sink: ByteSink, error: TunnelerError | undefined): void {
+    if (error === undefined) this.#noneCame();
+    this.#over = true;
+    this.#timer?.[Symbol.dispose]();
+    if (!this.#settled) {
+      this.#undecided = undefined;
+      this.#listener?.(undefined);
+    }
+    sink.closed(error);
+  }
+}
