@@ -166,7 +166,12 @@ export interface SessionView {
   readonly closeDetails?: Readonly<Record<string, unknown>>;
   readonly router?: string;
   readonly encrypted: boolean;
-  readonly guard: 'none' | GuardName | 'not-visible';
+  /** `none`, `not-visible`, or the guards that read it, joined by `+`. */
+  readonly guard: string;
+  /** At which ends a guard holds it; the other end only where that one said so for this session. */
+  readonly guardedAt: readonly ('dial' | 'host')[];
+  /** Hosted sessions: who vouches for the caller. */
+  readonly callerAsserted?: 'router' | 'signature' | 'nobody';
   readonly mcp?: { readonly calls: number; readonly denied: number };
   /** What is left of the contract; absent fields have no limit. */
   readonly remaining?: {

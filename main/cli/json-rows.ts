@@ -15,6 +15,7 @@ export function sessionRow(session: SessionView): object {
   return {
     closeReason: nothing,
     router: nothing,
+    callerAsserted: nothing,
     mcp: { calls: 0, denied: 0 },
     ...session,
     app: appRow(session.app),

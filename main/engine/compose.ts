@@ -133,7 +133,9 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
   for (const [service, answerer] of Object.entries(options.answers ?? {})) {
     stack.use(answered.answer(service, answerer));
   }
-  const { hosting, secrets } = openHosting({ ...base, policy, sessions, workgroupsOf, nameOf }, stack);
+  const trustedPem = (identity: string): string | undefined => identities.follow(identity)?.record()?.caPem;
+  const hostedBy = { ...base, policy, sessions, workgroupsOf, nameOf, trustedPem };
+  const { hosting, secrets } = openHosting(hostedBy, stack);
 
   // Step 12: the networks, an identity each.
   const alerts = createAlerts({ ...base, tell: (alert) => late.hub?.change({ kind: 'alert-raised', value: alert }) });

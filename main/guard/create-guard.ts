@@ -41,3 +41,9 @@ export function createGuard(contract: EngagementContract, context: GuardContext)
   if (iec104 !== undefined) return new Iec104Guard(iec104, context);
   return dnp3 === undefined ? undefined : new Dnp3Guard(dnp3, context);
 }
+
+/** What the guard of {@link createGuard} calls itself; undefined where it makes none. */
+export function guardKindOf(contract: EngagementContract): string | undefined {
+  const asked = guarded.filter((protocol) => contract[protocol] !== undefined);
+  return asked.length === 0 ? undefined : asked.join('+');
+}

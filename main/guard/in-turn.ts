@@ -36,6 +36,21 @@ class GuardsInTurn implements Guard {
     return [...held, ...this.#onward(this.#first.serviceEnded(nowMs), nowMs)];
   }
 
+  onWake(wake: () => void): void {
+    this.#first.onWake?.(wake);
+    this.#second.onWake?.(wake);
+  }
+
+  proceed(nowMs: number): readonly GuardEffect[] {
+    const held = this.#onward(this.#first.proceed?.(nowMs) ?? [], nowMs);
+    return [...held, ...this.#back(this.#second.proceed?.(nowMs) ?? [], nowMs)];
+  }
+
+  waiting(): 'bytes' | 'end' | undefined {
+    const waits = [this.#first.waiting?.(), this.#second.waiting?.()];
+    return waits.find((what) => what === 'bytes') ?? waits.find((what) => what !== undefined);
+  }
+
   buffered(): number {
     return this.#first.buffered() + this.#second.buffered();
   }

@@ -1,4 +1,5 @@
 /** One hosted service: its config, its terminators and what is to be said of them. */
+import { contractConfigType } from '../base/engagement.ts';
 import type { Reason } from '../base/reason.ts';
 import { answeredHere, parseHostConfigs } from './host-config.ts';
 import type { HostTerminator } from './host-config.ts';
@@ -15,9 +16,15 @@ export function fingerprintOf(service: HostedService): string {
     tunnelerName,
     tunnelerAppData,
     encryptionRequired,
-    service.answer === undefined ? service.configs : service.answer.id,
+    service.answer === undefined ? withoutContract(service.configs) : service.answer.id,
     hostingDefaults,
   ]);
+}
+
+/** A contract is read anew at each dial: another one is no reason to bind anew. */
+function withoutContract(configs: HostedService['configs']): HostedService['configs'] {
+  const { [contractConfigType]: _contract, ...rest } = configs;
+  return rest;
 }
 
 export class HostedServiceRun implements AsyncDisposable {

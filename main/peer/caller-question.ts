@@ -2,7 +2,16 @@
 import type { Clock } from '../base/clock.ts';
 import { TunnelerError } from '../base/errors.ts';
 import type { ByteSink, ByteStream, StreamKind } from '../base/stream.ts';
-import { callerProof, encodeWords, indexOfMark, joined, markOf, readWords, type CallerProof, type HostWords } from './words.ts';
+import {
+  callerProof,
+  encodeWords,
+  indexOfMark,
+  joined,
+  markOf,
+  readWords,
+  type CallerProof,
+  type HostWords,
+} from './words.ts';
 
 /** A hardware key may take its time; who has not said by then stays nameless. */
 const answerWithinMs = 5_000;

@@ -14,6 +14,9 @@ export const helloField = 'culvert_hello';
 /** Field in which it names the guard it holds the session to, where it holds one. Its own word. */
 export const dialGuardField = 'culvert_guard';
 
+/** Field with the seconds since the dialling identity last proved MFA. Its own word. */
+export const mfaAgeField = 'culvert_mfa_age';
+
 const markBytes = 16;
 const headBytes = markBytes + 2;
 /** The longest JSON a frame can state. */

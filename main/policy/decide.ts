@@ -153,8 +153,13 @@ function contractRefusal(
   });
 
   if (contract.apps !== undefined) {
-    const { allow, deny } = contract.apps;
-    if (app.attribution !== 'exact') return says('apps', 'names programs, and it is not certain which one asks');
+    const { allow, deny, required } = contract.apps;
+    if ((allow ?? deny) !== undefined && app.attribution !== 'exact') {
+      return says('apps', 'names programs, and it is not certain which one asks');
+    }
+    if (required === true && app.attribution === 'unknown') {
+      return says('apps.required', 'asks which program dials, and it is not known here');
+    }
     const denied = deny?.find((pattern) => programMatches(pattern, app));
     if (denied !== undefined) return says('apps.deny', `denies ${programName(app)} (${denied})`);
     if (allow !== undefined && !allow.some((pattern) => programMatches(pattern, app))) {

@@ -19,7 +19,11 @@ export function narrowContracts(left: EngagementContract, right: EngagementContr
     maxSessions: least(left.maxSessions, right.maxSessions),
     requireMfaWithinSeconds: least(left.requireMfaWithinSeconds, right.requireMfaWithinSeconds),
     apps: both(left.apps, right.apps, (a, b) =>
-      defined({ allow: both(a.allow, b.allow, overlapNames), deny: either(a.deny, b.deny) }),
+      defined({
+        allow: both(a.allow, b.allow, overlapNames),
+        deny: either(a.deny, b.deny),
+        required: both(a.required, b.required, (x, y) => x || y),
+      }),
     ),
     schedule: both(left.schedule, right.schedule, narrowSchedule),
     mcp: both(left.mcp, right.mcp, narrowMcp),

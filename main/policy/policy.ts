@@ -38,7 +38,7 @@ export interface Policy {
   /** Ask local rules of a hosted dial or of one call within a session. */
   ask(question: AuthorizationRequest): LocalAnswer;
   /** The contract in force for a service now, for views. */
-  contractOf(service: Match['service']): ContractInForce;
+  contractOf(service: Pick<Match['service'], 'name' | 'configs'>): ContractInForce;
   /** Who dials as whom, from now on. */
   replaceIdentityRules(rules: IdentityRules): void;
   /** Read `policy.d` again; in force at once where all of it can be used. Never throws. */

@@ -113,6 +113,7 @@ const session: SessionView = {
   state: 'open',
   encrypted: true,
   guard: 'none',
+  guardedAt: [],
   decision: { code: 'policy.allowed', sentence: 'ok' },
 };
 
@@ -190,7 +191,7 @@ describe('verbs over a running engine', () => {
     expect(json.code).toBe(0);
     // Every documented field is there, whether known yet or not.
     const { app } = session;
-    const unknown = { closeReason: null, router: null, mcp: { calls: 0, denied: 0 } };
+    const unknown = { closeReason: null, router: null, callerAsserted: null, mcp: { calls: 0, denied: 0 } };
     expect(JSON.parse(json.out)).toEqual([{ ...unknown, ...session, app: { agent: null, user: null, ...app } }]);
     expect(json.out.trimEnd()).not.toContain('\n');
     const text = await culvert(['sessions', '--state', state]);

@@ -7,6 +7,7 @@ import { silentLog } from '../../main/base/log.ts';
 import { createCorridor, type CorridorDeps } from '../../main/engine/admission/admission.ts';
 import type { Match } from '../../main/intercept/match.ts';
 import type { Verdict } from '../../main/policy/verdict.ts';
+import type { DialledStream } from '../../main/engine/admission/dialing.ts';
 import type { ZitiStream } from '../../main/ziti/model.ts';
 import { memoryStreamPair, Recorder } from '../support/memory-stream.ts';
 import { SessionWorld } from '../support/session-world.ts';
@@ -64,7 +65,7 @@ function openCorridor(parts: Partial<CorridorDeps> = {}) {
       openSessions: (id) => world.sessions.openCount(id),
       isQuarantined: () => undefined,
     }),
-    dial: () => Promise.resolve(dialled),
+    dial: () => Promise.resolve(ungreeted(dialled)),
     confirm: () => Promise.resolve(),
     nameOf: () => 'laptop',
     withCurrentContract: () => undefined,
@@ -77,13 +78,19 @@ function openCorridor(parts: Partial<CorridorDeps> = {}) {
   return { open, ask, dialled, serviceSaw };
 }
 
+/** A dialled stream whose host is no Culvert. */
+function ungreeted(stream: ZitiStream): DialledStream {
+  const { routerName, encrypted } = stream;
+  return { stream, routerName, encrypted, onGreeting: (listener) => listener(undefined) };
+}
+
 describe('a place among the sessions of a service', () => {
   it('is held from the decision on until the session takes it', async () => {
     const counts: number[] = [];
     const corridor = openCorridor({
       dial: () => {
         counts.push(corridor.open());
-        return Promise.resolve<ZitiStream>(corridor.dialled);
+        return Promise.resolve(ungreeted(corridor.dialled));
       },
       accessLostSince: () => void counts.push(corridor.open()),
     });

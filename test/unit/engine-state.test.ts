@@ -29,6 +29,7 @@ const someSession = (id: string): SessionView => ({
   state: 'open',
   encrypted: true,
   guard: 'none',
+  guardedAt: [],
   decision: { code: 'policy.allowed', sentence: 'allowed' },
 });
 

@@ -11,6 +11,7 @@ import { ScreenHead } from '../../parts/ScreenHead.tsx';
 import { useRoute } from '../route.ts';
 import { PostureList } from '../services/ServiceDrawer.tsx';
 import { ContractTerms } from '../shared/ContractTerms.tsx';
+import { guardText } from '../shared/guard-words.ts';
 import { QuarantinePanel } from './QuarantinePanel.tsx';
 
 const tabs = ['contracts', 'rules', 'posture', 'quarantine'] as const;
@@ -94,7 +95,7 @@ function Contracts({ policy }: { policy: PolicyView }): ReactNode {
           <div>
             <h2 className="section-title">
               {contract.service}
-              {contract.guard === 'none' ? null : <Tag tone="water">{t(`guard.${contract.guard}`)}</Tag>}
+              {contract.guard === 'none' ? null : <Tag tone="water">{guardText(contract.guard, t)}</Tag>}
             </h2>
             <p className="quiet">{contract.identity}</p>
           </div>

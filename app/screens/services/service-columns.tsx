@@ -5,6 +5,7 @@ import type { ServiceView } from '../../../main/api/views.ts';
 import { Icon } from '../../parts/Icon.tsx';
 import { Status, Tag, TwoLines } from '../../parts/Pieces.tsx';
 import { useText, type Text } from '../../text/text.ts';
+import { guardText } from '../shared/guard-words.ts';
 import { aboutService, addressLine, serviceTone } from './service-words.ts';
 
 export function serviceColumns(t: Text): ColumnDef<ServiceView>[] {
@@ -82,7 +83,7 @@ function TermsCell({ service }: { service: ServiceView }): ReactNode {
       {service.contract === undefined ? null : (
         <Tag tone="water">
           <Icon name="policy" size={12} />
-          {t(service.contract.guard === 'none' ? 'service.contract' : `guard.${service.contract.guard}`)}
+          {service.contract.guard === 'none' ? t('service.contract') : guardText(service.contract.guard, t)}
         </Tag>
       )}
     </div>

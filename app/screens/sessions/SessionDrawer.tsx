@@ -11,6 +11,7 @@ import { Track, type TrackItem } from '../../parts/Track.tsx';
 import { useAction, useEngine, useNow } from '../../store/hooks.tsx';
 import { programKey, selectServices } from '../../store/selectors.ts';
 import { useText, type Text } from '../../text/text.ts';
+import { guardText } from '../shared/guard-words.ts';
 import { contractShares } from './contract-shares.ts';
 import { GuardCalls } from './GuardCalls.tsx';
 import { aboutSession, ageMs, closeText, programText, sessionStateText, sessionTone } from './session-words.ts';
@@ -38,7 +39,7 @@ export function SessionDrawer({
           <Tag tone={session.state === 'closed' ? (sessionTone(session) === 'bad' ? 'bad' : 'warn') : 'water'}>
             {sessionStateText(session, t)}
           </Tag>
-          {session.guard === 'none' ? null : <Tag>{t(`guard.${session.guard}`)}</Tag>}
+          {session.guard === 'none' ? null : <Tag>{guardText(session.guard, t)}</Tag>}
           <Tag {...(session.encrypted ? {} : { tone: 'warn' as const })}>
             {t(session.encrypted ? 'session.encrypted' : 'session.notEncrypted')}
           </Tag>

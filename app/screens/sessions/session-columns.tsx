@@ -8,6 +8,7 @@ import { Icon } from '../../parts/Icon.tsx';
 import { Status, TwoLines } from '../../parts/Pieces.tsx';
 import { useNow, useRate } from '../../store/hooks.tsx';
 import { useText, type Text } from '../../text/text.ts';
+import { guardText } from '../shared/guard-words.ts';
 import { ageMs, programSub, programText, sessionStateText, sessionTone } from './session-words.ts';
 
 export function sessionColumns(t: Text, close: (session: SessionView) => void): ColumnDef<SessionView>[] {
@@ -111,7 +112,7 @@ function StateCell({ session }: { session: SessionView }): ReactNode {
 }
 
 function guardLine(session: SessionView, t: Text): string {
-  if (session.mcp === undefined) return t(`guard.${session.guard}`);
+  if (session.mcp === undefined) return guardText(session.guard, t);
   return t('session.calls', { calls: session.mcp.calls, denied: session.mcp.denied });
 }
 

@@ -8,4 +8,6 @@ export const apps = terms({
   allow: v.optional(globs),
   /** The same; deny wins over allow. */
   deny: v.optional(globs),
+  /** The hosting side refuses callers that do not tell which program dials. */
+  required: v.optional(v.boolean()),
 });

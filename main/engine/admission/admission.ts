@@ -11,11 +11,12 @@ import { isTunnelerError, toTunnelerError, TunnelerError } from '../../base/erro
 import type { Admission, Admit, Destination, FlowRequest, RefusalAnswer } from '../../base/flow.ts';
 import type { Log } from '../../base/log.ts';
 import type { Reason } from '../../base/reason.ts';
+import { guardKindOf } from '../../guard/create-guard.ts';
 import type { Intercept, Match } from '../../intercept/match.ts';
 import type { DecideFlow, DecisionFacts, Verdict } from '../../policy/verdict.ts';
 import type { Sessions } from '../../session/sessions.ts';
-import type { ZitiStream } from '../../ziti/model.ts';
 import { explainDialFailure } from './dial-failure.ts';
+import type { DialledStream } from './dialing.ts';
 import type { FindLoop } from './loop-guard.ts';
 
 export interface CorridorDeps {
@@ -23,7 +24,7 @@ export interface CorridorDeps {
   readonly log: Log;
   readonly intercept: Pick<Intercept, 'match' | 'matchService'>;
   readonly audit: AuditWriter;
-  readonly sessions: Pick<Sessions, 'open' | 'reserve'>;
+  readonly sessions: Pick<Sessions, 'met' | 'open' | 'reserve'>;
   /** Who owns the flow's socket, with the agent it is. Never rejects. */
   readonly findApp: (flow: FlowRequest) => Promise<App>;
   /** A reason where the owner is nobody this engine serves. */
@@ -34,8 +35,14 @@ export interface CorridorDeps {
   readonly hashed: (app: App, matches: readonly Match[]) => Promise<App>;
   readonly decide: DecideFlow;
   readonly facts: (app: App) => DecisionFacts;
-  /** Dial as the match's identity. Throws `ziti.*`, `identity.*`. */
-  readonly dial: (match: Match, flow: FlowRequest, app: App, signal: AbortSignal) => Promise<ZitiStream>;
+  /** Dial as the match's identity, under a guard where one holds it. Throws `ziti.*`, `identity.*`. */
+  readonly dial: (
+    match: Match,
+    flow: FlowRequest,
+    app: App,
+    guard: string | undefined,
+    signal: AbortSignal,
+  ) => Promise<DialledStream>;
   /** Make sure that what is known of the match's service is what the controller says at this moment. Bounded in time, never rejects. */
   readonly confirm: (match: Match) => Promise<void>;
   /** What the match's identity is called by now. */
@@ -104,10 +111,11 @@ async function dial(
 ): Promise<Admission> {
   const { match } = decided;
   let place = deps.sessions.reserve(match.service.id);
-  let remote: ZitiStream;
+  let remote: DialledStream;
+  const guard = decided.contract === undefined ? undefined : guardKindOf(decided.contract);
   try {
     // Both at once: asking the controller costs no time that the dial does not take anyhow.
-    [remote] = await Promise.all([deps.dial(match, flow, app, signal), deps.confirm(match)]);
+    [remote] = await Promise.all([deps.dial(match, flow, app, guard, signal), deps.confirm(match)]);
   } catch (error) {
     place[Symbol.dispose]();
     return failed(deps, flow, app, match, error, signal);
@@ -122,7 +130,7 @@ async function dial(
   const verdict = await asRevalidated(deps, flow, app, decided, revalidate);
   if (verdict.kind === 'refused') {
     place[Symbol.dispose]();
-    remote.reset();
+    remote.stream.reset();
     return verdict;
   }
   let joined = false;
@@ -140,12 +148,12 @@ async function dial(
       if (late !== undefined) {
         const error = new TunnelerError('policy.refused', late.sentence);
         local.reset(error);
-        remote.reset(error);
+        remote.stream.reset(error);
         record(deps, { ...matchFields(flow, app, match), kind: 'verdict', decision: 'deny', ...reasonFields(late) });
         return;
       }
       try {
-        deps.sessions.open(
+        const id = deps.sessions.open(
           {
             service: match.service.name,
             serviceId: match.service.id,
@@ -162,8 +170,11 @@ async function dial(
             contract: verdict.contract,
           },
           local,
-          remote,
+          remote.stream,
         );
+        remote.onGreeting((words) => {
+          if (words !== undefined) deps.sessions.met(id, { guarded: words.guard !== undefined });
+        });
         deps.onDialed(app, match, 'open');
       } catch (error) {
         // Both ends are reset by now; the entry has no way left to say more to the application.
@@ -171,7 +182,7 @@ async function dial(
       }
     },
     abandon() {
-      if (release()) remote.reset();
+      if (release()) remote.stream.reset();
     },
   };
 }

@@ -1,11 +1,15 @@
 /** Dialling as the identity a match names, and what the engine remembers of it. */
+import { randomBytes } from 'node:crypto';
 import type { App } from '../../apps/app.ts';
 import type { Clock } from '../../base/clock.ts';
 import { contractConfigType } from '../../base/engagement.ts';
 import { isTunnelerError, TunnelerError } from '../../base/errors.ts';
 import type { FlowRequest } from '../../base/flow.ts';
 import type { Reason } from '../../base/reason.ts';
+import type { ByteStream } from '../../base/stream.ts';
 import type { Match } from '../../intercept/match.ts';
+import { GreetedStream, type GreetingListener } from '../../peer/greeted-stream.ts';
+import { callerText, dialGuardField, helloField, mfaAgeField, type CallerProof } from '../../peer/words.ts';
 import { flowSubjects } from '../../policy/program.ts';
 import type { Quarantine } from '../../policy/quarantine.ts';
 import type { ZitiService, ZitiStream } from '../../ziti/model.ts';
@@ -14,6 +18,14 @@ import type { Identities } from '../identities/identities.ts';
 
 /** For how long a service counts as hasNoTerminators after a dial that found nobody. */
 const desertedMs = 30_000;
+
+/** A dialled stream, and what its host says of itself where it is Culvert. */
+export interface DialledStream {
+  readonly stream: ByteStream;
+  readonly routerName: string;
+  readonly encrypted: boolean;
+  onGreeting(listener: GreetingListener): void;
+}
 
 export interface DialingDeps {
   readonly clock: Clock;
@@ -37,16 +49,35 @@ export class Dialing {
   }
 
   /** Throws `ziti.*`, and `identity.*` where the identity does not work. */
-  async dial(match: Match, flow: FlowRequest, app: App, signal: AbortSignal): Promise<ZitiStream> {
-    this.#deps.recentDials.note(app);
-    const context = this.#deps.identities.context(this.#deps.identities.nameOf(match.identity));
+  async dial(
+    match: Match,
+    flow: FlowRequest,
+    app: App,
+    guard: string | undefined,
+    signal: AbortSignal,
+  ): Promise<DialledStream> {
+    const { clock, identities, recentDials } = this.#deps;
+    recentDials.note(app);
+    const name = identities.nameOf(match.identity);
+    const context = identities.context(name);
+    const mark = randomBytes(16).toString('hex');
+    const mfaAt = identities.find(name)?.facts()?.mfaVerifiedAtMs;
+    const hello = {
+      [helloField]: mark,
+      ...(guard === undefined ? {} : { [dialGuardField]: guard }),
+      ...(mfaAt === undefined ? {} : { [mfaAgeField]: String(Math.max(0, Math.ceil((clock.now() - mfaAt) / 1000))) }),
+    };
     try {
-      return await context.dial(match.service.id, {
+      const stream = await context.dial(match.service.id, {
         signal,
         timeoutMs: match.dialTimeoutMs,
         kind: flow.protocol === 'udp' ? 'datagram' : 'stream',
-        appData: Buffer.from(JSON.stringify({ ...match.appData, ...attribution(app) })),
+        appData: Buffer.from(JSON.stringify({ ...match.appData, ...attribution(app), ...hello })),
         ...(match.terminatorIdentity === undefined ? {} : { terminatorIdentity: match.terminatorIdentity }),
+      });
+      return greeted(stream, mark, clock, async (challenge) => {
+        const signer = await identities.find(identities.nameOf(match.identity))?.signer();
+        return signer?.prove(callerText(match.service.id, stream.circuitId, challenge));
       });
     } catch (error) {
       if (isTunnelerError(error, 'ziti.dial.no_terminator')) this.#desert(match);
@@ -125,6 +156,17 @@ export class Dialing {
     this.#hasNoTerminators.get(key)?.[Symbol.dispose]();
     return this.#hasNoTerminators.delete(key);
   }
+}
+
+function greeted(
+  dialled: ZitiStream,
+  mark: string,
+  clock: Clock,
+  prove: (challenge: string) => Promise<CallerProof | undefined>,
+): DialledStream {
+  const stream = new GreetedStream(dialled, { clock, mark: Buffer.from(mark, 'hex'), prove });
+  const { routerName, encrypted } = dialled;
+  return { stream, routerName, encrypted, onGreeting: (listener) => stream.onGreeting(listener) };
 }
 
 function keyOf(match: Match): string {

@@ -1,6 +1,6 @@
 /** The guard a session's contract asks for, with the budgets and local rules it is held to. */
 import { createHash } from 'node:crypto';
-import type { App } from '../../apps/app.ts';
+import { unknownApp, type App } from '../../apps/app.ts';
 import type { Reason } from '../../base/reason.ts';
 import { createGuard } from '../../guard/create-guard.ts';
 import type { Guard, GuardedAction, GuardLedger } from '../../guard/guard.ts';
@@ -33,13 +33,9 @@ export function guardsFor(deps: GuardsDeps): SessionsDeps['guard'] {
       ledger: deps.ledger,
       held,
       // Whoever opens a second session must not get a second budget.
-      ledgerKey: [
-        deps.idOf(session.identity),
-        session.app.agent ?? session.app.script ?? session.app.path ?? '',
-        session.serviceId,
-      ].join('|'),
+      ledgerKey: spenderOf(session, deps).join('|'),
       datagrams: session.protocol === 'udp',
-      budgetKey: [deps.idOf(session.identity), session.serviceId].join('|'),
+      budgetKey: accountOf(session, deps).join('|'),
       digest: (text) => createHash('sha256').update(text).digest('hex'),
       hash: () => {
         const hash = createHash('sha256');
@@ -52,12 +48,26 @@ export function guardsFor(deps: GuardsDeps): SessionsDeps['guard'] {
     });
 }
 
+/** Who spends: at the dialling end an identity's program; at the host the caller, whose program nobody proves there. */
+function spenderOf(session: SessionFacts, deps: GuardsDeps): readonly string[] {
+  const { app, caller } = session;
+  const program = app.agent ?? app.script ?? app.path ?? '';
+  return caller === undefined ? [...accountOf(session, deps), program] : accountOf(session, deps);
+}
+
+/** Whose budget it is, at this end. */
+function accountOf({ identity, caller, serviceId }: SessionFacts, deps: GuardsDeps): readonly string[] {
+  return caller === undefined ? [deps.idOf(identity), serviceId] : ['host', caller.account, serviceId];
+}
+
 function authorize(action: GuardedAction, session: SessionFacts, deps: GuardsDeps): Reason | undefined {
-  const facts = deps.facts(session.app);
+  // What a caller tells of its program decides nothing at the host.
+  const app = session.direction === 'host' ? unknownApp : session.app;
+  const facts = deps.facts(app);
   const { host, port } = split(session.destination);
   const answer = deps.policy.ask({
     action: action.action,
-    app: session.app,
+    app,
     identity: session.identity,
     service: { name: session.service, workgroups: deps.workgroupsOf(session.identity, session.serviceId) },
     tool: {
@@ -75,12 +85,12 @@ function authorize(action: GuardedAction, session: SessionFacts, deps: GuardsDep
       mfaVerifiedAtMs: facts.identity(session.identity)?.mfaVerifiedAtMs,
       openSessions: facts.openSessions(session.serviceId),
       dialsLastMinute: facts.recentDials ?? 0,
-      callsLastMinute: deps.recentCalls.count(session.app),
+      callsLastMinute: deps.recentCalls.count(app),
       protocol: session.protocol,
       hostname: host,
       port,
       entry: 'session',
-      caller: '',
+      caller: session.direction === 'host' ? session.source : '',
     },
   });
   return answer.kind === 'deny' ? answer.reason : undefined;

@@ -44,7 +44,7 @@ export function openCorridor(parts: CorridorParts): Admit {
     }),
     hashed: hashWhereAsked({ apps, policy, quarantine }),
     decide: policy.decide,
-    dial: (match, flow, app, signal) => dialing.dial(match, flow, app, signal),
+    dial: (match, flow, app, guard, signal) => dialing.dial(match, flow, app, guard, signal),
     nameOf: (match) => identities.nameOf(match.identity),
     confirm: (match) => dialing.confirm(match),
     withCurrentContract: (match) => dialing.withCurrentContract(match),

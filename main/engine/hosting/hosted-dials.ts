@@ -1,20 +1,27 @@
 /** The corridor's other direction: a dial that reached a service hosted here → local rules → audit → session. */
-import { unknownApp } from '../../apps/app.ts';
+import { unknownApp, type App } from '../../apps/app.ts';
 import type { AuditWriter } from '../../audit/record.ts';
-import { toTunnelerError } from '../../base/errors.ts';
+import { sleep, type Clock } from '../../base/clock.ts';
+import { toTunnelerError, TunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { Reason } from '../../base/reason.ts';
+import type { ByteStream } from '../../base/stream.ts';
+import { guardKindOf } from '../../guard/create-guard.ts';
+import type { Guard } from '../../guard/guard.ts';
 import type { AdmitHosted, HostedRequest } from '../../hosting/hosting.ts';
+import { dialGuardField, helloField, mfaAgeField } from '../../peer/words.ts';
+import type { ContractInForce } from '../../policy/contract-book.ts';
+import { hostedRefusal } from '../../policy/host-terms.ts';
 import type { Policy } from '../../policy/policy.ts';
-import type { ProviderKeys } from './provider-keys.ts';
-import type { Sessions } from '../../session/sessions.ts';
 import type { Quarantine } from '../../policy/quarantine.ts';
-import type { Clock } from '../../base/clock.ts';
+import type { Sessions } from '../../session/sessions.ts';
+import { meet, routersWord, type HostedCaller } from './callers.ts';
+import type { ProviderKeys } from './provider-keys.ts';
 
 export interface HostedDialsDeps {
   readonly clock: Clock;
   readonly log: Log;
-  readonly policy: Pick<Policy, 'ask'>;
+  readonly policy: Pick<Policy, 'ask' | 'contractOf'>;
   readonly quarantine: Pick<Quarantine, 'causeOf'>;
   readonly audit: AuditWriter;
   readonly sessions: Pick<Sessions, 'open' | 'openCount'>;
@@ -23,30 +30,26 @@ export interface HostedDialsDeps {
   /** What an identity is called now; a request knows it by the name of when it came in. */
   readonly nameOf: (identity: string) => string;
   readonly workgroupsOf: (identity: string, serviceId: string) => readonly string[];
+  /** PEM of the certificates that an identity's network issues others with. */
+  readonly trustedPem: (identity: string) => string | undefined;
 }
+
+/** A place of a contract's `maxSessions` is waited for this often and this long: its last session may be ending just now. */
+const placeTurnMs = 25;
+const placeTurns = 16;
 
 /** Asked for every hosted dial. */
 export function admitHostedDials(deps: HostedDialsDeps): AdmitHosted {
   return async (asked) => {
     const request = { ...asked, identity: deps.nameOf(asked.identity) };
-    const denied = refusalOf(request, deps);
-    const keyed = denied === undefined ? await deps.keys.for(request) : undefined;
-    const refusal = denied ?? (keyed?.kind === 'refused' ? keyed.reason : undefined);
+    const known = routersWord(request);
+    const refused = refusalOf(request, known, deps) ?? (await contractRefusal(request, deps));
+    const keyed = refused === undefined ? await deps.keys.for(request) : undefined;
+    const refusal = refused ?? (keyed?.kind === 'refused' ? keyed.reason : undefined);
     const guarded = keyed?.kind === 'guarded' ? keyed : undefined;
-    const reason = refusal ?? {
-      code: 'hosting.accepted',
-      sentence: `${callerName(request)} may reach ${request.serviceName}, hosted here as ${request.identity}`,
-      rule: 'controller',
-    };
+    const reason = refusal ?? allowed(request);
     try {
-      deps.audit.record({
-        kind: 'verdict',
-        ...fields(request),
-        decision: refusal === undefined ? 'allow' : 'deny',
-        code: reason.code,
-        reason: reason.sentence,
-        rule: reason.rule ?? null,
-      });
+      deps.audit.record({ kind: 'verdict', ...fields(request, known), ...decisionFields(reason, refusal) });
     } catch (error) {
       deps.log.error('hosting.not_recorded', { error });
       return { kind: 'refuse', reason: { code: 'audit.write_failed', sentence: 'the journal cannot be written' } };
@@ -56,35 +59,13 @@ export function admitHostedDials(deps: HostedDialsDeps): AdmitHosted {
       kind: 'accept',
       ...(guarded?.tls === undefined ? {} : { tls: guarded.tls }),
       join(local, remote) {
-        try {
-          deps.sessions.open(
-            {
-              service: request.serviceName,
-              serviceId: request.serviceId,
-              identity: deps.nameOf(request.identity),
-              direction: 'host',
-              entry: 'hosted',
-              app: unknownApp,
-              protocol: request.protocol,
-              source: callerName(request),
-              destination: targetOf(request),
-              encrypted: request.encrypted,
-              router: request.routerName,
-              decision: reason,
-              // A contract's limits and guards stand on the dialling side; the provider's own side is trusted with its service.
-              contract: undefined,
-            },
-            remote,
-            local,
-            guarded?.guard,
-          );
-        } catch (error) {
+        join(request, { local, remote, reason, guard: guarded?.guard }, deps).catch((error: unknown) => {
           deps.log.warn('hosting.session_refused', { service: request.serviceName, error: toTunnelerError(error) });
-        }
+        });
       },
       failed(why) {
         try {
-          deps.audit.record({ kind: 'dial.failed', ...fields(request), code: why.code, reason: why.sentence });
+          deps.audit.record({ kind: 'dial.failed', ...fields(request, known), code: why.code, reason: why.sentence });
         } catch (error) {
           deps.log.error('hosting.not_recorded', { error });
         }
@@ -93,8 +74,126 @@ export function admitHostedDials(deps: HostedDialsDeps): AdmitHosted {
   };
 }
 
-function refusalOf(request: HostedRequest, deps: HostedDialsDeps): Reason | undefined {
-  for (const subject of [`identity:${request.identity}`, `service:${request.serviceName}`]) {
+interface Joining {
+  readonly local: ByteStream;
+  readonly remote: ByteStream;
+  readonly reason: Reason;
+  readonly guard: Guard | undefined;
+}
+
+/** Both ends stand: learn who calls, judge that, and open the session. Rejects with both ends reset. */
+async function join(request: HostedRequest, joining: Joining, deps: HostedDialsDeps): Promise<void> {
+  const { local, reason, guard } = joining;
+  const inForce = contractOf(request, deps);
+  const contract = inForce.kind === 'set' ? inForce.contract : undefined;
+  const kind = contract === undefined ? undefined : guardKindOf(contract);
+  let { remote } = joining;
+  try {
+    const words = kind === undefined ? {} : { guard: kind };
+    const trustedPem = (): string | undefined => deps.trustedPem(request.identity);
+    const met = await meet(request, remote, words, { clock: deps.clock, trustedPem });
+    remote = met.remote;
+    const { caller } = met;
+    const refusal = caller.asserted === 'router' ? undefined : refusalOf(request, caller, deps);
+    if (refusal !== undefined) {
+      deps.audit.record({ kind: 'verdict', ...fields(request, caller), ...decisionFields(refusal, refusal) });
+      throw new TunnelerError('policy.refused', refusal.sentence);
+    }
+    const { appData } = request;
+    deps.sessions.open(
+      {
+        service: request.serviceName,
+        serviceId: request.serviceId,
+        identity: deps.nameOf(request.identity),
+        direction: 'host',
+        entry: 'hosted',
+        app: toldApp(appData),
+        protocol: request.protocol,
+        source: caller.shown,
+        destination: targetOf(request),
+        encrypted: request.encrypted,
+        router: request.routerName,
+        decision: reason,
+        contract,
+        caller: { account: caller.account, asserted: caller.asserted },
+      },
+      remote,
+      local,
+      {
+        ...(guard === undefined ? {} : { guard }),
+        ...(appData[helloField] === undefined ? {} : { farEnd: { guarded: appData[dialGuardField] !== undefined } }),
+      },
+    );
+  } catch (error) {
+    const failure = toTunnelerError(error);
+    local.reset(failure);
+    remote.reset(failure);
+    throw failure;
+  }
+}
+
+/** The program a dialler says it dials for. Nobody proves it, so it decides nothing here. */
+function toldApp(appData: HostedRequest['appData']): App {
+  const { culvert_agent: agent, culvert_app: path, culvert_user: user } = appData;
+  return {
+    ...unknownApp,
+    ...(agent === undefined ? {} : { agent }),
+    ...(path === undefined ? {} : { path }),
+    ...(user === undefined ? {} : { user }),
+  };
+}
+
+function contractOf(request: HostedRequest, deps: HostedDialsDeps): ContractInForce {
+  return deps.policy.contractOf({ name: request.serviceName, configs: request.configs });
+}
+
+/** What the contract says; where all its sessions are taken, a moment is given to one that is just ending. */
+async function contractRefusal(request: HostedRequest, deps: HostedDialsDeps): Promise<Reason | undefined> {
+  const { clock, sessions } = deps;
+  const { appData } = request;
+  const mfaAge = appData[mfaAgeField];
+  const ask = (): Reason | undefined =>
+    hostedRefusal(contractOf(request, deps), {
+      service: request.serviceName,
+      nowMs: clock.now(),
+      openSessions: sessions.openCount(request.serviceId, 'host'),
+      tellsProgram: appData['culvert_agent'] !== undefined || appData['culvert_app'] !== undefined,
+      mfaAgeSeconds: mfaAge === undefined || !/^\d{1,12}$/.test(mfaAge) ? undefined : Number(mfaAge),
+      grantSpent: undefined,
+    });
+  let refusal = ask();
+  for (let turn = 0; refusal?.rule === 'contract:maxSessions' && turn < placeTurns; turn += 1) {
+    await sleep(clock, placeTurnMs);
+    refusal = ask();
+  }
+  return refusal;
+}
+
+function allowed(request: HostedRequest): Reason {
+  return {
+    code: 'hosting.accepted',
+    sentence: `${callerName(request)} may reach ${request.serviceName}, hosted here as ${request.identity}`,
+    rule: 'controller',
+  };
+}
+
+function decisionFields(reason: Reason, refusal: Reason | undefined): Readonly<Record<string, unknown>> {
+  return {
+    decision: refusal === undefined ? 'allow' : 'deny',
+    code: reason.code,
+    reason: reason.sentence,
+    rule: reason.rule ?? null,
+    end: 'host',
+  };
+}
+
+/** Local rules and quarantine. `caller` as far as somebody vouches for it. */
+function refusalOf(
+  request: HostedRequest,
+  caller: HostedCaller | undefined,
+  deps: HostedDialsDeps,
+): Reason | undefined {
+  for (const subject of [`identity:${request.identity}`, `service:${request.serviceName}`, ...callerSubjects(caller)]) {
     const cause = deps.quarantine.causeOf(subject);
     if (cause !== undefined) {
       return {
@@ -114,7 +213,7 @@ function refusalOf(request: HostedRequest, deps: HostedDialsDeps): Reason | unde
       nowMs: deps.clock.now(),
       posture: 'unknown',
       mfaVerifiedAtMs: undefined,
-      openSessions: deps.sessions.openCount(request.serviceId),
+      openSessions: deps.sessions.openCount(request.serviceId, 'host'),
       dialsLastMinute: 0,
       callsLastMinute: 0,
       protocol: request.protocol,
@@ -127,18 +226,24 @@ function refusalOf(request: HostedRequest, deps: HostedDialsDeps): Reason | unde
   return answer.kind === 'deny' ? answer.reason : undefined;
 }
 
-function fields(request: HostedRequest): Readonly<Record<string, unknown>> {
+function fields(request: HostedRequest, caller: HostedCaller | undefined): Readonly<Record<string, unknown>> {
   return {
     service: request.serviceName,
     identity: request.identity,
     direction: 'host',
     protocol: request.protocol,
-    source: callerName(request),
-    callerAsserted: request.caller.asserted,
+    source: caller?.shown ?? callerName(request),
+    callerAsserted: caller?.asserted ?? 'nobody',
     destination: targetOf(request),
     circuit: request.circuitId ?? null,
     router: request.routerName,
   };
+}
+
+/** Under which subjects of a quarantine a caller is held: only where somebody vouches for it. */
+function callerSubjects(caller: HostedCaller | undefined): readonly string[] {
+  if (caller === undefined || caller.asserted === 'nobody') return [];
+  return [`identity:${caller.shown}`, `identity:${caller.account}`];
 }
 
 function callerName(request: HostedRequest): string {

@@ -25,6 +25,7 @@ import {
   identityStatusOf,
   type IdentityStatus,
 } from '../views/identity-status.ts';
+import { certificateSigner, type CertificateSigner } from './certificate-signer.ts';
 import { oneByOne } from '../../base/serial-queue.ts';
 import { identityView, type MfaStanding } from '../views/identity-view.ts';
 
@@ -51,7 +52,7 @@ export interface RunnerListener {
 }
 
 export interface RunnerDeps {
-  readonly store: Pick<IdentityStore, 'openProof' | 'rename'>;
+  readonly store: Pick<IdentityStore, 'openKey' | 'openProof' | 'rename'>;
   readonly openContext: OpenContext;
   /** An identity's key was opened, or it has none: whoever signs the record hears of it. Never rejects. */
   readonly keyOpened: (record: IdentityFile, key: OpenKey | undefined, unlock: KeyUnlock) => Promise<void>;
@@ -76,6 +77,8 @@ export class IdentityRunner implements AsyncDisposable {
   #services: readonly ZitiService[] = [];
   #servicesSeen = false;
   #mfa: MfaStanding | undefined;
+  /** Opened once for each certificate: a key behind a passphrase takes its time. */
+  #signer: { readonly of: string; readonly signer: CertificateSigner } | undefined;
 
   constructor(entry: IdentityEntry, unlock: KeyUnlock, deps: RunnerDeps) {
     this.#name = entry.kind === 'good' ? entry.record.name : entry.name;
@@ -188,6 +191,7 @@ export class IdentityRunner implements AsyncDisposable {
 
   /** Forget what opens the key, and stop. */
   async lock(): Promise<void> {
+    this.#signer = undefined;
     this.#unlock.wrappingKey?.fill(0);
     this.#unlock = {};
     await this.stop(lockedStanding);
@@ -222,6 +226,17 @@ export class IdentityRunner implements AsyncDisposable {
   /** What this host knows of itself changed: tell those who judge it. Never rejects. */
   async refreshPosture(): Promise<void> {
     await this.#context?.refreshPosture();
+  }
+
+  /** What signs as this identity, with its certificate; undefined where it has none. Throws as {@link IdentityStore.openKey}. */
+  async signer(): Promise<CertificateSigner | undefined> {
+    const record = this.#record;
+    if (record?.certPem === undefined || record.keyReference === undefined) return undefined;
+    if (this.#signer?.of !== record.certPem) {
+      const key = await this.#deps.store.openKey(record, this.#unlock);
+      this.#signer = { of: record.certPem, signer: certificateSigner(record.certPem, key) };
+    }
+    return this.#signer.signer;
   }
 
   facts(): IdentityFacts | undefined {

@@ -44,6 +44,8 @@ export function sessionView(session: SessionSnapshot): SessionView {
     ...given('router', session.router),
     encrypted: session.encrypted,
     guard: session.guard,
+    guardedAt: session.guardedAt,
+    ...given('callerAsserted', session.caller?.asserted),
     ...(session.contract?.mcp === undefined ? {} : { mcp: { calls: session.calls, denied: session.denied } }),
     ...(Object.keys(session.remaining).length === 0 ? {} : { remaining: session.remaining }),
     decision: session.decision,

@@ -121,6 +121,7 @@ function session(row: Row, index: number, nowMs: number): SessionView {
     router: identity === 'plant-7-maintenance' ? 'plant-7-edge' : index % 4 === 3 ? 'router-fra-2' : 'router-fra-1',
     encrypted: service !== 'video-bridge',
     guard,
+    guardedAt: guard === 'none' ? [] : [hosted ? 'host' : 'dial'],
     ...(guard === 'mcp'
       ? { mcp: { calls: calls.length, denied: calls.filter(({ call }) => call?.decision === 'deny').length } }
       : {}),

@@ -1,0 +1,109 @@
+/** Who dials what is hosted here: the router's word, a signature inside the stream, or nobody's. */
+import { randomBytes, verify, X509Certificate } from 'node:crypto';
+import type { Clock } from '../../base/clock.ts';
+import type { ByteStream } from '../../base/stream.ts';
+import type { HostedRequest } from '../../hosting/hosting.ts';
+import { awaitProof, greet } from '../../peer/caller-question.ts';
+import { callerText, helloField, markOf, type CallerProof, type HostWords } from '../../peer/words.ts';
+import type { SessionCaller } from '../../session/sessions.ts';
+import { hashFor } from '../identities/certificate-signer.ts';
+
+/** A caller as rows and records show it. */
+export interface HostedCaller extends SessionCaller {
+  /** Name, id where a signature proves that alone, or what it calls itself where nothing is proven. */
+  readonly shown: string;
+}
+
+/** The account that callers share whom nobody vouches for. */
+const namelessAccount = 'nobody';
+/** More than any chain of a network has. */
+const maxChain = 8;
+
+/** Who it is as far as the router says; undefined where it says nothing. */
+export function routersWord({ caller }: Pick<HostedRequest, 'caller'>): HostedCaller | undefined {
+  if (!caller.asserted) return undefined;
+  const shown = caller.name ?? caller.id ?? 'unknown';
+  return { account: caller.id ?? shown, asserted: 'router', shown };
+}
+
+/** Nobody says who it is: all such callers of a service are one. */
+export function nameless({ caller }: Pick<HostedRequest, 'caller'>): HostedCaller {
+  return { account: namelessAccount, asserted: 'nobody', shown: caller.name ?? caller.id ?? 'unknown' };
+}
+
+export interface Met {
+  readonly caller: HostedCaller;
+  readonly remote: ByteStream;
+}
+
+/**
+ * Greet a dialler that is Culvert, and learn who it is. Others are left alone. Rejects where the connection ends before that is known.
+ * `trustedPem`: the certificates of the identity's network.
+ */
+export async function meet(
+  request: HostedRequest,
+  remote: ByteStream,
+  words: Pick<HostWords, 'guard'>,
+  deps: { readonly clock: Clock; readonly trustedPem: () => string | undefined },
+): Promise<Met> {
+  const known = routersWord(request);
+  const mark = markOf(request.appData[helloField]);
+  if (mark === undefined) return { caller: known ?? nameless(request), remote };
+  if (known !== undefined) {
+    greet(remote, mark, words);
+    return { caller: known, remote };
+  }
+  const challenge = randomBytes(32).toString('hex');
+  greet(remote, mark, { ...words, challenge });
+  const { proof, stream } = await awaitProof(remote, challenge, deps.clock);
+  const text = callerText(request.serviceId, request.circuitId, challenge);
+  const id = proof === undefined ? undefined : provenId(proof, text, deps.trustedPem() ?? '', deps.clock.now());
+  if (id === undefined) return { caller: nameless(request), remote: stream };
+  const { name } = request.caller;
+  const shown = name === undefined ? id : `${name} (${id})`;
+  return { caller: { account: id, asserted: 'signature', shown }, remote: stream };
+}
+
+/** The identity's id that a proof is good for: the subject of a certificate of this network, whose key signed. Undefined: none. */
+export function provenId(proof: CallerProof, text: string, trustedPem: string, nowMs: number): string | undefined {
+  try {
+    const chain = certificatesOf(proof.chain);
+    const [leaf] = chain;
+    if (leaf === undefined || leaf.ca || chain.length > maxChain || !isTrusted(chain, trustedPem, nowMs))
+      return undefined;
+    const signature = Buffer.from(proof.signature, 'hex');
+    if (!verify(hashFor(leaf.publicKey), Buffer.from(text), leaf.publicKey, signature)) return undefined;
+    return /(?:^|\n)CN=(.+)(?:\n|$)/.exec(leaf.subject)?.[1];
+  } catch {
+    // Bytes of a stranger: whatever is wrong with them, they prove nothing.
+    return undefined;
+  }
+}
+
+function certificatesOf(pem: string): readonly X509Certificate[] {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  return blocks.map((block) => new X509Certificate(block));
+}
+
+/** From the leaf upwards, each issued by the next, until one that the network's own certificates issued. */
+function isTrusted(chain: readonly X509Certificate[], trustedPem: string, nowMs: number): boolean {
+  const trusted = certificatesOf(trustedPem);
+  let issuers = chain.slice(1);
+  let current = chain[0];
+  while (current !== undefined) {
+    const below = current;
+    if (!isCurrent(below, nowMs)) return false;
+    if (trusted.some((anchor) => isCurrent(anchor, nowMs) && issued(anchor, below))) return true;
+    current = issuers.find((candidate) => issued(candidate, below));
+    issuers = issuers.filter((candidate) => candidate !== current);
+  }
+  return false;
+}
+
+function issued(issuer: X509Certificate, below: X509Certificate): boolean {
+  return issuer.ca && below.checkIssued(issuer) && below.verify(issuer.publicKey);
+}
+
+function isCurrent(certificate: X509Certificate, nowMs: number): boolean {
+  return Date.parse(certificate.validFrom) <= nowMs && nowMs <= Date.parse(certificate.validTo);
+}

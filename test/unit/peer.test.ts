@@ -1,0 +1,222 @@
+/** What two Culvert ends say to each other inside a session: never in the way of the application's bytes, whoever the other end is. */
+import 'reflect-metadata';
+import { createPrivateKey, generateKeyPairSync, sign, webcrypto } from 'node:crypto';
+import * as x509 from '@peculiar/x509';
+import { describe, expect, it } from 'vitest';
+import { awaitProof, greet } from '../../main/peer/caller-question.ts';
+import { GreetedStream } from '../../main/peer/greeted-stream.ts';
+import { callerText, encodeWords, markOf, type CallerProof, type HostWords } from '../../main/peer/words.ts';
+import { provenId } from '../../main/engine/hosting/callers.ts';
+import { certificateSigner } from '../../main/engine/identities/certificate-signer.ts';
+import type { ByteStream } from '../../main/base/stream.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { memoryStreamPair, Recorder, until } from '../support/memory-stream.ts';
+
+const markHex = '00112233445566778899aabbccddeeff';
+const mark = markOf(markHex) ?? new Uint8Array();
+const challenge = 'ab'.repeat(32);
+const proof: CallerProof = { chain: 'a chain', signature: 'cd' };
+const bytes = (text: string): Uint8Array => Buffer.from(text);
+
+function dialler(
+  kind: 'stream' | 'datagram' = 'stream',
+  prove = (): Promise<CallerProof | undefined> => Promise.resolve(proof),
+) {
+  const clock = new ManualClock();
+  const [near, host] = memoryStreamPair({ kind });
+  const greeted = new GreetedStream(near, { clock, mark, prove });
+  const heard: (HostWords | undefined)[] = [];
+  greeted.onGreeting((words) => heard.push(words));
+  const app = new Recorder();
+  greeted.start(app);
+  return { clock, host, greeted, heard, app };
+}
+
+function recorded(stream: ByteStream): Recorder {
+  const recorder = new Recorder();
+  stream.start(recorder);
+  return recorder;
+}
+
+describe('the dialling end', () => {
+  it('takes the greeting out, in whatever pieces it comes', async () => {
+    const whole = Buffer.concat([encodeWords(mark, { guard: 'modbus' }), bytes('from the service')]);
+    for (let cut = 1; cut < whole.length; cut += 1) {
+      const { host, heard, app } = dialler();
+      host.write(whole.subarray(0, cut));
+      host.write(whole.subarray(cut));
+      await until(() => app.text() === 'from the service');
+      expect(heard).toEqual([{ guard: 'modbus' }]);
+    }
+  });
+
+  it('passes every byte of a host that does not greet, though it begins like a mark', async () => {
+    const { host, heard, app, greeted } = dialler();
+    const seen = recorded(host);
+    greeted.write(bytes('question'));
+    const like = Buffer.concat([mark.subarray(0, 15), bytes('!')]);
+    host.write(like.subarray(0, 7));
+    host.write(like.subarray(7));
+    await until(() => app.bytes === like.length);
+    expect(Buffer.concat(app.chunks)).toEqual(like);
+    expect(heard).toEqual([undefined]);
+    expect(seen.text()).toBe('question');
+  });
+
+  it('gives back what a host sent that ended within the mark', async () => {
+    const { host, app } = dialler();
+    host.write(mark.subarray(0, 5));
+    host.end();
+    await until(() => app.ended);
+    expect(Buffer.concat(app.chunks)).toEqual(Buffer.from(mark.subarray(0, 5)));
+  });
+
+  it('takes a greeting out that comes after its patience is over', async () => {
+    const { clock, host, heard, app } = dialler();
+    clock.advance(10_000);
+    host.write(Buffer.concat([encodeWords(mark, {}), bytes('late')]));
+    await until(() => app.text() === 'late');
+    expect(heard).toEqual([{}]);
+  });
+
+  it('holds an early end back for the answer, and for no longer than its patience', async () => {
+    const asked = dialler();
+    asked.greeted.write(bytes('all I have'));
+    asked.greeted.end();
+    greet(asked.host, mark, { challenge });
+    const question = await awaitProof(asked.host, challenge, asked.clock);
+    expect(question.proof).toEqual(proof);
+    const server = recorded(question.stream);
+    await until(() => server.ended);
+    expect(server.text()).toBe('all I have');
+
+    const silent = dialler();
+    const seen = recorded(silent.host);
+    silent.greeted.end();
+    await until(() => true);
+    expect(seen.ended).toBe(false);
+    silent.clock.advance(500);
+    await until(() => seen.ended);
+  });
+
+  it('answers that it has no certificate rather than keep the host waiting', async () => {
+    const { host, clock } = dialler('stream', () => Promise.resolve(undefined));
+    greet(host, mark, { challenge });
+    expect((await awaitProof(host, challenge, clock)).proof).toEqual({ chain: '', signature: '' });
+  });
+
+  it('knows a greeting among datagrams', async () => {
+    const { host, heard, app, greeted, clock } = dialler('datagram');
+    greeted.write(bytes('ping'));
+    greet(host, mark, { challenge });
+    const question = await awaitProof(host, challenge, clock);
+    const server = recorded(question.stream);
+    question.stream.write(bytes('pong'));
+    await until(() => app.text() === 'pong' && server.text() === 'ping');
+    expect(heard).toEqual([{ challenge }]);
+  });
+});
+
+describe('the hosting end', () => {
+  it('finds the answer among the bytes of the application, in whatever pieces they come', async () => {
+    const whole = Buffer.concat([bytes('before '), encodeWords(markOf(challenge) ?? mark, proof), bytes('after')]);
+    for (let size = 1; size < whole.length; size += 7) {
+      const [far, near] = memoryStreamPair();
+      const question = awaitProof(near, challenge, new ManualClock());
+      for (let at = 0; at < whole.length; at += size) far.write(whole.subarray(at, at + size));
+      far.end();
+      const answered = await question;
+      const server = recorded(answered.stream);
+      await until(() => server.ended);
+      expect(answered.proof).toEqual(proof);
+      expect(server.text()).toBe('before after');
+    }
+  });
+
+  it('goes on without one where none comes, and loses nothing', async () => {
+    const clock = new ManualClock();
+    const [far, near] = memoryStreamPair();
+    const question = awaitProof(near, challenge, clock);
+    far.write(bytes('no Culvert'));
+    await until(() => true);
+    clock.advance(5_000);
+    const answered = await question;
+    expect(answered.proof).toBeUndefined();
+    const server = recorded(answered.stream);
+    await until(() => server.text() === 'no Culvert');
+  });
+
+  it('says why it ended where the dialler goes first', async () => {
+    const [far, near] = memoryStreamPair();
+    const question = awaitProof(near, challenge, new ManualClock());
+    far.reset();
+    await expect(question).rejects.toMatchObject({ code: 'ziti.stream.reset' });
+  });
+});
+
+describe('a proof', () => {
+  const text = callerText('svc-1', 'circuit-1', challenge);
+
+  it('is good for the identity, the service and the circuit it was made for', async () => {
+    const network = await authority('a network');
+    const { certPem, keyPem } = await issue(network, 'id-1');
+    const signer = certificateSigner(certPem, { kind: 'software', privateKeyPem: keyPem });
+    const made = await signer.prove(text);
+    const now = Date.now();
+    expect(provenId(made, text, network.pem, now)).toBe('id-1');
+    expect(provenId(made, callerText('svc-2', 'circuit-1', challenge), network.pem, now)).toBeUndefined();
+    expect(provenId(made, callerText('svc-1', 'circuit-2', challenge), network.pem, now)).toBeUndefined();
+    expect(provenId(made, text, (await authority('another')).pem, now)).toBeUndefined();
+    expect(provenId(made, text, network.pem, now + 400 * 86_400_000)).toBeUndefined();
+    expect(provenId({ ...made, signature: '00' }, text, network.pem, now)).toBeUndefined();
+    expect(provenId({ chain: '', signature: '' }, text, network.pem, now)).toBeUndefined();
+  });
+
+  it('is none with a key that is not the certificate’s', async () => {
+    const network = await authority('a network');
+    const { certPem } = await issue(network, 'id-1');
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const signature = sign('sha256', Buffer.from(text), privateKey).toString('hex');
+    expect(provenId({ chain: certPem, signature }, text, network.pem, Date.now())).toBeUndefined();
+  });
+});
+
+type CryptoKeyPair = webcrypto.CryptoKeyPair;
+
+interface Authority {
+  readonly pem: string;
+  readonly certificate: x509.X509Certificate;
+  readonly keys: CryptoKeyPair;
+}
+
+const ecdsa = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+const days = (count: number): Date => new Date(Date.now() + count * 86_400_000);
+
+async function authority(name: string): Promise<Authority> {
+  const keys = await crypto.subtle.generateKey(ecdsa, true, ['sign', 'verify']);
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    name: `CN=${name}`,
+    notBefore: days(-1),
+    notAfter: days(300),
+    signingAlgorithm: ecdsa,
+    keys,
+    extensions: [new x509.BasicConstraintsExtension(true, undefined, true)],
+  });
+  return { pem: certificate.toString('pem'), certificate, keys };
+}
+
+async function issue(by: Authority, name: string): Promise<{ readonly certPem: string; readonly keyPem: string }> {
+  const keys = await crypto.subtle.generateKey(ecdsa, true, ['sign', 'verify']);
+  const certificate = await x509.X509CertificateGenerator.create({
+    subject: `C=US, O=Culvert, CN=${name}`,
+    issuer: by.certificate.subject,
+    notBefore: days(-1),
+    notAfter: days(300),
+    signingAlgorithm: ecdsa,
+    publicKey: keys.publicKey,
+    signingKey: by.keys.privateKey,
+  });
+  const der = Buffer.from(await crypto.subtle.exportKey('pkcs8', keys.privateKey));
+  const keyPem = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }).export({ type: 'pkcs8', format: 'pem' });
+  return { certPem: certificate.toString('pem'), keyPem: keyPem.toString() };
+}
