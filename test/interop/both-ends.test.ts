@@ -130,7 +130,8 @@ describeNetworks('a contract at its host', (network) => {
   test('what has no guard passes unchanged, however its bytes fall', async () => {
     const socket = await dialSocks(world.proxy, 'both-plain.dark', 80);
     expect(await echo(socket, 'before the host has greeted')).toBe('before the host has greeted');
-    expect(await echo(socket, 'x'.repeat(900_000))).toHaveLength(900_000);
+    socket.write('x'.repeat(900_000));
+    expect(await answerOf(socket, 900_000)).toHaveLength(900_000);
     socket.destroy();
     const early = await dialSocks(world.proxy, 'both-plain.dark', 80);
     const all = answerOf(early, Infinity);
