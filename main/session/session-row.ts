@@ -16,6 +16,7 @@ export interface RowSource {
   readonly closeReason: SessionSnapshot['closeReason'];
   readonly closeWhy: SessionSnapshot['closeWhy'];
   readonly guardState: SessionSnapshot['guard'];
+  readonly guardedAt: SessionSnapshot['guardedAt'];
   readonly calls: number;
   readonly denied: number;
 }

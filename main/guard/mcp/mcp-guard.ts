@@ -22,7 +22,7 @@ type Wire =
   | { readonly kind: 'dead' };
 
 export class McpGuard implements Guard {
-  readonly kind = 'mcp';
+  readonly kind: string;
   readonly #out = new Effects();
   readonly #calls: McpCalls;
   readonly #contract: EngagementContract;
@@ -31,6 +31,7 @@ export class McpGuard implements Guard {
   #wake: () => void = () => undefined;
 
   constructor(rules: McpRules, contract: EngagementContract, context: GuardContext) {
+    this.kind = contract.http === undefined ? 'mcp' : 'mcp+http';
     this.#calls = new McpCalls(rules, context, this.#out);
     this.#contract = contract;
     this.#context = context;
