@@ -143,8 +143,9 @@ describeNetworks('a contract at its host', (network) => {
     'apps.required refuses a caller that names no program',
     async () => {
       const socket = await viaGo('both-known');
+      const over = new Promise((resolve) => socket.once('close', resolve));
       socket.write('anybody there?');
-      await once(socket, 'close');
+      await over;
       const [verdict] = (await hostRecords('verdict', 'both-known')).filter((record) => record['decision'] === 'deny');
       expect(verdict).toMatchObject({ rule: 'contract:apps.required', end: 'host' });
       const known = await dialSocks(world.proxy, 'both-known.dark', 80);
@@ -159,7 +160,7 @@ describeNetworks('a contract at its host', (network) => {
     async () => {
       const socket = await viaGo('both-short');
       expect(await echo(socket, 'for two seconds')).toBe('for two seconds');
-      await once(socket, 'close');
+      await new Promise((resolve) => socket.once('close', resolve));
       expect((await hostRows('both-short')).at(-1)).toMatchObject({ closeReason: 'max_duration_exceeded' });
     },
     90_000,
