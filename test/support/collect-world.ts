@@ -55,6 +55,7 @@ export function dialRequest(name: string): HostedRequest {
     routerName: 'router',
     encrypted: true,
     appData: {},
+  configs: {},
   };
 }
 
