@@ -55,7 +55,7 @@ export function dialRequest(name: string): HostedRequest {
     routerName: 'router',
     encrypted: true,
     appData: {},
-  configs: {},
+    configs: {},
   };
 }
 
