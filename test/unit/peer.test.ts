@@ -1,6 +1,6 @@
 /** What two Culvert ends say to each other inside a session: never in the way of the application's bytes, whoever the other end is. */
 import 'reflect-metadata';
-import { createPrivateKey, generateKeyPairSync, sign, webcrypto } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, sign, type webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 import { describe, expect, it } from 'vitest';
 import { awaitProof, greet } from '../../main/peer/caller-question.ts';
