@@ -254,12 +254,14 @@ describe('model names', () => {
     expect(
       named({ model: 'a', tools: [{ function: { parameters: { properties: { model: { enum: ['x'] } } } } }] }),
     ).toEqual(['a']);
-    expect(modelsInBody({ model: 'a', Models: ['b'] })).toEqual({ names: ['a', 'b'], misspelt: 'Models' });
+    expect(modelsInBody({ model: 'a', Models: ['b'] })).toEqual({ chosen: 'a', names: ['a', 'b'], misspelt: 'Models' });
   });
 
   it.each([
     ['a fallback', { model: 'ok', fallbacks: ['other'] }],
     ['a tool of its own model', { model: 'ok', tools: [{ type: 'image_generation', model: 'other' }] }],
+    ['nothing but a fallback, the rest left to the service', { fallbacks: ['ok'] }],
+    ['a batch with an item that names none', { requests: [{ params: { model: 'ok' } }, { params: {} }] }],
     ['another letter case', { model: 'ok', Fallbacks: [] }],
     ['a batch', { requests: [{ params: { model: 'ok' } }, { params: { model: 'other' } }] }],
   ])('are judged in %s', (_name, body) => {

@@ -75,6 +75,8 @@ const freeFields: ReadonlySet<string> = new Set([
 ]);
 
 export interface ModelsNamed {
+  /** Where the request, and each request of a batch, says which model it wants: none is left to what the service takes by default. */
+  readonly chosen: string | undefined;
   readonly names: readonly string[];
   /** A field that some reader takes for one of the above, and that is spelt otherwise. */
   readonly misspelt: string | undefined;
@@ -105,11 +107,21 @@ export function modelsInBody(body: unknown): ModelsNamed {
     }
   };
   visit(body);
-  return { names, misspelt };
+  return { chosen: chosenModel(body), names, misspelt };
 }
 
 /** As the references spell them: anything else that folds to one of the names is another spelling. */
 const known: ReadonlySet<string> = new Set([...modelFields, 'modelId', 'modelName', 'fallbackModel', 'fallbackModels']);
+
+function chosenModel(body: unknown): string | undefined {
+  if (!isRecord(body)) return undefined;
+  const own = [body.model, body.modelId].find((value): value is string => typeof value === 'string');
+  if (own !== undefined || !Array.isArray(body.requests)) return own;
+  const items = body.requests.map((item: unknown) =>
+    isRecord(item) ? (chosenModel(item.params) ?? chosenModel(item.request) ?? chosenModel(item)) : undefined,
+  );
+  return items.includes(undefined) ? undefined : items[0];
+}
 
 /** Does the body point to requests that stand somewhere else, in a file or an earlier upload? */
 export function namesForeignBatch(body: unknown): boolean {

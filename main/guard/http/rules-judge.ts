@@ -148,7 +148,7 @@ export class RulesJudge implements HttpJudge {
     const inPath = modelInPath(plainPath(target) ?? target);
     const inBody = modelsInBody(body);
     const models = [...(inPath === undefined ? [] : [inPath]), ...inBody.names];
-    const [model] = models;
+    const model = inPath ?? inBody.chosen;
     const call: GuardCall = model === undefined ? asked.call : { ...asked.call, model };
     const refuse = (refused: Refused): Extract<HeldVerdict, { kind: 'refuse' }> => this.#refuse(asked, call, refused);
     const allowed = this.#models;
