@@ -1,5 +1,6 @@
 /** What governing costs: the MCP guard for long messages, a decision of policy, a record of the journal, the owner of a flow. */
 import { fork } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
@@ -9,10 +10,13 @@ import { loadNative } from 'node-tun';
 import { createAppFinder } from '../../main/apps/open-app-finder.ts';
 import { openAudit } from '../../main/audit/audit.ts';
 import { systemClock } from '../../main/base/clock.ts';
-import { contractConfigType } from '../../main/base/engagement.ts';
+import { contractConfigType, parseEngagement } from '../../main/base/engagement.ts';
 import { silentLog } from '../../main/base/log.ts';
+import { createGuard } from '../../main/guard/create-guard.ts';
+import type { Guard, GuardEffect } from '../../main/guard/guard.ts';
+import { createLedger } from '../../main/guard/ledger.ts';
 import { openPolicy } from '../../main/policy/policy.ts';
-import { openGuardedPort } from '../support/guarded-port.ts';
+import { openGuardedPort, sha256 } from '../support/guarded-port.ts';
 import { aFlow, aMatch, aService, curl, facts, machine } from '../support/policy-world.ts';
 import { quantile, spread, table } from './figures.ts';
 import { measureFloorGuard } from './floor.ts';
@@ -96,6 +100,8 @@ export async function measureGovernance(rounds: number): Promise<string> {
   try {
     const guard = await measureGuard(rounds);
     const decisions = await decisionTimes(directory);
+    const judged = decisionsOnCalls();
+    const turns = await turnsOfLongCalls(rounds);
     const records = await recordRates(directory, rounds);
     const owners = await attributionTimes();
     const floor = [await floorRows('modbus', 'Modbus', rounds), await floorRows('opcua', 'OPC UA', rounds)].flat();
@@ -105,6 +111,8 @@ export async function measureGovernance(rounds: number): Promise<string> {
       [
         ['MCP guard, 64 KiB: throughput of unguarded', spread(ratios), '≥ 0.70'],
         ...floor,
+        ['MCP decision on a call of 1 KiB, p99', `${quantile(judged, 0.99).toFixed(3)} ms`, '< 1 ms'],
+        ['MCP call of 13 MiB: one turn of the thread, p99', `${quantile(turns, 0.99).toFixed(1)} ms`, '< 20 ms'],
         ['policy decision with contract and Cedar, p99', `${quantile(decisions, 0.99).toFixed(3)} ms`, '< 1 ms'],
         ['audit records a second', spread(records, 0), '≥ 20000'],
         ['owner of a flow, p99', `${quantile(owners, 0.99).toFixed(2)} ms`, '< 5 ms'],
@@ -123,6 +131,73 @@ async function floorRows(protocol: 'modbus' | 'opcua', name: string, rounds: num
     [`${name} guard, one client: requests a second of unguarded`, spread(ratios), '≥ 0.80'],
     [`${name} guard, added at p99`, `${spread(added, 3)} ms`, '< 0.5 ms'],
   ];
+}
+
+/** Milliseconds a call of 1 KiB holds the guard. */
+function decisionsOnCalls(): readonly number[] {
+  const calls = Array.from({ length: 5_000 }, (_, id) => request(id, 'x'.repeat(1_024)));
+  return calls.map((call) => {
+    const guard = benchGuard();
+    const from = performance.now();
+    guard.fromApp(call, 0);
+    return performance.now() - from;
+  });
+}
+
+/** Milliseconds of every turn that calls of 13 MiB take of the thread, one long text and many values by turns, in pieces as sockets give them. */
+export async function turnsOfLongCalls(rounds: number): Promise<readonly number[]> {
+  const turns: number[] = [];
+  const texts = ['x'.repeat(13 * 1024 * 1024), 'a"\\ü\n'.repeat(1_500_000)];
+  for (let round = 0; round < rounds; round += 1) {
+    const bytes = request(round, texts[round % texts.length] ?? '');
+    const guard = benchGuard();
+    let passed = 0;
+    const take = (act: () => readonly GuardEffect[]): void => {
+      const from = performance.now();
+      for (const effect of act()) if (effect.kind === 'to-service') passed += effect.bytes.length;
+      turns.push(performance.now() - from);
+    };
+    let woken = (): void => undefined;
+    const wake = new Promise<void>((resolve) => (woken = resolve));
+    guard.onWake?.(woken);
+    for (let at = 0; at < bytes.length; at += 64 * 1024) {
+      take(() => guard.fromApp(bytes.subarray(at, at + 64 * 1024), 0));
+      await new Promise((resolve) => void setImmediate(resolve));
+    }
+    let over = false;
+    void wake.then(() => (over = true));
+    // What the guard does between two turns of others is a turn of its own.
+    for (let from = performance.now(); !over; from = performance.now()) {
+      await new Promise((resolve) => void setImmediate(resolve));
+      turns.push(performance.now() - from);
+    }
+    take(() => guard.proceed?.(0) ?? []);
+    if (passed < bytes.length * 0.9) throw new Error('the long call did not pass');
+  }
+  return turns;
+}
+
+function request(id: number, text: string): Uint8Array {
+  const params = { name: 'search', arguments: { text, limit: id } };
+  const body = JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params });
+  const head = `POST /mcp HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n`;
+  return Buffer.from(head + body, 'utf8');
+}
+
+function benchGuard(): Guard {
+  const contract = parseEngagement({ mcp: { allow: ['search'], deny: ['delete_*'] } }, 'bench');
+  const guard = createGuard(contract, {
+    ledger: createLedger(),
+    ledgerKey: 'bench',
+    digest: sha256,
+    hash() {
+      const hash = createHash('sha256');
+      return { update: (text) => void hash.update(text), digest: () => hash.digest('hex') };
+    },
+    pause: () => new Promise((resolve) => void setImmediate(resolve)),
+  });
+  if (guard === undefined) throw new Error('no guard');
+  return guard;
 }
 
 async function decisionTimes(directory: string): Promise<readonly number[]> {
