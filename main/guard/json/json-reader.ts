@@ -20,6 +20,8 @@ export interface JsonDocument {
   readonly written: readonly Uint8Array[];
   /** No string in it needs an escape. */
   readonly plain: boolean;
+  /** How many there are in it, names not counted. */
+  readonly values: number;
   /** Where the items of an array stand in the text as it came, start and end in turn; kept on request. */
   itemsOf(array: readonly unknown[]): readonly number[];
   /** Where the value of a field stands, for objects near the top; kept on request. */
@@ -32,10 +34,14 @@ export type JsonReading = JsonDocument | { readonly kind: 'fault'; readonly why:
 const maxDepth = 256;
 /** More values than this, names not counted, are refused: each costs time that others wait for. Implementation limit. */
 const maxValues = 100_000;
+/** More names in one object are refused, for the same reason. Implementation limit. */
+const maxNames = 10_000;
 /** A longer numeral is refused: some readers give up. Implementation limit; CPython's is 4,300. */
 const maxDigits = 1_000;
 /** Places of fields are kept of objects down to here: an answer, its result, one of a batch. */
 const placedDepth = 3;
+/** Pieces of strings from this length on are not encoded again where their encoding is at hand. */
+const longPiece = 2 * 1024;
 /** Written text is encoded whenever so much of it has come together. */
 const writeLength = 32 * 1024;
 
@@ -76,6 +82,9 @@ export class JsonReader {
   /** Characters read before the present text. */
   #before = 0;
   #string = '';
+  /** The bytes that are read, where each is a character; and where the first of them stands in the text. */
+  #ascii: Uint8Array | undefined;
+  #asciiFrom = 0;
   #out = '';
   #values = 0;
   #value: unknown;
@@ -101,7 +110,11 @@ export class JsonReader {
     if (this.#why !== undefined) return;
     const came = this.#utf8.push(bytes);
     if (came === undefined) return void this.#fail('bytes that are no UTF-8');
+    // As many characters as bytes: each is ASCII, and its own encoding.
+    this.#ascii = came.length === bytes.length ? bytes : undefined;
+    this.#asciiFrom = this.#carry.length;
     this.#run(`${this.#carry}${came}`, !hasControls(bytes) && !hasLineEnds(came), false);
+    this.#ascii = undefined;
   }
 
   /** The document is complete. Once. */
@@ -117,6 +130,7 @@ export class JsonReader {
       value: this.#value,
       written: this.#written,
       plain: this.#plain,
+      values: this.#values,
       itemsOf: (array) => places.get(array) ?? [],
       fieldOf: (object, name) => fieldPlaces.get(object)?.get(name),
     };
@@ -235,7 +249,9 @@ export class JsonReader {
     if (typeof piece === 'string') return this.#fail(piece);
     this.#plain &&= piece.text === piece.written;
     this.#string = this.#string === '' ? piece.text : this.#string + piece.text;
-    this.#emit(piece.written);
+    if (piece.written.length < longPiece || piece.written !== piece.text || !this.#emitBytes(at, stop)) {
+      this.#emit(piece.written);
+    }
     if (quote < 0) return stop;
     const whole = this.#string;
     this.#string = '';
@@ -250,6 +266,10 @@ export class JsonReader {
     const folded = foldName(name);
     if (frame?.names?.has(folded) === true) {
       this.#fail(`the name "${name.slice(0, 64)}" twice in one object, letter case aside`);
+      return false;
+    }
+    if ((frame?.names?.size ?? 0) >= maxNames) {
+      this.#fail(`an object of more than ${maxNames} names`);
       return false;
     }
     frame?.names?.add(folded);
@@ -288,6 +308,14 @@ export class JsonReader {
   #emit(text: string): void {
     this.#out = this.#out === '' ? text : this.#out + text;
     if (this.#out.length > writeLength) this.#flush();
+  }
+
+  /** The same for a long piece whose encoding is at hand; false where it is not. */
+  #emitBytes(at: number, stop: number): boolean {
+    if (this.#ascii === undefined || at < this.#asciiFrom) return false;
+    this.#flush();
+    this.#written.push(this.#ascii.subarray(at - this.#asciiFrom, stop - this.#asciiFrom));
+    return true;
   }
 
   #flush(): void {

@@ -54,8 +54,10 @@ export function closingQuote(text: string, from: number): number {
 
 /** Where a string that goes on can be cut: before an escape, or half of a pair of them, that is not complete. */
 export function safeCut(text: string, from: number): number {
-  const slash = text.lastIndexOf('\\');
-  if (slash < from || slash < text.length - 6 || backslashesBefore(text, slash, from) % 2 === 1) return text.length;
+  const end = Math.max(from, text.length - 6);
+  const found = text.slice(end).lastIndexOf('\\');
+  const slash = end + found;
+  if (found < 0 || backslashesBefore(text, slash, from) % 2 === 1) return text.length;
   const length = text[slash + 1] === 'u' ? 6 : 2;
   if (slash + length < text.length) return text.length;
   const complete = slash + length === text.length;

@@ -54,13 +54,15 @@ type Request = RpcRequest;
 /** Arguments beyond this are not recorded in full: the record would hold everybody up. */
 const maxRecordedBytes = 1024 * 1024;
 /** Messages beyond this are judged in slices. */
-const slicedBytes = 1024 * 1024;
+const slicedBytes = 256 * 1024;
+const slicedValues = 5_000;
 
 /** What the reader of a message knows of it. */
 export interface Written {
   /** No string in it needs an escape. */
   readonly plain: boolean;
   readonly bytes: number;
+  readonly values: number;
 }
 
 export class McpCalls {
@@ -69,7 +71,7 @@ export class McpCalls {
   readonly #context: GuardContext;
   readonly #out: Effects;
   #allowedCalls = 0;
-  #written: Written = { plain: false, bytes: 0 };
+  #written: Written = { plain: false, bytes: 0, values: 0 };
   readonly #digests = new WeakMap<Request, string>();
   /** Calls somebody is asked about. */
   readonly #asked = new Map<Request, () => void>();
@@ -94,8 +96,8 @@ export class McpCalls {
   }
 
   /** Does a message of this size want `prepare` before it is judged? */
-  inSlices({ bytes }: Written): boolean {
-    return bytes > slicedBytes && this.#context.pause !== undefined;
+  inSlices({ bytes, values }: Written): boolean {
+    return (bytes > slicedBytes || values > slicedValues) && this.#context.pause !== undefined;
   }
 
   /** Do the long part of judging these beforehand, in slices. */

@@ -132,7 +132,7 @@ export class McpHttpJudge implements HttpJudge {
     if (rpc.kind === 'fault') return this.#unreadable(head, 400, rpc.code, rpc.why, nowMs);
     const disagreement = rpc.batch ? undefined : headerDisagreement(head, rpc.messages[0]);
     if (disagreement !== undefined) return this.#unreadable(head, 400, headerMismatch, disagreement, nowMs);
-    const written: Written = { plain: json.plain, bytes };
+    const written: Written = { plain: json.plain, bytes, values: json.values };
     const judge = (): HeldVerdict | Promise<HeldVerdict> =>
       this.#judgeMessages(head, json, rpc.messages, rpc.batch, written, nowMs);
     return this.#calls.inSlices(written) ? this.#calls.prepare(rpc.messages, written).then(judge) : judge();

@@ -133,7 +133,7 @@ export class McpLines {
     if (json.kind === 'fault') return this.#refuse(json.why, rpcErrors.parse, nowMs);
     const rpc = readRpc(json.value, true);
     if (rpc.kind === 'fault') return this.#refuse(rpc.why, rpc.code, nowMs);
-    const written: Written = { plain: json.plain, bytes: line.bytes };
+    const written: Written = { plain: json.plain, bytes: line.bytes, values: json.values };
     if (!this.#calls.inSlices(written)) return this.#judgeMessages(json, rpc.messages, rpc.batch, written, nowMs);
     this.#later(this.#calls.prepare(rpc.messages, written), () =>
       this.#judgeMessages(json, rpc.messages, rpc.batch, written, nowMs),
