@@ -55,7 +55,7 @@ describe('what stops a request', () => {
   test.each([
     ['ECONNREFUSED', 'ziti.controller.unreachable'],
     ['ENOTFOUND', 'ziti.controller.unreachable'],
-    ['UND_ERR_CONNECT_TIMEOUT', 'ziti.controller.unreachable'],
+    ['CONNECT_TIMED_OUT', 'ziti.controller.unreachable'],
     ['EPROTO', 'ziti.controller.unreachable'],
     ['SELF_SIGNED_CERT_IN_CHAIN', 'ziti.controller.certificate'],
     ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'ziti.controller.certificate'],
@@ -63,7 +63,7 @@ describe('what stops a request', () => {
     ['CERT_HAS_EXPIRED', 'ziti.controller.certificate'],
     ['CERT_NOT_YET_VALID', 'ziti.controller.clock_skew'],
     ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'ziti.controller.certificate'],
-    ['UND_ERR_RES_EXCEEDED_MAX_SIZE', 'ziti.controller.malformed'],
+    ['ANSWER_TOO_LARGE', 'ziti.controller.malformed'],
   ])('%s is %s', (code, expected) => {
     const nested = new Error('outer', { cause: Object.assign(new Error('inner'), { code }) });
     const error = transportError('https://127.0.0.1:1280', nested);

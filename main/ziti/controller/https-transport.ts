@@ -1,26 +1,54 @@
-/** {@link HttpTransport} over undici: a pool a controller and credential, and one for what is urgent; bounded in time and size. */
-import { Pool } from 'undici';
+/** {@link HttpTransport} over Node's own HTTPS: kept-alive connections a controller and credential, and some for what is urgent; bounded in time and size. */
+import { Agent, request as httpsRequest } from 'node:https';
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { ConnectionOptions } from 'node:tls';
 import { linkSignals } from '../../base/abort.ts';
 import { TunnelerError } from '../../base/errors.ts';
-import { secureConnector } from './secure-connector.ts';
-import { transportError } from './transport-error.ts';
+import { secureConnector, type SecureConnector } from './secure-connector.ts';
+import { answerTooLarge, transportError } from './transport-error.ts';
 import type { HttpAnswer, HttpRequest, HttpTransport, TransportCredential } from './transport.ts';
 
 const connectTimeoutMs = 10_000;
 const defaultTimeoutMs = 15_000;
 /** A page of 500 services with their configs stays far below this. */
 const maxBodyBytes = 32 * 1024 * 1024;
+const maxConnections = 4;
+/** A controller closes idle connections after five seconds by default; ours must be gone before. */
+const keepAliveMs = 3000;
 
-/** Open a pool; nothing is connected before the first request. */
+/** Open connections as they are needed; nothing is connected before the first request. */
 export function openHttpsTransport(origin: string, credential: TransportCredential): HttpTransport {
   return new HttpsTransport(origin, credential);
 }
 
+/** Connects to names as this program does everywhere. */
+class ControllerAgent extends Agent {
+  readonly #connect: SecureConnector;
+
+  constructor(connect: SecureConnector) {
+    super({ keepAlive: true, maxSockets: maxConnections, timeout: keepAliveMs });
+    this.#connect = connect;
+  }
+
+  override createConnection(
+    options: { host?: string | null | undefined; port?: string | number | null | undefined },
+    callback?: (error: Error | null, stream: Duplex) => void,
+  ): undefined {
+    this.#connect(options.host ?? '', Number(options.port ?? 443)).then(
+      (socket) => callback?.(null, socket),
+      (error: unknown) => callback?.(error as Error, undefined as unknown as Duplex),
+    );
+    return undefined;
+  }
+}
+
 class HttpsTransport implements HttpTransport {
   readonly origin: string;
-  readonly #newPool: () => Pool;
-  #pool: Pool;
-  #urgent: Pool | undefined;
+  readonly #target: { readonly hostname: string; readonly port: number };
+  readonly #tls: ConnectionOptions;
+  #agent: Agent;
+  #urgent: Agent | undefined;
   #closed = false;
 
   constructor(origin: string, credential: TransportCredential) {
@@ -30,33 +58,25 @@ class HttpsTransport implements HttpTransport {
       });
     }
     this.origin = origin;
-    this.#newPool = () =>
-      new Pool(origin, {
-        connections: 4,
-        // A controller closes idle connections after five seconds by default; ours must be gone before.
-        keepAliveTimeout: 3000,
-        maxResponseSize: maxBodyBytes,
-        connect: secureConnector(
-          {
-            ca: credential.caPem,
-            minVersion: 'TLSv1.2',
-            rejectUnauthorized: credential.unverified !== true,
-            ...(credential.partialChain === true ? { allowPartialTrustChain: true } : {}),
-            ...(credential.certPem === undefined ? {} : { cert: credential.certPem, key: credential.keyPem }),
-          },
-          connectTimeoutMs,
-        ),
-      });
-    this.#pool = this.#newPool();
+    const { hostname, port } = new URL(origin);
+    this.#target = { hostname: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? 443 : Number(port) };
+    this.#tls = {
+      ca: credential.caPem,
+      minVersion: 'TLSv1.2',
+      rejectUnauthorized: credential.unverified !== true,
+      ...(credential.partialChain === true ? { allowPartialTrustChain: true } : {}),
+      ...(credential.certPem === undefined ? {} : { cert: credential.certPem, key: credential.keyPem }),
+    };
+    this.#agent = this.#newAgent();
   }
 
   renew(): void {
     if (this.#closed) return;
-    const old = [this.#pool, this.#urgent];
-    this.#pool = this.#newPool();
+    // Whoever waits on an old connection is told by the request itself.
+    const old = [this.#agent, this.#urgent];
+    this.#agent = this.#newAgent();
     this.#urgent = undefined;
-    // Whoever waits on it is told by the request itself.
-    for (const pool of old) pool?.destroy().catch(() => undefined);
+    for (const agent of old) agent?.destroy();
   }
 
   async send(request: HttpRequest): Promise<HttpAnswer> {
@@ -65,18 +85,10 @@ class HttpsTransport implements HttpTransport {
     const deadline = AbortSignal.timeout(timeoutMs);
     const linked = linkSignals(request.signal, deadline);
     try {
-      const pool = request.urgent === true ? (this.#urgent ??= this.#newPool()) : this.#pool;
-      const answer = await pool.request({
-        method: request.method,
-        path: request.path,
-        headers: { ...request.headers } as Record<string, string | string[]>,
-        body: request.body ?? null,
-        signal: linked.signal,
-        headersTimeout: timeoutMs,
-        bodyTimeout: timeoutMs,
-      });
-      const text = await answer.body.text();
-      return { status: answer.statusCode, header: (name) => firstValue(answer.headers[name]), text };
+      const agent = request.urgent === true ? (this.#urgent ??= this.#newAgent()) : this.#agent;
+      const answer = await this.#exchange(request, agent, linked.signal);
+      const text = await readText(answer);
+      return { status: answer.statusCode ?? 0, header: (name) => firstValue(answer.headers[name]), text };
     } catch (error) {
       if (request.signal?.aborted === true) {
         throw new TunnelerError('base.cancelled', 'the request was cancelled', { cause: error });
@@ -92,11 +104,47 @@ class HttpsTransport implements HttpTransport {
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#closed) return;
+  [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
-    await Promise.all([this.#pool.destroy(), this.#urgent?.destroy()]);
+    this.#agent.destroy();
+    this.#urgent?.destroy();
+    return Promise.resolve();
   }
+
+  #newAgent(): Agent {
+    return new ControllerAgent(secureConnector(this.#tls, connectTimeoutMs));
+  }
+
+  #exchange(request: HttpRequest, agent: Agent, signal: AbortSignal): Promise<IncomingMessage> {
+    const { method, path, headers, body } = request;
+    return new Promise((resolve, reject) => {
+      const sending = httpsRequest({
+        ...this.#target,
+        agent,
+        method,
+        path,
+        headers: {
+          ...(headers as Record<string, string | string[]> | undefined),
+          ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }),
+        },
+        signal,
+      });
+      sending.once('response', resolve);
+      sending.once('error', reject);
+      sending.end(body);
+    });
+  }
+}
+
+async function readText(answer: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of answer) {
+    bytes += (chunk as Buffer).length;
+    if (bytes > maxBodyBytes) throw Object.assign(new Error('the answer is too large'), { code: answerTooLarge });
+    chunks.push(chunk as Buffer);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 function firstValue(value: string | string[] | undefined): string | undefined {

@@ -1,11 +1,14 @@
-/** How a pool connects: TLS to the first of the controller's addresses that answers, sessions taken up again where the controller lets them. */
+/** How a controller is connected to: TLS to the first of the controller's addresses that answers, sessions taken up again where the controller lets them. */
 import { isIP } from 'node:net';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
-import type { buildConnector } from 'undici';
 import { addressesOf, firstToConnect } from '../../sockets/address-race.ts';
+import { connectTimedOut } from './transport-error.ts';
 
-/** For undici's `connect`. The callback gets a secured socket, or an error with the code of what failed. */
-export function secureConnector(options: ConnectionOptions, timeoutMs: number): buildConnector.connector {
+/** A secured socket to a name and port, or an error with the code of what failed. */
+export type SecureConnector = (host: string, port: number) => Promise<TLSSocket>;
+
+/** A connector that takes up its last session again. */
+export function secureConnector(options: ConnectionOptions, timeoutMs: number): SecureConnector {
   let session: Buffer | undefined;
   const begin = (host: string, address: string, port: number): TLSSocket => {
     const socket = connect({
@@ -20,27 +23,16 @@ export function secureConnector(options: ConnectionOptions, timeoutMs: number): 
     socket.on('session', (fresh: Buffer) => (session = fresh));
     return socket;
   };
-  const open = async ({ hostname, port }: buildConnector.Options): Promise<TLSSocket> => {
-    const host = hostname.replace(/^\[|\]$/g, '');
+  return async (host, port) => {
     const signal = AbortSignal.timeout(timeoutMs);
     try {
       const addresses = await addressesOf(host);
-      const wanted = port === '' ? 443 : Number(port);
-      return await secured(
-        await firstToConnect(addresses, (address) => begin(host, address, wanted), { signal }),
-        signal,
-      );
+      return await secured(await firstToConnect(addresses, (address) => begin(host, address, port), { signal }), signal);
     } catch (error) {
       session = undefined;
       if (!signal.aborted) throw error;
-      throw Object.assign(new Error('the connection was not taken in time'), { code: 'UND_ERR_CONNECT_TIMEOUT' });
+      throw Object.assign(new Error('the connection was not taken in time'), { code: connectTimedOut });
     }
-  };
-  return (target, callback) => {
-    open(target).then(
-      (socket) => callback(null, socket),
-      (error: unknown) => callback(error as Error, null),
-    );
   };
 }
 

@@ -1,7 +1,11 @@
 /** What stops a request before an answer: network, TLS, size. Node's and OpenSSL's words become our codes and sentences. */
 import { TunnelerError } from '../../base/errors.ts';
 
-/** Codes before any byte of a request left. Source: Node `dns`, `net`; undici `errors.js`. */
+/** Codes of our own, beside Node's. */
+export const connectTimedOut = 'CONNECT_TIMED_OUT';
+export const answerTooLarge = 'ANSWER_TOO_LARGE';
+
+/** Codes before any byte of a request left. Source: Node `dns`, `net`. */
 const neverSent = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',
@@ -9,14 +13,14 @@ const neverSent = new Set([
   'EHOSTUNREACH',
   'ENETUNREACH',
   'EADDRNOTAVAIL',
-  'UND_ERR_CONNECT_TIMEOUT',
+  connectTimedOut,
 ]);
 
 /** Names of OpenSSL's certificate verification results as Node gives them. Source: node `lib/tls`, doc/api/tls.md. */
 const certificateCodes =
   /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|INVALID_(CA|PURPOSE)|PATH_LENGTH|HOSTNAME_MISMATCH|ERR_TLS_CERT_ALTNAME)/;
 
-/** A thrown network, TLS or undici error as a TunnelerError. */
+/** A thrown network, TLS or HTTP error as a TunnelerError. */
 export function transportError(origin: string, cause: unknown): TunnelerError {
   const code = codeOf(cause);
   const host = new URL(origin).host;
@@ -40,7 +44,7 @@ export function transportError(origin: string, cause: unknown): TunnelerError {
       details: { ...details, next: 'Renew the certificate or enrol this identity again.' },
     });
   }
-  if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE' || code.startsWith('HPE_')) {
+  if (code === answerTooLarge || code.startsWith('HPE_')) {
     return new TunnelerError('ziti.controller.malformed', `${host} sent an answer that is no HTTP of sane size`, {
       cause,
       details,
@@ -88,7 +92,7 @@ function certificateNext(code: string): string {
 function unreachableSentence(code: string, host: string): string {
   if (code === 'ECONNREFUSED') return `nothing listens at ${host}`;
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `the name of ${host} does not resolve`;
-  if (code === 'UND_ERR_CONNECT_TIMEOUT') return `${host} did not take the connection in time`;
+  if (code === connectTimedOut) return `${host} did not take the connection in time`;
   if (code === 'EPROTO' || code.startsWith('ERR_SSL'))
     return `${host} does not speak TLS as a controller does (${code})`;
   return `the connection to ${host} failed (${code})`;

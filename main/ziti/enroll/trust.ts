@@ -11,7 +11,7 @@ import type { Clock } from '../../base/clock.ts';
 import { TunnelerError, isTunnelerError } from '../../base/errors.ts';
 import { requireSuccess } from '../controller/answers.ts';
 import { clockIsOff, clockSkew, controllerTime, explainTimeoutMs } from '../controller/controller-clock.ts';
-import { transportError } from '../controller/transport-error.ts';
+import { connectTimedOut, transportError } from '../controller/transport-error.ts';
 import type { OpenTransport } from '../controller/transport.ts';
 import { clientApiPath, discoverVersion, type ControllerVersion } from '../controller/version.ts';
 import { parseCertsOnly, sha1Fingerprint, toPem } from './certificates.ts';
@@ -130,7 +130,7 @@ export async function showCertificate(origin: string, signal?: AbortSignal): Pro
   } catch (error) {
     if (signal?.aborted === true)
       throw new TunnelerError('base.cancelled', 'enrolment was cancelled', { cause: error });
-    throw transportError(origin, late.aborted ? { code: 'UND_ERR_CONNECT_TIMEOUT' } : error);
+    throw transportError(origin, late.aborted ? { code: connectTimedOut } : error);
   } finally {
     linked[Symbol.dispose]();
   }
@@ -144,7 +144,7 @@ export async function showCertificate(origin: string, signal?: AbortSignal): Pro
     };
     const onAbort = (): void => fail(signal?.reason);
     signal?.addEventListener('abort', onAbort, { once: true });
-    socket.setTimeout(connectTimeoutMs, () => fail({ code: 'UND_ERR_CONNECT_TIMEOUT' }));
+    socket.setTimeout(connectTimeoutMs, () => fail({ code: connectTimedOut }));
     socket.once('error', fail);
     socket.once('secureConnect', () => {
       const certificate = socket.getPeerX509Certificate();
