@@ -1,12 +1,13 @@
 /**
  * `npm run bench [-- PART…]`: everything is measured beside the Go pair in one interleaved run, and printed as medians and ratios.
- * Parts: throughput, latency, connections, idle, containment, guard; and through TUN, as root, in network namespaces of their own:
+ * Parts: throughput, latency, connections, idle, dial, containment, guard; and through TUN, as root, in network namespaces of their own:
  * tun-hop (no overlay behind it), tun-throughput, tun-slow-reader, tun-latency, tun-connections, tun-idle. Without parts: all of them.
  */
 import { openRealNetwork } from '../support/real-network.ts';
 import { openZitiMissing } from '../support/openziti-binary.ts';
 import { whyNoNamespaces } from '../system/support/netns.ts';
 import { containmentLimitMs, measureContainment } from './containment.ts';
+import { measureDials } from './dial.ts';
 import { openEcho } from './echo.ts';
 import { connectionsTable, idleTable, latencyTable } from './exchanges.ts';
 import { measureGovernance } from './guard.ts';
@@ -41,6 +42,7 @@ async function main(): Promise<void> {
     if (isInside) return await measureTransparent(network, asked, { rounds, seconds, idleConnections });
     if (wants('throughput')) await throughput(network);
     if (['latency', 'connections', 'idle'].some(wants)) await exchanges(network);
+    if (wants('dial')) print(`\n${await measureDials(network, rounds)}`);
     if (wants('containment')) await containment(network);
   } finally {
     await network[Symbol.asyncDispose]();

@@ -141,6 +141,24 @@ test('a controller that says no is asked again, but not before half a minute has
   expect(context.state().kind).toBe('ready');
 });
 
+test('an identity that was disabled is back within three seconds of being enabled', async () => {
+  const { clock, controller, context } = await world();
+  controller.override = (request) => (request.path.includes('authenticate') ? refusal(401, 'INVALID_AUTH') : undefined);
+  controller.endSession();
+  await clock.advanceSlowly(30_000, 250);
+  expect(context.state().kind).toBe('unauthenticated');
+  controller.override = () => undefined;
+  await clock.advanceSlowly(3000, 100);
+  expect(context.state().kind).toBe('ready');
+});
+
+test('a dial with no router in reach is refused at once', async () => {
+  const { clock, context } = await world('legacy', (_, routers) => routers.unreachable.add('router-1'));
+  const refused = context.dial('web').catch((error: unknown) => error);
+  await clock.advanceSlowly(400, 50);
+  expect(await refused).toMatchObject({ code: 'ziti.dial.no_router' });
+});
+
 test('an unreachable controller is tried with growing pauses, at most a minute long', async () => {
   let attempts = 0;
   const { clock, controller, context } = await world('legacy', (script) => {

@@ -50,15 +50,19 @@ class Bench {
     this.channel.arrive(encodeFrame({ contentType: type, sequence, headers, ...(body === undefined ? {} : { body }) }));
   }
 
+  readonly request = {
+    serviceId: 'service-1',
+    sessionToken: token,
+    encryptionRequired: true,
+    kind: 'stream',
+    timeoutMs: 15_000,
+  } as const;
+
   dial(over: Partial<EdgeDialRequest> = {}) {
-    const request: EdgeDialRequest = {
-      serviceId: 'service-1',
-      sessionToken: token,
-      encryptionRequired: true,
-      kind: 'stream',
-      timeoutMs: 15_000,
-      ...over,
-    };
+    return this.dialWith({ ...this.request, ...over });
+  }
+
+  dialWith(request: EdgeDialRequest) {
     return dial({
       host: this.channel.host,
       connId: 1,
@@ -150,6 +154,36 @@ describe('dialling', () => {
     expect(await bench.flush(contentType.bind)).toEqual([]);
   });
 
+  it('goes without a service session where none is given, by the service’s id', async () => {
+    const bench = new Bench();
+    const { sessionToken: _none, ...request } = { ...bench.request };
+    bench.dialWith(request).catch(() => undefined);
+    expect(await bench.flush(contentType.connect)).toEqual([]);
+    const [connect] = await bench.flush(contentType.connectV2);
+    expect(connect!.body).toHaveLength(0);
+    expect(connect!.headers.string(headerId.serviceId)).toBe('service-1');
+    expect(connect!.headers.u8(headerId.serviceIdentifierType)).toBe(0);
+    expect(connect!.headers.bytes(headerId.publicKey)).toHaveLength(32);
+  });
+
+  it('keeps what the host sent before the router’s answer arrived', async () => {
+    const bench = new Bench();
+    const given = bench.dial({ encryptionRequired: false });
+    const [connect] = await bench.flush(contentType.connect);
+    bench.tell(contentType.data, new HeaderList().u32(headerId.connId, 1), textBytes('early'));
+    bench.answer(contentType.stateConnected, connect!, new HeaderList().u32(headerId.connId, 1));
+    const { stream } = await given;
+    const heard: string[] = [];
+    stream.start({
+      data: (chunk) => heard.push(bytesText(chunk)),
+      end: () => undefined,
+      drain: () => undefined,
+      closed: () => undefined,
+    });
+    await bench.flush(contentType.data);
+    expect(heard).toEqual(['early']);
+  });
+
   it('opens a stream, under the flow control that the router offers', async () => {
     for (const bySdk of [true, false]) {
       const bench = new Bench();
@@ -226,6 +260,19 @@ describe('dialling', () => {
       details: { reason: '?', routerCode: 14 },
     });
   });
+
+  it('reads the code before the words, which may quote any name', () => {
+    const posture = { code: 15, message: undefined, retryHint: 'default', failingChecks: ['c1'] } as const;
+    const words = '1 policies failed: policy no terminators [p1] failed due to 1 error(s): posture check os [c1] failed';
+    expect(dialFailure(words, posture)).toMatchObject({
+      code: 'ziti.dial.posture_failed',
+      details: { failingChecks: [{ id: 'c1', name: 'os' }] },
+    });
+    // Release 2.0 says it in words alone.
+    expect(dialFailure(words, { ...posture, code: undefined, failingChecks: [] }).details).toMatchObject({
+      failingChecks: [{ id: 'c1', name: 'os' }],
+    });
+  });
 });
 
 describe('hosting', () => {
@@ -278,6 +325,23 @@ describe('hosting', () => {
     expect(() => incoming!.accept()).toThrow(TunnelerError);
     incoming!.reject('too late');
     expect(await bench.flush(contentType.dialFailed)).toEqual([]);
+  });
+
+  it('gives each connection a key of its own where the network hands it on', async () => {
+    const keys: string[] = [];
+    for (const keyPerConnection of [true, true, false]) {
+      const bench = new Bench();
+      await bench.bound({ keyPerConnection });
+      bench.dialIn(new HeaderList().bytes(headerId.publicKey, newListenerKeys().publicKey));
+      bench.dials[0]!.accept();
+      const [success] = await bench.flush(contentType.dialSuccess);
+      keys.push(Buffer.from(success!.headers.bytes(headerId.publicKey) ?? []).toString('hex'));
+    }
+    const [first, second, listeners] = keys;
+    expect(first).toHaveLength(64);
+    expect(second).not.toBe(first);
+    // The listener's own is known from its bind.
+    expect(listeners).toBe('');
   });
 
   it('rejects what it does not want, what brings no key, and what nobody answered in 4.5 s', async () => {

@@ -6,7 +6,6 @@ import { parseHostPort } from '../../base/ip.ts';
 import { DisposalStack } from '../../base/lifecycle.ts';
 import { openExporter, type Exporter, type ExporterDeps, type ExporterState } from './exporter.ts';
 import { fileSink } from './file.ts';
-import { otlpSink } from './otlp.ts';
 import type { ExportSink } from './sink.ts';
 import { syslogSink } from './syslog.ts';
 
@@ -46,12 +45,15 @@ async function sinkOf(target: ExportTarget, deps: ExporterDeps & { readonly vers
   switch (target.type) {
     case 'ocsf':
       return fileSink({ path: target.file, ...device });
-    case 'otlp':
+    case 'otlp': {
+      // OpenTelemetry's packages take six megabytes, and few ask for them.
+      const { otlpSink } = await import('./otlp.ts');
       return otlpSink({
         url: target.url,
         ...(target.headers === undefined ? {} : { headers: target.headers }),
         ...device,
       });
+    }
     case 'syslog': {
       const { host, port } = parseHostPort(target.address, 'exporters.syslog.address');
       const pems = await Promise.all([pem('ca', target.ca), pem('cert', target.cert), pem('key', target.key)]);

@@ -1,7 +1,5 @@
 /** Keys, and certificate requests (PKCS#10) signed by a software key or by hardware that never gives its key away. */
-import 'reflect-metadata';
 import { createPrivateKey, createPublicKey, webcrypto } from 'node:crypto';
-import { Pkcs10CertificateRequestGenerator } from '@peculiar/x509';
 import { TunnelerError } from '../../base/errors.ts';
 
 export type KeyAlgorithm = 'ES256' | 'ES384';
@@ -16,6 +14,12 @@ export type IdentityKey =
       /** DER-encoded (ECDSA) or plain (RSA) signature over `data`, hashed with the algorithm's hash. */
       sign(data: Uint8Array): Promise<Uint8Array>;
     };
+
+/** Loaded where a request is made, which few days need: it takes ten megabytes. */
+async function requestGenerator() {
+  await import('reflect-metadata');
+  return (await import('@peculiar/x509')).Pkcs10CertificateRequestGenerator;
+}
 
 type WebKey = webcrypto.CryptoKey;
 const { subtle } = webcrypto;
@@ -44,7 +48,8 @@ export async function createSigningRequest(key: IdentityKey, commonName: string)
   const name = [{ C: ['US'] }, { O: ['Culvert'] }, { CN: [commonName] }];
   if (key.kind === 'hardware') return requestByHardware(key, name);
   const { algorithm, pair } = await importPair(key.privateKeyPem);
-  const request = await Pkcs10CertificateRequestGenerator.create(
+  const generator = await requestGenerator();
+  const request = await generator.create(
     { name, keys: pair, signingAlgorithm: webAlgorithms[algorithm] },
     webcrypto as unknown as Crypto,
   );
@@ -68,7 +73,8 @@ async function requestByHardware(
     },
   };
   const stand = { algorithm, type: 'private', extractable: false, usages: ['sign'] } as unknown as CryptoKey;
-  const request = await Pkcs10CertificateRequestGenerator.create(
+  const generator = await requestGenerator();
+  const request = await generator.create(
     { name, keys: { privateKey: stand, publicKey: stand }, signingAlgorithm: algorithm },
     device as unknown as Crypto,
   );
