@@ -263,7 +263,8 @@ describe('dialling', () => {
 
   it('reads the code before the words, which may quote any name', () => {
     const posture = { code: 15, message: undefined, retryHint: 'default', failingChecks: ['c1'] } as const;
-    const words = '1 policies failed: policy no terminators [p1] failed due to 1 error(s): posture check os [c1] failed';
+    const words =
+      '1 policies failed: policy no terminators [p1] failed due to 1 error(s): posture check os [c1] failed';
     expect(dialFailure(words, posture)).toMatchObject({
       code: 'ziti.dial.posture_failed',
       details: { failingChecks: [{ id: 'c1', name: 'os' }] },

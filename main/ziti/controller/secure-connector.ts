@@ -27,7 +27,10 @@ export function secureConnector(options: ConnectionOptions, timeoutMs: number): 
     const signal = AbortSignal.timeout(timeoutMs);
     try {
       const addresses = await addressesOf(host);
-      return await secured(await firstToConnect(addresses, (address) => begin(host, address, port), { signal }), signal);
+      return await secured(
+        await firstToConnect(addresses, (address) => begin(host, address, port), { signal }),
+        signal,
+      );
     } catch (error) {
       session = undefined;
       if (!signal.aborted) throw error;
