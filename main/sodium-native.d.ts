@@ -34,6 +34,19 @@ declare module 'sodium-native' {
       done: (error: Error | null) => void,
     ): void;
 
+    readonly crypto_box_PUBLICKEYBYTES: number;
+    readonly crypto_box_SECRETKEYBYTES: number;
+    readonly crypto_box_SEALBYTES: number;
+    crypto_box_keypair(publicKey: Uint8Array, secretKey: Uint8Array): void;
+    crypto_box_seal(ciphertext: Uint8Array, message: Uint8Array, publicKey: Uint8Array): void;
+    /** False where it was sealed for another key or altered. */
+    crypto_box_seal_open(
+      message: Uint8Array,
+      ciphertext: Uint8Array,
+      publicKey: Uint8Array,
+      secretKey: Uint8Array,
+    ): boolean;
+
     readonly crypto_kx_PUBLICKEYBYTES: number;
     readonly crypto_kx_SECRETKEYBYTES: number;
     readonly crypto_kx_SESSIONKEYBYTES: number;

@@ -27,6 +27,8 @@ import type {
   PolicyView,
   QuarantineView,
   SecretView,
+  RecordingCallsView,
+  RecordingView,
   RenameView,
   ServiceView,
   SessionView,
@@ -116,6 +118,9 @@ const auditQuery = v.strictObject({
   limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100_000))),
   beforeSeq: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
 });
+
+/** A session's id becomes a file name. */
+const recordedSession = v.pipe(v.string(), v.regex(/^[A-Za-z0-9-]{1,64}$/, 'no id of a session'));
 
 /** Shorthands for who besides the engine's own person may call what, for itself. */
 const members = ['member'] as const;
@@ -290,6 +295,19 @@ export const schema = {
     answer: call<v.InferOutput<typeof hostedAnswer>, void>({
       needs: 'operate',
       parse: (raw) => parser(hostedAnswer)(raw),
+    }),
+  },
+  record: {
+    list: call<void, readonly RecordingView[]>({ needs: 'observe', parse: nothing }),
+    /** What was done in one recorded session, oldest first. Opens its seal, and is recorded. */
+    show: call<{ session: string }, RecordingCallsView>({
+      needs: 'administer',
+      parse: parser(v.strictObject({ session: recordedSession })),
+    }),
+    /** Its packets as pcapng, base64, in pieces. */
+    export: stream<{ session: string }, { readonly data: string }>({
+      needs: 'administer',
+      parse: parser(v.strictObject({ session: recordedSession })),
     }),
   },
   mcp: {

@@ -10,6 +10,7 @@ import { floorRules } from './engagement/floor/rules.ts';
 import { http } from './engagement/http.ts';
 import { mcp } from './engagement/mcp.ts';
 import { modbus } from './engagement/modbus.ts';
+import { record } from './engagement/recording.ts';
 import { schedule } from './engagement/schedule.ts';
 import { positive, terms } from './engagement/terms.ts';
 import { TunnelerError } from './errors.ts';
@@ -40,6 +41,7 @@ const engagement = terms({
   opcua: v.optional(floorRules.opcua),
   iec104: v.optional(floorRules.iec104),
   dnp3: v.optional(floorRules.dnp3),
+  record: v.optional(record),
   /** Default `close`. */
   onViolation: v.optional(v.picklist(['close', 'quarantine', 'alert'])),
 });

@@ -93,6 +93,10 @@ export const errorCodes = [
   'identity.renewal_failed',
   'identity.mfa_not_enrolled',
   'identity.mfa_exists',
+  'recording.unknown',
+  'recording.unreadable',
+  'recording.no_packets',
+  'recording.failed',
   'identity.secret_unknown',
   'identity.secret_invalid',
   // intercept and policy

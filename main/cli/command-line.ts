@@ -23,6 +23,7 @@ const verbs: readonly (readonly [name: string, load: () => Promise<AddVerb>])[] 
   ['policy', async () => (await import('./verb/policy.ts')).addPolicy],
   ['mcp', async () => (await import('./verb/mcp.ts')).addMcp],
   ['audit', async () => (await import('./verb/audit.ts')).addAudit],
+  ['record', async () => (await import('./verb/record.ts')).addRecord],
   ['console', async () => (await import('./verb/console.ts')).addConsole],
   ['bundle', async () => (await import('./verb/bundle.ts')).addBundle],
   ['repair', async () => (await import('./verb/repair.ts')).addRepair],

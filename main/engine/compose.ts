@@ -11,6 +11,7 @@ import { createIntercept } from '../intercept/intercept.ts';
 import type { InterceptProblem } from '../intercept/match.ts';
 import { openPolicy } from '../policy/policy.ts';
 import { createSessions } from '../session/create-sessions.ts';
+import type { Sessions } from '../session/sessions.ts';
 import { bindAgents } from './admission/agent-bindings.ts';
 import { createAlerts } from './containment/alerts.ts';
 import { openClientState } from './state/client-state.ts';
@@ -40,6 +41,7 @@ import { answeredServices } from './hosting/answered-services.ts';
 import { bindersOf } from './hosting/hosted-services.ts';
 import { servedProcesses } from './hosting/served-processes.ts';
 import { openHosting } from './hosting/open-hosting.ts';
+import { openHostRecordings } from './hosting/recordings.ts';
 import { openNetworks } from './identities/open-networks.ts';
 import type { Readiness } from './identities/readiness.ts';
 import { openCollecting } from './collect/open-collecting.ts';
@@ -126,7 +128,10 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
     idOf: (identity) => identities.follow(identity)?.id ?? identity,
     workgroupsOf,
   });
-  const sessions = stack.use(createSessions({ clock, audit, log, guard }));
+  const recordings = stack.use(
+    openHostRecordings({ ...base, cut: (id, why) => void sessions.close(id, 'tunnel_failed', why) }),
+  );
+  const sessions: Sessions = stack.use(createSessions({ clock, audit, log, guard, tap: recordings.tap }));
 
   // The other direction: what is hosted here.
   const answered = answeredServices();
@@ -299,6 +304,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
         askWitness,
         collector,
         secrets,
+        recordings,
         servedProcesses: servedProcesses({ answered, binders: (service) => bindersOf(service, identities) }),
         state,
         alerts,

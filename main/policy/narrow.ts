@@ -34,6 +34,9 @@ export function narrowContracts(left: EngagementContract, right: EngagementContr
     opcua: both(left.opcua, right.opcua, (a, b) => narrowFloor('opcua', a, b, (x, y) => overlapNames([x], [y]))),
     iec104: both(left.iec104, right.iec104, (a, b) => narrowFloor('iec104', a, b, overlapPoints)),
     dnp3: both(left.dnp3, right.dnp3, (a, b) => narrowFloor('dnp3', a, b, overlapPoints)),
+    record: both(left.record, right.record, (a, b) =>
+      defined({ values: both(a.values, b.values, (x, y) => x || y), pcap: both(a.pcap, b.pcap, (x, y) => x || y) }),
+    ),
     onViolation: both(left.onViolation, right.onViolation, (a, b) =>
       strictness.indexOf(a) > strictness.indexOf(b) ? a : b,
     ),

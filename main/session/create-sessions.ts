@@ -14,7 +14,7 @@ import type { Ending } from './close-reason.ts';
 import { ClosedRows } from './closed-rows.ts';
 import { termsOf, type CompiledContract } from './limits.ts';
 import { LiveSession, type SessionObserver } from './live-session.ts';
-import type { SessionEvent, SessionFacts, Sessions, SessionSnapshot } from './sessions.ts';
+import type { SessionEvent, SessionFacts, Sessions, SessionSnapshot, SessionTap } from './sessions.ts';
 
 export interface SessionsDeps {
   readonly clock: Clock;
@@ -22,6 +22,8 @@ export interface SessionsDeps {
   readonly log: Log;
   /** The guard a session's contract asks for; undefined where it asks for none. `contract` is the frozen snapshot. */
   guard(contract: EngagementContract, facts: SessionFacts, id: string): Guard | undefined;
+  /** What sees the session's bytes and calls, where its contract asks for that. Throws where it cannot: the session is refused. */
+  tap?(contract: EngagementContract, facts: SessionFacts, id: string): SessionTap | undefined;
   /** Default: random. */
   newId?(): string;
 }
@@ -124,12 +126,19 @@ export function createSessions(deps: SessionsDeps): Sessions {
       const id = newId();
       const held = own === undefined ? undefined : deps.guard(own.contract, facts, id);
       const guard = inTurn(held, parts.guard);
+      let tap: SessionTap | undefined;
+      try {
+        tap = own === undefined ? undefined : deps.tap?.(own.contract, facts, id);
+      } catch (error) {
+        refuse(toTunnelerError(error, 'recording.failed'));
+      }
       const { grants = [], farEnd } = parts;
       const ends = { consumer, provider };
-      const session = new LiveSession(id, facts, ends, { keeper, terms: own, guard, grants, farEnd });
+      const session = new LiveSession(id, facts, ends, { keeper, terms: own, guard, tap, grants, farEnd });
       try {
         audit.record(openedRecord(session));
       } catch (error) {
+        tap?.closed(clock.now());
         refuse(toTunnelerError(error, 'audit.write_failed'));
       }
       live.set(id, session);

@@ -13,7 +13,7 @@ import { endingOf, type End, type Ending } from './close-reason.ts';
 import { EndSink } from './end-sink.ts';
 import { grantedMs, limitStateOf, type CompiledContract, type LimitState } from './limits.ts';
 import { SessionRow } from './session-row.ts';
-import type { FarEnd, SessionFacts, SessionGrant, SessionMoment, SessionSnapshot, SessionState } from './sessions.ts';
+import type { FarEnd, SessionFacts, SessionGrant, SessionMoment, SessionSnapshot, SessionState, SessionTap } from './sessions.ts';
 
 /** Moments kept of one session; the oldest go first, the opening stays. */
 const timelineLength = 64;
@@ -61,6 +61,7 @@ export class LiveSession {
   readonly #keeper: SessionObserver;
   readonly #guard: Guard | undefined;
   readonly #grants: readonly SessionGrant[];
+  readonly #tap: SessionTap | undefined;
   readonly #consumer: EndSink;
   readonly #provider: EndSink;
   readonly #startedMonotonicMs: number;
@@ -85,6 +86,7 @@ export class LiveSession {
       readonly guard: Guard | undefined;
       readonly grants: readonly SessionGrant[];
       readonly farEnd: FarEnd | undefined;
+      readonly tap?: SessionTap | undefined;
     },
   ) {
     this.id = id;
@@ -94,6 +96,7 @@ export class LiveSession {
     this.#guard = parts.guard;
     this.#grants = parts.grants;
     this.farEnd = parts.farEnd;
+    this.#tap = parts.tap;
     this.#consumer = new EndSink(this, 'consumer', ends.consumer);
     this.#provider = new EndSink(this, 'provider', ends.provider);
     this.startedAtMs = parts.keeper.clock.now();
@@ -237,6 +240,7 @@ export class LiveSession {
     const part = bytes.length <= left ? bytes : bytes.subarray(0, left);
     if (to.side === 'provider') this.bytesSent += part.length;
     else this.bytesReceived += part.length;
+    if (this.#tap !== undefined && part.length > 0) this.#tap.passed(to.side, part, this.#keeper.clock.now());
     // An empty datagram is one all the same; what is empty because the limit is reached is none.
     const goOn = (part.length === 0 && bytes.length > 0) || to.write(part);
     if (limit !== undefined && part !== bytes && this.#isOpen()) {
@@ -328,6 +332,7 @@ export class LiveSession {
     const nowMs = this.#keeper.clock.now();
     const effects = [...(this.#guard?.appEnded(nowMs) ?? []), ...(this.#guard?.serviceEnded(nowMs) ?? [])];
     for (const effect of effects) if (effect.kind === 'call') this.#call(effect.call);
+    this.#tap?.closed(nowMs);
     this.#keeper.settled(this);
   }
 
@@ -335,6 +340,7 @@ export class LiveSession {
     this.calls += 1;
     if (call.decision === 'deny') this.denied += 1;
     this.note('call', { sentence: `${call.method} ${call.target}` }, withoutLargeArguments(call));
+    this.#tap?.called(call);
     this.#keeper.called(this, call);
   }
 

@@ -64,6 +64,15 @@ export interface SessionParts {
   readonly farEnd?: FarEnd;
 }
 
+/** Sees what a session passes on and which calls its guard read; never in its way. */
+export interface SessionTap {
+  /** Valid within the call: a copy is the tap's own affair. */
+  passed(to: 'provider' | 'consumer', bytes: Uint8Array, nowMs: number): void;
+  called(call: GuardCall): void;
+  /** Once; nothing comes after it. */
+  closed(nowMs: number): void;
+}
+
 /** A live or lately closed session; a view onto it, never the thing itself. */
 export interface SessionSnapshot extends SessionFacts {
   readonly id: string;

@@ -7,7 +7,7 @@ import { silentLog } from '../../main/base/log.ts';
 import { createGuard } from '../../main/guard/create-guard.ts';
 import type { Approve, GuardCall, GuardContext } from '../../main/guard/guard.ts';
 import { createLedger } from '../../main/guard/ledger.ts';
-import { createSessions } from '../../main/session/create-sessions.ts';
+import { createSessions, type SessionsDeps } from '../../main/session/create-sessions.ts';
 import type { SessionEvent, SessionFacts, Sessions } from '../../main/session/sessions.ts';
 import { connectTcp } from '../../main/sockets/connect-tcp.ts';
 import { tcpStream } from '../../main/sockets/tcp-stream.ts';
@@ -30,6 +30,7 @@ export async function openGuardedPort(
   options: {
     readonly facts?: Partial<SessionFacts>;
     readonly authorize?: GuardContext['authorize'];
+    readonly tap?: SessionsDeps['tap'];
     readonly approve?: Approve;
     /** Keep neither events nor records. */
     readonly quiet?: boolean;
@@ -44,6 +45,7 @@ export async function openGuardedPort(
     clock: systemClock,
     audit,
     log: silentLog,
+    ...(options.tap === undefined ? {} : { tap: options.tap }),
     guard: (own, facts) =>
       createGuard(own, {
         ledger,

@@ -16,6 +16,10 @@ function amount(term: string, value: number, t: Text): string {
 }
 
 function ruleLines(term: string, rule: string, value: unknown, t: Text): readonly string[] {
+  if (term === 'record' && (rule === 'values' || rule === 'pcap'))
+    return value === true
+      ? [t(rule === 'pcap' ? 'contract.rule.packets.recorded' : 'contract.rule.values.recorded')]
+      : [];
   if (floorTerms.includes(term)) return floorLines(rule, value, t);
   if (term === 'modbus' && rule === 'allow') return [modbusAllowed(value, t)];
   if (term === 'modbus' && rule === 'ranges' && Array.isArray(value)) return value.map((range) => registers(range, t));

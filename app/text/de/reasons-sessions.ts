@@ -21,6 +21,7 @@ export const sessionReasonsDe: ReasonWords = {
   'session.identity_removed': { sentence: '{identity} wurde hier entfernt.' },
   'session.identity_locked': { sentence: '{identity} wurde hier gesperrt.' },
   'session.stopped': { sentence: 'Der Tunneldienst wurde beendet.' },
+  'session.not_recordable': { sentence: 'Der Vertrag verlangt eine Aufzeichnung, und sie lässt sich nicht führen.' },
   'session.limit': { sentence: 'Für diesen Dienst sind schon alle erlaubten Sitzungen offen.' },
   // What a guard finds
   'guard.violation': { sentence: 'Der Vertrag wurde verletzt.', next: askOwner },

@@ -35,6 +35,7 @@ export function guardsFor(deps: GuardsDeps): SessionsDeps['guard'] {
       // Whoever opens a second session must not get a second budget.
       ledgerKey: spenderOf(session, deps).join('|'),
       datagrams: session.protocol === 'udp',
+      recordValues: contract.record?.values === true,
       budgetKey: accountOf(session, deps).join('|'),
       digest: (text) => createHash('sha256').update(text).digest('hex'),
       hash: () => {

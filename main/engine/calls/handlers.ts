@@ -7,17 +7,20 @@ import type { PinStore } from '../admission/tool-pins.ts';
 import type { FrontDoor } from '../entries/front-door.ts';
 import type { ServedProcesses } from '../hosting/served-processes.ts';
 import type { SecretsBackend } from '../hosting/secrets.ts';
+import type { Recordings } from '../../recording/recordings.ts';
 import { auditCalls, type AuditCallsDeps } from './audit-calls.ts';
 import { fleetCalls } from './fleet-calls.ts';
 import { engineCalls, type EngineCallsDeps } from './engine-calls.ts';
 import { identityCalls, type IdentityCallsDeps } from './identity-calls.ts';
 import { explainer, policyCalls, type PolicyCallsDeps } from './policy-calls.ts';
+import { recordCalls } from './record-calls.ts';
 import { quarantineCalls, sessionCalls } from './session-calls.ts';
 
 /** What the calls are answered by. */
 export interface HandlerDeps extends EngineCallsDeps, IdentityCallsDeps, PolicyCallsDeps, AuditCallsDeps {
   readonly quarantine: Quarantine;
   readonly secrets: SecretsBackend;
+  readonly recordings: Recordings;
   readonly servedProcesses: ServedProcesses;
   /** Where this engine keeps other devices' records. */
   readonly collector: Collector | undefined;
@@ -50,6 +53,7 @@ export function createHandlers(deps: HandlerDeps): EngineHandlers {
       set: (request) => secrets.set(request),
       remove: ({ name }) => secrets.remove(name),
     },
+    record: recordCalls(deps.recordings),
     hosting: {
       serve: (request, { signal }) => deps.servedProcesses.serve(request, signal),
       answer: (answer) => deps.servedProcesses.answer(answer),
