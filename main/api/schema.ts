@@ -5,6 +5,7 @@
 import * as v from 'valibot';
 import { TunnelerError } from '../base/errors.ts';
 import { call, stream, type Client, type Handlers } from './call.ts';
+import type { RecordingCallsView, RecordingView } from './floor-views.ts';
 import type { StateDelta, StateSnapshot } from './state.ts';
 import type {
   AgentView,
@@ -27,8 +28,6 @@ import type {
   PolicyView,
   QuarantineView,
   SecretView,
-  RecordingCallsView,
-  RecordingView,
   RenameView,
   ServiceView,
   SessionView,

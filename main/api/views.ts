@@ -208,32 +208,6 @@ export interface GuardCallView {
   readonly arguments?: unknown;
 }
 
-/** What is kept of one hosted session. Without `endedAt` it goes on, or was cut off with the engine. */
-export interface RecordingView {
-  readonly session: string;
-  readonly service: string;
-  readonly identity: string;
-  readonly caller: string;
-  readonly destination: string;
-  readonly startedAt: string;
-  readonly endedAt?: string | undefined;
-  /** Packets are kept too, not only calls. */
-  readonly pcap: boolean;
-  readonly bytes?: number | undefined;
-  readonly packets?: number | undefined;
-  readonly calls?: number | undefined;
-  /** It reached its bound; what came later was not kept. */
-  readonly truncated?: boolean | undefined;
-  /** Of the sealed file; the journal has it too. */
-  readonly sha256?: string | undefined;
-}
-
-export interface RecordingCallsView {
-  readonly session: string;
-  /** Guard calls, with arguments. */
-  readonly calls: readonly Readonly<Record<string, unknown>>[];
-}
-
 export interface AgentView {
   readonly name: string;
   /** The identity it dials as; absent: the device's, or refused, as set. */

@@ -44,7 +44,7 @@ export class Recording implements SessionTap {
   readonly #capture: Capture;
   readonly #sealer: ChunkSealer;
   readonly #hash = createHash('sha256');
-  #entries: Entry[] = [];
+  readonly #entries: Entry[] = [];
   #entryBytes = 0;
   #kept = 0;
   #written = 0;

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import type { Command } from 'commander';
-import type { RecordingView } from '../../api/views.ts';
+import type { RecordingView } from '../../api/floor-views.ts';
 import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
 import { bytes, oneLine, table, type Column } from '../table.ts';
 
