@@ -1,4 +1,21 @@
-/** What clients see of hosted machines: recordings of their sessions. */
+/** What clients see of hosted machines: what they are, and recordings of their sessions. */
+
+/** What a machine behind a hosted service says of itself. */
+export interface InventoryView {
+  readonly service: string;
+  /** `10.20.0.7:502` */
+  readonly target: string;
+  readonly protocol: 'modbus' | 's7' | 'enip' | 'opcua';
+  readonly state: 'answered' | 'silent';
+  /** Why nothing is known of it. */
+  readonly reason?: string;
+  readonly askedAt: string;
+  readonly vendor?: string;
+  readonly product?: string;
+  readonly revision?: string;
+  readonly serial?: string;
+  readonly name?: string;
+}
 
 /** What is kept of one hosted session. Without `endedAt` it goes on, or was cut off with the engine. */
 export interface RecordingView {

@@ -5,7 +5,7 @@
 import * as v from 'valibot';
 import { TunnelerError } from '../base/errors.ts';
 import { call, stream, type Client, type Handlers } from './call.ts';
-import type { RecordingCallsView, RecordingView } from './floor-views.ts';
+import type { InventoryView, RecordingCallsView, RecordingView } from './floor-views.ts';
 import type { StateDelta, StateSnapshot } from './state.ts';
 import type {
   AgentView,
@@ -295,6 +295,10 @@ export const schema = {
       needs: 'operate',
       parse: (raw) => parser(hostedAnswer)(raw),
     }),
+  },
+  inventory: {
+    /** Asks what stands behind the services hosted here, where that is switched on. */
+    list: call<void, readonly InventoryView[]>({ needs: 'operate', parse: nothing }),
   },
   record: {
     list: call<void, readonly RecordingView[]>({ needs: 'observe', parse: nothing }),

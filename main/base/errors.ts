@@ -93,6 +93,7 @@ export const errorCodes = [
   'identity.renewal_failed',
   'identity.mfa_not_enrolled',
   'identity.mfa_exists',
+  'inventory.off',
   'recording.unknown',
   'recording.unreadable',
   'recording.no_packets',

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { DisposalStack } from '../base/lifecycle.ts';
 import { openIdentityStore } from '../identity/identity-store.ts';
 import { createIntercept } from '../intercept/intercept.ts';
+import { openInventory } from '../inventory/inventory.ts';
 import type { InterceptProblem } from '../intercept/match.ts';
 import { openPolicy } from '../policy/policy.ts';
 import { createSessions } from '../session/create-sessions.ts';
@@ -305,6 +306,11 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
         collector,
         secrets,
         recordings,
+        inventory: openInventory({
+          isOn: config.inventory === true,
+          clock,
+          hosted: () => hosting.states().map(({ serviceName, target }) => ({ service: serviceName, target })),
+        }),
         servedProcesses: servedProcesses({ answered, binders: (service) => bindersOf(service, identities) }),
         state,
         alerts,

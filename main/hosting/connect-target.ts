@@ -10,6 +10,9 @@ import type { DialTarget } from './dial-target.ts';
 import type { TargetTls } from './hosting.ts';
 import { secure } from './secure-target.ts';
 
+/** Source: IANA service names, tftp. */
+const tftpPort = 69;
+
 export interface ConnectTargetOptions {
   readonly target: DialTarget;
   readonly proxy: { readonly host: string; readonly port: number } | undefined;
@@ -30,7 +33,13 @@ export async function connectTarget(options: ConnectTargetOptions): Promise<Byte
         const what = proxy === undefined ? 'carries no TLS' : 'cannot go out by the HTTP proxy this service is set to';
         throw new TunnelerError('base.unsupported', `UDP ${what}`);
       }
-      return await connectUdp({ host: target.host, port: target.port, ...source(target), signal: options.signal });
+      return await connectUdp({
+        host: target.host,
+        port: target.port,
+        ...source(target),
+        signal: options.signal,
+        answersFromNewPort: target.port === tftpPort,
+      });
     }
     const deadlineMs = options.clock.monotonic() + options.timeoutMs;
     const leftMs = (): number => Math.max(0, deadlineMs - options.clock.monotonic());

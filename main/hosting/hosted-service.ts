@@ -1,5 +1,6 @@
 /** One hosted service: its config, its terminators and what is to be said of them. */
 import { contractConfigType } from '../base/engagement.ts';
+import { carriesFrames, frameConfigs } from '../base/frame-configs.ts';
 import type { Reason } from '../base/reason.ts';
 import { answeredHere, parseHostConfigs } from './host-config.ts';
 import type { HostTerminator } from './host-config.ts';
@@ -82,6 +83,13 @@ function problemOf(
   refused: boolean,
 ): Reason | undefined {
   const next = 'Ask whoever keeps the service to mend its host config on the controller.';
+  if (problems === undefined && carriesFrames(service.configs)) {
+    return {
+      code: 'hosting.layer2',
+      sentence: `Service ${service.serviceName} carries layer-2 frames (${frameConfigs.host}), which Culvert does not do.`,
+      next: "Host it with OpenZiti's own tunneler, or give it a host config for the addresses behind it.",
+    };
+  }
   if (problems === undefined) {
     return {
       code: 'hosting.config_invalid',

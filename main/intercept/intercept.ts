@@ -1,4 +1,5 @@
 /** Which service of which identity claims a destination. Pure: no I/O, no clock; state is what `replace` was given last. */
+import { carriesFrames, frameConfigs } from '../base/frame-configs.ts';
 import type { FlowRequest } from '../base/flow.ts';
 import { canonicalName } from '../base/hostname.ts';
 import { canonicalAddress } from '../base/ip.ts';
@@ -97,12 +98,29 @@ function hold(
     const parsed = known?.fingerprint === fingerprint ? known.parsed : parseInterceptConfigs(service.configs);
     const config = parsed?.config;
     byName.set(service.name, { service, config, parsed, fingerprint });
-    if (parsed === undefined) continue;
+    if (parsed === undefined) {
+      if (carriesFrames(service.configs)) problems.push(frameProblem(identity, service));
+      continue;
+    }
     if (parsed.problems.length > 0) problems.push(problemOf(identity, service, parsed.problems, config === undefined));
     if (config === undefined) continue;
     (service.permissions.includes('Dial') ? dialable : forbidden).push({ service, config });
   }
   return { identity, tunneler, dialable: new ClaimIndex(dialable), forbidden: new ClaimIndex(forbidden), byName };
+}
+
+/** Nothing of it can be intercepted: it has no addresses and ports, but types of frames. */
+function frameProblem(identity: string, service: ZitiService): InterceptProblem {
+  return {
+    service: service.name,
+    identity,
+    refused: true,
+    reason: {
+      code: 'intercept.layer2',
+      sentence: `Service ${service.name} carries layer-2 frames (${frameConfigs.intercept}), which Culvert does not do.`,
+      next: "Reach it with OpenZiti's own tunneler, or ask for a service with addresses and ports.",
+    },
+  };
 }
 
 function problemOf(

@@ -1,6 +1,6 @@
 /** A connected UDP socket as a datagram ByteStream. */
 import { createSocket } from 'node:dgram';
-import type { Socket } from 'node:dgram';
+import type { RemoteInfo, Socket } from 'node:dgram';
 import { isIP } from 'node:net';
 import { TunnelerError } from '../base/errors.ts';
 import type { ByteStream } from '../base/stream.ts';
@@ -20,6 +20,11 @@ export interface ConnectUdpOptions {
   readonly localAddress?: string;
   readonly localPort?: number;
   readonly signal?: AbortSignal;
+  /**
+   * The peer answers from a port of its own choosing, as TFTP does (RFC 1350 section 4): the first answer to a request names the port that the
+   * conversation goes on with. Answers of other addresses are still none.
+   */
+  readonly answersFromNewPort?: boolean;
 }
 
 /**
@@ -33,9 +38,14 @@ export async function connectUdp(options: ConnectUdpOptions): Promise<ByteStream
     if (options.signal?.aborted === true) throw new TunnelerError('base.cancelled', `connect ${target}: given up`);
     const socket = createSocket(isIP(address) === 6 ? 'udp6' : 'udp4');
     try {
+      if (options.answersFromNewPort === true) {
+        // Bound, so that answers find it; not connected, or the system would drop them.
+        await bind(socket, { localPort: 0, ...options });
+        return converse(socket, address, options.port);
+      }
       await bind(socket, options);
       await connect(socket, address, options.port);
-      return carry(socket);
+      return carry(socket, (datagram, sent) => socket.send(datagram, sent));
     } catch (error) {
       // There may be no way to this family from here; the name has others.
       socket.close();
@@ -56,7 +66,7 @@ async function resolve(options: ConnectUdpOptions): Promise<readonly string[]> {
   }
 }
 
-function bind(socket: Socket, options: ConnectUdpOptions): Promise<void> {
+function bind(socket: Socket, options: Pick<ConnectUdpOptions, 'localAddress' | 'localPort'>): Promise<void> {
   const { localAddress, localPort } = options;
   if (localAddress === undefined && localPort === undefined) return Promise.resolve();
   return new Promise((resolve, reject) => {
@@ -79,7 +89,29 @@ function connect(socket: Socket, address: string, port: number): Promise<void> {
   });
 }
 
-function carry(socket: Socket): ByteStream {
+/** TFTP's opcodes for the requests that begin a conversation, RFC 1350 section 5. */
+const requestOpcodes: readonly number[] = [1, 2];
+
+function converse(socket: Socket, address: string, port: number): ByteStream {
+  let answering: number | undefined;
+  return carry(
+    socket,
+    (datagram, sent) => {
+      if (datagram[0] === 0 && requestOpcodes.includes(datagram[1] ?? 0)) answering = undefined;
+      socket.send(datagram, answering ?? port, address, sent);
+    },
+    (from) => {
+      if (from.address !== address) return false;
+      answering ??= from.port;
+      return from.port === answering;
+    },
+  );
+}
+
+type Send = (datagram: Uint8Array, sent: (error: Error | null) => void) => void;
+
+/** `isPeer`: whose datagrams count; of a connected socket the system sees to it. */
+function carry(socket: Socket, send: Send, isPeer: (from: RemoteInfo) => boolean = () => true): ByteStream {
   let full = false;
   const sent = (error: Error | null): void => {
     if (error !== null) onError(error);
@@ -90,7 +122,7 @@ function carry(socket: Socket): ByteStream {
   let socketIsClosed = false;
   const flow = new DatagramFlow({
     send(datagram) {
-      socket.send(datagram, sent);
+      send(datagram, sent);
       full = socket.getSendQueueSize() >= sendQueueBytes;
       return !full;
     },
@@ -105,8 +137,8 @@ function carry(socket: Socket): ByteStream {
     if (errno === 'ECONNREFUSED' || errno === 'EMSGSIZE' || errno === 'ENOBUFS' || errno === 'EHOSTUNREACH') return;
     flow.close(socketError(error));
   };
-  socket.on('message', (datagram) => {
-    flow.deliver(datagram);
+  socket.on('message', (datagram, from) => {
+    if (isPeer(from)) flow.deliver(datagram);
   });
   socket.on('error', onError);
   return flow;

@@ -42,5 +42,6 @@ test('plant: registers are read, writes are answered by the guard, the session i
   const { ok, steps, sessions } = await demo('plant');
   expect(ok).toBe(true);
   expect(steps.map((step) => step.detail)).toContain('what reached the PLC: reads 1, writes 0');
+  expect(steps.map((step) => step.detail)).toContain('what reached that PLC: reads 1, all else 0');
   expect(sessions).toMatchObject([{ service: 'press-7.plc', identity: 'maintenance-laptop', guard: 'modbus' }]);
 }, 60_000);

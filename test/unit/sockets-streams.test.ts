@@ -75,6 +75,36 @@ describe('a datagram flow', () => {
 });
 
 describe('a connected UDP socket', () => {
+  it('follows a peer that answers from a port of its own choosing, and no other address', async () => {
+    const server = createSocket('udp4');
+    const transfer = createSocket('udp4');
+    const stranger = createSocket('udp4');
+    for (const socket of [server, transfer, stranger])
+      await new Promise<void>((done) => socket.bind(0, '127.0.0.1', done));
+    const got: string[] = [];
+    server.on('message', (datagram, from) => {
+      got.push(`server ${datagram.toString('hex')}`);
+      transfer.send(Buffer.of(0, 3, 0, 1, 7), from.port, from.address, () =>
+        stranger.send(Buffer.of(0, 5), from.port, from.address),
+      );
+    });
+    transfer.on('message', (datagram) => got.push(`transfer ${datagram.toString('hex')}`));
+    const { port } = server.address();
+    const stream = await connectUdp({ host: '127.0.0.1', port, answersFromNewPort: true });
+    const sink = new RecordingSink();
+    stream.start(sink);
+    stream.write(Buffer.from([0, 1, 0x61]));
+    await sink.until(() => sink.length() > 0);
+    stream.write(Buffer.of(0, 4, 0, 1));
+    await expect.poll(() => got).toEqual(['server 000161', 'transfer 00040001']);
+    // A new request goes to the port it is meant for.
+    stream.write(Buffer.from([0, 2, 0x62]));
+    await expect.poll(() => got.at(-1)).toBe('server 000262');
+    expect(sink.bytes().includes(5)).toBe(false);
+    stream.end();
+    for (const socket of [server, transfer, stranger]) socket.close();
+  });
+
   it('keeps the boundaries of datagrams both ways, and hears its own peer only', async () => {
     const peer = createSocket('udp4').bind(0, '127.0.0.1');
     const stranger = createSocket('udp4').bind(0, '127.0.0.1');

@@ -55,6 +55,10 @@ export const errorReasonsDe: ReasonWords = {
   'identity.renewal_failed': { sentence: 'Das Zertifikat ließ sich nicht erneuern: {sentence}' },
   'identity.secret_unknown': { sentence: 'Dieses Geheimnis gibt es hier nicht.' },
   'identity.secret_invalid': { sentence: 'Dieses Geheimnis lässt sich nicht lesen.', next: 'Legen Sie es neu an.' },
+  'inventory.off': {
+    sentence: 'Die Bestandsaufnahme ist hier ausgeschaltet.',
+    next: 'Setzen Sie inventory: true in culvert.yaml.',
+  },
   'recording.unknown': { sentence: 'Von dieser Sitzung gibt es keine Aufzeichnung.' },
   'recording.unreadable': { sentence: 'Diese Aufzeichnung lässt sich nicht lesen: {sentence}' },
   'recording.no_packets': { sentence: 'Von dieser Sitzung wurden keine Pakete aufgezeichnet.' },

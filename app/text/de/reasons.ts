@@ -118,6 +118,14 @@ export const reasonsDe: ReasonWords = {
     sentence: 'Die Konfiguration von {service} wird nicht ganz verstanden: {sentence}',
     next: 'Wer den Dienst betreut, muss sie am Controller berichtigen.',
   },
+  'intercept.layer2': {
+    sentence: 'Dieser Dienst trägt Rahmen der Schicht 2, was Culvert nicht kann.',
+    next: 'Bitten Sie um einen Dienst mit Adressen und Ports, oder nehmen Sie den Tunneler von OpenZiti.',
+  },
+  'hosting.layer2': {
+    sentence: '{service} trägt Rahmen der Schicht 2, was Culvert nicht kann.',
+    next: 'Bieten Sie ihn mit dem Tunneler von OpenZiti an.',
+  },
   'hosting.config_invalid': {
     sentence: '{service} darf hier angeboten werden, hat aber keine brauchbare Host-Konfiguration.',
     next: 'Bitten Sie um eine Konfiguration vom Typ host.v1 oder host.v2.',

@@ -7,12 +7,15 @@ import { join } from 'node:path';
 import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { Cli } from '../cli.ts';
 import { openPlc } from './plc.ts';
+import { openS7Plc } from './s7-plc.ts';
+import { s7Port, visitS7 } from './s7-visit.ts';
 import { onStage, darkConfigs, failed, startDevice, waitUntilHosted, type Demo, type Narrate } from './stage.ts';
 import { openTunnel } from './tunnel.ts';
 
 const laptop = 'maintenance-laptop';
 const box = 'edge-box';
 const service = 'press-7.plc';
+const s7Service = 'press-8.plc';
 /** Modbus/TCP's port. Source: IANA service names, mbap. */
 const modbusPort = 502;
 const answerTimeoutMs = 10_000;
@@ -22,6 +25,12 @@ const contract = {
   idleTimeoutSeconds: 900,
   maxSessions: 1,
   modbus: { allow: 'read', units: [1] },
+};
+
+const s7Contract = {
+  maxDurationSeconds: 7200,
+  maxSessions: 1,
+  s7: { allow: 'read', objects: [{ area: 'db', db: 1 }] },
 };
 
 /** Run the scenario; resolves with everything still up. Throws where any step fails, leaving nothing behind. */
@@ -37,11 +46,19 @@ async function scenario(cli: Cli, narrate: Narrate, stack: DisposalStack, direct
     `port ${plc.port}; it knows no login and no password`,
   );
 
+  const s7Plc = stack.use(await openS7Plc());
+  const s7Configs = { ...darkConfigs(s7Service, s7Port, s7Plc.port), 'culvert.contract.v1': s7Contract };
   const configs = { ...darkConfigs(service, modbusPort, plc.port), 'culvert.contract.v1': contract };
   const overlay = stack.use(
     await programs.openOverlay({
       directory: join(directory, 'overlay'),
-      seed: { identities: [laptop, box], services: [{ name: service, configs, dial: [laptop], bind: [box] }] },
+      seed: {
+        identities: [laptop, box],
+        services: [
+          { name: service, configs, dial: [laptop], bind: [box] },
+          { name: s7Service, configs: s7Configs, dial: [laptop], bind: [box] },
+        ],
+      },
     }),
   );
   const { tokens } = overlay;
@@ -79,13 +96,17 @@ async function scenario(cli: Cli, narrate: Narrate, stack: DisposalStack, direct
   if (typeof second !== 'string') throw failed('a second session was let in');
   narrate('A second session at the same time is refused', second);
 
-  const calls = await cli.withEngine({ state }, (client) => client.audit.search({ kind: 'call', limit: 10 }));
+  const calls = await cli.withEngine({ state }, (client) => client.audit.search({ kind: 'call', service, limit: 10 }));
   const denied = calls.filter((call) => call['decision'] === 'deny').length;
   if (calls.length !== 3 || denied !== 2) throw failed('the record does not hold what was done');
+  await visitS7(proxy, s7Service, s7Plc, narrate);
+
   const verified = await programs.verifyAudit(state);
   if (!verified.ok) throw failed('the record does not verify');
   narrate('Every read and every refused write stands in the record', `${verified.count} records, chain unbroken`);
-  const sessions = await cli.withEngine({ state }, (client) => client.session.list());
+  // The one that is still up.
+  const listed = await cli.withEngine({ state }, (client) => client.session.list());
+  const sessions = listed.filter((session) => session.service === service);
   return {
     state,
     mode: 'proxy',

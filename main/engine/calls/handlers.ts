@@ -7,6 +7,7 @@ import type { PinStore } from '../admission/tool-pins.ts';
 import type { FrontDoor } from '../entries/front-door.ts';
 import type { ServedProcesses } from '../hosting/served-processes.ts';
 import type { SecretsBackend } from '../hosting/secrets.ts';
+import type { Inventory } from '../../inventory/inventory.ts';
 import type { Recordings } from '../../recording/recordings.ts';
 import { auditCalls, type AuditCallsDeps } from './audit-calls.ts';
 import { fleetCalls } from './fleet-calls.ts';
@@ -21,6 +22,7 @@ export interface HandlerDeps extends EngineCallsDeps, IdentityCallsDeps, PolicyC
   readonly quarantine: Quarantine;
   readonly secrets: SecretsBackend;
   readonly recordings: Recordings;
+  readonly inventory: Inventory;
   readonly servedProcesses: ServedProcesses;
   /** Where this engine keeps other devices' records. */
   readonly collector: Collector | undefined;
@@ -53,6 +55,7 @@ export function createHandlers(deps: HandlerDeps): EngineHandlers {
       set: (request) => secrets.set(request),
       remove: ({ name }) => secrets.remove(name),
     },
+    inventory: { list: () => deps.inventory.list() },
     record: recordCalls(deps.recordings),
     hosting: {
       serve: (request, { signal }) => deps.servedProcesses.serve(request, signal),

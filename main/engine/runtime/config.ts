@@ -188,6 +188,8 @@ const config = v.strictObject({
   tun: v.optional(tun),
   console: v.optional(consoleListener),
   exporters: v.optional(v.array(exporter)),
+  /** Ask the machines behind hosted services what they are, by reads alone, when `culvert inventory` is called. Default false. */
+  inventory: v.optional(v.boolean()),
   agents: v.optional(v.record(v.pipe(v.string(), v.regex(/^[A-Za-z0-9_.-]{1,64}$/, 'expected a short name')), agent)),
   hosting: v.optional(hosting),
   policy: v.optional(policy),

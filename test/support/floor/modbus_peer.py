@@ -6,6 +6,7 @@ import threading
 from peers import Talk, free_port, listening, until_left
 from pymodbus.client import ModbusTcpClient
 from pymodbus.datastore import ModbusDeviceContext, ModbusSequentialDataBlock, ModbusServerContext
+from pymodbus.pdu.device import ModbusDeviceIdentification
 from pymodbus.server import StartAsyncTcpServer
 
 
@@ -13,7 +14,8 @@ def serve():
     port = free_port()
     blocks = {key: ModbusSequentialDataBlock(1, [7] * 100) for key in ("di", "co", "hr", "ir")}
     context = ModbusServerContext(devices=ModbusDeviceContext(**blocks), single=True)
-    run = lambda: asyncio.run(StartAsyncTcpServer(context=context, address=("127.0.0.1", port)))
+    identity = ModbusDeviceIdentification(info_name={"VendorName": "Plant", "ProductCode": "Press", "MajorMinorRevision": "1.2"})
+    run = lambda: asyncio.run(StartAsyncTcpServer(context=context, identity=identity, address=("127.0.0.1", port)))
     threading.Thread(target=run, daemon=True).start()
     listening(port)
     until_left()

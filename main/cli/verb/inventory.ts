@@ -1,0 +1,31 @@
+import type { Command } from 'commander';
+import type { InventoryView } from '../../api/floor-views.ts';
+import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
+import { table, type Column } from '../table.ts';
+
+/** `culvert inventory`: what the machines behind the services hosted here say of themselves. */
+export function addInventory(program: Command, cli: Cli): void {
+  addVerb(program, 'inventory', 'what answers behind the services hosted here').action(
+    async (options: CommonOptions) => {
+      const rows = await cli.withEngine(options, (engine) => engine.inventory.list());
+      cli.print(options, rows, (all) =>
+        all.length === 0
+          ? 'Behind no service hosted here is a machine of a known protocol.\n'
+          : inventoryTable(all, cli),
+      );
+    },
+  );
+}
+
+function inventoryTable(rows: readonly InventoryView[], cli: Pick<Cli, 'paint' | 'terminal'>): string {
+  const columns: readonly Column<InventoryView>[] = [
+    { title: 'SERVICE', text: (row) => row.service },
+    { title: 'TARGET', text: (row) => row.target },
+    { title: 'PROTOCOL', text: (row) => row.protocol },
+    { title: 'VENDOR', text: (row) => row.vendor ?? '' },
+    { title: 'PRODUCT', text: (row) => row.product ?? row.name ?? row.reason ?? '' },
+    { title: 'REVISION', text: (row) => row.revision ?? '' },
+    { title: 'SERIAL', text: (row) => row.serial ?? '' },
+  ];
+  return table(rows, columns, cli.paint, cli.terminal.columns);
+}

@@ -1,0 +1,18 @@
+/** `npm run field -- NAME`: what real peers see, by the tests that ask them; the tables beside are in resources/docs/field. */
+import { spawnSync } from 'node:child_process';
+
+const fields = {
+  ot: ['test/interop/guard-floor-libraries.test.ts', 'test/interop/inventory.test.ts', 'test/interop/modbus.test.ts'],
+};
+
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => !Object.hasOwn(fields, name));
+if (asked.length === 0 || unknown.length > 0) {
+  process.stderr.write(`field: one of ${Object.keys(fields).join(', ')}\n`);
+  process.exit(2);
+}
+const files = asked.flatMap((name) => fields[name]);
+const { status } = spawnSync('npx', ['vitest', 'run', '--config', 'test/vitest.config.ts', ...files], {
+  stdio: 'inherit',
+});
+process.exit(status ?? 1);
