@@ -13,7 +13,15 @@ import { endingOf, type End, type Ending } from './close-reason.ts';
 import { EndSink } from './end-sink.ts';
 import { grantedMs, limitStateOf, type CompiledContract, type LimitState } from './limits.ts';
 import { SessionRow } from './session-row.ts';
-import type { FarEnd, SessionFacts, SessionGrant, SessionMoment, SessionSnapshot, SessionState, SessionTap } from './sessions.ts';
+import type {
+  FarEnd,
+  SessionFacts,
+  SessionGrant,
+  SessionMoment,
+  SessionSnapshot,
+  SessionState,
+  SessionTap,
+} from './sessions.ts';
 
 /** Moments kept of one session; the oldest go first, the opening stays. */
 const timelineLength = 64;
