@@ -1,7 +1,7 @@
 /** The official SDK's stdio client speaks to a dark MCP server through `culvert mcp connect`. */
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -130,28 +130,4 @@ test('an unknown service is said as such', async () => {
   const ran = await culvert(['mcp', 'connect', 'nothing', '--state', at('laptop'), '--json']);
   expect(ran.code).toBe(1);
   expect(JSON.parse(ran.err)).toMatchObject({ error: { code: 'ziti.dial.service_unknown' } });
-});
-
-test('config prints entries, and writes them beside what a client has already', async () => {
-  const printed = await culvertJson<{ mcpServers: Record<string, { args: string[] }> }>([
-    'mcp',
-    'config',
-    '--state',
-    at('laptop'),
-  ]);
-  expect(printed.mcpServers['notes']?.args).toEqual(expect.arrayContaining(['mcp', 'connect', 'notes']));
-  await mkdir(at('.cursor'));
-  await writeFile(at('.cursor/mcp.json'), JSON.stringify({ theme: 'x', mcpServers: { other: { command: 'o' } } }));
-  await culvertJson(['mcp', 'config', '--client', 'cursor', '--state', at('laptop')], { env: { HOME: home } });
-  const written = JSON.parse(await readFile(at('.cursor/mcp.json'), 'utf8')) as Record<string, unknown>;
-  expect(written).toMatchObject({
-    theme: 'x',
-    mcpServers: { other: { command: 'o' }, notes: { command: process.execPath } },
-  });
-  await writeFile(at('.cursor/mcp.json'), 'not json');
-  const refused = await culvert(['mcp', 'config', '--client', 'cursor', '--state', at('laptop')], {
-    env: { HOME: home },
-  });
-  expect(refused.code).toBe(1);
-  expect(await readFile(at('.cursor/mcp.json'), 'utf8')).toBe('not json');
 });

@@ -1,72 +1,156 @@
-/** Where MCP clients keep their servers, and our entries among the others there. */
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+/** Our entries in the settings of MCP clients: put in and taken out in place, everything else in the file left as it is. */
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { parse as parseToml, patch as patchToml } from '@decimalturn/toml-patch';
+import { applyEdits, modify, parse as parseJson, printParseErrorCode, type ParseError } from 'jsonc-parser';
 import { TunnelerError } from '../../base/errors.ts';
+import type { ClientKind, ServerEntry } from './client-kinds.ts';
 
-export interface ClientKind {
-  readonly name: string;
-  /** Its file, from a person's home and working directory. */
-  readonly file: (home: string, cwd: string, env: Readonly<Record<string, string | undefined>>) => string;
-  /** Key under which the servers stand. */
-  readonly key: 'mcpServers' | 'servers';
+type Fields = Record<string, unknown>;
+
+export interface Change {
+  /** Put in, or put in the place of what has their names. */
+  readonly add: Readonly<Record<string, ServerEntry>>;
+  /** Whether an entry that is there is taken out. */
+  readonly remove: (name: string, entry: unknown) => boolean;
 }
 
-/** Clients whose files are JSON and documented by their makers. */
-export const clientKinds: readonly ClientKind[] = [
-  { name: 'claude-desktop', key: 'mcpServers', file: claudeDesktopFile },
-  { name: 'claude-code', key: 'mcpServers', file: (_home, cwd) => join(cwd, '.mcp.json') },
-  { name: 'cursor', key: 'mcpServers', file: (home) => join(home, '.cursor', 'mcp.json') },
-  { name: 'windsurf', key: 'mcpServers', file: (home) => join(home, '.codeium', 'windsurf', 'mcp_config.json') },
-  { name: 'gemini-cli', key: 'mcpServers', file: (home) => join(home, '.gemini', 'settings.json') },
-  { name: 'vscode', key: 'servers', file: (_home, cwd) => join(cwd, '.vscode', 'mcp.json') },
-];
-
-function claudeDesktopFile(home: string, _cwd: string, env: Readonly<Record<string, string | undefined>>): string {
-  const name = ['Claude', 'claude_desktop_config.json'] as const;
-  if (process.platform === 'darwin') return join(home, 'Library', 'Application Support', ...name);
-  if (process.platform === 'win32') return join(env['APPDATA'] ?? join(home, 'AppData', 'Roaming'), ...name);
-  return join(env['XDG_CONFIG_HOME'] ?? join(home, '.config'), ...name);
+export interface Changed {
+  /** The file itself, where `file` is a link. */
+  readonly file: string;
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
 }
 
-export interface ServerEntry {
-  readonly command: string;
-  readonly args: readonly string[];
+/** Change one client's file. Comments, order, links and mode stay. Throws `base.invalid` where the file cannot be understood; it is left then. */
+export async function changeClientConfig(kind: ClientKind, file: string, change: Change): Promise<Changed> {
+  const place = await resolved(file);
+  const before = await textOf(place);
+  const entries =
+    kind.format === 'toml' ? tomlEntries(before ?? '', kind, place) : jsonEntries(before ?? '', kind, place);
+  const removed = Object.entries(entries).flatMap(([name, entry]) => (change.remove(name, entry) ? [name] : []));
+  const added = Object.fromEntries(Object.entries(change.add).map(([name, entry]) => [name, kind.entry(entry)]));
+  const edit = kind.format === 'toml' ? editToml : editJson;
+  const after = edit(before ?? '', kind.key, { added, removed });
+  if (after !== before && (before !== undefined || Object.keys(added).length > 0))
+    await replace(place, after, before !== undefined);
+  return { file: place, added: Object.keys(added), removed };
 }
 
-/** Put our entries into a client's file; everything else in it stays. Throws `base.invalid` where the file is no JSON object. */
-export async function writeClientConfig(
-  kind: ClientKind,
-  entries: Readonly<Record<string, ServerEntry>>,
-  env: Readonly<Record<string, string | undefined>>,
-): Promise<string> {
-  const file = kind.file(env['HOME'] ?? homedir(), process.cwd(), env);
-  const before = await readJson(file);
-  const servers = before[kind.key];
-  const known = typeof servers === 'object' && servers !== null ? servers : {};
-  const after = { ...before, [kind.key]: { ...known, ...entries } };
+interface Edit {
+  readonly added: Readonly<Record<string, unknown>>;
+  readonly removed: readonly string[];
+}
+
+function jsonEntries(text: string, kind: ClientKind, file: string): Fields {
+  const errors: ParseError[] = [];
+  const raw: unknown = text.trim() === '' ? {} : parseJson(text, errors, { allowTrailingComma: true });
+  const [first] = errors;
+  if (first !== undefined) {
+    throw unlike(file, `${printParseErrorCode(first.error)} at character ${first.offset}`);
+  }
+  return entriesIn(raw, kind.key, file);
+}
+
+function editJson(text: string, key: string, { added, removed }: Edit): string {
+  const formattingOptions = {
+    insertSpaces: !/^\t/m.test(text),
+    tabSize: /^( +)"/m.exec(text)?.[1]?.length ?? 2,
+    eol: '\n',
+  };
+  let edited = text.trim() === '' ? '{}\n' : text;
+  for (const [name, value] of [...removed.map((name) => [name, undefined] as const), ...Object.entries(added)]) {
+    edited = applyEdits(edited, modify(edited, [key, name], value, { formattingOptions }));
+  }
+  return edited;
+}
+
+function tomlEntries(text: string, kind: ClientKind, file: string): Fields {
+  try {
+    return entriesIn(parseToml(text), kind.key, file);
+  } catch (error) {
+    if (error instanceof TunnelerError) throw error;
+    throw unlike(file, (error as Error).message.split('\n')[0] ?? '');
+  }
+}
+
+/** A table of its own at the end, as people write it; what has its name goes first. */
+function editToml(text: string, key: string, { added, removed }: Edit): string {
+  const without = parseToml(text) as Fields;
+  const servers = without[key] as Fields | undefined;
+  for (const name of [...removed, ...Object.keys(added)]) if (servers !== undefined) delete servers[name];
+  let edited = isDeepStrictEqual(parseToml(text), without) ? text : patchToml(text, without);
+  for (const [name, entry] of Object.entries(added)) {
+    const fields = Object.entries(entry as Fields).map(([field, value]) => `${field} = ${JSON.stringify(value)}\n`);
+    const gap = edited === '' || edited.endsWith('\n\n') ? '' : edited.endsWith('\n') ? '\n' : '\n\n';
+    edited += `${gap}[${key}.${/^[A-Za-z0-9_-]+$/.test(name) ? name : JSON.stringify(name)}]\n${fields.join('')}`;
+  }
+  const wanted = { ...without, ...(Object.keys(added).length === 0 ? {} : { [key]: { ...servers, ...added } }) };
+  // Whatever the editing made of unusual notation: nothing but our entries may differ.
+  if (!isDeepStrictEqual(plain(parseToml(edited)), plain(wanted))) {
+    throw new TunnelerError(
+      'base.invalid',
+      `${key} is written in a way that cannot be added to; the file is left as it is`,
+      {
+        details: { next: `write it as tables: [${key}.NAME]` },
+      },
+    );
+  }
+  return edited;
+}
+
+function plain(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value)) as unknown;
+}
+
+function entriesIn(raw: unknown, key: string, file: string): Fields {
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) throw unlike(file, 'it holds no object');
+  const servers = (raw as Fields)[key] ?? {};
+  if (typeof servers !== 'object' || Array.isArray(servers)) throw unlike(file, `${key} is no object`);
+  return servers as Fields;
+}
+
+function unlike(file: string, why: string): TunnelerError {
+  return new TunnelerError('base.invalid', `${file} cannot be understood, so it is left as it is: ${why}`);
+}
+
+/** The file behind links; a link that leads nowhere is followed to where the file would be. */
+async function resolved(file: string): Promise<string> {
+  try {
+    return await realpath(file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw unreadable(file, error);
+    return file;
+  }
+}
+
+async function textOf(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw unreadable(file, error);
+  }
+}
+
+function unreadable(file: string, error: unknown): TunnelerError {
+  return new TunnelerError('base.invalid', `${file}: ${(error as Error).message}`, { cause: error });
+}
+
+/** At once, so that no client reads half of it. */
+async function replace(file: string, text: string, exists: boolean): Promise<void> {
   await mkdir(dirname(file), { recursive: true });
-  const draft = `${file}.culvert-${process.pid}.tmp`;
-  await writeFile(draft, `${JSON.stringify(after, undefined, 2)}\n`, { mode: 0o600 });
-  await rename(draft, file);
-  return file;
-}
-
-async function readJson(file: string): Promise<Record<string, unknown>> {
-  let text: string;
+  const draft = join(dirname(file), `.${basename(file)}.${randomBytes(6).toString('hex')}`);
+  const mode = exists ? (await stat(file)).mode & 0o7777 : 0o600;
   try {
-    text = await readFile(file, 'utf8');
+    await writeFile(draft, text, { mode, flush: true });
+    // The mask may have taken from it.
+    await chmod(draft, mode);
+    await rename(draft, file);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
-    throw new TunnelerError('base.invalid', `${file}: ${(error as Error).message}`, { cause: error });
+    await rm(draft, { force: true });
+    throw error;
   }
-  try {
-    const raw: unknown = JSON.parse(text);
-    if (typeof raw === 'object' && raw !== null && !Array.isArray(raw)) return raw as Record<string, unknown>;
-  } catch (error) {
-    throw new TunnelerError('base.invalid', `${file} is no JSON, so it is left as it is: ${(error as Error).message}`, {
-      cause: error,
-    });
-  }
-  throw new TunnelerError('base.invalid', `${file} is no JSON object, so it is left as it is`);
 }

@@ -1,5 +1,4 @@
 import { Option, type Command } from 'commander';
-import { TunnelerError } from '../../base/errors.ts';
 import { parseHostPort } from '../../base/ip.ts';
 import { addVerb, exitCode, usage, type Cli, type CommonOptions } from '../cli.ts';
 import { bridge } from '../../mcp/bridge/bridge.ts';
@@ -8,7 +7,7 @@ import { addMcpPins } from './mcp-pins.ts';
 import { openHttpFront } from '../../mcp/host/http-front.ts';
 import { StdioProgram } from '../../mcp/host/stdio-program.ts';
 import { takeDarkConnections } from '../mcp/dark-connections.ts';
-import { clientKinds, writeClientConfig, type ServerEntry } from '../mcp/client-config.ts';
+import { addMcpConfig } from './mcp-config.ts';
 
 /** `culvert mcp connect SERVICE` and `culvert mcp config`: MCP clients and dark MCP services. */
 export function addMcp(program: Command, cli: Cli): void {
@@ -87,32 +86,7 @@ export function addMcp(program: Command, cli: Cli): void {
       },
     );
 
-  addVerb(group, 'config [services...]', 'entries for MCP clients (default: every service with an MCP contract)')
-    .addOption(
-      new Option('--client <name>', "write them into this client's settings").choices(
-        clientKinds.map(({ name }) => name),
-      ),
-    )
-    .action(async (services: string[], options: CommonOptions & { client?: string }) => {
-      const wanted = services.length > 0 ? services : await guardedServices(options, cli);
-      if (wanted.length === 0) {
-        throw new TunnelerError('intercept.no_match', 'no service here has a contract with MCP rules', {
-          details: { next: 'name the services: culvert mcp config SERVICE…' },
-        });
-      }
-      const entries = Object.fromEntries(wanted.map((service) => [service, entryOf(service, options, cli)]));
-      const kind = clientKinds.find(({ name }) => name === options.client);
-      if (kind === undefined) {
-        cli.terminal.out(`${JSON.stringify({ mcpServers: entries }, undefined, options.json === true ? 0 : 2)}\n`);
-        return;
-      }
-      const file = await writeClientConfig(kind, entries, cli.terminal.env);
-      cli.print(
-        options,
-        { client: kind.name, file, services: wanted },
-        () => `${wanted.join(', ')} written to ${file}\n`,
-      );
-    });
+  addMcpConfig(group, cli);
 }
 
 interface ListenAddress {
@@ -155,17 +129,4 @@ function clientOf(
     lingerMs,
     signal: cli.signal,
   };
-}
-
-async function guardedServices(options: CommonOptions, cli: Cli): Promise<readonly string[]> {
-  const services = await cli.withEngine(options, (engine) => engine.service.list());
-  const names = services.filter((service) => service.contract?.guard === 'mcp').map((service) => service.name);
-  return [...new Set(names)];
-}
-
-function entryOf(service: string, options: CommonOptions, cli: Cli): ServerEntry {
-  const script = process.argv[1] ?? 'culvert';
-  const state = ['--state', cli.stateDirectory(options)];
-  const socket = options.socket === undefined ? [] : ['--socket', options.socket];
-  return { command: process.execPath, args: [script, 'mcp', 'connect', service, ...state, ...socket] };
 }
