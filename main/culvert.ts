@@ -93,6 +93,28 @@ const programs: Backends = {
     const { offlineCheckPolicy } = await import('./engine/offline/offline.ts');
     return offlineCheckPolicy(stateDirectory);
   },
+  async doctor(stateDirectory, engine) {
+    await requirePerson(stateDirectory);
+    const { doctor } = await import('./engine/offline/doctor.ts');
+    return doctor(stateDirectory, engine);
+  },
+  async showConfig(stateDirectory, file) {
+    await requirePerson(stateDirectory);
+    const { settingsFile, showSettings } = await import('./engine/offline/settings-file.ts');
+    return showSettings(await settingsFile(stateDirectory, file));
+  },
+  async checkConfig(stateDirectory, file) {
+    await requirePerson(stateDirectory);
+    const { checkSettings, settingsFile } = await import('./engine/offline/settings-file.ts');
+    return checkSettings(await settingsFile(stateDirectory, file), file !== undefined);
+  },
+  async setConfig(stateDirectory, given, name, value) {
+    await requirePerson(stateDirectory);
+    const { setSetting, settingsFile } = await import('./engine/offline/settings-file.ts');
+    const file = await settingsFile(stateDirectory, given);
+    await setSetting(file, name, value);
+    return file;
+  },
   async installService(options) {
     const { installService } = await import('./service/service.ts');
     return installService(options);

@@ -311,6 +311,8 @@ export interface StatusView {
     readonly controller: string;
     readonly certExpiresAt?: string;
     readonly mfa: IdentityView['mfa'];
+    /** Why the state is not `ready`, with the next step. */
+    readonly reason?: Reason;
   }[];
   readonly routers: readonly RouterView[];
   readonly services: { readonly dial: number; readonly bind: number };
@@ -518,4 +520,31 @@ export interface FleetOrderView {
     /** From the order to the device's acknowledgement. */
     readonly afterMs?: number;
   }[];
+}
+
+/** One thing that `culvert doctor` looked at. */
+export interface DoctorCheck {
+  readonly name:
+    | 'clock'
+    | 'dns'
+    | 'controller'
+    | 'router'
+    | 'keystore'
+    | 'disk'
+    | 'journal'
+    | 'permissions'
+    | 'vpn'
+    | 'ports'
+    | 'engine';
+  readonly ok: boolean;
+  readonly text: string;
+  /** What to do about it; null where nothing needs doing. */
+  readonly next: string | null;
+}
+
+/** What is wrong with a settings file, all of it. */
+export interface ConfigCheckView {
+  readonly ok: boolean;
+  readonly file: string;
+  readonly issues: readonly { readonly path: string; readonly message: string }[];
 }

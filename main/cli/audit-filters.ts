@@ -20,7 +20,7 @@ export function addFilters(command: Command): Command {
     .option('--tool <name>', 'calls of this tool')
     .option('--session <id>', 'of this session')
     .addOption(new Option('--decision <decision>', 'how it was decided').choices(['allow', 'deny']))
-    .option('--since <time>', 'ISO 8601, or a span back from now such as 2h')
+    .option('--since <time>', 'ISO 8601, a span back from now such as 2h, today or yesterday')
     .option('--until <time>', 'ISO 8601, or a span back from now such as 5m');
 }
 
@@ -38,10 +38,21 @@ export function searchQuery(text: string | undefined, options: SearchOptions): A
 
 const spanUnits: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
+/** Midnights of this machine's own day, back from today. */
+const daysBack: Readonly<Record<string, number>> = { today: 0, yesterday: 1 };
+
 function instant(text: string, option: string): string {
+  const days = daysBack[text.toLowerCase()];
+  if (days !== undefined) {
+    const midnight = new Date();
+    midnight.setHours(0, 0, 0, 0);
+    midnight.setDate(midnight.getDate() - days);
+    return midnight.toISOString();
+  }
   const back = /^(\d+)([smhd])$/.exec(text);
   const at = back === null ? Date.parse(text) : Date.now() - Number(back[1]) * (spanUnits[back[2] ?? 's'] ?? 0);
-  if (Number.isNaN(at)) throw usage(`${option}: expected an ISO 8601 time or a span such as 2h, got "${text}"`);
+  if (Number.isNaN(at))
+    throw usage(`${option}: expected an ISO 8601 time, a span such as 2h, today or yesterday, got "${text}"`);
   return new Date(at).toISOString();
 }
 

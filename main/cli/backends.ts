@@ -7,9 +7,12 @@ import type {
   AuditRecordView,
   AuditVerifyView,
   BundleView,
+  ConfigCheckView,
+  DoctorCheck,
   IdentityView,
   PolicyCheckView,
   SecretView,
+  StatusView,
 } from '../api/views.ts';
 import type { EnrollRequest } from './enroll-request.ts';
 
@@ -99,6 +102,16 @@ export interface Backends {
   /** Lines of the journal, oldest first, for other tools. */
   exportAudit(stateDirectory: string, format: 'json' | 'ocsf', query: AuditQuery): AsyncIterable<string>;
   checkPolicy(stateDirectory: string): Promise<PolicyCheckView>;
+  /** Never throws for what it finds. */
+  doctor(stateDirectory: string, engine: DoctorFacts): Promise<readonly DoctorCheck[]>;
+  /** `file`: instead of the one the engine uses. All throw `engine.config_invalid`. */
+  showConfig(
+    stateDirectory: string,
+    file: string | undefined,
+  ): Promise<{ readonly file: string; readonly config: unknown }>;
+  checkConfig(stateDirectory: string, file: string | undefined): Promise<ConfigCheckView>;
+  /** The file that was changed. */
+  setConfig(stateDirectory: string, file: string | undefined, name: string, value: string | undefined): Promise<string>;
   /** Throws `engine.service_needs_root` and its like. */
   installService(options: ServiceOptions): Promise<ServiceReport>;
   uninstallService(options: ServiceOptions): Promise<ServiceReport>;
@@ -129,6 +142,9 @@ export interface ServiceReport {
   readonly stays: readonly string[];
   readonly note?: string;
 }
+
+/** What a running engine says of itself; or why none does. */
+export type DoctorFacts = { readonly status: StatusView } | { readonly failure: string; readonly next: string };
 
 /** What was put back on the host, in words, and what could not be. */
 export interface RepairReport {

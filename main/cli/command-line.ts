@@ -32,6 +32,61 @@ const verbs: readonly (readonly [name: string, load: () => Promise<AddVerb>])[] 
   ['repair', async () => (await import('./verb/repair.ts')).addRepair],
   ['service', async () => (await import('./verb/service.ts')).addService],
   ['dns', async () => (await import('./verb/dns.ts')).addDns],
+import { addEnroll } from './verb/enroll.ts';
+import { addIdentity } from './verb/identity.ts';
+import { addMcp } from './verb/mcp.ts';
+import { addSecret } from './verb/secret.ts';
+import { addOverlay } from './verb/overlay.ts';
+import { addRun } from './verb/run.ts';
+import { addService } from './verb/service.ts';
+import { addServices } from './verb/services.ts';
+import { addSession, addSessions } from './verb/sessions.ts';
+import { addStatus } from './verb/status.ts';
+import { addApps } from './verb/apps.ts';
+import { addQuarantine } from './verb/quarantine.ts';
+import { addWhy } from './verb/why.ts';
+import { addPolicy } from './verb/policy.ts';
+import { addRepair } from './verb/repair.ts';
+import { addAudit } from './verb/audit.ts';
+import { addBundle } from './verb/bundle.ts';
+import { addConsole } from './verb/console.ts';
+import { addDemo } from './verb/demo.ts';
+import { addDns } from './verb/dns.ts';
+import { addCompletion } from './verb/completion.ts';
+import { addConfig } from './verb/config.ts';
+import { addDoctor } from './verb/doctor.ts';
+import { addVersion } from './verb/version.ts';
+import { addCollect } from './verb/collect.ts';
+import { addFleet } from './verb/fleet.ts';
+
+const verbs = [
+  addDemo,
+  addOverlay,
+  addRun,
+  addEnroll,
+  addIdentity,
+  addStatus,
+  addServices,
+  addSessions,
+  addApps,
+  addSession,
+  addQuarantine,
+  addSecret,
+  addWhy,
+  addPolicy,
+  addMcp,
+  addAudit,
+  addCollect,
+  addFleet,
+  addConsole,
+  addBundle,
+  addRepair,
+  addService,
+  addDns,
+  addDoctor,
+  addConfig,
+  addVersion,
+  addCompletion,
 ];
 
 /** The verb that `args` begin with; all of them where it is none, for the help, and for what to say of a wrong one. */

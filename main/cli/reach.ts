@@ -1,6 +1,7 @@
 /** The blast radius of one program: every service this device may dial, and whether that program would reach it now, and as whom. */
 import type { WhyView } from '../api/views.ts';
 import { usage, type Cli, type CommonOptions } from './cli.ts';
+import { namedProgram } from './named-program.ts';
 import type { Engine } from './backends.ts';
 import { table } from './table.ts';
 
@@ -20,7 +21,9 @@ const atOnce = 8;
 export async function printReach(options: CommonOptions & { readonly app?: string }, cli: Cli): Promise<void> {
   const { app } = options;
   if (app === undefined) throw usage('why needs HOST[:PORT], or --app PATH|NAME for all that a program may reach');
-  const services = await cli.withEngine(options, (engine) => reachOf(app, engine));
+  const services = await cli.withEngine(options, async (engine) =>
+    reachOf((await namedProgram(app, engine, cli)).app ?? app, engine),
+  );
   cli.print(options, { app, services }, ({ services: rows }) => describe(app, rows, cli));
 }
 

@@ -44,6 +44,10 @@ const noPrograms: Backends = {
   exportAudit: notHere,
   bundle: notHere,
   installService: notHere,
+  doctor: notHere,
+  showConfig: notHere,
+  checkConfig: notHere,
+  setConfig: notHere,
   uninstallService: notHere,
 };
 

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { PolicyCheckView, PolicyView } from '../../api/views.ts';
 import { addVerb, exitCode, type Cli, type CommonOptions } from '../cli.ts';
+import { namedProgram } from '../named-program.ts';
 import { printWhy, whyRequest } from './why.ts';
 
 /** `culvert policy check|reload|explain`: local rules and contracts. */
@@ -29,7 +30,9 @@ export function addPolicy(program: Command, cli: Cli): void {
         return;
       }
       const request = whyRequest(destination, options.app);
-      const answer = await cli.withEngine(options, (engine) => engine.policy.explain(request));
+      const answer = await cli.withEngine(options, async (engine) =>
+        engine.policy.explain({ ...request, ...(await namedProgram(options.app, engine, cli)) }),
+      );
       printWhy(answer, options, cli);
     });
 }

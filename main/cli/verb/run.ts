@@ -81,7 +81,16 @@ function parseForward(text: string): { service: string; port: number } {
 
 function describe(ready: Readonly<Record<string, unknown>>): string {
   const told = ['mode', 'proxy', 'forwards', 'socket']
-    .filter((key) => ready[key] !== undefined)
-    .map((key) => `  ${key.padEnd(9)} ${typeof ready[key] === 'string' ? ready[key] : JSON.stringify(ready[key])}\n`);
+    .filter((key) => ready[key] !== undefined && !(Array.isArray(ready[key]) && ready[key].length === 0))
+    .map((key) => `  ${key.padEnd(9)} ${shown(ready[key])}\n`);
   return `The engine is up. Ctrl-C stops it.\n${told.join('')}`;
+}
+
+/** As a person reads it: a forward as `SERVICE on port N`, text as it is. */
+function shown(value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (!Array.isArray(value)) return JSON.stringify(value);
+  return (value as { service: string; port: number }[])
+    .map(({ service, port }) => `${service} on port ${port}`)
+    .join(', ');
 }

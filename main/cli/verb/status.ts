@@ -61,10 +61,19 @@ function describe(status: StatusView, cli: Cli): string {
     paint,
     cli.terminal.columns,
   );
+  const reasons = status.identities.flatMap(({ name, reason }) =>
+    reason === undefined
+      ? []
+      : [
+          `${paint('yellow', '!')} ${name}: ${reason.sentence}\n`,
+          ...(reason.next === undefined ? [] : [`  ${paint('cyan', reason.next)}\n`]),
+        ],
+  );
   const warnings = status.warnings.map((warning) => `${paint('yellow', '!')} ${warning.sentence}\n`).join('');
   return [
     head,
     status.identities.length === 0 ? `\nNo identity yet: culvert enroll <file.jwt>\n` : `\n${identities}`,
+    reasons.length === 0 ? '' : `\n${reasons.join('')}`,
     status.routers.length === 0 ? '' : `\n${routers}`,
     warnings === '' ? '' : `\n${warnings}`,
   ].join('');

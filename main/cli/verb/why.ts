@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { WhyView } from '../../api/views.ts';
 import { addVerb, exitCode, usage, type Cli, type CommonOptions } from '../cli.ts';
+import { namedProgram } from '../named-program.ts';
 import { printReach } from '../reach.ts';
 import { stateTint } from '../tint.ts';
 
@@ -15,7 +16,9 @@ export function addWhy(program: Command, cli: Cli): void {
     .action(async (destination: string | undefined, options: CommonOptions & { app?: string }) => {
       if (destination === undefined) return printReach(options, cli);
       const request = whyRequest(destination, options.app);
-      const answer = await cli.withEngine(options, (engine) => engine.service.why(request));
+      const answer = await cli.withEngine(options, async (engine) =>
+        engine.service.why({ ...request, ...(await namedProgram(options.app, engine, cli)) }),
+      );
       printWhy(answer, options, cli);
     });
 }

@@ -3,7 +3,9 @@ import type { Audit } from '../../audit/audit.ts';
 import type { EngineHandlers } from '../../api/schema.ts';
 import type { WhyView } from '../../api/views.ts';
 import { unknownApp, type App } from '../../apps/app.ts';
+import { knownAgents } from '../../apps/known-agents.ts';
 import { agentRules, withAgent } from '../../apps/recognise.ts';
+import { TunnelerError } from '../../base/errors.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Intercept } from '../../intercept/match.ts';
 import { checkPolicies } from '../../policy/local/policy-files.ts';
@@ -62,11 +64,17 @@ export function policyCalls(deps: PolicyCallsDeps): EngineHandlers['policy'] {
   };
 }
 
-/** A program a person names: an agent of the settings by its name, else a path, else a bare name that may be either. */
+/** A program a person names: an agent by its name, else the path of an executable or script. Throws `base.invalid` for what is neither. */
 function appNamed(name: string, config: EngineConfig): App {
   const known = { ...unknownApp, attribution: 'exact' as const };
   if (config.agents?.[name] !== undefined) return { ...known, agent: name };
-  if (!/[/\\]/.test(name)) return { ...known, path: name, agent: name };
+  if (knownAgents.some((agent) => agent.name === name)) return { ...known, agent: name };
+  if (!/[/\\]/.test(name)) {
+    // As a path it would match nothing, a quarantine as little as a rule, and every answer would be too good.
+    throw new TunnelerError('base.invalid', `there is no agent "${name}"`, {
+      details: { next: 'name an agent (culvert apps), or a program by its whole path' },
+    });
+  }
   // A path may be a bound agent's; a script's path stands where its interpreter's would.
   return withAgent({ ...known, path: name }, agentRules(config.agents));
 }

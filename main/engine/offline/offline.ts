@@ -35,6 +35,7 @@ import { brokenBy, type IdentityStatus } from '../views/identity-status.ts';
 import { identityView } from '../views/identity-view.ts';
 import type { EnrollRequest } from '../enrolment/new-identity.ts';
 import { readConfig } from '../runtime/config.ts';
+import { readLineage } from '../runtime/lineage-record.ts';
 import { lockInstance } from '../runtime/instance-lock.ts';
 import { hostJournalDirectory, openStateDirectory } from '../runtime/state-directory.ts';
 import { join } from 'node:path';
@@ -158,8 +159,11 @@ function isWanted(record: ChainedRecord, query: AuditQuery): boolean {
   return exactFields.every((field) => query[field] === undefined || record[field] === query[field]);
 }
 
-export function offlineCheckPolicy(stateDirectory: string): Promise<PolicyCheckView> {
-  return checkPolicies(join(stateDirectory, 'policy.d'));
+/** The rules of the directory that the settings name, as the engine would read them: those it last ran with, else the state directory's. */
+export async function offlineCheckPolicy(stateDirectory: string): Promise<PolicyCheckView> {
+  const configFile = (await readLineage(stateDirectory))?.configFile ?? join(stateDirectory, 'culvert.yaml');
+  const { policy } = await readConfig(configFile, false);
+  return checkPolicies(policy?.directory ?? join(stateDirectory, 'policy.d'));
 }
 
 /** An identity as it lies on disk; whether its controller would have it, only an engine can tell. */

@@ -98,12 +98,13 @@ export function createEngineViews(deps: EngineViewsDeps): EngineViews {
         version: deps.version,
         pid: process.pid,
         startedAt: deps.startedAt,
-        identities: views.map(({ name, state, controller, certExpiresAt, mfa }) => ({
+        identities: views.map(({ name, state, controller, certExpiresAt, mfa, reason }) => ({
           name,
           state,
           controller,
           mfa,
           ...(certExpiresAt === undefined ? {} : { certExpiresAt }),
+          ...(reason === undefined ? {} : { reason }),
         })),
         routers: routers(),
         services: {

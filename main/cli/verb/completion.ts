@@ -1,0 +1,12 @@
+import { Argument, type Command } from 'commander';
+import { addVerb, type Cli } from '../cli.ts';
+import { completionScript, type Shell } from '../completion-script.ts';
+
+const shells: readonly Shell[] = ['bash', 'zsh', 'fish'];
+
+/** `culvert completion SHELL`: a script that completes verbs, sub-verbs and options. */
+export function addCompletion(program: Command, cli: Cli): void {
+  addVerb(program, 'completion', 'a script for your shell that completes verbs and options')
+    .addArgument(new Argument('<shell>', 'whose completion').choices(shells))
+    .action((shell: Shell) => cli.terminal.out(completionScript(shell, program)));
+}

@@ -1,0 +1,116 @@
+/** Verbs about the machine and the settings, as scripts call them: the real program, no engine. */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import packageFile from '../../package.json' with { type: 'json' };
+import type { DoctorCheck } from '../../main/api/views.ts';
+import { culvert, culvertJson } from '../support/culvert.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+const timeoutMs = 60_000;
+
+it(
+  'version says which it is',
+  async () => {
+    expect(await culvertJson(['version'])).toMatchObject({ version: packageFile.version, platform: process.platform });
+    expect((await culvert(['version'])).out).toContain(`culvert ${packageFile.version}`);
+  },
+  timeoutMs,
+);
+
+it(
+  'doctor looks at everything without an engine, each with a next step where something is amiss',
+  async () => {
+    const state = temporaryDirectory('doctor');
+    const ran = await culvert(['doctor', '--json', '--state', state]);
+    const { checks } = JSON.parse(ran.out) as { checks: DoctorCheck[] };
+    expect(checks.map(({ name }) => name)).toEqual([
+      'clock',
+      'dns',
+      'controller',
+      'router',
+      'keystore',
+      'disk',
+      'journal',
+      'permissions',
+      'vpn',
+      'ports',
+      'engine',
+    ]);
+    for (const check of checks) {
+      expect(Object.keys(check).sort()).toEqual(['name', 'next', 'ok', 'text']);
+      expect(check.ok ? check.next === null : typeof check.next === 'string', check.name).toBe(true);
+    }
+    expect(checks.find(({ name }) => name === 'engine')).toMatchObject({ ok: false });
+    expect(ran.code).toBe(1);
+    expect((await culvert(['doctor', '--state', state])).out).toMatch(/✗ engine/);
+  },
+  timeoutMs,
+);
+
+it(
+  'config shows, checks and changes the settings, keeping comments and refusing what is wrong',
+  async () => {
+    const state = temporaryDirectory('config');
+    const file = join(state, 'culvert.yaml');
+    writeFileSync(file, '# ours\nmode: proxy # always\n');
+    const at = ['--state', state];
+    expect(await culvertJson(['config', 'show', ...at])).toEqual({ file, config: { mode: 'proxy' } });
+    await culvertJson(['config', 'set', 'proxy.listen', '127.0.0.1:1080', ...at]);
+    await culvertJson(['config', 'set', 'policy.unbound', 'refuse', ...at]);
+    expect(readFileSync(file, 'utf8')).toContain('mode: proxy # always');
+    expect(await culvertJson(['config', 'show', ...at])).toMatchObject({
+      config: { proxy: { listen: '127.0.0.1:1080' }, policy: { unbound: 'refuse' } },
+    });
+    const before = readFileSync(file, 'utf8');
+    const wrong = await culvert(['config', 'set', 'proxy.lisen', '1', ...at, '--json']);
+    expect(JSON.parse(wrong.err)).toMatchObject({ error: { code: 'engine.config_invalid' } });
+    expect(readFileSync(file, 'utf8')).toBe(before);
+    await culvertJson(['config', 'set', 'policy.unbound', ...at]);
+    expect(readFileSync(file, 'utf8')).not.toContain('unbound');
+    expect(await culvertJson(['config', 'check', ...at])).toEqual({ ok: true, file, issues: [] });
+    writeFileSync(file, 'mode: sideways\nlog: { level: loud }\n');
+    const checked = await culvert(['config', 'check', ...at, '--json']);
+    expect(checked.code).toBe(1);
+    expect((JSON.parse(checked.out) as { issues: { path: string }[] }).issues.map(({ path }) => path)).toEqual([
+      'mode',
+      'log.level',
+    ]);
+  },
+  timeoutMs,
+);
+
+it(
+  'policy check reads the directory that the settings name',
+  async () => {
+    const state = temporaryDirectory('policy');
+    mkdirSync(join(state, 'rules'));
+    writeFileSync(join(state, 'rules', 'bad.cedar'), 'permit(');
+    writeFileSync(join(state, 'culvert.yaml'), `policy: { directory: "${join(state, 'rules')}" }\n`);
+    const ran = await culvert(['policy', 'check', '--state', state, '--json']);
+    expect(ran.code).toBe(1);
+    expect(ran.out).toContain('bad.cedar');
+  },
+  timeoutMs,
+);
+
+it(
+  'completion registers culvert and completes verbs, sub-verbs and options',
+  async () => {
+    const { out } = await culvert(['completion', 'bash']);
+    const complete = (...words: string[]): string[] => {
+      const script = `${out}\nCOMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}; _culvert; printf '%s\\n' "\${COMPREPLY[@]}"`;
+      return spawnSync('bash', ['-c', script], { encoding: 'utf8' }).stdout.trim().split('\n');
+    };
+    expect(spawnSync('bash', ['-c', `${out}\ncomplete -p culvert`], { encoding: 'utf8' }).stdout).toContain('culvert');
+    expect(complete('culvert', 'ser')).toEqual(['services', 'service']);
+    expect(complete('culvert', 'quarantine', 're')).toEqual(['release']);
+    expect(complete('culvert', 'identity', 'mfa', 'ver')).toEqual(['verify']);
+    expect(complete('culvert', 'run', '--for')).toEqual(['--forward']);
+    expect((await culvert(['completion', 'zsh'])).out).toContain('compdef _culvert culvert');
+    expect((await culvert(['completion', 'fish'])).out).toContain('complete -c culvert');
+    expect((await culvert(['completion', 'tcsh'])).code).toBe(2);
+  },
+  timeoutMs,
+);
