@@ -4,96 +4,113 @@ import { TunnelerError } from '../base/errors.ts';
 import { Cli, exitCode, usage, type CliDeps } from './cli.ts';
 
 type AddVerb = (program: Command, cli: Cli) => void;
+type Verb = readonly [name: string, group: string, example: string, load: () => Promise<AddVerb>];
 
-/** Each verb with where it is, in the order of the help. One is looked up alone: loading all of them takes as long as starting Node. */
-const verbs: readonly (readonly [name: string, load: () => Promise<AddVerb>])[] = [
-  ['demo', async () => (await import('./verb/demo.ts')).addDemo],
-  ['overlay', async () => (await import('./verb/overlay.ts')).addOverlay],
-  ['run', async () => (await import('./verb/run.ts')).addRun],
-  ['enroll', async () => (await import('./verb/enroll.ts')).addEnroll],
-  ['identity', async () => (await import('./verb/identity.ts')).addIdentity],
-  ['status', async () => (await import('./verb/status.ts')).addStatus],
-  ['services', async () => (await import('./verb/services.ts')).addServices],
-  ['sessions', async () => (await import('./verb/sessions.ts')).addSessions],
-  ['apps', async () => (await import('./verb/apps.ts')).addApps],
-  ['session', async () => (await import('./verb/sessions.ts')).addSession],
-  ['quarantine', async () => (await import('./verb/quarantine.ts')).addQuarantine],
-  ['secret', async () => (await import('./verb/secret.ts')).addSecret],
-  ['why', async () => (await import('./verb/why.ts')).addWhy],
-  ['policy', async () => (await import('./verb/policy.ts')).addPolicy],
-  ['mcp', async () => (await import('./verb/mcp.ts')).addMcp],
-  ['audit', async () => (await import('./verb/audit.ts')).addAudit],
-  ['record', async () => (await import('./verb/record.ts')).addRecord],
-  ['inventory', async () => (await import('./verb/inventory.ts')).addInventory],
-  ['collect', async () => (await import('./verb/collect.ts')).addCollect],
-  ['fleet', async () => (await import('./verb/fleet.ts')).addFleet],
-  ['console', async () => (await import('./verb/console.ts')).addConsole],
-  ['bundle', async () => (await import('./verb/bundle.ts')).addBundle],
-  ['repair', async () => (await import('./verb/repair.ts')).addRepair],
-  ['service', async () => (await import('./verb/service.ts')).addService],
-  ['dns', async () => (await import('./verb/dns.ts')).addDns],
-import { addEnroll } from './verb/enroll.ts';
-import { addIdentity } from './verb/identity.ts';
-import { addMcp } from './verb/mcp.ts';
-import { addSecret } from './verb/secret.ts';
-import { addOverlay } from './verb/overlay.ts';
-import { addRun } from './verb/run.ts';
-import { addService } from './verb/service.ts';
-import { addServices } from './verb/services.ts';
-import { addSession, addSessions } from './verb/sessions.ts';
-import { addStatus } from './verb/status.ts';
-import { addApps } from './verb/apps.ts';
-import { addQuarantine } from './verb/quarantine.ts';
-import { addWhy } from './verb/why.ts';
-import { addPolicy } from './verb/policy.ts';
-import { addRepair } from './verb/repair.ts';
-import { addAudit } from './verb/audit.ts';
-import { addBundle } from './verb/bundle.ts';
-import { addConsole } from './verb/console.ts';
-import { addDemo } from './verb/demo.ts';
-import { addDns } from './verb/dns.ts';
-import { addCompletion } from './verb/completion.ts';
-import { addConfig } from './verb/config.ts';
-import { addDoctor } from './verb/doctor.ts';
-import { addVersion } from './verb/version.ts';
-import { addCollect } from './verb/collect.ts';
-import { addFleet } from './verb/fleet.ts';
-
-const verbs = [
-  addDemo,
-  addOverlay,
-  addRun,
-  addEnroll,
-  addIdentity,
-  addStatus,
-  addServices,
-  addSessions,
-  addApps,
-  addSession,
-  addQuarantine,
-  addSecret,
-  addWhy,
-  addPolicy,
-  addMcp,
-  addAudit,
-  addCollect,
-  addFleet,
-  addConsole,
-  addBundle,
-  addRepair,
-  addService,
-  addDns,
-  addDoctor,
-  addConfig,
-  addVersion,
-  addCompletion,
+/** Each verb with its group and an example, in the order of the help. One is looked up alone: loading all of them takes as long as starting Node. */
+const verbs: readonly Verb[] = [
+  ['demo', 'Start', 'culvert demo --once', async () => (await import('./verb/demo.ts')).addDemo],
+  [
+    'overlay',
+    'Start',
+    'culvert overlay --dir /tmp/overlay --seed seed.json --json',
+    async () => (await import('./verb/overlay.ts')).addOverlay,
+  ],
+  [
+    'run',
+    'Start',
+    'culvert run --mode proxy --proxy-listen 127.0.0.1:1080',
+    async () => (await import('./verb/run.ts')).addRun,
+  ],
+  ['service', 'Start', 'sudo culvert service install', async () => (await import('./verb/service.ts')).addService],
+  [
+    'enroll',
+    'Identities',
+    'culvert enroll laptop.jwt --name laptop',
+    async () => (await import('./verb/enroll.ts')).addEnroll,
+  ],
+  ['identity', 'Identities', 'culvert identity list', async () => (await import('./verb/identity.ts')).addIdentity],
+  ['secret', 'Identities', 'culvert secret set provider-key', async () => (await import('./verb/secret.ts')).addSecret],
+  ['status', 'Look', 'culvert status', async () => (await import('./verb/status.ts')).addStatus],
+  ['services', 'Look', 'culvert services', async () => (await import('./verb/services.ts')).addServices],
+  ['sessions', 'Look', 'culvert sessions --watch', async () => (await import('./verb/sessions.ts')).addSessions],
+  ['apps', 'Look', 'culvert apps', async () => (await import('./verb/apps.ts')).addApps],
+  ['why', 'Look', 'culvert why db.dark:5432 --app psql', async () => (await import('./verb/why.ts')).addWhy],
+  [
+    'audit',
+    'Look',
+    'culvert audit search --since yesterday --decision deny',
+    async () => (await import('./verb/audit.ts')).addAudit,
+  ],
+  ['record', 'Look', 'culvert record list', async () => (await import('./verb/record.ts')).addRecord],
+  ['inventory', 'Look', 'culvert inventory', async () => (await import('./verb/inventory.ts')).addInventory],
+  ['console', 'Look', 'culvert console --open', async () => (await import('./verb/console.ts')).addConsole],
+  ['session', 'Act', 'culvert session close ses_1', async () => (await import('./verb/sessions.ts')).addSession],
+  [
+    'quarantine',
+    'Act',
+    'culvert quarantine add app:claude-code',
+    async () => (await import('./verb/quarantine.ts')).addQuarantine,
+  ],
+  ['policy', 'Act', 'culvert policy check', async () => (await import('./verb/policy.ts')).addPolicy],
+  ['mcp', 'Agents', 'culvert mcp connect notes.dark', async () => (await import('./verb/mcp.ts')).addMcp],
+  [
+    'collect',
+    'Fleet',
+    'culvert collect --service collector --state /var/lib/collector',
+    async () => (await import('./verb/collect.ts')).addCollect,
+  ],
+  ['fleet', 'Fleet', 'culvert fleet devices', async () => (await import('./verb/fleet.ts')).addFleet],
+  ['doctor', 'Mend', 'culvert doctor', async () => (await import('./verb/doctor.ts')).addDoctor],
+  ['dns', 'Mend', 'culvert dns status', async () => (await import('./verb/dns.ts')).addDns],
+  ['repair', 'Mend', 'sudo culvert repair', async () => (await import('./verb/repair.ts')).addRepair],
+  [
+    'bundle',
+    'Mend',
+    'culvert bundle --redact full support.zip',
+    async () => (await import('./verb/bundle.ts')).addBundle,
+  ],
+  [
+    'config',
+    'Settings',
+    'culvert config set proxy.listen 127.0.0.1:1080',
+    async () => (await import('./verb/config.ts')).addConfig,
+  ],
+  [
+    'completion',
+    'Settings',
+    'source <(culvert completion bash)',
+    async () => (await import('./verb/completion.ts')).addCompletion,
+  ],
+  ['version', 'Settings', 'culvert version --json', async () => (await import('./verb/version.ts')).addVersion],
 ];
 
 /** The verb that `args` begin with; all of them where it is none, for the help, and for what to say of a wrong one. */
-async function verbsFor(args: readonly string[]): Promise<readonly AddVerb[]> {
-  if (args[0] === '--version' || args[0] === '-V') return [];
-  const asked = verbs.filter(([name]) => name === args[0]);
-  return Promise.all((asked.length > 0 ? asked : verbs).map(([, load]) => load()));
+async function addVerbs(program: Command, cli: Cli, args: readonly string[]): Promise<void> {
+  if (args[0] === '--version' || args[0] === '-V') return;
+  // Completion is of all of them.
+  const asked = args[0] === 'completion' ? [] : verbs.filter(([name]) => name === args[0]);
+  const wanted = asked.length > 0 ? asked : verbs;
+  const loaded = await Promise.all(
+    wanted.map(async ([name, group, example, load]) => ({ name, group, example, add: await load() })),
+  );
+  for (const { name, group, example, add } of loaded) {
+    add(program, cli);
+    const verb = program.commands.find((command) => command.name() === name);
+    verb?.helpGroup(`${group}:`).addHelpText('after', `\nExample:\n  $ ${example}`);
+  }
+}
+
+/** Verbs one letter apart mean different things: where one was used wrongly, what the other is for. */
+const hints: Readonly<Record<string, string>> = {
+  service: 'services that this device may dial or hosts: culvert services',
+  services: 'the engine as a service of the machine: culvert service install',
+  session: 'sessions open now, and lately closed: culvert sessions',
+  sessions: 'to close one: culvert session close ID',
+};
+
+function wrongUsage(message: string, args: readonly string[]): TunnelerError {
+  const next = hints[args[0] ?? ''];
+  return next === undefined ? usage(message) : new TunnelerError('cli.usage', message, { details: { next } });
 }
 
 /** Run one command line (without `node` and script). Never throws; the exit code says how it went. */
@@ -106,7 +123,7 @@ export async function runCommandLine(args: readonly string[], deps: CliDeps): Pr
     .helpCommand('help [verb]', 'show help for a verb')
     .showHelpAfterError(false)
     .configureHelp({ showGlobalOptions: false });
-  for (const add of await verbsFor(args)) add(program, cli);
+  await addVerbs(program, cli, args);
   for (const command of allCommands(program)) {
     command.exitOverride().configureOutput({
       writeOut: (text) => deps.terminal.out(text),
@@ -139,11 +156,11 @@ function commanderOutcome(
   if (error.code === 'commander.help') {
     // A group without its verb (`culvert identity`).
     const group = groupOf(program, args);
-    const verbs = group.commands.map((command) => command.name()).join(', ');
-    cli.fail(usage(`${group.name()} needs one of: ${verbs}`), json);
+    const names = group.commands.map((command) => command.name()).join(', ');
+    cli.fail(wrongUsage(`${group.name()} needs one of: ${names}`, args), json);
     return exitCode.usage;
   }
-  cli.fail(usage(error.message.replace(/^error: /, '')), json);
+  cli.fail(wrongUsage(error.message.replace(/^error: /, ''), args), json);
   return exitCode.usage;
 }
 

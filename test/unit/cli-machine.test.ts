@@ -104,13 +104,25 @@ it(
       return spawnSync('bash', ['-c', script], { encoding: 'utf8' }).stdout.trim().split('\n');
     };
     expect(spawnSync('bash', ['-c', `${out}\ncomplete -p culvert`], { encoding: 'utf8' }).stdout).toContain('culvert');
-    expect(complete('culvert', 'ser')).toEqual(['services', 'service']);
+    expect(complete('culvert', 'ser')).toEqual(['service', 'services']);
     expect(complete('culvert', 'quarantine', 're')).toEqual(['release']);
     expect(complete('culvert', 'identity', 'mfa', 'ver')).toEqual(['verify']);
     expect(complete('culvert', 'run', '--for')).toEqual(['--forward']);
     expect((await culvert(['completion', 'zsh'])).out).toContain('compdef _culvert culvert');
     expect((await culvert(['completion', 'fish'])).out).toContain('complete -c culvert');
     expect((await culvert(['completion', 'tcsh'])).code).toBe(2);
+  },
+  timeoutMs,
+);
+
+it(
+  'help is grouped, each verb has an example, and verbs one letter apart point at each other',
+  async () => {
+    const { out } = await culvert(['help']);
+    for (const group of ['Start:', 'Identities:', 'Look:', 'Act:', 'Mend:', 'Settings:']) expect(out).toContain(group);
+    expect((await culvert(['why', '--help'])).out).toMatch(/Example:\n {2}\$ culvert why /);
+    expect((await culvert(['service', 'list'])).err).toContain('culvert services');
+    expect((await culvert(['sessions', 'close', 'x'])).err).toContain('culvert session close');
   },
   timeoutMs,
 );
