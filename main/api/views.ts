@@ -521,30 +521,3 @@ export interface FleetOrderView {
     readonly afterMs?: number;
   }[];
 }
-
-/** One thing that `culvert doctor` looked at. */
-export interface DoctorCheck {
-  readonly name:
-    | 'clock'
-    | 'dns'
-    | 'controller'
-    | 'router'
-    | 'keystore'
-    | 'disk'
-    | 'journal'
-    | 'permissions'
-    | 'vpn'
-    | 'ports'
-    | 'engine';
-  readonly ok: boolean;
-  readonly text: string;
-  /** What to do about it; null where nothing needs doing. */
-  readonly next: string | null;
-}
-
-/** What is wrong with a settings file, all of it. */
-export interface ConfigCheckView {
-  readonly ok: boolean;
-  readonly file: string;
-  readonly issues: readonly { readonly path: string; readonly message: string }[];
-}

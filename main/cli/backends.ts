@@ -2,13 +2,12 @@
  * What the command line starts but does not contain: the engine, the embedded overlay, and what works on a state directory without an
  * engine. `main/culvert.ts` hands them in; each is loaded only when a verb asks for it.
  */
+import type { ConfigCheckView, DoctorCheck } from '../api/machine-views.ts';
 import type { EngineClient } from '../api/schema.ts';
 import type {
   AuditRecordView,
   AuditVerifyView,
   BundleView,
-  ConfigCheckView,
-  DoctorCheck,
   IdentityView,
   PolicyCheckView,
   SecretView,

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import packageFile from '../../package.json' with { type: 'json' };
-import type { DoctorCheck } from '../../main/api/views.ts';
+import type { DoctorCheck } from '../../main/api/machine-views.ts';
 import { culvert, culvertJson } from '../support/culvert.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 

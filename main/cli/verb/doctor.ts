@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { toTunnelerError } from '../../base/errors.ts';
-import type { DoctorCheck } from '../../api/views.ts';
+import type { DoctorCheck } from '../../api/machine-views.ts';
 import { addVerb, exitCode, type Cli, type CommonOptions } from '../cli.ts';
 import type { DoctorFacts } from '../backends.ts';
 

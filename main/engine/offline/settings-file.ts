@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isMap, parseDocument } from 'yaml';
-import type { ConfigCheckView } from '../../api/views.ts';
+import type { ConfigCheckView } from '../../api/machine-views.ts';
 import { isTunnelerError, TunnelerError } from '../../base/errors.ts';
 import { writeAtomically } from '../../identity/atomic-file.ts';
 import { parseConfig, readConfig, type EngineConfig } from '../runtime/config.ts';
