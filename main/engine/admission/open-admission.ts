@@ -11,7 +11,7 @@ import type { Detection } from '../containment/detection.ts';
 import type { Dialing } from './dialing.ts';
 import { hashWhereAsked } from './ensure-hash.ts';
 import type { Identities } from '../identities/identities.ts';
-import { servedUid } from './served-user.ts';
+import { servedUid } from '../runtime/served-user.ts';
 import { loopGuard, type LoopGuardDeps } from './loop-guard.ts';
 
 export interface CorridorParts extends Pick<

@@ -12,7 +12,7 @@ import { silentLog } from '../../base/log.ts';
 import type { IdentityFile } from '../../identity/identities.ts';
 import { openIdentityStore } from '../../identity/identity-store.ts';
 import { openHttpsTransport } from '../../ziti/ziti.ts';
-import { servedUid } from '../admission/served-user.ts';
+import { servedUid } from '../runtime/served-user.ts';
 import { readConfig, type EngineConfig } from '../runtime/config.ts';
 import { readLineage } from '../runtime/lineage-record.ts';
 import { offlineVerify } from './offline.ts';
