@@ -27,6 +27,7 @@ import { guardsFor } from './admission/guards.ts';
 import { openKeptLedger } from './admission/kept-ledger.ts';
 import { createConsequences } from './containment/consequences.ts';
 import { watchLife } from './control/net-monitor.ts';
+import { recordTlsFailures } from './control/tls-failures.ts';
 import { createServiceChanges } from './control/service-changes.ts';
 import { openPins } from './admission/pins-file.ts';
 import { openFrontDoor } from './entries/front-door.ts';
@@ -47,6 +48,7 @@ import { openNetworks } from './identities/open-networks.ts';
 import type { Readiness } from './identities/readiness.ts';
 import { openCollecting } from './collect/open-collecting.ts';
 import { openSending } from './record/open-sending.ts';
+import { watchClock } from './record/clock-watch.ts';
 import { deviceKeystores } from './record/device-keystores.ts';
 import { JournalKey } from './record/journal-key.ts';
 import { openRecord } from './runtime/open-audit.ts';
@@ -86,6 +88,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
   const keystores = deviceKeystores(stateDirectory, config.pkcs11?.modules);
   const journalKey = stack.use(new JournalKey({ ...ground, audit, keystores }));
   void journalKey.open(ground.unlock);
+  stack.use(watchClock({ clock, audit, log }));
   const quarantine = stack.use(openQuarantine({ stateDirectory, clock, audit, log }));
   const base = { ...ground, audit, store, quarantine };
 
@@ -162,7 +165,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
       keyOpened: (record, key, unlock) => journalKey.identityOpened(record, key, unlock),
       answered,
       sessions,
-      changes,
+      changes: recordTlsFailures(changes, { audit, log }),
       onRenamed(identity, to) {
         agents.rename(identity, to);
         late.externalLogin?.rename(identity, to);
