@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { open, readFile, writeFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { Option, type Command } from 'commander';
 import { TunnelerError } from '../../base/errors.ts';
 import type { AuditRecordView, AuditVerifyView } from '../../api/views.ts';
@@ -45,7 +47,7 @@ export function addAudit(program: Command, cli: Cli): void {
         .choices(['ocsf', 'json'])
         .default('ocsf'),
     )
-    .option('--out <file>', 'write there (0600) instead of to standard output')
+    .option('--out <file>', 'write there (0600) instead of to standard output, with a manifest beside it')
     .action(async (options: SearchOptions & { format: 'ocsf' | 'json'; out?: string }) => {
       const { limit: _all, ...query } = searchQuery(undefined, options);
       const lines = cli.programs.exportAudit(cli.stateDirectory(options), options.format, query);
@@ -55,8 +57,14 @@ export function addAudit(program: Command, cli: Cli): void {
         return;
       }
       const file = options.out;
-      const records = await writeLines(file, lines);
-      cli.print(options, { file, records, format: options.format }, () => `${records} records written to ${file}\n`);
+      const { records, sha256 } = await writeLines(file, lines);
+      const { format } = options;
+      const manifest = await writeManifest({ file, format, records, sha256 }, options, cli);
+      cli.print(
+        options,
+        { file, records, format, manifest },
+        () => `${records} records written to ${file}, and what vouches for them to ${manifest}\n`,
+      );
     });
 
   addVerb(group, 'verify', 'is the journal what was written? Works without the engine')
@@ -102,18 +110,42 @@ function search(query: AuditQuery, options: CommonOptions, cli: Cli): Promise<re
 }
 
 /** Throws `base.invalid` where the file is there already or cannot be written. */
-async function writeLines(file: string, lines: AsyncIterable<string>): Promise<number> {
+async function writeLines(
+  file: string,
+  lines: AsyncIterable<string>,
+): Promise<{ readonly records: number; readonly sha256: string }> {
   let records = 0;
+  const hash = createHash('sha256');
   try {
     await using out = await open(file, 'wx', 0o600);
     for await (const line of lines) {
-      await out.write(`${line}\n`);
+      const bytes = Buffer.from(`${line}\n`);
+      await out.writeFile(bytes);
+      hash.update(bytes);
       records += 1;
     }
   } catch (error) {
     throw new TunnelerError('base.invalid', `cannot write ${file}: ${(error as Error).message}`, { cause: error });
   }
-  return records;
+  return { records, sha256: hash.digest('hex') };
+}
+
+/** Beside an export: what it is of, and what verifying that journal said. */
+async function writeManifest(
+  exported: { readonly file: string; readonly format: string; readonly records: number; readonly sha256: string },
+  options: CommonOptions,
+  cli: Cli,
+): Promise<string> {
+  const { file, ...what } = exported;
+  const path = `${file}.manifest.json`;
+  const journal = await cli.programs.verifyAudit(cli.stateDirectory(options));
+  const manifest = { ...what, file: basename(file), exportedAt: new Date(cli.clock.now()).toISOString(), journal };
+  try {
+    await writeFile(path, `${JSON.stringify(manifest, undefined, 2)}\n`, { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    throw new TunnelerError('base.invalid', `cannot write ${path}: ${(error as Error).message}`, { cause: error });
+  }
+  return path;
 }
 
 const shownElsewhere = new Set(['seq', 'at', 'kind', 'prev', 'hash', 'decision']);
