@@ -55,14 +55,14 @@ describe('a certificate that does not hold', () => {
   it('is recorded once for each peer, and again after it was good', () => {
     const { events, audit } = recorder();
     let routerError: { code: string; message: string } | undefined;
-    let controllerError: TunnelerError | undefined;
+    const seen: { controller?: TunnelerError } = {};
     const runner = {
       id: 'one',
       name: 'edge-box',
       record: () => ({ apis: ['https://controller.example:1280'] }),
       context: () => ({
         state: () =>
-          controllerError === undefined ? { kind: 'ready' } : { kind: 'degraded', error: controllerError, since: 0 },
+          seen.controller === undefined ? { kind: 'ready' } : { kind: 'degraded', error: seen.controller, since: 0 },
       }),
       routers: () => [
         {
@@ -90,7 +90,7 @@ describe('a certificate that does not hold', () => {
     routerError = { code: 'ziti.channel.certificate', message: 'the router’s certificate is another network’s' };
     listener.routers(runner);
     listener.routers(runner);
-    controllerError = new TunnelerError('ziti.controller.certificate', 'the controller’s certificate is not trusted');
+    seen.controller = new TunnelerError('ziti.controller.certificate', 'the controller’s certificate is not trusted');
     listener.changed(runner);
     expect(events).toMatchObject([
       { kind: 'tls.failed', peer: 'router', address: 'tls://router.example:3022', identity: 'edge-box' },
