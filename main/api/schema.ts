@@ -119,7 +119,7 @@ const auditQuery = v.strictObject({
 });
 
 /** A session's id becomes a file name. */
-const recordedSession = v.pipe(v.string(), v.regex(/^[A-Za-z0-9-]{1,64}$/, 'no id of a session'));
+const recordedSession = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,64}$/, 'no id of a session'));
 
 /** Shorthands for who besides the engine's own person may call what, for itself. */
 const members = ['member'] as const;

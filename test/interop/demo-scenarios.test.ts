@@ -43,5 +43,6 @@ test('plant: registers are read, writes are answered by the guard, the session i
   expect(ok).toBe(true);
   expect(steps.map((step) => step.detail)).toContain('what reached the PLC: reads 1, writes 0');
   expect(steps.map((step) => step.detail)).toContain('what reached that PLC: reads 1, all else 0');
+  expect(steps.map((step) => step.detail)).toContain('maintenance-laptop read-var DB1.DBB0–3: 01 02 03 04');
   expect(sessions).toMatchObject([{ service: 'press-7.plc', identity: 'maintenance-laptop', guard: 'modbus' }]);
 }, 60_000);

@@ -5,11 +5,21 @@
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { DisposalStack } from '../../base/lifecycle.ts';
+import type { RecordingView } from '../../api/floor-views.ts';
 import type { Cli } from '../cli.ts';
 import { openPlc } from './plc.ts';
 import { openS7Plc } from './s7-plc.ts';
 import { s7Port, visitS7 } from './s7-visit.ts';
-import { onStage, darkConfigs, failed, startDevice, waitUntilHosted, type Demo, type Narrate } from './stage.ts';
+import {
+  onStage,
+  darkConfigs,
+  failed,
+  startDevice,
+  waitUntil,
+  waitUntilHosted,
+  type Demo,
+  type Narrate,
+} from './stage.ts';
 import { openTunnel } from './tunnel.ts';
 
 const laptop = 'maintenance-laptop';
@@ -31,6 +41,7 @@ const s7Contract = {
   maxDurationSeconds: 7200,
   maxSessions: 1,
   s7: { allow: 'read', objects: [{ area: 'db', db: 1 }] },
+  record: { values: true, pcap: true },
 };
 
 /** Run the scenario; resolves with everything still up. Throws where any step fails, leaving nothing behind. */
@@ -100,6 +111,7 @@ async function scenario(cli: Cli, narrate: Narrate, stack: DisposalStack, direct
   const denied = calls.filter((call) => call['decision'] === 'deny').length;
   if (calls.length !== 3 || denied !== 2) throw failed('the record does not hold what was done');
   await visitS7(proxy, s7Service, s7Plc, narrate);
+  await readBack(cli, join(directory, box), narrate);
 
   const verified = await programs.verifyAudit(state);
   if (!verified.ok) throw failed('the record does not verify');
@@ -119,6 +131,25 @@ async function scenario(cli: Cli, narrate: Narrate, stack: DisposalStack, direct
     ],
     [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
   };
+}
+
+/** The box kept its session with the second PLC: who did what, with values. */
+async function readBack(cli: Cli, state: string, narrate: Narrate): Promise<void> {
+  let found: RecordingView | undefined;
+  await waitUntil(cli, 'the recording is closed', async () => {
+    const kept = await cli.withEngine({ state }, (client) => client.record.list());
+    found = kept.find((one) => one.service === s7Service && one.endedAt !== undefined);
+    return found !== undefined;
+  });
+  const { session = '', caller = '' } = found ?? {};
+  const { calls } = await cli.withEngine({ state }, (client) => client.record.show({ session }));
+  const read = calls.find((call) => call['method'] === 'read-var');
+  const values = JSON.stringify(read?.['arguments']);
+  if (!values.includes('01020304')) throw failed('the recording does not hold what was read');
+  narrate(
+    'The box kept that session, sealed; read back it says who did what',
+    `${caller} read-var ${String(read?.['target'])}: 01 02 03 04`,
+  );
 }
 
 /** One request, one answer. MBAP header: MODBUS Messaging on TCP/IP 1.0b section 3.1.3. */
