@@ -76,9 +76,9 @@ it('tells a disabled identity from a policy taken away', async () => {
   expect(await judge().judge.identityLost()).toBeUndefined();
 });
 
-it('waits for an answer less than half a second', async () => {
+it('waits for an answer no longer than a far controller takes to give one', async () => {
   const { judge: one, clock } = judge({ confirm: () => new Promise(() => undefined), service: () => undefined });
   const asked = one.lost('web');
-  await clock.advanceSlowly(450, 10);
+  await clock.advanceSlowly(1550, 50);
   expect(await asked).toMatchObject({ code: 'ziti.dial.access_denied' });
 });

@@ -5,8 +5,13 @@ import { accessLost, postureLost } from '../edge/fault.ts';
 import type { ContextState, ZitiService } from '../model.ts';
 import { failingChecks, type PostureJudge } from './service-access.ts';
 
-/** What was cut waits for its reason at most so long: the record of a revocation has to stand within half a second. */
-const questionMs = 400;
+/**
+ * What broke for no reason told waits for it at most so long: a controller 150 ms away takes 450 ms to answer where the connection to it has
+ * to be made first. The application's end is cut meanwhile.
+ */
+const questionMs = 1500;
+/** What a router cut as revoked is recorded within half a second, as its policy where it is not known to be the identity. */
+const identityMs = 400;
 const lookEveryMs = 10;
 
 export interface AccessJudgeDeps {
@@ -59,7 +64,7 @@ export class AccessJudge {
   async identityLost(): Promise<TunnelerError | undefined> {
     if (this.#deps.closing()) return undefined;
     this.#deps.revalidateSession();
-    await this.#settled(this.#deps.clock.monotonic() + questionMs);
+    await this.#settled(this.#deps.clock.monotonic() + identityMs);
     return this.#disabled();
   }
 
