@@ -61,7 +61,7 @@ class System implements Disposable {
     this.#number += 1;
     const mark = `--end-${this.#number}-`;
     const start = this.#out.length;
-    this.#shell.stdin?.write(`( set -e; ${script}\n) 2>&1; echo; echo "${mark}$?"\n`);
+    this.#shell.stdin?.write(`( set -e; ${script}\n) 2>&1; code=$?; echo; echo "${mark}$code"\n`);
     const endsAt = Date.now() + timeoutMs;
     for (;;) {
       const said = this.#out.slice(start);
@@ -92,7 +92,7 @@ async function build(version: string): Promise<string> {
 
 const reason = unable();
 const startEngine = `
-/usr/bin/culvert run --mode host --config /etc/culvert/culvert.yaml --state /var/lib/culvert --json >/tmp/ready 2>/tmp/log & echo $! >/tmp/pid
+setpriv --reuid=culvert --regid=culvert --clear-groups /usr/bin/culvert run --mode host --config /etc/culvert/culvert.yaml --state /var/lib/culvert --json >/tmp/ready 2>/tmp/log & echo $! >/tmp/pid
 for try in $(seq 600); do grep -q ready /tmp/ready && exit 0; kill -0 $(cat /tmp/pid) || break; sleep 0.05; done
 cat /tmp/log; exit 1`;
 const stopEngine = `kill $(cat /tmp/pid); for try in $(seq 200); do kill -0 $(cat /tmp/pid) 2>/dev/null || exit 0; sleep 0.05; done; exit 1`;
@@ -136,7 +136,8 @@ describe.skipIf(mustSkip(reason))('the Debian package', () => {
     'installs, runs, keeps state over an upgrade and a removal, and goes with a purge',
     { timeout: 150_000 },
     async () => {
-      await system.run(`dpkg --force-depends -i /packages/${first}`);
+      await system.run('mkdir -p /var/lib/culvert/audit && chmod 755 /var/lib/culvert');
+      expect(await system.run(`dpkg --force-depends -i /packages/${first}`)).toContain('/var/lib/culvert was root');
       expect(await system.run('getent passwd culvert')).toContain('/var/lib/culvert');
       expect(
         await system.run('stat -c "%U %a" /var/lib/culvert; stat -c "%U:%G %a" /etc/culvert/culvert.yaml'),
