@@ -60,6 +60,7 @@ const verbs: readonly Verb[] = [
     async () => (await import('./verb/collect.ts')).addCollect,
   ],
   ['fleet', 'Fleet', 'culvert fleet devices', async () => (await import('./verb/fleet.ts')).addFleet],
+  ['assess', 'Fleet', 'culvert assess', async () => (await import('./verb/assess.ts')).addAssess],
   ['doctor', 'Mend', 'culvert doctor', async () => (await import('./verb/doctor.ts')).addDoctor],
   ['dns', 'Mend', 'culvert dns status', async () => (await import('./verb/dns.ts')).addDns],
   ['repair', 'Mend', 'sudo culvert repair', async () => (await import('./verb/repair.ts')).addRepair],
