@@ -15,6 +15,10 @@ async function requirePerson(stateDirectory: string): Promise<void> {
 }
 
 const programs: Backends = {
+  async agents() {
+    const { agentBackend } = await import('./sandbox/agent-backend.ts');
+    return agentBackend([process.execPath, fileURLToPath(import.meta.url)], requirePerson);
+  },
   version,
   directory: here,
   async runEngine(options) {

@@ -8,6 +8,8 @@ import { call, stream, type Client, type Handlers } from './call.ts';
 import type { InventoryView, RecordingCallsView, RecordingView } from './floor-views.ts';
 import type { StateDelta, StateSnapshot } from './state.ts';
 import type {
+  AgentEnvironmentView,
+  AgentStartView,
   AgentView,
   AlertView,
   AuditRecordView,
@@ -247,6 +249,26 @@ export const schema = {
     closeApp: call<{ app: string }, { closed: readonly string[] }>({
       needs: 'operate',
       parse: parser(v.strictObject({ app: text() })),
+    }),
+  },
+  agent: {
+    /** The variables by which a program finds its way; without a name, those of a plain program (an agent: its own). */
+    environment: call<{ agent?: string | undefined }, AgentEnvironmentView>({
+      needs: 'observe',
+      own: agentsAndMembers,
+      parse: parser(v.strictObject({ agent: v.optional(text(64)) })),
+    }),
+    /** Prepare a start of an agent in namespaces of its own, which `enter` then names. */
+    begin: call<{ agent: string; net: 'host' | 'only' }, AgentStartView>({
+      needs: 'operate',
+      own: agents,
+      parse: parser(v.strictObject({ agent: text(64), net: v.picklist(['host', 'only']) })),
+    }),
+    /** `pid`: the first process of the namespace, seen from the engine. */
+    enter: call<{ id: string; pid: number }, void>({
+      needs: 'operate',
+      own: agents,
+      parse: parser(v.strictObject({ id: text(64), pid: v.pipe(v.number(), v.integer(), v.minValue(2)) })),
     }),
   },
   app: {

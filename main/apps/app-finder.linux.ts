@@ -8,12 +8,15 @@ import type { Native } from 'node-tun';
 import type { Clock } from '../base/clock.ts';
 import type { FlowRequest } from '../base/flow.ts';
 import type { Log } from '../base/log.ts';
+import type { AgentRuns } from './agent-runs.ts';
 import type { AncestryReader, App, AppFinder, AppParent } from './app.ts';
 import { unknownApp } from './app.ts';
+import { imageDigests } from './container-image.ts';
 import { ExecutableHashes } from './executable-hash.ts';
 import { codeVariables } from './interpreter-script.ts';
 import { networkNamespaces } from './network-namespaces.linux.ts';
 import { Processes } from './processes.linux.ts';
+import { runCommand } from './run-command.ts';
 import { SocketHolders } from './socket-holders.linux.ts';
 import { findSocketRow } from './socket-table.linux.ts';
 import type { SocketEnds, SocketRow } from './socket-table.linux.ts';
@@ -26,6 +29,7 @@ export interface LinuxAppFinderDeps {
   readonly procRoot?: string;
   /** Default `/etc/passwd`. */
   readonly passwdPath?: string;
+  readonly runs?: AgentRuns | undefined;
   /** Whose ancestors make nobody an agent. Default: this process, the engine. */
   readonly enginePid?: number;
 }
@@ -42,6 +46,7 @@ export function createLinuxAppFinder(
     passwdPath: deps.passwdPath ?? '/etc/passwd',
     clock,
     log,
+    runs: deps.runs,
     ...(native === undefined || !isHere ? {} : { watch: () => native.watchProcesses(codeVariables) }),
     ...(enginePid === undefined ? {} : { enginePid }),
   });
@@ -54,6 +59,16 @@ export function createLinuxAppFinder(
     (await askTables(procRoot, protocol, ends)) ??
     (await askNamespaces(procRoot, protocol, ends));
 
+  /** The file as its own process sees it: a container has another root. */
+  const scriptHashOf = async (pid: number, script: string | undefined): Promise<string | undefined> =>
+    script?.startsWith('/') === true ? hashes.hash(`${procRoot}/${pid}/root${script}`) : undefined;
+
+  /** Where the flow's socket lives: with a run that has a network of its own there, else on this host. */
+  const socketWithin = async (flow: Parameters<AppFinder['find']>[0]): Promise<SocketRow | undefined> =>
+    flow.within === undefined
+      ? socketOf(flow.protocol, endsOf(flow))
+      : askTables(`${procRoot}/${flow.within}`, flow.protocol, endsOf(flow));
+
   const describe = (pid: number): App | undefined => {
     const app = processes.read(pid);
     const hash = app === undefined ? undefined : hashes.known(executableOf(pid));
@@ -63,7 +78,7 @@ export function createLinuxAppFinder(
   return {
     async find(flow) {
       try {
-        const socket = await socketOf(flow.protocol, endsOf(flow));
+        const socket = await socketWithin(flow);
         if (socket === undefined) return unknownApp;
         const found = (await holders.find(socket.inode)).flatMap((pid) => describe(pid) ?? []);
         // Who was started last most likely speaks; whether the others agree is for whoever knows agents.
@@ -80,18 +95,37 @@ export function createLinuxAppFinder(
       // The process may have ended, and its pid be another's by now: what is hashed must still be what was found.
       if (app.hash === undefined && processes.executable(app.pid) !== app.path) return app;
       const hash = app.hash ?? (await hashes.hash(executableOf(app.pid)));
+      const scriptHash = await scriptHashOf(app.pid, app.script);
+      const images =
+        app.container === undefined ? [] : await imageDigests(app.container, homeOf(app.user), { run: runCommand });
       const parents = await Promise.all(
         app.parents.map(async (parent): Promise<AppParent> => {
           if (parent.hash !== undefined || processes.executable(parent.pid) !== parent.path) return parent;
           const found = await hashes.hash(executableOf(parent.pid));
-          return found === undefined ? parent : { ...parent, hash: found };
+          const ofScript = await scriptHashOf(parent.pid, parent.script);
+          return {
+            ...parent,
+            ...(found === undefined ? {} : { hash: found }),
+            ...(ofScript === undefined ? {} : { scriptHash: ofScript }),
+          };
         }),
       );
-      return { ...app, parents, ...(hash === undefined ? {} : { hash }) };
+      return {
+        ...app,
+        parents,
+        ...(hash === undefined ? {} : { hash }),
+        ...(scriptHash === undefined ? {} : { scriptHash }),
+        ...(images.length === 0 ? {} : { images }),
+      };
     },
     ancestry: { read: (pid) => Promise.resolve(processes.ancestry(pid)) },
     [Symbol.dispose]: () => processes[Symbol.dispose](),
   };
+}
+
+/** Where Podman keeps what a user runs without privileges, by custom. */
+function homeOf(user: string | undefined): string | undefined {
+  return user === undefined || user === 'root' ? undefined : `/home/${user}`;
 }
 
 /** The socket looked for is the application's own: its end is the flow's source, the far end is what it believes to talk to. */

@@ -12,11 +12,16 @@ export type Attribution = 'exact' | 'inferred' | 'unknown';
  */
 export type AppDoubt = 'lineage' | 'program' | 'arguments' | 'injected' | 'holders';
 
+/** What of a program a binding demands beside its place. */
+export type Drift = 'hash' | 'signer' | 'image';
+
 /** A program further up the chain: of a process that started this one, or one that this very process ran before. */
 export interface AppParent {
   readonly pid: number;
   readonly path: string;
   readonly script?: string;
+  /** Of the script's file, as `hash`. */
+  readonly scriptHash?: string;
   readonly doubt?: AppDoubt;
   /** The engine descends from it too, so that it makes nobody an agent. */
   readonly shared?: true;
@@ -32,6 +37,10 @@ export interface App {
   readonly script?: string;
   /** Lower-hex SHA-256 of the executable. */
   readonly hash?: string;
+  /** Of the script's file; present after `identify`. */
+  readonly scriptHash?: string;
+  /** Digests of its container's image, where it is in one; present after `identify`. */
+  readonly images?: readonly string[];
   /** Who signed the executable, where the platform knows: a macOS team id, a Windows certificate subject. */
   readonly signer?: string;
   readonly uid?: number;
@@ -46,6 +55,10 @@ export interface App {
   readonly holders?: readonly App[];
   /** Nearest first; of a process whose parent has ended, the one that started it. */
   readonly parents: readonly AppParent[];
+  /** What it is bound by and is not: the program changed since its binding was written. */
+  readonly drift?: Drift;
+  /** The agent it was started as, in a namespace that nothing in it can leave: no rule says otherwise. */
+  readonly proven?: string;
   /** Name of the agent, where a rule recognised or bound one. */
   readonly agent?: string;
 }
@@ -55,7 +68,11 @@ export const unknownApp: App = { attribution: 'unknown', parents: [] };
 /** Finds the owner of a flow's socket. Never throws: what cannot be found is `unknownApp`. */
 export interface AppFinder {
   find(
-    flow: Pick<FlowRequest, 'protocol' | 'source' | 'via' | 'destination'> & Partial<Pick<FlowRequest, 'entry'>>,
+    flow: Pick<FlowRequest, 'protocol' | 'source' | 'via' | 'destination'> &
+      Partial<Pick<FlowRequest, 'entry'>> & {
+        /** A process in whose network namespace the ends stand, where that is not the engine's own. */
+        readonly within?: number;
+      },
   ): Promise<App>;
   /**
    * The same app with its `hash` (and `signer`), reading the executable where it is not known yet. `find` gives them only where they

@@ -5,6 +5,7 @@ import type { Log } from '../base/log.ts';
 import { createDarwinAppFinder } from './app-finder.darwin.ts';
 import { createLinuxAppFinder } from './app-finder.linux.ts';
 import { createWindowsAppFinder } from './app-finder.windows.ts';
+import type { AgentRuns } from './agent-runs.ts';
 import { ancestryReader } from './ancestry.ts';
 import type { AncestryReader, App, AppFinder } from './app.ts';
 import { unknownApp } from './app.ts';
@@ -18,6 +19,8 @@ export interface AppFinderDeps {
   /** The addon where it is there; everything works without it, on busy hosts more slowly. */
   readonly native?: Pick<Native, 'socketOwner' | 'socketHolders' | 'watchProcesses'>;
   readonly platform?: NodeJS.Platform;
+  /** Programs that were started as an agent (Linux). */
+  readonly runs?: AgentRuns | undefined;
 }
 
 /** A finder, and what it has learnt of who started whom; the latter absent on a platform whose processes nobody wrote a reader for. */
@@ -31,7 +34,7 @@ export function createAppFinder(deps: AppFinderDeps): ProgramFinder {
   const native = deps.native === undefined ? {} : { native: deps.native };
   switch (deps.platform ?? process.platform) {
     case 'linux':
-      return createLinuxAppFinder({ log, clock, ...native });
+      return createLinuxAppFinder({ log, clock, runs: deps.runs, ...native });
     case 'darwin':
       return lasting(createDarwinAppFinder({ log, clock, run: runCommand }), 'darwin');
     case 'win32':

@@ -8,6 +8,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import type { NativeProcessEvent, NativeProcessWatch } from 'node-tun';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import type { AgentRuns } from './agent-runs.ts';
 import type { Ancestry, App, AppParent } from './app.ts';
 import { Lineage, origins, type ProgramRun } from './lineage.ts';
 import { imageOf, ProcessReader, type ProcessStat } from './process-facts.linux.ts';
@@ -28,6 +29,8 @@ export interface ProcessesDeps {
   readonly log: Log;
   /** Opens the kernel's own account; throws where it gives none. Absent: `/proc` is looked through. */
   readonly watch?: (() => NativeProcessWatch) | undefined;
+  /** Programs that were started as an agent. */
+  readonly runs?: Pick<AgentRuns, 'of'> | undefined;
   /** The engine: neither it nor what it descends from makes anybody an agent. Default: this process. */
   readonly enginePid?: number;
 }
@@ -43,9 +46,11 @@ export class Processes implements Disposable {
   /** Where the stack began when a program was looked at, for those whose executions nobody tells. */
   readonly #stacks = new Map<number, string>();
   readonly #engineChain: ReadonlySet<string>;
+  readonly #runs: ProcessesDeps['runs'];
 
   constructor(deps: ProcessesDeps) {
     this.#procRoot = deps.procRoot;
+    this.#runs = deps.runs;
     this.#reader = new ProcessReader(deps.procRoot, deps.passwdPath);
     // Before the first look, so that nothing falls between.
     this.#watch = openWatch(deps);
@@ -68,6 +73,7 @@ export class Processes implements Disposable {
     const { path, script } = run;
     const shared = this.#isShared(run);
     const doubt = shared ? undefined : (run.doubt ?? this.#doubtOf(run));
+    const proven = this.#runs?.of(pid)?.agent;
     return {
       attribution: 'exact',
       pid,
@@ -76,6 +82,7 @@ export class Processes implements Disposable {
       ...this.#reader.facts(pid),
       ...(doubt === undefined ? {} : { doubt }),
       ...(shared ? { shared } : {}),
+      ...(proven === undefined ? {} : { proven }),
       parents: this.#parents(run),
     };
   }

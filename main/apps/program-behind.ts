@@ -27,7 +27,7 @@ const initPid = 1;
 export function programBehind(app: App, own: OwnProgram): App {
   const [client, ...parents] = app.parents;
   if (client === undefined || client.pid === initPid || app.path !== own.path || app.script !== own.script) return app;
-  const { uid, user, cgroup, container, attribution } = app;
+  const { uid, user, cgroup, container, attribution, proven } = app;
   return {
     pid: client.pid,
     path: client.path,
@@ -39,6 +39,7 @@ export function programBehind(app: App, own: OwnProgram): App {
     ...(user === undefined ? {} : { user }),
     ...(cgroup === undefined ? {} : { cgroup }),
     ...(container === undefined ? {} : { container }),
+    ...(proven === undefined ? {} : { proven }),
     attribution,
     parents,
   };

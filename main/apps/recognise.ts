@@ -1,5 +1,5 @@
 /** Which agent a program is: by the bindings of the settings first, then by what is known of agents in the wild. Pure. */
-import type { App, AppDoubt } from './app.ts';
+import type { App, AppDoubt, Drift } from './app.ts';
 import { knownAgents } from './known-agents.ts';
 import { PathPatterns } from './path-patterns.ts';
 
@@ -19,6 +19,8 @@ export interface AgentBinding {
   /** Globs over the path of any ancestor. */
   readonly parent?: OneOrMore | undefined;
   readonly user?: OneOrMore | undefined;
+  /** Digest of the image its container was made from: `sha256:HEX`. */
+  readonly image?: OneOrMore | undefined;
 }
 
 export interface AgentRules {
@@ -37,6 +39,7 @@ interface BoundRule {
   readonly cgroup: PathPatterns | undefined;
   readonly parent: PathPatterns | undefined;
   readonly user: readonly string[] | undefined;
+  readonly image: readonly string[] | undefined;
 }
 
 interface KnownRule {
@@ -55,6 +58,8 @@ export interface Recognition {
   readonly byParent?: number;
   /** Why it is not certain that this agent is at work. */
   readonly doubt?: AppDoubt;
+  /** It is where the agent is bound to be, and is another program. */
+  readonly drift?: Drift;
 }
 
 /** Compile the settings' `agents:` (name → binding) together with the known agents. A binding without any condition matches nothing. */
@@ -68,6 +73,7 @@ export function agentRules(bindings: Readonly<Record<string, AgentBinding>> = {}
     cgroup: globs(binding.cgroup),
     parent: globs(binding.parent),
     user: many(binding.user),
+    image: many(binding.image),
   }));
   return {
     bound,
@@ -76,7 +82,7 @@ export function agentRules(bindings: Readonly<Record<string, AgentBinding>> = {}
       tree,
       paths: new PathPatterns(paths),
     })),
-    needsIdentify: bound.some(({ hash, signer }) => hash !== undefined || signer !== undefined),
+    needsIdentify: bound.some((rule) => [rule.hash, rule.signer, rule.image].some((proof) => proof !== undefined)),
   };
 }
 
@@ -85,14 +91,48 @@ export function agentRules(bindings: Readonly<Record<string, AgentBinding>> = {}
  * further by way of a shell. Ancestors that the engine has as well make nobody an agent. Undefined where it is no agent.
  */
 export function recognise(app: App, rules: AgentRules): Recognition | undefined {
+  if (app.proven !== undefined) {
+    const rule = rules.bound.find(({ name }) => name === app.proven);
+    return { agent: app.proven, identity: rule?.identity, rule: `run:${app.proven}` };
+  }
+  // What holds a program in its place says more of it than what it is called.
+  const [placed, named] = [true, false].map((isPlace) =>
+    rules.bound.filter((one) => isPlace === (one.cgroup !== undefined)),
+  );
+  return bound(app, placed ?? []) ?? bound(app, named ?? []) ?? known(app, rules);
+}
+
+function bound(app: App, rules: readonly BoundRule[]): Recognition | undefined {
+  let drifted: Recognition | undefined;
   for (const process of lineage(app)) {
-    for (const rule of rules.bound) {
+    for (const rule of rules) {
       const by = bindingHolds(rule, process, app);
       if (by === undefined) continue;
-      const found = { agent: rule.name, identity: rule.identity, rule: `agents.${rule.name}` };
-      return { ...found, ...processOf(process), ...doubtOf(app, process, by) };
+      const drift = driftOf(rule, process, app);
+      // By what it is alone, another program is simply another one.
+      if (drift !== undefined && rule.path === undefined && rule.cgroup === undefined) continue;
+      const found = {
+        agent: rule.name,
+        identity: rule.identity,
+        rule: `agents.${rule.name}`,
+        ...processOf(process),
+        ...doubtOf(app, process, by),
+      };
+      if (drift === undefined) return found;
+      drifted ??= { ...found, drift };
     }
   }
+  return drifted;
+}
+
+/** What a binding demands and the program is not: looked at anew for each flow. */
+function driftOf({ hash, signer, image }: BoundRule, process: Process, app: App): Drift | undefined {
+  if (hash !== undefined && !isOneOf(process.hash, hash) && !isOneOf(process.scriptHash, hash)) return 'hash';
+  if (!isOneOf(process.signer, signer)) return 'signer';
+  return image === undefined || app.images?.some((one) => image.includes(one)) === true ? undefined : 'image';
+}
+
+function known(app: App, rules: AgentRules): Recognition | undefined {
   for (const process of lineage(app)) {
     for (const { name, tree, paths } of rules.known) {
       const by = tree || process.ancestor === undefined ? pathMatches(paths, process) : undefined;
@@ -115,7 +155,8 @@ export function withAgent(app: App, rules: AgentRules): App {
     const { doubt: _, ...rest } = app;
     const doubt = found.doubt === undefined ? {} : { doubt: found.doubt };
     const attribution = found.doubt === undefined ? app.attribution : 'inferred';
-    return { ...rest, agent: found.agent, attribution, ...doubt };
+    const drift = found.drift === undefined ? {} : { drift: found.drift };
+    return { ...rest, agent: found.agent, attribution, ...doubt, ...drift };
   }
   const doubt = app.doubt === 'injected' || app.shared === true ? undefined : (app.doubt ?? doubtAbove(app));
   if (doubt === undefined) return app;
@@ -147,6 +188,7 @@ interface Process {
   readonly path: string | undefined;
   readonly script: string | undefined;
   readonly hash: string | undefined;
+  readonly scriptHash: string | undefined;
   readonly signer: string | undefined;
   readonly doubt: AppDoubt | undefined;
   /** Pid, for ancestors only. */
@@ -156,14 +198,15 @@ interface Process {
 }
 
 function* lineage(app: App): Iterable<Process> {
-  const { path, script, hash, signer, doubt } = app;
-  yield { path, script, hash, signer, doubt, ancestor: undefined, above: 0 };
+  const { path, script, hash, scriptHash, signer, doubt } = app;
+  yield { path, script, hash, scriptHash, signer, doubt, ancestor: undefined, above: 0 };
   for (const [index, parent] of app.parents.entries()) {
     if (parent.shared === true) continue;
     yield {
       path: parent.path,
       script: parent.script,
       hash: parent.hash,
+      scriptHash: parent.scriptHash,
       signer: undefined,
       doubt: parent.doubt,
       ancestor: parent.pid,
@@ -190,15 +233,12 @@ function processOf(process: Process): { byParent?: number } {
 /** By what it holds; undefined where it does not. */
 function bindingHolds(rule: BoundRule, process: Process, app: App): MatchedBy | undefined {
   const own = rule.path ?? rule.hash ?? rule.signer;
+  const whole = rule.cgroup ?? rule.parent ?? rule.user ?? rule.image;
   // Conditions that hold for the program as a whole are no reason to look at its ancestors.
   if (own === undefined && process.ancestor !== undefined) return undefined;
-  if (own === undefined && rule.cgroup === undefined && rule.parent === undefined && rule.user === undefined) {
-    return undefined;
-  }
+  if (own === undefined && whole === undefined) return undefined;
   const by = rule.path === undefined ? 'path' : pathMatches(rule.path, process);
   const holds =
-    isOneOf(process.hash, rule.hash) &&
-    isOneOf(process.signer, rule.signer) &&
     (rule.cgroup === undefined || (app.cgroup !== undefined && rule.cgroup.match(app.cgroup))) &&
     (rule.user === undefined || isOneOf(app.user, rule.user) || isOneOf(String(app.uid), rule.user)) &&
     (rule.parent === undefined || descendsFrom(rule.parent, app, process));

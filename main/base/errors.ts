@@ -143,6 +143,12 @@ export const errorCodes = [
   'engine.service_failed',
   'engine.service_needs_root',
   'engine.service_unreachable',
+  // agents and their sandbox
+  'agent.unknown',
+  'agent.exists',
+  'agent.not_apart',
+  'sandbox.unavailable',
+  'sandbox.failed',
   // overlay, console, cli
   'overlay.invalid',
   'overlay.state_corrupt',

@@ -5,6 +5,7 @@
 import type { ConfigCheckView, DoctorCheck } from '../api/machine-views.ts';
 import type { EngineClient } from '../api/schema.ts';
 import type {
+  AgentLimits,
   AuditRecordView,
   AuditVerifyView,
   BundleView,
@@ -78,7 +79,43 @@ export interface UserKeychain {
   forget(account: string): Promise<void>;
 }
 
+/** Starts of agents, and who is one; `sandbox` has more to say of each field. */
+export interface AgentBackend {
+  /** Start a program apart; its exit code once it has ended. Throws `sandbox.unavailable`, `sandbox.failed`. */
+  start(options: {
+    readonly agent: string;
+    readonly id: string;
+    readonly gate: string | undefined;
+    readonly variables: Readonly<Record<string, string>>;
+    readonly limits: AgentLimits;
+    readonly named: readonly string[];
+    readonly env: Readonly<Record<string, string | undefined>>;
+    readonly stateDirectory: string;
+    readonly machineDirectory: string;
+    readonly socketPath: string;
+    readonly command: readonly string[];
+    readonly entered: (pid: number) => Promise<void>;
+  }): Promise<number>;
+  inside(options: {
+    readonly gate: string;
+    readonly port: number;
+    readonly command: readonly string[];
+  }): Promise<number>;
+  /** Where the engine of a state directory has its settings from. */
+  settingsFile(stateDirectory: string): string;
+  list(file: string): Readonly<Record<string, unknown>>;
+  /** Both keep the file's comments. Throw `engine.config_invalid`, `agent.unknown`, `engine.not_permitted`. */
+  bind(
+    stateDirectory: string,
+    file: string,
+    name: string,
+    fields: Readonly<Record<string, string | readonly string[] | undefined>>,
+  ): Promise<void>;
+  unbind(stateDirectory: string, file: string, name: string): Promise<void>;
+}
+
 export interface Backends {
+  agents(): Promise<AgentBackend>;
   readonly version: string;
   /** Where the program lies, and beside it the built window and shell. */
   readonly directory: string;

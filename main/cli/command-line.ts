@@ -52,6 +52,13 @@ const verbs: readonly Verb[] = [
     async () => (await import('./verb/quarantine.ts')).addQuarantine,
   ],
   ['policy', 'Act', 'culvert policy check', async () => (await import('./verb/policy.ts')).addPolicy],
+  [
+    'agent',
+    'Agents',
+    'culvert agent run claude --net only -- claude',
+    async () => (await import('./verb/agent.ts')).addAgent,
+  ],
+  ['env', 'Agents', 'eval "$(culvert env)"', async () => (await import('./verb/agent.ts')).addEnv],
   ['mcp', 'Agents', 'culvert mcp connect notes.dark', async () => (await import('./verb/mcp.ts')).addMcp],
   [
     'collect',

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { TunnelerError } from '../base/errors.ts';
 import { DisposalStack } from '../base/lifecycle.ts';
 import { openIdentityStore } from '../identity/identity-store.ts';
 import { createIntercept } from '../intercept/intercept.ts';
@@ -13,7 +14,8 @@ import type { InterceptProblem } from '../intercept/match.ts';
 import { openPolicy } from '../policy/policy.ts';
 import { createSessions } from '../session/create-sessions.ts';
 import type { Sessions } from '../session/sessions.ts';
-import { bindAgents } from './admission/agent-bindings.ts';
+import { AgentStarts } from './agents/agent-starts.ts';
+import { bindAgents, rulesOf } from './admission/agent-bindings.ts';
 import { createAlerts } from './containment/alerts.ts';
 import { openClientState } from './state/client-state.ts';
 import { openDetection } from './containment/detection.ts';
@@ -102,7 +104,17 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
   };
 
   // Step 5: whose flow is it.
-  const apps = openAppFinder({ agents: config.agents, clock, log, stack });
+  const starts = stack.use(
+    new AgentStarts({
+      stateDirectory,
+      socketPath: options.socketPath,
+      clock,
+      log,
+      agents: () => agents.all(),
+      proxy: () => ensureProxy(late),
+    }),
+  );
+  const apps = openAppFinder({ rules: rulesOf(() => agents.all()), clock, log, stack, runs: starts.runs });
 
   // Step 6: which service of which identity.
   const intercept = createIntercept();
@@ -199,7 +211,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
   // Steps 4 to 10 as one function, for every entry.
   const facts = factsFor({ clock, identities, sessions, quarantine, recentDials });
   const dialing = new Dialing({ clock, identities, quarantine, recentDials, refresh });
-  const rooms = { ...base, apps, intercept, policy, facts, sessions, hosting, identities, dialing, detection };
+  const rooms = { ...base, apps, starts, intercept, policy, facts, sessions, hosting, identities, dialing, detection };
   const admit = openCorridor({ ...rooms, direct: () => late.entries?.direct() });
 
   // Every way in; flows are refused until an identity has services.
@@ -264,6 +276,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
     Required<Late>,
     'readiness'
   >);
+  await starts.resume();
   await serveMetrics(config.exporters ?? [], { sessions, log, status: () => state.views.status() }, stack);
 
   // Where it is called.
@@ -304,6 +317,9 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
         ...rooms,
         policyDirectory,
         agents,
+        services: () => state.views.services(),
+        proxy: () => entries.listen,
+        ensureProxy: () => ensureProxy(late),
         auditIndex,
         askWitness,
         collector,
@@ -350,6 +366,12 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
     stopped,
     [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
   };
+}
+
+/** The engine's own proxy, once there are entries. */
+function ensureProxy(late: Late): Promise<string> {
+  if (late.entries === undefined) throw new TunnelerError('engine.not_ready', 'the engine is just starting');
+  return late.entries.ensureProxy();
 }
 
 /** Parts that stand last, but that earlier ones speak to once there is something to say. */

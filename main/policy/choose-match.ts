@@ -2,7 +2,7 @@
  * Which identity a program dials as. An agent's identity serves that agent, a user's identity that user's programs; everybody else has
  * the device's identities, or none, as set. A doubtful owner is nobody's agent and nobody's program: it fails closed.
  */
-import type { App, AppDoubt } from '../apps/app.ts';
+import type { App, AppDoubt, Drift } from '../apps/app.ts';
 import type { Reason } from '../base/reason.ts';
 import type { Match } from '../intercept/match.ts';
 import { programName } from './program.ts';
@@ -32,6 +32,13 @@ export type Choice =
 
 export function chooseMatches(app: App, matches: readonly Match[], facts: DecisionFacts, rules: IdentityRules): Choice {
   const binding = rules.agents.find((agent) => agent.name === app.agent);
+  if (app.drift !== undefined) {
+    return refused(
+      'policy.agent.drift',
+      `${app.agent ?? 'the agent'} is not the program that it was bound as: ${driftedIn[app.drift]}`,
+      { next: 'Look at what changed it; if that was you, bind it anew: culvert agent bind', rule: 'settings:agents' },
+    );
+  }
   if (binding?.identity !== undefined) return forAgent(app, matches, binding);
   if (app.attribution === 'unknown' && rules.onUnknownApp !== 'open') return unknownOwner(app);
 
@@ -78,6 +85,13 @@ function unknownOwner(app: App): Choice {
     rule: 'settings:policy.onUnknownApp',
   });
 }
+
+/** What a program changed in, in words. */
+const driftedIn: Readonly<Record<Drift, string>> = {
+  hash: 'its SHA-256 is another one',
+  signer: 'another one has signed it, or nobody',
+  image: 'its container was made from another image',
+};
 
 function forAgent(app: App, matches: readonly Match[], binding: AgentBinding): Choice {
   if (app.attribution !== 'exact') {

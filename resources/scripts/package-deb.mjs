@@ -266,7 +266,7 @@ Architecture: ${architecture}
 Maintainer: ${maintainer}
 Installed-Size: ${sizeKib}
 Depends: adduser, libc6 (>= ${libcNeeded()}), libgcc-s1, libstdc++6${nodeBinary === undefined ? ', nodejs (>= 20.19)' : ''}
-Recommends: iproute2, systemd
+Recommends: bubblewrap, iproute2, systemd
 Suggests: nftables, polkitd, systemd-resolved
 Section: net
 Priority: optional

@@ -118,6 +118,33 @@ describe('agents bound by settings', () => {
     expect(recognise(app({ path: '/x/outer', parents }), rules)?.agent).toBe('outer');
   });
 
+  it('name what a program changed in, where it is still where it was bound', () => {
+    const hash = 'ab'.repeat(32);
+    const image = `sha256:${hash}`;
+    const rules = agentRules({
+      hashed: { path: '/x/agent', hash },
+      boxed: { cgroup: '/boxes/*', image },
+      scripted: { path: '/x/agent.py', hash },
+    });
+    expect(recognise(app({ path: '/x/agent', hash }), rules)).not.toHaveProperty('drift');
+    expect(recognise(app({ path: '/x/agent', hash: 'cd'.repeat(32) }), rules)).toMatchObject({ drift: 'hash' });
+    // What cannot be read proves nothing.
+    expect(recognise(app({ path: '/x/agent' }), rules)).toMatchObject({ agent: 'hashed', drift: 'hash' });
+    const script = { path: '/usr/bin/python3', script: '/x/agent.py', hash: 'cd'.repeat(32) };
+    expect(recognise(app({ ...script, scriptHash: hash }), rules)).not.toHaveProperty('drift');
+    expect(recognise(app({ ...script, scriptHash: 'cd'.repeat(32) }), rules)).toMatchObject({ drift: 'hash' });
+    const boxed = { path: '/srv/app', cgroup: '/boxes/one' };
+    expect(recognise(app({ ...boxed, images: [image] }), rules)).not.toHaveProperty('drift');
+    expect(recognise(app(boxed), rules)).toMatchObject({ agent: 'boxed', drift: 'image' });
+  });
+
+  it('by a place that holds them, or a namespace of their own, come before those by a name', () => {
+    const rules = agentRules({ named: { path: '/x/agent' }, placed: { cgroup: '/boxes/*' } });
+    expect(recognise(app({ path: '/x/agent', cgroup: '/boxes/one' }), rules)?.agent).toBe('placed');
+    const proven = app({ path: '/x/agent', cgroup: '/boxes/one', proven: 'started' });
+    expect(recognise(proven, rules)).toEqual({ agent: 'started', identity: undefined, rule: 'run:started' });
+  });
+
   it('match hashes in any case, of the program or its ancestors, and say that hashes are needed', () => {
     const hash = 'ab'.repeat(32);
     const rules = agentRules({ exact: { hash: hash.toUpperCase() }, signed: { signer: 'TEAM1' } });

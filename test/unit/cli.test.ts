@@ -29,6 +29,7 @@ const notHere = (): never => {
   throw new TunnelerError('base.unsupported', 'not in this test');
 };
 const noPrograms: Backends = {
+  agents: notHere,
   version: '1.2.3',
   directory: '/nowhere',
   runEngine: notHere,

@@ -71,6 +71,7 @@ function openCorridor(parts: Partial<CorridorDeps> = {}) {
     withCurrentContract: () => undefined,
     accessLostSince: () => undefined,
     unmatched: 'refuse',
+    mayLeave: () => false,
     onDialed: () => undefined,
     ...parts,
   });

@@ -53,6 +53,8 @@ export interface CorridorDeps {
   readonly accessLostSince: (match: Match, app: App) => Reason | undefined;
   /** What no service claims: refused, or left to the entry to connect directly. */
   readonly unmatched: 'refuse' | 'direct';
+  /** A program that has no other way out may go there directly. */
+  readonly mayLeave: (app: App, flow: FlowRequest) => boolean;
   /** Told of each finished admission, for breakers and detectors. */
   readonly onDialed: (app: App, match: Match, outcome: 'open' | 'failed') => void;
 }
@@ -82,6 +84,10 @@ export function createCorridor(deps: CorridorDeps): Admit {
 function unclaimed(deps: CorridorDeps, flow: FlowRequest, app: App, reason: Reason): Admission {
   if (deps.unmatched === 'direct' && flow.service === undefined && flow.entry !== 'tun') {
     return { kind: 'pass', reason };
+  }
+  if (flow.service === undefined && flow.entry !== 'tun' && deps.mayLeave(app, flow)) {
+    const event = { ...flowFields(flow, app), kind: 'verdict', decision: 'pass', ...reasonFields(reason) } as const;
+    return record(deps, event) ?? { kind: 'pass', reason };
   }
   return denied(deps, flow, app, reason);
 }

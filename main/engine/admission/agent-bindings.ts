@@ -1,10 +1,13 @@
 /** `agents:` of the settings at work: which agent dials as which identity, told to the policy. They follow an identity that is renamed. */
+import { agentRules, type AgentRules } from '../../apps/recognise.ts';
 import type { Policy } from '../../policy/policy.ts';
 import type { AgentConfig, EngineConfig } from '../runtime/config.ts';
 
 export interface AgentBindings {
   /** As they stand now, by agent. */
   all(): Readonly<Record<string, AgentConfig>>;
+  /** Others from now on, as the settings file has them by now. */
+  replace(agents: Readonly<Record<string, AgentConfig>>): void;
   /** Agents of this identity dial as `to` from now on; the settings file is not touched. */
   rename(identity: string, to: string): void;
 }
@@ -27,6 +30,10 @@ export function bindAgents(
   tell();
   return {
     all: () => agents,
+    replace(now) {
+      agents = now;
+      tell();
+    },
     rename(identity, to) {
       agents = Object.fromEntries(
         Object.entries(agents).map(([name, agent]) => [
@@ -36,5 +43,15 @@ export function bindAgents(
       );
       tell();
     },
+  };
+}
+
+/** The bindings compiled, anew where they are others. */
+export function rulesOf(bindings: () => Readonly<Record<string, AgentConfig>>): () => AgentRules {
+  let compiled: { readonly of: Readonly<Record<string, AgentConfig>>; readonly rules: AgentRules } | undefined;
+  return () => {
+    const now = bindings();
+    if (compiled?.of !== now) compiled = { of: now, rules: agentRules(now) };
+    return compiled.rules;
   };
 }

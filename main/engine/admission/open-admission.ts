@@ -7,6 +7,7 @@ import type { Quarantine } from '../../policy/quarantine.ts';
 import { notServed } from '../../policy/served-user.ts';
 import type { EngineConfig } from '../runtime/config.ts';
 import { createCorridor, type CorridorDeps } from './admission.ts';
+import type { AgentStarts } from '../agents/agent-starts.ts';
 import type { Detection } from '../containment/detection.ts';
 import type { Dialing } from './dialing.ts';
 import { hashWhereAsked } from './ensure-hash.ts';
@@ -20,6 +21,7 @@ export interface CorridorParts extends Pick<
 > {
   readonly config: EngineConfig;
   readonly apps: AppFinder;
+  readonly starts: Pick<AgentStarts, 'owner' | 'mayLeave'>;
   readonly policy: Policy;
   readonly quarantine: Quarantine;
   readonly hosting: Pick<Hosting, 'states'>;
@@ -34,7 +36,8 @@ export function openCorridor(parts: CorridorParts): Admit {
   const served = { uid: servedUid(), onUnknownApp: parts.config.policy?.onUnknownApp ?? 'closed' };
   return createCorridor({
     ...parts,
-    findApp: (flow) => apps.find(flow),
+    findApp: (flow) => parts.starts.owner(flow, apps),
+    mayLeave: (app, flow) => parts.starts.mayLeave(app, flow),
     notServed: (app) => notServed(app, served),
     findLoop: loopGuard({
       pid: process.pid,

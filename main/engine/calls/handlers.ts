@@ -9,6 +9,7 @@ import type { ServedProcesses } from '../hosting/served-processes.ts';
 import type { SecretsBackend } from '../hosting/secrets.ts';
 import type { Inventory } from '../../inventory/inventory.ts';
 import type { Recordings } from '../../recording/recordings.ts';
+import { agentCalls, type AgentCallsDeps } from './agent-calls.ts';
 import { auditCalls, type AuditCallsDeps } from './audit-calls.ts';
 import { fleetCalls } from './fleet-calls.ts';
 import { engineCalls, type EngineCallsDeps } from './engine-calls.ts';
@@ -18,7 +19,8 @@ import { recordCalls } from './record-calls.ts';
 import { quarantineCalls, sessionCalls } from './session-calls.ts';
 
 /** What the calls are answered by. */
-export interface HandlerDeps extends EngineCallsDeps, IdentityCallsDeps, PolicyCallsDeps, AuditCallsDeps {
+export interface HandlerDeps
+  extends AgentCallsDeps, EngineCallsDeps, IdentityCallsDeps, PolicyCallsDeps, AuditCallsDeps {
   readonly quarantine: Quarantine;
   readonly secrets: SecretsBackend;
   readonly recordings: Recordings;
@@ -47,6 +49,7 @@ export function createHandlers(deps: HandlerDeps): EngineHandlers {
     identity: identityCalls(deps),
     service: { list: () => views.services(), why },
     session: sessionCalls(sessions),
+    agent: agentCalls(deps),
     app: { list: () => views.agents() },
     quarantine: quarantineCalls(quarantine),
     policy: policyCalls(deps),

@@ -21,7 +21,7 @@ export interface IdentityCallsDeps {
   readonly unlock: KeyUnlock;
   readonly identities: Identities;
   readonly policy: Policy;
-  readonly agents: Pick<AgentBindings, 'all'>;
+  readonly agents: AgentBindings;
   readonly externalLogin: Pick<ExternalLogin, 'begin'>;
 }
 

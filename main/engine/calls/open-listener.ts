@@ -1,14 +1,13 @@
 /** Where the engine is called: its socket, and behind the same dispatcher the window in a browser. */
 import type { AppFinder } from '../../apps/app.ts';
 import type { ProgramFinder } from '../../apps/open-app-finder.ts';
-import { agentRules } from '../../apps/recognise.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
 import { createDispatcher } from '../../api/dispatch.ts';
 import { schema } from '../../api/schema.ts';
 import type { ServiceView } from '../../api/views.ts';
-import type { AgentBindings } from '../admission/agent-bindings.ts';
+import { rulesOf, type AgentBindings } from '../admission/agent-bindings.ts';
 import type { EngineConfig } from '../runtime/config.ts';
 import { noteEngine } from '../runtime/lineage-record.ts';
 import { agentsAbove, callerAttribution } from '../../apps/caller-attribution.ts';
@@ -44,12 +43,12 @@ export async function openListeners(deps: ListenerDeps, stack: DisposalStack): P
   const { version, config, clock, log } = deps;
   const { identities } = deps.calls;
   const handlers = createHandlers({ ...deps.calls, openConsole: (uids) => console.addresses(uids) });
-  const rules = agentRules(deps.agents.all());
+  const rules = rulesOf(() => deps.agents.all());
   const reader = deps.apps.ancestry;
   const attribution = callerAttribution({
-    rules: () => rules,
+    rules,
     reader,
-    within: await noteEngine(deps.stateDirectory, await agentsAbove(process.pid, rules, reader), deps.configFile),
+    within: await noteEngine(deps.stateDirectory, await agentsAbove(process.pid, rules(), reader), deps.configFile),
     identify: (app) => deps.apps.identify(app),
   });
   const ownerUidOf = (name: string): number | undefined => identities.find(name)?.record()?.ownerUid;

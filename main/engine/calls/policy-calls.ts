@@ -12,15 +12,17 @@ import { checkPolicies } from '../../policy/local/policy-files.ts';
 import type { Policy } from '../../policy/policy.ts';
 import type { DecisionFacts } from '../../policy/verdict.ts';
 import type { Sessions } from '../../session/sessions.ts';
+import type { AgentBindings } from '../admission/agent-bindings.ts';
 import { explainWhy } from '../admission/why.ts';
 import { reconsiderSessions } from '../control/rule-changes.ts';
 import type { Identities } from '../identities/identities.ts';
-import type { EngineConfig } from '../runtime/config.ts';
+import { readConfig } from '../runtime/config.ts';
 import type { ClientState } from '../state/client-state.ts';
 import { policyCheckView } from '../state/engine-views.ts';
 
 export interface PolicyCallsDeps {
-  readonly config: EngineConfig;
+  readonly agents: AgentBindings;
+  readonly configFile: string;
   readonly policyDirectory: string;
   readonly clock: Clock;
   readonly audit: Audit;
@@ -36,14 +38,14 @@ export interface PolicyCallsDeps {
 export function explainer(
   deps: PolicyCallsDeps,
 ): (request: { destination: string; app?: string | undefined }) => Promise<WhyView> {
-  const { intercept, policy, facts, identities, config } = deps;
+  const { intercept, policy, facts, identities, agents } = deps;
   return ({ destination, app }) =>
     explainWhy(destination, app, {
       intercept,
       policy,
       facts,
       identities,
-      appNamed: (name) => appNamed(name, config),
+      appNamed: (name) => appNamed(name, agents.all()),
     });
 }
 
@@ -54,6 +56,8 @@ export function policyCalls(deps: PolicyCallsDeps): EngineHandlers['policy'] {
     check: () => checkPolicies(deps.policyDirectory),
     async reload() {
       const view = policyCheckView(await policy.reload());
+      const settings = await readConfig(deps.configFile, false);
+      deps.agents.replace(settings.agents ?? {});
       // First the sockets, as with what a controller takes away.
       reconsiderSessions({ clock, policy, identities, sessions });
       audit.record({ kind: 'policy.changed', ok: view.ok, files: view.files, rules: view.rules });
@@ -65,9 +69,9 @@ export function policyCalls(deps: PolicyCallsDeps): EngineHandlers['policy'] {
 }
 
 /** A program a person names: an agent by its name, else the path of an executable or script. Throws `base.invalid` for what is neither. */
-function appNamed(name: string, config: EngineConfig): App {
+function appNamed(name: string, agents: ReturnType<AgentBindings['all']>): App {
   const known = { ...unknownApp, attribution: 'exact' as const };
-  if (config.agents?.[name] !== undefined) return { ...known, agent: name };
+  if (agents[name] !== undefined) return { ...known, agent: name };
   if (knownAgents.some((agent) => agent.name === name)) return { ...known, agent: name };
   if (!/[/\\]/.test(name)) {
     // As a path it would match nothing, a quarantine as little as a rule, and every answer would be too good.
@@ -76,5 +80,5 @@ function appNamed(name: string, config: EngineConfig): App {
     });
   }
   // A path may be a bound agent's; a script's path stands where its interpreter's would.
-  return withAgent({ ...known, path: name }, agentRules(config.agents));
+  return withAgent({ ...known, path: name }, agentRules(agents));
 }

@@ -41,6 +41,8 @@ export interface Entries extends AsyncDisposable {
   readonly forwards: ProxyEntries['forwards'];
   /** `host:port` of the proxy, where there is one. */
   readonly listen: string | undefined;
+  /** The same; one is opened on loopback where there is none yet. Throws `net.listen_failed`. */
+  ensureProxy(): Promise<string>;
   /** What is intercepted changed. */
   apply(): void;
   networkChanged(): void;
@@ -64,11 +66,14 @@ export async function openEntries(deps: EntriesDeps): Promise<Entries> {
     await repairAfterDeath(deps.journalDir, deps.log);
     const { tun, mode, why } = await openTun(deps, stack);
     const proxy = mode === 'host' ? undefined : stack.use(await openProxy(deps, mode));
+    let onDemand: Promise<string> | undefined;
     return {
       mode,
       modeWhy: why,
       forwards: proxy?.forwards ?? [],
       listen: proxy?.listen,
+      ensureProxy: () =>
+        (onDemand ??= proxy?.listen === undefined ? openOnDemand(deps, stack) : Promise.resolve(proxy.listen)),
       apply: () => tun?.apply(),
       networkChanged: () => tun?.networkChanged(),
       routesChanged: () => tun?.routesChanged(),
@@ -113,9 +118,18 @@ function openProxy(deps: EntriesDeps, mode: EngineMode): Promise<ProxyEntries> {
     log,
     listen: deps.proxyListen ?? config.proxy?.listen ?? usual,
     forwards: [...(config.proxy?.forwards ?? []), ...deps.forwards],
-    passThrough: config.proxy?.unmatched === 'direct',
+    // Who may go on directly is decided with the flow.
+    passThrough: true,
     guests: guestsOfHost(),
   });
+}
+
+async function openOnDemand({ admit, clock, log }: EntriesDeps, stack: DisposalStack): Promise<string> {
+  const listen = '127.0.0.1:0';
+  const proxy = stack.use(
+    await openProxyEntries({ admit, clock, log, listen, forwards: [], passThrough: true, guests: guestsOfHost() }),
+  );
+  return proxy.listen ?? listen;
 }
 
 /** What an engine that died in another mode left on the host goes now; the TUN entry does the same for itself. */

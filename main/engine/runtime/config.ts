@@ -78,7 +78,7 @@ const agent = v.strictObject({
   identity: v.optional(text),
   /** Globs over the executable's or script's path. */
   path: v.optional(list(text)),
-  /** Lower-hex SHA-256 of the executable. */
+  /** Lower-hex SHA-256 of the executable, or of the script that it runs. */
   hash: v.optional(list(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in lower hex')))),
   signer: v.optional(list(text)),
   /** Globs over the control group. */
@@ -86,6 +86,14 @@ const agent = v.strictObject({
   /** Globs over the path of any ancestor. */
   parent: v.optional(list(text)),
   user: v.optional(list(text)),
+  /** Digest of the image its container was made from. */
+  image: v.optional(list(v.pipe(v.string(), v.regex(/^sha256:[0-9a-f]{64}$/, 'expected sha256: and 64 hex digits')))),
+  /** Names on the Internet, as HOST or HOST:PORT with `*`, that it may reach where it was started without another network. */
+  internet: v.optional(list(text)),
+  /** What `culvert agent run` lets it take: bytes of memory, processes, processors. */
+  limits: v.optional(
+    v.strictObject({ memory: v.optional(positive), processes: v.optional(positive), cpu: v.optional(v.number()) }),
+  ),
 });
 
 const breaker = v.strictObject({

@@ -1,0 +1,52 @@
+/** Environment variables by which a program finds its way through Culvert. Pure. */
+import type { ServiceView } from '../../api/views.ts';
+
+/** What is on this very host is never asked of a proxy. */
+const direct = 'localhost,127.0.0.1,::1';
+
+/**
+ * Proxy variables where there is a proxy (`host:port`), and base URLs of the first dark model service of `services`: libraries of providers
+ * read them. Both letter cases, for programs disagree on which they read.
+ */
+export function agentVariables(
+  proxy: string | undefined,
+  services: readonly ServiceView[],
+): Readonly<Record<string, string>> {
+  const base = baseUrlOf(services.filter(isModelService).sort((a, b) => a.name.localeCompare(b.name))[0]);
+  const ways = proxy === undefined ? {} : proxyVariables(proxy);
+  if (base === undefined) return ways;
+  return {
+    ...ways,
+    OPENAI_BASE_URL: `${base}/v1`,
+    ANTHROPIC_BASE_URL: base,
+    GOOGLE_GEMINI_BASE_URL: base,
+    OLLAMA_HOST: base,
+  };
+}
+
+function proxyVariables(proxy: string): Readonly<Record<string, string>> {
+  const upper = {
+    HTTP_PROXY: `http://${proxy}`,
+    HTTPS_PROXY: `http://${proxy}`,
+    ALL_PROXY: `socks5h://${proxy}`,
+    NO_PROXY: direct,
+  };
+  const lower = Object.fromEntries(Object.entries(upper).map(([name, value]) => [name.toLowerCase(), value]));
+  // Node's own fetch reads them only where it is told to.
+  return { ...upper, ...lower, NODE_USE_ENV_PROXY: '1' };
+}
+
+/** A contract that speaks of models or of tokens is of a model. */
+function isModelService({ permissions, contract }: ServiceView): boolean {
+  const http = contract?.terms['http'];
+  const isModel = typeof http === 'object' && http !== null && ('models' in http || 'tokenBudget' in http);
+  return permissions.includes('Dial') && isModel;
+}
+
+function baseUrlOf(service: ServiceView | undefined): string | undefined {
+  const host = service?.addresses.find((address) => !address.includes('*') && !address.includes('/'));
+  const port = service?.ports[0]?.split('-')[0];
+  if (host === undefined || port === undefined) return undefined;
+  const scheme = port === '443' ? 'https' : 'http';
+  return port === '80' || port === '443' ? `${scheme}://${host}` : `${scheme}://${host}:${port}`;
+}

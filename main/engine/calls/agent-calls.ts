@@ -1,0 +1,70 @@
+/** The calls of group `agent`: how a program finds its way through Culvert, and starts of agents with proof of what they are. */
+import { TunnelerError } from '../../base/errors.ts';
+import type { Caller } from '../../api/call.ts';
+import type { EngineHandlers } from '../../api/schema.ts';
+import type { ServiceView } from '../../api/views.ts';
+import type { AgentBindings } from '../admission/agent-bindings.ts';
+import type { AgentStarts } from '../agents/agent-starts.ts';
+import { agentVariables } from '../agents/variables.ts';
+
+/** Where a run without another network finds its way out: inside it, nobody else has the port. */
+const insideProxy = '127.0.0.1:1080';
+
+export interface AgentCallsDeps {
+  readonly agents: AgentBindings;
+  readonly starts: AgentStarts;
+  readonly services: () => readonly ServiceView[];
+  /** `host:port` of the proxy that stands open anyhow. */
+  readonly proxy: () => string | undefined;
+  /** The same, opened where there is none. */
+  readonly ensureProxy: () => Promise<string>;
+}
+
+export function agentCalls(deps: AgentCallsDeps): EngineHandlers['agent'] {
+  const servicesOf = (agent: string | undefined): readonly ServiceView[] => {
+    const bound = Object.values(deps.agents.all()).map(({ identity }) => identity);
+    const own = agent === undefined ? undefined : deps.agents.all()[agent]?.identity;
+    return deps.services().filter(({ identity }) => (own === undefined ? !bound.includes(identity) : identity === own));
+  };
+  return {
+    environment({ agent: asked }, { caller }) {
+      const agent = itself(caller, asked);
+      if (asked !== undefined && deps.agents.all()[asked] === undefined) throw unknownAgent(asked);
+      return { variables: agentVariables(deps.proxy(), servicesOf(agent)) };
+    },
+    async begin({ agent: asked, net }, { caller }) {
+      const agent = itself(caller, asked) ?? asked;
+      const { id, gate } = await deps.starts.begin(agent, net, caller.uid);
+      const proxy = net === 'only' ? insideProxy : await deps.ensureProxy();
+      const { limits, identity } = deps.agents.all()[agent] ?? {};
+      return {
+        id,
+        variables: agentVariables(proxy, servicesOf(agent)),
+        ...(identity === undefined ? {} : { identity }),
+        ...(gate === undefined ? {} : { gate }),
+        ...(limits === undefined ? {} : { limits }),
+      };
+    },
+    async enter({ id, pid }, { caller }) {
+      if (caller.pid === undefined) {
+        throw new TunnelerError('engine.not_permitted', 'the system does not say which process asks');
+      }
+      await deps.starts.enter(id, pid, caller.pid);
+    },
+  };
+}
+
+/** An agent asks for itself, and for nobody else. */
+function itself({ standing }: Caller, asked: string | undefined): string | undefined {
+  if (standing?.kind !== 'agent' || asked === standing.agent) return asked;
+  if (asked === undefined) return standing.agent;
+  throw new TunnelerError('engine.not_permitted', `${standing.agent} may not act as ${asked}`, {
+    details: { agent: standing.agent, next: `leave the name out, or say ${standing.agent}` },
+  });
+}
+
+function unknownAgent(agent: string): TunnelerError {
+  return new TunnelerError('agent.unknown', `no agent is called ${agent}`, {
+    details: { agent, next: 'culvert agent list names those there are' },
+  });
+}

@@ -1,0 +1,88 @@
+/** What the verbs `culvert agent …` are answered by. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { bindAgent, listAgents, unbindAgent, type BindingFields } from './agents-file.ts';
+import { cleanEnvironment } from './clean-environment.ts';
+import { hiddenPlaces } from './hidden-places.ts';
+import { runInside, type InsideOptions } from './inside.ts';
+import type { Limits } from './limits.ts';
+import { startAgent } from './start-agent.ts';
+
+/** One `culvert agent run`. */
+export interface AgentStartOptions {
+  readonly agent: string;
+  readonly id: string;
+  /** Its one way out, where it has no other network. */
+  readonly gate: string | undefined;
+  readonly variables: Readonly<Record<string, string>>;
+  readonly limits: Limits;
+  /** Variables passed on by name. */
+  readonly named: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stateDirectory: string;
+  readonly machineDirectory: string;
+  readonly socketPath: string;
+  readonly command: readonly string[];
+  readonly entered: (pid: number) => Promise<void>;
+}
+
+export interface AgentBackend {
+  start(options: AgentStartOptions): Promise<number>;
+  inside(options: InsideOptions): Promise<number>;
+  settingsFile(stateDirectory: string): string;
+  list(file: string): Readonly<Record<string, unknown>>;
+  bind(stateDirectory: string, file: string, name: string, fields: BindingFields): Promise<void>;
+  unbind(stateDirectory: string, file: string, name: string): Promise<void>;
+}
+
+/** `program`: how this program is started again. `requirePerson` rejects where an agent asks. */
+export function agentBackend(
+  program: readonly string[],
+  requirePerson: (stateDirectory: string) => Promise<void>,
+): AgentBackend {
+  return {
+    start(options) {
+      const { agent, id, gate, env, stateDirectory, socketPath } = options;
+      const { directories, files } = hiddenPlaces(env, [stateDirectory, options.machineDirectory]);
+      const inside = gate === undefined ? [] : [...program, 'agent', 'inside', '--gate', gate, '--port', '1080', '--'];
+      const own = { CULVERT_STATE: stateDirectory, CULVERT_AGENT: agent };
+      return startAgent({
+        name: `culvert-agent-${agent.replaceAll(/[^A-Za-z0-9]/g, '-')}-${id.replaceAll(/[^A-Za-z0-9]/g, '')}`,
+        ownNetwork: gate !== undefined,
+        directory: process.cwd(),
+        environment: cleanEnvironment(env, options.named, { ...options.variables, ...own }),
+        hiddenDirectories: directories,
+        hiddenFiles: files,
+        // The agent has calls of its own: what it may reach, and by which it reaches it.
+        shown: [socketPath, ...(gate === undefined ? [] : [join(gate, '..')])],
+        command: [...inside, ...options.command],
+        limits: options.limits,
+        entered: options.entered,
+      });
+    },
+    inside: runInside,
+    settingsFile: configFileOf,
+    list: listAgents,
+    async bind(stateDirectory, file, name, fields) {
+      await requirePerson(stateDirectory);
+      bindAgent(file, name, fields);
+    },
+    async unbind(stateDirectory, file, name) {
+      await requirePerson(stateDirectory);
+      unbindAgent(file, name);
+    },
+  };
+}
+
+/** Where the engine that served the directory last had its settings from. */
+function configFileOf(stateDirectory: string): string {
+  try {
+    const { configFile } = JSON.parse(readFileSync(join(stateDirectory, 'lineage.json'), 'utf8')) as {
+      configFile?: unknown;
+    };
+    if (typeof configFile === 'string') return configFile;
+  } catch {
+    // No engine served it yet.
+  }
+  return join(stateDirectory, 'culvert.yaml');
+}
