@@ -7,9 +7,8 @@ import { TunnelerError } from '../base/errors.ts';
 import { call, stream, type Client, type Handlers } from './call.ts';
 import type { InventoryView, RecordingCallsView, RecordingView } from './floor-views.ts';
 import type { StateDelta, StateSnapshot } from './state.ts';
+import type { AgentEnvironmentView, AgentStartView } from './agent-views.ts';
 import type {
-  AgentEnvironmentView,
-  AgentStartView,
   AgentView,
   AlertView,
   AuditRecordView,

@@ -3,9 +3,9 @@
  * engine. `main/culvert.ts` hands them in; each is loaded only when a verb asks for it.
  */
 import type { ConfigCheckView, DoctorCheck } from '../api/machine-views.ts';
+import type { AgentLimits } from '../api/agent-views.ts';
 import type { EngineClient } from '../api/schema.ts';
 import type {
-  AgentLimits,
   AuditRecordView,
   AuditVerifyView,
   BundleView,
