@@ -103,6 +103,20 @@ describe('S7comm guard', () => {
     expect(driver.outcome.calls.map((call) => call.rule)).toEqual(['guard:s7.unknown', 'contract:s7.allow']);
   });
 
+  it('records of a long write its digest and length', () => {
+    const driver = drive({ allow: 'read' });
+    const count = 6_000;
+    const data = [0, 4, (count * 8) >> 8, (count * 8) & 0xff, ...Array<number>(count).fill(7)];
+    driver.app(s7.job(1, [5, 1, ...s7.item(1, 0, count)], data));
+    expect(driver.outcome.calls).toMatchObject([
+      {
+        method: 'write-var',
+        target: 'DB1.DBB0–5999',
+        arguments: { digest: expect.stringMatching(/^[0-9a-f]{64}$/) as string },
+      },
+    ]);
+  });
+
   it('names S7comm-plus, and lets it through unread where the contract says so', () => {
     const plus = s7.tpkt([0x72, 1, 0, 4, 1, 2, 3, 4]);
     const refused = driveFloor('s7', { allow: 'read' }).app(s7.connect).app(plus);

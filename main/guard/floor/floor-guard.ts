@@ -28,6 +28,10 @@ export interface Asked {
   readonly facts?: Readonly<Record<string, unknown>>;
 }
 
+/** Longest target and facts, as JSON, that a record has in full. */
+const maxTargetLength = 512;
+const maxFactsLength = 8_192;
+
 interface Direction {
   readonly held: ByteCollector;
   /** Below this many bytes there is nothing new to read. */
@@ -232,12 +236,20 @@ export abstract class FloorGuard implements Guard {
     this.out.violation(reason, true);
   }
 
+  /** What is written may be long; the record then has its digest and length in its place. */
+  #bounded(facts: Asked['facts']): Asked['facts'] {
+    if (facts === undefined) return undefined;
+    const text = JSON.stringify(facts);
+    return text.length <= maxFactsLength ? facts : { digest: this.context.digest(text), length: text.length };
+  }
+
   #callOf(asked: Asked, decision: 'allow' | 'deny', rule: string, startedAtMs: number): GuardCall {
-    const { operation, name, target, facts } = asked;
+    const { operation, name, target } = asked;
+    const facts = this.#bounded(asked.facts);
     return {
       protocol: this.kind,
       method: operation?.name ?? name,
-      target,
+      target: target.length > maxTargetLength ? `${target.slice(0, maxTargetLength)}…` : target,
       decision,
       rule,
       startedAtMs,
