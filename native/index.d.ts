@@ -31,6 +31,13 @@ export interface Native {
     remoteAddress: string,
     remotePort: number,
   ): { readonly inode: number; readonly uid: number; readonly pid?: number } | null;
+  /** No core dump of this process, and no debugger of the same user on it (Linux; throws elsewhere). */
+  sealProcess(): void;
+  /**
+   * A TCP listener on any port of `address` that takes only what comes in by the interface `device` (Linux; throws elsewhere). The descriptor
+   * is the caller's.
+   */
+  listenOnDevice(address: string, device: string, backlog: number): number;
   /** Make an EC key pair on a PKCS#11 token, never extractable. Rejects with `CODE: text`, as all token calls: UNAVAILABLE, REMOVED, PIN, LOCKED, NOKEY, EIO. */
   tokenGenerate(place: TokenPlace, curve: 'P-256' | 'P-384', id: Uint8Array, label: string): Promise<TokenKey>;
   /** The public half of the key that `place` selects. */

@@ -45,7 +45,7 @@ export class ProcessReader {
   }
 
   facts(pid: number): ProcessFacts {
-    const uid = statSync(`${this.#procRoot}/${pid}`, { throwIfNoEntry: false })?.uid;
+    const uid = this.#uidOf(pid);
     const user = uid === undefined ? undefined : this.#users.nameOf(uid);
     const cgroup = parseCgroup(this.#text(pid, 'cgroup') ?? '');
     const container = cgroup === undefined ? undefined : containerOf(cgroup);
@@ -109,6 +109,14 @@ export class ProcessReader {
       // Gone, or not ours to know.
       return undefined;
     }
+  }
+
+  /** Of a process that allows no core dump the files in `/proc` are root's whoever it runs as (proc(5)); then its own words count. */
+  #uidOf(pid: number): number | undefined {
+    const uid = statSync(`${this.#procRoot}/${pid}`, { throwIfNoEntry: false })?.uid;
+    if (uid !== 0) return uid;
+    const effective = /^Uid:\s+\d+\s+(\d+)/m.exec(this.#text(pid, 'status') ?? '')?.[1];
+    return effective === undefined ? uid : Number(effective);
   }
 
   #text(pid: number, file: string): string | undefined {

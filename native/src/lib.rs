@@ -7,6 +7,7 @@
 
 #[cfg(feature = "keystore")]
 pub mod keystore;
+pub mod host;
 pub mod packet;
 pub mod peer;
 pub mod processes;
@@ -20,6 +21,8 @@ pub mod tun;
 
 #[cfg(feature = "addon")]
 mod door;
+#[cfg(feature = "addon")]
+mod host_door;
 #[cfg(all(feature = "addon", feature = "keystore"))]
 mod keystore_door;
 #[cfg(feature = "addon")]

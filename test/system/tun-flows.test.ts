@@ -129,17 +129,17 @@ describe.skipIf(mustSkip(whyNoNamespaces()))('flows through a TUN', () => {
 
   it('lets no local program reach the listener past the table', async () => {
     const listening = await namespace.run('ss', ['-ltnH', 'src', '100.64.0.1']);
-    const port = Number(/100\.64\.0\.1:(\d+)/.exec(listening.stdout)?.[1]);
-    const seen = await probe(namespace, 'reset', '100.64.0.1', port);
-    expect(seen).toMatchObject({ ok: false });
-    expect((await host.status()).status.counters['strangerReset']).toBeGreaterThanOrEqual(1);
+    const port = Number(/100\.64\.0\.1%\w+:(\d+)/.exec(listening.stdout)?.[1]);
+    expect(port).toBeGreaterThan(0);
+    // It comes over the loopback interface, and the listener is the tunnel's alone.
+    expect(await probe(namespace, 'reset', '100.64.0.1', port)).toMatchObject({ ok: false });
   });
 
   it('listens on nothing but the addresses of the interface', async () => {
     const listening = await namespace.run('ss', ['-lntupH']);
     const ours = listening.stdout.split('\n').filter((line) => line.includes(`pid=${host.process.pid},`));
     expect(ours.length).toBeGreaterThan(0);
-    for (const line of ours) expect(line).toMatch(/100\.64\.0\.1:|\[fd7a:9c1e:50b4:1::1\]:/);
+    for (const line of ours) expect(line).toMatch(/100\.64\.0\.1%\w+:|\[fd7a:9c1e:50b4:1::1\]%\w+:/);
   });
 
   it.each([4, 6] as const)('carries UDP datagrams over IPv%i, bounds kept', async (family) => {

@@ -1,5 +1,6 @@
 /** What an engine stands on before any room opens: its state directory held alone, its settings, its log and clock. */
 import { join } from 'node:path';
+import { loadNative } from 'node-tun';
 import { systemClock, type Clock } from '../../base/clock.ts';
 import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { LogLevel } from '../../base/log.ts';
@@ -38,6 +39,7 @@ export async function openRuntime(options: EngineOptions, stack: DisposalStack):
     ...(options.logDescriptor === undefined ? {} : { stderr: options.logDescriptor }),
   });
   stack.defer(() => log.flush());
+  sealProcess(log);
   stack.use(await lockInstance(stateDirectory, options.socketPath));
   return {
     stateDirectory,
@@ -49,4 +51,15 @@ export async function openRuntime(options: EngineOptions, stack: DisposalStack):
     log,
     unlock: options.passphrase === undefined ? {} : { passphrase: options.passphrase },
   };
+}
+
+/** Keys lie in this process's memory: no core dump takes them to the disk, and no debugger of the same user reads them. */
+function sealProcess(log: EngineLog): void {
+  const found = loadNative();
+  if (!found.ok || process.platform !== 'linux') return;
+  try {
+    found.native.sealProcess();
+  } catch (error) {
+    log.warn('engine.not_sealed', { error });
+  }
 }

@@ -12,7 +12,7 @@ import type { PacketEnd, UnreachableKind } from '../packet/build.ts';
 import { destinationBytes, protocolTcp, protocolUdp, sourceBytes, viewIp, viewTcp, viewUdp } from '../packet/view.ts';
 import type { IpView, UdpView } from '../packet/view.ts';
 import type { TunDevice } from '../tun/device.ts';
-import { openKernelListener } from './listener.ts';
+import { kernelListener } from './listener.ts';
 import type { AcceptedConnection, OpenListener } from './listener.ts';
 import { NatPorts } from './nat-ports.ts';
 import { TcpFlows, packetEnd } from './tcp-flows.ts';
@@ -109,7 +109,9 @@ async function openFamilies(
     if (addresses === undefined) continue;
     const listeners: PacketEnd[] = [];
     while (listeners.length < listenersPerFamily) {
-      const listener = stack.use(await (deps.openListener ?? openKernelListener)(addresses.device, accept));
+      const listener = stack.use(
+        await (deps.openListener ?? kernelListener(deps.device.name))(addresses.device, accept),
+      );
       listeners.push(packetEnd(addresses.device, listener.port));
     }
     families[family] = {
