@@ -375,6 +375,19 @@ export const schema = {
       ),
     }),
   },
+  llm: {
+    /** One endpoint for every dark model service, for as long as the stream is open; its one item says where. */
+    listen: stream<{ host: string; port: number }, { url: string }>({
+      needs: 'observe',
+      own: agentsAndMembers,
+      parse: parser(
+        v.strictObject({
+          host: text(64),
+          port: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535)),
+        }),
+      ),
+    }),
+  },
   audit: {
     search: call<v.InferOutput<typeof auditQuery>, readonly AuditRecordView[]>({
       needs: 'observe',

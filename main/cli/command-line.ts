@@ -60,6 +60,7 @@ const verbs: readonly Verb[] = [
   ],
   ['env', 'Agents', 'eval "$(culvert env)"', async () => (await import('./verb/agent.ts')).addEnv],
   ['mcp', 'Agents', 'culvert mcp connect notes.dark', async () => (await import('./verb/mcp.ts')).addMcp],
+  ['llm', 'Agents', 'culvert llm serve --listen 127.0.0.1:4000', async () => (await import('./verb/llm.ts')).addLlm],
   [
     'collect',
     'Fleet',

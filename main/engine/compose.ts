@@ -6,6 +6,8 @@ import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { TunnelerError } from '../base/errors.ts';
+import type { App } from '../apps/app.ts';
+import type { Admit } from '../base/flow.ts';
 import { DisposalStack } from '../base/lifecycle.ts';
 import { openIdentityStore } from '../identity/identity-store.ts';
 import { createIntercept } from '../intercept/intercept.ts';
@@ -33,6 +35,7 @@ import { recordTlsFailures } from './control/tls-failures.ts';
 import { createServiceChanges } from './control/service-changes.ts';
 import { openPins } from './admission/pins-file.ts';
 import { openFrontDoor } from './entries/front-door.ts';
+import { openModelDoor } from './entries/model-door.ts';
 import { mcpEntry } from './entries/mcp-entry.ts';
 import { watchServices } from './entries/service-watch.ts';
 import { hashWhereAsked } from './admission/ensure-hash.ts';
@@ -282,28 +285,40 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
   // Where it is called.
   let stop: () => void = () => undefined;
   const stopped = new Promise<void>((resolve) => (stop = resolve));
+  const admitAs = (app: App): Admit =>
+    openCorridor({
+      ...rooms,
+      apps: { find: () => Promise.resolve(app), identify: (one) => apps.identify(one) },
+      direct: () => late.entries?.direct(),
+    });
+  const visible = visibleServices({
+    ...rooms,
+    decide: policy.decide,
+    hashed: hashWhereAsked({ apps, policy, quarantine }),
+  });
   const frontDoor = openFrontDoor(
     {
       version,
       log,
       apps,
-      admitAs: (app) =>
-        openCorridor({
-          ...rooms,
-          apps: { find: () => Promise.resolve(app), identify: (one) => apps.identify(one) },
-          direct: () => late.entries?.direct(),
-        }),
-      visible: visibleServices({
-        ...rooms,
-        decide: policy.decide,
-        hashed: hashWhereAsked({ apps, policy, quarantine }),
-      }),
+      admitAs,
+      visible: async (app, flow) =>
+        (await visible(app, flow)).filter(({ contract }) => contract.mcp !== undefined).map(({ service }) => service),
       onServices: watchServices(state.hub, clock),
       onTools: (listener) => pins.subscribe(listener),
       digest: (text) => createHash('sha256').update(text).digest('hex'),
     },
     stack,
   );
+  const modelDoor = openModelDoor({
+    admitAs,
+    apps,
+    log,
+    visible: async (app, flow) =>
+      (await visible(app, flow)).flatMap(({ service, contract }) =>
+        contract.http === undefined ? [] : [{ service, models: contract.http.models }],
+      ),
+  });
   const mcpEndpoint = mcpEntry({ admit, clock, log, isKnown: (service) => dialing.isKnown(service) }, stack);
   await openListeners(
     {
@@ -338,6 +353,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
         externalLogin,
         mcpEndpoint,
         frontDoor,
+        modelDoor,
         pins,
         screenUnlocked,
         stop,

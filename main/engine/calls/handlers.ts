@@ -5,6 +5,7 @@ import type { Quarantine } from '../../policy/quarantine.ts';
 import type { Collector } from '../collect/collector.ts';
 import type { PinStore } from '../admission/tool-pins.ts';
 import type { FrontDoor } from '../entries/front-door.ts';
+import type { ModelDoor } from '../entries/model-door.ts';
 import type { ServedProcesses } from '../hosting/served-processes.ts';
 import type { SecretsBackend } from '../hosting/secrets.ts';
 import type { Inventory } from '../../inventory/inventory.ts';
@@ -32,6 +33,7 @@ export interface HandlerDeps
   /** Where an MCP client finds a service; throws `engine.no_service` and the like. */
   readonly mcpEndpoint: (service: string) => Promise<{ url: string }>;
   readonly frontDoor: FrontDoor;
+  readonly modelDoor: ModelDoor;
   readonly pins: Pick<PinStore, 'list' | 'accept'>;
 }
 
@@ -71,6 +73,7 @@ export function createHandlers(deps: HandlerDeps): EngineHandlers {
       front: ({ maxTools }) => deps.frontDoor.lines(maxTools),
       listen: ({ host, port, maxTools }, { signal }) => deps.frontDoor.http({ host, port }, maxTools, signal),
     },
+    llm: { listen: ({ host, port }, { signal }) => deps.modelDoor.listen({ host, port }, signal) },
     audit: auditCalls(deps),
     fleet: fleetCalls(deps.collector),
     dns: { status: () => deps.dns() },
