@@ -6,6 +6,8 @@ import type { RequestPlan } from './plans.ts';
 
 /** Pieces below this are worth a copy: one write instead of three. */
 const copyBytes = 16 * 1024;
+/** A request up to here goes on as one piece: a copy costs less than another write. */
+const onePieceBytes = 512 * 1024;
 
 /** A request whose body goes on as it comes: the head, then payload in the framing it announces. */
 export class PassingRequest {
@@ -65,7 +67,7 @@ export class HeldRequest {
       ...changes,
       own: [...(changes?.own ?? []), ...type],
     });
-    return lengthBytes + head.length < copyBytes ? [joinBytes([head, ...body])] : [head, ...body];
+    return lengthBytes + head.length < onePieceBytes ? [joinBytes([head, ...body])] : [head, ...body];
   }
 }
 
