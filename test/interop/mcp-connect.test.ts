@@ -68,7 +68,7 @@ beforeAll(async () => {
     const [row] = await culvertJson<ServiceView[]>(['services', '--state', at('box')]);
     return (row?.hosted?.terminators ?? 0) > 0;
   }, 20_000);
-}, 60_000);
+}, 300_000);
 
 afterAll(async () => {
   for (const one of running.reverse()) await one[Symbol.asyncDispose]();

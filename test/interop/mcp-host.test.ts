@@ -15,7 +15,7 @@ beforeAll(async () => {
   world = await McpWorld.open({ tools: { contract: { mcp: { deny: ['hidden'] } } }, elsewhere: { bound: false } });
   await world.start(['mcp', 'host', 'tools', '--state', world.box, '--', process.execPath, program]);
   await world.hosted('tools');
-}, 90_000);
+}, 300_000);
 
 afterAll(async () => {
   await world?.[Symbol.asyncDispose]();
@@ -26,19 +26,19 @@ const textOf = async (client: Client, name: string, args: Record<string, unknown
   return (content as { text: string }[])[0]?.text ?? '';
 };
 
-test('each session has a process of its own, which ends with it', async () => {
+test('each session has a process of its own, which ends with it', { timeout: 150_000 }, async () => {
   const [one, other] = await Promise.all([world.client(['connect', 'tools']), world.client(['connect', 'tools'])]);
   const [pid, otherPid] = await Promise.all([textOf(one, 'pid'), textOf(other, 'pid')]);
   expect(Number(pid)).toBeGreaterThan(0);
   expect(pid).not.toBe(otherPid);
   expect(await textOf(one, 'echo', { text: 'näh' })).toBe('näh');
   await one.close();
-  await until(() => !lives(Number(pid)), 10_000);
+  await until(() => !lives(Number(pid)), 60_000);
   expect(lives(Number(otherPid))).toBe(true);
   await other.close();
 });
 
-test('progress and questions of the program come to the caller whose they are', async () => {
+test('progress and questions of the program come to the caller whose they are', { timeout: 150_000 }, async () => {
   const asked = new Client({ name: 'culvert-test', version: '1' }, { capabilities: { elicitation: {} } });
   asked.setRequestHandler(ElicitRequestSchema, () => ({ action: 'accept', content: { name: 'me' } }));
   const client = await world.client(['connect', 'tools'], asked);
@@ -49,14 +49,18 @@ test('progress and questions of the program come to the caller whose they are', 
   expect(await textOf(client, 'ask')).toBe('accept me');
 });
 
-test('a program that ends answers what it was asked, and the next session has another', async () => {
-  const client = await world.client(['connect', 'tools']);
-  await expect(textOf(client, 'exit')).rejects.toThrow(/has ended \(exit 3\)/);
-  const next = await world.client(['connect', 'tools']);
-  expect(await textOf(next, 'echo', { text: 'again' })).toBe('again');
-});
+test(
+  'a program that ends answers what it was asked, and the next session has another',
+  { timeout: 150_000 },
+  async () => {
+    const client = await world.client(['connect', 'tools']);
+    await expect(textOf(client, 'exit')).rejects.toThrow(/has ended \(exit 3\)/);
+    const next = await world.client(['connect', 'tools']);
+    expect(await textOf(next, 'echo', { text: 'again' })).toBe('again');
+  },
+);
 
-test('the service says who answers it, and what may not be hosted is refused', async () => {
+test('the service says who answers it, and what may not be hosted is refused', { timeout: 150_000 }, async () => {
   const rows = await world.json<ServiceView[]>(['services'], world.box);
   expect(rows.find(({ name }) => name === 'tools')?.hosted).toMatchObject({ target: 'culvert mcp host' });
   const host = (name: string): string[] => [

@@ -18,7 +18,7 @@ beforeAll(async () => {
   await writeFile(about, 'says it again');
   await world.start(['mcp', 'host', 'tools', '--state', world.box, '--', process.execPath, program, about]);
   await world.hosted('tools');
-}, 120_000);
+}, 300_000);
 
 afterAll(async () => {
   await world?.[Symbol.asyncDispose]();
@@ -26,7 +26,7 @@ afterAll(async () => {
 
 const pins = (...args: string[]): Promise<PinView[]> => world.json<PinView[]>(['mcp', 'pins', ...args]);
 
-test('from the first list to acceptance', { timeout: 120_000 }, async () => {
+test('from the first list to acceptance', { timeout: 240_000 }, async () => {
   const first = await world.client(['connect', 'tools']);
   const before = (await first.listTools()).tools.map(({ name }) => name);
   expect(before).toContain('echo');
@@ -46,6 +46,7 @@ test('from the first list to acceptance', { timeout: 120_000 }, async () => {
   front.setNotificationHandler(ToolListChangedNotificationSchema, () => void (changed += 1));
   const offered = async (): Promise<string[]> => (await front.listTools()).tools.map(({ name }) => name);
   const others = before.filter((name) => name !== 'echo').map((name) => `tools__${name}`);
+  await until(async () => (await offered()).length > 0, 60_000);
   expect(await offered()).toEqual(others);
   const [row] = await pins('diff');
   expect(row).toMatchObject({
@@ -60,7 +61,7 @@ test('from the first list to acceptance', { timeout: 120_000 }, async () => {
   expect(record).toMatchObject({ service: 'tools', tool: 'echo', action: 'hide' });
 
   expect(await world.json(['mcp', 'pins', 'accept', 'tools', 'echo'])).toMatchObject({ accepted: ['echo'] });
-  await until(() => changed > 0, 10_000);
+  await until(() => changed > 0, 60_000);
   expect(await offered()).toContain('tools__echo');
   expect((await pins('list')).every(({ state }) => state === 'pinned')).toBe(true);
 });

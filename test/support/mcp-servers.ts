@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
+import { SSEServerTransport } from '@modelcontextprotocol/sdk/server/sse.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import { createMcpHandler, McpServer as ModernServer } from '@modelcontextprotocol/server';
 import { z } from 'zod';
@@ -68,6 +69,28 @@ export async function openHandshakeServer(options: { readonly json?: boolean } =
       await server.connect(made);
     }
     await transport.handleRequest(request, response);
+  };
+  const server = createServer((request, response) => void serve(request, response));
+  return opened(server, ran, async () => {
+    for (const transport of transports.values()) await transport.close();
+  });
+}
+
+/** 1.x over the older transport: one event stream for all answers, POSTs beside it. */
+export async function openEventStreamServer(): Promise<McpTestServer> {
+  const ran: string[] = [];
+  const transports = new Map<string, SSEServerTransport>();
+  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const url = new URL(request.url ?? '/', 'http://localhost');
+    if (request.method === 'GET' && url.pathname === '/sse') {
+      const transport = new SSEServerTransport('/messages', response);
+      transports.set(transport.sessionId, transport);
+      const server = new McpServer({ name: 'event-stream', version: '1' });
+      offer(server, ran);
+      await server.connect(transport);
+    } else if (request.method === 'POST' && url.pathname === '/messages') {
+      await transports.get(url.searchParams.get('sessionId') ?? '')?.handlePostMessage(request, response);
+    } else response.writeHead(404).end(`Cannot ${request.method} ${url.pathname}`);
   };
   const server = createServer((request, response) => void serve(request, response));
   return opened(server, ran, async () => {

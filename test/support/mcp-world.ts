@@ -66,7 +66,7 @@ export class McpWorld implements AsyncDisposable {
     await until(async () => {
       const rows = await this.json<ServiceView[]>(['services'], this.box);
       return (rows.find(({ name }) => name === service)?.hosted?.terminators ?? 0) > 0;
-    }, 20_000);
+    }, 120_000);
   }
 
   /** What a client runs to reach it: command and arguments. */

@@ -1,5 +1,6 @@
 /** A stdio MCP server of the official 1.x SDK, for tests: says its process id, reports progress, asks for input, never answers where asked. */
 import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
 import { z } from 'zod';
@@ -17,6 +18,8 @@ server.registerTool(
     for (let progress = 1; progress <= to; progress += 1) {
       const params = { progressToken: _meta?.progressToken, progress, total: to };
       if (_meta?.progressToken !== undefined) await sendNotification({ method: 'notifications/progress', params });
+      // Work takes its time; clients lose progress that comes in one piece with its answer.
+      await delay(30);
     }
     return text(to);
   },

@@ -111,8 +111,14 @@ export class ServiceTransport implements Transport {
   }
 
   #take(message: Message): void {
-    if (message.kind === 'response' && (message.id === undefined || !this.#waiting.delete(message.id))) return;
-    this.onmessage?.(JSON.parse(message.text) as JSONRPCMessage);
+    const raw = JSON.parse(message.text) as JSONRPCMessage;
+    if (message.kind !== 'response') {
+      this.onmessage?.(raw);
+      return;
+    }
+    if (message.id === undefined || !this.#waiting.delete(message.id)) return;
+    // The SDK hands notifications on a turn later than answers: progress that came just before its answer would be lost.
+    setImmediate(() => this.onmessage?.(raw));
   }
 }
 
