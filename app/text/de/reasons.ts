@@ -106,6 +106,15 @@ export const reasonsDe: ReasonWords = {
     sentence: 'Es ist nicht bekannt, welches Programm fragt.',
     next: 'Starten Sie es auf diesem Gerät, oder setzen Sie policy.onUnknownApp: open.',
   },
+  'agent.unknown': {
+    sentence: 'Einen Agenten dieses Namens gibt es nicht.',
+    next: 'Nennen Sie ihn in den Einstellungen unter agents.',
+  },
+  'agent.exists': { sentence: 'Einen Agenten dieses Namens gibt es schon.' },
+  'agent.not_apart': { sentence: 'Dieser Agent lässt sich hier nicht für sich starten.' },
+  'sandbox.unavailable': { sentence: 'Auf diesem Gerät lässt sich kein Programm abschotten.' },
+  'sandbox.failed': { sentence: 'Das Programm konnte nicht abgeschottet gestartet werden.' },
+  'policy.agent.drift': { sentence: 'Das Programm des Agenten ist nicht mehr das, was die Bindung nennt.' },
   'policy.identity.not_yours': {
     sentence: 'Keine Identität, die diesem Benutzer oder Programm dient, darf dorthin.',
     next: 'Nehmen Sie eine Identität für diesen Benutzer oder dieses Programm auf.',
