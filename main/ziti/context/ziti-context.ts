@@ -7,6 +7,7 @@ import { openEdgeRouter } from '../edge/open-edge-router.ts';
 import { leafOf } from '../enroll/certificates.ts';
 import { listSigners } from '../enroll/signers.ts';
 import { openHttpsTransport } from '../controller/https-transport.ts';
+import { isAtLeast } from '../controller/version.ts';
 import type {
   Binding,
   BindOptions,
@@ -324,7 +325,11 @@ class OpenContext implements ZitiContext {
 
   /** After each sign-in: who we are, what we see, where to connect. */
   async #start(signedIn: SignedIn, signal: AbortSignal): Promise<void> {
-    const { client } = signedIn;
+    const { client, session, controller } = signedIn;
+    if (session.kind === 'legacy' && isAtLeast(controller.version, 2, 1)) {
+      // Release 3.0 has them no more (openziti/ziti: CHANGELOG of 2.1).
+      this.#log.warn('ziti.legacy_session_leaving', { controller: controller.version });
+    }
     this.#sessions.clear();
     this.#pushes.drop();
     this.#services.unfollow();
