@@ -85,6 +85,7 @@ export function openDetection(deps: DetectionDeps): Detection {
       switch (event.kind) {
         case 'opened': // told by the dial
         case 'renamed':
+        case 'met':
           break;
         case 'closed':
           observe({ kind: 'closed', ...common, bytes: bytesOf(session) });

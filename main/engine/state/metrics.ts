@@ -93,6 +93,7 @@ function count(counts: SessionCounts, event: SessionEvent): void {
       counts.violations += 1;
       break;
     case 'renamed':
+    case 'met':
       break; // counts have no names
     case 'closed': {
       const { closeReason = 'unknown', bytesSent, bytesReceived } = event.session;
