@@ -6,6 +6,7 @@ import * as v from 'valibot';
 import { TunnelerError } from '../base/errors.ts';
 import { call, stream, type Client, type Handlers } from './call.ts';
 import type { InventoryView, RecordingCallsView, RecordingView } from './floor-views.ts';
+import type { ApprovalView } from './approval-view.ts';
 import type { StateDelta, StateSnapshot } from './state.ts';
 import type { AgentEnvironmentView, AgentStartView } from './agent-views.ts';
 import type {
@@ -281,6 +282,24 @@ export const schema = {
       parse: parser(v.strictObject({ subject, cause: v.optional(v.pipe(v.string(), v.maxLength(1024))) })),
     }),
     release: call<{ subject: string }, void>({ needs: 'operate', parse: parser(v.strictObject({ subject })) }),
+  },
+  approval: {
+    list: call<void, readonly ApprovalView[]>({ needs: 'observe', parse: nothing }),
+    /** Grant or deny, extend or end. Never an agent's to say. */
+    answer: call<
+      { id: string; grant: boolean; minutes?: number | undefined; reason?: string | undefined },
+      ApprovalView
+    >({
+      needs: 'operate',
+      parse: parser(
+        v.strictObject({
+          id: text(64),
+          grant: v.boolean(),
+          minutes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(999_999))),
+          reason: v.optional(v.pipe(v.string(), v.maxLength(1024))),
+        }),
+      ),
+    }),
   },
   policy: {
     show: call<void, PolicyView>({ needs: 'observe', parse: nothing }),

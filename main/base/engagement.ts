@@ -5,6 +5,7 @@
  * file in `engagement/`; a field stands here only once something enforces it.
  */
 import * as v from 'valibot';
+import { approval } from './engagement/approval.ts';
 import { apps } from './engagement/apps.ts';
 import { floorRules } from './engagement/floor/rules.ts';
 import { http } from './engagement/http.ts';
@@ -15,6 +16,7 @@ import { schedule } from './engagement/schedule.ts';
 import { positive, terms } from './engagement/terms.ts';
 import { TunnelerError } from './errors.ts';
 
+export type { ApprovalRules } from './engagement/approval.ts';
 export type { HttpRules } from './engagement/http.ts';
 export type { McpRule, McpRules } from './engagement/mcp.ts';
 export type { ModbusRules } from './engagement/modbus.ts';
@@ -26,6 +28,9 @@ export const contractConfigType = 'culvert.contract.v1';
 const engagement = terms({
   maxDurationSeconds: v.optional(positive),
   idleTimeoutSeconds: v.optional(positive),
+  /** Time of an identity at this service, from its first session on, however often it reconnects. */
+  grantSeconds: v.optional(positive),
+  approval: v.optional(approval),
   /** Both directions together. */
   maxBytes: v.optional(positive),
   /** Sessions of this service open at one time. */

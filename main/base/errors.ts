@@ -107,6 +107,10 @@ export const errorCodes = [
   'policy.invalid',
   'policy.quarantined',
   'policy.quarantine_unknown',
+  'approvals.unknown',
+  'approvals.answered',
+  'approvals.reason_required',
+  'approvals.not_yours',
   'contract.invalid',
   // session, guard, hosting
   'session.unknown',

@@ -46,6 +46,12 @@ const verbs: readonly Verb[] = [
   ['console', 'Look', 'culvert console --open', async () => (await import('./verb/console.ts')).addConsole],
   ['session', 'Act', 'culvert session close ses_1', async () => (await import('./verb/sessions.ts')).addSession],
   [
+    'approvals',
+    'Act',
+    'culvert approvals grant app_1 --minutes 30 --reason "belt is stuck"',
+    async () => (await import('./verb/approvals.ts')).addApprovals,
+  ],
+  [
     'quarantine',
     'Act',
     'culvert quarantine add app:claude-code',

@@ -14,12 +14,15 @@ import { createIntercept } from '../intercept/intercept.ts';
 import { openInventory } from '../inventory/inventory.ts';
 import type { InterceptProblem } from '../intercept/match.ts';
 import { openPolicy } from '../policy/policy.ts';
+import { grantedTimes } from '../policy/granted-times.ts';
 import { createSessions } from '../session/create-sessions.ts';
 import type { Sessions } from '../session/sessions.ts';
 import { AgentStarts } from './agents/agent-starts.ts';
 import { bindAgents, rulesOf } from './admission/agent-bindings.ts';
 import { createAlerts } from './containment/alerts.ts';
 import { openClientState } from './state/client-state.ts';
+import { openApprovals } from './containment/approvals.ts';
+import { openGrants } from './containment/kept-grants.ts';
 import { openDetection } from './containment/detection.ts';
 import { Dialing } from './admission/dialing.ts';
 import type { Engine, EngineOptions } from './runtime/engine-options.ts';
@@ -138,13 +141,18 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
       .find((service) => service.id === serviceId)?.roleAttributes ?? [];
   const nameOf = (identity: string): string => identities.nameOf(identity);
   const pins = openPins(base);
+  const grants = openGrants(ground);
+  const closeWhere: Sessions['closeWhere'] = (...what) => sessions.closeWhere(...what);
+  const approvals = stack.use(openApprovals({ clock, audit, log, grants, sessions: { closeWhere } }));
+  const times = grantedTimes(grants, approvals);
   const guard = guardsFor({
+    approvals,
     pins,
     policy,
     ledger: stack.use(openKeptLedger(ground)),
     facts: (app) => facts(app),
     recentCalls,
-    idOf: (identity) => identities.follow(identity)?.id ?? identity,
+    idOf: (identity) => identities.follow(identity)?.account() ?? identity,
     workgroupsOf,
   });
   const recordings = stack.use(
@@ -158,7 +166,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
     stack.use(answered.answer(service, answerer));
   }
   const trustedPem = (identity: string): string | undefined => identities.follow(identity)?.record()?.caPem;
-  const hostedBy = { ...base, policy, sessions, workgroupsOf, nameOf, trustedPem };
+  const hostedBy = { ...base, policy, sessions, times, workgroupsOf, nameOf, trustedPem };
   const { hosting, secrets } = openHosting(hostedBy, stack);
 
   // Step 12: the networks, an identity each.
@@ -212,9 +220,23 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
   const detection = stack.use(openDetection({ ...base, raise: (alert) => alerts.raise(alert) }));
 
   // Steps 4 to 10 as one function, for every entry.
-  const facts = factsFor({ clock, identities, sessions, quarantine, recentDials });
+  const facts = factsFor({ clock, identities, sessions, quarantine, recentDials, times });
   const dialing = new Dialing({ clock, identities, quarantine, recentDials, refresh });
-  const rooms = { ...base, apps, starts, intercept, policy, facts, sessions, hosting, identities, dialing, detection };
+  const rooms = {
+    ...base,
+    apps,
+    starts,
+    intercept,
+    policy,
+    facts,
+    times,
+    approvals,
+    sessions,
+    hosting,
+    identities,
+    dialing,
+    detection,
+  };
   const admit = openCorridor({ ...rooms, direct: () => late.entries?.direct() });
 
   // Every way in; flows are refused until an identity has services.

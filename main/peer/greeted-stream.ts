@@ -34,6 +34,12 @@ export class GreetedStream implements ByteStream {
   #timer: Disposable | undefined;
   /** An answer is being signed. */
   #answering = false;
+  /** The host has asked; what it makes of the answer comes next. */
+  #asked = false;
+  /** Told nobody yet: somebody waits for the greeting before the session is opened. */
+  #early: Uint8Array[] | undefined;
+  #earlyEnd = false;
+  #earlyClose: { readonly error: TunnelerError | undefined } | undefined;
   #sent = 0;
   /** The writer was told to wait for the greeting. */
   #waits = false;
@@ -52,8 +58,43 @@ export class GreetedStream implements ByteStream {
     if (this.#settled) listener(this.#words);
   }
 
+  /** The greeting, before the stream is started; undefined where none comes in `withinMs` or the connection ends. */
+  greeting(withinMs: number): Promise<HostWords | undefined> {
+    return new Promise((resolve) => {
+      const timer = this.#options.clock.after(withinMs, () => resolve(undefined));
+      this.onGreeting((words) => {
+        timer[Symbol.dispose]();
+        this.#inner.pause();
+        resolve(words);
+      });
+      this.#early = [];
+      this.#begin({
+        data: (chunk) => void this.#early?.push(chunk),
+        end: () => (this.#earlyEnd = true),
+        drain: () => undefined,
+        closed: (error) => (this.#earlyClose = { error }),
+      });
+    });
+  }
+
   start(sink: ByteSink): void {
+    const early = this.#early;
+    if (early === undefined) {
+      this.#begin(sink);
+      return;
+    }
+    this.#early = undefined;
     this.#sink = sink;
+    queueMicrotask(() => {
+      for (const chunk of early) sink.data(chunk);
+      this.#inner.resume();
+      if (this.#earlyEnd) sink.end();
+      if (this.#earlyClose !== undefined) sink.closed(this.#earlyClose.error);
+    });
+  }
+
+  #begin(first: ByteSink): void {
+    this.#sink = first;
     this.#timer = this.#options.clock.after(patienceMs, () => {
       this.#patient = false;
       this.#goOn();
@@ -62,18 +103,18 @@ export class GreetedStream implements ByteStream {
       data: (chunk) => this.#data(chunk),
       end: () => {
         this.#noneCame();
-        sink.end();
+        this.#sink?.end();
       },
       drain: () => {
-        if (!this.#waits) sink.drain();
+        if (!this.#waits) this.#sink?.drain();
       },
-      closed: (error) => this.#closed(sink, error),
+      closed: (error) => this.#closed(error),
     });
   }
 
   write(chunk: Uint8Array): boolean {
     const goOn = this.#inner.write(chunk);
-    if (this.#settled || !this.#patient) return goOn;
+    if (this.#settled || this.#asked || !this.#patient) return goOn;
     this.#sent += chunk.length;
     this.#waits ||= this.#sent >= unansweredBytes;
     return goOn && !this.#waits;
@@ -120,7 +161,13 @@ export class GreetedStream implements ByteStream {
       return;
     }
     const words = hostWords(found.words);
-    if (words.challenge !== undefined) void this.#answer(words.challenge);
+    if (words.challenge !== undefined && !this.#asked) {
+      this.#asked = true;
+      this.#undecided = new Uint8Array();
+      void this.#answer(words.challenge);
+      if (found.rest.length > 0) this.#data(found.rest);
+      return;
+    }
     this.#settle(words);
     if (found.rest.length > 0 && !this.#over) this.#sink?.data(found.rest);
   }
@@ -154,7 +201,7 @@ export class GreetedStream implements ByteStream {
 
   /** What waited for the greeting or for the answer to it. */
   #goOn(): void {
-    if ((!this.#settled && this.#patient) || this.#answering || this.#over) return;
+    if ((!this.#settled && !this.#asked && this.#patient) || this.#answering || this.#over) return;
     if (this.#waits) {
       this.#waits = false;
       this.#sink?.drain();
@@ -162,7 +209,7 @@ export class GreetedStream implements ByteStream {
     if (this.#endAsked) this.#inner.end();
   }
 
-  #closed(sink: ByteSink, error: TunnelerError | undefined): void {
+  #closed(error: TunnelerError | undefined): void {
     if (error === undefined) this.#noneCame();
     this.#over = true;
     this.#timer?.[Symbol.dispose]();
@@ -170,6 +217,6 @@ export class GreetedStream implements ByteStream {
       this.#undecided = undefined;
       this.#listener?.(undefined);
     }
-    sink.closed(error);
+    this.#sink?.closed(error);
   }
 }

@@ -26,7 +26,11 @@ export const maxWordsBytes = 0xffff;
 export interface HostWords {
   /** Which guard it holds this session to; absent: none. */
   readonly guard?: string;
-  /** Lower hex, at least 16 bytes: say who you are, signed over this. Absent: the host knows, or does not ask. */
+  /** What it still grants this caller; absent: without end. */
+  readonly leftSeconds?: number;
+  /**
+   * Lower hex, at least 16 bytes: say who you are, signed over this. Absent: the host knows, or does not ask. With it nothing else is said yet: what the host makes of the answer follows in words of their own.
+   */
   readonly challenge?: string;
 }
 
@@ -106,9 +110,10 @@ export function joined(...parts: readonly Uint8Array[]): Uint8Array {
 
 /** The host's words as far as they make sense. */
 export function hostWords(raw: Readonly<Record<string, unknown>>): HostWords {
-  const { guard, challenge } = raw;
+  const { guard, challenge, leftSeconds } = raw;
   return {
     ...(typeof guard === 'string' ? { guard } : {}),
+    ...(typeof leftSeconds === 'number' && leftSeconds >= 0 ? { leftSeconds } : {}),
     ...(typeof challenge === 'string' && markOf(challenge) !== undefined ? { challenge } : {}),
   };
 }

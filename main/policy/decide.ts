@@ -5,11 +5,14 @@
  * exception is posture where routers judge it, since the controller's word is then known to be old.
  */
 import type { App } from '../apps/app.ts';
+import type { EngagementContract } from '../base/engagement.ts';
 import type { FlowRequest, RefusalAnswer } from '../base/flow.ts';
 import type { Reason } from '../base/reason.ts';
 import type { Match } from '../intercept/match.ts';
+import { approvalNeeded } from './approvals.ts';
 import { chooseMatches, type IdentityRules } from './choose-match.ts';
 import type { ContractBook, ContractInForce } from './contract-book.ts';
+import { grantSpent } from './grants.ts';
 import { dialQuestion } from './local/questions.ts';
 import type { LocalRules } from './local/rules.ts';
 import { postureOf, type PostureState } from './posture.ts';
@@ -57,9 +60,11 @@ export function decideFlow(
   const set = contract.kind === 'set' ? contract : undefined;
   const allowedBy = ['controller', ...(set === undefined ? [] : [`contract:${set.origin}`]), ...local.rules];
   const doubt = posture.kind === 'advisory' ? `; the controller last saw a failing posture, the router decides` : '';
+  const hostsWord = set === undefined ? undefined : onlyHostGrants(set.contract, match, facts);
   return {
     kind: 'dial',
     match,
+    ...(hostsWord === undefined ? {} : { unlessHostGrants: hostsWord }),
     contract: set?.contract,
     contractOrigin: set?.origin,
     reason: {
@@ -68,6 +73,12 @@ export function decideFlow(
       rule: allowedBy.join(' + '),
     },
   };
+}
+
+/** What a person grants is granted where the service is hosted; a grant that is used up here may have been given anew there. */
+function onlyHostGrants(contract: EngagementContract, match: Match, facts: DecisionFacts): Reason | undefined {
+  if (contract.approval !== undefined) return approvalNeeded(match.service.name, contract);
+  return facts.isGrantSpent?.(match, contract) === true ? grantSpent(match.service.name, contract) : undefined;
 }
 
 /** The first claim whose identity can work and may dial; else why the best one cannot. */

@@ -15,8 +15,6 @@ export interface HostedDialFacts {
   readonly tellsProgram: boolean;
   /** Seconds since the dialler last proved MFA, by its own word; undefined: it says nothing. */
   readonly mfaAgeSeconds: number | undefined;
-  /** Why nothing is left of what was granted to this caller; undefined where something is. */
-  readonly grantSpent: Reason | undefined;
 }
 
 /** Why the contract refuses it; undefined where it does not. */
@@ -48,5 +46,5 @@ export function hostedRefusal(inForce: ContractInForce, facts: HostedDialFacts):
       'verify the TOTP code and dial through Culvert',
     );
   }
-  return facts.grantSpent;
+  return undefined;
 }

@@ -3,7 +3,7 @@
  * other it is narrower than both together would be, which is the safe side.
  */
 import { TunnelerError } from '../base/errors.ts';
-import type { EngagementContract, HttpRules, McpRule, McpRules, Schedule } from '../base/engagement.ts';
+import type { ApprovalRules, EngagementContract, HttpRules, McpRule, McpRules, Schedule } from '../base/engagement.ts';
 import { defaultPin } from '../base/engagement/mcp.ts';
 import { narrowModbus, narrowFloor, overlapEnip, overlapPoints, overlapS7 } from './narrow-devices.ts';
 import { both, defined, either, least, overlap, overlapNames } from './narrow-parts.ts';
@@ -15,6 +15,8 @@ export function narrowContracts(left: EngagementContract, right: EngagementContr
   return defined({
     maxDurationSeconds: least(left.maxDurationSeconds, right.maxDurationSeconds),
     idleTimeoutSeconds: least(left.idleTimeoutSeconds, right.idleTimeoutSeconds),
+    grantSeconds: least(left.grantSeconds, right.grantSeconds),
+    approval: both(left.approval, right.approval, narrowApproval),
     maxBytes: least(left.maxBytes, right.maxBytes),
     maxSessions: least(left.maxSessions, right.maxSessions),
     requireMfaWithinSeconds: least(left.requireMfaWithinSeconds, right.requireMfaWithinSeconds),
@@ -44,6 +46,15 @@ export function narrowContracts(left: EngagementContract, right: EngagementContr
 }
 
 const pinStrictness = ['alert', 'hide', 'refuse'] as const;
+
+/** Whom both name approves, for the shorter of both. Throws where nobody is named by both. */
+function narrowApproval(a: ApprovalRules, b: ApprovalRules): ApprovalRules {
+  const by = a.by.filter((identity) => b.by.includes(identity));
+  if (by.length === 0)
+    throw new TunnelerError('contract.invalid', 'two contracts name nobody who may approve for both');
+  const reason = a.reason === 'required' || b.reason === 'required' ? ('required' as const) : undefined;
+  return defined({ by, forSeconds: Math.min(a.forSeconds, b.forSeconds), reason });
+}
 
 function narrowMcp(a: McpRules, b: McpRules): McpRules {
   const stricter = (field: 'changed' | 'new'): (typeof pinStrictness)[number] => {

@@ -14,6 +14,8 @@ export type Verdict =
       /** Where the contract came from: `controller` or a file, several joined by ` + `. */
       readonly contractOrigin: string | undefined;
       readonly reason: Reason;
+      /** Refused for this unless the host says, for this very session, that it lets it in: only there somebody may have granted it. */
+      readonly unlessHostGrants?: Reason;
     }
   | { readonly kind: 'refuse'; readonly match?: Match; readonly reason: Reason; readonly answer: RefusalAnswer }
   | { readonly kind: 'pass'; readonly reason: Reason };
@@ -40,6 +42,8 @@ export interface DecisionFacts {
   openSessions(serviceId: string): number;
   /** Why `app:…`, `identity:…` or `service:…` is quarantined now; undefined where it is not. */
   isQuarantined(subject: string): string | undefined;
+  /** Nothing is left of what the contract grants this identity at this service. Absent: nothing is counted. */
+  isGrantSpent?(match: Match, contract: EngagementContract): boolean;
   /** Dials of this program to this service within the last minute, for local rules. Absent: 0. */
   readonly recentDials?: number;
 }

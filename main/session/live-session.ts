@@ -406,17 +406,25 @@ export class LiveSession {
     return { reason: 'max_bytes_exceeded', why: { code: 'session.bytes_used', sentence, details: { bytes } } };
   }
 
+  /** What the host granted, as it said when it let the session in. */
+  #leftThereMs(): number {
+    const seconds = this.farEnd?.leftSeconds;
+    if (seconds === undefined) return Infinity;
+    return Math.max(0, seconds * 1000 - (this.#keeper.clock.monotonic() - this.#startedMonotonicMs));
+  }
+
   #remaining(): SessionSnapshot['remaining'] {
     const contract = this.#terms?.contract;
     if (contract === undefined && this.#grants.length === 0) return {};
     const { clock } = this.#keeper;
     const times = { startedAtMs: this.startedAtMs, startedMonotonicMs: this.#startedMonotonicMs };
     const open = this.state === 'open';
-    const leftMs = open ? grantedMs(this.#terms, times, clock.now(), clock.monotonic(), this.#grants) : undefined;
+    const hereMs = open ? grantedMs(this.#terms, times, clock.now(), clock.monotonic(), this.#grants) : undefined;
+    const leftMs = Math.min(hereMs ?? Infinity, open ? this.#leftThereMs() : Infinity);
     const maxCalls = contract?.mcp?.maxCalls;
     const maxBytes = contract?.maxBytes;
     return {
-      ...(leftMs === undefined ? {} : { seconds: Math.ceil(leftMs / 1000) }),
+      ...(leftMs === Infinity ? {} : { seconds: Math.ceil(leftMs / 1000) }),
       ...(maxBytes === undefined ? {} : { bytes: maxBytes - this.bytesSent - this.bytesReceived }),
       ...(maxCalls === undefined ? {} : { calls: Math.max(0, maxCalls - (this.calls - this.denied)) }),
     };

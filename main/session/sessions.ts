@@ -4,6 +4,7 @@ import type { FlowEntry } from '../base/flow.ts';
 import type { CloseReason, Reason } from '../base/reason.ts';
 import type { ByteStream } from '../base/stream.ts';
 import type { App } from '../apps/app.ts';
+import type { GrantedTime } from '../policy/granted-times.ts';
 import type { Guard, GuardCall } from '../guard/guard.ts';
 
 /** Who vouches for a hosted session's caller: the router, a signature with its certificate's key, or nobody. */
@@ -14,15 +15,12 @@ export interface SessionCaller {
   /** What stands for it in budgets and grants: its id, or the one name that all nameless callers of the service share. */
   readonly account: string;
   readonly asserted: CallerAssertion;
+  /** It is Culvert and holds the contract too, so that its own person is asked what the contract leaves to a person. */
+  readonly asks: boolean;
 }
 
-/** Time that belongs to more than one session: a grant or an approval, however often its holder reconnects. */
-export interface SessionGrant {
-  /** What is left now; undefined: it does not limit. Zero ends the session. */
-  leftMs(): number | undefined;
-  /** Why it ends. */
-  readonly why: Reason;
-}
+/** Time that belongs to more than one session: a grant or an approval, however often its holder reconnects. Zero left ends the session. */
+export type SessionGrant = GrantedTime;
 
 export type SessionState = 'opening' | 'open' | 'closed';
 
@@ -30,6 +28,8 @@ export type SessionState = 'opening' | 'open' | 'closed';
 export interface FarEnd {
   /** It holds the session to a guard. */
   readonly guarded: boolean;
+  /** What it grants still, as of when it said so. To be shown: it may give more at any moment. */
+  readonly leftSeconds?: number;
 }
 
 export type SessionEnd = 'dial' | 'host';

@@ -2,13 +2,14 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { ApprovalView } from '../../main/api/approval-view.ts';
 import type { AuditRecordView, SessionView } from '../../main/api/views.ts';
 import { GoPeer } from '../support/go-peer.ts';
 import { GovernedWorld } from '../support/governed-world.ts';
 import { describeNetworks } from '../support/networks.ts';
 import { openZitiMissing } from '../support/openziti-binary.ts';
 import { mustSkip } from '../support/optional.ts';
-import { dialSocks, echo } from '../support/socks-client.ts';
+import { dialSocks, echo, ended, SocksRefusal } from '../support/socks-client.ts';
 import { until } from '../support/until.ts';
 
 /** Reads holding register 1, writes register 1, of unit 1. */
@@ -49,6 +50,12 @@ describeNetworks('a contract at its host', (network) => {
         'both-plc': { target: port(device), contract: { modbus: { allow: 'read' } }, dial: ['laptop'] },
         'both-known': { target: port(echoing), contract: { apps: { required: true } }, dial: ['laptop'] },
         'both-short': { target: port(echoing), contract: { maxDurationSeconds: 2 }, dial: ['laptop'] },
+        'both-boxed': { target: port(echoing), contract: { grantSeconds: 4 }, dial: ['laptop'] },
+        'both-approved': {
+          target: port(echoing),
+          contract: { approval: { by: ['box'], forSeconds: 600, reason: 'required' } },
+          dial: ['laptop'],
+        },
         'both-plain': { target: port(echoing), dial: ['laptop'] },
       },
     });
@@ -137,6 +144,50 @@ describeNetworks('a contract at its host', (network) => {
     const all = answerOf(early, Infinity);
     early.end('said and done');
     expect((await all).toString()).toBe('said and done');
+  }, 60_000);
+
+  const asked = async (service: string): Promise<ApprovalView> => {
+    const rows = await world.json<ApprovalView[]>(['approvals', 'list'], world.boxState);
+    const row = rows.find((one) => one.service === service);
+    if (row === undefined) throw new Error(`nothing is asked for ${service}`);
+    return row;
+  };
+
+  test('an approval lets in whom its contract keeps out, and is ended at any moment', async () => {
+    await expect(dialSocks(world.proxy, 'both-approved.dark', 80)).rejects.toBeInstanceOf(SocksRefusal);
+    const row = await asked('both-approved');
+    expect(row).toMatchObject({ kind: 'session', state: 'pending', reason: null });
+    expect(row.identity).toContain(GovernedWorld.controllerName('laptop', world.home));
+    const unsaid = await world.run(['approvals', 'grant', row.id, '--json'], world.boxState);
+    expect(unsaid.code).toBe(1);
+    expect(unsaid.err).toContain('approvals.reason_required');
+    const grant = ['approvals', 'grant', row.id, '--minutes', '5', '--reason', 'the belt is stuck'];
+    expect(await world.json(grant, world.boxState)).toMatchObject({ state: 'granted', reason: 'the belt is stuck' });
+    const socket = await dialSocks(world.proxy, 'both-approved.dark', 80);
+    expect(await echo(socket, 'let in')).toBe('let in');
+    await until(async () => (await world.newest('both-approved')).remaining?.seconds !== undefined, 10_000);
+    expect((await world.newest('both-approved')).remaining?.seconds).toBeLessThanOrEqual(300);
+    await world.json(['approvals', 'deny', row.id, '--reason', 'done'], world.boxState);
+    await ended(socket);
+    expect((await hostRows('both-approved')).at(-1)).toMatchObject({ closeReason: 'max_duration_exceeded' });
+    expect((await hostRecords('approval.granted', 'both-approved')).length).toBeGreaterThan(0);
+  }, 60_000);
+
+  test('a grant is used up over reconnects, and given anew by the host alone', async () => {
+    const first = await dialSocks(world.proxy, 'both-boxed.dark', 80);
+    expect(await echo(first, 'one')).toBe('one');
+    first.destroy();
+    const second = await dialSocks(world.proxy, 'both-boxed.dark', 80);
+    await ended(second);
+    await until(async () => (await world.newest('both-boxed')).state === 'closed', 10_000);
+    expect(await world.newest('both-boxed')).toMatchObject({ closeReason: 'max_duration_exceeded' });
+    await expect(dialSocks(world.proxy, 'both-boxed.dark', 80)).rejects.toBeInstanceOf(SocksRefusal);
+    const row = await asked('both-boxed');
+    expect(row).toMatchObject({ kind: 'grant', state: 'pending' });
+    await world.json(['approvals', 'grant', row.id], world.boxState);
+    const third = await dialSocks(world.proxy, 'both-boxed.dark', 80);
+    expect(await echo(third, 'three')).toBe('three');
+    third.destroy();
   }, 60_000);
 
   withGo(

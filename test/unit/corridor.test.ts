@@ -68,6 +68,8 @@ function openCorridor(parts: Partial<CorridorDeps> = {}) {
     dial: () => Promise.resolve(ungreeted(dialled)),
     confirm: () => Promise.resolve(),
     nameOf: () => 'laptop',
+    accountOf: () => 'laptop-id',
+    times: { begin: () => [], renew: () => undefined },
     withCurrentContract: () => undefined,
     accessLostSince: () => undefined,
     unmatched: 'refuse',
@@ -82,7 +84,13 @@ function openCorridor(parts: Partial<CorridorDeps> = {}) {
 /** A dialled stream whose host is no Culvert. */
 function ungreeted(stream: ZitiStream): DialledStream {
   const { routerName, encrypted } = stream;
-  return { stream, routerName, encrypted, onGreeting: (listener) => listener(undefined) };
+  return {
+    stream,
+    routerName,
+    encrypted,
+    onGreeting: (listener) => listener(undefined),
+    greeting: () => Promise.resolve(undefined),
+  };
 }
 
 describe('a place among the sessions of a service', () => {

@@ -111,9 +111,26 @@ describe('the dialling end', () => {
     greet(host, mark, { challenge });
     const question = await awaitProof(host, challenge, clock);
     const server = recorded(question.stream);
+    greet(question.stream, mark, { guard: 'modbus' });
     question.stream.write(bytes('pong'));
     await until(() => app.text() === 'pong' && server.text() === 'ping');
-    expect(heard).toEqual([{ challenge }]);
+    expect(heard).toEqual([{ guard: 'modbus' }]);
+  });
+
+  it('hears how it is held once it has said who it is, before the session begins', async () => {
+    const clock = new ManualClock();
+    const [near, host] = memoryStreamPair();
+    const greeted = new GreetedStream(near, { clock, mark, prove: () => Promise.resolve(proof) });
+    const words = greeted.greeting(5_000);
+    greet(host, mark, { challenge });
+    const { stream } = await awaitProof(host, challenge, clock);
+    const server = recorded(stream);
+    greet(stream, mark, { leftSeconds: 60 });
+    stream.write(bytes('early'));
+    expect(await words).toEqual({ leftSeconds: 60 });
+    const app = recorded(greeted);
+    greeted.write(bytes('hello'));
+    await until(() => app.text() === 'early' && server.text() === 'hello');
   });
 });
 

@@ -24,6 +24,7 @@ export const sessionReasonsDe: ReasonWords = {
   'session.not_recordable': { sentence: 'Der Vertrag verlangt eine Aufzeichnung, und sie lässt sich nicht führen.' },
   'session.limit': { sentence: 'Für diesen Dienst sind schon alle erlaubten Sitzungen offen.' },
   // What a guard finds
+  'session.approval_over': { sentence: 'Die Freigabe ist zu Ende.' },
   'guard.violation': { sentence: 'Der Vertrag wurde verletzt.', next: askOwner },
   'guard.call_forbidden': { sentence: '{call} ist verboten ({rule}).', next: askOwner },
   'guard.unparseable': { sentence: 'Was hier fließt, folgt dem Protokoll nicht.' },

@@ -83,6 +83,14 @@ export const reasonsDe: ReasonWords = {
     sentence: 'Der Vertrag von {service} verlangt einen frischen Code.',
     next: enterCode,
   },
+  'policy.contract.grantSeconds': {
+    sentence: 'Die Zeit, die der Vertrag von {service} gewährt, ist um.',
+    next: 'Fragen Sie, wem der Dienst gehört; dort wird sie neu gewährt.',
+  },
+  'policy.contract.approval': {
+    sentence: 'Der Vertrag von {service} verlangt eine Freigabe durch {by}; sie wird jetzt erfragt.',
+    next: 'Versuchen Sie es nach der Freigabe noch einmal.',
+  },
   'policy.local.unreadable': {
     sentence: 'Die lokalen Regeln sind nicht lesbar, darum ist nichts erlaubt.',
     next: 'Berichtigen Sie sie und laden Sie neu.',

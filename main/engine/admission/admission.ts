@@ -13,6 +13,8 @@ import type { Log } from '../../base/log.ts';
 import type { Reason } from '../../base/reason.ts';
 import { guardKindOf } from '../../guard/create-guard.ts';
 import type { Intercept, Match } from '../../intercept/match.ts';
+import type { GrantedTimes } from '../../policy/granted-times.ts';
+import type { GrantHolder } from '../../policy/grants.ts';
 import type { DecideFlow, DecisionFacts, Verdict } from '../../policy/verdict.ts';
 import type { Sessions } from '../../session/sessions.ts';
 import { explainDialFailure } from './dial-failure.ts';
@@ -47,6 +49,10 @@ export interface CorridorDeps {
   readonly confirm: (match: Match) => Promise<void>;
   /** What the match's identity is called by now. */
   readonly nameOf: (match: Match) => string;
+  /** What stands for the match's identity at its controller. */
+  readonly accountOf: (match: Match) => string;
+  /** Time that belongs to an identity and a service, not to a session. */
+  readonly times: Pick<GrantedTimes, 'begin' | 'renew'>;
   /** The match as of now, where its service has another contract by now; undefined where that is the same. */
   readonly withCurrentContract: (match: Match) => Match | undefined;
   /** Is what was decided still true now? A reason where it is not (revoked or quarantined while the dial was under way). */
@@ -139,6 +145,12 @@ async function dial(
     remote.stream.reset();
     return verdict;
   }
+  const refused = await withoutHostsWord(deps, flow, app, verdict, remote);
+  if (refused !== undefined) {
+    place[Symbol.dispose]();
+    remote.stream.reset();
+    return refused;
+  }
   let joined = false;
   const release = (): boolean => {
     if (joined) return false;
@@ -159,6 +171,7 @@ async function dial(
         return;
       }
       try {
+        const grants = verdict.contract === undefined ? [] : deps.times.begin(holderOf(deps, match), verdict.contract);
         const id = deps.sessions.open(
           {
             service: match.service.name,
@@ -177,9 +190,15 @@ async function dial(
           },
           local,
           remote.stream,
+          { grants },
         );
         remote.onGreeting((words) => {
-          if (words !== undefined) deps.sessions.met(id, { guarded: words.guard !== undefined });
+          if (words === undefined) return;
+          const { guard, leftSeconds } = words;
+          deps.sessions.met(id, {
+            guarded: guard !== undefined,
+            ...(leftSeconds === undefined ? {} : { leftSeconds }),
+          });
         });
         deps.onDialed(app, match, 'open');
       } catch (error) {
@@ -191,6 +210,40 @@ async function dial(
       if (release()) remote.stream.reset();
     },
   };
+}
+
+/** The host's first words may take its own check of a signature. */
+const hostsWordMs = 6_000;
+
+/** Refuse what only the host may let in, unless it says that it does; and take over what it grants. */
+async function withoutHostsWord(
+  deps: CorridorDeps,
+  flow: FlowRequest,
+  app: App,
+  verdict: Verdict & { kind: 'dial' },
+  remote: DialledStream,
+): Promise<(Admission & { kind: 'refused' }) | undefined> {
+  const { match, contract, unlessHostGrants: reason } = verdict;
+  if (reason === undefined || contract === undefined) return undefined;
+  const words = await remote.greeting(hostsWordMs);
+  const leftMs = (words?.leftSeconds ?? 0) * 1000;
+  if (leftMs > 0) {
+    if (contract.approval === undefined) deps.times.renew(holderOf(deps, match), contract, leftMs);
+    return undefined;
+  }
+  const event = {
+    ...matchFields(flow, app, match),
+    kind: 'verdict',
+    decision: 'deny',
+    ...reasonFields(reason),
+  } as const;
+  return record(deps, event) ?? { kind: 'refused', reason, answer: 'prohibited' };
+}
+
+function holderOf(deps: CorridorDeps, match: Match): GrantHolder {
+  const identity = deps.nameOf(match);
+  const { id: serviceId, name: service } = match.service;
+  return { end: 'dial', account: deps.accountOf(match), identity, serviceId, service };
 }
 
 /** What was decided, or what stands instead of it now that the dial is through: access may be lost, or the contract another. */

@@ -9,7 +9,14 @@ import type { Reason } from '../../base/reason.ts';
 import type { ByteStream } from '../../base/stream.ts';
 import type { Match } from '../../intercept/match.ts';
 import { GreetedStream, type GreetingListener } from '../../peer/greeted-stream.ts';
-import { callerText, dialGuardField, helloField, mfaAgeField, type CallerProof } from '../../peer/words.ts';
+import {
+  callerText,
+  dialGuardField,
+  helloField,
+  mfaAgeField,
+  type CallerProof,
+  type HostWords,
+} from '../../peer/words.ts';
 import { flowSubjects } from '../../policy/program.ts';
 import type { Quarantine } from '../../policy/quarantine.ts';
 import type { ZitiService, ZitiStream } from '../../ziti/model.ts';
@@ -25,6 +32,8 @@ export interface DialledStream {
   readonly routerName: string;
   readonly encrypted: boolean;
   onGreeting(listener: GreetingListener): void;
+  /** See {@link GreetedStream.greeting}. */
+  greeting(withinMs: number): Promise<HostWords | undefined>;
 }
 
 export interface DialingDeps {
@@ -166,7 +175,13 @@ function greeted(
 ): DialledStream {
   const stream = new GreetedStream(dialled, { clock, mark: Buffer.from(mark, 'hex'), prove });
   const { routerName, encrypted } = dialled;
-  return { stream, routerName, encrypted, onGreeting: (listener) => stream.onGreeting(listener) };
+  return {
+    stream,
+    routerName,
+    encrypted,
+    onGreeting: (listener) => stream.onGreeting(listener),
+    greeting: (withinMs) => stream.greeting(withinMs),
+  };
 }
 
 function keyOf(match: Match): string {

@@ -1,6 +1,7 @@
 /** The facts of the moment that a decision needs, gathered from identities, sessions and quarantine. */
 import type { App } from '../../apps/app.ts';
 import type { Clock } from '../../base/clock.ts';
+import type { GrantedTimes } from '../../policy/granted-times.ts';
 import type { DecisionFacts } from '../../policy/verdict.ts';
 import type { Sessions } from '../../session/sessions.ts';
 import type { Identities } from '../identities/identities.ts';
@@ -53,6 +54,7 @@ export function factsFor(deps: {
   readonly sessions: Pick<Sessions, 'openCount'>;
   readonly quarantine: Pick<Quarantine, 'causeOf'>;
   readonly recentDials: RecentUse;
+  readonly times: Pick<GrantedTimes, 'isSpent'>;
 }): (app: App) => DecisionFacts {
   return (app) => ({
     nowMs: deps.clock.now(),
@@ -60,5 +62,10 @@ export function factsFor(deps: {
     openSessions: (serviceId) => deps.sessions.openCount(serviceId),
     isQuarantined: (subject) => deps.quarantine.causeOf(subject),
     recentDials: deps.recentDials.count(app),
+    isGrantSpent(match, contract) {
+      const account = deps.identities.follow(match.identity)?.account() ?? match.identity;
+      const { id: serviceId, name: service } = match.service;
+      return deps.times.isSpent({ end: 'dial', account, identity: match.identity, serviceId, service }, contract);
+    },
   });
 }

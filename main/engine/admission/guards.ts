@@ -2,8 +2,11 @@
 import { createHash } from 'node:crypto';
 import { unknownApp, type App } from '../../apps/app.ts';
 import type { Reason } from '../../base/reason.ts';
+import { askPerson } from './ask-person.ts';
+import type { EngagementContract } from '../../base/engagement.ts';
 import { createGuard } from '../../guard/create-guard.ts';
-import type { Guard, GuardedAction, GuardLedger } from '../../guard/guard.ts';
+import type { Approvals } from '../../policy/approvals.ts';
+import type { Approve, Guard, GuardedAction, GuardLedger } from '../../guard/guard.ts';
 import { createHeldBudget } from '../../guard/held-budget.ts';
 import type { Policy } from '../../policy/policy.ts';
 import type { DecisionFacts } from '../../policy/verdict.ts';
@@ -21,6 +24,7 @@ export interface GuardsDeps {
   /** What stands for an identity whatever it is called. */
   readonly idOf: (identity: string) => string;
   readonly workgroupsOf: (identity: string, serviceId: string) => readonly string[];
+  readonly approvals: Approvals;
 }
 
 const toolKinds = { callTool: 'tool', readResource: 'resource', writeRegister: 'register' } as const;
@@ -44,9 +48,19 @@ export function guardsFor(deps: GuardsDeps): SessionsDeps['guard'] {
       },
       pause: () => new Promise((resolve) => void setImmediate(resolve)),
       authorize: (action) => authorize(action, session, deps),
+      approve: approver(contract, session, deps),
       // A host knows its own service; it is who dials that must not be deceived.
       ...(session.direction === 'dial' ? { pins: deps.pins.of(session.service) } : {}),
     });
+}
+
+/** A held call waits for a person: at the dialling end for its own, at the host for the host's where the dialler has none to ask. */
+function approver(contract: EngagementContract, session: SessionFacts, deps: GuardsDeps): Approve {
+  const { caller, identity, service, serviceId, direction: end, source } = session;
+  if (caller?.asks === true) return () => Promise.resolve({ granted: true, rule: 'asked at the dialling end' });
+  const account = caller?.account ?? deps.idOf(identity);
+  const holder = { end, account, identity: caller === undefined ? identity : source, serviceId, service };
+  return askPerson(deps.approvals, { holder, contract, agent: session.app.agent });
 }
 
 /** Who spends: at the dialling end an identity's program; at the host the caller, whose program nobody proves there. */

@@ -17,7 +17,7 @@ import { loopGuard, type LoopGuardDeps } from './loop-guard.ts';
 
 export interface CorridorParts extends Pick<
   CorridorDeps,
-  'clock' | 'log' | 'intercept' | 'audit' | 'sessions' | 'facts'
+  'clock' | 'log' | 'intercept' | 'audit' | 'sessions' | 'facts' | 'times'
 > {
   readonly config: EngineConfig;
   readonly apps: AppFinder;
@@ -25,7 +25,7 @@ export interface CorridorParts extends Pick<
   readonly policy: Policy;
   readonly quarantine: Quarantine;
   readonly hosting: Pick<Hosting, 'states'>;
-  readonly identities: Pick<Identities, 'places' | 'nameOf'>;
+  readonly identities: Pick<Identities, 'follow' | 'nameOf' | 'places'>;
   readonly dialing: Dialing;
   readonly detection: Pick<Detection, 'dialed'>;
   readonly direct: LoopGuardDeps['direct'];
@@ -48,6 +48,7 @@ export function openCorridor(parts: CorridorParts): Admit {
     hashed: hashWhereAsked({ apps, policy, quarantine }),
     decide: policy.decide,
     dial: (match, flow, app, guard, signal) => dialing.dial(match, flow, app, guard, signal),
+    accountOf: (match) => identities.follow(match.identity)?.account() ?? match.identity,
     nameOf: (match) => identities.nameOf(match.identity),
     confirm: (match) => dialing.confirm(match),
     withCurrentContract: (match) => dialing.withCurrentContract(match),

@@ -1,6 +1,7 @@
 /** The engine's answers to the API, a file a group: each call is handed to the one part that knows, its result put in a view. */
 import type { EngineHandlers } from '../../api/schema.ts';
 import type { DnsView } from '../../api/views.ts';
+import type { Approvals } from '../../policy/approvals.ts';
 import type { Quarantine } from '../../policy/quarantine.ts';
 import type { Collector } from '../collect/collector.ts';
 import type { PinStore } from '../admission/tool-pins.ts';
@@ -11,6 +12,7 @@ import type { SecretsBackend } from '../hosting/secrets.ts';
 import type { Inventory } from '../../inventory/inventory.ts';
 import type { Recordings } from '../../recording/recordings.ts';
 import { agentCalls, type AgentCallsDeps } from './agent-calls.ts';
+import { answerHere, approvalView } from '../containment/approvals.ts';
 import { auditCalls, type AuditCallsDeps } from './audit-calls.ts';
 import { fleetCalls } from './fleet-calls.ts';
 import { engineCalls, type EngineCallsDeps } from './engine-calls.ts';
@@ -23,6 +25,7 @@ import { quarantineCalls, sessionCalls } from './session-calls.ts';
 export interface HandlerDeps
   extends AgentCallsDeps, EngineCallsDeps, IdentityCallsDeps, PolicyCallsDeps, AuditCallsDeps {
   readonly quarantine: Quarantine;
+  readonly approvals: Approvals;
   readonly secrets: SecretsBackend;
   readonly recordings: Recordings;
   readonly inventory: Inventory;
@@ -54,6 +57,11 @@ export function createHandlers(deps: HandlerDeps): EngineHandlers {
     agent: agentCalls(deps),
     app: { list: () => views.agents() },
     quarantine: quarantineCalls(quarantine),
+    approval: {
+      list: () => deps.approvals.list().map(approvalView),
+      answer: ({ id, grant, minutes, reason }) =>
+        approvalView(answerHere(deps.approvals, deps.identities, id, { grant, minutes, reason })),
+    },
     policy: policyCalls(deps),
     secret: {
       list: () => secrets.list(),

@@ -20,48 +20,47 @@ const namelessAccount = 'nobody';
 const maxChain = 8;
 
 /** Who it is as far as the router says; undefined where it says nothing. */
-export function routersWord({ caller }: Pick<HostedRequest, 'caller'>): HostedCaller | undefined {
+export function routersWord({ caller, appData }: Pick<HostedRequest, 'appData' | 'caller'>): HostedCaller | undefined {
   if (!caller.asserted) return undefined;
   const shown = caller.name ?? caller.id ?? 'unknown';
-  return { account: caller.id ?? shown, asserted: 'router', shown };
+  return { account: caller.id ?? shown, asserted: 'router', shown, asks: appData[helloField] !== undefined };
 }
 
 /** Nobody says who it is: all such callers of a service are one. */
 export function nameless({ caller }: Pick<HostedRequest, 'caller'>): HostedCaller {
-  return { account: namelessAccount, asserted: 'nobody', shown: caller.name ?? caller.id ?? 'unknown' };
+  return { account: namelessAccount, asserted: 'nobody', asks: false, shown: caller.name ?? caller.id ?? 'unknown' };
 }
 
 export interface Met {
   readonly caller: HostedCaller;
   readonly remote: ByteStream;
+  /** Tell the dialler how it is held, where it is Culvert; before anything else is written. */
+  greet(words: HostWords): void;
 }
 
 /**
- * Greet a dialler that is Culvert, and learn who it is. Others are left alone. Rejects where the connection ends before that is known.
+ * Learn who dials: a Culvert dialler nobody vouches for is asked. Others are left alone. Rejects where the connection ends before that is known.
  * `trustedPem`: the certificates of the identity's network.
  */
 export async function meet(
   request: HostedRequest,
   remote: ByteStream,
-  words: Pick<HostWords, 'guard'>,
   deps: { readonly clock: Clock; readonly trustedPem: () => string | undefined },
 ): Promise<Met> {
   const known = routersWord(request);
   const mark = markOf(request.appData[helloField]);
-  if (mark === undefined) return { caller: known ?? nameless(request), remote };
-  if (known !== undefined) {
-    greet(remote, mark, words);
-    return { caller: known, remote };
-  }
+  if (mark === undefined) return { caller: known ?? nameless(request), remote, greet: () => undefined };
+  if (known !== undefined) return { caller: known, remote, greet: (words) => greet(remote, mark, words) };
   const challenge = randomBytes(32).toString('hex');
-  greet(remote, mark, { ...words, challenge });
+  greet(remote, mark, { challenge });
   const { proof, stream } = await awaitProof(remote, challenge, deps.clock);
   const text = callerText(request.serviceId, request.circuitId, challenge);
   const id = proof === undefined ? undefined : provenId(proof, text, deps.trustedPem() ?? '', deps.clock.now());
-  if (id === undefined) return { caller: nameless(request), remote: stream };
+  const say = (words: HostWords): void => greet(stream, mark, words);
+  if (id === undefined) return { caller: nameless(request), remote: stream, greet: say };
   const { name } = request.caller;
   const shown = name === undefined ? id : `${name} (${id})`;
-  return { caller: { account: id, asserted: 'signature', shown }, remote: stream };
+  return { caller: { account: id, asserted: 'signature', shown, asks: true }, remote: stream, greet: say };
 }
 
 /** The identity's id that a proof is good for: the subject of a certificate of this network, whose key signed. Undefined: none. */

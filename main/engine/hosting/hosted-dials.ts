@@ -11,6 +11,8 @@ import type { Guard } from '../../guard/guard.ts';
 import type { AdmitHosted, HostedRequest } from '../../hosting/hosting.ts';
 import { dialGuardField, helloField, mfaAgeField } from '../../peer/words.ts';
 import type { ContractInForce } from '../../policy/contract-book.ts';
+import type { GrantHolder } from '../../policy/grants.ts';
+import type { GrantedTimes } from '../../policy/granted-times.ts';
 import { hostedRefusal } from '../../policy/host-terms.ts';
 import type { Policy } from '../../policy/policy.ts';
 import type { Quarantine } from '../../policy/quarantine.ts';
@@ -30,6 +32,8 @@ export interface HostedDialsDeps {
   /** What an identity is called now; a request knows it by the name of when it came in. */
   readonly nameOf: (identity: string) => string;
   readonly workgroupsOf: (identity: string, serviceId: string) => readonly string[];
+  /** Time that belongs to a caller and not to a session. */
+  readonly times: Pick<GrantedTimes, 'begin' | 'refusal'>;
   /** PEM of the certificates that an identity's network issues others with. */
   readonly trustedPem: (identity: string) => string | undefined;
 }
@@ -43,7 +47,10 @@ export function admitHostedDials(deps: HostedDialsDeps): AdmitHosted {
   return async (asked) => {
     const request = { ...asked, identity: deps.nameOf(asked.identity) };
     const known = routersWord(request);
-    const refused = refusalOf(request, known, deps) ?? (await contractRefusal(request, deps));
+    const refused =
+      refusalOf(request, known, deps) ??
+      (await contractRefusal(request, deps)) ??
+      (known === undefined ? undefined : timeRefusal(request, known, deps));
     const keyed = refused === undefined ? await deps.keys.for(request) : undefined;
     const refusal = refused ?? (keyed?.kind === 'refused' ? keyed.reason : undefined);
     const guarded = keyed?.kind === 'guarded' ? keyed : undefined;
@@ -89,17 +96,25 @@ async function join(request: HostedRequest, joining: Joining, deps: HostedDialsD
   const kind = contract === undefined ? undefined : guardKindOf(contract);
   let { remote } = joining;
   try {
-    const words = kind === undefined ? {} : { guard: kind };
     const trustedPem = (): string | undefined => deps.trustedPem(request.identity);
-    const met = await meet(request, remote, words, { clock: deps.clock, trustedPem });
+    const met = await meet(request, remote, { clock: deps.clock, trustedPem });
     remote = met.remote;
     const { caller } = met;
-    const refusal = caller.asserted === 'router' ? undefined : refusalOf(request, caller, deps);
+    const refusal =
+      caller.asserted === 'router'
+        ? undefined
+        : (refusalOf(request, caller, deps) ?? timeRefusal(request, caller, deps));
     if (refusal !== undefined) {
       deps.audit.record({ kind: 'verdict', ...fields(request, caller), ...decisionFields(refusal, refusal) });
       throw new TunnelerError('policy.refused', refusal.sentence);
     }
     const { appData } = request;
+    const grants = contract === undefined ? [] : deps.times.begin(holderOf(request, caller), contract);
+    const left = Math.min(...grants.map((grant) => grant.leftMs() ?? Infinity));
+    met.greet({
+      ...(kind === undefined ? {} : { guard: kind }),
+      ...(left === Infinity ? {} : { leftSeconds: Math.ceil(left / 1000) }),
+    });
     deps.sessions.open(
       {
         service: request.serviceName,
@@ -115,12 +130,13 @@ async function join(request: HostedRequest, joining: Joining, deps: HostedDialsD
         router: request.routerName,
         decision: reason,
         contract,
-        caller: { account: caller.account, asserted: caller.asserted },
+        caller: { account: caller.account, asserted: caller.asserted, asks: caller.asks },
       },
       remote,
       local,
       {
         ...(guard === undefined ? {} : { guard }),
+        grants,
         ...(appData[helloField] === undefined ? {} : { farEnd: { guarded: appData[dialGuardField] !== undefined } }),
       },
     );
@@ -147,6 +163,19 @@ function contractOf(request: HostedRequest, deps: HostedDialsDeps): ContractInFo
   return deps.policy.contractOf({ name: request.serviceName, configs: request.configs });
 }
 
+function holderOf(request: HostedRequest, caller: HostedCaller): GrantHolder {
+  const { serviceId, serviceName } = request;
+  return { end: 'host', account: caller.account, identity: caller.shown, serviceId, service: serviceName };
+}
+
+/** What the contract grants this caller is over, or waits for somebody's approval, who is asked then. */
+function timeRefusal(request: HostedRequest, caller: HostedCaller, deps: HostedDialsDeps): Reason | undefined {
+  const inForce = contractOf(request, deps);
+  if (inForce.kind !== 'set') return undefined;
+  const agent = request.appData['culvert_agent'];
+  return deps.times.refusal(holderOf(request, caller), inForce.contract, agent);
+}
+
 /** What the contract says; where all its sessions are taken, a moment is given to one that is just ending. */
 async function contractRefusal(request: HostedRequest, deps: HostedDialsDeps): Promise<Reason | undefined> {
   const { clock, sessions } = deps;
@@ -159,7 +188,6 @@ async function contractRefusal(request: HostedRequest, deps: HostedDialsDeps): P
       openSessions: sessions.openCount(request.serviceId, 'host'),
       tellsProgram: appData['culvert_agent'] !== undefined || appData['culvert_app'] !== undefined,
       mfaAgeSeconds: mfaAge === undefined || !/^\d{1,12}$/.test(mfaAge) ? undefined : Number(mfaAge),
-      grantSpent: undefined,
     });
   let refusal = ask();
   for (let turn = 0; refusal?.rule === 'contract:maxSessions' && turn < placeTurns; turn += 1) {

@@ -106,6 +106,11 @@ export class IdentityRunner implements AsyncDisposable {
     return this.#record;
   }
 
+  /** What stands for it at its controller, whatever it is called here. */
+  account(): string {
+    return this.#record?.controllerId ?? this.name;
+  }
+
   context(): ZitiContext | undefined {
     return this.#context;
   }

@@ -1,0 +1,15 @@
+/** Sessions that wait for a second person's word. */
+import * as v from 'valibot';
+import { positive, terms } from './terms.ts';
+
+/** Terms that let no session in without approval. */
+export const approval = terms({
+  /** Identities whose engine's person may approve: names, or ids where a network vouches for no names. */
+  by: v.pipe(v.array(v.pipe(v.string(), v.minLength(1))), v.minLength(1)),
+  /** How long one approval lasts, from its first use. */
+  forSeconds: positive,
+  /** Whether whoever answers must say why. Default `optional`. */
+  reason: v.optional(v.picklist(['required', 'optional'])),
+});
+
+export type ApprovalRules = Readonly<v.InferOutput<typeof approval>>;

@@ -1,0 +1,60 @@
+import type { Command } from 'commander';
+import type { ApprovalView } from '../../api/approval-view.ts';
+import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
+import { relative, table } from '../table.ts';
+
+type AnswerOptions = CommonOptions & { readonly minutes?: string; readonly reason?: string };
+
+/** `culvert approvals list|grant|deny`: what waits for a person's word, and that word. */
+export function addApprovals(program: Command, cli: Cli): void {
+  const group = program.command('approvals').description('what waits for a person to approve it');
+  addVerb(group, 'list', 'what waits, and what was answered lately').action(async (options: CommonOptions) => {
+    const rows = await cli.withEngine(options, (engine) => engine.approval.list());
+    cli.print(options, rows, (all) => describe(all, cli));
+  });
+  for (const verb of ['grant', 'deny'] as const) {
+    const what = verb === 'grant' ? 'let it go on, or go on for longer' : 'refuse it, or end what was granted';
+    addVerb(group, `${verb} <id>`, what)
+      .option('--minutes <n>', 'for this long; never longer than the contract says')
+      .option('--reason <text>', 'why, for the record and for whoever asked')
+      .action(async (id: string, options: AnswerOptions) => {
+        const minutes = minutesOf(options.minutes);
+        const { reason } = options;
+        const answered = await cli.withEngine(options, (engine) =>
+          engine.approval.answer({
+            id,
+            grant: verb === 'grant',
+            ...(minutes === undefined ? {} : { minutes }),
+            ...(reason === undefined ? {} : { reason }),
+          }),
+        );
+        cli.print(options, answered, (row) => `${row.id} is ${row.state}\n`);
+      });
+  }
+}
+
+function minutesOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw usage(`--minutes takes a whole number from 1, got "${text}"`);
+  return Number(text);
+}
+
+function describe(rows: readonly ApprovalView[], cli: Cli): string {
+  if (rows.length === 0) return 'Nothing waits for approval.\n';
+  const now = cli.clock.now();
+  return table(
+    rows,
+    [
+      { title: 'ID', text: (row) => row.id },
+      { title: 'STATE', text: (row) => row.state },
+      { title: 'WHAT', text: (row) => (row.call === undefined ? row.kind : `${row.call.method} ${row.call.target}`) },
+      { title: 'SERVICE', text: (row) => row.service },
+      { title: 'IDENTITY', text: (row) => row.identity },
+      { title: 'AGENT', text: (row) => row.agent ?? '' },
+      { title: 'ASKED', text: (row) => relative(row.requestedAt, now) },
+      { title: 'UNTIL', text: (row) => row.expiresAt ?? '' },
+    ],
+    cli.paint,
+    cli.terminal.columns,
+  );
+}

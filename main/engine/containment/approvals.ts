@@ -1,0 +1,110 @@
+/** Approvals at work: each question and each answer recorded, put in a view, and what an answer ends cut at once. */
+import { randomBytes } from 'node:crypto';
+import type { ApprovalView } from '../../api/approval-view.ts';
+import type { AuditWriter } from '../../audit/record.ts';
+import type { Clock } from '../../base/clock.ts';
+import { TunnelerError } from '../../base/errors.ts';
+import { iso } from '../../base/iso.ts';
+import type { Log } from '../../base/log.ts';
+import { Approvals, type Answer, type Approval } from '../../policy/approvals.ts';
+import type { Grants } from '../../policy/grants.ts';
+import type { Sessions } from '../../session/sessions.ts';
+import { sinceBootMs } from './kept-grants.ts';
+
+export interface ApprovalsParts {
+  readonly clock: Clock;
+  readonly audit: AuditWriter;
+  readonly log: Log;
+  readonly grants: Grants;
+  readonly sessions: Pick<Sessions, 'closeWhere'>;
+}
+
+/** Nothing waits at first. */
+export function openApprovals({ clock, audit, log, grants, sessions }: ApprovalsParts): Approvals {
+  const approvals = new Approvals({ clock, sinceBootMs, newId: () => `app_${randomBytes(6).toString('hex')}` });
+  approvals.events.subscribe((row) => {
+    try {
+      audit.record({ kind: `approval.${row.state}`, ...recordOf(row) });
+    } catch (error) {
+      log.error('approvals.not_recorded', { approval: row.id, error });
+    }
+    const { holder, contract } = row;
+    if (row.kind === 'grant' && row.state === 'granted') {
+      const seconds = contract.grantSeconds ?? 0;
+      const forMs = row.expiresAtMs === undefined ? seconds * 1000 : row.expiresAtMs - clock.now();
+      grants.renew(holder, contract, forMs);
+    }
+    if (row.kind !== 'session' || (row.state !== 'denied' && row.state !== 'expired')) return;
+    sessions.closeWhere(
+      (session) =>
+        session.direction === holder.end &&
+        session.serviceId === holder.serviceId &&
+        (session.caller?.account ?? holder.account) === holder.account,
+      'max_duration_exceeded',
+      { code: 'session.approval_over', sentence: 'its approval is over', details: { approval: row.id } },
+    );
+  });
+  return approvals;
+}
+
+/** Who one of this engine's identities is, under any name it goes by. */
+interface Known {
+  readonly name: string;
+  record(): { readonly controllerName?: string; readonly controllerId?: string } | undefined;
+}
+
+/**
+ * The answer of a person at this engine. Throws `approvals.not_yours` where the contract names who approves and none of them is an identity
+ * of this engine, and as {@link Approvals.answer}.
+ */
+export function answerHere(
+  approvals: Approvals,
+  identities: { all(): readonly Known[] },
+  id: string,
+  answer: Omit<Answer, 'by'>,
+): Approval {
+  const by = approvals.get(id)?.contract.approval?.by;
+  if (by === undefined) return approvals.answer(id, { ...answer, by: 'here' });
+  const mine = identities.all().find((known) => isNamed(by, known));
+  if (mine !== undefined) return approvals.answer(id, { ...answer, by: mine.name });
+  throw new TunnelerError('approvals.not_yours', `${by.join(', ')} approves this, and is no identity here`, {
+    details: { by, next: `culvert approvals grant ${id} at the engine of one of them` },
+  });
+}
+
+function isNamed(by: readonly string[], known: Known): boolean {
+  const { controllerName, controllerId } = known.record() ?? {};
+  return [known.name, controllerName, controllerId].some((name) => name !== undefined && by.includes(name));
+}
+
+export function approvalView(row: Approval): ApprovalView {
+  const { id, kind, state, holder, agent, reason, call } = row;
+  return {
+    id,
+    kind,
+    state,
+    service: holder.service,
+    identity: holder.identity,
+    agent: agent ?? null,
+    reason: reason ?? null,
+    requestedAt: iso(row.requestedAtMs),
+    expiresAt: row.expiresAtMs === undefined ? null : iso(row.expiresAtMs),
+    ...(row.answeredBy === undefined ? {} : { answeredBy: row.answeredBy }),
+    ...(call === undefined ? {} : { call }),
+  };
+}
+
+function recordOf(row: Approval): Readonly<Record<string, unknown>> {
+  const { id, kind, holder, agent, reason, answeredBy, call } = row;
+  return {
+    approval: id,
+    asked: kind,
+    service: holder.service,
+    identity: holder.identity,
+    agent: agent ?? null,
+    reason: reason ?? null,
+    by: answeredBy ?? null,
+    end: holder.end,
+    ...(call === undefined ? {} : { method: call.method, target: call.target }),
+  };
+}

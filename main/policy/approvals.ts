@@ -1,0 +1,249 @@
+/**
+ * Approvals: what waits for a person's word, and what was said. A request is asked once, is answered or lapses, and stays listed for a while.
+ *
+ * An approval of sessions (`approval` in a contract) counts from its first use, which must come within a day; one of a grant gives its time
+ * anew; one of a call lets that call pass. Time is measured since the machine started, asleep or awake. Pure but for what it remembers.
+ */
+import type { Clock } from '../base/clock.ts';
+import { Emitter } from '../base/emitter.ts';
+import type { EngagementContract } from '../base/engagement.ts';
+import { TunnelerError } from '../base/errors.ts';
+import type { Reason } from '../base/reason.ts';
+import { holderKey, type GrantHolder } from './grants.ts';
+
+export type ApprovalKind = 'session' | 'grant' | 'call';
+export type ApprovalState = 'pending' | 'granted' | 'denied' | 'expired';
+
+/** What is asked. */
+export interface ApprovalQuestion {
+  readonly kind: ApprovalKind;
+  readonly holder: GrantHolder;
+  readonly contract: EngagementContract;
+  readonly agent?: string;
+  /** Of a call: method, target and arguments, for the person who is asked. */
+  readonly call?: { readonly method: string; readonly target: string; readonly arguments: unknown };
+}
+
+export interface Approval extends ApprovalQuestion {
+  readonly id: string;
+  readonly state: ApprovalState;
+  readonly requestedAtMs: number;
+  /** When a question lapses, or what was granted ends; undefined: at no set time. */
+  readonly expiresAtMs: number | undefined;
+  /** What the person who answered said. */
+  readonly reason?: string;
+  /** Who answered. */
+  readonly answeredBy?: string;
+}
+
+interface Kept extends Approval {
+  readonly forMs?: number;
+  /** First use, since the machine started. */
+  readonly beganSinceBootMs?: number;
+}
+
+export interface Answer {
+  readonly grant: boolean;
+  readonly minutes?: number | undefined;
+  readonly reason?: string | undefined;
+  /** Who says so: an identity, or `here` for a person at this engine. */
+  readonly by: string;
+}
+
+export interface ApprovalsDeps {
+  readonly clock: Clock;
+  readonly sinceBootMs: () => number;
+  readonly newId: () => string;
+}
+
+const dayMs = 86_400_000;
+/** A call that nobody answers is refused then: longer than most clients wait anyhow. */
+const callPatienceMs = 120_000;
+/** Answered rows stay listed this long. */
+const shownMs = 3_600_000;
+
+export class Approvals implements Disposable {
+  /** A row that is new, or changed. */
+  readonly events = new Emitter<Approval>();
+  readonly #deps: ApprovalsDeps;
+  readonly #rows = new Map<string, Kept>();
+  readonly #timers = new Map<string, Disposable>();
+
+  constructor(deps: ApprovalsDeps) {
+    this.#deps = deps;
+  }
+
+  /** Newest last. */
+  list(): readonly Approval[] {
+    return [...this.#rows.values()];
+  }
+
+  get(id: string): Approval | undefined {
+    return this.#rows.get(id);
+  }
+
+  /** Ask, unless the very question waits already. */
+  ask(question: ApprovalQuestion): Approval {
+    const waiting = question.kind === 'call' ? undefined : this.#find(question.kind, question.holder, 'pending');
+    if (waiting !== undefined) return waiting;
+    const nowMs = this.#deps.clock.now();
+    const patienceMs = question.kind === 'call' ? callPatienceMs : dayMs;
+    const row: Kept = {
+      ...question,
+      id: this.#deps.newId(),
+      state: 'pending',
+      requestedAtMs: nowMs,
+      expiresAtMs: nowMs + patienceMs,
+    };
+    this.#put(row, patienceMs);
+    return row;
+  }
+
+  /** Take back what waits: whoever asked is gone. */
+  withdraw(id: string): void {
+    const row = this.#rows.get(id);
+    if (row?.state === 'pending') this.#put({ ...row, state: 'expired' }, shownMs);
+  }
+
+  /**
+   * Answer, extend or end. Throws `approvals.unknown`, `approvals.answered` for what lapsed or was denied, `approvals.reason_required`.
+   */
+  answer(id: string, answer: Answer): Approval {
+    const row = this.#rows.get(id);
+    if (row === undefined) {
+      throw new TunnelerError('approvals.unknown', `no approval ${id}`, {
+        details: { next: 'culvert approvals list shows those there are' },
+      });
+    }
+    if (row.state === 'denied' || row.state === 'expired') {
+      throw new TunnelerError('approvals.answered', `${id} is ${row.state} already`, { details: { state: row.state } });
+    }
+    if (row.contract.approval?.reason === 'required' && (answer.reason ?? '').trim() === '') {
+      throw new TunnelerError('approvals.reason_required', 'the contract asks for a reason', {
+        details: { next: '--reason TEXT' },
+      });
+    }
+    const said = { ...(answer.reason === undefined ? {} : { reason: answer.reason }), answeredBy: answer.by };
+    const changed: Kept = answer.grant
+      ? this.#granted(row, answer.minutes, said)
+      : { ...row, ...said, state: 'denied', expiresAtMs: undefined };
+    this.#put(changed, this.#keepMs(changed));
+    return changed;
+  }
+
+  /** A grant of this very call, for `holder`, that lasts for some time and has not ended. */
+  lasting(holder: GrantHolder, method: string, target: string): Approval | undefined {
+    const key = holderKey(holder);
+    const nowMs = this.#deps.clock.now();
+    return [...this.#rows.values()].find(
+      ({ kind, state, call, expiresAtMs, holder: of }) =>
+        kind === 'call' &&
+        state === 'granted' &&
+        expiresAtMs !== undefined &&
+        expiresAtMs > nowMs &&
+        call?.method === method &&
+        call.target === target &&
+        holderKey(of) === key,
+    );
+  }
+
+  /** What an approval of sessions leaves to `holder` now; undefined: none is in force. */
+  leftMs(holder: GrantHolder): number | undefined {
+    const row = this.#find('session', holder, 'granted');
+    return row?.forMs === undefined ? undefined : this.#left(row, row.forMs);
+  }
+
+  /** The first session under it: its time runs from now. Idempotent. */
+  begin(holder: GrantHolder): void {
+    const row = this.#find('session', holder, 'granted');
+    if (row?.forMs === undefined || row.beganSinceBootMs !== undefined) return;
+    const beganSinceBootMs = this.#deps.sinceBootMs();
+    this.#put({ ...row, beganSinceBootMs, expiresAtMs: this.#deps.clock.now() + row.forMs }, row.forMs);
+  }
+
+  [Symbol.dispose](): void {
+    for (const timer of this.#timers.values()) timer[Symbol.dispose]();
+  }
+
+  #granted(row: Kept, minutes: number | undefined, said: Partial<Approval>): Kept {
+    const nowMs = this.#deps.clock.now();
+    const mostMs = mostMsOf(row);
+    const askedMs = minutes === undefined ? mostMs : Math.min(minutes * 60_000, mostMs ?? Infinity);
+    if (row.kind !== 'session' || askedMs === undefined) {
+      return {
+        ...row,
+        ...said,
+        state: 'granted',
+        expiresAtMs: askedMs === undefined ? undefined : nowMs + askedMs,
+        ...(askedMs === undefined ? {} : { forMs: askedMs }),
+      };
+    }
+    // Extended while in use: from now on. Else from its first use, within a day.
+    const inUse = row.state === 'granted' && row.beganSinceBootMs !== undefined;
+    return {
+      ...row,
+      ...said,
+      state: 'granted',
+      forMs: askedMs,
+      expiresAtMs: nowMs + (inUse ? askedMs : dayMs),
+      ...(inUse ? { beganSinceBootMs: this.#deps.sinceBootMs() } : {}),
+    };
+  }
+
+  #keepMs(row: Kept): number {
+    if (row.state !== 'granted' || row.kind !== 'session') return row.forMs ?? shownMs;
+    return row.beganSinceBootMs === undefined ? dayMs : (row.forMs ?? shownMs);
+  }
+
+  #left(row: Kept, forMs: number): number {
+    if (row.beganSinceBootMs === undefined) return forMs;
+    return Math.max(0, forMs - (this.#deps.sinceBootMs() - row.beganSinceBootMs));
+  }
+
+  #find(kind: ApprovalKind, holder: GrantHolder, state: ApprovalState): Kept | undefined {
+    const key = holderKey(holder);
+    return [...this.#rows.values()].findLast(
+      (row) => row.kind === kind && row.state === state && holderKey(row.holder) === key,
+    );
+  }
+
+  /** Keep it as it is now for `forMs`; then what was open has lapsed, and what is over is forgotten. */
+  #put(row: Kept, forMs: number): void {
+    this.#rows.delete(row.id);
+    this.#rows.set(row.id, row);
+    this.#timers.get(row.id)?.[Symbol.dispose]();
+    this.#timers.set(
+      row.id,
+      this.#deps.clock.after(forMs, () => this.#due(row)),
+    );
+    this.events.emit(row);
+  }
+
+  #due(row: Kept): void {
+    const open = row.state === 'pending' || (row.state === 'granted' && row.kind === 'session');
+    if (open) this.#put({ ...row, state: 'expired' }, shownMs);
+    else {
+      this.#rows.delete(row.id);
+      this.#timers.delete(row.id);
+    }
+  }
+}
+
+/** The longest a contract lets one answer last; undefined where it sets none. */
+function mostMsOf({ kind, contract }: ApprovalQuestion): number | undefined {
+  const seconds =
+    kind === 'session' ? contract.approval?.forSeconds : kind === 'grant' ? contract.grantSeconds : undefined;
+  return seconds === undefined ? undefined : seconds * 1000;
+}
+
+/** Why a session is refused until somebody approves it. */
+export function approvalNeeded(service: string, contract: EngagementContract): Reason {
+  const by = contract.approval?.by.join(', ') ?? '';
+  return {
+    code: 'policy.contract.approval',
+    sentence: `the contract of ${service} asks for the approval of ${by}, who is asked now`,
+    next: `ask ${by} to look at culvert approvals list, then try again`,
+    details: { service, by },
+    rule: 'contract:approval',
+  };
+}

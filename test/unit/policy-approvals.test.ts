@@ -1,0 +1,183 @@
+/** Time that belongs to a holder and a service, and what a person says about it. */
+import { describe, expect, it } from 'vitest';
+import { parseEngagement } from '../../main/base/engagement.ts';
+import { Approvals } from '../../main/policy/approvals.ts';
+import { grantedTimes } from '../../main/policy/granted-times.ts';
+import { Grants, type Grant, type GrantHolder } from '../../main/policy/grants.ts';
+import { askPerson } from '../../main/engine/admission/ask-person.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+
+const holder: GrantHolder = { end: 'host', account: 'id-1', identity: 'vendor', serviceId: 'svc', service: 'plc' };
+const contract = (raw: unknown) => parseEngagement(raw, 'test');
+const boxed = contract({ grantSeconds: 60 });
+
+function world(kept: readonly Grant[] = []) {
+  const clock = new ManualClock();
+  const boot = { ms: 1_000_000 };
+  const saved: { grants: readonly Grant[] } = { grants: kept };
+  const grants = new Grants({
+    clock,
+    sinceBootMs: () => boot.ms,
+    digest: (text) => text,
+    kept,
+    save: (all) => void (saved.grants = all),
+  });
+  let ids = 0;
+  const approvals = new Approvals({ clock, sinceBootMs: () => boot.ms, newId: () => `a${++ids}` });
+  return { clock, boot, saved, grants, approvals, times: grantedTimes(grants, approvals) };
+}
+
+describe('a grant', () => {
+  it('counts from the first session on, however often its holder comes back', () => {
+    const { boot, grants } = world();
+    expect(grants.leftMs(holder, boxed)).toBe(60_000);
+    boot.ms += 30_000;
+    expect(grants.leftMs(holder, boxed)).toBe(60_000);
+    grants.begin(holder, boxed);
+    boot.ms += 40_000;
+    grants.begin(holder, boxed);
+    expect(grants.leftMs(holder, boxed)).toBe(20_000);
+    boot.ms += 40_000;
+    expect(grants.leftMs(holder, boxed)).toBe(0);
+    expect(grants.leftMs({ ...holder, account: 'id-2' }, boxed)).toBe(60_000);
+  });
+
+  it('is stretched by no clock on the wall, and by no restart', () => {
+    const first = world();
+    first.grants.begin(holder, boxed);
+    first.clock.jump(-86_400_000);
+    first.boot.ms += 10_000;
+    expect(first.grants.leftMs(holder, boxed)).toBe(50_000);
+
+    const again = new Grants({
+      clock: { now: () => first.clock.now() },
+      sinceBootMs: () => first.boot.ms + 5_000,
+      digest: (text) => text,
+      kept: first.saved.grants,
+    });
+    expect(again.leftMs(holder, boxed)).toBe(45_000);
+
+    // Another boot, after an hour by the wall's clock.
+    const [kept] = first.saved.grants;
+    const later = (kept?.beganAtMs ?? 0) + 3_600_000;
+    const rebooted = new Grants({
+      clock: { now: () => later },
+      sinceBootMs: () => 1_000,
+      digest: (text) => text,
+      kept: first.saved.grants,
+    });
+    expect(rebooted.leftMs(holder, boxed)).toBe(0);
+  });
+
+  it('that is used up is asked for, refused meanwhile, and given anew', () => {
+    const { boot, times, approvals, grants } = world();
+    times.begin(holder, boxed);
+    boot.ms += 60_000;
+    expect(times.refusal(holder, boxed, undefined)).toMatchObject({ code: 'policy.contract.grantSeconds' });
+    expect(times.refusal(holder, boxed, undefined)).toBeDefined();
+    expect(approvals.list()).toMatchObject([{ kind: 'grant', state: 'pending', holder: { identity: 'vendor' } }]);
+    grants.renew(holder, boxed, 60_000);
+    expect(times.refusal(holder, boxed, undefined)).toBeUndefined();
+  });
+
+  it('is another under another contract', () => {
+    const { boot, grants } = world();
+    grants.begin(holder, boxed);
+    boot.ms += 60_000;
+    expect(grants.leftMs(holder, contract({ grantSeconds: 61 }))).toBe(61_000);
+  });
+});
+
+describe('an approval of sessions', () => {
+  const approved = contract({ approval: { by: ['floor'], forSeconds: 600, reason: 'required' } });
+  const said = { by: 'floor', reason: 'the belt is stuck' };
+
+  it('is asked once, wants its reason, and counts from the first use', () => {
+    const { boot, times, approvals } = world();
+    expect(times.refusal(holder, approved, undefined)).toMatchObject({ rule: 'contract:approval' });
+    times.refusal(holder, approved, undefined);
+    expect(approvals.list()).toHaveLength(1);
+    expect(() => approvals.answer('a1', { grant: true, by: 'floor' })).toThrow(
+      expect.objectContaining({ code: 'approvals.reason_required' }),
+    );
+    approvals.answer('a1', { grant: true, ...said });
+    boot.ms += 3_600_000;
+    expect(times.refusal(holder, approved, undefined)).toBeUndefined();
+    const [time] = times.begin(holder, approved);
+    expect(time?.leftMs()).toBe(600_000);
+    boot.ms += 200_000;
+    expect(time?.leftMs()).toBe(400_000);
+  });
+
+  it('is only shortened by minutes, extended while in use, and ended at any moment', () => {
+    const { boot, times, approvals } = world();
+    times.refusal(holder, approved, undefined);
+    approvals.answer('a1', { grant: true, minutes: 60, ...said });
+    const [time] = times.begin(holder, approved);
+    expect(time?.leftMs()).toBe(600_000);
+    boot.ms += 500_000;
+    approvals.answer('a1', { grant: true, minutes: 2, ...said });
+    expect(time?.leftMs()).toBe(120_000);
+    approvals.answer('a1', { grant: false, ...said });
+    expect(time?.leftMs()).toBe(0);
+    expect(() => approvals.answer('a1', { grant: true, ...said })).toThrow(
+      expect.objectContaining({ code: 'approvals.answered' }),
+    );
+  });
+
+  it('lapses unused after a day', () => {
+    const { clock, times, approvals } = world();
+    times.refusal(holder, approved, undefined);
+    approvals.answer('a1', { grant: true, ...said });
+    clock.advance(86_400_000);
+    expect(approvals.get('a1')).toMatchObject({ state: 'expired' });
+    expect(times.refusal(holder, approved, undefined)).toBeDefined();
+  });
+});
+
+describe('a held call', () => {
+  const asks = contract({ mcp: { ask: ['delete_*'] } });
+  const call = {
+    protocol: 'mcp' as const,
+    method: 'tools/call',
+    target: 'delete_all',
+    rule: 'contract:mcp.ask delete_*',
+    digest: 'd',
+    arguments: { table: 'orders' },
+    startedAtMs: 0,
+  };
+
+  it('waits for a person, who sees it, and whose reason the program is told', async () => {
+    const { approvals } = world();
+    const ask = askPerson(approvals, { holder, contract: asks, agent: 'coder' });
+    const answer = ask(call, new AbortController().signal);
+    expect(approvals.list()).toMatchObject([{ kind: 'call', agent: 'coder', call: { target: 'delete_all' } }]);
+    approvals.answer('a1', { grant: false, reason: 'not on a Friday', by: 'here' });
+    expect(await answer).toMatchObject({ granted: false, reason: { sentence: 'not on a Friday' } });
+  });
+
+  it('is refused where nobody answers in time, and forgotten with its session', async () => {
+    const { clock, approvals } = world();
+    const ask = askPerson(approvals, { holder, contract: asks, agent: undefined });
+    const late = ask(call, new AbortController().signal);
+    clock.advance(120_000);
+    expect(await late).toMatchObject({ granted: false });
+    const session = new AbortController();
+    const gone = ask(call, session.signal);
+    session.abort();
+    expect(await gone).toMatchObject({ granted: false });
+    expect(approvals.list().at(-1)).toMatchObject({ state: 'expired' });
+  });
+
+  it('granted for minutes lets the same tool pass until they are over', async () => {
+    const { clock, approvals } = world();
+    const ask = askPerson(approvals, { holder, contract: asks, agent: undefined });
+    const first = ask(call, new AbortController().signal);
+    approvals.answer('a1', { grant: true, minutes: 5, by: 'here' });
+    expect(await first).toMatchObject({ granted: true });
+    expect(await ask(call, new AbortController().signal)).toMatchObject({ granted: true });
+    clock.advance(300_000);
+    void ask(call, new AbortController().signal);
+    expect(approvals.list().at(-1)).toMatchObject({ state: 'pending' });
+  });
+});
