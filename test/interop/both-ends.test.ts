@@ -167,8 +167,9 @@ describeNetworks('a contract at its host', (network) => {
     expect(await echo(socket, 'let in')).toBe('let in');
     await until(async () => (await world.newest('both-approved')).remaining?.seconds !== undefined, 10_000);
     expect((await world.newest('both-approved')).remaining?.seconds).toBeLessThanOrEqual(300);
+    const over = ended(socket);
     await world.json(['approvals', 'deny', row.id, '--reason', 'done'], world.boxState);
-    await ended(socket);
+    await over;
     expect((await hostRows('both-approved')).at(-1)).toMatchObject({ closeReason: 'max_duration_exceeded' });
     expect((await hostRecords('approval.granted', 'both-approved')).length).toBeGreaterThan(0);
   }, 60_000);
