@@ -1,4 +1,15 @@
-/** Approvals as clients see them. */
+/** Approvals as clients see them, and what a person answers. */
+import * as v from 'valibot';
+
+/** A person's answer; `minutes` only shortens what the contract allows. */
+export const approvalAnswer = v.strictObject({
+  id: v.pipe(v.string(), v.minLength(1), v.maxLength(64)),
+  grant: v.boolean(),
+  minutes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(999_999))),
+  reason: v.optional(v.pipe(v.string(), v.maxLength(1024))),
+});
+
+export type ApprovalAnswer = v.InferOutput<typeof approvalAnswer>;
 
 /** Something that waits for a person's word, or was answered lately. */
 export interface ApprovalView {

@@ -6,7 +6,7 @@ import * as v from 'valibot';
 import { TunnelerError } from '../base/errors.ts';
 import { call, stream, type Client, type Handlers } from './call.ts';
 import type { InventoryView, RecordingCallsView, RecordingView } from './floor-views.ts';
-import type { ApprovalView } from './approval-view.ts';
+import { approvalAnswer, type ApprovalAnswer, type ApprovalView } from './approval-view.ts';
 import type { StateDelta, StateSnapshot } from './state.ts';
 import type { AgentEnvironmentView, AgentStartView } from './agent-views.ts';
 import type {
@@ -286,20 +286,7 @@ export const schema = {
   approval: {
     list: call<void, readonly ApprovalView[]>({ needs: 'observe', parse: nothing }),
     /** Grant or deny, extend or end. Never an agent's to say. */
-    answer: call<
-      { id: string; grant: boolean; minutes?: number | undefined; reason?: string | undefined },
-      ApprovalView
-    >({
-      needs: 'operate',
-      parse: parser(
-        v.strictObject({
-          id: text(64),
-          grant: v.boolean(),
-          minutes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(999_999))),
-          reason: v.optional(v.pipe(v.string(), v.maxLength(1024))),
-        }),
-      ),
-    }),
+    answer: call<ApprovalAnswer, ApprovalView>({ needs: 'operate', parse: parser(approvalAnswer) }),
   },
   policy: {
     show: call<void, PolicyView>({ needs: 'observe', parse: nothing }),
