@@ -1,7 +1,7 @@
 /** Approvals as clients see them, and what a person answers. */
 import * as v from 'valibot';
 
-/** A person's answer; `minutes` only shortens what the contract allows. */
+/** A person's answer, never an agent's: grant or deny, extend or end. `minutes` only shortens what the contract allows. */
 export const approvalAnswer = v.strictObject({
   id: v.pipe(v.string(), v.minLength(1), v.maxLength(64)),
   grant: v.boolean(),

@@ -5,6 +5,7 @@
 import * as v from 'valibot';
 import { TunnelerError } from '../base/errors.ts';
 import { call, stream, type Client, type Handlers } from './call.ts';
+import { parser } from './parser.ts';
 import type { InventoryView, RecordingCallsView, RecordingView } from './floor-views.ts';
 import { approvalAnswer, type ApprovalAnswer, type ApprovalView } from './approval-view.ts';
 import type { StateDelta, StateSnapshot } from './state.ts';
@@ -37,19 +38,6 @@ import type {
   StatusView,
   WhyView,
 } from './views.ts';
-
-/** A parser of one border: strict objects, so that a misspelt field is refused with its name. */
-function parser<S extends v.GenericSchema>(schema: S): (raw: unknown) => v.InferOutput<S> {
-  return (raw) => {
-    const result = v.safeParse(schema, raw);
-    if (result.success) return result.output;
-    const issue = result.issues[0];
-    const path = v.getDotPath(issue) ?? 'request';
-    throw new TunnelerError('base.invalid', `${path}: ${issue.message}`, {
-      details: { path, expected: issue.expected ?? '', received: issue.received },
-    });
-  };
-}
 
 const nothing = (raw: unknown): void => {
   if (raw !== undefined && raw !== null) throw new TunnelerError('base.invalid', 'request: expected nothing');
@@ -285,7 +273,6 @@ export const schema = {
   },
   approval: {
     list: call<void, readonly ApprovalView[]>({ needs: 'observe', parse: nothing }),
-    /** Grant or deny, extend or end. Never an agent's to say. */
     answer: call<ApprovalAnswer, ApprovalView>({ needs: 'operate', parse: parser(approvalAnswer) }),
   },
   policy: {
