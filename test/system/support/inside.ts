@@ -28,14 +28,18 @@ export const tunNetworks = [
   { name: 'OpenZiti', missing: () => whyNoNamespaces() ?? openZitiMissing() },
 ] as const;
 
-/** For `bash -c`, within fresh namespaces: loopback alone, and a resolv.conf in the directory `$1` that nobody else reads; then the rest of the arguments. */
+/**
+ * For `bash -c`, within fresh namespaces: loopback alone, and a resolv.conf in the directory `$1` that nobody else reads; then the rest of the
+ * arguments. The shell stays the first process: a child of that one may be an orphan it took in, and so is nobody an engine knows.
+ */
 export const inside = `set -e
 mount --make-rprivate /
 ip link set lo up
 printf 'nameserver 127.0.0.9\\n' > "$1/resolv.conf"
 mount --bind "$1/resolv.conf" /etc/resolv.conf
 shift
-exec "$@"`;
+"$@"
+exit $?`;
 
 /**
  * Bundle `program` and run it with `args` (the network's name first).

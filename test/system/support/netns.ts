@@ -15,7 +15,9 @@ export function whyNoNamespaces(): string | undefined {
   if (process.platform !== 'linux') return 'needs Linux';
   if (!existsSync('/dev/net/tun')) return 'needs /dev/net/tun';
   return (
-    rootMissing() ?? addonMissing() ?? toolsMissing('ip', 'unshare', 'nft', 'dig', 'curl', 'iperf3', 'tcpdump', 'nc')
+    rootMissing() ??
+    addonMissing() ??
+    toolsMissing('ip', 'unshare', 'nft', 'iptables', 'dig', 'curl', 'iperf3', 'tcpdump', 'nc')
   );
 }
 
