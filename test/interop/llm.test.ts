@@ -107,7 +107,7 @@ describeNetworks('language models behind the dark', (network) => {
     test('follow a name only where a router vouches for it, unless told otherwise', async () => {
       const answer = await post(writer, 'vouched', 'v1/chat/completions', chat);
       const [verdict] = await hosted('--kind', 'verdict', '--service', 'vouched');
-      expect(answer.status).toBe(verdict?.['callerAsserted'] === true ? 200 : 403);
+      expect(answer.status).toBe(verdict?.['callerAsserted'] === 'router' ? 200 : 403);
       if (answer.status === 403) expect(answer.body).toContain('no router vouches');
     });
 
