@@ -13,10 +13,13 @@ import {
   type HostWords,
 } from './words.ts';
 
-/** A hardware key may take its time; who has not said by then stays nameless. */
-const answerWithinMs = 5_000;
-/** Held at most while the answer is awaited: four times what a dialler sends before it. */
-const heldBytes = 1024 * 1024;
+/**
+ * A hardware key may take its time, and so may a thousand dials at once. Every dialler that names a mark answers, if only that it has nothing to
+ * sign with: who has not by then is cut off, for an answer that came later would reach the application as its own bytes.
+ */
+const answerWithinMs = 30_000;
+/** Held at most while the answer is awaited, many times what a dialler sends before it; beyond that it is cut off likewise. */
+const heldBytes = 4 * 1024 * 1024;
 
 /** Greet a dialler that named `mark`. Before anything else is written to `stream`. */
 export function greet(stream: Pick<ByteStream, 'write'>, mark: Uint8Array, words: HostWords): void {
@@ -24,13 +27,16 @@ export function greet(stream: Pick<ByteStream, 'write'>, mark: Uint8Array, words
 }
 
 export interface Answered {
-  /** Undefined where none came, in time and in form. */
+  /** Undefined where the dialler ended without one, or it has not the form of one. */
   readonly proof: CallerProof | undefined;
   /** The same connection without the answer: what else was sent meanwhile comes first. Not started. */
   readonly stream: ByteStream;
 }
 
-/** Await the answer to `challenge`, which a greeting has just asked. Rejects with why the connection ended, where it did before. */
+/**
+ * Await the answer to `challenge`, which a greeting has just asked. Rejects with why the connection ended, where it did before; also where it was
+ * cut off here, for none came in time.
+ */
 export function awaitProof(inner: ByteStream, challenge: string, clock: Clock): Promise<Answered> {
   return new Promise((resolve, reject) => new Waiting(inner, challenge, clock, resolve, reject).begin());
 }
@@ -69,7 +75,7 @@ class Waiting implements ByteStream {
   }
 
   begin(): void {
-    this.#timer = this.#clock.after(answerWithinMs, () => this.#settle(undefined));
+    this.#timer = this.#clock.after(answerWithinMs, () => this.#giveUp());
     this.#inner.start({
       data: (chunk) => this.#data(chunk),
       end: () => {
@@ -126,7 +132,7 @@ class Waiting implements ByteStream {
     }
     if (this.kind === 'datagram') this.#lookAtDatagram(chunk);
     else this.#look();
-    if (!this.#answered && this.#heldBytes >= heldBytes) this.#settle(undefined);
+    if (!this.#answered && this.#heldBytes >= heldBytes) this.#giveUp();
   }
 
   #lookAtDatagram(chunk: Uint8Array): void {
@@ -156,6 +162,16 @@ class Waiting implements ByteStream {
     this.#answered = true;
     this.#timer?.[Symbol.dispose]();
     this.#resolve({ proof, stream: this });
+  }
+
+  #giveUp(): void {
+    if (this.#answered) return;
+    this.#answered = true;
+    this.#timer?.[Symbol.dispose]();
+    this.#held = [];
+    const error = new TunnelerError('base.timeout', 'the dialler did not say who it is');
+    this.#inner.reset(error);
+    this.#reject(error);
   }
 
   #deliver(): void {

@@ -1,8 +1,9 @@
 /** What a new user sees first: the demo up, its window open where one can be, and a session that flows in it. */
 import { spawn } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { SessionView } from '../../main/api/views.ts';
 import { culvertJson, culvertProgram } from '../support/culvert.ts';
@@ -88,13 +89,18 @@ test('the demo opens the window in Electron, a session flows meanwhile, and both
 
 test('without Electron it opens the browser on an address that lets it in', async () => {
   const { ELECTRON_OVERRIDE_DIST_PATH: _, ...env } = await desktop();
+  let address = '';
   const out = await stayingDemo(env, async () => {
     await until(async () => (await text('browser.said')) !== '', 5_000);
-    const answer = await fetch((await text('browser.said')).trim());
+    // What others can read of a command line names a file that this user alone can, not the address.
+    const file = fileURLToPath((await text('browser.said')).trim());
+    expect((await stat(file)).mode & 0o077).toBe(0);
+    address = /url=([^"]+)"/.exec(await readFile(file, 'utf8'))?.[1]?.replaceAll('&amp;', '&') ?? '';
+    const answer = await fetch(address);
     expect(answer.status).toBe(200);
     expect(answer.headers.get('set-cookie')).toContain('HttpOnly');
   });
-  expect(out).toContain(`The window: ${(await text('browser.said')).trim()}`);
+  expect(out).toContain(`The window: ${address}`);
   expect(await text('electron.said')).toBe('');
 }, 90_000);
 

@@ -150,17 +150,27 @@ describe('the hosting end', () => {
     }
   });
 
-  it('goes on without one where none comes, and loses nothing', async () => {
-    const clock = new ManualClock();
+  it('goes on without one where the dialler ends without, and loses nothing', async () => {
     const [far, near] = memoryStreamPair();
-    const question = awaitProof(near, challenge, clock);
+    const question = awaitProof(near, challenge, new ManualClock());
     far.write(bytes('no Culvert'));
-    await until(() => true);
-    clock.advance(5_000);
+    far.end();
     const answered = await question;
     expect(answered.proof).toBeUndefined();
     const server = recorded(answered.stream);
     await until(() => server.text() === 'no Culvert');
+  });
+
+  it('cuts off who says nothing in time: a late answer would be the application’s bytes', async () => {
+    const clock = new ManualClock();
+    const [far, near] = memoryStreamPair();
+    const farSaw = recorded(far);
+    const question = awaitProof(near, challenge, clock);
+    far.write(bytes('waiting'));
+    const over = expect(question).rejects.toMatchObject({ code: 'base.timeout' });
+    clock.advance(30_000);
+    await over;
+    await until(() => farSaw.over);
   });
 
   it('says why it ended where the dialler goes first', async () => {
