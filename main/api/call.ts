@@ -36,8 +36,6 @@ export interface Stream<Request, Item> {
   readonly item?: Item;
 }
 
-export type Schema = Readonly<Record<string, Readonly<Record<string, { type: 'call' | 'stream'; needs: Permission }>>>>;
-
 export function call<Request, Result>(options: {
   needs: Permission;
   own?: readonly Standing['kind'][];

@@ -19,7 +19,6 @@ import { TunnelerError } from './errors.ts';
 export type { ApprovalRules } from './engagement/approval.ts';
 export type { HttpRules } from './engagement/http.ts';
 export type { McpRule, McpRules } from './engagement/mcp.ts';
-export type { ModbusRules } from './engagement/modbus.ts';
 export type { Schedule } from './engagement/schedule.ts';
 
 /** The config type's name at the controller. */

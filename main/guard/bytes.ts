@@ -88,16 +88,6 @@ export function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
   return joined;
 }
 
-/** The pieces without their first bytes. No copy. */
-export function dropFirst(parts: readonly Uint8Array[], count: number): readonly Uint8Array[] {
-  let left = count;
-  return parts.flatMap((part) => {
-    const skipped = Math.min(left, part.length);
-    left -= skipped;
-    return skipped === part.length ? [] : [part.subarray(skipped)];
-  });
-}
-
 /** Two views that lie side by side in one buffer, as one view; undefined where they do not. No copy. */
 export function adjoin(left: Uint8Array, right: Uint8Array): Uint8Array | undefined {
   if (left.buffer !== right.buffer || left.byteOffset + left.length !== right.byteOffset) return undefined;

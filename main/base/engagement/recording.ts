@@ -8,5 +8,3 @@ export const record = terms({
   /** A capture of each session, as it reached the service. */
   pcap: v.optional(v.boolean()),
 });
-
-export type RecordRules = Readonly<v.InferOutput<typeof record>>;

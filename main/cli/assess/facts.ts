@@ -27,7 +27,6 @@ export const anyRule = ({ policy }: Evidence): boolean => policy.localRules.leng
 export const rulesHold = ({ policy }: Evidence): boolean => policy.errors.length === 0;
 export const isSigned = ({ verified }: Evidence): boolean => verified.signers.length > 0;
 export const isWhole = ({ verified }: Evidence): boolean => verified.ok && verified.unsignedBefore === undefined;
-export const anyHosted = ({ services }: Evidence): boolean => services.some(({ hosted }) => hosted !== undefined);
 export const isCollected = (evidence: Evidence): boolean => evidence.fleet !== undefined || isWitnessed(evidence);
 export const nobodySilent = ({ fleet }: Evidence): boolean =>
   fleet === undefined || every(fleet, ({ state, branches }) => state !== 'silent' && branches === 1);

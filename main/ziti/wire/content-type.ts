@@ -46,5 +46,3 @@ export const contentType = {
   inspectResponse: 60805,
   connectV2: 60806,
 } as const;
-
-export type ContentType = (typeof contentType)[keyof typeof contentType];
