@@ -348,6 +348,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
       agents,
       apps,
       socketPath: options.socketPath,
+      directoryDecides: options.directoryDecides === true,
       consoleListener: options.consoleListener,
       services: () => state.views.services(),
       calls: {

@@ -1,6 +1,6 @@
 // `npm run test:bare`: the README's two commands where Node, npm and a shell are all there is. A fresh clone, a PATH without cargo, go,
 // Chromium and every tool that tests/support/tools.json lists, a home of its own; the demo must run, and the suites must pass by skipping with
-// reasons.  CULVERT_BARE_SUITES="unit conformance" narrows what is run.
+// reasons.  CULVERT_BARE_SUITES="unit conformance" names others.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,7 @@ const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const coreutils =
   'sh bash env ls cat mkdir rm cp mv ln chmod sleep kill true false tr sed grep uname id mktemp dirname basename readlink ' +
   'date tail head sort touch stat wc printf expr getent setsid nice ps';
-const suites = (process.env.CULVERT_BARE_SUITES ?? 'architecture unit conformance').split(' ').filter(Boolean);
+const suites = (process.env.CULVERT_BARE_SUITES ?? 'architecture conformance').split(' ').filter(Boolean);
 const directory = mkdtempSync(join(tmpdir(), 'culvert-bare-'));
 
 try {

@@ -73,6 +73,7 @@ export async function startDevice(spec: DeviceSpec, stack: DisposalStack): Promi
       forwards: [],
       passphrase,
       logFile: join(directory, `${name}.log`),
+      directoryDecides: true,
       // Beside the machine's own: two demos, and an engine that runs already, do not meet.
       ...(mode === 'proxy' ? { proxyListen: '127.0.0.1:0' } : {}),
     }),

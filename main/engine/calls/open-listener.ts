@@ -29,6 +29,8 @@ export interface ListenerDeps {
   readonly configFile: string;
   readonly agents: AgentBindings;
   readonly apps: AppFinder & Pick<ProgramFinder, 'ancestry'>;
+  /** Where the system cannot be asked who calls, whoever may enter the state directory is the engine's person. */
+  readonly directoryDecides: boolean;
   readonly consoleListener: ConsoleListener | undefined;
   readonly clock: Clock;
   readonly log: Log;
@@ -85,6 +87,7 @@ export async function openListeners(deps: ListenerDeps, stack: DisposalStack): P
       groupId,
       isMember,
       membersObserve: config.socket?.observe === 'all',
+      directoryDecides: deps.directoryDecides,
       ownDirectory: deps.stateDirectory,
     }),
   );

@@ -36,6 +36,8 @@ export interface SocketServerDeps {
   readonly groupId: number | undefined;
   /** Members may look at what is others' too. */
   readonly membersObserve?: boolean;
+  /** Where `peerCredentials` is absent, whoever may enter that directory is the engine's person. */
+  readonly directoryDecides?: boolean;
   /** The engine's own directory, which the group is let through; any other keeps its mode. */
   readonly ownDirectory: string;
   /** Members of a group, by uid; asked only where `groupId` is set and credentials are known. */
@@ -190,7 +192,10 @@ function serve(socket: Socket, caller: Caller, dispatcher: Dispatcher): Dispatch
 type Admitted = 'owner' | 'member' | 'unseen';
 
 function admitted(peer: PeerCredentials | undefined, deps: SocketServerDeps): Admitted | undefined {
-  if (peer === undefined) return isPipe(deps.path) ? 'owner' : 'unseen';
+  if (peer === undefined) {
+    const isOwner = isPipe(deps.path) || (deps.directoryDecides === true && deps.peerCredentials === undefined);
+    return isOwner ? 'owner' : 'unseen';
+  }
   const { uid, gid } = peer;
   if (uid === 0 || uid === process.getuid?.()) return 'owner';
   const member = deps.groupId !== undefined && (gid === deps.groupId || deps.isMember?.(uid, deps.groupId) === true);

@@ -26,6 +26,11 @@ export interface EngineOptions {
   readonly clock?: Clock;
   /** Keep what devices send to this service; `database`: a PostgreSQL URL in place of a file beside the state. */
   readonly collect?: { readonly service: string; readonly database?: string };
+  /**
+   * A demo's engine, in a directory made for it that goes with it: where the system cannot be asked who calls (no addon), whoever may enter that
+   * directory is its person. Every other engine then answers its state alone.
+   */
+  readonly directoryDecides?: true;
 }
 
 export interface Engine extends AsyncDisposable {
