@@ -1,5 +1,6 @@
 /** Whoever keeps what devices send: answers their dials, countersigns, tells of what is odd, and hands the desk's orders on. */
 import { randomUUID } from 'node:crypto';
+import type { FleetDeviceView } from '../../api/views.ts';
 import type { NoteSigner } from '../../audit/note.ts';
 import type { Clock } from '../../base/clock.ts';
 import { toTunnelerError } from '../../base/errors.ts';
@@ -26,21 +27,6 @@ export interface CollectorDeps {
   readonly retainMs?: number;
   /** Told to the people in front of this engine too. */
   readonly alerted: (alert: Omit<FleetAlert, 'id'>) => void;
-}
-
-/** A device as the desk sees it: its newest journal. */
-export interface FleetDeviceState {
-  readonly name: string;
-  readonly origin: string;
-  readonly asserted: 'router' | 'signature' | 'nobody';
-  readonly state: 'connected' | 'away' | 'silent';
-  readonly records: number;
-  readonly head: string;
-  readonly branches: number;
-  readonly epoch: number;
-  readonly firstSeenAt: string;
-  readonly lastSeenAt: string;
-  readonly clockOffsetMs: number;
 }
 
 export interface FleetOrderState extends Omit<FleetOrder, 'text' | 'signature'> {
@@ -95,7 +81,7 @@ export class Collector implements AsyncDisposable {
     return stream;
   };
 
-  async devices(): Promise<readonly FleetDeviceState[]> {
+  async devices(): Promise<readonly FleetDeviceView[]> {
     const newest = new Map((await this.#deps.store.devices()).map((device) => [device.origin, device]));
     return [...newest.values()].map((device) => ({
       name: device.name,

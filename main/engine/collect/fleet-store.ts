@@ -1,5 +1,6 @@
 /** What a collector keeps of its devices, whichever database it is in. Rows are plain facts; who may write them is decided before. */
 import type { ChainedRecord } from '../../audit/chain.ts';
+import type { AuditQuery } from '../../audit/index-store.ts';
 import type { SignersFile } from '../../audit/signers.ts';
 
 /** How sure the collector is of a device's name. */
@@ -49,21 +50,9 @@ export interface FleetHit {
   readonly record: ChainedRecord;
 }
 
-/** Every given condition must hold; newest received first. */
-export interface FleetQuery {
+/** What is searched for, in one device's record or in all; newest received first, times by the devices' own clocks. */
+export interface FleetQuery extends Omit<AuditQuery, 'beforeSeq'> {
   readonly device?: string | undefined;
-  readonly text?: string | undefined;
-  readonly kind?: string | undefined;
-  readonly service?: string | undefined;
-  readonly identity?: string | undefined;
-  readonly agent?: string | undefined;
-  readonly tool?: string | undefined;
-  readonly session?: string | undefined;
-  readonly decision?: 'allow' | 'deny' | undefined;
-  /** ISO 8601, by the devices' own clocks. */
-  readonly since?: string | undefined;
-  readonly until?: string | undefined;
-  readonly limit?: number | undefined;
 }
 
 export interface FleetAlert {
