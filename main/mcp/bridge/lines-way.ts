@@ -2,19 +2,21 @@
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
-import { readMessages, type Message, type RpcId } from './rpc.ts';
+import { PendingRequests } from './pending-requests.ts';
+import type { Message } from './rpc.ts';
 import { causeOf, type Failure, type Way, type WayDeps } from './way.ts';
 
 const maxLineChars = 64 * 1024 * 1024;
 
 export class LinesWay implements Way {
   readonly #deps: WayDeps;
-  readonly #waiting = new Map<RpcId, (failure: Failure | undefined) => void>();
+  readonly #pending: PendingRequests;
   #socket: Duplex | undefined;
   #opening: Promise<Duplex> | undefined;
 
   constructor(deps: WayDeps) {
     this.#deps = deps;
+    this.#pending = new PendingRequests(deps);
   }
 
   async send(message: Message): Promise<Failure | undefined> {
@@ -30,14 +32,13 @@ export class LinesWay implements Way {
       socket.write(`${message.text}\n`);
       return undefined;
     }
-    return new Promise((resolve) => {
-      this.#waiting.set(id, resolve);
-      socket.write(`${message.text}\n`);
-    });
+    const answered = this.#pending.add(id);
+    socket.write(`${message.text}\n`);
+    return answered;
   }
 
   cancelled(request: Message): void {
-    this.#settle(request.id, undefined);
+    this.#pending.settle(request.id, undefined);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -75,7 +76,7 @@ export class LinesWay implements Way {
       restChars += first.length;
       for (const part of more) {
         const line = rest.join('').trim();
-        if (line !== '') this.#take(line);
+        if (line !== '') this.#pending.take(line, 'a line');
         rest = [part];
         restChars = part.length;
       }
@@ -83,23 +84,8 @@ export class LinesWay implements Way {
     });
   }
 
-  #take(line: string): void {
-    const messages = readMessages(line);
-    if (messages === undefined) this.#deps.complain('a line of the server is no message');
-    for (const message of messages ?? []) {
-      this.#deps.take(message);
-      if (message.kind === 'response') this.#settle(message.id, undefined);
-    }
-  }
-
-  #settle(id: RpcId | undefined, failure: Failure | undefined): void {
-    if (id === undefined) return;
-    this.#waiting.get(id)?.(failure);
-    this.#waiting.delete(id);
-  }
-
   #ended(why: string): void {
     this.#socket = undefined;
-    for (const id of [...this.#waiting.keys()]) this.#settle(id, { why });
+    this.#pending.failAll(why);
   }
 }

@@ -5,7 +5,8 @@
 import { failureIn } from './answers.ts';
 import { EventStream } from './event-stream.ts';
 import { HttpCalls } from './http-call.ts';
-import { readMessages, type Message, type RpcId } from './rpc.ts';
+import { PendingRequests } from './pending-requests.ts';
+import type { Message } from './rpc.ts';
 import { causeOf, type Failure, type Way, type WayDeps } from './way.ts';
 
 const endpointTimeoutMs = 10_000;
@@ -23,11 +24,12 @@ class SseWay implements Way {
   readonly #calls: HttpCalls;
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
-  readonly #waiting = new Map<RpcId, (failure: Failure | undefined) => void>();
+  readonly #pending: PendingRequests;
   #endpoint: URL | undefined;
 
   constructor(deps: WayDeps) {
     this.#deps = deps;
+    this.#pending = new PendingRequests(deps);
     this.#calls = new HttpCalls(deps.connect);
     this.#signal = AbortSignal.any([deps.signal, this.#stop.signal]);
   }
@@ -63,25 +65,22 @@ class SseWay implements Way {
     const { id } = message;
     const endpoint = this.#endpoint;
     if (endpoint === undefined) return { why: 'the event stream of the server has ended' };
-    const answered =
-      message.kind !== 'request' || id === undefined
-        ? undefined
-        : new Promise<Failure | undefined>((resolve) => this.#waiting.set(id, resolve));
+    const answered = message.kind !== 'request' || id === undefined ? undefined : this.#pending.add(id);
     try {
       const headers = { 'content-type': 'application/json' };
       const post = { method: 'POST', headers, body: message.text, signal: this.#signal } as const;
       const answer = await this.#calls.call(endpoint, post);
       const body = await answer.text();
-      if (answer.status >= 300) this.#settle(id, failureIn(answer, body));
+      if (answer.status >= 300) this.#pending.settle(id, failureIn(answer, body));
       return answered === undefined ? (answer.status < 300 ? undefined : failureIn(answer, body)) : await answered;
     } catch (error) {
-      this.#settle(id, undefined);
+      this.#pending.settle(id, undefined);
       return { why: causeOf(error) };
     }
   }
 
   cancelled(request: Message): void {
-    this.#settle(request.id, undefined);
+    this.#pending.settle(request.id, undefined);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -100,7 +99,7 @@ class SseWay implements Way {
             // Wherever the server believes to be, it is reached by this port alone.
             this.#endpoint = new URL(at.pathname + at.search, this.#deps.url);
             opened();
-          } else if (type === 'message') this.#take(data);
+          } else if (type === 'message') this.#pending.take(data, 'an event');
         }
       }
       return 'the event stream of the server has ended';
@@ -109,23 +108,8 @@ class SseWay implements Way {
     }
   }
 
-  #take(data: string): void {
-    const messages = readMessages(data);
-    if (messages === undefined) this.#deps.complain('an event of the server is no message');
-    for (const message of messages ?? []) {
-      this.#deps.take(message);
-      if (message.kind === 'response') this.#settle(message.id, undefined);
-    }
-  }
-
-  #settle(id: RpcId | undefined, failure: Failure | undefined): void {
-    if (id === undefined) return;
-    this.#waiting.get(id)?.(failure);
-    this.#waiting.delete(id);
-  }
-
   #broken(why: string): void {
     this.#endpoint = undefined;
-    for (const id of [...this.#waiting.keys()]) this.#settle(id, { why });
+    this.#pending.failAll(why);
   }
 }
