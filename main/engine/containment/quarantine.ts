@@ -1,5 +1,4 @@
 /** The quarantine kept on disk and in the audit: a restart must not free anyone. */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import type { AuditWriter } from '../../audit/record.ts';
@@ -9,6 +8,7 @@ import type { Log } from '../../base/log.ts';
 import type { QuarantineView } from '../../api/views.ts';
 import { Quarantine, type QuarantineEntry } from '../../policy/quarantine.ts';
 import { iso } from '../../base/iso.ts';
+import { readKept, writeKept } from '../runtime/kept-file.ts';
 
 const entry = v.object({
   subject: v.string(),
@@ -19,6 +19,7 @@ const entry = v.object({
   untilMs: v.exactOptional(v.number()),
 });
 const file = v.object({ version: v.literal(1), quarantined: v.array(entry) });
+const words = { unknown: 'whom it holds', removing: 'frees everything quarantined' };
 
 export interface QuarantineDeps {
   readonly stateDirectory: string;
@@ -32,14 +33,10 @@ export function openQuarantine(deps: QuarantineDeps): Quarantine {
   const path = join(deps.stateDirectory, 'quarantine.json');
   const quarantine = new Quarantine({
     clock: deps.clock,
-    entries: read(path),
+    entries: readKept(path, file, words)?.quarantined ?? [],
     save(entries) {
       try {
-        writeFileSync(`${path}.tmp`, JSON.stringify({ version: 1, quarantined: entries }), {
-          mode: 0o600,
-          flush: true,
-        });
-        renameSync(`${path}.tmp`, path);
+        writeKept(path, { version: 1, quarantined: entries });
       } catch (error) {
         // It holds all the same, as long as this engine lives; cutting off must not fail because the disk does.
         deps.log.error('quarantine.not_written', { error });
@@ -75,27 +72,5 @@ export function releaseFrom(quarantine: Quarantine, subject: string): void {
   if (quarantine.release(subject)) return;
   throw new TunnelerError('policy.quarantine_unknown', `${subject} is not quarantined`, {
     details: { next: 'culvert quarantine list shows what is' },
-  });
-}
-
-function read(path: string): readonly QuarantineEntry[] {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw damaged(path, error);
-  }
-  try {
-    return v.parse(file, JSON.parse(text)).quarantined;
-  } catch (error) {
-    throw damaged(path, error);
-  }
-}
-
-function damaged(path: string, cause: unknown): TunnelerError {
-  return new TunnelerError('engine.state_unusable', `${path} cannot be read, so whom it holds is not known`, {
-    cause,
-    details: { file: path, next: 'mend or remove it; removing it frees everything quarantined' },
   });
 }
