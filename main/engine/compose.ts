@@ -44,7 +44,7 @@ import { watchServices } from './entries/service-watch.ts';
 import { hashWhereAsked } from './admission/ensure-hash.ts';
 import { visibleServices } from './admission/visible-services.ts';
 import { serveMetrics } from './state/metrics.ts';
-import { openCorridor } from './admission/open-admission.ts';
+import { openAdmission } from './admission/open-admission.ts';
 import { openListeners } from './calls/open-listener.ts';
 import { openRuntime, type Runtime } from './runtime/open-runtime.ts';
 import { answeredServices } from './hosting/answered-services.ts';
@@ -237,7 +237,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
     dialing,
     detection,
   };
-  const admit = openCorridor({ ...rooms, direct: () => late.entries?.direct() });
+  const admit = openAdmission({ ...rooms, direct: () => late.entries?.direct() });
 
   // Every way in; flows are refused until an identity has services.
   const remoteNames = stack.use(
@@ -308,7 +308,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
   let stop: () => void = () => undefined;
   const stopped = new Promise<void>((resolve) => (stop = resolve));
   const admitAs = (app: App): Admit =>
-    openCorridor({
+    openAdmission({
       ...rooms,
       apps: { find: () => Promise.resolve(app), identify: (one) => apps.identify(one) },
       direct: () => late.entries?.direct(),

@@ -35,11 +35,11 @@ beforeAll(async () => {
         bind: ['box'],
       },
       {
-        name: 'hasNoTerminators',
+        name: 'deserted',
         configs: {
           'intercept.v1': {
             protocols: ['tcp'],
-            addresses: ['hasNoTerminators.dark'],
+            addresses: ['deserted.dark'],
             portRanges: [{ low: 80, high: 80 }],
           },
           'culvert.contract.v1': { mcp: {} },
@@ -109,7 +109,7 @@ test('tools are listed, filtered and called, and the session counts the calls', 
 
 test('a client is told why the way to its service is refused, in JSON-RPC and on standard error', async () => {
   const hello = (id: number) => `{"jsonrpc":"2.0","id":${id},"method":"initialize","params":{}}\n`;
-  const connect = ['mcp', 'connect', 'hasNoTerminators', '--state', at('laptop')];
+  const connect = ['mcp', 'connect', 'deserted', '--state', at('laptop')];
   const ran = await culvert(connect, { input: hello(1) + hello(2) });
   expect(ran.code).toBe(1);
   const answers = ran.out
@@ -118,9 +118,9 @@ test('a client is told why the way to its service is refused, in JSON-RPC and on
     .map((line) => JSON.parse(line) as Record<string, unknown>);
   expect(answers.map(({ id }) => id)).toEqual([1, 2]);
   expect(answers[0]).toMatchObject({
-    error: { code: -32000, data: { code: 'ziti.dial.no_terminator', sentence: 'nobody hosts hasNoTerminators now' } },
+    error: { code: -32000, data: { code: 'ziti.dial.no_terminator', sentence: 'nobody hosts deserted now' } },
   });
-  expect(ran.err).toMatch(/^culvert: ziti\.dial\.no_terminator: nobody hosts hasNoTerminators now\n {2}\S.*\n$/);
+  expect(ran.err).toMatch(/^culvert: ziti\.dial\.no_terminator: nobody hosts deserted now\n {2}\S.*\n$/);
   expect(JSON.parse((await culvert([...connect, '--json'], { input: hello(1) })).err)).toMatchObject({
     error: { code: 'ziti.dial.no_terminator' },
   });

@@ -4,7 +4,7 @@ import { unknownApp } from '../../main/apps/app.ts';
 import type { Admission, FlowRequest } from '../../main/base/flow.ts';
 import { notServed } from '../../main/policy/served-user.ts';
 import { silentLog } from '../../main/base/log.ts';
-import { createCorridor, type CorridorDeps } from '../../main/engine/admission/admission.ts';
+import { createAdmission, type AdmissionDeps } from '../../main/engine/admission/admission.ts';
 import type { Match } from '../../main/intercept/match.ts';
 import type { Verdict } from '../../main/policy/verdict.ts';
 import type { DialledStream } from '../../main/engine/admission/dialing.ts';
@@ -38,14 +38,14 @@ const tooMany: Verdict = {
 };
 
 /** A corridor over real sessions; the far end of what it dialled is in the test's hands. */
-function openCorridor(parts: Partial<CorridorDeps> = {}) {
+function openAdmission(parts: Partial<AdmissionDeps> = {}) {
   const world = new SessionWorld();
   const [remote, service] = memoryStreamPair();
   const dialled = Object.assign(remote, { encrypted: true, routerName: 'edge', circuitId: undefined });
   const serviceSaw = new Recorder();
   service.start(serviceSaw);
   const open = (): number => world.sessions.openCount('svc-1');
-  const admit = createCorridor({
+  const admit = createAdmission({
     notServed: () => undefined,
     clock: world.clock,
     log: silentLog,
@@ -96,7 +96,7 @@ function ungreeted(stream: ZitiStream): DialledStream {
 describe('a place among the sessions of a service', () => {
   it('is held from the decision on until the session takes it', async () => {
     const counts: number[] = [];
-    const corridor = openCorridor({
+    const corridor = openAdmission({
       dial: () => {
         counts.push(corridor.open());
         return Promise.resolve(ungreeted(corridor.dialled));
@@ -115,7 +115,7 @@ describe('a place among the sessions of a service', () => {
   it('does not count against itself under new terms, and nobody can take it meanwhile', async () => {
     const counts: Record<string, number> = {};
     let decided = 0;
-    const corridor = openCorridor({
+    const corridor = openAdmission({
       withCurrentContract: () => newTerms,
       hashed: (app, [asked]) => {
         if (asked === newTerms) counts['while the app is hashed anew'] = corridor.open();
@@ -138,7 +138,7 @@ describe('a place among the sessions of a service', () => {
   });
 
   it('is free again where the new terms refuse, and the service is let go', async () => {
-    const corridor = openCorridor({
+    const corridor = openAdmission({
       withCurrentContract: () => newTerms,
       decide: (_flow, _app, [asked]) => (asked === newTerms ? tooMany : allowed(match)),
     });
@@ -148,15 +148,15 @@ describe('a place among the sessions of a service', () => {
   });
 
   it('is free again where access was lost during the dial, where the dial fails, and where nobody joins', async () => {
-    const lost = openCorridor({ accessLostSince: () => ({ code: 'policy.revoked', sentence: 'revoked' }) });
+    const lost = openAdmission({ accessLostSince: () => ({ code: 'policy.revoked', sentence: 'revoked' }) });
     expect((await lost.ask()).kind).toBe('refused');
     expect(lost.open()).toBe(0);
 
-    const failing = openCorridor({ dial: () => Promise.reject(new Error('no router')) });
+    const failing = openAdmission({ dial: () => Promise.reject(new Error('no router')) });
     expect((await failing.ask()).kind).toBe('refused');
     expect(failing.open()).toBe(0);
 
-    const left = openCorridor();
+    const left = openAdmission();
     const admission = await left.ask();
     if (admission.kind !== 'dialled') throw new Error(admission.kind);
     admission.abandon();
@@ -177,7 +177,7 @@ describe('an engine of one user', () => {
   });
 
   it('records the refusal and dials nothing, whatever the destination', async () => {
-    const corridor = openCorridor({
+    const corridor = openAdmission({
       notServed: (app) => notServed(app, served),
       unmatched: 'direct',
       dial: () => Promise.reject(new Error('must not be dialled')),

@@ -13,7 +13,7 @@ export interface Plc extends AsyncDisposable {
 /** Read coils, discrete inputs, holding and input registers. Modbus Application Protocol 1.1b3, section 6. */
 const readCodes: readonly number[] = [1, 2, 3, 4];
 
-/** Listen on a free loopback port. IdentityServices and input register N holds 1000 + N; coil N is on where N is even. */
+/** Listen on a free loopback port. Holding and input register N holds 1000 + N; coil N is on where N is even. */
 export async function openPlc(): Promise<Plc> {
   const requests = new Map<number, number>();
   const sockets = new Set<Socket>();

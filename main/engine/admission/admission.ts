@@ -21,7 +21,7 @@ import { explainDialFailure } from './dial-failure.ts';
 import type { DialledStream } from './dialing.ts';
 import type { FindLoop } from './loop-guard.ts';
 
-export interface CorridorDeps {
+export interface AdmissionDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly intercept: Pick<Intercept, 'match' | 'matchService'>;
@@ -65,8 +65,8 @@ export interface CorridorDeps {
   readonly onDialed: (app: App, match: Match, outcome: 'open' | 'failed') => void;
 }
 
-/** Make the corridor's door. */
-export function createCorridor(deps: CorridorDeps): Admit {
+/** Make the one function that every entry calls. */
+export function createAdmission(deps: AdmissionDeps): Admit {
   return async (flow, { signal }) => {
     const owner = await deps.findApp(flow);
     const stranger = deps.notServed(owner);
@@ -87,7 +87,7 @@ export function createCorridor(deps: CorridorDeps): Admit {
   };
 }
 
-function unclaimed(deps: CorridorDeps, flow: FlowRequest, app: App, reason: Reason): Admission {
+function unclaimed(deps: AdmissionDeps, flow: FlowRequest, app: App, reason: Reason): Admission {
   if (deps.unmatched === 'direct' && flow.service === undefined && flow.entry !== 'tun') {
     return { kind: 'pass', reason };
   }
@@ -99,7 +99,7 @@ function unclaimed(deps: CorridorDeps, flow: FlowRequest, app: App, reason: Reas
 }
 
 function denied(
-  deps: CorridorDeps,
+  deps: AdmissionDeps,
   flow: FlowRequest,
   app: App,
   reason: Reason,
@@ -115,7 +115,7 @@ function denied(
 }
 
 async function dial(
-  deps: CorridorDeps,
+  deps: AdmissionDeps,
   flow: FlowRequest,
   app: App,
   decided: Verdict & { kind: 'dial' },
@@ -217,7 +217,7 @@ const hostsWordMs = 6_000;
 
 /** Refuse what only the host may let in, unless it says that it does; and take over what it grants. */
 async function withoutHostsWord(
-  deps: CorridorDeps,
+  deps: AdmissionDeps,
   flow: FlowRequest,
   app: App,
   verdict: Verdict & { kind: 'dial' },
@@ -240,7 +240,7 @@ async function withoutHostsWord(
   return record(deps, event) ?? { kind: 'refused', reason, answer: 'prohibited' };
 }
 
-function holderOf(deps: CorridorDeps, match: Match): GrantHolder {
+function holderOf(deps: AdmissionDeps, match: Match): GrantHolder {
   const identity = deps.nameOf(match);
   const { id: serviceId, name: service } = match.service;
   return { end: 'dial', account: deps.accountOf(match), identity, serviceId, service };
@@ -248,7 +248,7 @@ function holderOf(deps: CorridorDeps, match: Match): GrantHolder {
 
 /** What was decided, or what stands instead of it now that the dial is through: access may be lost, or the contract another. */
 async function asRevalidated(
-  deps: CorridorDeps,
+  deps: AdmissionDeps,
   flow: FlowRequest,
   app: App,
   decided: Verdict & { kind: 'dial' },
@@ -277,7 +277,7 @@ async function asRevalidated(
 }
 
 function failed(
-  deps: CorridorDeps,
+  deps: AdmissionDeps,
   flow: FlowRequest,
   app: App,
   match: Match,
@@ -295,7 +295,7 @@ function failed(
 }
 
 /** Write a record; where the journal refuses and fails closed, the refusal that stands instead of any admission. */
-function record(deps: CorridorDeps, event: AuditEvent): (Admission & { kind: 'refused' }) | undefined {
+function record(deps: AdmissionDeps, event: AuditEvent): (Admission & { kind: 'refused' }) | undefined {
   try {
     deps.audit.record(event);
     return undefined;

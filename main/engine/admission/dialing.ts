@@ -23,7 +23,7 @@ import type { ZitiService, ZitiStream } from '../../ziti/model.ts';
 import type { RecentUse } from './facts.ts';
 import type { Identities } from '../identities/identities.ts';
 
-/** For how long a service counts as hasNoTerminators after a dial that found nobody. */
+/** For how long a service counts as without terminators after a dial that found nobody. */
 const desertedMs = 30_000;
 
 /** A dialled stream, and what its host says of itself where it is Culvert. */

@@ -6,7 +6,7 @@ import type { Policy } from '../../policy/policy.ts';
 import type { Quarantine } from '../../policy/quarantine.ts';
 import { notServed } from '../../policy/served-user.ts';
 import type { EngineConfig } from '../runtime/config.ts';
-import { createCorridor, type CorridorDeps } from './admission.ts';
+import { createAdmission, type AdmissionDeps } from './admission.ts';
 import type { AgentStarts } from '../agents/agent-starts.ts';
 import type { Detection } from '../containment/detection.ts';
 import type { Dialing } from './dialing.ts';
@@ -15,8 +15,8 @@ import type { Identities } from '../identities/identities.ts';
 import { servedUid } from '../runtime/served-user.ts';
 import { loopGuard, type LoopGuardDeps } from './loop-guard.ts';
 
-export interface CorridorParts extends Pick<
-  CorridorDeps,
+export interface AdmissionParts extends Pick<
+  AdmissionDeps,
   'clock' | 'log' | 'intercept' | 'audit' | 'sessions' | 'facts' | 'times'
 > {
   readonly config: EngineConfig;
@@ -31,10 +31,10 @@ export interface CorridorParts extends Pick<
   readonly direct: LoopGuardDeps['direct'];
 }
 
-export function openCorridor(parts: CorridorParts): Admit {
+export function openAdmission(parts: AdmissionParts): Admit {
   const { apps, policy, quarantine, hosting, identities, dialing, detection } = parts;
   const served = { uid: servedUid(), onUnknownApp: parts.config.policy?.onUnknownApp ?? 'closed' };
-  return createCorridor({
+  return createAdmission({
     ...parts,
     findApp: (flow) => parts.starts.owner(flow, apps),
     mayLeave: (app, flow) => parts.starts.mayLeave(app, flow),

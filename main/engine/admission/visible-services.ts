@@ -3,9 +3,9 @@ import type { App } from '../../apps/app.ts';
 import type { EngagementContract } from '../../base/engagement.ts';
 import type { FlowRequest } from '../../base/flow.ts';
 import type { Identities } from '../identities/identities.ts';
-import type { CorridorDeps } from './admission.ts';
+import type { AdmissionDeps } from './admission.ts';
 
-export type VisibleServicesDeps = Pick<CorridorDeps, 'intercept' | 'decide' | 'facts' | 'hashed'> & {
+export type VisibleServicesDeps = Pick<AdmissionDeps, 'intercept' | 'decide' | 'facts' | 'hashed'> & {
   readonly identities: Pick<Identities, 'all'>;
 };
 

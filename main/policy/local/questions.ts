@@ -28,7 +28,7 @@ export interface AskedTool {
   readonly to?: number | undefined;
 }
 
-/** AuthorizationContext; what is not known stands at its most suspicious value. */
+/** The circumstances of a request; what is not known stands at its most suspicious value. */
 export interface AuthorizationContext {
   readonly nowMs: number;
   readonly posture: 'passing' | 'failing' | 'unknown';
