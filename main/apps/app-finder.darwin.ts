@@ -7,6 +7,7 @@ import { unknownApp } from './app.ts';
 import { ExecutableHashes } from './executable-hash.ts';
 import { interpreterScript } from './interpreter-script.ts';
 import type { RunCommand } from './run-command.ts';
+import { formatHostPort } from '../base/ip.ts';
 
 const commandTimeoutMs = 2_000;
 /** One listing of all processes serves the flows that open together. */
@@ -153,7 +154,7 @@ export function parseTeam(text: string): string | undefined {
 }
 
 function endpointText(at: Endpoint): string {
-  return at.address.includes(':') ? `[${at.address}]:${at.port}` : `${at.address}:${at.port}`;
+  return formatHostPort(at.address, at.port);
 }
 
 function remoteOf(destination: { readonly address?: string; readonly port: number }): Endpoint | undefined {

@@ -8,6 +8,7 @@ import { unknownApp } from './app.ts';
 import { ExecutableHashes } from './executable-hash.ts';
 import { interpreterScript } from './interpreter-script.ts';
 import type { RunCommand } from './run-command.ts';
+import { formatHostPort } from '../base/ip.ts';
 
 /** Starting PowerShell alone takes most of a second. */
 const commandTimeoutMs = 5_000;
@@ -190,7 +191,7 @@ function parseSigner(text: string): string | undefined {
 }
 
 function endpointText(at: Endpoint): string {
-  return at.address.includes(':') ? `[${at.address}]:${at.port}` : `${at.address}:${at.port}`;
+  return formatHostPort(at.address, at.port);
 }
 
 function remoteOf(destination: { readonly address?: string; readonly port: number }): Endpoint | undefined {

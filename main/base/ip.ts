@@ -76,6 +76,16 @@ export function parseHostPort(text: string, what: string): { host: string; port:
   return { host, port };
 }
 
+/** A host as it stands in an authority: IPv6 addresses in brackets (RFC 3986 section 3.2.2), everything else as it is. */
+export function authorityHost(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+/** `host:port`, `[v6]:port`: what {@link parseHostPort} reads. */
+export function formatHostPort(host: string, port: number): string {
+  return `${authorityHost(host)}:${port}`;
+}
+
 function parse(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
   const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text;
   // ipaddr.js also takes legacy forms such as `1.2` or `0x7f.1`, which no config or packet means.

@@ -12,7 +12,7 @@ import { WebSocketServer } from 'ws';
 import type { Clock } from '../base/clock.ts';
 import { TunnelerError } from '../base/errors.ts';
 import type { Endpoint } from '../base/flow.ts';
-import { canonicalAddress } from '../base/ip.ts';
+import { canonicalAddress, formatHostPort } from '../base/ip.ts';
 import type { Log } from '../base/log.ts';
 import type { Caller, Permission } from '../api/call.ts';
 import type { Dispatcher } from '../api/dispatch.ts';
@@ -141,7 +141,7 @@ export async function openConsole(deps: ConsoleDeps): Promise<Console> {
     closing ??= shut(server, sockets);
     return closing;
   };
-  const own = deps.listen.host.includes(':') ? `[${deps.listen.host}]:${port}` : `${deps.listen.host}:${port}`;
+  const own = formatHostPort(deps.listen.host, port);
   return {
     port,
     url: (uids, host = own) => `http://${host}${tokenTarget(browsers.invite(uids))}`,

@@ -9,6 +9,7 @@ import { tcpStream } from '../sockets/tcp-stream.ts';
 import type { DialTarget } from './dial-target.ts';
 import type { TargetTls } from './hosting.ts';
 import { secure } from './secure-target.ts';
+import { formatHostPort } from '../base/ip.ts';
 
 /** Source: IANA service names, tftp. */
 const tftpPort = 69;
@@ -73,7 +74,7 @@ const maxHeadBytes = 16 * 1024;
 
 /** CONNECT, RFC 9110 section 9.3.6. The socket comes back paused, with bytes behind the answer put back. */
 function tunnel(socket: Socket, target: DialTarget, options: ConnectTargetOptions, timeoutMs: number): Promise<Socket> {
-  const authority = target.host.includes(':') ? `[${target.host}]:${target.port}` : `${target.host}:${target.port}`;
+  const authority = formatHostPort(target.host, target.port);
   return new Promise((resolve, reject) => {
     let head = Buffer.alloc(0);
     const settle = (): void => {

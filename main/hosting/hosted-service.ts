@@ -7,6 +7,7 @@ import type { HostTerminator } from './host-config.ts';
 import type { HostedService, HostedState } from './hosting.ts';
 import { Terminator } from './terminator.ts';
 import type { TerminatorDeps } from './terminator.ts';
+import { authorityHost } from '../base/ip.ts';
 
 /** All that a binding depends on, as text: while it stays the same nothing is re-bound. */
 export function fingerprintOf(service: HostedService): string {
@@ -110,7 +111,7 @@ function problemOf(
 function describe(config: HostTerminator): string {
   if (config.address.forward) return 'forwarded';
   const protocol = config.protocol.forward ? config.protocol.allowed.protocols.join('/') : config.protocol.value;
-  const host = config.address.value.includes(':') ? `[${config.address.value}]` : config.address.value;
+  const host = authorityHost(config.address.value);
   return `${protocol} ${host}:${config.port.forward ? '*' : config.port.value}`;
 }
 

@@ -2,7 +2,7 @@
 import { carriesFrames, frameConfigs } from '../base/frame-configs.ts';
 import type { FlowRequest } from '../base/flow.ts';
 import { canonicalName } from '../base/hostname.ts';
-import { canonicalAddress } from '../base/ip.ts';
+import { canonicalAddress, formatHostPort } from '../base/ip.ts';
 import { renderTemplate } from '../base/tunneler-template.ts';
 import type { ZitiService } from '../ziti/model.ts';
 import { appDataOf, destinationOfService, templateFacts } from './app-data.ts';
@@ -250,7 +250,7 @@ function matchService(holdings: Iterable<IdentityServices>, serviceName: string,
 /** Why nothing fits: no one claims the destination, or someone does but for another port, protocol or source. */
 function none(flow: FlowRequest, destination: DialDestination, holdings: Iterable<IdentityServices>): MatchResult {
   const host = destination.hostname ?? destination.address ?? flow.destination.hostname ?? 'the destination';
-  const where = `${host.includes(':') ? `[${host}]` : host}:${destination.port} (${flow.protocol})`;
+  const where = `${formatHostPort(host, destination.port)} (${flow.protocol})`;
   for (const holding of holdings) {
     const hits = [
       ...(destination.hostname === undefined ? [] : holding.dialable.byName(destination.hostname)),

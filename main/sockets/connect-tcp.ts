@@ -6,6 +6,7 @@ import type { Clock } from '../base/clock.ts';
 import { linkSignals, orAborted } from '../base/abort.ts';
 import { addressesOf, firstToConnect } from './address-race.ts';
 import { socketError } from './socket-error.ts';
+import { formatHostPort } from '../base/ip.ts';
 
 export interface ConnectTcpOptions {
   /** Name or address. A name is resolved by the system, and the first of its addresses that answers is taken (RFC 8305). */
@@ -25,7 +26,7 @@ export interface ConnectTcpOptions {
  */
 export async function connectTcp(options: ConnectTcpOptions): Promise<Socket> {
   const { host, port, signal, clock, timeoutMs, localAddress, localPort = 0 } = options;
-  const target = isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+  const target = formatHostPort(host, port);
   const givenUp = (): boolean => signal?.aborted === true;
   if (givenUp()) throw cancelled(target);
   const late = new AbortController();

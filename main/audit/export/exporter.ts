@@ -12,6 +12,7 @@ import { auditDirectory } from '../audit.ts';
 import { decodeLine, type ChainedRecord } from '../chain.ts';
 import { listJournalFiles, readLines } from '../journal-files.ts';
 import type { ExportSink } from './sink.ts';
+import { untilAborted } from '../../base/abort.ts';
 
 export interface ExporterDeps {
   readonly stateDirectory: string;
@@ -61,7 +62,7 @@ export function openExporter(deps: ExporterDeps, sink: ExportSink): Exporter {
       const woken = new Promise<void>((resolve) => (wake = resolve));
       const batch = await readBatch(auditDirectory(deps.stateDirectory), cursor);
       if (batch.records.length === 0) {
-        await Promise.race([woken, aborted(abort.signal)]);
+        await Promise.race([woken, untilAborted(abort.signal)]);
         continue;
       }
       try {
@@ -132,11 +133,4 @@ function readCursor(path: string): Cursor {
 function writeCursor(path: string, cursor: Cursor): void {
   writeFileSync(`${path}.tmp`, JSON.stringify(cursor), { mode: 0o600 });
   renameSync(`${path}.tmp`, path);
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

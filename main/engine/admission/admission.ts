@@ -20,6 +20,7 @@ import type { Sessions } from '../../session/sessions.ts';
 import { explainDialFailure } from './dial-failure.ts';
 import type { DialledStream } from './dialing.ts';
 import type { FindLoop } from './loop-guard.ts';
+import { formatHostPort } from '../../base/ip.ts';
 
 export interface AdmissionDeps {
   readonly clock: Clock;
@@ -349,5 +350,5 @@ function reasonFields(reason: Reason): Readonly<Record<string, unknown>> {
 /** `name:port`, or `address:port` where no name is known. */
 export function destinationText(destination: Destination): string {
   const host = destination.hostname ?? destination.address ?? '';
-  return host.includes(':') ? `[${host}]:${destination.port}` : `${host}:${destination.port}`;
+  return formatHostPort(host, destination.port);
 }

@@ -7,7 +7,8 @@ import type { Duplex } from 'node:stream';
 import { unknownApp, type App, type AppFinder } from '../../apps/app.ts';
 import { toTunnelerError } from '../../base/errors.ts';
 import type { Admit, FlowRequest } from '../../base/flow.ts';
-import { canonicalAddress } from '../../base/ip.ts';
+import { untilAborted } from '../../base/abort.ts';
+import { formatHostPort } from '../../base/ip.ts';
 import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
 import { LineSplitter } from '../../api/lines.ts';
@@ -16,6 +17,7 @@ import type { Front, FrontDeps } from '../../mcp/front/front.ts';
 import type { OpenPeer } from '../../mcp/host/peer-session.ts';
 import { listen, type ListenAt } from '../../net/proxy/listen.ts';
 import { duplexEnd } from '../../sockets/duplex-end.ts';
+import { loopbackCaller, type LoopbackCaller } from './loopback-caller.ts';
 
 export interface FrontDoorDeps {
   readonly version: string;
@@ -42,11 +44,6 @@ export interface FrontDoor {
 const maxClients = 64;
 const maxLineBytes = 64 * 1024 * 1024;
 
-interface Caller {
-  readonly app: App;
-  readonly flow: Omit<FlowRequest, 'service'>;
-}
-
 /** Nothing listens, and nothing is loaded, until it is asked for. */
 export function openFrontDoor(deps: FrontDoorDeps, stack: DisposalStack): FrontDoor {
   const places = new Map<number, Promise<{ url: string }>>();
@@ -62,7 +59,7 @@ export function openFrontDoor(deps: FrontDoorDeps, stack: DisposalStack): FrontD
     async *http(at, maxTools, signal) {
       const { openHttpFront } = await import('../../mcp/host/http-front.ts');
       const { openFront } = await import('../../mcp/front/front.ts');
-      const callers = new Map<string, Caller>();
+      const callers = new Map<string, LoopbackCaller>();
       const complain = (text: string): void => deps.log.info('mcp.front', { text });
       using front = openHttpFront({
         local: true,
@@ -80,9 +77,8 @@ export function openFrontDoor(deps: FrontDoorDeps, stack: DisposalStack): FrontD
       });
       const endpoint = await listen(server, at, {});
       try {
-        const host = endpoint.address.includes(':') ? `[${endpoint.address}]` : endpoint.address;
-        yield { url: `http://${host}:${endpoint.port}/mcp` };
-        await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+        yield { url: `http://${formatHostPort(endpoint.address, endpoint.port)}/mcp` };
+        await untilAborted(signal);
       } finally {
         server.close();
       }
@@ -105,18 +101,11 @@ export function openFrontDoor(deps: FrontDoorDeps, stack: DisposalStack): FrontD
     return { url: `http://127.0.0.1:${endpoint.port}/` };
   }
 
-  async function callerOf(socket: Socket): Promise<Caller> {
-    const end = (address: string | undefined, port: number | undefined): FlowRequest['source'] => ({
-      address: canonicalAddress(address ?? '') ?? '',
-      port: port ?? 0,
-    });
-    const via = end(socket.localAddress, socket.localPort);
-    const source = end(socket.remoteAddress, socket.remotePort);
-    const flow = { entry: 'mcp', protocol: 'tcp', source, via, destination: via } as const;
-    return { app: await deps.apps.find(flow), flow };
+  function callerOf(socket: Socket): Promise<LoopbackCaller> {
+    return loopbackCaller(socket, 'mcp', deps.apps);
   }
 
-  function frontDeps(caller: Caller | undefined, maxTools: number): FrontDeps {
+  function frontDeps(caller: LoopbackCaller | undefined, maxTools: number): FrontDeps {
     const { app, flow } = caller ?? { app: unknownApp, flow: undefined };
     return {
       version: deps.version,

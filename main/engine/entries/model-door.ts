@@ -15,8 +15,9 @@ import {
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { App, AppFinder } from '../../apps/app.ts';
-import type { Admit, FlowRequest } from '../../base/flow.ts';
-import { canonicalAddress } from '../../base/ip.ts';
+import type { Admit } from '../../base/flow.ts';
+import { untilAborted } from '../../base/abort.ts';
+import { formatHostPort } from '../../base/ip.ts';
 import type { Log } from '../../base/log.ts';
 import { modelInPath, modelsInBody } from '../../guard/http/models.ts';
 import { refusalAnswer, type HttpRefusal } from '../../guard/http/refusal.ts';
@@ -24,6 +25,7 @@ import { plainPath } from '../../guard/http/target.ts';
 import { parseStrictJson } from '../../guard/json/strict-json.ts';
 import { listen, type ListenAt } from '../../net/proxy/listen.ts';
 import { duplexEnd } from '../../sockets/duplex-end.ts';
+import { loopbackCaller, type LoopbackCaller, type CallerFlow } from './loopback-caller.ts';
 import { isModelList, mergedModels } from './model-lists.ts';
 import { routesFor, type ModelService } from './model-routes.ts';
 
@@ -35,8 +37,6 @@ export interface ModelDoorDeps {
   readonly visible: (app: App, flow: CallerFlow) => Promise<readonly ModelService[]>;
   readonly log: Log;
 }
-
-export type CallerFlow = Omit<FlowRequest, 'service'>;
 
 export interface ModelDoor {
   /** Serve until the signal fires; says once where. Throws `net.address_in_use`, `net.listen_not_loopback`. */
@@ -59,13 +59,8 @@ const ownHeaders: ReadonlySet<string> = new Set([
   'proxy-connection',
 ]);
 
-interface Caller {
-  readonly app: App;
-  readonly flow: CallerFlow;
-}
-
 interface Asked {
-  readonly caller: Caller;
+  readonly caller: LoopbackCaller;
   readonly method: string;
   readonly target: string;
   readonly headers: OutgoingHttpHeaders;
@@ -76,7 +71,7 @@ interface Asked {
 export function openModelDoor(deps: ModelDoorDeps): ModelDoor {
   return {
     async *listen(at, signal) {
-      const callers = new WeakMap<Socket, Promise<Caller>>();
+      const callers = new WeakMap<Socket, Promise<LoopbackCaller>>();
       const server = createServer((asked, answer) => {
         const caller = callers.get(asked.socket) ?? callerOf(asked.socket);
         callers.set(asked.socket, caller);
@@ -105,12 +100,8 @@ export function openModelDoor(deps: ModelDoorDeps): ModelDoor {
       server.requestTimeout = 0;
       const endpoint = await listen(server, at, {});
       try {
-        const host = endpoint.address.includes(':') ? `[${endpoint.address}]` : endpoint.address;
-        yield { url: `http://${host}:${endpoint.port}` };
-        await new Promise<void>((resolve) => {
-          if (signal.aborted) resolve();
-          else signal.addEventListener('abort', () => resolve(), { once: true });
-        });
+        yield { url: `http://${formatHostPort(endpoint.address, endpoint.port)}` };
+        await untilAborted(signal);
       } finally {
         server.close();
         server.closeAllConnections();
@@ -118,18 +109,15 @@ export function openModelDoor(deps: ModelDoorDeps): ModelDoor {
     },
   };
 
-  async function callerOf(socket: Socket): Promise<Caller> {
-    const end = (address: string | undefined, port: number | undefined): FlowRequest['source'] => ({
-      address: canonicalAddress(address ?? '') ?? '',
-      port: port ?? 0,
-    });
-    const via = end(socket.localAddress, socket.localPort);
-    const source = end(socket.remoteAddress, socket.remotePort);
-    const flow = { entry: 'forward', protocol: 'tcp', source, via, destination: via } as const;
-    return { app: await deps.apps.find(flow), flow };
+  function callerOf(socket: Socket): Promise<LoopbackCaller> {
+    return loopbackCaller(socket, 'forward', deps.apps);
   }
 
-  async function serve(calling: Promise<Caller>, asked: IncomingMessage, answer: ServerResponse): Promise<void> {
+  async function serve(
+    calling: Promise<LoopbackCaller>,
+    asked: IncomingMessage,
+    answer: ServerResponse,
+  ): Promise<void> {
     const target = asked.url ?? '/';
     const method = asked.method ?? 'GET';
     // A page of the web must not reach it, whatever name it has given to this address.
@@ -206,7 +194,7 @@ export function openModelDoor(deps: ModelDoorDeps): ModelDoor {
     });
   }
 
-  async function dial({ app, flow }: Caller, service: string): Promise<Duplex> {
+  async function dial({ app, flow }: LoopbackCaller, service: string): Promise<Duplex> {
     const admission = await deps.admitAs(app)({ ...flow, service }, { signal: new AbortController().signal });
     if (admission.kind === 'dialled') {
       const { duplex, stream } = duplexEnd();

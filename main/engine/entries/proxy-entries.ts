@@ -1,7 +1,7 @@
 /** The loopback entries: SOCKS5 and HTTP CONNECT on one port, and a port for each forwarded service. */
 import type { Clock } from '../../base/clock.ts';
 import type { Admit } from '../../base/flow.ts';
-import { parseHostPort } from '../../base/ip.ts';
+import { formatHostPort, parseHostPort } from '../../base/ip.ts';
 import { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
 import { openForward } from '../../net/proxy/forward.ts';
@@ -55,5 +55,5 @@ export async function openProxyEntries(deps: {
 }
 
 function hostPort({ address, port }: { readonly address: string; readonly port: number }): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+  return formatHostPort(address, port);
 }

@@ -19,6 +19,7 @@ import type { Quarantine } from '../../policy/quarantine.ts';
 import type { Sessions } from '../../session/sessions.ts';
 import { meet, routersWord, type HostedCaller } from './callers.ts';
 import type { ProviderKeys } from './provider-keys.ts';
+import { formatHostPort } from '../../base/ip.ts';
 
 export interface HostedDialsDeps {
   readonly clock: Clock;
@@ -279,5 +280,5 @@ function callerName(request: HostedRequest): string {
 }
 
 function targetOf({ target }: HostedRequest): string {
-  return target.host.includes(':') ? `[${target.host}]:${target.port}` : `${target.host}:${target.port}`;
+  return formatHostPort(target.host, target.port);
 }

@@ -12,6 +12,7 @@ import type { AlertView } from '../../api/views.ts';
 import type { RecordLink } from './record-link.ts';
 import { readToDevice, type RecordHead, type ToDevice } from './record-protocol.ts';
 import { callWitness, type WitnessCallDeps } from './witness-call.ts';
+import { untilAborted } from '../../base/abort.ts';
 
 export interface RecordSenderDeps extends WitnessCallDeps {
   readonly audit: Pick<Audit, 'head' | 'subscribe' | 'onCheckpoint' | 'signedCheckpoint'>;
@@ -120,7 +121,7 @@ export class RecordSender implements AsyncDisposable {
     using _heads = audit.onCheckpoint((next) => {
       link.send({ type: 'head', note: next }).catch(() => link.reset());
     });
-    await aborted(signal);
+    await untilAborted(signal);
   }
 
   async #sendRecords(link: RecordLink, from: number, signal: AbortSignal): Promise<void> {
@@ -129,7 +130,7 @@ export class RecordSender implements AsyncDisposable {
     let cursor = cursorBehind(directory, from);
     let wake: () => void = () => undefined;
     using _records = audit.subscribe(() => wake());
-    const over = aborted(signal);
+    const over = untilAborted(signal);
     while (!signal.aborted) {
       const woken = new Promise<void>((resolve) => (wake = resolve));
       const before = cursor.seq;
@@ -175,11 +176,4 @@ export class RecordSender implements AsyncDisposable {
     this.#deps.log.warn(code, { service: this.#deps.service, text });
     this.#deps.raise({ severity: 'critical', kind: 'record', text, code, details: { service: this.#deps.service } });
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

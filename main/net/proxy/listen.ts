@@ -2,7 +2,7 @@
 import type { AddressInfo, Server } from 'node:net';
 import { TunnelerError } from '../../base/errors.ts';
 import type { Endpoint } from '../../base/flow.ts';
-import { canonicalAddress, parseCidr } from '../../base/ip.ts';
+import { canonicalAddress, formatHostPort, parseCidr } from '../../base/ip.ts';
 import { errnoOf } from '../../sockets/socket-error.ts';
 
 export interface ListenAt {
@@ -32,7 +32,7 @@ export function listen(
   at: ListenAt,
   options: { allowRemote?: boolean | undefined } = {},
 ): Promise<Endpoint> {
-  const where = at.host.includes(':') ? `[${at.host}]:${at.port}` : `${at.host}:${at.port}`;
+  const where = formatHostPort(at.host, at.port);
   if (options.allowRemote !== true && !isLoopback(at.host)) {
     return Promise.reject(
       new TunnelerError(
