@@ -220,7 +220,7 @@ describe('the top level', () => {
         'README.md',
         'LICENSE',
         'CHANGELOG.md',
-      ].concat(['app', 'main', 'native', 'resources', 'test', 'node_modules', 'dist']),
+      ].concat(['app', 'main', 'native', 'resources', 'test', 'findings', 'node_modules', 'dist']),
     );
     const found = readdirSync(root).filter((name) => !name.startsWith('.') && !allowed.has(name));
     expect(found).toEqual([]);
