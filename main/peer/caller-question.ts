@@ -18,8 +18,11 @@ import {
  * sign with: who has not by then is cut off, for an answer that came later would reach the application as its own bytes.
  */
 const answerWithinMs = 30_000;
-/** Held at most while the answer is awaited, many times what a dialler sends before it; beyond that it is cut off likewise. */
-const heldBytes = 4 * 1024 * 1024;
+/**
+ * Held at most while the answer is awaited: many times what a dialler sends before it, unless its patience for the question ended and it sent on.
+ * Beyond that it is cut off likewise.
+ */
+const heldBytes = 16 * 1024 * 1024;
 
 /** Greet a dialler that named `mark`. Before anything else is written to `stream`. */
 export function greet(stream: Pick<ByteStream, 'write'>, mark: Uint8Array, words: HostWords): void {
@@ -50,7 +53,10 @@ class Waiting implements ByteStream {
   readonly #reject: (error: TunnelerError) => void;
   #held: Uint8Array[] = [];
   #heldBytes = 0;
-  #searched = 0;
+  /** Where the mark was seen, in what is held; undefined until it was. */
+  #markAt: number | undefined;
+  /** The last bytes of what was searched, in which a mark may have begun. */
+  #tail: Uint8Array = new Uint8Array();
   #timer: Disposable | undefined;
   #answered = false;
   #sink: ByteSink | undefined;
@@ -131,7 +137,7 @@ class Waiting implements ByteStream {
       return;
     }
     if (this.kind === 'datagram') this.#lookAtDatagram(chunk);
-    else this.#look();
+    else this.#look(chunk);
     if (!this.#answered && this.#heldBytes >= heldBytes) this.#giveUp();
   }
 
@@ -143,15 +149,21 @@ class Waiting implements ByteStream {
     this.#settle(callerProof(found.words));
   }
 
-  #look(): void {
+  /** Looks through what came last alone; all that is held is put together only once the mark is in it. */
+  #look(chunk: Uint8Array): void {
+    if (this.#markAt === undefined) {
+      const last = joined(this.#tail, chunk);
+      const at = indexOfMark(this.#mark, last, 0);
+      this.#tail = last.subarray(-(this.#mark.length - 1));
+      // A mark that has only begun stays in the tail.
+      if (at < 0 || last.length - at < this.#mark.length) return;
+      this.#markAt = this.#heldBytes - last.length + at;
+    }
     const bytes = joined(...this.#held);
     this.#held = [bytes];
-    const at = indexOfMark(this.#mark, bytes, this.#searched);
-    this.#searched = at < 0 ? bytes.length : at;
-    if (at < 0) return;
-    const found = readWords(this.#mark, bytes.subarray(at));
+    const found = readWords(this.#mark, bytes.subarray(this.#markAt));
     if (found.kind !== 'words') return;
-    const before = bytes.subarray(0, at);
+    const before = bytes.subarray(0, this.#markAt);
     this.#held = [before, found.rest].filter((part) => part.length > 0);
     this.#heldBytes = before.length + found.rest.length;
     this.#settle(callerProof(found.words));

@@ -6,7 +6,7 @@ import { encodeWords, hostWords, joined, markOf, readWords, type CallerProof, ty
 
 /** So long a first half-close, or much data, waits for a greeting. A host greets at once: this is a long way there and back. */
 const patienceMs = 500;
-/** Sent at most before the host has greeted, so that its question does not stand behind more than it holds. */
+/** Sent at most before the host has greeted, and while its question is being answered: the answer must not stand behind more than it holds. */
 const unansweredBytes = 256 * 1024;
 
 export interface GreetedOptions {
@@ -114,7 +114,7 @@ export class GreetedStream implements ByteStream {
 
   write(chunk: Uint8Array): boolean {
     const goOn = this.#inner.write(chunk);
-    if (this.#settled || this.#asked || !this.#patient) return goOn;
+    if (!this.#answering && (this.#settled || this.#asked || !this.#patient)) return goOn;
     this.#sent += chunk.length;
     this.#waits ||= this.#sent >= unansweredBytes;
     return goOn && !this.#waits;

@@ -99,6 +99,23 @@ describe('the dialling end', () => {
     await until(() => seen.ended);
   });
 
+  it('asks its writer to wait while it signs, so that the answer is not far behind', async () => {
+    let signed: ((proof: CallerProof) => void) | undefined;
+    const { host, greeted, clock, app } = dialler('stream', () => new Promise((resolve) => (signed = resolve)));
+    greet(host, mark, { challenge });
+    const question = awaitProof(host, challenge, clock);
+    await until(() => signed !== undefined);
+    const chunk = new Uint8Array(64 * 1024);
+    let sent = 0;
+    while (greeted.write(chunk)) sent += chunk.length;
+    sent += chunk.length;
+    expect(sent).toBeLessThan(512 * 1024);
+    expect(app.drains).toBe(0);
+    signed?.(proof);
+    const server = recorded((await question).stream);
+    await until(() => server.bytes === sent && app.drains > 0);
+  });
+
   it('answers that it has no certificate rather than keep the host waiting', async () => {
     const { host, clock } = dialler('stream', () => Promise.resolve(undefined));
     greet(host, mark, { challenge });
