@@ -55,14 +55,8 @@ export class RulesJudge implements HttpJudge {
   request(head: RequestHead, framing: BodyFraming, nowMs: number): RequestPlan {
     const refused = this.#checkHead(head, nowMs);
     if (refused !== undefined) return { kind: 'refuse', answer: refused };
-    const { method, target } = head;
-    const call: GuardCall = {
-      protocol: 'http',
-      method,
-      target: shownPath(target),
-      decision: 'allow',
-      startedAtMs: nowMs,
-    };
+    const { target } = head;
+    const call = callFor(head, nowMs);
     const asked: Asked = { head, call };
     const changes: HeadChanges = {
       ...(this.#rules.methods === undefined ? {} : { target: withoutParameters(target, overrides) }),
@@ -106,14 +100,7 @@ export class RulesJudge implements HttpJudge {
 
   /** The verdict on a body that was read already; its head has been asked. */
   judgeDocument(head: RequestHead, json: JsonDocument, bytes: number, nowMs: number): HeldVerdict {
-    const { method, target } = head;
-    const call: GuardCall = {
-      protocol: 'http',
-      method,
-      target: shownPath(target),
-      decision: 'allow',
-      startedAtMs: nowMs,
-    };
+    const call = callFor(head, nowMs);
     const { value, written } = json;
     return this.#judgeBody(
       { head, call },
@@ -256,4 +243,9 @@ function isFree(target: string): boolean {
 
 function isBatch(body: unknown): boolean {
   return typeof body === 'object' && body !== null && Array.isArray((body as { requests?: unknown }).requests);
+}
+
+/** What the record will have of a request, allowed until something refuses it. */
+function callFor({ method, target }: RequestHead, nowMs: number): GuardCall {
+  return { protocol: 'http', method, target: shownPath(target), decision: 'allow', startedAtMs: nowMs };
 }
