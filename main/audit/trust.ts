@@ -1,4 +1,5 @@
 /** Which keys a journal's checkpoints may be signed by, and who vouches for them. */
+import type { AuditSignerView } from '../api/views.ts';
 import { keyNameOf, type NoteKey } from './note.ts';
 import { isCertified, type SignerKey, type SignersFile } from './signers.ts';
 import type { Fault } from './faults.ts';
@@ -7,20 +8,6 @@ import type { Fault } from './faults.ts';
 export interface JournalFacts {
   /** Identities there are, with the key of their certificate where they have one. */
   readonly identities: readonly { readonly name: string; readonly publicKeySpki?: Uint8Array }[];
-}
-
-/** A key that signed the journal, as `audit verify` tells of it. */
-export interface SignerFacts {
-  /** Lower-hex SHA-256 of its SPKI. */
-  readonly key: string;
-  readonly epoch: number;
-  readonly madeAt: string;
-  readonly keystore: string;
-  /** Identities that vouch for it. */
-  readonly certifiedBy: readonly string[];
-  readonly checkpoints: number;
-  /** The newest record it signed for; absent where that is no longer kept. */
-  readonly signedUpTo?: number;
 }
 
 interface Counted {
@@ -59,7 +46,7 @@ export class SignerBook {
     found.signedUpTo = upTo;
   }
 
-  views(): readonly SignerFacts[] {
+  views(): readonly AuditSignerView[] {
     return this.#keys.map(({ key, name, checkpoints, signedUpTo }) => ({
       key: name,
       epoch: key.epoch,

@@ -1,10 +1,11 @@
 /** Reads the whole journal and says whether it is what was written: works without the engine. */
+import type { AuditSignerView } from '../api/views.ts';
 import { readAnchor } from './anchor.ts';
 import { auditDirectory } from './audit.ts';
 import type { Fault } from './faults.ts';
 import { listJournalFiles, readLines } from './journal-files.ts';
 import { readSigners } from './signers.ts';
-import { SignerBook, type JournalFacts, type SignerFacts } from './trust.ts';
+import { SignerBook, type JournalFacts } from './trust.ts';
 import { JournalWalk } from './walk.ts';
 import { WitnessedHeads, type WitnessAnswer, type WitnessVerdict } from './witnessed.ts';
 
@@ -18,7 +19,7 @@ export interface AuditVerdict {
   readonly gaps: number;
   readonly checkpoints: number;
   /** Keys that sign here, oldest epoch first. */
-  readonly signers: readonly SignerFacts[];
+  readonly signers: readonly AuditSignerView[];
   /** What stands before this record was not signed when it was written: an older version left it, or no key had been made. */
   readonly unsignedBefore: number | undefined;
   /** What a witness had to say, where one was asked. */

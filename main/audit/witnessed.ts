@@ -1,4 +1,5 @@
 /** What a witness saw of a journal, held against the journal as it is now. */
+import type { WitnessVerdictView } from '../api/views.ts';
 import * as v from 'valibot';
 import { parseCheckpoint } from './checkpoint.ts';
 import type { Fault } from './faults.ts';
@@ -33,18 +34,8 @@ export function parseWitnessAnswer(raw: unknown): WitnessAnswer | undefined {
   return nested.success ? nested.output.witness.answer : undefined;
 }
 
-export interface WitnessVerdict {
-  readonly name: string;
-  readonly service: string;
-  /** Checkpoints it countersigned that this journal still has. */
-  readonly agreed: number;
-  /** The longest journal it saw. */
-  readonly seen: number;
-  /** Records this device has lost since. */
-  readonly lost: number;
-  /** Records from the first to the second may have been changed since. */
-  readonly changed?: readonly [number, number];
-  /** The answer itself: saved, it can be asked again. */
+/** What is told of it, with the answer as it was parsed. */
+export interface WitnessVerdict extends Omit<WitnessVerdictView, 'answer'> {
   readonly answer: WitnessAnswer;
 }
 
