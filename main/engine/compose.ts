@@ -221,7 +221,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
 
   // Steps 4 to 10 as one function, for every entry.
   const facts = factsFor({ clock, identities, sessions, quarantine, recentDials, times });
-  const dialing = new Dialing({ clock, identities, quarantine, recentDials, refresh });
+  const dialing = new Dialing({ clock, identities, recentDials, refresh });
   const rooms = {
     ...base,
     apps,

@@ -4,13 +4,16 @@
  * Entries (TUN, proxy, forwards, MCP) know nothing of it but `Admit`. Each refusal has a reason, stands in the audit, and is answered in the
  * entry's own terms; nothing is dialled that was not first decided and recorded.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { App } from '../../apps/app.ts';
 import type { AuditEvent, AuditWriter } from '../../audit/record.ts';
 import type { Clock } from '../../base/clock.ts';
 import { isTunnelerError, toTunnelerError, TunnelerError } from '../../base/errors.ts';
-import type { Admission, Admit, Destination, FlowRequest, RefusalAnswer } from '../../base/flow.ts';
+import type { Admission, Admit, FlowRequest, RefusalAnswer } from '../../base/flow.ts';
+import { formatHostPort } from '../../base/ip.ts';
 import type { Log } from '../../base/log.ts';
 import type { Reason } from '../../base/reason.ts';
+import type { ByteStream } from '../../base/stream.ts';
 import { guardKindOf } from '../../guard/create-guard.ts';
 import type { Intercept, Match } from '../../intercept/match.ts';
 import type { GrantedTimes } from '../../policy/granted-times.ts';
@@ -20,7 +23,7 @@ import type { Sessions } from '../../session/sessions.ts';
 import { explainDialFailure } from './dial-failure.ts';
 import type { DialledStream } from './dialing.ts';
 import type { FindLoop } from './loop-guard.ts';
-import { formatHostPort } from '../../base/ip.ts';
+import { destinationText, flowFields, matchFields, reasonFields, verdictRecord } from './verdict-record.ts';
 
 export interface AdmissionDeps {
   readonly clock: Clock;
@@ -54,10 +57,8 @@ export interface AdmissionDeps {
   readonly accountOf: (match: Match) => string;
   /** Time that belongs to an identity and a service, not to a session. */
   readonly times: Pick<GrantedTimes, 'begin' | 'renew'>;
-  /** The match as of now, where its service has another contract by now; undefined where that is the same. */
-  readonly withCurrentContract: (match: Match) => Match | undefined;
-  /** Is what was decided still true now? A reason where it is not (revoked or quarantined while the dial was under way). */
-  readonly accessLostSince: (match: Match, app: App) => Reason | undefined;
+  /** The match with its service as the controller told it last: without permissions where the identity has it no more. */
+  readonly current: (match: Match) => Match;
   /** What no service claims: refused, or left to the entry to connect directly. */
   readonly unmatched: 'refuse' | 'direct';
   /** A program that has no other way out may go there directly. */
@@ -65,6 +66,9 @@ export interface AdmissionDeps {
   /** Told of each finished admission, for breakers and detectors. */
   readonly onDialed: (app: App, match: Match, outcome: 'open' | 'failed') => void;
 }
+
+type Dial = Verdict & { readonly kind: 'dial' };
+type Refused = Admission & { readonly kind: 'refused' };
 
 /** Make the one function that every entry calls. */
 export function createAdmission(deps: AdmissionDeps): Admit {
@@ -119,7 +123,7 @@ async function dial(
   deps: AdmissionDeps,
   flow: FlowRequest,
   app: App,
-  decided: Verdict & { kind: 'dial' },
+  decided: Dial,
   signal: AbortSignal,
 ): Promise<Admission> {
   const { match } = decided;
@@ -133,25 +137,19 @@ async function dial(
     place[Symbol.dispose]();
     return failed(deps, flow, app, match, error, signal);
   }
-  const revalidate = (known: App, now: Match): Verdict => {
-    // Its own place must not count against it; nobody else may take it meanwhile.
-    place[Symbol.dispose]();
-    const anew = deps.decide(flow, known, [now], deps.facts(known));
-    place = deps.sessions.reserve(match.service.id);
-    return anew;
-  };
-  const verdict = await asRevalidated(deps, flow, app, decided, revalidate);
-  if (verdict.kind === 'refused') {
-    place[Symbol.dispose]();
-    remote.stream.reset();
-    return verdict;
-  }
-  const refused = await withoutHostsWord(deps, flow, app, verdict, remote);
-  if (refused !== undefined) {
+  const letGo = (refused: Refused): Refused => {
     place[Symbol.dispose]();
     remote.stream.reset();
     return refused;
-  }
+  };
+  const known = await deps.hashed(app, [deps.current(match)]);
+  // Its own place must not count against it; nobody else may take it meanwhile.
+  place[Symbol.dispose]();
+  const verdict = revalidate(deps, flow, known, decided);
+  place = deps.sessions.reserve(match.service.id);
+  if (verdict.kind === 'refused') return letGo(verdict);
+  const refused = await withoutHostsWord(deps, flow, known, verdict, remote);
+  if (refused !== undefined) return letGo(refused);
   let joined = false;
   const release = (): boolean => {
     if (joined) return false;
@@ -163,54 +161,78 @@ async function dial(
     kind: 'dialled',
     join(local) {
       if (!release()) return;
-      const late = deps.accessLostSince(match, app);
-      if (late !== undefined) {
-        const error = new TunnelerError('policy.refused', late.sentence);
+      const last = revalidate(deps, flow, known, verdict);
+      if (last.kind === 'refused') {
+        const error = new TunnelerError('policy.refused', last.reason.sentence);
         local.reset(error);
         remote.stream.reset(error);
-        record(deps, { ...matchFields(flow, app, match), kind: 'verdict', decision: 'deny', ...reasonFields(late) });
         return;
       }
-      try {
-        const grants = verdict.contract === undefined ? [] : deps.times.begin(holderOf(deps, match), verdict.contract);
-        const id = deps.sessions.open(
-          {
-            service: match.service.name,
-            serviceId: match.service.id,
-            identity: deps.nameOf(match),
-            direction: 'dial',
-            entry: flow.entry,
-            app,
-            protocol: flow.protocol,
-            source: `${flow.source.address}:${flow.source.port}`,
-            destination: destinationText(flow.destination),
-            encrypted: remote.encrypted,
-            router: remote.routerName,
-            decision: verdict.reason,
-            contract: verdict.contract,
-          },
-          local,
-          remote.stream,
-          { grants },
-        );
-        remote.onGreeting((words) => {
-          if (words === undefined) return;
-          const { guard, leftSeconds } = words;
-          deps.sessions.met(id, {
-            guarded: guard !== undefined,
-            ...(leftSeconds === undefined ? {} : { leftSeconds }),
-          });
-        });
-        deps.onDialed(app, match, 'open');
-      } catch (error) {
-        // Both ends are reset by now; the entry has no way left to say more to the application.
-        deps.log.warn('corridor.session_refused', { service: match.service.name, error });
-      }
+      open(deps, flow, known, last, local, remote);
     },
     abandon() {
       if (release()) remote.stream.reset();
     },
   };
+}
+
+/**
+ * Decided once more, by what is known now: the dial took its time, and access, contract, posture or a local rule may be another since. It is
+ * recorded where it is not what was recorded before.
+ */
+function revalidate(deps: AdmissionDeps, flow: FlowRequest, app: App, before: Dial): Dial | Refused {
+  const facts = deps.facts(app);
+  // The dial that is under way is no earlier one.
+  const earlierDials = Math.max(0, (facts.recentDials ?? 0) - 1);
+  const verdict = deps.decide(flow, app, [deps.current(before.match)], { ...facts, recentDials: earlierDials });
+  if (verdict.kind === 'dial' && isDeepStrictEqual(verdict.contract, before.contract)) return verdict;
+  const unrecorded = record(deps, verdictRecord(flow, app, verdict));
+  if (unrecorded !== undefined) return unrecorded;
+  if (verdict.kind === 'dial') return verdict;
+  return { kind: 'refused', reason: verdict.reason, answer: verdict.kind === 'refuse' ? verdict.answer : 'reset' };
+}
+
+/** Join both ends to a session. Never throws: where none can be opened, both ends are reset. */
+function open(
+  deps: AdmissionDeps,
+  flow: FlowRequest,
+  app: App,
+  { match, contract, reason }: Dial,
+  local: ByteStream,
+  remote: DialledStream,
+): void {
+  try {
+    const grants = contract === undefined ? [] : deps.times.begin(holderOf(deps, match), contract);
+    const id = deps.sessions.open(
+      {
+        service: match.service.name,
+        serviceId: match.service.id,
+        identity: deps.nameOf(match),
+        direction: 'dial',
+        entry: flow.entry,
+        app,
+        protocol: flow.protocol,
+        source: formatHostPort(flow.source.address, flow.source.port),
+        destination: destinationText(flow.destination),
+        encrypted: remote.encrypted,
+        router: remote.routerName,
+        decision: reason,
+        contract,
+      },
+      local,
+      remote.stream,
+      { grants },
+    );
+    remote.onGreeting((words) => {
+      if (words === undefined) return;
+      const { guard, leftSeconds } = words;
+      deps.sessions.met(id, { guarded: guard !== undefined, ...(leftSeconds === undefined ? {} : { leftSeconds }) });
+    });
+    deps.onDialed(app, match, 'open');
+  } catch (error) {
+    // The entry has no way left to say more to the application.
+    deps.log.warn('corridor.session_refused', { service: match.service.name, error });
+  }
 }
 
 /** The host's first words may take its own check of a signature. */
@@ -221,9 +243,9 @@ async function withoutHostsWord(
   deps: AdmissionDeps,
   flow: FlowRequest,
   app: App,
-  verdict: Verdict & { kind: 'dial' },
+  verdict: Dial,
   remote: DialledStream,
-): Promise<(Admission & { kind: 'refused' }) | undefined> {
+): Promise<Refused | undefined> {
   const { match, contract, unlessHostGrants: reason } = verdict;
   if (reason === undefined || contract === undefined) return undefined;
   const words = await remote.greeting(hostsWordMs);
@@ -247,36 +269,6 @@ function holderOf(deps: AdmissionDeps, match: Match): GrantHolder {
   return { end: 'dial', account: deps.accountOf(match), identity, serviceId, service };
 }
 
-/** What was decided, or what stands instead of it now that the dial is through: access may be lost, or the contract another. */
-async function asRevalidated(
-  deps: AdmissionDeps,
-  flow: FlowRequest,
-  app: App,
-  decided: Verdict & { kind: 'dial' },
-  revalidate: (known: App, now: Match) => Verdict,
-): Promise<(Verdict & { kind: 'dial' }) | (Admission & { kind: 'refused' })> {
-  const { match } = decided;
-  const late = deps.accessLostSince(match, app);
-  if (late !== undefined) {
-    const event = {
-      ...matchFields(flow, app, match),
-      kind: 'verdict',
-      decision: 'deny',
-      ...reasonFields(late),
-    } as const;
-    return record(deps, event) ?? { kind: 'refused', reason: late, answer: 'reset' };
-  }
-  const now = deps.withCurrentContract(match);
-  if (now === undefined) return decided;
-  const known = await deps.hashed(app, [now]);
-  const verdict = revalidate(known, now);
-  const refusal = record(deps, verdictRecord(flow, known, verdict));
-  if (refusal !== undefined) return refusal;
-  if (verdict.kind === 'dial') return verdict;
-  const answer = verdict.kind === 'refuse' ? verdict.answer : 'reset';
-  return { kind: 'refused', reason: verdict.reason, answer };
-}
-
 function failed(
   deps: AdmissionDeps,
   flow: FlowRequest,
@@ -296,7 +288,7 @@ function failed(
 }
 
 /** Write a record; where the journal refuses and fails closed, the refusal that stands instead of any admission. */
-function record(deps: AdmissionDeps, event: AuditEvent): (Admission & { kind: 'refused' }) | undefined {
+function record(deps: AdmissionDeps, event: AuditEvent): Refused | undefined {
   try {
     deps.audit.record(event);
     return undefined;
@@ -313,42 +305,4 @@ function record(deps: AdmissionDeps, event: AuditEvent): (Admission & { kind: 'r
       answer: 'prohibited' satisfies RefusalAnswer,
     };
   }
-}
-
-function verdictRecord(flow: FlowRequest, app: App, verdict: Verdict): AuditEvent {
-  const fields =
-    verdict.kind === 'pass' || verdict.match === undefined
-      ? flowFields(flow, app)
-      : matchFields(flow, app, verdict.match);
-  const decision = verdict.kind === 'dial' ? 'allow' : verdict.kind === 'pass' ? 'pass' : 'deny';
-  const origin = verdict.kind === 'dial' ? (verdict.contractOrigin ?? null) : null;
-  return { ...fields, kind: 'verdict', decision, ...reasonFields(verdict.reason), contract: origin };
-}
-
-function matchFields(flow: FlowRequest, app: App, match: Match): Readonly<Record<string, unknown>> {
-  return { service: match.service.name, identity: match.identity, ...flowFields(flow, app) };
-}
-
-function flowFields(flow: FlowRequest, app: App): Readonly<Record<string, unknown>> {
-  return {
-    entry: flow.entry,
-    protocol: flow.protocol,
-    source: `${flow.source.address}:${flow.source.port}`,
-    destination: destinationText(flow.destination),
-    agent: app.agent ?? null,
-    app: app.script ?? app.path ?? null,
-    pid: app.pid ?? null,
-    user: app.user ?? null,
-    attribution: app.attribution,
-  };
-}
-
-function reasonFields(reason: Reason): Readonly<Record<string, unknown>> {
-  return { code: reason.code, reason: reason.sentence, rule: reason.rule ?? null };
-}
-
-/** `name:port`, or `address:port` where no name is known. */
-export function destinationText(destination: Destination): string {
-  const host = destination.hostname ?? destination.address ?? '';
-  return formatHostPort(host, destination.port);
 }

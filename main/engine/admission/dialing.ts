@@ -2,10 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import type { App } from '../../apps/app.ts';
 import type { Clock } from '../../base/clock.ts';
-import { contractConfigType } from '../../base/engagement.ts';
 import { isTunnelerError, TunnelerError } from '../../base/errors.ts';
 import type { FlowRequest } from '../../base/flow.ts';
-import type { Reason } from '../../base/reason.ts';
 import type { ByteStream } from '../../base/stream.ts';
 import type { Match } from '../../intercept/match.ts';
 import { GreetedStream, type GreetingListener } from '../../peer/greeted-stream.ts';
@@ -17,9 +15,7 @@ import {
   type CallerProof,
   type HostWords,
 } from '../../peer/words.ts';
-import { flowSubjects } from '../../policy/program.ts';
-import type { Quarantine } from '../../policy/quarantine.ts';
-import type { ZitiService, ZitiStream } from '../../ziti/model.ts';
+import type { ZitiStream } from '../../ziti/model.ts';
 import type { RecentUse } from './facts.ts';
 import type { Identities } from '../identities/identities.ts';
 
@@ -39,7 +35,6 @@ export interface DialledStream {
 export interface DialingDeps {
   readonly clock: Clock;
   readonly identities: Identities;
-  readonly quarantine: Pick<Quarantine, 'causeOf'>;
   readonly recentDials: RecentUse;
   readonly refresh: () => void;
 }
@@ -122,30 +117,11 @@ export class Dialing {
     await this.#deps.identities.follow(match.identity)?.context()?.confirmServices();
   }
 
-  /** The match with its service as it is now, where that has another contract; undefined where it is the same. */
-  withCurrentContract(match: Match): Match | undefined {
+  /** See {@link AdmissionDeps.current}. */
+  current(match: Match): Match {
     const services = this.#deps.identities.follow(match.identity)?.services() ?? [];
-    const service = services.find(({ id }) => id === match.service.id);
-    if (service === undefined || termsText(service) === termsText(match.service)) return undefined;
-    return { ...match, service };
-  }
-
-  /** Revoked, locked or quarantined while the dial was under way? */
-  accessLostSince(match: Match, app: App): Reason | undefined {
-    const runner = this.#deps.identities.follow(match.identity);
-    const trouble = runner?.trouble();
-    if (runner === undefined || trouble !== undefined) {
-      return trouble ?? { code: 'identity.unknown', sentence: `${match.identity} was removed meanwhile` };
-    }
-    const service = runner.services().find((candidate) => candidate.id === match.service.id);
-    if (service?.permissions.includes('Dial') !== true) {
-      return { code: 'permission.dial', sentence: `${match.identity} lost ${match.service.name} meanwhile` };
-    }
-    for (const subject of flowSubjects(app, match.service.name, runner.name)) {
-      const cause = this.#deps.quarantine.causeOf(subject);
-      if (cause !== undefined) return { code: 'policy.quarantined', sentence: `${subject} is in quarantine: ${cause}` };
-    }
-    return undefined;
+    const service = services.find(({ id }) => id === match.service.id) ?? { ...match.service, permissions: [] };
+    return service === match.service ? match : { ...match, service };
   }
 
   #desert(match: Match): void {
@@ -196,8 +172,4 @@ function attribution(app: App): Readonly<Record<string, string>> {
     ...(app.user === undefined ? {} : { culvert_user: app.user }),
     ...(app.attribution === 'unknown' ? {} : { culvert_attribution: app.attribution }),
   };
-}
-
-function termsText(service: ZitiService): string {
-  return JSON.stringify(service.configs[contractConfigType]) ?? '';
 }

@@ -51,8 +51,7 @@ export function openAdmission(parts: AdmissionParts): Admit {
     accountOf: (match) => identities.follow(match.identity)?.account() ?? match.identity,
     nameOf: (match) => identities.nameOf(match.identity),
     confirm: (match) => dialing.confirm(match),
-    withCurrentContract: (match) => dialing.withCurrentContract(match),
-    accessLostSince: (match, app) => dialing.accessLostSince(match, app),
+    current: (match) => dialing.current(match),
     unmatched: parts.config.proxy?.unmatched ?? 'refuse',
     onDialed(app, match, outcome) {
       dialing.note(match, outcome);

@@ -1,12 +1,13 @@
-/** The corridor's order between a dial and its session: what stands while the controller's terms are being confirmed. */
+/** Admission's order between a dial and its session: what is decided again, and what stands while the controller is asked. */
 import { describe, expect, it } from 'vitest';
 import { unknownApp } from '../../main/apps/app.ts';
+import type { EngagementContract } from '../../main/base/engagement.ts';
 import type { Admission, FlowRequest } from '../../main/base/flow.ts';
 import { notServed } from '../../main/policy/served-user.ts';
 import { silentLog } from '../../main/base/log.ts';
 import { createAdmission, type AdmissionDeps } from '../../main/engine/admission/admission.ts';
 import type { Match } from '../../main/intercept/match.ts';
-import type { Verdict } from '../../main/policy/verdict.ts';
+import type { DecideFlow, Verdict } from '../../main/policy/verdict.ts';
 import type { DialledStream } from '../../main/engine/admission/dialing.ts';
 import type { ZitiStream } from '../../main/ziti/model.ts';
 import { memoryStreamPair, Recorder } from '../support/memory-stream.ts';
@@ -30,6 +31,14 @@ const allowed = (of: Match): Verdict => ({
   contractOrigin: undefined,
   reason: { code: 'policy.allowed', sentence: 'allowed' },
 });
+
+const under = (contract: EngagementContract): Verdict => ({ ...allowed(match), contract }) as Verdict;
+
+/** Answers one after another; the last goes on. */
+const inTurn = (...verdicts: readonly Verdict[]): DecideFlow => {
+  let asked = 0;
+  return () => verdicts[Math.min(asked++, verdicts.length - 1)] ?? tooMany;
+};
 
 const tooMany: Verdict = {
   kind: 'refuse',
@@ -70,15 +79,16 @@ function openAdmission(parts: Partial<AdmissionDeps> = {}) {
     nameOf: () => 'laptop',
     accountOf: () => 'laptop-id',
     times: { begin: () => [], renew: () => undefined },
-    withCurrentContract: () => undefined,
-    accessLostSince: () => undefined,
+    current: (of) => of,
     unmatched: 'refuse',
     mayLeave: () => false,
     onDialed: () => undefined,
     ...parts,
   });
   const ask = (): Promise<Admission> => admit(flow, { signal: new AbortController().signal });
-  return { open, ask, dialled, serviceSaw };
+  const verdicts = (): unknown[] =>
+    world.audit.records.filter(({ kind }) => kind === 'verdict').map(({ decision }) => decision);
+  return { open, ask, dialled, serviceSaw, verdicts };
 }
 
 /** A dialled stream whose host is no Culvert. */
@@ -94,63 +104,44 @@ function ungreeted(stream: ZitiStream): DialledStream {
 }
 
 describe('a place among the sessions of a service', () => {
-  it('is held from the decision on until the session takes it', async () => {
-    const counts: number[] = [];
+  it('is held from the decision on until the session takes it, and does not count against itself when decided again', async () => {
+    const counts: (readonly [string, number])[] = [];
     const corridor = openAdmission({
-      dial: () => {
-        counts.push(corridor.open());
-        return Promise.resolve(ungreeted(corridor.dialled));
-      },
-      accessLostSince: () => void counts.push(corridor.open()),
-    });
-    const admission = await corridor.ask();
-    counts.push(corridor.open());
-    if (admission.kind !== 'dialled') throw new Error(admission.kind);
-    admission.join(memoryStreamPair()[1]);
-    counts.push(corridor.open());
-    // While dialling, once dialled, admitted, asked again at the joining (its place is the session's then), joined.
-    expect(counts).toEqual([1, 1, 1, 0, 1]);
-  });
-
-  it('does not count against itself under new terms, and nobody can take it meanwhile', async () => {
-    const counts: Record<string, number> = {};
-    let decided = 0;
-    const corridor = openAdmission({
-      withCurrentContract: () => newTerms,
-      hashed: (app, [asked]) => {
-        if (asked === newTerms) counts['while the app is hashed anew'] = corridor.open();
+      hashed: (app) => {
+        counts.push(['hashed', corridor.open()]);
         return Promise.resolve(app);
       },
-      decide: (_flow, _app, [asked]) => {
-        counts[decided++ === 0 ? 'when first decided' : 'when decided anew'] = corridor.open();
-        return allowed(asked ?? match);
+      decide: () => {
+        counts.push(['decided', corridor.open()]);
+        return allowed(match);
+      },
+      dial: () => {
+        counts.push(['dialled', corridor.open()]);
+        return Promise.resolve(ungreeted(corridor.dialled));
       },
     });
     const admission = await corridor.ask();
-    counts['admitted'] = corridor.open();
-    expect(admission.kind).toBe('dialled');
-    expect(counts).toEqual({
-      'when first decided': 0,
-      'while the app is hashed anew': 1,
-      'when decided anew': 0,
-      admitted: 1,
-    });
-  });
-
-  it('is free again where the new terms refuse, and the service is let go', async () => {
-    const corridor = openAdmission({
-      withCurrentContract: () => newTerms,
-      decide: (_flow, _app, [asked]) => (asked === newTerms ? tooMany : allowed(match)),
-    });
-    expect(await corridor.ask()).toMatchObject({ kind: 'refused', reason: { code: 'session.limit' } });
-    expect(corridor.open()).toBe(0);
-    await expect.poll(() => corridor.serviceSaw.over).toBe(true);
+    counts.push(['admitted', corridor.open()]);
+    if (admission.kind !== 'dialled') throw new Error(admission.kind);
+    admission.join(memoryStreamPair()[1]);
+    counts.push(['joined', corridor.open()]);
+    expect(counts).toEqual([
+      ['hashed', 0],
+      ['decided', 0],
+      ['dialled', 1],
+      ['hashed', 1],
+      ['decided', 0],
+      ['admitted', 1],
+      ['decided', 0],
+      ['joined', 1],
+    ]);
   });
 
   it('is free again where access was lost during the dial, where the dial fails, and where nobody joins', async () => {
-    const lost = openAdmission({ accessLostSince: () => ({ code: 'policy.revoked', sentence: 'revoked' }) });
-    expect((await lost.ask()).kind).toBe('refused');
+    const lost = openAdmission({ decide: inTurn(allowed(match), tooMany) });
+    expect(await lost.ask()).toMatchObject({ kind: 'refused', reason: { code: 'session.limit' } });
     expect(lost.open()).toBe(0);
+    await expect.poll(() => lost.serviceSaw.over).toBe(true);
 
     const failing = openAdmission({ dial: () => Promise.reject(new Error('no router')) });
     expect((await failing.ask()).kind).toBe('refused');
@@ -161,6 +152,68 @@ describe('a place among the sessions of a service', () => {
     if (admission.kind !== 'dialled') throw new Error(admission.kind);
     admission.abandon();
     expect(left.open()).toBe(0);
+  });
+});
+
+describe('what was decided before a dial', () => {
+  it('is decided again by the same function, over the service as the controller told it last', async () => {
+    const asked: (Match | undefined)[] = [];
+    const corridor = openAdmission({
+      current: () => newTerms,
+      decide: (_flow, _app, [one]) => {
+        asked.push(one);
+        return allowed(one ?? match);
+      },
+    });
+    expect((await corridor.ask()).kind).toBe('dialled');
+    expect(asked).toEqual([match, newTerms]);
+  });
+
+  it('is decided again when both ends are joined: access that was lost by then resets them, and is recorded', async () => {
+    const corridor = openAdmission({ decide: inTurn(allowed(match), allowed(match), tooMany) });
+    const admission = await corridor.ask();
+    if (admission.kind !== 'dialled') throw new Error(admission.kind);
+    const [application, local] = memoryStreamPair();
+    const applicationSaw = new Recorder();
+    application.start(applicationSaw);
+    admission.join(local);
+    await expect.poll(() => [applicationSaw.over, corridor.serviceSaw.over]).toEqual([true, true]);
+    expect(corridor.open()).toBe(0);
+    expect(corridor.verdicts()).toEqual(['allow', 'deny']);
+  });
+
+  it('is recorded again only where the contract is another', async () => {
+    const same = openAdmission({ decide: () => under({ maxSessions: 2 }) });
+    await same.ask();
+    expect(same.verdicts()).toEqual(['allow']);
+
+    const other = openAdmission({ decide: inTurn(under({ maxSessions: 2 }), under({ maxSessions: 1 })) });
+    await other.ask();
+    expect(other.verdicts()).toEqual(['allow', 'allow']);
+  });
+
+  it('does not count the dial under way as an earlier one', async () => {
+    const counted: (number | undefined)[] = [];
+    let dials = 0;
+    const corridor = openAdmission({
+      facts: () => ({
+        nowMs: 0,
+        identity: () => undefined,
+        openSessions: () => 0,
+        isQuarantined: () => undefined,
+        recentDials: dials,
+      }),
+      dial: () => {
+        dials += 1;
+        return Promise.resolve(ungreeted(corridor.dialled));
+      },
+      decide: (_flow, _app, _matches, facts) => {
+        counted.push(facts.recentDials);
+        return allowed(match);
+      },
+    });
+    await corridor.ask();
+    expect(counted).toEqual([0, 0]);
   });
 });
 
