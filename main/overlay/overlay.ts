@@ -18,8 +18,8 @@ import type { StateDocument } from './model.ts';
 import { Network } from './network.ts';
 import { releaseVersion, type OverlayRelease } from './release.ts';
 import { fingerprintOfPem, Pki } from './pki.ts';
-import type { CircuitFacts, EdgeRouterServer } from './router/router.ts';
-import { openRouter } from './router/router.ts';
+import type { CircuitFacts } from './router/context.ts';
+import { openRouter, type EdgeRouterServer } from './router/router.ts';
 import type { Circuit } from './router/circuit.ts';
 import { openDirectoryStore, openMemoryStore, type Store } from './store.ts';
 import { TokenSigner } from './token.ts';
@@ -296,7 +296,7 @@ class RunningOverlay implements Overlay {
           serviceId: entry.serviceId,
           routerId: this.#routerId,
           instanceId: entry.instanceId,
-          identityId: entry.session.identityId,
+          identityId: entry.host.identityId,
           cost: entry.cost,
           precedence: entry.precedence,
           strategy: this.#network.services.get(entry.serviceId)?.terminatorStrategy ?? 'smartrouting',

@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { sessionOfClaims } from '../controller/context.ts';
 import type { ApiSessionRecord } from '../model.ts';
 import { fingerprintOf } from '../pki.ts';
-import type { RouterContext } from './router.ts';
+import type { RouterContext } from './context.ts';
 
 export interface Admission {
   readonly session: ApiSessionRecord;

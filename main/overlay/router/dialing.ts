@@ -8,11 +8,12 @@ import type { ApiSessionRecord, ServiceRecord } from '../model.ts';
 import { headers } from './channel.ts';
 import { Circuit } from './circuit.ts';
 import { edgeErrorCode } from '../../ziti/wire/edge-error.ts';
-import type { EdgeSession, RefusalFault } from './edge-session.ts';
+import type { Client, RefusalFault, Terminator } from './client.ts';
+import type { RouterContext } from './context.ts';
 import type { AccessDecision, Network } from '../network.ts';
 import type { TokenSigner } from '../token.ts';
 import { readServiceToken } from './service-token.ts';
-import { chooseTerminator, type Terminator } from './terminators.ts';
+import { chooseTerminator } from './terminators.ts';
 
 /** Route attempts (openziti/ziti: controller/network options) and how long a host may take to answer each. */
 const maxAttempts = 2;
@@ -21,7 +22,8 @@ const routerControlId = 'overlay-controller';
 
 /** What is kept of a Connect while it is under way: its frame is borrowed. */
 interface Attempt {
-  readonly dialer: EdgeSession;
+  readonly router: RouterContext;
+  readonly dialer: Client;
   readonly connId: number;
   readonly request: Pick<Frame, 'sequence' | 'headers'>;
   /** Of the service session, empty for a dial without one. */
@@ -34,8 +36,8 @@ interface Attempt {
 }
 
 /** Handle a Connect; the client gets StateConnected or StateClosed in answer. */
-export function connect(dialer: EdgeSession, apiSession: ApiSessionRecord, frame: Frame): void {
-  const { network, signer } = dialer.router;
+export function connect(router: RouterContext, dialer: Client, apiSession: ApiSessionRecord, frame: Frame): void {
+  const { network, signer } = router;
   const connId = frame.headers.u32(headerId.connId);
   if (connId === undefined) {
     dialer.sendClosed(undefined, 'connId not set, required', frame);
@@ -49,7 +51,7 @@ export function connect(dialer: EdgeSession, apiSession: ApiSessionRecord, frame
     frame.contentType === contentType.connectV2
       ? targetByName(network, apiSession, frame)
       : targetBySession(network, signer, apiSession, frame);
-  const refusal = 'service' in target ? refuse(dialer, apiSession, target.service, frame) : target;
+  const refusal = 'service' in target ? refuse(router, dialer, apiSession, target.service, frame) : target;
   if (!('service' in target) || refusal !== undefined) {
     const { reason, fault } = refusal ?? invalidService;
     dialer.sendClosed(connId, reason, frame, fault);
@@ -64,6 +66,7 @@ export function connect(dialer: EdgeSession, apiSession: ApiSessionRecord, frame
   });
   const sticky = frame.headers.bytes(headerId.stickinessToken);
   const attempt: Attempt = {
+    router,
     dialer,
     connId,
     request: { sequence: frame.sequence, headers: headersCopy(frame) },
@@ -126,13 +129,14 @@ function targetBySession(
 
 /** Why this Connect may not be, in a router's words; undefined where it may. */
 function refuse(
-  dialer: EdgeSession,
+  router: RouterContext,
+  dialer: Client,
   apiSession: ApiSessionRecord,
   service: ServiceRecord,
   frame: Frame,
 ): Refusal | undefined {
   const decision = dialer.decide(service.id, 'Dial');
-  if (decision.kind === 'posture' && dialer.router.release === '2.1') return postureRefusal(decision);
+  if (decision.kind === 'posture' && router.release === '2.1') return postureRefusal(decision);
   if (decision.kind !== 'granted') {
     const reason = apiSession.kind === 'oidc' ? 'no access to service, failed dial access check' : 'invalid session';
     return { reason, fault: { code: edgeErrorCode.accessDenied } };
@@ -161,7 +165,7 @@ function postureRefusal({ failing }: Extract<AccessDecision, { kind: 'posture' }
 }
 
 function tryTerminator(attempt: Attempt, number: number, failed: Set<Terminator>): void {
-  const { terminators } = attempt.dialer.router;
+  const { terminators } = attempt.router;
   const all = terminators.candidates(attempt.service.id, attempt.instanceId);
   const fresh = all.filter((entry) => !failed.has(entry));
   const chosen = chooseTerminator(fresh.length > 0 ? fresh : all, attempt.service.terminatorStrategy, attempt.stickyId);
@@ -171,7 +175,7 @@ function tryTerminator(attempt: Attempt, number: number, failed: Set<Terminator>
     return;
   }
   // From release 2.1 on the host's answer may bring its key.
-  if (attempt.service.encryptionRequired && chosen.publicKey === undefined && attempt.dialer.router.release !== '2.1') {
+  if (attempt.service.encryptionRequired && chosen.publicKey === undefined && attempt.router.release !== '2.1') {
     fail(attempt, 'encryption required on service, terminator did not send public header');
     return;
   }
@@ -183,7 +187,7 @@ function tryTerminator(attempt: Attempt, number: number, failed: Set<Terminator>
       fail(
         attempt,
         `exceeded maximum [${maxAttempts}] retries creating circuit [c/${attempt.circuitId}] (error creating route for ` +
-          `[c/${attempt.circuitId}] on [r/${attempt.dialer.router.id}] (${problem}))`,
+          `[c/${attempt.circuitId}] on [r/${attempt.router.id}] (${problem}))`,
       );
     }
   });
@@ -202,7 +206,7 @@ function fail(attempt: Attempt, reason: string): void {
 
 /** Ask the host; on success the circuit exists before this call's reply handler returns, so no data can overtake it. */
 function dialHost(attempt: Attempt, terminator: Terminator, onFailure: (problem: string) => void): void {
-  const host = terminator.session;
+  const { host } = terminator;
   const given = attempt.request.headers;
   const assignedId = terminator.routerAssignsIds ? host.newHostedConnId() : undefined;
   const list = headers().u32(headerId.connId, terminator.bindConnId).string(headerId.circuitId, attempt.circuitId);
@@ -212,7 +216,7 @@ function dialHost(attempt: Attempt, terminator: Terminator, onFailure: (problem:
   }
   if (assignedId !== undefined) list.u32(headerId.routerProvidedConnId, assignedId);
   if (terminator.usesXgress) addXgress(list, `${attempt.circuitId}-host`);
-  if (attempt.dialer.router.release !== '1.7') {
+  if (attempt.router.release !== '1.7') {
     list.string(headerId.dialerIdentityId, attempt.dialer.identityId);
     list.string(headerId.dialerIdentityName, attempt.dialer.identityName);
   }
@@ -264,7 +268,7 @@ function addXgress(list: ReturnType<typeof headers>, address: string): void {
 
 /** From release 2.1 on a key of the connection's own wins over the terminator's. */
 function keyOfHost(attempt: Attempt, terminator: Terminator, success: Frame): Uint8Array | undefined {
-  const own = attempt.dialer.router.release === '2.1' ? success.headers.bytes(headerId.publicKey) : undefined;
+  const own = attempt.router.release === '2.1' ? success.headers.bytes(headerId.publicKey) : undefined;
   return own === undefined ? terminator.publicKey : copyBytes(own);
 }
 
@@ -274,9 +278,8 @@ function establish(
   hostConnId: number,
   hostKey: Uint8Array | undefined,
 ): void {
-  const { dialer, connId, circuitId } = attempt;
-  const host = terminator.session;
-  const { router } = dialer;
+  const { router, dialer, connId, circuitId } = attempt;
+  const { host } = terminator;
   const list = headers().u32(headerId.connId, connId).string(headerId.circuitId, circuitId);
   if (hostKey !== undefined) list.bytes(headerId.publicKey, hostKey);
   if (attempt.service.terminatorStrategy === 'sticky') list.string(headerId.stickinessToken, terminator.id);

@@ -13,42 +13,24 @@ import { stringClaim } from '../token.ts';
 import { admit, type Admission } from './admission.ts';
 import { headers, type RouterChannel } from './channel.ts';
 import { senderRole, type Circuit, type CircuitRole } from './circuit.ts';
+import type { Client, Connection, RefusalFault } from './client.ts';
 import { connect } from './dialing.ts';
 import { bind, removeTerminator, unbind, updateBind } from './hosting.ts';
 import { readPostureMessage } from './posture-message.ts';
 import { Pushes } from './pushes.ts';
-import type { RouterContext } from './router.ts';
-import type { Terminator } from './terminators.ts';
-
-/** A refusal's structure (header 1033). */
-export interface RefusalFault {
-  readonly code: number;
-  readonly retryHint?: number;
-  readonly failingPostureCheckIds?: readonly string[];
-}
-
-/** What stands behind a connection id. */
-export type Connection =
-  | { readonly kind: 'connecting'; readonly serviceId: string; readonly serviceSessionId: string; cancelled: boolean }
-  | {
-      readonly kind: 'circuit';
-      readonly circuit: Circuit;
-      readonly role: CircuitRole;
-      readonly serviceId: string;
-      readonly serviceSessionId: string;
-    }
-  | { readonly kind: 'terminator'; readonly terminator: Terminator };
+import type { RouterContext } from './context.ts';
 
 const firstHostedConnId = 0x8000_0000;
 /** Release 2.1's: several control underlays, ConnectV2, service updates, posture checks, BindSuccess, and one that is not for clients. */
 const capabilities = Uint8Array.of(0x40, 0, 0, 0, 0, 0, 0, 0x76);
 
-export class EdgeSession {
+export class EdgeSession implements Client {
   readonly channel: RouterChannel;
   readonly connections = new Map<number, Connection>();
   readonly #router: RouterContext;
   readonly #log: Log;
   #admission: Admission | undefined;
+  /** Present once the client is known, on a release that pushes. */
   #pushes: Pushes | undefined;
   #greeted = false;
   #nextHostedConnId = firstHostedConnId;
@@ -60,11 +42,6 @@ export class EdgeSession {
     channel.start({ frame: (frame) => this.#take(frame), closed: () => this.#closed() });
   }
 
-  get router(): RouterContext {
-    return this.#router;
-  }
-
-  /** Empty until authenticated. */
   get identityId(): string {
     return this.#admission?.session.identityId ?? '';
   }
@@ -77,7 +54,6 @@ export class EdgeSession {
     return this.#admission?.session;
   }
 
-  /** Wall clock at which the token in use ends; legacy ones end with their session. */
   get tokenExpiresAt(): number {
     return this.#admission?.expiresAt ?? Infinity;
   }
@@ -86,9 +62,8 @@ export class EdgeSession {
     if (this.#admission !== undefined) this.#admission = { ...this.#admission, expiresAt: atMs };
   }
 
-  /** Present once the client is known, on a release that pushes. */
-  get pushes(): Pushes | undefined {
-    return this.#pushes;
+  networkChanged(): void {
+    this.#pushes?.networkChanged();
   }
 
   decide(serviceId: string, type: PolicyType): AccessDecision {
@@ -96,7 +71,6 @@ export class EdgeSession {
     return session === undefined ? { kind: 'no-policy' } : this.#router.network.decide(session, serviceId, type);
   }
 
-  /** An id for a hosted child connection that is not in use. */
   newHostedConnId(): number {
     do {
       this.#nextHostedConnId = this.#nextHostedConnId >= 0xffff_fffe ? firstHostedConnId : this.#nextHostedConnId + 1;
@@ -104,7 +78,6 @@ export class EdgeSession {
     return this.#nextHostedConnId;
   }
 
-  /** Tell the client that a connection is closed, as an answer to `request` where given; why also as a code, from release 2.1 on. */
   sendClosed(
     connId: number | undefined,
     reason: string,
@@ -155,16 +128,16 @@ export class EdgeSession {
         break;
       case contentType.connect:
       case contentType.connectV2:
-        connect(this, session, frame);
+        connect(this.#router, this, session, frame);
         break;
       case contentType.bind:
-        bind(this, session, frame);
+        bind(this.#router, this, session, frame);
         break;
       case contentType.unbind:
-        unbind(this, session, frame);
+        unbind(this.#router, this, session, frame);
         break;
       case contentType.updateBind:
-        updateBind(this, session, frame);
+        updateBind(this.#router, this, session, frame);
         break;
       case contentType.updateToken:
         this.#updateToken(session, frame);
@@ -221,7 +194,8 @@ export class EdgeSession {
       this.#router.clock.after(this.#router.rejectDelayMs, () => this.channel.close());
       return;
     }
-    if (this.#router.release === '2.1') this.#pushes = new Pushes(this, this.#admission.session);
+    if (this.#router.release === '2.1')
+      this.#pushes = new Pushes(this.#router.network, this.channel, this.#admission.session);
     this.#log.info('overlay.channel_opened', { identity: this.identityName, kind: this.#admission.session.kind });
   }
 
@@ -263,7 +237,7 @@ export class EdgeSession {
     const connection = connId === undefined ? undefined : this.connections.get(connId);
     if (connection?.kind === 'circuit') connection.circuit.takeClose(connection.role);
     if (connection?.kind === 'connecting') connection.cancelled = true;
-    if (connection?.kind === 'terminator') removeTerminator(this, connection.terminator);
+    if (connection?.kind === 'terminator') removeTerminator(this.#router, connection.terminator);
   }
 
   #updateToken(session: ApiSessionRecord, frame: Frame): void {
@@ -327,9 +301,9 @@ export class EdgeSession {
     for (const connection of [...this.connections.values()]) {
       if (connection.kind === 'circuit') connection.circuit.takeChannelLoss(connection.role);
       if (connection.kind === 'connecting') connection.cancelled = true;
-      if (connection.kind === 'terminator') removeTerminator(this, connection.terminator);
+      if (connection.kind === 'terminator') removeTerminator(this.#router, connection.terminator);
     }
     this.connections.clear();
-    this.#router.sessionClosed(this);
+    this.#router.clientClosed(this);
   }
 }

@@ -7,20 +7,19 @@ import { bytesText, copyBytes } from '../../ziti/wire/little-endian.ts';
 import type { ApiSessionRecord, PrecedenceName } from '../model.ts';
 import { headers } from './channel.ts';
 import type { AccessDecision } from '../network.ts';
-import type { EdgeSession, RefusalFault } from './edge-session.ts';
+import type { Client, RefusalFault, Terminator } from './client.ts';
+import type { RouterContext } from './context.ts';
 import { readServiceToken, type ServiceToken } from './service-token.ts';
-import type { Terminator } from './terminators.ts';
 
 const inspectAnswerMs = 10_000;
 /** Release 1.7 asks for the first time after this; 2.0 at once. */
 const firstReleaseInspectMs = 8000;
 
 /** Handle a Bind; the client gets StateConnected or StateClosed in answer, then BindSuccess. */
-export function bind(host: EdgeSession, apiSession: ApiSessionRecord, frame: Frame): void {
-  const { router } = host;
+export function bind(router: RouterContext, host: Client, apiSession: ApiSessionRecord, frame: Frame): void {
   const connId = frame.headers.u32(headerId.connId);
   if (connId === undefined) return;
-  const token = bindToken(host, apiSession, frame);
+  const token = bindToken(router, host, apiSession, frame);
   if (token === undefined) return;
   if (host.connections.has(connId)) {
     host.sendClosed(connId, `sink id ${connId} already in use`, frame);
@@ -35,7 +34,7 @@ export function bind(host: EdgeSession, apiSession: ApiSessionRecord, frame: Fra
   }
   const { added, replaced } = router.terminators.add({
     serviceId: service.id,
-    session: host,
+    host,
     bindConnId: connId,
     token: token.raw,
     serviceSessionId: token.id,
@@ -56,7 +55,7 @@ export function bind(host: EdgeSession, apiSession: ApiSessionRecord, frame: Fra
     host.channel.send(contentType.bindSuccess, headers().u32(headerId.connId, connId));
   }
   router.terminatorsChanged(service.id);
-  if (frame.headers.bool(headerId.supportsInspect)) scheduleInspect(host, added);
+  if (frame.headers.bool(headerId.supportsInspect)) scheduleInspect(router, added);
 }
 
 function bindFault(decision: AccessDecision): RefusalFault {
@@ -67,15 +66,20 @@ function bindFault(decision: AccessDecision): RefusalFault {
 
 /** The terminator lives on elsewhere: its old connection is told, where it is still another one. */
 function dropReplaced(replaced: Terminator): void {
-  const { session } = replaced;
-  const connection = session.connections.get(replaced.bindConnId);
+  const { host } = replaced;
+  const connection = host.connections.get(replaced.bindConnId);
   if (connection?.kind !== 'terminator' || connection.terminator !== replaced) return;
-  session.connections.delete(replaced.bindConnId);
-  if (!session.channel.isClosed) session.sendClosed(replaced.bindConnId, 'duplicate terminator');
+  host.connections.delete(replaced.bindConnId);
+  if (!host.channel.isClosed) host.sendClosed(replaced.bindConnId, 'duplicate terminator');
 }
 
-function bindToken(host: EdgeSession, apiSession: ApiSessionRecord, frame: Frame): ServiceToken | undefined {
-  const { network, signer } = host.router;
+function bindToken(
+  router: RouterContext,
+  host: Client,
+  apiSession: ApiSessionRecord,
+  frame: Frame,
+): ServiceToken | undefined {
+  const { network, signer } = router;
   const connId = frame.headers.u32(headerId.connId);
   const read = readServiceToken(network, signer, apiSession, bytesText(frame.body));
   if (!read.ok) {
@@ -90,74 +94,75 @@ function bindToken(host: EdgeSession, apiSession: ApiSessionRecord, frame: Frame
 }
 
 /** Ask the client whether it still listens; an answer that it does not removes the terminator. */
-function scheduleInspect(host: EdgeSession, terminator: Terminator): void {
-  const { router } = host;
+function scheduleInspect(router: RouterContext, terminator: Terminator): void {
+  const { host } = terminator;
   router.clock.after(router.release === '1.7' ? firstReleaseInspectMs : 0, () => {
     if (host.channel.isClosed || router.terminators.get(terminator.id) !== terminator) return;
     const list = headers().u32(headerId.connId, terminator.bindConnId);
     host.channel.request(contentType.connInspectRequest, list, undefined, inspectAnswerMs, (reply) => {
       const says = reply?.headers.u8(headerId.connType);
-      if (says !== undefined && says !== connType.bind) removeTerminator(host, terminator);
+      if (says !== undefined && says !== connType.bind) removeTerminator(router, terminator);
     });
   });
 }
 
 /** Handle an Unbind: it must bring the very token of the Bind. No answer. */
-export function unbind(host: EdgeSession, apiSession: ApiSessionRecord, frame: Frame): void {
-  const token = bindToken(host, apiSession, frame);
+export function unbind(router: RouterContext, host: Client, apiSession: ApiSessionRecord, frame: Frame): void {
+  const token = bindToken(router, host, apiSession, frame);
   if (token === undefined) return;
-  for (const terminator of related(host, frame, token)) removeTerminator(host, terminator);
+  for (const terminator of related(router, host, frame, token)) removeTerminator(router, terminator);
 }
 
 /** Handle an UpdateBind: cost and precedence from now on. No answer. */
-export function updateBind(host: EdgeSession, apiSession: ApiSessionRecord, frame: Frame): void {
-  const token = bindToken(host, apiSession, frame);
+export function updateBind(router: RouterContext, host: Client, apiSession: ApiSessionRecord, frame: Frame): void {
+  const token = bindToken(router, host, apiSession, frame);
   if (token === undefined) return;
   // A cost of another length than two bytes is ignored here, unlike at Bind.
   const cost = frame.headers.u16(headerId.cost);
   const precedence = precedenceOf(frame);
-  for (const terminator of related(host, frame, token)) {
+  for (const terminator of related(router, host, frame, token)) {
     if (cost !== undefined) terminator.cost = cost;
     if (precedence !== undefined) terminator.precedence = precedence;
   }
-  host.router.terminatorsChanged(token.serviceId);
+  router.terminatorsChanged(token.serviceId);
 }
 
-function related(host: EdgeSession, frame: Frame, token: ServiceToken): Terminator[] {
+function related(router: RouterContext, host: Client, frame: Frame, token: ServiceToken): Terminator[] {
   const connId = frame.headers.u32(headerId.connId);
-  return host.router.terminators
+  return router.terminators
     .list()
     .filter(
       (entry) =>
-        entry.session === host &&
+        entry.host === host &&
         entry.serviceSessionId === token.id &&
         (connId === undefined || connId === 0 || entry.bindConnId === connId),
     );
 }
 
 /** Forget a terminator; its child connections live on. Idempotent. */
-export function removeTerminator(host: EdgeSession, terminator: Terminator): void {
+export function removeTerminator(router: RouterContext, terminator: Terminator): void {
+  const { host } = terminator;
   const connection = host.connections.get(terminator.bindConnId);
   if (connection?.kind === 'terminator' && connection.terminator === terminator) {
     host.connections.delete(terminator.bindConnId);
   }
-  if (host.router.terminators.remove(terminator)) host.router.terminatorsChanged(terminator.serviceId);
+  if (router.terminators.remove(terminator)) router.terminatorsChanged(terminator.serviceId);
 }
 
 /** End a terminator because its access is over, saying why. `structured` as release 2.0 does. */
 export function revokeTerminator(
-  host: EdgeSession,
+  router: RouterContext,
   terminator: Terminator,
   reason: string,
   structured: { readonly code: number; readonly retryHint: number } | undefined,
 ): void {
-  removeTerminator(host, terminator);
+  removeTerminator(router, terminator);
   const list = headers().u32(headerId.connId, terminator.bindConnId);
   if (structured !== undefined) {
     list.u32(headerId.errorCode, structured.code);
     list.string(headerId.structuredError, JSON.stringify({ message: reason, ...structured }));
   }
-  host.channel.send(contentType.stateClosed, list, Buffer.from(reason));
+  terminator.host.channel.send(contentType.stateClosed, list, Buffer.from(reason));
 }
 
 /** For bind access lost: access denied, start over. */

@@ -11,8 +11,8 @@ import {
 import { configsOf } from '../controller/views.ts';
 import { mfaRemainingMs } from '../posture.ts';
 import type { ApiSessionRecord, PostureCheckRecord } from '../model.ts';
-import { headers } from './channel.ts';
-import type { EdgeSession } from './edge-session.ts';
+import type { Network } from '../network.ts';
+import { headers, type RouterChannel } from './channel.ts';
 
 /** Everything one identity sees, by id. */
 interface Structure {
@@ -23,22 +23,24 @@ interface Structure {
 
 /** One channel's subscription. */
 export class Pushes {
-  readonly #session: EdgeSession;
+  readonly #network: Network;
+  readonly #channel: RouterChannel;
   readonly #apiSession: ApiSessionRecord;
   #sent: Structure | undefined;
   #index = 0;
   #sequence = 0;
   #postureSent = '';
 
-  constructor(session: EdgeSession, apiSession: ApiSessionRecord) {
-    this.#session = session;
+  constructor(network: Network, channel: RouterChannel, apiSession: ApiSessionRecord) {
+    this.#network = network;
+    this.#channel = channel;
     this.#apiSession = apiSession;
   }
 
   /** From now on; everything first, whatever index the client names. */
   subscribe(): void {
     this.#sent = this.#structure();
-    this.#index = this.#session.router.network.lastChangeAt;
+    this.#index = this.#network.lastChangeAt;
     this.#send(-1, this.#sent);
     this.#sendPosture(this.#posture());
   }
@@ -54,7 +56,7 @@ export class Pushes {
   /** Tell what is different now; nothing where nothing is. */
   networkChanged(): void {
     const before = this.#sent;
-    if (before === undefined || this.#session.channel.isClosed) return;
+    if (before === undefined || this.#channel.isClosed) return;
     const now = this.#structure();
     const services = changesOf(before.services, now.services, (id) => ({ ...removedService, id }));
     const checks = changesOf(before.checks, now.checks, (id) => ({ ...removedCheck, id }));
@@ -64,7 +66,7 @@ export class Pushes {
       const policies = [...now.policies.values()].filter((policy) => named.has(policy.id));
       const previous = this.#index;
       this.#sent = now;
-      this.#index = Math.max(previous + 1, this.#session.router.network.lastChangeAt);
+      this.#index = Math.max(previous + 1, this.#network.lastChangeAt);
       this.#send(previous, {
         services: byId(services),
         policies: byId(policies),
@@ -86,21 +88,18 @@ export class Pushes {
       policies: [...what.policies.values()],
       checks: [...what.checks.values()],
     });
-    this.#session.channel.send(contentType.serviceChangeSet, headers(), body);
+    this.#channel.send(contentType.serviceChangeSet, headers(), body);
   }
 
   #sendPosture(posture: Omit<PostureStateChange, 'sequence'>): void {
     this.#postureSent = JSON.stringify(posture);
     this.#sequence += 1;
-    const body = encodePostureStateChange(
-      { sequence: this.#sequence, ...posture },
-      this.#session.router.network.clock.now(),
-    );
-    this.#session.channel.send(contentType.postureStateChange, headers(), body);
+    const body = encodePostureStateChange({ sequence: this.#sequence, ...posture }, this.#network.clock.now());
+    this.#channel.send(contentType.postureStateChange, headers(), body);
   }
 
   #structure(): Structure {
-    const { network } = this.#session.router;
+    const network = this.#network;
     const identity = network.identities.get(this.#apiSession.identityId);
     const services = new Map<string, PushedService>();
     const policies = new Map<string, PushedPolicy>();
@@ -132,7 +131,7 @@ export class Pushes {
   }
 
   #posture(): Omit<PostureStateChange, 'sequence'> {
-    const { network } = this.#session.router;
+    const network = this.#network;
     const identity = network.identities.get(this.#apiSession.identityId);
     if (identity === undefined) return { checks: [], policies: [] };
     const granting = network.visibleServices(identity).flatMap(({ service }) => network.policiesFor(identity, service));

@@ -2,39 +2,39 @@
 import type { PolicyType } from '../model.ts';
 import { accessLost, revokeTerminator, sessionLost } from './hosting.ts';
 import { headerId } from '../../ziti/wire/header-id.ts';
-import type { EdgeSession } from './edge-session.ts';
-import type { RouterContext } from './router.ts';
+import type { Client } from './client.ts';
+import type { RouterContext } from './context.ts';
 
 /** What has been lost: access itself, by its policy or by posture, or just the service session that stood for it. */
 type Loss = 'access' | 'posture' | 'session';
 
 export function judgeAll(router: RouterContext): void {
-  for (const session of [...router.sessions]) {
-    if (session.apiSession === undefined) continue;
+  for (const client of [...router.clients]) {
+    if (client.apiSession === undefined) continue;
     // The record is gone once its identity is disabled or deleted, or it was ended or ran out.
-    if (router.network.apiSessions.get(session.apiSession.id) === undefined) session.channel.close();
-    else judgeConnections(router, session);
+    if (router.network.apiSessions.get(client.apiSession.id) === undefined) client.channel.close();
+    else judgeConnections(router, client);
   }
 }
 
-function judgeConnections(router: RouterContext, session: EdgeSession): void {
+function judgeConnections(router: RouterContext, client: Client): void {
   const known = new Map<string, Loss | undefined>();
   const lossOf = (serviceId: string, type: PolicyType, serviceSessionId: string): Loss | undefined => {
     const key = `${type} ${serviceId} ${serviceSessionId}`;
-    if (!known.has(key)) known.set(key, judge(router, session, serviceId, type, serviceSessionId));
+    if (!known.has(key)) known.set(key, judge(router, client, serviceId, type, serviceSessionId));
     return known.get(key);
   };
   const firstRelease = router.release === '1.7';
   // Seen at 2.1: what hangs on posture alone, and what runs through a host under the SDK's flow control, is left to the clients.
   const isNewest = router.release === '2.1';
-  for (const connection of [...session.connections.values()]) {
+  for (const connection of [...client.connections.values()]) {
     if (connection.kind === 'terminator') {
       const { terminator } = connection;
       const loss = lossOf(terminator.serviceId, 'Bind', terminator.serviceSessionId);
       if (loss === undefined) continue;
-      if (firstRelease) revokeTerminator(session, terminator, 'session ended', undefined);
-      else if (loss === 'session') revokeTerminator(session, terminator, 'session ended', sessionLost);
-      else revokeTerminator(session, terminator, 'bind access lost', accessLost);
+      if (firstRelease) revokeTerminator(router, terminator, 'session ended', undefined);
+      else if (loss === 'session') revokeTerminator(router, terminator, 'session ended', sessionLost);
+      else revokeTerminator(router, terminator, 'bind access lost', accessLost);
     } else if (connection.kind === 'circuit') {
       const { circuit, role, serviceId, serviceSessionId } = connection;
       const loss = lossOf(serviceId, role === 'dialer' ? 'Dial' : 'Bind', serviceSessionId);
@@ -53,14 +53,14 @@ function judgeConnections(router: RouterContext, session: EdgeSession): void {
 
 function judge(
   router: RouterContext,
-  session: EdgeSession,
+  client: Client,
   serviceId: string,
   type: PolicyType,
   serviceSessionId: string,
 ): Loss | undefined {
-  const decision = session.decide(serviceId, type);
+  const decision = client.decide(serviceId, type);
   if (decision.kind !== 'granted') return decision.kind === 'posture' ? 'posture' : 'access';
   const isKept =
-    session.apiSession?.kind === 'oidc' || router.network.serviceSessions.get(serviceSessionId) !== undefined;
+    client.apiSession?.kind === 'oidc' || router.network.serviceSessions.get(serviceSessionId) !== undefined;
   return isKept ? undefined : 'session';
 }

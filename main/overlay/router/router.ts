@@ -1,17 +1,13 @@
 /** The edge router: accepts clients over mutual TLS, joins their circuits, and cuts what is no longer allowed. */
 import type { AddressInfo } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
-import type { Clock } from '../../base/clock.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { DisposalStack } from '../../base/lifecycle.ts';
-import type { Log } from '../../base/log.ts';
 import { newId } from '../ids.ts';
-import type { Network } from '../network.ts';
-import type { OverlayRelease } from '../release.ts';
-import type { Pki } from '../pki.ts';
-import type { TokenSigner } from '../token.ts';
 import { RouterChannel } from './channel.ts';
 import type { Circuit } from './circuit.ts';
+import type { Client } from './client.ts';
+import type { CircuitFacts, RouterContext, RouterParts } from './context.ts';
 import { EdgeSession } from './edge-session.ts';
 import { Terminators } from './terminators.ts';
 import { judgeAll } from './revocation.ts';
@@ -21,46 +17,13 @@ const tokenSweepMs = 5000;
 /** At least so often within a session's life is it said that its channel is in use. */
 const usesPerSession = 3;
 
-/** A circuit as administrators see it. */
-export interface CircuitFacts {
-  readonly serviceId: string;
-  readonly dialerId: string;
-  readonly hostId: string;
-}
-
-export interface RouterOptions {
-  readonly id: string;
+/** A router's parts, where it listens, and who hears of what happens. */
+export interface RouterOptions extends RouterParts {
   readonly host: string;
   readonly port: number;
-  readonly network: Network;
-  readonly pki: Pki;
-  readonly signer: TokenSigner;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly version: string;
-  readonly release: OverlayRelease;
-  /** A refused channel is dropped this long after its Hello. */
-  readonly rejectDelayMs: number;
   onCircuitOpened(circuit: Circuit, facts: CircuitFacts): void;
   onCircuitClosed(circuit: Circuit): void;
   onTerminatorsChanged(serviceId: string): void;
-}
-
-/** What the files of this folder share. */
-export interface RouterContext extends Omit<
-  RouterOptions,
-  'host' | 'port' | 'onCircuitOpened' | 'onCircuitClosed' | 'onTerminatorsChanged'
-> {
-  readonly terminators: Terminators;
-  readonly circuits: ReadonlyMap<string, Circuit>;
-  readonly sessions: ReadonlySet<EdgeSession>;
-  sessionOpened(session: EdgeSession): void;
-  sessionClosed(session: EdgeSession): void;
-  circuitOpened(circuit: Circuit, facts: CircuitFacts): void;
-  circuitClosed(circuit: Circuit): void;
-  terminatorsChanged(serviceId: string): void;
-  /** A session's token was replaced by one that lasts until then; on all its channels. */
-  tokenUpdated(apiSessionId: string, expiresAt: number): void;
 }
 
 /** A listening router. Closing drops every channel. */
@@ -93,7 +56,7 @@ export async function openRouter(options: RouterOptions): Promise<EdgeRouterServ
   });
   stack.defer(async () => {
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    for (const session of [...context.sessions]) session.channel.close();
+    for (const client of [...context.clients]) client.channel.close();
     for (const socket of sockets) socket.destroy();
     await closed;
   });
@@ -101,7 +64,7 @@ export async function openRouter(options: RouterOptions): Promise<EdgeRouterServ
   stack.use(
     options.network.changes.subscribe(() => {
       judgeAll(context);
-      for (const session of context.sessions) session.pushes?.networkChanged();
+      for (const client of context.clients) client.networkChanged();
     }),
   );
   const sweepMs = Math.min(tokenSweepMs, options.network.apiSessionTimeoutMs / usesPerSession);
@@ -111,14 +74,14 @@ export async function openRouter(options: RouterOptions): Promise<EdgeRouterServ
 
 function makeContext(options: RouterOptions): RouterContext {
   const circuits = new Map<string, Circuit>();
-  const sessions = new Set<EdgeSession>();
+  const clients = new Set<Client>();
   return {
     ...options,
     terminators: new Terminators(),
     circuits,
-    sessions,
-    sessionOpened: (session) => sessions.add(session),
-    sessionClosed: (session) => sessions.delete(session),
+    clients,
+    clientOpened: (client) => clients.add(client),
+    clientClosed: (client) => clients.delete(client),
     circuitOpened(circuit, facts) {
       circuits.set(circuit.id, circuit);
       options.onCircuitOpened(circuit, facts);
@@ -129,7 +92,7 @@ function makeContext(options: RouterOptions): RouterContext {
     },
     terminatorsChanged: (serviceId) => options.onTerminatorsChanged(serviceId),
     tokenUpdated(apiSessionId, expiresAt) {
-      for (const session of sessions) if (session.apiSession?.id === apiSessionId) session.tokenExpiresAt = expiresAt;
+      for (const client of clients) if (client.apiSession?.id === apiSessionId) client.tokenExpiresAt = expiresAt;
     },
   };
 }
@@ -142,15 +105,15 @@ function accept(context: RouterContext, socket: TLSSocket): void {
     return;
   }
   const channel = new RouterChannel(socket, newId(12), context.clock, context.log);
-  context.sessionOpened(new EdgeSession(context, channel));
+  context.clientOpened(new EdgeSession(context, channel));
 }
 
 /** Channels whose token has run out are dropped without a word; those still open keep their legacy session alive. */
 function sweepTokens(context: RouterContext): void {
   const now = context.clock.now();
-  for (const session of [...context.sessions]) {
-    if (session.tokenExpiresAt <= now) session.channel.close();
-    else if (session.apiSession !== undefined) context.network.sessionUsed(session.apiSession);
+  for (const client of [...context.clients]) {
+    if (client.tokenExpiresAt <= now) client.channel.close();
+    else if (client.apiSession !== undefined) context.network.sessionUsed(client.apiSession);
   }
 }
 

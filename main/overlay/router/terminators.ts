@@ -1,32 +1,11 @@
 /** Who hosts what: the terminators of the one router, and the choice among them. */
 import { newId } from '../ids.ts';
 import type { PrecedenceName, TerminatorStrategy } from '../model.ts';
-import type { EdgeSession } from './edge-session.ts';
+import type { Terminator } from './client.ts';
 
 /** A circuit in use makes its terminator dearer by this, a failed dial by that (openziti/ziti: controller/xt_common/costs.go). */
 const circuitCost = 2;
 const failureCost = 50;
-
-export interface Terminator {
-  readonly id: string;
-  readonly serviceId: string;
-  readonly session: EdgeSession;
-  /** Connection id of the Bind on its channel. */
-  readonly bindConnId: number;
-  /** The Bind's session token, presented with each Dial. */
-  readonly token: string;
-  readonly serviceSessionId: string;
-  readonly listenerId: string;
-  /** Addressable terminators: the identity it listens as, empty for none. */
-  readonly instanceId: string;
-  readonly publicKey: Uint8Array | undefined;
-  readonly routerAssignsIds: boolean;
-  readonly usesXgress: boolean;
-  cost: number;
-  precedence: PrecedenceName;
-  circuits: number;
-  failures: number;
-}
 
 const rank: Readonly<Record<PrecedenceName, number>> = { required: 0, default: 1, failed: 2 };
 
@@ -58,7 +37,7 @@ export class Terminators {
         ? other.serviceSessionId === terminator.serviceSessionId && other.instanceId === terminator.instanceId
         : other.listenerId === terminator.listenerId &&
           other.serviceId === terminator.serviceId &&
-          other.session.identityId === terminator.session.identityId,
+          other.host.identityId === terminator.host.identityId,
     );
     const id = terminator.listenerId !== '' && replaced !== undefined ? replaced.id : newId();
     if (replaced !== undefined) this.#byId.delete(replaced.id);
