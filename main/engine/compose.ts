@@ -2,49 +2,29 @@
  * The engine, put together: the only file that sees all rooms. It reads in the order of the corridor; control runs across it, from the
  * identities into intercept and hosting, and from the rooms' events into the clients' state.
  */
-import { createHash } from 'node:crypto';
-import { hostname } from 'node:os';
-import { join } from 'node:path';
 import { TunnelerError } from '../base/errors.ts';
-import type { App } from '../apps/app.ts';
-import type { Admit } from '../base/flow.ts';
 import { DisposalStack } from '../base/lifecycle.ts';
 import { openIdentityStore } from '../identity/identity-store.ts';
 import { createIntercept } from '../intercept/intercept.ts';
 import { openInventory } from '../inventory/inventory.ts';
 import type { InterceptProblem } from '../intercept/match.ts';
-import { openPolicy } from '../policy/policy.ts';
-import { grantedTimes } from '../policy/granted-times.ts';
 import { createSessions } from '../session/create-sessions.ts';
 import type { Sessions } from '../session/sessions.ts';
-import { AgentStarts } from './agents/agent-starts.ts';
-import { bindAgents, rulesOf } from './admission/agent-bindings.ts';
 import { createAlerts } from './containment/alerts.ts';
 import { openClientState } from './state/client-state.ts';
-import { openApprovals } from './containment/approvals.ts';
-import { openGrants } from './containment/kept-grants.ts';
 import { openDetection } from './containment/detection.ts';
-import { Dialing } from './admission/dialing.ts';
 import type { Engine, EngineOptions } from './runtime/engine-options.ts';
 import { listSignersOf } from './enrolment/enrolment-deps.ts';
 import { openEntries, type Entries } from './entries/open-entries.ts';
-import { factsFor, RecentUse } from './admission/facts.ts';
-import { openAppFinder } from './admission/open-app-finder.ts';
-import { guardsFor } from './admission/guards.ts';
-import { openKeptLedger } from './admission/kept-ledger.ts';
 import { createConsequences } from './containment/consequences.ts';
 import { watchLife } from './control/net-monitor.ts';
 import { recordTlsFailures } from './control/tls-failures.ts';
 import { createServiceChanges } from './control/service-changes.ts';
-import { openPins } from './admission/pins-file.ts';
-import { openFrontDoor } from './entries/front-door.ts';
-import { openModelDoor } from './entries/model-door.ts';
-import { mcpEntry } from './entries/mcp-entry.ts';
+import { openLocalEndpoints } from './entries/local-endpoints.ts';
 import { watchServices } from './entries/service-watch.ts';
-import { hashWhereAsked } from './admission/ensure-hash.ts';
-import { visibleServices } from './admission/visible-services.ts';
 import { serveMetrics } from './state/metrics.ts';
 import { openAdmission } from './admission/open-admission.ts';
+import { openDecisionPoint } from './admission/open-decision-point.ts';
 import { openListeners } from './calls/open-listener.ts';
 import { openRuntime, type Runtime } from './runtime/open-runtime.ts';
 import { answeredServices } from './hosting/answered-services.ts';
@@ -109,52 +89,25 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
     refresh();
   };
 
-  // Step 5: whose flow is it.
-  const starts = stack.use(
-    new AgentStarts({
-      stateDirectory,
-      socketPath: options.socketPath,
-      clock,
-      log,
-      agents: () => agents.all(),
-      proxy: () => ensureProxy(late),
-    }),
-  );
-  const apps = openAppFinder({ rules: rulesOf(() => agents.all()), clock, log, stack, runs: starts.runs });
-
   // Step 6: which service of which identity.
   const intercept = createIntercept();
   const problems = new Map<string, readonly InterceptProblem[]>();
 
-  // Step 7: may it.
-  const policyDirectory = config.policy?.directory ?? join(stateDirectory, 'policy.d');
-  const policy = await openPolicy({ dir: policyDirectory, device: hostname(), log });
-  const agents = bindAgents(config, policy);
+  // Steps 5, 7 and 8: whose flow is it, may it, under which guard.
+  const decisions = await openDecisionPoint(
+    {
+      ...base,
+      socketPath: options.socketPath,
+      identities: () => identities,
+      sessions: () => sessions,
+      proxy: () => ensureProxy(late),
+    },
+    stack,
+  );
+  const { apps, starts, policy, agents, times, pins, guard, workgroupsOf } = decisions;
 
-  // Steps 9 and 11: dial, pump, limit, guard, count.
-  const recentDials = new RecentUse(clock);
-  const recentCalls = new RecentUse(clock);
-  const workgroupsOf = (identity: string, serviceId: string): readonly string[] =>
-    identities
-      .follow(identity)
-      ?.services()
-      .find((service) => service.id === serviceId)?.roleAttributes ?? [];
+  // Steps 9 and 11: pump, limit, guard, count.
   const nameOf = (identity: string): string => identities.nameOf(identity);
-  const pins = openPins(base);
-  const grants = openGrants(ground);
-  const closeWhere: Sessions['closeWhere'] = (...what) => sessions.closeWhere(...what);
-  const approvals = stack.use(openApprovals({ clock, audit, log, grants, sessions: { closeWhere } }));
-  const times = grantedTimes(grants, approvals);
-  const guard = guardsFor({
-    approvals,
-    pins,
-    policy,
-    ledger: stack.use(openKeptLedger(ground)),
-    facts: (app) => facts(app),
-    recentCalls,
-    idOf: (identity) => identities.follow(identity)?.account() ?? identity,
-    workgroupsOf,
-  });
   const recordings = stack.use(
     openHostRecordings({ ...base, cut: (id, why) => void sessions.close(id, 'tunnel_failed', why) }),
   );
@@ -203,7 +156,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
     sessions,
     refresh: settle,
     onSession: (session) => late.projector?.session(session),
-    onCall: (session) => recentCalls.note(session.app),
+    onCall: (session) => decisions.recentCalls.note(session.app),
     raise: (alert) => alerts.raise(alert),
   });
   const collector = await openCollecting(
@@ -220,24 +173,8 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
   const detection = stack.use(openDetection({ ...base, raise: (alert) => alerts.raise(alert) }));
 
   // Steps 4 to 10 as one function, for every entry.
-  const facts = factsFor({ clock, identities, sessions, quarantine, recentDials, times });
-  const dialing = new Dialing({ clock, identities, recentDials, refresh });
-  const rooms = {
-    ...base,
-    apps,
-    starts,
-    intercept,
-    policy,
-    facts,
-    times,
-    approvals,
-    sessions,
-    hosting,
-    identities,
-    dialing,
-    detection,
-  };
-  const admit = openAdmission({ ...rooms, direct: () => late.entries?.direct() });
+  const rooms = { ...base, ...decisions, intercept, sessions, hosting, identities, detection, refresh };
+  const { admit, admitAs, dialing, visible } = openAdmission({ ...rooms, direct: () => late.entries?.direct() });
 
   // Every way in; flows are refused until an identity has services.
   const remoteNames = stack.use(
@@ -307,41 +244,21 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
   // Where it is called.
   let stop: () => void = () => undefined;
   const stopped = new Promise<void>((resolve) => (stop = resolve));
-  const admitAs = (app: App): Admit =>
-    openAdmission({
-      ...rooms,
-      apps: { find: () => Promise.resolve(app), identify: (one) => apps.identify(one) },
-      direct: () => late.entries?.direct(),
-    });
-  const visible = visibleServices({
-    ...rooms,
-    decide: policy.decide,
-    hashed: hashWhereAsked({ apps, policy, quarantine }),
-  });
-  const frontDoor = openFrontDoor(
+  const endpoints = openLocalEndpoints(
     {
       version,
       log,
+      clock,
       apps,
+      admit,
       admitAs,
-      visible: async (app, flow) =>
-        (await visible(app, flow)).filter(({ contract }) => contract.mcp !== undefined).map(({ service }) => service),
+      visible,
+      isKnown: (service) => dialing.isKnown(service),
       onServices: watchServices(state.hub, clock),
       onTools: (listener) => pins.subscribe(listener),
-      digest: (text) => createHash('sha256').update(text).digest('hex'),
     },
     stack,
   );
-  const modelDoor = openModelDoor({
-    admitAs,
-    apps,
-    log,
-    visible: async (app, flow) =>
-      (await visible(app, flow)).flatMap(({ service, contract }) =>
-        contract.http === undefined ? [] : [{ service, models: contract.http.models }],
-      ),
-  });
-  const mcpEndpoint = mcpEntry({ admit, clock, log, isKnown: (service) => dialing.isKnown(service) }, stack);
   await openListeners(
     {
       ...ground,
@@ -353,8 +270,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
       services: () => state.views.services(),
       calls: {
         ...rooms,
-        policyDirectory,
-        agents,
+        ...endpoints,
         services: () => state.views.services(),
         proxy: () => entries.listen,
         ensureProxy: () => ensureProxy(late),
@@ -374,10 +290,6 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
         readiness,
         dns: () => entries.dns(),
         externalLogin,
-        mcpEndpoint,
-        frontDoor,
-        modelDoor,
-        pins,
         screenUnlocked,
         stop,
       },

@@ -1,43 +1,48 @@
-/** Steps 4 to 10 as one function, for every entry: the corridor over the rooms of this engine. */
-import type { AppFinder } from '../../apps/app.ts';
+/** Steps 4 to 10 as one function, for every entry: admission over the rooms of this engine. The room's door. */
+import type { App } from '../../apps/app.ts';
 import type { Admit } from '../../base/flow.ts';
 import type { Hosting } from '../../hosting/hosting.ts';
-import type { Policy } from '../../policy/policy.ts';
-import type { Quarantine } from '../../policy/quarantine.ts';
 import { notServed } from '../../policy/served-user.ts';
-import type { EngineConfig } from '../runtime/config.ts';
-import { createAdmission, type AdmissionDeps } from './admission.ts';
-import type { AgentStarts } from '../agents/agent-starts.ts';
 import type { Detection } from '../containment/detection.ts';
-import type { Dialing } from './dialing.ts';
-import { hashWhereAsked } from './ensure-hash.ts';
 import type { Identities } from '../identities/identities.ts';
+import type { EngineConfig } from '../runtime/config.ts';
 import { servedUid } from '../runtime/served-user.ts';
+import { createAdmission, type AdmissionDeps } from './admission.ts';
+import { Dialing } from './dialing.ts';
 import { loopGuard, type LoopGuardDeps } from './loop-guard.ts';
+import type { DecisionPoint } from './open-decision-point.ts';
+import { visibleServices } from './visible-services.ts';
 
-export interface AdmissionParts extends Pick<
-  AdmissionDeps,
-  'clock' | 'log' | 'intercept' | 'audit' | 'sessions' | 'facts' | 'times'
-> {
+export interface AdmissionParts
+  extends
+    Pick<AdmissionDeps, 'clock' | 'log' | 'intercept' | 'audit' | 'sessions'>,
+    Pick<DecisionPoint, 'apps' | 'starts' | 'policy' | 'facts' | 'hashed' | 'times' | 'recentDials'> {
   readonly config: EngineConfig;
-  readonly apps: AppFinder;
-  readonly starts: Pick<AgentStarts, 'owner' | 'mayLeave'>;
-  readonly policy: Policy;
-  readonly quarantine: Quarantine;
   readonly hosting: Pick<Hosting, 'states'>;
-  readonly identities: Pick<Identities, 'follow' | 'nameOf' | 'places'>;
-  readonly dialing: Dialing;
+  readonly identities: Identities;
   readonly detection: Pick<Detection, 'dialed'>;
   readonly direct: LoopGuardDeps['direct'];
+  /** Told when what clients see of a service may be another. */
+  readonly refresh: () => void;
 }
 
-export function openAdmission(parts: AdmissionParts): Admit {
-  const { apps, policy, quarantine, hosting, identities, dialing, detection } = parts;
+export interface OpenedAdmission {
+  readonly admit: Admit;
+  /** As the program that is given, whoever's socket the flow names. */
+  readonly admitAs: (app: App) => Admit;
+  readonly dialing: Dialing;
+  /** See {@link visibleServices}. */
+  readonly visible: ReturnType<typeof visibleServices>;
+}
+
+/** Nothing is admitted before an entry asks. */
+export function openAdmission(parts: AdmissionParts): OpenedAdmission {
+  const { apps, policy, hosting, identities, detection, starts } = parts;
+  const dialing = new Dialing(parts);
   const served = { uid: servedUid(), onUnknownApp: parts.config.policy?.onUnknownApp ?? 'closed' };
-  return createAdmission({
+  const shared: Omit<AdmissionDeps, 'findApp'> = {
     ...parts,
-    findApp: (flow) => parts.starts.owner(flow, apps),
-    mayLeave: (app, flow) => parts.starts.mayLeave(app, flow),
+    mayLeave: (app, flow) => starts.mayLeave(app, flow),
     notServed: (app) => notServed(app, served),
     findLoop: loopGuard({
       pid: process.pid,
@@ -45,7 +50,6 @@ export function openAdmission(parts: AdmissionParts): Admit {
       infrastructure: () => identities.places(),
       direct: parts.direct,
     }),
-    hashed: hashWhereAsked({ apps, policy, quarantine }),
     decide: policy.decide,
     dial: (match, flow, app, guard, signal) => dialing.dial(match, flow, app, guard, signal),
     accountOf: (match) => identities.follow(match.identity)?.account() ?? match.identity,
@@ -57,5 +61,12 @@ export function openAdmission(parts: AdmissionParts): Admit {
       dialing.note(match, outcome);
       detection.dialed(app, match, outcome);
     },
-  });
+  };
+  return {
+    admit: createAdmission({ ...shared, findApp: (flow) => starts.owner(flow, apps) }),
+    admitAs: (app) =>
+      createAdmission({ ...shared, findApp: (flow) => starts.owner(flow, { find: () => Promise.resolve(app) }) }),
+    dialing,
+    visible: visibleServices({ ...parts, decide: policy.decide }),
+  };
 }

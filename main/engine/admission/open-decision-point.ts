@@ -1,0 +1,115 @@
+/**
+ * Who asks, and may it: programs and agents as they are known here, policy with the settings' bindings, what was granted, and the guard a
+ * session is held to. It decides and does nothing; admission, hosting, `why` and the API ask it.
+ */
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { App, AppFinder } from '../../apps/app.ts';
+import type { ProgramFinder } from '../../apps/open-app-finder.ts';
+import type { AuditWriter } from '../../audit/record.ts';
+import type { DisposalStack } from '../../base/lifecycle.ts';
+import type { Approvals } from '../../policy/approvals.ts';
+import { grantedTimes, type GrantedTimes } from '../../policy/granted-times.ts';
+import { openPolicy, type Policy } from '../../policy/policy.ts';
+import type { Quarantine } from '../../policy/quarantine.ts';
+import type { DecisionFacts } from '../../policy/verdict.ts';
+import type { SessionsDeps } from '../../session/create-sessions.ts';
+import type { Sessions } from '../../session/sessions.ts';
+import { AgentStarts } from '../agents/agent-starts.ts';
+import { openApprovals } from '../containment/approvals.ts';
+import { openGrants } from '../containment/kept-grants.ts';
+import type { Identities } from '../identities/identities.ts';
+import type { Runtime } from '../runtime/open-runtime.ts';
+import { bindAgents, rulesOf, type AgentBindings } from './agent-bindings.ts';
+import { hashWhereAsked } from './ensure-hash.ts';
+import { factsFor, RecentUse } from './facts.ts';
+import { guardsFor } from './guards.ts';
+import { openKeptLedger } from './kept-ledger.ts';
+import { openAppFinder } from './open-app-finder.ts';
+import { openPins } from './pins-file.ts';
+import type { PinStore } from './tool-pins.ts';
+
+export interface DecisionPointParts extends Pick<Runtime, 'stateDirectory' | 'config' | 'clock' | 'log'> {
+  readonly audit: AuditWriter;
+  readonly quarantine: Quarantine;
+  readonly socketPath: string;
+  /** Both are made after this, for they need its guard and its policy; nothing is asked of them before. */
+  readonly identities: () => Pick<Identities, 'follow'>;
+  readonly sessions: () => Pick<Sessions, 'openCount' | 'closeWhere'>;
+  /** `host:port` of a proxy of this engine, opened where there is none yet. */
+  readonly proxy: () => Promise<string>;
+}
+
+export interface DecisionPoint {
+  readonly apps: AppFinder & Pick<ProgramFinder, 'ancestry'>;
+  readonly starts: AgentStarts;
+  readonly policy: Policy;
+  readonly policyDirectory: string;
+  readonly agents: AgentBindings;
+  readonly approvals: Approvals;
+  readonly times: GrantedTimes;
+  readonly pins: PinStore;
+  readonly facts: (app: App) => DecisionFacts;
+  /** See {@link hashWhereAsked}. */
+  readonly hashed: ReturnType<typeof hashWhereAsked>;
+  /** For `createSessions`. */
+  readonly guard: SessionsDeps['guard'];
+  readonly recentDials: RecentUse;
+  readonly recentCalls: RecentUse;
+  /** Role attributes of a service, as an identity was told them. */
+  readonly workgroupsOf: (identity: string, serviceId: string) => readonly string[];
+}
+
+/** Throws `engine.state_unusable` where what was granted or used cannot be read. */
+export async function openDecisionPoint(parts: DecisionPointParts, stack: DisposalStack): Promise<DecisionPoint> {
+  const { stateDirectory, config, clock, log, audit, quarantine } = parts;
+  const identities = { follow: (name: string) => parts.identities().follow(name) };
+  const sessions: Pick<Sessions, 'openCount' | 'closeWhere'> = {
+    openCount: (serviceId) => parts.sessions().openCount(serviceId),
+    closeWhere: (...what) => parts.sessions().closeWhere(...what),
+  };
+
+  const policyDirectory = config.policy?.directory ?? join(stateDirectory, 'policy.d');
+  const policy = await openPolicy({ dir: policyDirectory, device: hostname(), log });
+  const agents = bindAgents(config, policy);
+  const starts = stack.use(new AgentStarts({ ...parts, agents: () => agents.all() }));
+  const apps = openAppFinder({ rules: rulesOf(() => agents.all()), clock, log, stack, runs: starts.runs });
+
+  const grants = openGrants(parts);
+  const approvals = stack.use(openApprovals({ clock, audit, log, grants, sessions }));
+  const times = grantedTimes(grants, approvals);
+  const recentDials = new RecentUse(clock);
+  const recentCalls = new RecentUse(clock);
+  const facts = factsFor({ clock, identities, sessions, quarantine, recentDials, times });
+  const workgroupsOf = (identity: string, serviceId: string): readonly string[] => {
+    const services = identities.follow(identity)?.services() ?? [];
+    return services.find((service) => service.id === serviceId)?.roleAttributes ?? [];
+  };
+  const pins = openPins({ stateDirectory, audit, log });
+  const guard = guardsFor({
+    approvals,
+    pins,
+    policy,
+    ledger: stack.use(openKeptLedger(parts)),
+    facts,
+    recentCalls,
+    idOf: (identity) => identities.follow(identity)?.account() ?? identity,
+    workgroupsOf,
+  });
+  return {
+    apps,
+    starts,
+    policy,
+    policyDirectory,
+    agents,
+    approvals,
+    times,
+    pins,
+    facts,
+    hashed: hashWhereAsked({ apps, policy, quarantine }),
+    guard,
+    recentDials,
+    recentCalls,
+    workgroupsOf,
+  };
+}
