@@ -30,8 +30,10 @@ const allowed = JSON.parse(readFileSync(join(root, 'test', 'support', 'allowed-s
 const results = [];
 /** Each file's time, over all suites. */
 const times = [];
-/** Files that passed only the second time. */
+/** Files that passed only the second time, with what failed the first time. */
 const needed = [];
+/** What failed in the run that counts: `file › test: first line of the error`. */
+const failures = [];
 for (const suite of chosen) {
   if (suite === 'lint' || suite === 'types') results.push(run(suite, 'npm', ['run', '--silent', suite]));
   else if (existsSync(join(root, 'test', suite))) results.push(vitest(suite));
@@ -40,9 +42,10 @@ console.log('\nsuite         seconds  result');
 for (const { suite, seconds, ok } of results) {
   console.log(`${suite.padEnd(13)} ${String(seconds).padStart(7)}  ${ok ? 'passed' : 'FAILED'}`);
 }
-for (const file of needed) console.log(`passed only the second time: ${file}`);
+for (const line of needed) console.log(`passed only the second time: ${line}`);
 tellTimes();
 tellSkips();
+if (failures.length > 0) console.log(`\nfailed\n${failures.map((line) => `  ${line}`).join('\n')}`);
 const passed = results.reduce((sum, result) => sum + result.passed, 0);
 const failed = results.reduce((sum, result) => sum + result.failed, 0);
 const skipped = results.reduce((sum, result) => sum + result.skipped, 0);
@@ -77,10 +80,13 @@ function run(suite, command, args) {
 function vitest(suite) {
   const serial = ['interop', 'system', 'e2e'].includes(suite);
   const first = runFiles(suite, [`test/${suite}/`], serial);
-  if (first.ok || !serial || first.failedFiles.length === 0) return first;
+  if (first.ok || !serial || first.failedFiles.length === 0) {
+    failures.push(...first.failures);
+    return first;
+  }
   const again = runFiles(suite, first.failedFiles, serial);
-  const mended = first.failedFiles.filter((file) => !again.failedFiles.includes(file));
-  for (const file of mended) needed.push(file);
+  failures.push(...again.failures);
+  needed.push(...first.failures.filter((line) => !again.failedFiles.some((file) => line.startsWith(file))));
   const { ok, failed } = again;
   const rest = { passed: first.passed + first.failed - failed, failed, skipped: first.skipped };
   return { ...first, ...rest, ok: ok && first.strict.length === 0, seconds: first.seconds + again.seconds };
@@ -92,7 +98,7 @@ function runFiles(suite, files, serial) {
   const args = ['--no-install', 'vitest', 'run', '--config', 'test/vitest.config.ts', ...files];
   args.push('--reporter=default', '--reporter=json', `--outputFile.json=${report}`);
   if (serial) args.push('--no-file-parallelism');
-  const result = { ...run(suite, 'npx', args), failedFiles: [], strict: [] };
+  const result = { ...run(suite, 'npx', args), failedFiles: [], failures: [], strict: [] };
   try {
     const counts = JSON.parse(readFileSync(report, 'utf8'));
     const skipped = counts.numPendingTests + (counts.numTodoTests ?? 0);
@@ -113,11 +119,26 @@ function runFiles(suite, files, serial) {
       failed,
       skipped,
       failedFiles,
+      failures: listFailed(counts),
       strict,
     };
   } catch {
     return result;
   }
+}
+
+/** Each failed test, or the file where that failed as a whole, with the first line of its error. */
+function listFailed(counts) {
+  return counts.testResults.flatMap((file) => {
+    const name = relative(root, file.name);
+    const failed = file.assertionResults.filter((test) => test.status === 'failed');
+    if (failed.length === 0) return file.status === 'failed' ? [`${name}: ${firstLine(file.message)}`] : [];
+    return failed.map((test) => `${name} › ${test.fullName}: ${firstLine(test.failureMessages[0])}`);
+  });
+}
+
+function firstLine(text) {
+  return (text ?? '').split('\n', 1)[0];
 }
 
 /** Names of skipped tests that no entry of allowed-skips.json covers. */
