@@ -2,10 +2,11 @@
  * The anchor: how long the journal is and where its head stands, kept outside the journal's directory, with the newest signed checkpoint. A
  * journal that was cut is shorter than its anchor; one that was written anew does not have the record that the checkpoint names.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
+import { readIfThereSync } from '../files/read-if-there.ts';
+import { writeAtomically, writeAtomicallySync } from '../files/write-atomically.ts';
 
 /** Where the anchor stands under a state directory. */
 export const auditAnchorPath = (stateDirectory: string): string => join(stateDirectory, 'audit-anchor.json');
@@ -31,7 +32,7 @@ export type Anchor = v.InferOutput<typeof anchorSchema>;
 
 /** Undefined where there is none; `damaged` where it is there and cannot be read. */
 export function readAnchor(stateDirectory: string): Anchor | 'damaged' | undefined {
-  const text = readIfThere(auditAnchorPath(stateDirectory)) ?? readIfThere(formerAnchorPath(stateDirectory));
+  const text = readIfThereSync(auditAnchorPath(stateDirectory)) ?? readIfThereSync(formerAnchorPath(stateDirectory));
   if (text === undefined) return undefined;
   try {
     const parsed = v.safeParse(anchorSchema, JSON.parse(text));
@@ -42,39 +43,13 @@ export function readAnchor(stateDirectory: string): Anchor | 'damaged' | undefin
 }
 
 /** Replace the anchor atomically. Synced only where asked: when the journal is closed, not ten times a second. */
-export function writeAnchor(stateDirectory: string, anchor: Anchor, options: { readonly sync: boolean }): void {
-  const path = auditAnchorPath(stateDirectory);
-  const temporary = `${path}.tmp`;
-  const file = openSync(temporary, 'w', 0o600);
-  try {
-    writeSync(file, `${JSON.stringify(anchor)}\n`);
-    if (options.sync) fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(temporary, path);
+export function writeAnchor(stateDirectory: string, anchor: Anchor, options: { readonly synced: boolean }): void {
+  writeAtomicallySync(auditAnchorPath(stateDirectory), `${JSON.stringify(anchor)}\n`, options);
   rmSync(formerAnchorPath(stateDirectory), { force: true });
 }
 
 /** Replace the anchor, on the disk when this resolves; the thread goes on meanwhile. */
 export async function writeAnchorInBackground(stateDirectory: string, anchor: Anchor): Promise<void> {
-  const next = `${auditAnchorPath(stateDirectory)}.next`;
-  const file = await open(next, 'w', 0o600);
-  try {
-    await file.write(`${JSON.stringify(anchor)}\n`);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  renameSync(next, auditAnchorPath(stateDirectory));
+  await writeAtomically(auditAnchorPath(stateDirectory), `${JSON.stringify(anchor)}\n`);
   rmSync(formerAnchorPath(stateDirectory), { force: true });
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
 }

@@ -347,11 +347,11 @@ class JournalAudit implements Audit {
   }
 
   /** Between checkpoints the anchor follows unsigned, so that a cut tail shows too. */
-  #writeAnchor(sync: boolean): void {
-    if (this.#anchored && !sync) return;
+  #writeAnchor(synced: boolean): void {
+    if (this.#anchored && !synced) return;
     try {
       this.#anchor = { ...this.#anchor, count: this.#count, head: this.#hash, at: this.#at() };
-      writeAnchor(this.#deps.stateDirectory, this.#anchor, { sync });
+      writeAnchor(this.#deps.stateDirectory, this.#anchor, { synced });
       this.#anchored = true;
     } catch (error) {
       this.#deps.log.error('audit.anchor_failed', { code: (error as NodeJS.ErrnoException).code });

@@ -1,6 +1,7 @@
 /** The journal's files: `audit-00000001.jsonl`, …, named by the first record in each, read line by line in order. */
-import { closeSync, createReadStream, openSync, readSync, readdirSync, statSync } from 'node:fs';
+import { closeSync, createReadStream, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { listIfThereSync } from '../files/read-if-there.ts';
 
 const namePattern = /^audit-(\d{10})\.jsonl$/;
 
@@ -17,14 +18,7 @@ export function journalFileName(firstSeq: number): string {
 
 /** All files, oldest first. A directory that is not there has none. */
 export function listJournalFiles(directory: string): JournalFile[] {
-  let names: string[];
-  try {
-    names = readdirSync(directory);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
-  return names
+  return listIfThereSync(directory)
     .flatMap((name) => {
       const first = namePattern.exec(name)?.[1];
       return first === undefined ? [] : [{ name, path: join(directory, name), firstSeq: Number(first) }];

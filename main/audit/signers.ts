@@ -2,9 +2,9 @@
  * The keys a device signed its journal with, an epoch each, and which identities vouched for them. Kept beside the journal in
  * `audit-signers.json`; every line of it proves itself, so it needs no signature of its own.
  */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
+import { readIfThereSync } from '../files/read-if-there.ts';
 import { keyNameOf, verifyBytes } from './note.ts';
 
 /** Where the keys' file stands under a state directory. */
@@ -46,13 +46,8 @@ export type SignersFile = v.InferOutput<typeof file>;
 
 /** Undefined where no key was ever made; `damaged` where the file is there and cannot be read. */
 export function readSigners(stateDirectory: string): SignersFile | 'damaged' | undefined {
-  let text: string;
-  try {
-    text = readFileSync(auditSignersPath(stateDirectory), 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
+  const text = readIfThereSync(auditSignersPath(stateDirectory));
+  if (text === undefined) return undefined;
   try {
     return parseSigners(JSON.parse(text)) ?? 'damaged';
   } catch {

@@ -1,9 +1,10 @@
 /** The identities of one state directory: `identities/NAME.json`, each written atomically, keys kept by the key stores. */
-import { mkdir, readFile, readdir, rename, stat } from 'node:fs/promises';
+import { mkdir, readdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TunnelerError, toTunnelerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import { removeDurably, secretDirectoryMode, syncDirectory, writeAtomically } from './atomic-file.ts';
+import { isMissing, readIfThere } from '../files/read-if-there.ts';
+import { removeDurably, secretDirectoryMode, syncDirectory, writeAtomically } from '../files/write-atomically.ts';
 import { decodeIdentityFile, encodeIdentityFile } from './identity-file.ts';
 import {
   proofOf,
@@ -78,12 +79,10 @@ class DirectoryIdentityStore implements IdentityStore {
   }
 
   async get(name: string): Promise<IdentityFile> {
-    const text = await readFile(this.#path(name), 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') throw unknownIdentity(name);
-      throw new TunnelerError('identity.corrupt', `identity "${name}" cannot be read: ${error.message}`, {
-        cause: error,
-      });
+    const text = await readIfThere(this.#path(name)).catch((cause: Error) => {
+      throw new TunnelerError('identity.corrupt', `identity "${name}" cannot be read: ${cause.message}`, { cause });
     });
+    if (text === undefined) throw unknownIdentity(name);
     return decodeIdentityFile(name, text);
   }
 
@@ -154,8 +153,8 @@ class DirectoryIdentityStore implements IdentityStore {
   async #exists(name: string): Promise<boolean> {
     return stat(this.#path(name)).then(
       () => true,
-      (error: NodeJS.ErrnoException) => {
-        if (error.code === 'ENOENT') return false;
+      (error: unknown) => {
+        if (isMissing(error)) return false;
         throw error;
       },
     );

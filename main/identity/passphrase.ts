@@ -1,8 +1,8 @@
 /** Where the passphrase of `file` keys comes from: a systemd credential, a file descriptor; a prompt is the command line's business. */
-import { readFile } from 'node:fs/promises';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TunnelerError } from '../base/errors.ts';
+import { readIfThere } from '../files/read-if-there.ts';
 
 /** Name of the systemd credential (`LoadCredential=culvert-passphrase:…`). */
 export const credentialName = 'culvert-passphrase';
@@ -29,9 +29,9 @@ export async function readPassphrase(sources: PassphraseSources): Promise<string
   }
   if (sources.credentialsDirectory === undefined) return undefined;
   try {
-    return trimNewline(await readFile(join(sources.credentialsDirectory, credentialName), 'utf8'));
+    const text = await readIfThere(join(sources.credentialsDirectory, credentialName));
+    return text === undefined ? undefined : trimNewline(text);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new TunnelerError('identity.passphrase_missing', `the credential ${credentialName} cannot be read`, {
       cause: error,
     });

@@ -2,12 +2,13 @@
  * Secrets that are no identity's key (a provider's API key): each an envelope of its own under `secrets/`, sealed as software keys are,
  * by passphrase or by a wrapping key in the user's keychain. What is sealed for one name does not open under another.
  */
-import { mkdir, readFile, readdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { TunnelerError } from '../base/errors.ts';
-import { removeDurably, secretDirectoryMode, writeAtomically } from './atomic-file.ts';
+import { listIfThere, readIfThere } from '../files/read-if-there.ts';
+import { removeDurably, secretDirectoryMode, writeAtomically } from '../files/write-atomically.ts';
 import { openEnvelope, sealEnvelope, wrappingKeyBytes } from './envelope.ts';
 import type { KeyUnlock } from './identities.ts';
 import { systemKeychain, type Keychain } from './keystore/keychain-keystore.ts';
@@ -65,10 +66,10 @@ export function openSecretStore(
   };
 
   const read = async (name: string): Promise<SecretFile> => {
-    const text = await readFile(pathOf(name), 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') throw unknown(name);
+    const text = await readIfThere(pathOf(name)).catch((error: unknown) => {
       throw corrupt(name, error);
     });
+    if (text === undefined) throw unknown(name);
     return decode(name, text);
   };
 
@@ -88,10 +89,7 @@ export function openSecretStore(
 
   return {
     async list() {
-      const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
-        if (error.code === 'ENOENT') return [];
-        throw error;
-      });
+      const names = await listIfThere(directory);
       const own = names.filter((name) => name.endsWith(suffix)).map((name) => name.slice(0, -suffix.length));
       return Promise.all(own.sort().map(async (name) => recordOf(name, await read(name))));
     },

@@ -2,7 +2,7 @@
 import { readdir, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Log } from '../base/log.ts';
-import { removeDurably } from './atomic-file.ts';
+import { removeDurably } from '../files/write-atomically.ts';
 
 const keyFilePattern = /^([0-9a-f]{32})\.(key|tpm)$/;
 

@@ -1,7 +1,7 @@
 /** What answers behind the services hosted here: asked one at a time, by reads alone, and no more often than once a minute each. */
 import type { Clock } from '../base/clock.ts';
 import { toTunnelerError, TunnelerError } from '../base/errors.ts';
-import { oneByOne } from '../base/serial-queue.ts';
+import { SerialQueue } from '../base/serial-queue.ts';
 import { Malformed } from '../guard/floor/byte-reader.ts';
 import { converse } from './conversation.ts';
 import { identifications, type DeviceFacts, type Identification } from './identify.ts';
@@ -39,7 +39,7 @@ export function openInventory(deps: InventoryDeps): Inventory {
   const { isOn, clock, hosted } = deps;
   const identificationFor = deps.identificationFor ?? ((port: number) => identifications[port]);
   const known = new Map<string, { readonly item: InventoryItem; readonly atMs: number }>();
-  const inTurn = oneByOne();
+  const queue = new SerialQueue();
 
   async function ask(service: string, target: string, port: number): Promise<InventoryItem | undefined> {
     const identification = identificationFor(port);
@@ -64,7 +64,7 @@ export function openInventory(deps: InventoryDeps): Inventory {
         throw new TunnelerError('inventory.off', 'the inventory is switched off here', { details: { next } });
       }
       const items: InventoryItem[] = [];
-      const asked = inTurn(async () => {
+      const asked = queue.run(async () => {
         for (const { service, target } of hosted()) {
           const found = /^tcp (\S+:(\d+))$/.exec(target);
           if (found === null) continue;

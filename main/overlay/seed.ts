@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { TunnelerError } from '../base/errors.ts';
 import type { Overlay } from './overlay.ts';
-import { writeAtomically } from './store.ts';
+import { writeAtomically } from '../files/write-atomically.ts';
 
 const name = v.pipe(v.string(), v.minLength(1));
 /** A name that is a file name too. */

@@ -1,7 +1,9 @@
 /** Where the overlay keeps its state: one document in a directory of its own, replaced atomically, readable by its owner. */
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { isTunnelerError, TunnelerError } from '../base/errors.ts';
+import { readIfThere } from '../files/read-if-there.ts';
+import { writeAtomically } from '../files/write-atomically.ts';
 import type { StateDocument } from './model.ts';
 
 const fileName = 'overlay.json';
@@ -84,38 +86,11 @@ class DirectoryStore implements Store {
   }
 }
 
-/** Write a file that only its owner reads: whole or not at all, on disk when this resolves. */
-export async function writeAtomically(path: string, text: string): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`;
-  try {
-    const file = await open(temporary, 'w', 0o600);
-    try {
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-  const directory = await open(dirname(path), 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
-}
-
 async function readDocument(path: string): Promise<StateDocument | undefined> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+  const text = await readIfThere(path).catch((cause: unknown) => {
     throw new TunnelerError('overlay.state_corrupt', 'the overlay cannot read its state', { cause, details: { path } });
-  }
+  });
+  if (text === undefined) return undefined;
   try {
     return checkDocument(JSON.parse(text));
   } catch (cause) {

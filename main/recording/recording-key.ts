@@ -1,9 +1,9 @@
 /** The device's key for recordings: its public half seals, its secret half lies in the key store and only reading asks for it. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sodium from 'sodium-native';
 import { TunnelerError } from '../base/errors.ts';
-import { writeAtomically } from '../identity/atomic-file.ts';
+import { readIfThere } from '../files/read-if-there.ts';
+import { writeAtomically } from '../files/write-atomically.ts';
 import type { KeyUnlock } from '../identity/identities.ts';
 import { openSecretStore, type SecretKeystore, type SecretStore } from '../identity/secrets.ts';
 
@@ -25,10 +25,7 @@ export function recordingKey(
   let made: Promise<Uint8Array> | undefined;
 
   async function load(): Promise<Uint8Array | undefined> {
-    const text = await readFile(join(directory, publicFile), 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return undefined;
-      throw error;
-    });
+    const text = await readIfThere(join(directory, publicFile));
     const key = text === undefined ? undefined : Buffer.from(text.trim(), 'base64');
     if (key === undefined || key.length === sodium.crypto_box_PUBLICKEYBYTES) return key;
     throw new TunnelerError('recording.unreadable', 'the key that recordings are sealed for cannot be read');

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import type { AuditWriter } from '../audit/record.ts';
@@ -13,7 +13,8 @@ import type { EngagementContract } from '../base/engagement.ts';
 import { toTunnelerError, TunnelerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Reason } from '../base/reason.ts';
-import { secretDirectoryMode, writeAtomically } from '../identity/atomic-file.ts';
+import { listIfThere } from '../files/read-if-there.ts';
+import { secretDirectoryMode, writeAtomically } from '../files/write-atomically.ts';
 import type { SessionFacts, SessionTap } from '../session/sessions.ts';
 import { Recording, type Finished } from './recording.ts';
 import type { RecordingKey } from './recording-key.ts';
@@ -75,11 +76,7 @@ export function openRecordings(deps: RecordingsDeps): Recordings {
     writeAtomically(fileOf(known.session, 'json'), `${JSON.stringify(known)}\n`);
 
   async function list(): Promise<readonly RecordingFacts[]> {
-    const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return [];
-      throw error;
-    });
-    const own = names.filter((name) => name.endsWith('.json'));
+    const own = (await listIfThere(directory)).filter((name) => name.endsWith('.json'));
     const read = await Promise.all(own.map((name) => readFacts(join(directory, name))));
     return read.filter((one) => one !== undefined).sort((a, b) => b.startedAt.localeCompare(a.startedAt));
   }

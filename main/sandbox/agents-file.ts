@@ -1,7 +1,8 @@
 /** `agents:` of `culvert.yaml`, edited as a person would: comments and order stay. */
-import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { isMap, parseDocument, type Document } from 'yaml';
 import { TunnelerError } from '../base/errors.ts';
+import { readIfThereSync } from '../files/read-if-there.ts';
+import { writeAtomicallySync } from '../files/write-atomically.ts';
 
 export type BindingFields = Readonly<Record<string, string | readonly string[] | undefined>>;
 
@@ -39,7 +40,7 @@ export function unbindAgent(file: string, name: string): void {
 }
 
 function read(file: string): Document {
-  const document = parseDocument(existsSync(file) ? readFileSync(file, 'utf8') : '');
+  const document = parseDocument(readIfThereSync(file) ?? '');
   const [error] = document.errors;
   if (error !== undefined || (document.contents !== null && !isMap(document.contents))) {
     const message = error?.message.split('\n')[0] ?? 'expected settings by name';
@@ -50,8 +51,5 @@ function read(file: string): Document {
 
 /** Whole or not at all, with the mode that it had. */
 function write(file: string, document: Document): void {
-  const mode = existsSync(file) ? statSync(file).mode & 0o777 : 0o600;
-  const fresh = `${file}.${process.pid}`;
-  writeFileSync(fresh, document.toString({ lineWidth: 0 }), { mode });
-  renameSync(fresh, file);
+  writeAtomicallySync(file, document.toString({ lineWidth: 0 }), { mode: 'kept' });
 }

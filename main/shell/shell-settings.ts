@@ -1,5 +1,6 @@
 /** What the shell itself remembers, in one small file of the user's. */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readJsonIfThereSync } from '../files/read-if-there.ts';
+import { writeAtomicallySync } from '../files/write-atomically.ts';
 
 export interface KeptSettings {
   readonly notifications: boolean;
@@ -10,16 +11,14 @@ const defaults: KeptSettings = { notifications: true };
 /** As kept; the defaults where the file is missing or not ours. */
 export function readSettings(file: string): KeptSettings {
   try {
-    const raw = JSON.parse(readFileSync(file, 'utf8')) as { notifications?: unknown };
+    const raw = (readJsonIfThereSync(file) ?? {}) as { notifications?: unknown };
     return { notifications: typeof raw.notifications === 'boolean' ? raw.notifications : defaults.notifications };
   } catch {
-    return defaults; // first start, or a file somebody spoilt: the person sets it again
+    return defaults; // a file somebody spoilt: the person sets it again
   }
 }
 
-/** Written beside and moved over, so that a crash leaves the old or the new. */
+/** A crash leaves the old or the new. */
 export function writeSettings(file: string, settings: KeptSettings): void {
-  const next = `${file}.next`;
-  writeFileSync(next, JSON.stringify(settings), { mode: 0o600 });
-  renameSync(next, file);
+  writeAtomicallySync(file, JSON.stringify(settings));
 }

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../main/base/clock.ts';
 import { TunnelerError } from '../../main/base/errors.ts';
 import { silentLog } from '../../main/base/log.ts';
-import { oneByOne } from '../../main/base/serial-queue.ts';
+import { SerialQueue } from '../../main/base/serial-queue.ts';
 import { contextOpener } from '../../main/engine/identities/open-context.ts';
 import type { IdentityFile } from '../../main/identity/identities.ts';
 import { openIdentityStore } from '../../main/identity/identity-store.ts';
@@ -236,7 +236,7 @@ describe.skipIf(mustSkip(openZitiMissing()))('a renewal that is cut short (OpenZ
     const context = await opening(record, await store.openKey(record, unlock), {
       unlock: () => unlock,
       name: () => record.name,
-      inTurn: oneByOne(),
+      writes: new SerialQueue(),
       onRecord: () => undefined,
       signal: new AbortController().signal,
     });

@@ -51,7 +51,7 @@ function kindOf(path: unknown): string {
 
 const { sleep, systemClock } = await import('../../main/base/clock.ts');
 const { silentLog } = await import('../../main/base/log.ts');
-const { oneByOne } = await import('../../main/base/serial-queue.ts');
+const { SerialQueue } = await import('../../main/base/serial-queue.ts');
 const { contextOpener } = await import('../../main/engine/identities/open-context.ts');
 const { openIdentityStore } = await import('../../main/identity/identity-store.ts');
 const { openHttpsTransport, openZitiContext } = await import('../../main/ziti/ziti.ts');
@@ -92,7 +92,7 @@ const opening = contextOpener({
 const context = await opening(record, await store.openKey(record, unlock), {
   unlock: () => unlock,
   name: () => record.name,
-  inTurn: oneByOne(),
+  writes: new SerialQueue(),
   onRecord: () => undefined,
   signal: new AbortController().signal,
 });

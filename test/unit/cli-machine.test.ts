@@ -1,6 +1,6 @@
 /** Verbs about the machine and the settings, as scripts call them: the real program, no engine. */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import packageFile from '../../package.json' with { type: 'json' };
@@ -57,7 +57,9 @@ it(
     writeFileSync(file, '# ours\nmode: proxy # always\n');
     const at = ['--state', state];
     expect(await culvertJson(['config', 'show', ...at])).toEqual({ file, config: { mode: 'proxy' } });
+    chmodSync(file, 0o640);
     await culvertJson(['config', 'set', 'proxy.listen', '127.0.0.1:1080', ...at]);
+    expect(statSync(file).mode & 0o777).toBe(0o640);
     await culvertJson(['config', 'set', 'policy.unbound', 'refuse', ...at]);
     expect(readFileSync(file, 'utf8')).toContain('mode: proxy # always');
     expect(await culvertJson(['config', 'show', ...at])).toMatchObject({

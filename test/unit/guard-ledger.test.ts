@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -7,31 +8,33 @@ import { createHeldBudget } from '../../main/guard/held-budget.ts';
 import { createLedger } from '../../main/guard/ledger.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { until } from '../support/until.ts';
 
 describe('budgets', () => {
-  it('stand after a restart, with what was set aside for a call under way', () => {
+  it('stand after a restart, with what was set aside for a call under way', async () => {
     const directory = temporaryDirectory('budgets');
     const clock = new ManualClock();
     const deps = { stateDirectory: directory, clock, log: silentLog };
     const first = openKeptLedger(deps);
     first.charge('laptop|svc|http.tokens', 70, 60_000, clock.now());
     first.hold('laptop|svc|http.tokens', 20, 60_000, clock.now());
-    first[Symbol.dispose]();
-    using second = openKeptLedger(deps);
+    await first[Symbol.asyncDispose]();
+    await using second = openKeptLedger(deps);
     expect(second.used('laptop|svc|http.tokens', 60_000, clock.now())).toBe(90);
     clock.advance(60_001);
     expect(second.used('laptop|svc|http.tokens', 60_000, clock.now())).toBe(0);
   });
 
-  it('are written soon after they change', () => {
+  it('are written soon after they change', async () => {
     const directory = temporaryDirectory('budgets');
     const clock = new ManualClock();
     const deps = { stateDirectory: directory, clock, log: silentLog };
-    using first = openKeptLedger(deps);
+    await using first = openKeptLedger(deps);
     first.charge('k', 5, 60_000, clock.now());
     clock.advance(1_000);
+    await until(() => existsSync(join(directory, 'budgets.json')));
     // As after a kill: nobody closed the first.
-    using second = openKeptLedger(deps);
+    await using second = openKeptLedger(deps);
     expect(second.used('k', 60_000, clock.now())).toBe(5);
   });
 

@@ -3,11 +3,12 @@
  * (records wait on disk), a collector that is away is tried again with growing, jittered pauses, and a restart goes on where it stopped.
  */
 import { createHash } from 'node:crypto';
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sleep, type Clock } from '../../base/clock.ts';
 import { toTunnelerError, type TunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
+import { readJsonIfThereSync } from '../../files/read-if-there.ts';
+import { writeAtomically } from '../../files/write-atomically.ts';
 import { auditDirectory } from '../audit.ts';
 import { decodeLine, type ChainedRecord } from '../chain.ts';
 import { listJournalFiles, readLines } from '../journal-files.ts';
@@ -68,7 +69,7 @@ export function openExporter(deps: ExporterDeps, sink: ExportSink): Exporter {
       try {
         await sink.deliver(batch.records, abort.signal);
         cursor = batch.next;
-        writeCursor(cursorPath, cursor);
+        await writeAtomically(cursorPath, JSON.stringify(cursor));
         if (error !== undefined) deps.log.info('audit.export_resumed', { sink: sink.name, seq: cursor.seq });
         error = undefined;
         pauseMs = firstPauseMs;
@@ -121,16 +122,11 @@ async function readBatch(journal: string, from: Cursor): Promise<{ records: Chai
 
 function readCursor(path: string): Cursor {
   try {
-    const raw = JSON.parse(readFileSync(path, 'utf8')) as Partial<Cursor>;
+    const raw = (readJsonIfThereSync(path) ?? {}) as Partial<Cursor>;
     const { seq, file, offset } = raw;
     if (Number.isSafeInteger(seq) && Number.isSafeInteger(file) && Number.isSafeInteger(offset)) return raw as Cursor;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' && !(error instanceof SyntaxError)) throw error;
+    if (!(error instanceof SyntaxError)) throw error;
   }
   return { seq: 0, file: 0, offset: 0 };
-}
-
-function writeCursor(path: string, cursor: Cursor): void {
-  writeFileSync(`${path}.tmp`, JSON.stringify(cursor), { mode: 0o600 });
-  renameSync(`${path}.tmp`, path);
 }

@@ -1,11 +1,12 @@
 /** Our entries in the settings of MCP clients: put in and taken out in place, everything else in the file left as it is. */
-import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { mkdir, realpath } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { parse as parseToml, patch as patchToml } from '@decimalturn/toml-patch';
 import { applyEdits, modify, parse as parseJson, printParseErrorCode, type ParseError } from 'jsonc-parser';
 import { TunnelerError } from '../../base/errors.ts';
+import { isMissing, readIfThere } from '../../files/read-if-there.ts';
+import { writeAtomically } from '../../files/write-atomically.ts';
 import type { ClientKind, ServerEntry } from './client-kinds.ts';
 
 type Fields = Record<string, unknown>;
@@ -34,8 +35,10 @@ export async function changeClientConfig(kind: ClientKind, file: string, change:
   const added = Object.fromEntries(Object.entries(change.add).map(([name, entry]) => [name, kind.entry(entry)]));
   const edit = kind.format === 'toml' ? editToml : editJson;
   const after = edit(before ?? '', kind.key, { added, removed });
-  if (after !== before && (before !== undefined || Object.keys(added).length > 0))
-    await replace(place, after, before !== undefined);
+  if (after !== before && (before !== undefined || Object.keys(added).length > 0)) {
+    await mkdir(dirname(place), { recursive: true });
+    await writeAtomically(place, after, { mode: 'kept' });
+  }
   return { file: place, added: Object.keys(added), removed };
 }
 
@@ -121,36 +124,19 @@ async function resolved(file: string): Promise<string> {
   try {
     return await realpath(file);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw unreadable(file, error);
+    if (!isMissing(error)) throw unreadable(file, error);
     return file;
   }
 }
 
 async function textOf(file: string): Promise<string | undefined> {
   try {
-    return await readFile(file, 'utf8');
+    return await readIfThere(file);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw unreadable(file, error);
   }
 }
 
 function unreadable(file: string, error: unknown): TunnelerError {
   return new TunnelerError('base.invalid', `${file}: ${(error as Error).message}`, { cause: error });
-}
-
-/** At once, so that no client reads half of it. */
-async function replace(file: string, text: string, exists: boolean): Promise<void> {
-  await mkdir(dirname(file), { recursive: true });
-  const draft = join(dirname(file), `.${basename(file)}.${randomBytes(6).toString('hex')}`);
-  const mode = exists ? (await stat(file)).mode & 0o7777 : 0o600;
-  try {
-    await writeFile(draft, text, { mode, flush: true });
-    // The mask may have taken from it.
-    await chmod(draft, mode);
-    await rename(draft, file);
-  } catch (error) {
-    await rm(draft, { force: true });
-    throw error;
-  }
 }

@@ -1,7 +1,7 @@
-import { rename, rm, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import { TunnelerError } from '../../base/errors.ts';
+import { writeAtomically } from '../../files/write-atomically.ts';
 import type { BundleView } from '../../api/views.ts';
 import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
 import { table } from '../table.ts';
@@ -56,12 +56,9 @@ async function make(options: Options, preview: boolean, cli: Cli): Promise<Made>
 
 /** Whole or not at all, and for its owner alone. Throws `base.invalid` where it cannot be written. */
 async function write(path: string, zip: Uint8Array): Promise<void> {
-  const draft = `${path}.${process.pid}.tmp`;
   try {
-    await writeFile(draft, zip, { mode: 0o600, flag: 'wx' });
-    await rename(draft, path);
+    await writeAtomically(path, zip);
   } catch (error) {
-    await rm(draft, { force: true });
     throw new TunnelerError('base.invalid', `cannot write ${path}: ${(error as Error).message}`, {
       cause: error,
       details: { file: path, next: 'name a file in a directory you may write to' },

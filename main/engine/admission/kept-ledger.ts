@@ -2,14 +2,15 @@
  * The guards' budgets, kept over a restart: what was used stands in `budgets.json`. Written soon after each change, and a last time at the
  * end; what a call under way may still use counts as used there, so that nobody gains by killing the engine.
  */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import * as v from 'valibot';
 import type { Clock } from '../../base/clock.ts';
-import { toTunnelerError, TunnelerError } from '../../base/errors.ts';
+import { toTunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
-import { createLedger, type Ledger, type SavedWindow } from '../../guard/ledger.ts';
-import { secretDirectoryMode, secretFileMode } from '../../identity/atomic-file.ts';
+import { SerialQueue } from '../../base/serial-queue.ts';
+import { writeAtomically } from '../../files/write-atomically.ts';
+import { createLedger, type Ledger } from '../../guard/ledger.ts';
+import { readKept } from '../runtime/kept-file.ts';
 
 /** Changes within this time are written together. */
 const writeAfterMs = 250;
@@ -20,8 +21,10 @@ const file = v.object({
   version: v.literal(1),
   windows: v.array(v.object({ key: v.string(), uses: v.array(use) })),
 });
+const words = { unknown: 'what is left of the budgets', removing: 'lets every budget begin anew' };
 
-export interface KeptLedger extends Ledger, Disposable {}
+/** A ledger on disk. Closing writes what was not written yet. */
+export interface KeptLedger extends Ledger, AsyncDisposable {}
 
 /** Throws `engine.state_unusable` for a damaged file: forgetting it would give every budget anew. */
 export function openKeptLedger(deps: {
@@ -31,51 +34,29 @@ export function openKeptLedger(deps: {
 }): KeptLedger {
   const { clock, log } = deps;
   const path = join(deps.stateDirectory, fileName);
+  const writes = new SerialQueue();
   let timer: Disposable | undefined;
-  const ledger = createLedger(savedIn(path), () => {
+  const ledger = createLedger(readKept(path, file, words)?.windows ?? [], () => {
     timer ??= clock.after(writeAfterMs, write);
   });
 
+  /** In the background: calls are counted many times a second, and none of them waits for the disk. */
   function write(): void {
     timer?.[Symbol.dispose]();
     timer = undefined;
-    try {
-      mkdirSync(dirname(path), { recursive: true, mode: secretDirectoryMode });
-      const temporary = `${path}.tmp`;
-      writeFileSync(temporary, JSON.stringify({ version: 1, windows: ledger.saved() }), { mode: secretFileMode });
-      renameSync(temporary, path);
-    } catch (error) {
-      log.error('budgets.not_written', { code: toTunnelerError(error).code, error: String(error) });
-    }
+    const text = JSON.stringify({ version: 1, windows: ledger.saved() });
+    writes
+      .run(() => writeAtomically(path, text))
+      .catch((error: unknown) => {
+        log.error('budgets.not_written', { code: toTunnelerError(error).code, error: String(error) });
+      });
   }
 
   return {
     ...ledger,
-    [Symbol.dispose]() {
+    async [Symbol.asyncDispose]() {
       if (timer !== undefined) write();
+      await writes.idle();
     },
   };
-}
-
-function savedIn(path: string): readonly SavedWindow[] {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw unusable(path, error);
-  }
-  try {
-    return v.parse(file, JSON.parse(text)).windows;
-  } catch (error) {
-    throw unusable(path, error);
-  }
-}
-
-function unusable(path: string, cause: unknown): TunnelerError {
-  const message = `${path} cannot be read: ${(cause as Error).message}`;
-  return new TunnelerError('engine.state_unusable', message, {
-    cause,
-    details: { next: 'restore the file, or remove it to let every budget begin anew' },
-  });
 }

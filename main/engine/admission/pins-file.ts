@@ -1,11 +1,10 @@
 /** Pinned definitions on disk: written whole, read strictly. */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { TunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { AuditWriter } from '../../audit/record.ts';
-import { PinStore, type KeptPins } from './tool-pins.ts';
+import { readKept, writeKept } from '../runtime/kept-file.ts';
+import { PinStore } from './tool-pins.ts';
 
 const definition = v.object({
   text: v.string(),
@@ -31,6 +30,7 @@ const file = v.object({
     }),
   ),
 });
+const words = { unknown: 'which tools were accepted', removing: 'takes all tools as they are now' };
 
 export interface PinsDeps {
   readonly stateDirectory: string;
@@ -45,11 +45,10 @@ export interface PinsDeps {
 export function openPins({ stateDirectory, audit, log }: PinsDeps): PinStore {
   const path = join(stateDirectory, 'mcp-pins.json');
   return new PinStore({
-    kept: read(path),
+    kept: readKept(path, file, words)?.services ?? {},
     save(services) {
       try {
-        writeFileSync(`${path}.tmp`, JSON.stringify({ version: 1, services }), { mode: 0o600, flush: true });
-        renameSync(`${path}.tmp`, path);
+        writeKept(path, { version: 1, services });
       } catch (error) {
         // They hold all the same for as long as this engine lives.
         log.error('mcp.pins_not_written', { error });
@@ -62,27 +61,5 @@ export function openPins({ stateDirectory, audit, log }: PinsDeps): PinStore {
         log.error('mcp.pins_not_recorded', { error });
       }
     },
-  });
-}
-
-function read(path: string): KeptPins {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
-    throw unusable(path, error);
-  }
-  try {
-    return v.parse(file, JSON.parse(text)).services;
-  } catch (error) {
-    throw unusable(path, error);
-  }
-}
-
-function unusable(path: string, error: unknown): TunnelerError {
-  return new TunnelerError('engine.state_unusable', `${path} cannot be read: ${(error as Error).message}`, {
-    cause: error,
-    details: { path, next: 'put a copy in its place, or remove it to have all tools taken as they are now' },
   });
 }

@@ -11,7 +11,7 @@ import type { FlowRequest } from '../../base/flow.ts';
 import { compileGlob } from '../../base/glob.ts';
 import { disposable } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
-import { writeAtomically } from '../../identity/atomic-file.ts';
+import { writeAtomically } from '../../files/write-atomically.ts';
 import type { AgentConfig } from '../runtime/config.ts';
 import { openRunGate, type InnerEnds, type RunGate } from './run-gate.ts';
 

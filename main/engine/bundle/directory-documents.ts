@@ -1,11 +1,12 @@
 /** What a state directory and the host tell, with an engine or without: journals, versions, the machine. */
 import { createReadStream } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { arch, cpus, freemem, hostname, networkInterfaces, platform, release, totalmem, uptime } from 'node:os';
 import { join } from 'node:path';
 import { auditDirectory } from '../../audit/audit.ts';
 import { listJournalFiles, readLines } from '../../audit/journal-files.ts';
 import { verifyAudit } from '../../audit/verify.ts';
+import { readIfThere } from '../../files/read-if-there.ts';
 import { readJournalFacts } from '../record/journal-facts.ts';
 import { hostJournalDirectory } from '../runtime/state-directory.ts';
 import type { BundleDocument } from './zip-bundle.ts';
@@ -33,7 +34,7 @@ export async function directoryDocuments(facts: DirectoryFacts): Promise<BundleD
     })),
     await attempt('audit-tail.jsonl', async () => ({ lines: await auditTail(stateDirectory) })),
     await attempt('host-journal.jsonl', async () => ({
-      lines: linesOf(await readIfThere(join(hostJournalDirectory(stateDirectory), 'host-changes.jsonl'))),
+      lines: linesOf((await readIfThere(join(hostJournalDirectory(stateDirectory), 'host-changes.jsonl'))) ?? ''),
     })),
   ];
 }
@@ -101,15 +102,6 @@ async function auditTail(stateDirectory: string): Promise<readonly string[]> {
     if (last.length >= auditRecords) break;
   }
   return last;
-}
-
-async function readIfThere(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
-    throw error;
-  }
 }
 
 function linesOf(text: string): readonly string[] {

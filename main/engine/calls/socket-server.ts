@@ -12,6 +12,7 @@ import { TunnelerError } from '../../base/errors.ts';
 import { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
 import { UserPlaces, type PlacedClient } from '../../base/user-places.ts';
+import { isMissing } from '../../files/read-if-there.ts';
 import type { Caller } from '../../api/call.ts';
 import type { Dispatcher, DispatcherConnection } from '../../api/dispatch.ts';
 import { LineSplitter } from '../../api/lines.ts';
@@ -109,7 +110,7 @@ async function removeStale(path: string): Promise<void> {
     if (!found.isSocket()) throw new Error('something that is no socket is in its place');
     await unlink(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw unusable(path, error);
+    if (!isMissing(error)) throw unusable(path, error);
   }
 }
 

@@ -1,9 +1,10 @@
 /** Breakers and baselines at work: told of every dial, call, violation and end, they cut off or alert, as set. What was learnt is kept. */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { App } from '../../apps/app.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
+import { readJsonIfThereSync } from '../../files/read-if-there.ts';
+import { writeAtomicallySync } from '../../files/write-atomically.ts';
 import type { AlertView } from '../../api/views.ts';
 import type { Match } from '../../intercept/match.ts';
 import { Baselines, defaultBaselines } from '../../policy/detectors/baselines.ts';
@@ -45,8 +46,7 @@ export function openDetection(deps: DetectionDeps): Detection {
   const keep = (): void => {
     if (baselines === undefined) return;
     try {
-      writeFileSync(`${path}.tmp`, JSON.stringify(baselines.keep()), { mode: 0o600 });
-      renameSync(`${path}.tmp`, path);
+      writeAtomicallySync(path, JSON.stringify(baselines.keep()));
     } catch (error) {
       log.warn('detection.not_kept', { error });
     }
@@ -124,10 +124,10 @@ function defined<T extends object>(given: T | undefined): { [K in keyof T]?: Exc
 
 function read(path: string, log: Log): unknown {
   try {
-    return JSON.parse(readFileSync(path, 'utf8')) as unknown;
+    return readJsonIfThereSync(path);
   } catch (error) {
-    // Nothing learnt yet, or unreadable: it is learnt anew, and silent meanwhile.
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') log.warn('detection.baselines_unreadable', { error });
+    // Learnt anew, and silent meanwhile.
+    log.warn('detection.baselines_unreadable', { error });
     return undefined;
   }
 }

@@ -26,7 +26,7 @@ import {
   type IdentityStatus,
 } from '../views/identity-status.ts';
 import { certificateSigner, type CertificateSigner } from './certificate-signer.ts';
-import { oneByOne } from '../../base/serial-queue.ts';
+import { SerialQueue } from '../../base/serial-queue.ts';
 import { identityView, type MfaStanding } from '../views/identity-view.ts';
 
 /** Bring an opened identity to work. `onRecord` is told when what stands on disk changed (renewal, controllers). */
@@ -38,7 +38,7 @@ export type OpenContext = (
     /** What the identity is called now. */
     readonly name: () => string;
     /** Run a write of the record after those before it, its new name included. */
-    readonly inTurn: (write: () => Promise<void>) => Promise<void>;
+    readonly writes: SerialQueue;
     readonly onRecord: (record: IdentityFile) => void;
     readonly signal: AbortSignal;
   },
@@ -66,7 +66,7 @@ export class IdentityRunner implements AsyncDisposable {
   readonly id = randomUUID();
   readonly #deps: RunnerDeps;
   #name: string;
-  readonly #inTurn = oneByOne();
+  readonly #writes = new SerialQueue();
   #record: IdentityFile | undefined;
   /** Where it stands, in words that name it. */
   #standing: (name: string) => IdentityStatus;
@@ -95,7 +95,7 @@ export class IdentityRunner implements AsyncDisposable {
 
   /** Go by another name, at work or not; what is written to its file meanwhile waits. Throws `identity.exists`, `identity.name_invalid`. */
   rename(to: string): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#writes.run(async () => {
       await this.#deps.store.rename(this.#name, to);
       this.#name = to;
       if (this.#record !== undefined) this.#record = { ...this.#record, name: to };
@@ -150,7 +150,7 @@ export class IdentityRunner implements AsyncDisposable {
       const context = await this.#deps.openContext(record, key, {
         unlock: () => this.#unlock,
         name: () => this.#name,
-        inTurn: this.#inTurn,
+        writes: this.#writes,
         onRecord: (changed) => this.replaceRecord(changed),
         signal: abort.signal,
       });

@@ -132,7 +132,7 @@ class IdentityFileWriter {
 
   /** Durable when it resolves; throws `identity.write_failed`. */
   write(change: IdentityFile | ((before: IdentityFile) => IdentityFile)): Promise<void> {
-    return this.#owner.inTurn(async () => {
+    return this.#owner.writes.run(async () => {
       const changed = typeof change === 'function' ? change(this.record) : change;
       // Renamed meanwhile: the file goes by the new name.
       const record = { ...changed, name: this.#owner.name() };

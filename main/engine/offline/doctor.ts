@@ -9,6 +9,7 @@ import type { StatusView } from '../../api/views.ts';
 import { toTunnelerError } from '../../base/errors.ts';
 import { parseHostPort } from '../../base/ip.ts';
 import { silentLog } from '../../base/log.ts';
+import { isMissing } from '../../files/read-if-there.ts';
 import type { IdentityFile } from '../../identity/identities.ts';
 import { openIdentityStore } from '../../identity/identity-store.ts';
 import { openHttpsTransport } from '../../ziti/ziti.ts';
@@ -165,9 +166,11 @@ async function disk(stateDirectory: string): Promise<Finding> {
     await access(stateDirectory, constants.W_OK);
     return good(`${(free / 1_000_000_000).toFixed(1)} GB free at ${stateDirectory}`);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return good(`${stateDirectory} is not there yet`);
-    return bad(`${stateDirectory}: ${message}`, 'run as the user it belongs to, or name another with --state');
+    if (isMissing(error)) return good(`${stateDirectory} is not there yet`);
+    return bad(
+      `${stateDirectory}: ${(error as Error).message}`,
+      'run as the user it belongs to, or name another with --state',
+    );
   }
 }
 

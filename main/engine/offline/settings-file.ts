@@ -1,10 +1,10 @@
 /** `culvert.yaml` looked at and changed from the command line: checked as the engine checks it, comments and order kept. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isMap, parseDocument } from 'yaml';
 import type { ConfigCheckView } from '../../api/machine-views.ts';
 import { isTunnelerError, TunnelerError } from '../../base/errors.ts';
-import { writeAtomically } from '../../identity/atomic-file.ts';
+import { readIfThere } from '../../files/read-if-there.ts';
+import { writeAtomically } from '../../files/write-atomically.ts';
 import { parseConfig, readConfig, type EngineConfig } from '../runtime/config.ts';
 import { readLineage } from '../runtime/lineage-record.ts';
 
@@ -34,11 +34,10 @@ export async function checkSettings(file: string, required: boolean): Promise<Co
  * Set `a.b.c` to a YAML value (undefined removes it). Written only where the whole is still valid. Throws `engine.config_invalid`.
  */
 export async function setSetting(file: string, path: string, value: string | undefined): Promise<void> {
-  const before = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return '';
+  const before = await readIfThere(file).catch((error: Error) => {
     throw new TunnelerError('engine.config_invalid', `${file}: ${error.message}`, { cause: error });
   });
-  const document = parseDocument(before);
+  const document = parseDocument(before ?? '');
   const keys = path.split('.');
   if (keys.some((key) => key === '' || key === '__proto__')) {
     throw new TunnelerError('base.invalid', `"${path}": expected the name of a setting, such as proxy.listen`);
@@ -58,5 +57,5 @@ export async function setSetting(file: string, path: string, value: string | und
   }
   const after = String(document);
   parseConfig(after, file);
-  await writeAtomically(file, after);
+  await writeAtomically(file, after, { mode: 'kept' });
 }

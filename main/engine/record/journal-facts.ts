@@ -1,8 +1,9 @@
 /** What a state directory says of its identities, read without opening or making anything: what `audit verify` holds the journal against. */
 import { X509Certificate } from 'node:crypto';
-import { readFile, readdir } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { JournalFacts } from '../../audit/trust.ts';
+import { listIfThere } from '../../files/read-if-there.ts';
 import { decodeIdentityFile } from '../../identity/identity-file.ts';
 
 const suffix = '.json';
@@ -10,10 +11,7 @@ const suffix = '.json';
 /** An identity whose file cannot be read is one all the same, without a key to compare with. */
 export async function readJournalFacts(stateDirectory: string): Promise<JournalFacts> {
   const directory = join(stateDirectory, 'identities');
-  const files = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
-    throw error;
-  });
+  const files = await listIfThere(directory);
   const names = files.filter((file) => file.endsWith(suffix)).map((file) => file.slice(0, -suffix.length));
   const identities = names.sort().map(async (name) => {
     const publicKeySpki = await keyOf(name, join(directory, name + suffix));

@@ -16,8 +16,8 @@ import {
 import type { Clock } from '../../base/clock.ts';
 import { isTunnelerError, toTunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
-import { oneByOne } from '../../base/serial-queue.ts';
-import { writeAtomically } from '../../identity/atomic-file.ts';
+import { SerialQueue } from '../../base/serial-queue.ts';
+import { writeAtomically } from '../../files/write-atomically.ts';
 import type { IdentityFile, KeyUnlock, OpenKey } from '../../identity/identities.ts';
 import type { Keystores } from '../../identity/keystores.ts';
 import { keySigner } from './key-signer.ts';
@@ -34,7 +34,7 @@ export interface JournalKeyDeps {
 
 export class JournalKey implements AsyncDisposable {
   readonly #deps: JournalKeyDeps;
-  readonly #inTurn = oneByOne();
+  readonly #changes = new SerialQueue();
   #signer: NoteSigner | undefined;
   #closed = false;
 
@@ -44,7 +44,7 @@ export class JournalKey implements AsyncDisposable {
 
   /** Signs the journal now, after whatever is being opened; undefined while nothing opens the key. */
   async signer(): Promise<NoteSigner | undefined> {
-    await this.#inTurn(() => Promise.resolve());
+    await this.#changes.idle();
     return this.#signer;
   }
 
@@ -77,7 +77,7 @@ export class JournalKey implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
-    await this.#inTurn(() => Promise.resolve());
+    await this.#changes.idle();
   }
 
   /** False only where the key in use is lost for good. */
@@ -161,7 +161,7 @@ export class JournalKey implements AsyncDisposable {
   }
 
   #quietly(act: () => Promise<void>): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#changes.run(async () => {
       if (this.#closed) return;
       try {
         await act();

@@ -1,11 +1,11 @@
 /** The key a witness countersigns with: Ed25519, as cosignatures ask for, kept sealed and known by its name. */
 import { generateKeyPairSync } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { keyNameOf, type NoteSigner } from '../../audit/note.ts';
 import { TunnelerError } from '../../base/errors.ts';
-import { writeAtomically } from '../../identity/atomic-file.ts';
+import { readIfThere } from '../../files/read-if-there.ts';
+import { writeAtomically } from '../../files/write-atomically.ts';
 import type { IdentityStore, KeyUnlock } from '../../identity/identities.ts';
 import type { Keystores } from '../../identity/keystores.ts';
 import { keySigner } from './key-signer.ts';
@@ -44,13 +44,8 @@ export async function openWitnessKey(
 }
 
 async function readKnown(stateDirectory: string): Promise<v.InferOutput<typeof file> | undefined> {
-  let text: string;
-  try {
-    text = await readFile(pathOf(stateDirectory), 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
+  const text = await readIfThere(pathOf(stateDirectory));
+  if (text === undefined) return undefined;
   try {
     return v.parse(file, JSON.parse(text));
   } catch (error) {

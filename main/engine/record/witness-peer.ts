@@ -1,9 +1,9 @@
 /** The witness as this device knows it: whoever answered first under the service's name, held to its key from then on. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { TunnelerError } from '../../base/errors.ts';
-import { writeAtomically } from '../../identity/atomic-file.ts';
+import { readJsonIfThere } from '../../files/read-if-there.ts';
+import { writeAtomically } from '../../files/write-atomically.ts';
 
 const peersFile = v.record(v.string(), v.object({ name: v.string(), publicKey: v.string() }));
 export type WitnessPeer = v.InferOutput<typeof peersFile>[string];
@@ -31,12 +31,5 @@ export async function holdToKey(stateDirectory: string, service: string, told: W
 }
 
 async function readPeers(path: string): Promise<v.InferOutput<typeof peersFile>> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
-    throw error;
-  }
-  return v.parse(peersFile, JSON.parse(text));
+  return v.parse(peersFile, (await readJsonIfThere(path)) ?? {});
 }

@@ -1,9 +1,9 @@
 /** `culvert.yaml`: read once, strictly. A field it does not know is refused with its name, for a setting half understood is none. */
-import { readFile } from 'node:fs/promises';
 import * as v from 'valibot';
 import { parse as parseYaml } from 'yaml';
 import { TunnelerError } from '../../base/errors.ts';
 import { parseCidr, parseHostPort } from '../../base/ip.ts';
+import { readIfThere } from '../../files/read-if-there.ts';
 import { dnsBackends } from '../../net/dns/os-dns.ts';
 
 const text = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
@@ -232,15 +232,12 @@ export function parseConfig(yaml: string, file: string): EngineConfig {
 
 /** Read and parse a config file. A file that is not there is an empty config, unless `required`. */
 export async function readConfig(file: string, required: boolean): Promise<EngineConfig> {
-  let yaml: string;
-  try {
-    yaml = await readFile(file, 'utf8');
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' && !required) return {};
-    throw invalid(file, [{ path: '', message: code === 'ENOENT' ? 'there is no such file' : message }], error);
-  }
-  return parseConfig(yaml, file);
+  const yaml = await readIfThere(file).catch((error: unknown) => {
+    throw invalid(file, [{ path: '', message: (error as Error).message }], error);
+  });
+  if (yaml !== undefined) return parseConfig(yaml, file);
+  if (required) throw invalid(file, [{ path: '', message: 'there is no such file' }]);
+  return {};
 }
 
 interface Issue {

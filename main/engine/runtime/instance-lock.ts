@@ -6,6 +6,7 @@ import { link, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { TunnelerError } from '../../base/errors.ts';
+import { isMissing } from '../../files/read-if-there.ts';
 import { socketAddress } from '../../ipc/socket-path.ts';
 
 interface Holder {
@@ -122,6 +123,6 @@ function alreadyRunning(stateDirectory: string, holder: Holder | undefined): Tun
   });
 }
 
-function ignoreMissing(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOENT') throw error;
+function ignoreMissing(error: unknown): void {
+  if (!isMissing(error)) throw error;
 }

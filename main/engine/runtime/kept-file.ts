@@ -1,7 +1,8 @@
 /** A small JSON file of the state directory that must never be forgotten: read whole or not at all, written beside and moved into place. */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { TunnelerError } from '../../base/errors.ts';
+import { readJsonIfThereSync } from '../../files/read-if-there.ts';
+import { writeAtomicallySync } from '../../files/write-atomically.ts';
 
 /** What is not known where it is damaged, and what removing it would do, for people. */
 export interface KeptFileWords {
@@ -16,9 +17,9 @@ export function readKept<T>(
   { unknown, removing }: KeptFileWords,
 ): T | undefined {
   try {
-    return v.parse(schema, JSON.parse(readFileSync(path, 'utf8')));
+    const kept = readJsonIfThereSync(path);
+    return kept === undefined ? undefined : v.parse(schema, kept);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new TunnelerError('engine.state_unusable', `${path} cannot be read, so ${unknown} is not known`, {
       cause: error,
       details: { file: path, next: `mend or remove it; removing it ${removing}` },
@@ -28,6 +29,5 @@ export function readKept<T>(
 
 /** Readable by its owner alone, and on the disk before it takes the old one's place. Throws what the file system does. */
 export function writeKept(path: string, value: unknown): void {
-  writeFileSync(`${path}.tmp`, JSON.stringify(value), { mode: 0o600, flush: true });
-  renameSync(`${path}.tmp`, path);
+  writeAtomicallySync(path, JSON.stringify(value));
 }

@@ -2,10 +2,10 @@
  * `lineage.json` of a state directory: from below which agents every engine that served it was started. A coding agent that sets up an engine
  * for itself goes on commanding it; one that starts an engine over a person's does not.
  */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { writeAtomically } from '../../identity/atomic-file.ts';
+import { readJsonIfThere } from '../../files/read-if-there.ts';
+import { writeAtomically } from '../../files/write-atomically.ts';
 
 const record = v.object({
   version: v.literal(1),
@@ -21,16 +21,11 @@ const fileOf = (stateDirectory: string): string => join(stateDirectory, 'lineage
 
 /** What is on record; undefined where no engine ever served the directory. A record that cannot be read names no agent: then all of them count. */
 export async function readLineage(stateDirectory: string): Promise<LineageRecord | undefined> {
-  let text: string;
   try {
-    text = await readFile(fileOf(stateDirectory), 'utf8');
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? undefined : none(stateDirectory);
-  }
-  try {
-    return v.parse(record, JSON.parse(text));
+    const kept = await readJsonIfThere(fileOf(stateDirectory));
+    return kept === undefined ? undefined : v.parse(record, kept);
   } catch {
-    // Damaged or another version's: fails closed, and is written anew by the next engine.
+    // Unreadable, damaged or another version's: fails closed, and is written anew by the next engine.
     return none(stateDirectory);
   }
 }

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { TunnelerError } from '../../base/errors.ts';
-import { removeDurably, secretDirectoryMode, writeAtomically } from '../atomic-file.ts';
+import { removeDurably, secretDirectoryMode, writeAtomically } from '../../files/write-atomically.ts';
 import { openEnvelope, sealEnvelope } from '../envelope.ts';
 import type { Keystore, KeyUnlock, OpenKey, OpenPassword } from '../identities.ts';
 import { newPrivateKeyPem, readPrivateKeyPem } from './software-key.ts';

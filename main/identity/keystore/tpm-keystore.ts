@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { TunnelerError, toTunnelerError } from '../../base/errors.ts';
 import { derSignature, spkiOfPoint } from '../ecdsa.ts';
-import { removeDurably, writeAtomically } from '../atomic-file.ts';
+import { removeDurably, writeAtomically } from '../../files/write-atomically.ts';
 import { noPasswords } from './no-passwords.ts';
 import type { Keystore, KeyUnlock, OpenKey } from '../identities.ts';
 import {

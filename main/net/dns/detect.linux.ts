@@ -2,7 +2,8 @@
  * Who resolves names on this Linux. What the file that programs read says comes first: a manager that runs but is not in that file is not
  * the one to talk to.
  */
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readlinkSync } from 'node:fs';
+import { readIfThereSync } from '../../files/read-if-there.ts';
 import type { RunCommand } from '../run-command.ts';
 import type { DnsBackend, DnsPaths } from './os-dns.ts';
 import { nameserversOf } from './resolv-conf.ts';
@@ -14,7 +15,7 @@ export async function detectLinuxDns(
   run: RunCommand,
   paths: DnsPaths,
 ): Promise<{ readonly backend: DnsBackend; readonly reason: string }> {
-  const text = readOrUndefined(paths.resolvConf);
+  const text = readIfThereSync(paths.resolvConf);
   if (text === undefined) return { backend: 'resolv.conf', reason: `${paths.resolvConf} does not exist yet` };
   const link = linkTarget(paths.resolvConf);
 
@@ -58,15 +59,6 @@ async function networkManagerMode(run: RunCommand): Promise<string | undefined> 
     'Mode',
   ]);
   return /^s "(.*)"$/.exec(result.stdout.trim())?.[1];
-}
-
-function readOrUndefined(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
 }
 
 function linkTarget(path: string): string | undefined {

@@ -1,6 +1,6 @@
 /** A plain /etc/resolv.conf that no program looks after: our resolver goes first in it, and sends on what is not ours. */
-import { readFileSync } from 'node:fs';
 import { TunnelerError } from '../../base/errors.ts';
+import { readIfThereSync } from '../../files/read-if-there.ts';
 import type { Reason } from '../../base/reason.ts';
 import { readFileBefore, replaceFile, restoreFile, sha256 } from '../journal/file-change.ts';
 import type { FileBefore } from '../journal/host-change.ts';
@@ -138,12 +138,7 @@ export class ResolvConfDns implements OsDns {
   }
 
   #read(): string {
-    try {
-      return readFileSync(this.#deps.paths.resolvConf, 'utf8');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
-      throw error;
-    }
+    return readIfThereSync(this.#deps.paths.resolvConf) ?? '';
   }
 }
 

@@ -1,6 +1,6 @@
 /** systemd-resolved: our resolver on our link, with routing domains, so that it is asked about our names alone. */
-import { readFileSync } from 'node:fs';
 import { TunnelerError } from '../../base/errors.ts';
+import { readIfThereSync } from '../../files/read-if-there.ts';
 import type { DnsSettings, OsDns, OsDnsDeps } from './os-dns.ts';
 import { nameserversOf } from './resolv-conf.ts';
 
@@ -17,12 +17,7 @@ export class ResolvedDns implements OsDns {
 
   /** A name below an exact one of ours comes to us too, for a routing domain reaches down; it is sent on to these. */
   upstreams(): readonly string[] {
-    try {
-      return nameserversOf(readFileSync(this.#deps.paths.resolvedUplinks, 'utf8'));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-      throw error;
-    }
+    return nameserversOf(readIfThereSync(this.#deps.paths.resolvedUplinks) ?? '');
   }
 
   async set(settings: DnsSettings): Promise<void> {

@@ -1,7 +1,9 @@
 /** Replacing one of the system's files, written down first, and putting it back. */
 import { createHash } from 'node:crypto';
-import { chmodSync, closeSync, fchmodSync, fsyncSync, lstatSync, openSync, readFileSync } from 'node:fs';
-import { readlinkSync, realpathSync, renameSync, symlinkSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, fchmodSync, fsyncSync, lstatSync, openSync, readFileSync } from 'node:fs';
+import { readlinkSync, realpathSync, symlinkSync, unlinkSync, writeSync } from 'node:fs';
+import { isMissing } from '../../files/read-if-there.ts';
+import { writeAtomicallySync } from '../../files/write-atomically.ts';
 import type { FileBefore, HostChange } from './host-change.ts';
 import type { HostJournal } from './host-journal.ts';
 
@@ -20,7 +22,7 @@ export function readFileBefore(path: string): FileBefore {
     const content = readFileSync(path);
     return { kind: 'file', contentBase64: content.toString('base64'), mode: stat.mode & 0o7777 };
   } catch (error) {
-    if (isCode(error, 'ENOENT')) return { kind: 'absent' };
+    if (isMissing(error)) return { kind: 'absent' };
     throw error;
   }
 }
@@ -58,22 +60,19 @@ export function restoreFile(change: FileChange): boolean {
 function writeWhole(path: string, content: Uint8Array, mode: number): void {
   const target = realPath(path);
   if (!isMountPoint(target)) {
-    const fresh = `${path}.culvert-${process.pid}`;
     try {
-      writeSynced(fresh, 'w', content, mode);
-      renameSync(fresh, path);
+      writeAtomicallySync(path, content, { mode });
       return;
     } catch (error) {
-      removeQuietly(fresh);
       // The folder may be read-only, or the file a mount that the table does not show.
       if (!['EBUSY', 'EXDEV', 'EACCES', 'EPERM', 'EROFS'].some((code) => isCode(error, code))) throw error;
     }
   }
-  writeSynced(target, 'w', content, mode);
+  writeInPlace(target, content, mode);
 }
 
-function writeSynced(path: string, flags: string, content: Uint8Array, mode: number): void {
-  const file = openSync(path, flags, mode);
+function writeInPlace(path: string, content: Uint8Array, mode: number): void {
+  const file = openSync(path, 'w', mode);
   try {
     writeSync(file, content);
     fsyncSync(file);
@@ -84,20 +83,11 @@ function writeSynced(path: string, flags: string, content: Uint8Array, mode: num
   }
 }
 
-function removeQuietly(path: string): void {
-  try {
-    chmodSync(path, 0o600);
-    unlinkSync(path);
-  } catch (error) {
-    if (!isCode(error, 'ENOENT') && !isCode(error, 'EROFS')) throw error;
-  }
-}
-
 function realPath(path: string): string {
   try {
     return realpathSync(path);
   } catch (error) {
-    if (isCode(error, 'ENOENT')) return path;
+    if (isMissing(error)) return path;
     throw error;
   }
 }

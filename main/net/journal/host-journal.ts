@@ -2,9 +2,11 @@
  * The write-ahead journal of host changes: JSON lines, each on the disk before the change it names is made. What was not undone when the
  * process ended, however it ended, is found here by the next start or by `culvert repair`.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { TunnelerError, toTunnelerError } from '../../base/errors.ts';
+import { readIfThereSync } from '../../files/read-if-there.ts';
+import { writeAtomicallySync } from '../../files/write-atomically.ts';
 import { parseHostChange } from './host-change.ts';
 import type { HostChange } from './host-change.ts';
 
@@ -29,18 +31,15 @@ export class HostJournal implements Disposable {
     this.unreadable = this.#read(text);
     // What is over is not carried on: the journal starts again with what is still pending.
     const lines = [...this.#pending].map(([id, change]) => encode({ id, change })).join('');
-    const fresh = `${this.#path}.new`;
-    this.#file = openSync(fresh, 'w', 0o600);
-    this.#write(lines);
-    renameSync(fresh, this.#path);
-    syncDirectory(directory);
+    writeAtomicallySync(this.#path, lines);
+    this.#file = openSync(this.#path, 'a');
   }
 
   /** Open, or begin. The directory is made where it is missing. Throws `net.journal.failed`. */
   static open(directory: string): HostJournal {
     try {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
-      return new HostJournal(directory, readIfThere(join(directory, fileName)));
+      return new HostJournal(directory, readIfThereSync(join(directory, fileName)) ?? '');
     } catch (error) {
       throw new TunnelerError('net.journal.failed', `the journal in ${directory} cannot be opened`, { cause: error });
     }
@@ -118,24 +117,4 @@ function decode(line: string): JournalEntry | { readonly undone: number } | unde
   if (typeof undone === 'number') return { undone };
   const parsed = parseHostChange(change);
   return typeof id === 'number' && parsed !== undefined ? { id, change: parsed } : undefined;
-}
-
-function readIfThere(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
-    throw error;
-  }
-}
-
-/** A rename is durable once its directory is; Windows has no such call and needs none. */
-function syncDirectory(directory: string): void {
-  if (process.platform === 'win32') return;
-  const handle = openSync(directory, 'r');
-  try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
 }

@@ -1,6 +1,7 @@
 /** Reads `policy.d`: `*.cedar` rules and `*.yaml`, `*.yml`, `*.json` contracts, in the order of their names. All of it, or not at all. */
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { listIfThere } from '../../files/read-if-there.ts';
 import type { LocalContract } from '../contract-book.ts';
 import { parseCedarFile, type PolicyProblem } from './cedar-file.ts';
 import { policySetOf, type Cedar, type LocalRule } from './cedar-rules.ts';
@@ -66,10 +67,9 @@ export async function checkPolicies(dir: string): Promise<{
 
 async function policyFileNames(dir: string, problems: PolicyProblem[]): Promise<readonly string[]> {
   try {
-    const names = await readdir(dir);
+    const names = await listIfThere(dir);
     return names.filter((name) => /^[^.].*\.(cedar|ya?ml|json)$/.test(name)).sort();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     problems.push(unreadable(dir, error));
     return [];
   }
