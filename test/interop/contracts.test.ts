@@ -239,23 +239,36 @@ describeNetworks('contracts from the controller', (network) => {
     });
   });
 
-  test('onViolation alert: refused, told, and the session goes on', async () => {
-    const two = await world.ask(good, 'alerting', '', ['-X', 'DELETE']);
-    expect(two.status).toBe(405);
-    const [alert] = await world.records('alert');
-    expect(alert).toMatchObject({ what: 'contract-violation', text: expect.stringContaining('DELETE') as string });
+  /** Another protocol than the contract's, as any client may speak it by mistake. */
+  const inHttp2 = ['--proxytunnel', '--http2-prior-knowledge'];
+  const alertsOf = async (name: string) =>
+    (await world.records('alert')).filter((alert) => String(alert['text']).startsWith(`${name}: `));
+
+  test.each(['alerting', 'isolating'])('a refused call is no violation: %s does nothing about it', async (name) => {
+    expect((await world.ask(good, name, '', ['-X', 'DELETE'])).status).toBe(405);
+    const [call] = await world.records('call', '--service', name, '--decision', 'deny');
+    expect(call).toMatchObject({ method: 'DELETE', rule: 'contract:http.methods' });
+    // Whatever followed it would be there before the next answer.
+    expect((await world.ask(good, name)).status).toBe(200);
+    expect(await world.records('violation', '--service', name)).toEqual([]);
+    expect(await alertsOf(name)).toEqual([]);
+    expect(await world.json<QuarantineView[]>(['quarantine', 'list'])).toEqual([]);
+  });
+
+  test('onViolation alert: told, and nobody is cut off', async () => {
+    await world.ask(good, 'alerting', '', inHttp2);
+    await until(async () => (await alertsOf('alerting')).length === 1);
+    expect(await alertsOf('alerting')).toMatchObject([{ what: 'contract-violation' }]);
     expect((await world.ask(good, 'alerting')).status).toBe(200);
     expect(await world.json<QuarantineView[]>(['quarantine', 'list'])).toEqual([]);
   });
 
-  test('onViolation quarantine: the program is answered, then cut off everywhere until released', async () => {
+  test('onViolation quarantine: the program is cut off everywhere until released', async () => {
     expect((await world.ask(bad, 'isolating')).status).toBe(200);
-    expect((await world.ask(bad, 'isolating', '', ['-X', 'DELETE'])).status).toBe(405);
+    await world.ask(bad, 'isolating', '', inHttp2);
     await until(async () => (await world.json<QuarantineView[]>(['quarantine', 'list'])).length === 1);
-    expect(await world.json<QuarantineView[]>(['quarantine', 'list'])).toMatchObject([
-      { by: 'contract', cause: expect.stringContaining('DELETE') as string },
-    ]);
     const [entry] = await world.json<QuarantineView[]>(['quarantine', 'list']);
+    expect(entry).toMatchObject({ by: 'contract', cause: expect.stringContaining('HTTP') as string });
     const refused = await world.ask(bad, 'alerting');
     expect(refused.status).toBe(403);
     expect(refused.body).toContain('policy.quarantined');

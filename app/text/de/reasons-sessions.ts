@@ -26,7 +26,6 @@ export const sessionReasonsDe: ReasonWords = {
   // What a guard finds
   'session.approval_over': { sentence: 'Die Freigabe ist zu Ende.' },
   'guard.violation': { sentence: 'Der Vertrag wurde verletzt.', next: askOwner },
-  'guard.call_forbidden': { sentence: '{call} ist verboten ({rule}).', next: askOwner },
   'guard.unparseable': { sentence: 'Was hier fließt, folgt dem Protokoll nicht.' },
   'guard.mcp.not_visible': { sentence: 'Der Vertrag verlangt MCP, und was hier fließt, ist keines.' },
   'guard.mcp.too_large': { sentence: 'Eine MCP-Nachricht ist größer, als der Vertrag erlaubt.' },

@@ -38,6 +38,8 @@ const workgroups: Readonly<Record<string, readonly string[]>> = {
 /** A service of the group `health` that its reader is engaged for; the contract ends with the time, so nobody else may be under it. */
 const engagement = 'health-review';
 const engagementSeconds = 2;
+/** Refused calls of one agent at one service after which the breaker cuts it off there. */
+const tolerated = 3;
 const search: AgentCall = { method: 'tools/call', params: { name: 'search', arguments: { query: 'dark' } } };
 const list: AgentCall = { method: 'tools/list' };
 const erase: AgentCall = { method: 'tools/call', params: { name: 'delete_notes', arguments: {} } };
@@ -130,19 +132,20 @@ async function oneEngagementEnds(run: Run, narrate: Narrate): Promise<void> {
 }
 
 async function oneMisbehaves(run: Run, cli: Cli, state: string, narrate: Narrate): Promise<void> {
-  const { answers } = await run('delta-freight.broker', 'credit', [search, erase], true);
+  const attempts = Array.from({ length: tolerated }, () => erase);
+  const { answers } = await run('delta-freight.broker', 'credit', [search, ...attempts], true);
   const refusal = answers[1]?.error?.message;
   if (refusal === undefined) throw failed('delete_notes was not refused');
   await waitUntil(cli, 'the broker is in quarantine', async () => {
     const held = await cli.withEngine({ state }, (client) => client.quarantine.list());
-    return held.some((entry) => entry.subject === 'app:broker' && entry.by === 'contract');
+    return held.some((entry) => entry.subject.startsWith('app:broker@') && entry.by === 'breaker');
   });
-  narrate('delta-freight’s broker calls "delete_notes" blindly: refused, then cut off', refusal);
+  narrate(`delta-freight’s broker calls "delete_notes" ${tolerated} times: refused, then cut off`, refusal);
   const again = await run('delta-freight.broker', 'credit', [search]);
   const neighbour = await run('delta-freight.router', 'inflation', [search]);
   if (again.refused === undefined) throw failed('the broker was let through once more');
   if (neighbour.refused !== undefined) throw failed('the router was cut off with the broker');
-  narrate('The broker reaches nothing any more; the router beside it works on', `refused: ${again.refused}`);
+  narrate('The broker reaches credit no more; the router beside it works on', `refused: ${again.refused}`);
 }
 
 function agentPath(directory: string, organisation: string, agent: string): string {
@@ -155,7 +158,8 @@ function settings(directory: string, organisation: string, agents: readonly stri
     agent,
     { identity: `${organisation}.${agent}`, path: agentPath(directory, organisation, agent) },
   ]);
-  return JSON.stringify({ agents: Object.fromEntries(bound) as unknown, policy: { unbound: 'refuse' } });
+  const policy = { unbound: 'refuse', breaker: { denials: tolerated, holdSeconds: 0 } };
+  return JSON.stringify({ agents: Object.fromEntries(bound) as unknown, policy });
 }
 
 function seed(port: number): unknown {
