@@ -1,10 +1,9 @@
 /** Notices that the host slept or moved to another network, so that nobody waits for time-outs. */
 import { networkInterfaces } from 'node:os';
 import type { Clock } from '../../base/clock.ts';
+import { watchSleep } from '../../base/sleep-watch.ts';
 
 const lookMs = 2000;
-/** Wall clock ahead of the monotonic one, or a look later, by more than this: the host slept, or this process was stopped. */
-const sleptMs = 10_000;
 
 export type NetworkChange = 'woke' | 'moved';
 
@@ -16,17 +15,14 @@ export function watchNetwork(
   const { clock } = deps;
   const look = deps.addresses ?? (() => hostAddresses(deps.ignore ?? (() => false)));
   let before = look();
-  let drift = clock.now() - clock.monotonic();
-  let lookedMs = clock.monotonic();
+  const slept = watchSleep(clock);
+  let dueMs = clock.monotonic() + lookMs;
   return clock.every(lookMs, () => {
     const now = look();
-    const drifted = clock.now() - clock.monotonic();
-    const nowMs = clock.monotonic();
-    const woke = drifted - drift > sleptMs || nowMs - lookedMs - lookMs > sleptMs;
-    lookedMs = nowMs;
+    const woke = slept(dueMs);
+    dueMs = clock.monotonic() + lookMs;
     const moved = now !== before;
     before = now;
-    drift = drifted;
     if (woke) changed('woke');
     else if (moved) changed('moved');
   });

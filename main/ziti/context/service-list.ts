@@ -5,6 +5,7 @@
 import { sleep, type Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import { toTunnelerError, type TunnelerError } from '../../base/errors.ts';
+import { watchSleep } from '../../base/sleep-watch.ts';
 import type { ServiceAnswer } from '../controller/answers.ts';
 import { jittered } from '../controller/backoff.ts';
 import type { ControllerClient } from '../controller/controller-client.ts';
@@ -27,12 +28,9 @@ export interface ServiceListDeps {
   inUse(): readonly string[];
   /** Have a router's stream tell everything anew; resolves when it has. Only asked while one lives. */
   renewPushed(): Promise<void>;
-  /** The wall clock ran ahead of the timers: the machine slept. */
+  /** The host slept. */
   woke(): void;
 }
-
-/** Wall and monotonic time that drift apart by more than this between two polls mean a sleep. */
-const sleepToleranceMs = 20_000;
 
 /** While a router tells of changes, the controller is asked only whether it is still there: a period in so many. */
 const periodsBetweenSigns = 3;
@@ -53,7 +51,7 @@ export class ServiceList implements Disposable {
   #again = false;
   #timer: Disposable | undefined;
   #closed = false;
-  #driftMs: number;
+  readonly #slept: (dueMs: number) => boolean;
   readonly #watch: RevocationPoller;
   #confirming: Promise<void> | undefined;
   #confirmedAtMs = Number.NEGATIVE_INFINITY;
@@ -78,7 +76,7 @@ export class ServiceList implements Disposable {
       mustWatch: () => deps.mustWatch(),
       look: () => this.#lookFirstAt(deps.inUse(), false),
     });
-    this.#driftMs = deps.clock.now() - deps.clock.monotonic();
+    this.#slept = watchSleep(deps.clock);
     this.#schedule();
   }
 
@@ -311,16 +309,15 @@ export class ServiceList implements Disposable {
   #schedule(): void {
     if (this.#closed) return;
     const { clock, pollPeriodMs, random } = this.#deps;
-    this.#timer = clock.after(jittered(pollPeriodMs, 0.1, random), () => {
-      void this.#poll().finally(() => this.#schedule());
+    const pauseMs = jittered(pollPeriodMs, 0.1, random);
+    const dueMs = clock.monotonic() + pauseMs;
+    this.#timer = clock.after(pauseMs, () => {
+      void this.#poll(dueMs).finally(() => this.#schedule());
     });
   }
 
-  async #poll(): Promise<void> {
-    const { clock } = this.#deps;
-    const driftMs = clock.now() - clock.monotonic();
-    if (driftMs - this.#driftMs > sleepToleranceMs) this.#deps.woke();
-    this.#driftMs = driftMs;
+  async #poll(dueMs: number): Promise<void> {
+    if (this.#slept(dueMs)) this.#deps.woke();
     if (this.#pushed) {
       this.#periods += 1;
       if (this.#periods % periodsBetweenSigns === 0) await this.#signOfLife();
