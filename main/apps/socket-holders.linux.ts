@@ -4,6 +4,7 @@
  */
 import { readdirSync, readlinkSync } from 'node:fs';
 import type { Native } from 'node-tun';
+import { SerialQueue } from '../base/serial-queue.ts';
 
 /** Longest run before other work of the engine has its turn, where the walk is on its thread. */
 const runMs = 2;
@@ -23,7 +24,7 @@ export class SocketHolders {
   readonly #walk: Walk;
   /** Asked while a walk is under way: a walk that has begun may have passed their holders before they opened. */
   #waiting: Round | undefined;
-  #walking: Promise<unknown> = Promise.resolve();
+  readonly #walks = new SerialQueue();
 
   /** With the addon the walk is off the JavaScript thread. */
   constructor(procRoot: string, native: Pick<Native, 'socketHolders'> | undefined) {
@@ -39,11 +40,10 @@ export class SocketHolders {
 
   #plan(): Round {
     const inodes = new Set<number>();
-    const found = this.#walking.then(() => {
+    const found = this.#walks.run(() => {
       this.#waiting = undefined;
       return this.#walk(inodes);
     });
-    this.#walking = found.catch(() => undefined);
     const round = { inodes, found };
     this.#waiting = round;
     return round;

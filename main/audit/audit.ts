@@ -5,6 +5,7 @@ import type { Clock } from '../base/clock.ts';
 import { Emitter } from '../base/emitter.ts';
 import { TunnelerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import { SerialQueue } from '../base/serial-queue.ts';
 import { readAnchor, writeAnchor, writeAnchorInBackground, type Anchor } from './anchor.ts';
 import { encodeCheckpoint, maxCheckpointLag } from './checkpoint.ts';
 import { encodeRecord, genesisHash, type ChainedRecord } from './chain.ts';
@@ -83,7 +84,7 @@ class JournalAudit implements Audit {
   #lost = 0;
   #lostSince: string | undefined;
   #sinceCheckpoint = 0;
-  #checkpointing: Promise<void> = Promise.resolve();
+  readonly #checkpointing = new SerialQueue();
   #nextCheckpoint: Promise<void> | undefined;
   /** The last record where that is a checkpoint, and by which key. */
   #checkpointed: { readonly seq: number; readonly signer: NoteSigner | undefined } | undefined;
@@ -182,12 +183,11 @@ class JournalAudit implements Audit {
     this.#due = undefined;
     this.#dueSoon = false;
     // One that has not begun covers whatever comes before it does.
-    this.#nextCheckpoint ??= this.#checkpointing.then(() => {
+    this.#nextCheckpoint ??= this.#checkpointing.run(() => {
       this.#nextCheckpoint = undefined;
       return this.#writeCheckpoint();
     });
-    this.#checkpointing = this.#nextCheckpoint;
-    return this.#checkpointing;
+    return this.#nextCheckpoint;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

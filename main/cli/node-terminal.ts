@@ -3,6 +3,7 @@ import { write, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TunnelerError } from '../base/errors.ts';
+import { SerialQueue } from '../base/serial-queue.ts';
 import { LineSplitter } from '../api/lines.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -39,11 +40,11 @@ const maxInputLineBytes = 64 * 1024 * 1024;
 /** A full pipe is looked at again so often. */
 const fullPipeMs = 5;
 const writeSome = promisify(write);
-let written: Promise<void> = Promise.resolve();
+const payloads = new SerialQueue();
 
 /** In a thread of Node's pool: a reader that is slow, or will never read again, does not hold up the rest. */
 function payload(text: string): Promise<void> {
-  const writing = written.then(async () => {
+  return payloads.run(async () => {
     let bytes = Buffer.from(text);
     while (bytes.length > 0) {
       try {
@@ -54,8 +55,6 @@ function payload(text: string): Promise<void> {
       }
     }
   });
-  written = writing.catch(() => undefined);
-  return writing;
 }
 
 async function* inputLines(signal: AbortSignal): AsyncGenerator<string> {

@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.ts';
 import { Emitter } from '../base/emitter.ts';
 import type { Log } from '../base/log.ts';
+import { KeyedSerialQueue } from '../base/serial-queue.ts';
 import { HostedServiceRun, fingerprintOf } from './hosted-service.ts';
 import type { AdmitHosted, HostedService, HostedState, Hosting } from './hosting.ts';
 import { systemDns } from './resolver.ts';
@@ -26,7 +27,7 @@ class HostingOfAll implements Hosting {
   /** By identity, then by service id. */
   readonly #runs = new Map<string, Map<string, HostedServiceRun>>();
   /** Changes of one identity happen one after another. */
-  readonly #changes = new Map<string, Promise<void>>();
+  readonly #changes = new KeyedSerialQueue<string>();
   readonly #states = new Emitter<HostedState>();
 
   constructor(deps: HostingDeps) {
@@ -34,7 +35,7 @@ class HostingOfAll implements Hosting {
   }
 
   replace(identity: string, services: readonly HostedService[]): Promise<void> {
-    return this.#inOrder(identity, () => this.#replace(identity, services));
+    return this.#changes.run(identity, () => this.#replace(identity, services));
   }
 
   remove(identity: string): Promise<void> {
@@ -42,16 +43,15 @@ class HostingOfAll implements Hosting {
   }
 
   rename(identity: string, to: string): Promise<void> {
-    const move = (): Promise<void> => {
+    const move = (): void => {
       const runs = this.#runs.get(identity);
       this.#runs.delete(identity);
-      if (runs === undefined) return Promise.resolve();
+      if (runs === undefined) return;
       this.#runs.set(to, runs);
       for (const run of runs.values()) run.rename(to);
-      return Promise.resolve();
     };
     // Behind what is under way for the old name, and before what comes for the new one.
-    return this.#inOrder(to, () => this.#inOrder(identity, move));
+    return this.#changes.run(to, () => this.#changes.run(identity, move));
   }
 
   states(): readonly HostedState[] {
@@ -69,17 +69,6 @@ class HostingOfAll implements Hosting {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#runs.keys()].map((identity) => this.remove(identity)));
-  }
-
-  #inOrder(identity: string, change: () => Promise<void>): Promise<void> {
-    const done = (this.#changes.get(identity) ?? Promise.resolve()).then(change);
-    // The chain goes on even where one change failed; its caller is told by `done`.
-    const settled = done.catch(() => undefined);
-    this.#changes.set(identity, settled);
-    void settled.then(() => {
-      if (this.#changes.get(identity) === settled) this.#changes.delete(identity);
-    });
-    return done;
   }
 
   async #replace(identity: string, services: readonly HostedService[]): Promise<void> {

@@ -9,6 +9,7 @@ import { parseCidr } from '../base/ip.ts';
 import { DisposalStack } from '../base/lifecycle.ts';
 import type { Log } from '../base/log.ts';
 import type { Reason } from '../base/reason.ts';
+import { SerialQueue } from '../base/serial-queue.ts';
 import type { ByteStream } from '../base/stream.ts';
 import { Forwarder } from './dns/forwarder.ts';
 import { NameTable } from './dns/name-table.ts';
@@ -273,7 +274,7 @@ class Entry implements TunEntry {
   readonly #parts: EntryParts;
   #dnsFailure: Reason | undefined;
   /** Changes to the system's resolver, one after the other. */
-  #dnsWork: Promise<void> = Promise.resolve();
+  readonly #dnsChanges = new SerialQueue();
   #dnsWanted = 0;
   #closed = false;
 
@@ -307,7 +308,7 @@ class Entry implements TunEntry {
     const { device, names, osDns, servers, log } = this.#parts;
     this.#dnsWanted += 1;
     const wanted = this.#dnsWanted;
-    this.#dnsWork = this.#dnsWork.then(async () => {
+    return this.#dnsChanges.run(async () => {
       if (wanted !== this.#dnsWanted || this.#closed) return;
       try {
         // One server will do, and old tools know only IPv4.
@@ -319,7 +320,6 @@ class Entry implements TunEntry {
         log.warn('dns.set_failed', { backend: osDns.dns.backend, error });
       }
     });
-    return this.#dnsWork;
   }
 
   status(): TunEntryStatus {
@@ -353,7 +353,7 @@ class Entry implements TunEntry {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
-    await this.#dnsWork;
+    await this.#dnsChanges.idle();
     await this.#parts.stack[Symbol.asyncDispose]();
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { SerialQueue } from '../../main/base/serial-queue.ts';
+import { KeyedSerialQueue, SerialQueue } from '../../main/base/serial-queue.ts';
 
 describe('a serial queue', () => {
   it('runs one act at a time, in the order they came, and hands on what each returns', async () => {
@@ -35,5 +35,30 @@ describe('a serial queue', () => {
     await queue.idle();
     expect(ran).toBe(1);
     await new SerialQueue().idle();
+  });
+});
+
+describe('a keyed serial queue', () => {
+  it('lets acts of one key wait for one another and no others, and forgets a key that is idle', async () => {
+    const queue = new KeyedSerialQueue<string>();
+    const seen: string[] = [];
+    let open: () => void = () => undefined;
+    const slow = queue.run('a', async () => {
+      await new Promise<void>((resolve) => (open = resolve));
+      seen.push('a1');
+    });
+    const failing = queue.run('a', () => {
+      seen.push('a2');
+      throw new Error('no');
+    });
+    await queue.run('b', () => seen.push('b1'));
+    expect(seen).toEqual(['b1']);
+    expect(queue.size).toBe(1);
+    open();
+    await slow;
+    await expect(failing).rejects.toThrow('no');
+    expect(seen).toEqual(['b1', 'a1', 'a2']);
+    expect(queue.size).toBe(0);
+    expect(await queue.run('a', () => 3)).toBe(3);
   });
 });

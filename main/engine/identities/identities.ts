@@ -1,6 +1,7 @@
 /** All identities at work, each isolated from the others: started, enabled, renewed, unlocked and removed by name while the engine runs. */
 import { TunnelerError, type ErrorCode } from '../../base/errors.ts';
 import type { Reason } from '../../base/reason.ts';
+import { KeyedSerialQueue } from '../../base/serial-queue.ts';
 import type { AuditWriter } from '../../audit/record.ts';
 import type { IdentityState } from '../../api/views.ts';
 import { proofOf, type IdentityEntry, type IdentityStore, type KeyUnlock } from '../../identity/identities.ts';
@@ -28,7 +29,7 @@ export class Identities implements AsyncDisposable {
   /** Runners by names they had: a flow that is on its way knows its identity by the name of when it came in. */
   readonly #formerly = new Map<string, IdentityRunner>();
   /** Changes of one identity run one after another. */
-  readonly #turns = new Map<string, Promise<unknown>>();
+  readonly #turns = new KeyedSerialQueue<string>();
 
   constructor(deps: IdentitiesDeps) {
     this.#deps = deps;
@@ -211,17 +212,7 @@ export class Identities implements AsyncDisposable {
   }
 
   #inTurn<T>(name: string, act: (runner: IdentityRunner) => Promise<T>): Promise<T> {
-    const before = this.#turns.get(name) ?? Promise.resolve();
-    const turn = before.then(
-      () => act(this.get(name)),
-      () => act(this.get(name)),
-    );
-    this.#turns.set(name, turn);
-    const forget = (): void => {
-      if (this.#turns.get(name) === turn) this.#turns.delete(name);
-    };
-    turn.then(forget, forget);
-    return turn;
+    return this.#turns.run(name, () => act(this.get(name)));
   }
 }
 

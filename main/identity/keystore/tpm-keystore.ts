@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { TunnelerError, toTunnelerError } from '../../base/errors.ts';
+import { SerialQueue } from '../../base/serial-queue.ts';
 import { derSignature, spkiOfPoint } from '../ecdsa.ts';
 import { removeDurably, writeAtomically } from '../../files/write-atomically.ts';
 import { noPasswords } from './no-passwords.ts';
@@ -55,9 +56,9 @@ export function tpmKeystore(directory: string, addresses: () => readonly TpmAddr
   };
 
   // TPMs without a resource manager hold three objects: one caller at a time, and everything flushed.
-  let queue: Promise<unknown> = Promise.resolve();
+  const queue = new SerialQueue();
   function exclusively<T>(work: (tpm: TpmTransport) => Promise<T>): Promise<T> {
-    const run = queue.then(async () => {
+    return queue.run(async () => {
       const tpm = await openTpm(addresses());
       try {
         return await work(tpm);
@@ -65,8 +66,6 @@ export function tpmKeystore(directory: string, addresses: () => readonly TpmAddr
         await tpm[Symbol.asyncDispose]();
       }
     });
-    queue = run.catch(() => undefined);
-    return run;
   }
 
   function opened(

@@ -3,6 +3,7 @@
  * adds is transport alone, and an answer under the request's own id wherever the service gives none.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { SerialQueue } from '../../base/serial-queue.ts';
 import { Route, type Transport } from './route.ts';
 import { errorText, idIn, readMessages, type Message, type RpcId } from './rpc.ts';
 import type { Failure, Refused } from './way.ts';
@@ -75,7 +76,7 @@ class ClientEnd {
   readonly #deps: BridgeDeps;
   readonly #gone: () => void;
   readonly #waiting = new Map<RpcId, Message>();
-  #written: Promise<void> = Promise.resolve();
+  readonly #writes = new SerialQueue();
 
   constructor(deps: BridgeDeps, gone: () => void) {
     this.#deps = deps;
@@ -130,10 +131,10 @@ class ClientEnd {
   }
 
   flushed(): Promise<void> {
-    return this.#written;
+    return this.#writes.idle();
   }
 
   #write(text: string): void {
-    this.#written = this.#written.then(() => this.#deps.output(text)).catch(() => this.#gone());
+    this.#writes.run(() => this.#deps.output(text)).catch(() => this.#gone());
   }
 }

@@ -4,6 +4,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Reason } from '../../base/reason.ts';
+import { SerialQueue } from '../../base/serial-queue.ts';
 import { connectTcp } from '../../sockets/connect-tcp.ts';
 import type { HostJournal } from '../journal/host-journal.ts';
 import type { RunCommand } from '../run-command.ts';
@@ -34,7 +35,7 @@ export class InputPath implements AsyncDisposable {
   #opened: { readonly id: number; readonly change: FirewallChange } | undefined;
   #trouble: Reason | undefined;
   #lost = 0;
-  #work: Promise<void> = Promise.resolve();
+  readonly #checks = new SerialQueue();
 
   constructor(deps: InputPathDeps) {
     this.#deps = deps;
@@ -48,7 +49,7 @@ export class InputPath implements AsyncDisposable {
 
   /** Look, and open the firewall where that is what it takes. Never rejects. */
   check(timeoutMs = probeTimeoutMs): Promise<void> {
-    this.#work = this.#work.then(async () => {
+    return this.#checks.run(async () => {
       if (await this.#works(timeoutMs)) {
         this.#trouble = undefined;
         return;
@@ -71,7 +72,6 @@ export class InputPath implements AsyncDisposable {
       };
       this.#deps.log.warn('firewall.blocked', { device: this.#deps.device });
     });
-    return this.#work;
   }
 
   /** Set while flows do not arrive. */
@@ -101,7 +101,7 @@ export class InputPath implements AsyncDisposable {
   /** Take back what was changed. Idempotent. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#watch[Symbol.dispose]();
-    await this.#work;
+    await this.#checks.idle();
     await this.#close();
   }
 }

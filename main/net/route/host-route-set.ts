@@ -3,6 +3,7 @@ import type { Clock } from '../../base/clock.ts';
 import { parseCidr } from '../../base/ip.ts';
 import type { Log } from '../../base/log.ts';
 import type { Reason } from '../../base/reason.ts';
+import { SerialQueue } from '../../base/serial-queue.ts';
 import type { HostJournal } from '../journal/host-journal.ts';
 import type { HostRoutes } from './route.ts';
 
@@ -26,7 +27,7 @@ export class HostRouteSet implements AsyncDisposable {
     prefixes: [],
     bypass: [],
   };
-  #work: Promise<void> = Promise.resolve();
+  readonly #changes = new SerialQueue();
   readonly #watch: Disposable;
   /** What the pins depend on, with the pins themselves, as it was when they were set. */
   #signature = '';
@@ -90,10 +91,9 @@ export class HostRouteSet implements AsyncDisposable {
 
   /** A change that fails (a disk that is full, say, so that nothing can be journalled) leaves the routes there are. */
   #enqueue(change: () => Promise<void>): Promise<void> {
-    this.#work = this.#work.then(change).catch((error: unknown) => {
+    return this.#changes.run(change).catch((error: unknown) => {
       this.#log.error('route.set_failed', { device: this.#device, error });
     });
-    return this.#work;
   }
 
   routed(): readonly string[] {
