@@ -1,7 +1,8 @@
 /** Calls that guards judged, as a person reads them: who, what, when, with what, and which rule said so. */
 import type { AuditRecordView } from '../api/views.ts';
+import { called } from './audit-line.ts';
 import type { Cli } from './cli.ts';
-import { table } from './table.ts';
+import { clockTime, table } from './table.ts';
 
 /** Enough of a digest to find a call again. */
 const shownDigest = 12;
@@ -19,25 +20,25 @@ export function callTable(rows: readonly AuditRecordView[], cli: Cli): string {
   return table(
     rows,
     [
-      { title: 'WHEN', text: (row) => row.at },
+      { title: 'WHEN', text: (row) => clockTime(row.at, cli.clock.now()), whole: true },
       // The hosting side knows the calling identity, not its program.
       {
         title: 'AGENT',
         text: (row) => text(row, 'agent') || programOf(text(row, 'app')) || text(row, 'caller') || '–',
       },
       { title: 'SERVICE', text: (row) => text(row, 'service') },
-      { title: 'CALL', text: (row) => `${text(row, 'method')} ${text(row, 'tool')}` },
-      { title: 'WITH', text: (row) => withWhat(row) },
+      { title: 'CALL', text: (row) => called(text(row, 'method'), text(row, 'tool')) },
+      { title: 'WITH', text: (row) => withWhat(row), spare: 2 },
       {
         title: 'DECISION',
         text: (row) => text(row, 'decision'),
         tint: (row) => (row['decision'] === 'deny' ? 'red' : 'green'),
+        whole: true,
       },
       { title: 'RULE', text: (row) => text(row, 'rule') || '–' },
-      { title: 'MS', align: 'right', text: (row) => text(row, 'durationMs') || '–' },
+      { title: 'MS', align: 'right', text: (row) => text(row, 'durationMs') || '–', spare: 3 },
     ],
-    cli.paint,
-    cli.terminal.columns,
+    cli,
   );
 }
 

@@ -20,23 +20,36 @@ export interface CommonOptions {
   readonly socket?: string;
 }
 
+/** What the command line runs on; tests hand in their own. */
 export interface CliDeps {
   readonly programs: Backends;
   readonly terminal: Terminal;
   /** Fires on SIGINT or SIGTERM. */
   readonly signal: AbortSignal;
   readonly clock?: Clock;
+  /** Tables and records in full, however wide. */
+  readonly wide?: boolean;
+  /** False: no colour even on a terminal. */
+  readonly colour?: boolean;
 }
 
 /** How long a client waits for an engine that is just starting to greet it. */
 const greetingTimeoutMs = 30_000;
 
+/** Tables fit so many cells even where the terminal has fewer, and where there is none. */
+const leastWidth = 80;
+
+/** One command line at work: where it prints, which engine it means, and how it ended. */
 export class Cli {
   readonly programs: Backends;
   readonly terminal: Terminal;
   readonly signal: AbortSignal;
   readonly clock: Clock;
   readonly paint: Paint;
+  /** Cells that a line may take. */
+  readonly width: number;
+  /** A person reads along. */
+  readonly interactive: boolean;
   exit: number = exitCode.done;
   /** Set by a verb whose standard output is somebody else's protocol, where a document of ours would be taken for a part of it. */
   outputIsPayload = false;
@@ -46,7 +59,9 @@ export class Cli {
     this.terminal = deps.terminal;
     this.signal = deps.signal;
     this.clock = deps.clock ?? systemClock;
-    this.paint = painter(deps.terminal);
+    this.paint = painter(deps.terminal, deps.colour ?? true);
+    this.width = deps.wide === true ? Infinity : Math.max(leastWidth, deps.terminal.columns);
+    this.interactive = deps.terminal.outIsTty;
   }
 
   stateDirectory(options: CommonOptions): string {
@@ -151,15 +166,25 @@ function userDirectory(env: Terminal['env']): string {
   return join(env['XDG_STATE_HOME'] ?? join(home, '.local', 'state'), 'culvert');
 }
 
+/** Heading of the options that every verb has. */
+export const commonOptions = 'Every verb has:';
+
 /** Add a verb with the options that all have. */
 export function addVerb(parent: Command, nameAndArgs: string, description: string): Command {
   return parent
     .command(nameAndArgs)
     .description(description)
-    .option('--json', 'print JSON instead of text')
-    .option('--state <dir>', 'directory that holds everything the engine keeps')
-    .addOption(new Option('--socket <path>', "the engine's socket (default: DIR/engine.sock)"))
+    .addOption(common('--json', 'print JSON instead of text'))
+    .addOption(common('--state <dir>', 'directory that holds everything the engine keeps'))
+    .addOption(common('--socket <path>', "the engine's socket (default: DIR/engine.sock)"))
+    .addOption(common('--wide', 'nothing is cut or left out to fit the terminal'))
+    .addOption(common('--no-color', 'no colours (also: NO_COLOR set, or not a terminal)'))
     .allowExcessArguments(false);
+}
+
+/** An option that every verb has; help keeps these apart from the verb's own. */
+function common(flags: string, description: string): Option {
+  return new Option(flags, description).helpGroup(commonOptions);
 }
 
 /** A usage error: exit code 2. */

@@ -1,7 +1,7 @@
 /** The command line: verbs in, exit code out. */
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Help, type Option } from 'commander';
 import { TunnelerError } from '../base/errors.ts';
-import { Cli, exitCode, usage, type CliDeps } from './cli.ts';
+import { Cli, commonOptions, exitCode, usage, type CliDeps } from './cli.ts';
 
 type AddVerb = (program: Command, cli: Cli) => void;
 type Verb = readonly [name: string, group: string, example: string, load: () => Promise<AddVerb>];
@@ -111,7 +111,7 @@ async function addVerbs(program: Command, cli: Cli, args: readonly string[]): Pr
   for (const { name, group, example, add } of loaded) {
     add(program, cli);
     const verb = program.commands.find((command) => command.name() === name);
-    verb?.helpGroup(`${group}:`).addHelpText('after', `\nExample:\n  $ ${example}`);
+    verb?.helpGroup(`${group}:`).addHelpText('after', `\nExample:\n  $ ${example}${seeAlso(name)}`);
   }
 }
 
@@ -123,6 +123,24 @@ const hints: Readonly<Record<string, string>> = {
   sessions: 'to close one: culvert session close ID',
 };
 
+/** Groups in their order, but what every verb has stands last. */
+function commonLast<T extends Command | Option>(
+  all: T[],
+  visible: T[],
+  heading: (item: T) => string,
+): Map<string, T[]> {
+  const groups = new Help().groupItems(all, visible, heading);
+  const common = groups.get(commonOptions);
+  if (common === undefined) return groups;
+  groups.delete(commonOptions);
+  return groups.set(commonOptions, common);
+}
+
+function seeAlso(name: string): string {
+  const hint = hints[name];
+  return hint === undefined ? '' : `\n\nSee also:\n  ${hint}`;
+}
+
 function wrongUsage(message: string, args: readonly string[]): TunnelerError {
   const next = hints[args[0] ?? ''];
   return next === undefined ? usage(message) : new TunnelerError('cli.usage', message, { details: { next } });
@@ -130,14 +148,16 @@ function wrongUsage(message: string, args: readonly string[]): TunnelerError {
 
 /** Run one command line (without `node` and script). Never throws; the exit code says how it went. */
 export async function runCommandLine(args: readonly string[], deps: CliDeps): Promise<number> {
-  const cli = new Cli(deps);
-  const json = args.includes('--json');
+  // What stands behind `--` is the command of somebody else.
+  const own = args.includes('--') ? args.slice(0, args.indexOf('--')) : args;
+  const json = own.includes('--json');
+  const cli = new Cli({ ...deps, wide: own.includes('--wide'), colour: !own.includes('--no-color') });
   const program = new Command('culvert')
     .description('zero-trust access to dark services')
     .version(deps.programs.version, '-V, --version')
     .helpCommand('help [verb]', 'show help for a verb')
     .showHelpAfterError(false)
-    .configureHelp({ showGlobalOptions: false });
+    .configureHelp({ showGlobalOptions: false, groupItems: commonLast });
   await addVerbs(program, cli, args);
   for (const command of allCommands(program)) {
     command.exitOverride().configureOutput({

@@ -7,12 +7,14 @@ import { SerialQueue } from '../base/serial-queue.ts';
 import { LineSplitter } from '../api/lines.ts';
 import type { Terminal } from './terminal.ts';
 
+/** Standard input, output and error of this process. */
 export const nodeTerminal: Terminal = {
   env: process.env,
   outIsTty: process.stdout.isTTY,
+  errIsTty: process.stderr.isTTY,
   inIsTty: process.stdin.isTTY,
   get columns() {
-    return process.stdout.columns ?? 120;
+    return process.stdout.columns ?? (Number(process.env['COLUMNS']) || 0);
   },
   out: (text) => writeAll(1, text),
   err: (text) => writeAll(2, text),

@@ -68,8 +68,7 @@ function describe(app: string, rows: readonly Reach[], cli: Cli): string {
         { title: 'AS', text: (row) => row.identity ?? '–' },
         { title: 'BECAUSE', text: (row) => row.reason ?? '' },
       ],
-      cli.paint,
-      cli.terminal.columns,
+      cli,
     )
   );
 }

@@ -1,34 +1,53 @@
-/** Plain aligned tables, and numbers and times as people read them. */
+/** Plain aligned tables that fit the terminal, and numbers and times as people read them. */
+import { columnGap, fitColumns } from './fit-columns.ts';
 import type { Paint, Tint } from './terminal.ts';
 
+/** One column of a table of rows of one kind. */
 export interface Column<Row> {
   readonly title: string;
   readonly text: (row: Row) => string;
   readonly align?: 'left' | 'right';
   readonly tint?: (row: Row) => Tint | undefined;
+  /** Never cut: what is typed again, such as an id. Numbers never are. */
+  readonly whole?: true;
+  /** Left out where there is no room, the highest number first; absent: always shown. */
+  readonly spare?: number;
 }
 
-/** A table with its head; the last left-aligned column is cut to fit `columns`. Ends with a line feed. */
-export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[], paint: Paint, width: number): string {
+/** Where a table is printed: how wide its lines may be, and whether a person is there to be told what was left out. */
+export interface Page {
+  readonly paint: Paint;
+  readonly width: number;
+  readonly interactive: boolean;
+}
+
+/** So much of a text is left where it is cut. */
+const leastText = 10;
+
+/** A table with its head, at most `page.width` wide where its columns allow that. Ends with a line feed. */
+export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[], page: Page): string {
   const cells = rows.map((row) => columns.map((column) => oneLine(column.text(row))));
-  const widths = columns.map((column, index) =>
-    Math.max(column.title.length, ...cells.map((line) => width_(line[index] ?? ''))),
-  );
+  const widths = columns.map(({ title, align, whole, spare }, index) => ({
+    natural: Math.max(title.length, ...cells.map((line) => cellsOf(line[index] ?? ''))),
+    ...(align === 'right' || whole === true ? {} : { least: Math.max(title.length, leastText) }),
+    ...(spare === undefined ? {} : { spare }),
+  }));
+  const rooms = fitColumns(widths, page.width);
+  const last = rooms.findLastIndex((room) => room > 0);
   const line = (texts: readonly string[], tints: readonly (Tint | undefined)[]): string =>
     texts
-      .map((text, index) => {
-        const last = index === columns.length - 1;
-        const room = widths[index] ?? 0;
-        const used = widths.slice(0, index).reduce((sum, one) => sum + one + 2, 0);
-        const shown =
-          last && used + width_(text) > width && width > used + 8 ? `${text.slice(0, width - used - 1)}…` : text;
-        const blank = ' '.repeat(Math.max(0, room - width_(shown)));
+      .flatMap((text, index) => {
+        const room = rooms[index] ?? 0;
+        if (room === 0) return [];
+        const shown = cut(text, room);
+        const blank = ' '.repeat(room - cellsOf(shown));
         const tint = tints[index];
-        const painted = tint === undefined ? shown : paint(tint, shown);
-        if (columns[index]?.align === 'right') return blank + painted;
-        return last ? painted : painted + blank;
+        const painted = tint === undefined ? shown : page.paint(tint, shown);
+        if (columns[index]?.align === 'right') return [blank + painted];
+        return [index === last ? painted : painted + blank];
       })
-      .join('  ');
+      .join(' '.repeat(columnGap))
+      .trimEnd();
   const head = line(
     columns.map((column) => column.title),
     columns.map(() => 'dim'),
@@ -39,7 +58,28 @@ export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]
       columns.map((column) => column.tint?.(row)),
     ),
   );
-  return `${[head, ...body].join('\n')}\n`;
+  const out = columns.filter((_, index) => rooms[index] === 0).map(({ title }) => title);
+  const hint = page.interactive && out.length > 0 ? [page.paint('dim', `--wide shows ${out.join(', ')} too`)] : [];
+  return `${[head, ...body, ...hint].join('\n')}\n`;
+}
+
+/** A text in so many cells at most, its end given up for an ellipsis. */
+export function cut(text: string, room: number): string {
+  const letters = [...text];
+  return letters.length <= room ? text : `${letters.slice(0, Math.max(0, room - 1)).join('')}…`;
+}
+
+/** Lines of at most `room` cells, broken at blanks; a word that is longer than that stands whole. */
+export function wrap(text: string, room: number): readonly string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && cellsOf(line) + 1 + cellsOf(word) > room) {
+      lines.push(line);
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line];
 }
 
 /** Label and value, a line each, labels aligned. */
@@ -78,11 +118,26 @@ export function relative(iso: string, nowMs: number): string {
   return at <= nowMs ? `${span(at, nowMs)} ago` : `in ${span(nowMs, at)}`;
 }
 
+/** `2026-01-02 03:04:05` of this machine's own day, from an ISO 8601 instant. */
+export function localTime(iso: string): string {
+  const at = new Date(iso);
+  if (Number.isNaN(at.getTime())) return iso;
+  const two = (part: number): string => String(part).padStart(2, '0');
+  const day = [at.getFullYear(), two(at.getMonth() + 1), two(at.getDate())].join('-');
+  return `${day} ${[at.getHours(), at.getMinutes(), at.getSeconds()].map(two).join(':')}`;
+}
+
+/** `03:04:05` on the day of `nowMs`, else with its date. */
+export function clockTime(iso: string, nowMs: number): string {
+  const [date = '', time = ''] = localTime(iso).split(' ');
+  return date === localTime(new Date(nowMs).toISOString()).split(' ')[0] ? time : `${date} ${time}`.trim();
+}
+
 /** Control characters come from outside (names, paths) and must not steer a terminal. */
 export function oneLine(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '·');
 }
 
-function width_(text: string): number {
+function cellsOf(text: string): number {
   return [...text].length;
 }

@@ -2,7 +2,9 @@
 export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly outIsTty: boolean;
+  readonly errIsTty: boolean;
   readonly inIsTty: boolean;
+  /** Cells of a line; 0 where nobody knows. */
   readonly columns: number;
   out(text: string): void;
   err(text: string): void;
@@ -18,13 +20,17 @@ export interface Terminal {
   askSecret(question: string): Promise<string>;
 }
 
+/** Colours by their SGR parameter (ECMA-48, 8.3.117). */
 const codes = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 } as const;
+/** A colour by name. */
 export type Tint = keyof typeof codes;
+/** A text in a colour, or as it is where there are no colours. */
 export type Paint = (tint: Tint, text: string) => string;
 
-/** Colours where the output is a terminal and NO_COLOR is not set (no-color.org). */
-export function painter(terminal: Terminal): Paint {
+/** Colours where they are `wanted`, the output is a terminal and NO_COLOR is not set (no-color.org). */
+export function painter(terminal: Terminal, wanted: boolean): Paint {
   const noColor = terminal.env['NO_COLOR'];
-  const on = terminal.outIsTty && (noColor === undefined || noColor === '') && terminal.env['TERM'] !== 'dumb';
+  const on =
+    wanted && terminal.outIsTty && (noColor === undefined || noColor === '') && terminal.env['TERM'] !== 'dumb';
   return (tint, text) => (on ? `\u001b[${codes[tint]}m${text}\u001b[0m` : text);
 }

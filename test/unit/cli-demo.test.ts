@@ -31,6 +31,7 @@ function demoOnce(programs: Partial<Backends>, clock: ManualClock): Promise<{ co
   const terminal: Terminal = {
     env: {},
     outIsTty: false,
+    errIsTty: false,
     inIsTty: false,
     columns: 120,
     out: () => undefined,

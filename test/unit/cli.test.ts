@@ -6,7 +6,6 @@ import { TunnelerError } from '../../main/base/errors.ts';
 import { silentLog } from '../../main/base/log.ts';
 import { runCommandLine } from '../../main/cli/command-line.ts';
 import type { Backends } from '../../main/cli/backends.ts';
-import { bytes, relative, span, table } from '../../main/cli/table.ts';
 import type { Terminal } from '../../main/cli/terminal.ts';
 import type { IdentityView, SessionView } from '../../main/api/views.ts';
 import { openSocketServer } from '../../main/engine/calls/socket-server.ts';
@@ -66,6 +65,7 @@ async function culvert(
     input?: string;
     secrets?: string[];
     env?: Record<string, string>;
+    columns?: number;
   } = {},
 ): Promise<Ran> {
   let out = '';
@@ -73,8 +73,9 @@ async function culvert(
   const terminal: Terminal = {
     env: options.env ?? {},
     outIsTty: options.tty ?? false,
+    errIsTty: options.tty ?? false,
     inIsTty: options.secrets !== undefined,
-    columns: 120,
+    columns: options.columns ?? 120,
     out: (text) => (out += text),
     err: (text) => (err += text),
     readInput: () => Promise.resolve(options.input ?? ''),
@@ -181,10 +182,18 @@ describe('exit codes and errors', () => {
     expect(JSON.parse(json.err)).toMatchObject({ error: { code: 'cli.usage' } });
   });
 
+  it('leave what stands behind -- to the command that it is for', async () => {
+    const ran = await culvert(['agent', 'run', 'helper', '--state', state, '--', 'program', '--json']);
+    expect(ran).toMatchObject({ code: 1, out: '' });
+    expect(ran.err).toMatch(/^culvert: engine\.not_running: /);
+  });
+
   it('print help and version with 0, and help with 2 where nothing was asked', async () => {
     expect(await culvert(['--help'])).toMatchObject({ code: 0, err: '' });
     expect((await culvert(['--version'])).out.trim()).toBe('1.2.3');
-    expect((await culvert(['session', 'close', '--help'])).out).toContain('--socket');
+    const help = (await culvert(['session', 'close', '--help'])).out;
+    expect(help).toMatch(/Options:\n {2}-h[^]*Every verb has:\n[^]*--socket/);
+    expect((await culvert(['services', '--help'])).out).toMatch(/See also:\n.*culvert service install/);
     expect((await culvert([])).code).toBe(2);
   });
 });
@@ -229,6 +238,22 @@ describe('verbs over a running engine', () => {
     expect((await culvert(args)).out).not.toContain('\u001b');
     expect((await culvert(args, { tty: true })).out).toContain('\u001b[32m');
     expect((await culvert(args, { tty: true, env: { NO_COLOR: '1' } })).out).not.toContain('\u001b');
+    expect((await culvert([...args, '--no-color'], { tty: true })).out).not.toContain('\u001b');
+  });
+
+  it('fit 80 columns, or what the terminal has beyond, and show everything with --wide', async () => {
+    const long = { ...session, id: 'ses_0123456789abcdef0123', service: 'a-service-with-quite-a-long-name.plant.dark' };
+    await serveEngine({}, emptyState({ sessions: { ses_1: long }, identities: { laptop: identity } }));
+    const lines = async (verb: string[], columns: number): Promise<string[]> =>
+      (await culvert([...verb, '--state', state], { columns })).out.split('\n');
+    for (const columns of [40, 80, 100]) {
+      const widest = Math.max(...(await lines(['sessions'], columns)).map((line) => [...line].length));
+      expect(widest, `${columns}`).toBeLessThanOrEqual(Math.max(80, columns));
+    }
+    expect((await lines(['sessions'], 80)).join()).not.toContain(long.service);
+    const wide = (await lines(['sessions', '--wide'], 80)).join();
+    expect(wide).toContain(long.service);
+    expect(wide).toContain('DESTINATION');
   });
 
   it('close sessions, and fail naming those that are not open', async () => {
@@ -318,9 +343,9 @@ describe('verbs over a running engine', () => {
         },
       },
     });
-    const { out } = await culvert(['audit', 'calls', '--agent', 'beta', '--state', state]);
-    expect(out).toMatch(/beta +docs +tools\/call delete_user +{"id":1} +deny +contract:mcp\.deny delete_\*/);
-    expect(out).toMatch(/beta +docs +tools\/call search +sha256:abababababab +allow +r +7/);
+    const { out } = await culvert(['audit', 'calls', '--agent', 'beta', '--wide', '--state', state]);
+    expect(out).toMatch(/beta +docs +delete_user +{"id":1} +deny +contract:mcp\.deny delete_\*/);
+    expect(out).toMatch(/beta +docs +search +sha256:abababababab +allow +r +7/);
   });
 
   it('watch sessions until told to stop, a JSON line each', async () => {
@@ -332,6 +357,7 @@ describe('verbs over a running engine', () => {
       terminal: {
         env: {},
         outIsTty: false,
+        errIsTty: false,
         inIsTty: false,
         columns: 100,
         out: (text) => (out += text),
@@ -429,33 +455,6 @@ describe('audit verify', () => {
     });
     expect(ran.code).toBe(1);
     expect(JSON.parse(ran.out)).toMatchObject({ ok: false, firstBad: { seq: 7 } });
-  });
-});
-
-describe('numbers and tables', () => {
-  it('read as people read them', () => {
-    expect([0, 999, 1000, 1540, 999_600, 2_400_000, 7e9].map(bytes)).toEqual([
-      '0 B',
-      '999 B',
-      '1.0 kB',
-      '1.5 kB',
-      '1.0 MB',
-      '2.4 MB',
-      '7.0 GB',
-    ]);
-    expect(span(0, 59_000)).toBe('59s');
-    expect(span(0, 7_200_000)).toBe('2h');
-    expect(relative('2026-01-01T00:00:00Z', Date.parse('2026-01-03T00:00:00Z'))).toBe('2d ago');
-  });
-
-  it('let no control character through to the terminal', () => {
-    const shown = table(
-      [{ name: 'a\u001b[31mb\nc' }],
-      [{ title: 'N', text: (row) => row.name }],
-      (_, text) => text,
-      80,
-    );
-    expect(shown).toBe('N\na·[31mb·c\n');
   });
 });
 

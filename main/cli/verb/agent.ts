@@ -183,11 +183,10 @@ function describe(rows: readonly AgentRow[], cli: Cli): string {
     [
       { title: 'AGENT', text: (row) => row.name },
       { title: 'IDENTITY', text: (row) => text(row['identity']) || "the device's" },
-      { title: 'PATH', text: (row) => text(row['path']) || '–' },
+      { title: 'PATH', text: (row) => text(row['path']) || '–', spare: 1 },
       { title: 'OPEN', align: 'right', text: (row) => text(row['openSessions']) || '0' },
       { title: 'MAY REACH', text: (row) => text(row['reach']) || 'nothing' },
     ],
-    cli.paint,
-    cli.terminal.columns,
+    cli,
   );
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { ApprovalView } from '../../api/approval-view.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
 import { relative, table } from '../table.ts';
+import { stateTint } from '../tint.ts';
 
 type AnswerOptions = CommonOptions & { readonly minutes?: string; readonly reason?: string };
 
@@ -45,16 +46,15 @@ function describe(rows: readonly ApprovalView[], cli: Cli): string {
   return table(
     rows,
     [
-      { title: 'ID', text: (row) => row.id },
-      { title: 'STATE', text: (row) => row.state },
+      { title: 'ID', text: (row) => row.id, whole: true },
+      { title: 'STATE', text: (row) => row.state, tint: (row) => stateTint(row.state), whole: true },
       { title: 'WHAT', text: (row) => (row.call === undefined ? row.kind : `${row.call.method} ${row.call.target}`) },
       { title: 'SERVICE', text: (row) => row.service },
       { title: 'IDENTITY', text: (row) => row.identity },
-      { title: 'AGENT', text: (row) => row.agent ?? '' },
-      { title: 'ASKED', text: (row) => relative(row.requestedAt, now) },
-      { title: 'UNTIL', text: (row) => row.expiresAt ?? '' },
+      { title: 'AGENT', text: (row) => row.agent ?? '', spare: 2 },
+      { title: 'ASKED', text: (row) => relative(row.requestedAt, now), spare: 1 },
+      { title: 'UNTIL', text: (row) => (row.expiresAt === null ? '' : relative(row.expiresAt, now)), spare: 3 },
     ],
-    cli.paint,
-    cli.terminal.columns,
+    cli,
   );
 }

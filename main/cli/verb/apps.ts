@@ -27,9 +27,8 @@ function describe(apps: readonly AgentView[], cli: Cli): string {
         tint: (row) => (row.quarantined ? 'red' : undefined),
       },
       { title: 'MAY REACH', text: (row) => row.reach.join(' ') || 'nothing' },
-      { title: 'PROGRAMS', text: (row) => row.programs.join(' ') || '–' },
+      { title: 'PROGRAMS', text: (row) => row.programs.join(' ') || '–', spare: 1 },
     ],
-    cli.paint,
-    cli.terminal.columns,
+    cli,
   );
 }

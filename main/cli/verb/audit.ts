@@ -7,9 +7,9 @@ import { TunnelerError } from '../../base/errors.ts';
 import type { AuditRecordView, AuditVerifyView } from '../../api/views.ts';
 import { addVerb, exitCode, usage, type Cli, type CommonOptions } from '../cli.ts';
 import { addFilters, searchQuery, wholeNumber, type SearchOptions } from '../audit-filters.ts';
+import { auditLines } from '../audit-line.ts';
 import type { AuditQuery } from '../backends.ts';
 import { callTable } from '../call-table.ts';
-import { oneLine } from '../table.ts';
 
 /** `culvert audit tail|search|calls|verify|export`: the journal of what was decided and done. */
 export function addAudit(program: Command, cli: Cli): void {
@@ -19,8 +19,9 @@ export function addAudit(program: Command, cli: Cli): void {
     .action(async (options: CommonOptions & { after?: string }) => {
       const after = options.after === undefined ? {} : { after: wholeNumber(options.after, '--after') };
       await cli.withEngine(options, async (engine) => {
+        const line = auditLines(cli);
         for await (const record of engine.audit.tail(after, { signal: cli.signal })) {
-          cli.printItem(options, record, (one) => describe(one, cli));
+          cli.print(options, record, line);
         }
       });
     });
@@ -30,7 +31,7 @@ export function addAudit(program: Command, cli: Cli): void {
     .action(async (text: string | undefined, options: SearchOptions) => {
       const records = await search(searchQuery(text, options), options, cli);
       cli.print(options, records, (rows) =>
-        rows.length === 0 ? 'No record matches.\n' : rows.map((row) => `${describe(row, cli)}\n`).join(''),
+        rows.length === 0 ? 'No record matches.\n' : rows.map(auditLines(cli)).join(''),
       );
     });
 
@@ -146,20 +147,6 @@ async function writeManifest(
     throw new TunnelerError('base.invalid', `cannot write ${path}: ${(error as Error).message}`, { cause: error });
   }
   return path;
-}
-
-const shownElsewhere = new Set(['seq', 'at', 'kind', 'prev', 'hash', 'decision']);
-
-function describe(record: AuditRecordView, cli: Cli): string {
-  const decision = record['decision'];
-  const shown = Object.entries(record)
-    .filter(([name, value]) => !shownElsewhere.has(name) && value !== undefined && value !== null)
-    .map(
-      ([name, value]) => `${cli.paint('dim', `${name}=`)}${typeof value === 'string' ? value : JSON.stringify(value)}`,
-    );
-  const mark = decision === undefined ? '' : `${cli.paint(decision === 'deny' ? 'red' : 'green', String(decision))} `;
-  const line = `${String(record.seq).padStart(7)}  ${record.at}  ${record.kind.padEnd(18)} `;
-  return line + mark + shown.map((part) => (cli.terminal.outIsTty ? part : oneLine(part))).join(' ');
 }
 
 function describeVerdict(verdict: AuditVerifyView, cli: Cli): string {

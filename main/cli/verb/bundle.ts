@@ -77,8 +77,7 @@ function describe(
       { title: 'BYTES', text: (entry) => String(entry.bytes) },
       { title: 'BLACKED OUT', text: (entry) => String(entry.redactions) },
     ],
-    cli.paint,
-    cli.terminal.columns,
+    cli,
   );
   const without = told.engineRunning ? '' : 'No engine runs here: this is what its directory holds.\n';
   return `${rows}${without}${told.file === undefined ? '' : `Written to ${told.file} (${told.bytes} bytes).\n`}`;

@@ -47,8 +47,7 @@ function describe(dns: DnsView, cli: Cli): string {
       { title: 'ADDRESS', text: (row) => row.addresses.join(' ') || '–' },
       { title: 'SERVICE', text: (row) => row.service },
     ],
-    cli.paint,
-    cli.terminal.columns,
+    cli,
   );
   return `${head}\n${names}`;
 }

@@ -29,6 +29,6 @@ async function engineFacts(options: CommonOptions, cli: Cli): Promise<DoctorFact
 
 function describe({ name, ok, text, next }: DoctorCheck, cli: Cli): string {
   const mark = ok ? cli.paint('green', '✓') : cli.paint('red', '✗');
-  const step = next === null ? '' : `    ${' '.repeat(11)}${cli.paint('cyan', next)}\n`;
-  return `  ${mark} ${name.padEnd(11)} ${text}\n${step}`;
+  const step = next === null ? '' : `    ${' '.repeat(12)}${cli.paint('cyan', next)}\n`;
+  return `  ${mark} ${name.padEnd(12)} ${text}\n${step}`;
 }

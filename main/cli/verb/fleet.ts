@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import type { FleetAlertView, FleetDeviceView, FleetOrderView, FleetRecordView } from '../../api/views.ts';
 import { addFilters, searchQuery, type SearchOptions } from '../audit-filters.ts';
+import { auditLines } from '../audit-line.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
-import { oneLine, relative, table } from '../table.ts';
+import { localTime, oneLine, relative, table } from '../table.ts';
 
 interface OrderOptions extends CommonOptions {
   readonly cause?: string;
@@ -27,7 +28,7 @@ export function addFleet(program: Command, cli: Cli): void {
       const query = { ...searchQuery(text, options), ...(device === undefined ? {} : { device }) };
       const rows = await cli.withEngine(options, (engine) => engine.fleet.search(query));
       cli.print(options, rows, (all) =>
-        all.length === 0 ? 'No record matches.\n' : all.map((row) => `${describeRecord(row)}\n`).join(''),
+        all.length === 0 ? 'No record matches.\n' : all.map(auditLines(cli, deviceOf)).join(''),
       );
     });
   addVerb(group, 'alerts', 'devices that fell silent, forked their journal or came back with less').action(
@@ -66,18 +67,17 @@ function describeDevices(rows: readonly FleetDeviceView[], cli: Cli): string {
     rows,
     [
       { title: 'DEVICE', text: (row) => row.name },
-      { title: 'BY THE WORD OF', text: (row) => row.asserted },
+      { title: 'BY THE WORD OF', text: (row) => row.asserted, spare: 1 },
       { title: 'STATE', text: (row) => row.state, tint: (row) => (row.state === 'connected' ? 'green' : 'red') },
       { title: 'RECORDS', text: (row) => String(row.records), align: 'right' },
-      { title: 'JOURNALS', text: (row) => String(row.branches), align: 'right' },
+      { title: 'JOURNALS', text: (row) => String(row.branches), align: 'right', spare: 2 },
       { title: 'LAST HEARD', text: (row) => relative(row.lastSeenAt, now) },
       {
         title: 'CLOCK',
         text: (row) => `${row.clockOffsetMs >= 0 ? '+' : ''}${(row.clockOffsetMs / 1000).toFixed(1)}s`,
       },
     ],
-    cli.paint,
-    cli.terminal.columns,
+    cli,
   );
 }
 
@@ -86,23 +86,17 @@ function describeAlerts(rows: readonly FleetAlertView[], cli: Cli): string {
   return table(
     rows,
     [
-      { title: 'AT', text: (row) => row.at },
+      { title: 'AT', text: (row) => localTime(row.at), whole: true },
       { title: 'DEVICE', text: (row) => row.device },
       { title: 'WHAT', text: (row) => row.kind, tint: (row) => (row.kind === 'back' ? 'green' : 'red') },
       { title: 'MORE', text: (row) => row.text },
     ],
-    cli.paint,
-    cli.terminal.columns,
+    cli,
   );
 }
 
-const shownElsewhere = new Set(['prev', 'hash', 'note', 'origin', 'branch', 'receivedAt']);
-
-function describeRecord({ device, at, kind, seq, ...rest }: FleetRecordView): string {
-  const facts = Object.entries(rest)
-    .filter(([name, value]) => !shownElsewhere.has(name) && value !== null && value !== undefined)
-    .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
-  return oneLine(`${device.padEnd(16)} ${String(seq).padStart(7)}  ${at}  ${kind.padEnd(18)} ${facts.join(' ')}`);
+function deviceOf({ device }: FleetRecordView): string {
+  return device;
 }
 
 function describeOrder({ action, subject, at, devices }: FleetOrderView): string {

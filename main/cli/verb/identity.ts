@@ -170,18 +170,17 @@ function describeAll(identities: readonly IdentityView[], cli: Cli): string {
     identities,
     [
       { title: 'NAME', text: (row) => row.name },
-      { title: 'STATE', text: (row) => row.state, tint: (row) => stateTint(row.state) },
+      { title: 'STATE', text: (row) => row.state, tint: (row) => stateTint(row.state), whole: true },
       { title: 'KEY', text: (row) => row.keystore },
-      { title: 'SCOPE', text: (row) => row.scope },
-      { title: 'MFA', text: (row) => row.mfa },
+      { title: 'SCOPE', text: (row) => row.scope, spare: 2 },
+      { title: 'MFA', text: (row) => row.mfa, spare: 1 },
       {
         title: 'CERTIFICATE',
         text: (row) => (row.certExpiresAt === undefined ? '–' : `expires ${relative(row.certExpiresAt, now)}`),
       },
       { title: 'CONTROLLER', text: (row) => row.controller },
     ],
-    cli.paint,
-    cli.terminal.columns,
+    cli,
   );
 }
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { InventoryView } from '../../api/floor-views.ts';
 import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
-import { table, type Column } from '../table.ts';
+import { table, type Column, type Page } from '../table.ts';
 
 /** `culvert inventory`: what the machines behind the services hosted here say of themselves. */
 export function addInventory(program: Command, cli: Cli): void {
@@ -17,15 +17,15 @@ export function addInventory(program: Command, cli: Cli): void {
   );
 }
 
-function inventoryTable(rows: readonly InventoryView[], cli: Pick<Cli, 'paint' | 'terminal'>): string {
+function inventoryTable(rows: readonly InventoryView[], cli: Page): string {
   const columns: readonly Column<InventoryView>[] = [
     { title: 'SERVICE', text: (row) => row.service },
     { title: 'TARGET', text: (row) => row.target },
     { title: 'PROTOCOL', text: (row) => row.protocol },
-    { title: 'VENDOR', text: (row) => row.vendor ?? '' },
+    { title: 'VENDOR', text: (row) => row.vendor ?? '', spare: 3 },
     { title: 'PRODUCT', text: (row) => row.product ?? row.name ?? row.reason ?? '' },
-    { title: 'REVISION', text: (row) => row.revision ?? '' },
-    { title: 'SERIAL', text: (row) => row.serial ?? '' },
+    { title: 'REVISION', text: (row) => row.revision ?? '', spare: 2 },
+    { title: 'SERIAL', text: (row) => row.serial ?? '', spare: 1 },
   ];
-  return table(rows, columns, cli.paint, cli.terminal.columns);
+  return table(rows, columns, cli);
 }

@@ -22,12 +22,11 @@ export function addMcpPins(group: Command, cli: Cli): void {
                 text: (row) => row.state,
                 tint: (row) => (row.state === 'pinned' ? 'green' : row.state === 'new' ? 'yellow' : 'red'),
               },
-              { title: 'KEPT', text: (row) => short(row.old) },
-              { title: 'NOW', text: (row) => short(row.new) },
+              { title: 'KEPT', text: (row) => short(row.old), spare: 2 },
+              { title: 'NOW', text: (row) => short(row.new), spare: 1 },
               { title: 'FLAGS', text: (row) => flagsText(row) },
             ],
-            cli.paint,
-            cli.terminal.columns,
+            cli,
           ),
     );
   });

@@ -45,7 +45,6 @@ function describe(rows: readonly QuarantineView[], cli: Cli): string {
       { title: 'BY', text: (row) => row.by },
       { title: 'CAUSE', text: (row) => row.cause },
     ],
-    cli.paint,
-    cli.terminal.columns,
+    cli,
   );
 }

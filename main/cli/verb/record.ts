@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { RecordingView } from '../../api/floor-views.ts';
 import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
-import { bytes, oneLine, table, type Column } from '../table.ts';
+import { bytes, localTime, oneLine, table, type Column, type Page } from '../table.ts';
 
 /** `culvert record list|show|export SESSION`: what was kept of sessions hosted here. */
 export function addRecord(program: Command, cli: Cli): void {
@@ -41,18 +41,18 @@ export function addRecord(program: Command, cli: Cli): void {
     });
 }
 
-function recordTable(rows: readonly RecordingView[], cli: Pick<Cli, 'paint' | 'terminal'>): string {
+function recordTable(rows: readonly RecordingView[], cli: Page): string {
   if (rows.length === 0) return 'Nothing was recorded.\n';
   const columns: readonly Column<RecordingView>[] = [
-    { title: 'SESSION', text: (row) => row.session },
+    { title: 'SESSION', text: (row) => row.session, whole: true },
     { title: 'SERVICE', text: (row) => row.service },
     { title: 'CALLER', text: (row) => row.caller },
-    { title: 'STARTED', text: (row) => row.startedAt },
-    { title: 'ENDED', text: (row) => row.endedAt ?? '–' },
+    { title: 'STARTED', text: (row) => localTime(row.startedAt), whole: true },
+    { title: 'ENDED', text: (row) => (row.endedAt === undefined ? '–' : localTime(row.endedAt)), spare: 2 },
     { title: 'OPERATIONS', align: 'right', text: (row) => String(row.calls ?? '–') },
-    { title: 'SIZE', align: 'right', text: (row) => (row.bytes === undefined ? '–' : bytes(row.bytes)) },
+    { title: 'SIZE', align: 'right', text: (row) => (row.bytes === undefined ? '–' : bytes(row.bytes)), spare: 1 },
   ];
-  return table(rows, columns, cli.paint, cli.terminal.columns);
+  return table(rows, columns, cli);
 }
 
 /** `02:14:07 write-var DB1.DBW4 values ["002a"]`. */

@@ -65,7 +65,6 @@ function describe(rows: readonly SecretView[], cli: Cli): string {
       { title: 'KEY', text: (row) => row.keystore },
       { title: 'SET', text: (row) => relative(row.setAt, now) },
     ],
-    cli.paint,
-    cli.terminal.columns,
+    cli,
   );
 }

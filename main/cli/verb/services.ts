@@ -27,15 +27,14 @@ function describe(services: readonly ServiceView[], cli: Cli): string {
     rows,
     [
       { title: 'SERVICE', text: (row) => row.name },
-      { title: 'WORKGROUP', text: (row) => group(row) || '–' },
+      { title: 'WORKGROUP', text: (row) => group(row) || '–', spare: 2 },
       { title: 'IDENTITY', text: (row) => row.identity },
-      { title: 'MAY', text: (row) => row.permissions.join('+').toLowerCase() },
-      { title: 'STATUS', text: (row) => row.status, tint: (row) => stateTint(row.status) },
+      { title: 'MAY', text: (row) => row.permissions.join('+').toLowerCase(), spare: 1 },
+      { title: 'STATUS', text: (row) => row.status, tint: (row) => stateTint(row.status), whole: true },
       { title: 'OPEN', align: 'right', text: (row) => String(row.openSessions) },
       { title: 'UNDER', text: under },
     ],
-    cli.paint,
-    cli.terminal.columns,
+    cli,
   );
   const reasons = rows
     .filter((row) => row.reason !== undefined)

@@ -5,7 +5,7 @@ import type { SessionView } from '../../api/views.ts';
 import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
 import type { Engine } from '../backends.ts';
 import { sessionRow } from '../json-rows.ts';
-import { bytes, span, table } from '../table.ts';
+import { bytes, span, table, type Page } from '../table.ts';
 import { stateTint } from '../tint.ts';
 
 /** `culvert sessions [--watch]`: what is open now and what was lately. */
@@ -44,25 +44,24 @@ export function addSession(program: Command, cli: Cli): void {
 }
 
 /** The table of sessions, newest first. */
-export function sessionTable(sessions: readonly SessionView[], cli: Pick<Cli, 'paint' | 'clock' | 'terminal'>): string {
+export function sessionTable(sessions: readonly SessionView[], cli: Page & Pick<Cli, 'clock'>): string {
   if (sessions.length === 0) return 'No sessions.\n';
   const now = cli.clock.now();
   const rows = [...sessions].sort((a, b) => b.startedAt.localeCompare(a.startedAt));
   return table(
     rows,
     [
-      { title: 'ID', text: (row) => row.id },
+      { title: 'ID', text: (row) => row.id, whole: true },
       { title: 'SERVICE', text: (row) => row.service },
-      { title: 'IDENTITY', text: (row) => row.identity },
+      { title: 'IDENTITY', text: (row) => row.identity, spare: 3 },
       { title: 'PROGRAM', text: program },
       { title: 'AGE', align: 'right', text: (row) => span(Date.parse(row.startedAt), endOf(row, now)) },
-      { title: 'SENT', align: 'right', text: (row) => bytes(row.bytesSent) },
-      { title: 'RECEIVED', align: 'right', text: (row) => bytes(row.bytesReceived) },
-      { title: 'STATE', text: (row) => row.closeReason ?? row.state, tint: (row) => stateTint(row.state) },
-      { title: 'DESTINATION', text: (row) => row.destination },
+      { title: 'SENT', align: 'right', text: (row) => bytes(row.bytesSent), spare: 2 },
+      { title: 'RECEIVED', align: 'right', text: (row) => bytes(row.bytesReceived), spare: 1 },
+      { title: 'STATE', text: (row) => row.closeReason ?? row.state, tint: (row) => stateTint(row.state), whole: true },
+      { title: 'DESTINATION', text: (row) => row.destination, spare: 4 },
     ],
-    cli.paint,
-    cli.terminal.columns,
+    cli,
   );
 }
 

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { StatusView } from '../../api/views.ts';
 import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
 import { statusDocument } from '../json-rows.ts';
-import { facts, relative, table } from '../table.ts';
+import { facts, relative, span, table } from '../table.ts';
 import { stateTint } from '../tint.ts';
 
 /** `culvert status`: is it up, as whom, over which routers, and what is open. */
@@ -21,7 +21,7 @@ function describe(status: StatusView, cli: Cli): string {
   const head = facts(
     [
       ['mode', `${paint('bold', status.mode)} (${status.modeReason})`],
-      ['version', `${status.version}, pid ${status.pid}, up since ${relative(status.startedAt, now)}`],
+      ['version', `${status.version}, pid ${status.pid}, up for ${span(Date.parse(status.startedAt), now)}`],
       ['proxy', status.proxy?.listen],
       ['tun', status.tun === undefined ? undefined : tunText(status.tun)],
       ['services', `${status.services.dial} to dial, ${status.services.bind} to host`],
@@ -36,15 +36,14 @@ function describe(status: StatusView, cli: Cli): string {
     [
       { title: 'IDENTITY', text: (row) => row.name },
       { title: 'STATE', text: (row) => row.state, tint: (row) => stateTint(row.state) },
-      { title: 'MFA', text: (row) => row.mfa },
+      { title: 'MFA', text: (row) => row.mfa, spare: 1 },
       {
         title: 'CERTIFICATE',
         text: (row) => (row.certExpiresAt === undefined ? '–' : `expires ${relative(row.certExpiresAt, now)}`),
       },
       { title: 'CONTROLLER', text: (row) => row.controller },
     ],
-    paint,
-    cli.terminal.columns,
+    cli,
   );
   const routers = table(
     status.routers,
@@ -58,8 +57,7 @@ function describe(status: StatusView, cli: Cli): string {
       },
       { title: 'IDENTITY', text: (row) => row.identity },
     ],
-    paint,
-    cli.terminal.columns,
+    cli,
   );
   const reasons = status.identities.flatMap(({ name, reason }) =>
     reason === undefined
