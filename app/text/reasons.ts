@@ -1,9 +1,11 @@
 /** The engine's reasons in the window's language: words by code, filled with the details that came along. */
+import { defined } from '../../main/base/defined.ts';
 import { isTunnelerError } from '../../main/base/errors.ts';
+import { isReasonCode, type ReasonCode } from '../../main/base/reason-codes.ts';
 
 /** What the engine says: English sentences, and the code and details they can be said again by. */
 export interface Said {
-  /** Absent where another language has no words for it. */
+  /** Absent where other languages have no words for it. A newer engine may send one that this window does not know: then too its sentence is shown. */
   readonly code?: string | undefined;
   readonly sentence: string;
   readonly next?: string | undefined;
@@ -11,7 +13,9 @@ export interface Said {
 }
 
 export type Details = Readonly<Record<string, unknown>>;
-export type ReasonWords = Readonly<Record<string, { readonly sentence: string; readonly next?: string }>>;
+
+/** A language's words for every code there is; `{name}` stands for a detail. One that misses a code does not compile. */
+export type ReasonWords = Readonly<Record<ReasonCode, ReasonText>>;
 
 export interface ReasonText {
   readonly sentence: string;
@@ -24,14 +28,14 @@ export type SayReason = (said: Said, about?: Details) => ReasonText;
 /** Without words of their own the engine's English sentences are shown; so for English itself. */
 export function createReasons(words: ReasonWords | undefined): SayReason {
   const say: SayReason = (said, about = {}) => {
-    const own = { sentence: said.sentence, ...(said.next === undefined ? {} : { next: said.next }) };
+    const own = { sentence: said.sentence, ...defined({ next: said.next }) };
     const { code = '' } = said;
-    const known = words !== undefined && Object.hasOwn(words, code) ? words[code] : undefined;
+    const known = words !== undefined && isReasonCode(code) ? words[code] : undefined;
     const sentence = known && fill(known.sentence, { sentence: said.sentence, ...about, ...said.details }, say);
     if (known === undefined || sentence === undefined) return own;
     // A next step is offered where the engine knows one, or these words do.
     const next = known.next ?? said.next;
-    return { sentence, ...(next === undefined ? {} : { next }) };
+    return { sentence, ...defined({ next }) };
   };
   return say;
 }

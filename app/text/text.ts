@@ -4,7 +4,7 @@ import { de } from './de.ts';
 import { en } from './en.ts';
 import { createFormat, type Format } from './format.ts';
 import { reasonsDe } from './de/reasons.ts';
-import { createReasons, saidBy, type SayReason } from './reasons.ts';
+import { createReasons, saidBy, type ReasonWords, type SayReason } from './reasons.ts';
 
 export type Locale = 'en' | 'de';
 export type TextKey = keyof typeof en;
@@ -22,8 +22,11 @@ export interface Text {
 
 const catalogues: Readonly<Record<Locale, Readonly<Record<TextKey, unknown>>>> = { en, de };
 
-/** English is the engine's own language. */
-const reasonWords = { en: undefined, de: reasonsDe };
+/** English is the engine's own language: its words stand where a reason is given. */
+const reasonWords: Readonly<Record<Exclude<Locale, 'en'>, ReasonWords>> & { readonly en: undefined } = {
+  en: undefined,
+  de: reasonsDe,
+};
 
 /** The words of a language. */
 export function createText(locale: Locale): Text {

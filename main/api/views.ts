@@ -1,5 +1,6 @@
 /** DTOs that cross a process border: plain, readonly, JSON-safe. Times are ISO 8601 strings, sizes bytes, spans milliseconds. */
 import type { Reason, CloseReason } from '../base/reason.ts';
+import type { ReasonCode } from '../base/reason-codes.ts';
 
 export type EngineMode = 'tun' | 'proxy' | 'host';
 
@@ -85,7 +86,7 @@ export interface PostureCheckView {
   /** What fails and what to do, in words. */
   readonly explanation?: string;
   /** What `explanation` says, for other languages: `posture.os`, `posture.process`, … */
-  readonly code?: string;
+  readonly code?: ReasonCode;
   readonly details?: Readonly<Record<string, unknown>>;
   readonly timeoutRemainingSeconds?: number;
 }
@@ -190,7 +191,7 @@ export interface TimelineEntry {
   readonly kind: 'admitted' | 'dialled' | 'opened' | 'half-closed' | 'call' | 'violation' | 'alert' | 'closed';
   readonly text: string;
   /** What `text` says, for other languages; a call is the same in each. */
-  readonly code?: string;
+  readonly code?: ReasonCode;
   readonly details?: Readonly<Record<string, unknown>>;
   readonly call?: GuardCallView;
 }
@@ -251,7 +252,7 @@ export interface QuarantineView {
   readonly since: string;
   readonly cause: string;
   /** What `cause` says, for other languages; absent where a person wrote it. */
-  readonly causeCode?: string;
+  readonly causeCode?: ReasonCode;
   readonly causeDetails?: Readonly<Record<string, unknown>>;
   readonly by: 'operator' | 'contract' | 'detector' | 'breaker';
 }
@@ -270,7 +271,7 @@ export interface AlertView {
   readonly kind: string;
   readonly text: string;
   /** What `text` says, for other languages. */
-  readonly code?: string;
+  readonly code?: ReasonCode;
   readonly details?: Readonly<Record<string, unknown>>;
   readonly session?: string;
   readonly subject?: string;
@@ -348,7 +349,7 @@ export interface WhyStep {
   readonly outcome: 'pass' | 'fail' | 'skipped' | 'unknown';
   readonly text: string;
   /** What `text` says, for other languages: a reason's code, or `why.…` of a step that passed. */
-  readonly code?: string;
+  readonly code?: ReasonCode;
   readonly details?: Readonly<Record<string, unknown>>;
   readonly next?: string;
 }
@@ -391,7 +392,12 @@ export interface AuditVerifyView {
   readonly count: number;
   readonly head?: string;
   /** `code` is what `reason` says, for other languages. */
-  readonly firstBad?: { readonly seq: number; readonly file: string; readonly reason: string; readonly code?: string };
+  readonly firstBad?: {
+    readonly seq: number;
+    readonly file: string;
+    readonly reason: string;
+    readonly code?: ReasonCode;
+  };
   readonly gaps: number;
   readonly checkpoints: number;
   /** Keys that sign the journal, oldest first. */

@@ -4,7 +4,8 @@
  * The engine greets first. A client then sends requests under ids of its own choosing and may cancel each by id. A call is answered by
  * one `result` or `error`; a stream by any number of `item`s, then `end` or `error`.
  */
-import { errorCodes, toTunnelerError, TunnelerError, type ErrorCode } from '../base/errors.ts';
+import { defined } from '../base/defined.ts';
+import { isErrorCode, toTunnelerError, TunnelerError } from '../base/errors.ts';
 import type { Permission } from './call.ts';
 import type { ErrorView } from './views.ts';
 
@@ -68,13 +69,10 @@ export function toErrorView(error: unknown): ErrorView {
 
 /** An error that came over a border; a code this build does not know becomes `base.internal`, the code kept in the details. */
 export function fromErrorView(view: ErrorView): TunnelerError {
-  const known = (errorCodes as readonly string[]).includes(view.code);
-  const details = known ? view.details : { ...view.details, code: view.code };
-  return new TunnelerError(
-    known ? (view.code as ErrorCode) : 'base.internal',
-    view.message,
-    details === undefined ? {} : { details },
-  );
+  const { code, message, details } = view;
+  return isErrorCode(code)
+    ? new TunnelerError(code, message, defined({ details }))
+    : new TunnelerError('base.internal', message, { details: { ...details, code } });
 }
 
 /** A protocol error that knows which request it belongs to. */
@@ -121,9 +119,6 @@ function parseErrorView(raw: unknown): ErrorView {
   if (typeof view !== 'object' || view === null || typeof view.code !== 'string' || typeof view.message !== 'string') {
     throw protocolError('error: expected code and message');
   }
-  return {
-    code: view.code,
-    message: view.message,
-    ...(view.details === undefined ? {} : { details: view.details }),
-  };
+  const { code, message, details } = view;
+  return { code, message, ...defined({ details }) };
 }

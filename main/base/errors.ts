@@ -167,6 +167,13 @@ export const errorCodes = [
 /** A member of the closed list {@link errorCodes}. */
 export type ErrorCode = (typeof errorCodes)[number];
 
+const known: ReadonlySet<string> = new Set(errorCodes);
+
+/** True for a code of the closed list. */
+export function isErrorCode(code: string): code is ErrorCode {
+  return known.has(code);
+}
+
 /** Plain facts for a reader or a script; never secrets. */
 export type ErrorDetails = Readonly<Record<string, unknown>>;
 

@@ -1,7 +1,10 @@
+import { defined } from './defined.ts';
+import { isReasonCode, type ReasonCode } from './reason-codes.ts';
+
 /** Why something was allowed or refused: one code a script can match, one sentence a person can read, one next step. */
 export interface Reason {
-  /** Stable, dotted: `intercept.no_match`, `policy.contract.apps`, `ziti.dial.no_terminator`, `permission.dial`. */
-  readonly code: string;
+  /** Stable, dotted, of the closed list. */
+  readonly code: ReasonCode;
   readonly sentence: string;
   /** What the reader can do about it, where there is something. */
   readonly next?: string;
@@ -9,6 +12,16 @@ export interface Reason {
   readonly details?: Readonly<Record<string, unknown>>;
   /** The rule that decided: a contract field (`contract:apps.deny`), a Cedar policy id, `controller`. */
   readonly rule?: string;
+}
+
+/**
+ * The way in for a code of elsewhere: another version's file, another engine's answer. One that this build does not know is `reason.unknown`,
+ * itself kept in the details, so that the sentence that came with it is shown as it came.
+ */
+export function codeFromOutside(code: string, details?: Reason['details']): Pick<Reason, 'code' | 'details'> {
+  return isReasonCode(code)
+    ? { code, ...defined({ details }) }
+    : { code: 'reason.unknown', details: { ...details, code } };
 }
 
 /** Close reasons of a session, in the words of the field (product.md). */

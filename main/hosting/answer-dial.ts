@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.ts';
 import { toTunnelerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import type { ReasonCode } from '../base/reason-codes.ts';
 import type { Reason } from '../base/reason.ts';
 import type { ByteStream } from '../base/stream.ts';
 import { connectTarget } from './connect-target.ts';
@@ -31,7 +32,7 @@ export async function answerDial(
   signal: AbortSignal,
 ): Promise<void> {
   const startedMs = deps.clock.monotonic();
-  const refuse = (code: string, sentence: string): void => {
+  const refuse = (code: ReasonCode, sentence: string): void => {
     deps.log.info('hosting.refused', { service: service.serviceName, code, reason: sentence });
     dial.reject(sentence);
   };
@@ -67,7 +68,7 @@ function answerResolver(
   dial: HostedDial,
   config: HostTerminator,
   deps: AnswerDeps,
-  refuse: (code: string, sentence: string) => void,
+  refuse: (code: ReasonCode, sentence: string) => void,
 ): void {
   const allowed = config.address.forward ? config.address.allowed.addresses : [];
   if (!allowed.some(({ kind }) => kind !== 'prefix')) {

@@ -1,5 +1,5 @@
 /** Enrolled identities on disk and where their keys live. Joint types; made by `openIdentityStore` in `identity/identity-store.ts`. */
-import type { TunnelerError } from '../base/errors.ts';
+import type { ErrorCode, TunnelerError } from '../base/errors.ts';
 
 export type KeystoreKind = 'file' | 'keychain' | 'tpm' | 'pkcs11';
 
@@ -80,7 +80,7 @@ export interface Keystore {
   /** Can it work here, now? A reason and next step where it cannot. */
   available(): Promise<
     | { readonly ok: true }
-    | { readonly ok: false; readonly code: string; readonly sentence: string; readonly next?: string }
+    | { readonly ok: false; readonly code: ErrorCode; readonly sentence: string; readonly next?: string }
   >;
   /** Make a key under `name`; `reference` is what the identity file keeps. */
   create(

@@ -3,6 +3,7 @@
  * the device's identities, or none, as set. A doubtful owner is nobody's agent and nobody's program: it fails closed.
  */
 import type { App, AppDoubt, Drift } from '../apps/app.ts';
+import type { ReasonCode } from '../base/reason-codes.ts';
 import type { Reason } from '../base/reason.ts';
 import type { Match } from '../intercept/match.ts';
 import { programName } from './program.ts';
@@ -139,6 +140,6 @@ function servesUser(match: Match, app: App, facts: DecisionFacts): boolean {
   );
 }
 
-function refused(code: string, sentence: string, more: Pick<Reason, 'next' | 'rule'>): Choice {
+function refused(code: ReasonCode, sentence: string, more: Pick<Reason, 'next' | 'rule'>): Choice {
   return { kind: 'refused', reason: { code, sentence, ...more } };
 }

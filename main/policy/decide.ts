@@ -17,6 +17,7 @@ import { dialQuestion } from './local/questions.ts';
 import type { LocalRules } from './local/rules.ts';
 import { postureOf, type PostureState } from './posture.ts';
 import { flowSubjects, programMatches, programName, programSubjects } from './program.ts';
+import { contractRefuses, type ContractWords } from './reasons.ts';
 import type { DecisionFacts, IdentityFacts, Verdict } from './verdict.ts';
 
 /** The rules in force, replaced as a whole. */
@@ -153,13 +154,8 @@ function contractRefusal(
   if (inForce.kind === 'none') return undefined;
   if (inForce.kind === 'invalid') return { reason: inForce.reason, answer: 'prohibited' };
   const { contract, schedule } = inForce;
-  const says = (field: string, sentence: string, next?: string): Refusal => ({
-    reason: {
-      code: `policy.contract.${field.split('.')[0] ?? field}`,
-      sentence: `the contract of ${match.service.name} ${sentence}`,
-      ...(next === undefined ? {} : { next }),
-      rule: `contract:${field}`,
-    },
+  const says = (...[field, sentence, next]: ContractWords): Refusal => ({
+    reason: contractRefuses(match.service.name, field, sentence, next),
     answer: 'prohibited',
   });
 

@@ -4,6 +4,7 @@
  */
 import type { Reason } from '../base/reason.ts';
 import type { ContractInForce } from './contract-book.ts';
+import { contractRefuses, type ContractWords } from './reasons.ts';
 
 /** The facts of one hosted dial. */
 export interface HostedDialFacts {
@@ -22,12 +23,7 @@ export function hostedRefusal(inForce: ContractInForce, facts: HostedDialFacts):
   if (inForce.kind === 'none') return undefined;
   if (inForce.kind === 'invalid') return inForce.reason;
   const { contract, schedule } = inForce;
-  const says = (field: string, sentence: string, next: string): Reason => ({
-    code: `policy.contract.${field.split('.')[0] ?? field}`,
-    sentence: `the contract of ${facts.service} ${sentence}`,
-    next,
-    rule: `contract:${field}`,
-  });
+  const says = (...words: ContractWords): Reason => contractRefuses(facts.service, ...words);
   if (contract.apps?.required === true && !facts.tellsProgram) {
     return says('apps.required', 'asks which program dials, and the caller does not say', 'dial through Culvert');
   }

@@ -1,6 +1,7 @@
 /** Sessions: one admitted flow joined to one dialled stream. Joint types; made by `createSessions` in `session/create-sessions.ts`. */
 import type { EngagementContract } from '../base/engagement.ts';
 import type { FlowEntry } from '../base/flow.ts';
+import type { ReasonCode } from '../base/reason-codes.ts';
 import type { CloseReason, Reason } from '../base/reason.ts';
 import type { ByteStream } from '../base/stream.ts';
 import type { App } from '../apps/app.ts';
@@ -99,7 +100,7 @@ export interface SessionMoment {
   readonly atMs: number;
   readonly kind: 'admitted' | 'opened' | 'half-closed' | 'call' | 'violation' | 'alert' | 'closed';
   /** A code of its own where there are words; a call's method and target need none. */
-  readonly said: Pick<Reason, 'sentence' | 'details'> & { readonly code?: string };
+  readonly said: Pick<Reason, 'sentence' | 'details'> & { readonly code?: ReasonCode };
   readonly call?: GuardCall;
 }
 

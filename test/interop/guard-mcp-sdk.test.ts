@@ -2,6 +2,7 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { Client as ModernClient, StreamableHTTPClientTransport as ModernTransport } from '@modelcontextprotocol/client';
 import { describe, expect, it } from 'vitest';
+import type { Reason } from '../../main/base/reason.ts';
 import { openGuardedPort, type GuardedPort } from '../support/guarded-port.ts';
 import { openHandshakeServer, openStatelessServer, type McpTestServer } from '../support/mcp-servers.ts';
 
@@ -119,7 +120,7 @@ describe.each(wires)('MCP guard over the official SDK: %s', (_name, openServer, 
 
   it('asks local rules before a call goes on', async () => {
     const server = await openServer();
-    const reason = { code: 'policy.local.forbidden', sentence: 'not at night', rule: 'local:night' };
+    const reason: Reason = { code: 'policy.local.forbidden', sentence: 'not at night', rule: 'local:night' };
     await using guarded = await openGuardedPort(
       server.port,
       { mcp: {} },

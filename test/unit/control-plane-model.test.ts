@@ -156,7 +156,7 @@ class ControlPlane {
 
   /** What is on disk is all that stays: sockets die with the process, services are told anew. */
   async restart(): Promise<void> {
-    this.#world.sessions.closeWhere(() => true, 'tunnel_failed', { code: 'session.ended', sentence: 'restarted' });
+    this.#world.sessions.closeWhere(() => true, 'tunnel_failed', { code: 'session.stopped', sentence: 'restarted' });
     for (const { name } of Object.values(this.#devices)) this.#intercept.remove(name);
     this.#quarantine[Symbol.dispose]();
     this.#quarantine = this.#openQuarantine();

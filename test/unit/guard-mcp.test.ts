@@ -441,7 +441,7 @@ describe('calls that wait for approval', () => {
     };
   };
   const settled = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
-  const no = { granted: false, reason: { code: 'approval.denied', sentence: 'not on a Friday' } } as const;
+  const no = { granted: false, reason: { code: 'approvals.refused', sentence: 'not on a Friday' } } as const;
 
   it('are refused where nobody can be asked', () => {
     const driver = drive(terms);

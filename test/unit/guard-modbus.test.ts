@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import ModbusRTU, { ServerTCP } from 'modbus-serial';
 import { describe, expect, it } from 'vitest';
 import { parseEngagement } from '../../main/base/engagement.ts';
+import type { Reason } from '../../main/base/reason.ts';
 import type { GuardContext } from '../../main/guard/guard.ts';
 import { isRtuFrame, rtuChecksum } from '../../main/guard/modbus/frames.ts';
 import { driveFloor, type FloorDriver } from '../support/floor-driver.ts';
@@ -298,7 +299,7 @@ describe('Modbus guard', () => {
   });
 
   it('asks local rules before a register is written', () => {
-    const reason = { code: 'policy.local.forbidden', sentence: 'no', rule: 'local:x' };
+    const reason: Reason = { code: 'policy.local.forbidden', sentence: 'no', rule: 'local:x' };
     const driver = drive({ allow: 'write' }, { authorize: (action) => (action.from === 7 ? reason : undefined) });
     driver.app(write(1, 7)).app(write(2, 8));
     expect(driver.outcome.toService).toEqual(Buffer.from(write(2, 8)));

@@ -325,7 +325,7 @@ describe('binding', () => {
     const hosting = createHosting({
       clock: systemClock,
       log: silentLog,
-      admit: () => ({ kind: 'refuse', reason: { code: 'x', sentence: 'x' } }),
+      admit: () => ({ kind: 'refuse', reason: { code: 'hosting.refused', sentence: 'x' } }),
     });
     cleanUps.push(() => hosting[Symbol.asyncDispose]());
     const options = { identity: '$tunneler_id.name@$tunneler_id.appData[site]', cost: 7, maxConnections: 5 };

@@ -12,7 +12,7 @@ const syn = (sequence = 100, from = application, to = service): Uint8Array =>
   segment(from, to, { flags: tcpFlag.syn, sequence });
 const refused = (answer: Extract<Admission, { kind: 'refused' }>['answer']): Admission => ({
   kind: 'refused',
-  reason: { code: 'test', sentence: 'the test refuses' },
+  reason: { code: 'policy.refused', sentence: 'the test refuses' },
   answer,
 });
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { contractConfigType } from '../../main/base/engagement.ts';
 import { silentLog } from '../../main/base/log.ts';
+import type { Reason } from '../../main/base/reason.ts';
 import { unknownApp, type App } from '../../main/apps/app.ts';
 import { checkPolicies } from '../../main/policy/local/policy-files.ts';
 import { openPolicy, type Policy } from '../../main/policy/policy.ts';
@@ -31,7 +32,12 @@ describe('a verdict', () => {
 
   it('refuses in a fixed order, each with code, sentence, next step and rule', async () => {
     const policy = await open();
-    const trouble = { code: 'identity.disabled', sentence: 'laptop is disabled', next: 'enable it', rule: 'identity' };
+    const trouble: Reason = {
+      code: 'identity.disabled',
+      sentence: 'laptop is disabled',
+      next: 'enable it',
+      rule: 'identity',
+    };
     expect(codeOf(dial(policy, aService('db'), curl, facts({ laptop: { ...machine, trouble } })))).toBe(
       'identity.disabled',
     );
@@ -175,7 +181,7 @@ describe('whose identity', () => {
 
   it('another identity steps in where one cannot work', async () => {
     const policy = await open();
-    const trouble = { code: 'identity.locked', sentence: 'locked' };
+    const trouble: Reason = { code: 'identity.locked', sentence: 'locked' };
     const two = [aMatch('a', aService('db')), aMatch('b', aService('db'))];
     expect(identityOf(policy.decide(aFlow, curl, two, facts({ a: { ...machine, trouble }, b: machine })))).toBe('b');
   });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseEngagement } from '../../main/base/engagement.ts';
 import { isTunnelerError, TunnelerError } from '../../main/base/errors.ts';
+import type { Reason } from '../../main/base/reason.ts';
 import type { Guard, GuardEffect } from '../../main/guard/guard.ts';
 import { memoryStreamPair, Recorder, until } from '../support/memory-stream.ts';
 import { SessionWorld, someFacts } from '../support/session-world.ts';
@@ -234,7 +235,7 @@ describe('a guard on a session', () => {
     serviceEnded: () => [],
     buffered: () => 0,
   });
-  const reason = { code: 'guard.http.test', sentence: 'not like this' };
+  const reason: Reason = { code: 'guard.violation', sentence: 'not like this' };
 
   const guarded = (effects: readonly GuardEffect[], terms: unknown) => {
     const world = new SessionWorld(() => scripted(() => effects));

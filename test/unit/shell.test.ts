@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TunnelerError } from '../../main/base/errors.ts';
 import { silentLog } from '../../main/base/log.ts';
+import type { ReasonCode } from '../../main/base/reason-codes.ts';
 import type { Transport } from '../../main/api/client.ts';
 import type { ShellArrival } from '../../main/api/shell-bridge.ts';
 import { ArrivalBox, arrivalOf, parseLink, readTokenFile } from '../../main/shell/arrivals.ts';
@@ -281,7 +282,7 @@ describe('notices', () => {
   it('name the service a code is wanted for, and whether it is to be reached or hosted; one for all of an identity', () => {
     const told = notices();
     const service = Object.values(state.services)[0]!;
-    const change = (name: string, status: 'mfa-required' | 'available', code: string) =>
+    const change = (name: string, status: 'mfa-required' | 'available', code: ReasonCode) =>
       told.of({
         kind: 'service-changed',
         key: `me/${name}`,
@@ -293,7 +294,7 @@ describe('notices', () => {
     const reach = change('wiki', 'mfa-required', 'posture.mfa_to_dial');
     expect(reach?.body).toContain('to reach wiki');
     expect(gather([host!, reach!], shellWords('en'))).toEqual([host]);
-    expect(change('db', 'available', '')).toBeUndefined();
+    expect(change('db', 'available', 'policy.allowed')).toBeUndefined();
     expect(change('db', 'mfa-required', 'posture.mfa_to_host')).toBeDefined();
   });
 

@@ -5,7 +5,7 @@ const tryAgain = 'Versuchen Sie es gleich noch einmal.';
 const retried = 'Es wird von selbst weiter versucht.';
 const enrolAnew = 'Nehmen Sie sie neu auf.';
 
-export const errorReasonsDe: ReasonWords = {
+export const errorReasonsDe = {
   'base.invalid': { sentence: 'Diese Eingabe wird nicht angenommen: {sentence}' },
   'base.cancelled': { sentence: 'Abgebrochen.' },
   'base.timeout': { sentence: 'Es hat zu lange gedauert.', next: tryAgain },
@@ -88,5 +88,16 @@ export const errorReasonsDe: ReasonWords = {
   'engine.socket_untrusted': { sentence: 'Der Socket des Tunneldienstes gehört jemand anderem.' },
   'engine.state_unusable': { sentence: 'Das Zustandsverzeichnis ist nicht brauchbar: {sentence}' },
   'engine.loop': { sentence: 'Diese Verbindung liefe im Kreis: das Ziel gehört zum Tunnel selbst.' },
+  'engine.service_failed': { sentence: 'Der Tunneldienst ließ sich nicht einrichten: {sentence}' },
+  'engine.service_needs_root': { sentence: 'Den Tunneldienst richtet nur ein Administrator ein.' },
+  'engine.service_unreachable': { sentence: 'Der eingerichtete Tunneldienst antwortet nicht.' },
+  // The embedded network and the command line
+  'overlay.invalid': { sentence: 'Das nimmt das eingebaute Netz nicht an: {sentence}' },
+  'overlay.state_corrupt': { sentence: 'Der Zustand des eingebauten Netzes ist nicht mehr lesbar.' },
+  'overlay.state_unwritable': { sentence: 'Der Zustand des eingebauten Netzes lässt sich nicht schreiben.' },
+  'overlay.unknown': { sentence: 'Das gibt es im eingebauten Netz nicht: {sentence}' },
+  'overlay.exists': { sentence: 'Das gibt es im eingebauten Netz schon: {sentence}' },
+  'cli.usage': { sentence: 'So lässt sich der Befehl nicht verwenden: {sentence}' },
+  'console.refused': { sentence: 'Die Konsole nimmt diese Anfrage nicht an.' },
   'console.unavailable': { sentence: 'Die Konsole lässt sich hier nicht öffnen: {sentence}' },
-};
+} satisfies Partial<ReasonWords>;

@@ -3,7 +3,7 @@ import type { ReasonWords } from '../reasons.ts';
 
 const askOwner = 'Fragen Sie, wer den Vertrag betreut.';
 
-export const sessionReasonsDe: ReasonWords = {
+export const sessionReasonsDe = {
   // How a session went and ended
   'session.opened': { sentence: '{destination} über {service}' },
   'session.consumer_ended': { sentence: 'Das Programm sendet nichts mehr.' },
@@ -103,4 +103,4 @@ export const sessionReasonsDe: ReasonWords = {
   'audit.fault.witness_lost': { sentence: 'der Zeuge sah mehr Einträge, als da sind' },
   'audit.fault.witness_changed': { sentence: 'ab hier wurde etwas geändert, seit der Zeuge es sah' },
   'audit.fault.witness_other': { sentence: 'der Zeuge sah ein anderes Protokoll dieses Geräts' },
-};
+} satisfies Partial<ReasonWords>;

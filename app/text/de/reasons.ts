@@ -1,6 +1,6 @@
 /**
  * The engine's reasons and errors in German, by code. `{name}` stands for a detail that came with the reason or for what the row is about;
- * where one is missing, and for a code without words here, the engine's own sentence is shown.
+ * where one is missing, the engine's own sentence is shown.
  */
 import type { ReasonWords } from '../reasons.ts';
 import { errorReasonsDe } from './reasons-errors.ts';
@@ -205,6 +205,7 @@ export const reasonsDe: ReasonWords = {
   'engine.forbidden': { sentence: 'Das darf dieses Fenster nicht.' },
   'engine.busy': { sentence: 'Der Tunneldienst ist beschäftigt.', next: 'Versuchen Sie es gleich noch einmal.' },
   'session.unknown': { sentence: 'Diese Sitzung gibt es nicht mehr.' },
+  'reason.unknown': { sentence: '{sentence}' },
   // The steps of Why?
   'why.name.idle': {
     sentence: 'Nichts beansprucht {destination}, und nicht jede Identität ist arbeitsfähig.',

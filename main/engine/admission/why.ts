@@ -3,6 +3,7 @@ import type { App } from '../../apps/app.ts';
 import type { FlowRequest } from '../../base/flow.ts';
 import { ipFamily } from '../../base/ip.ts';
 import type { Reason } from '../../base/reason.ts';
+import type { ReasonCode } from '../../base/reason-codes.ts';
 import type { WhyStep, WhyView } from '../../api/views.ts';
 import type { Intercept, Match } from '../../intercept/match.ts';
 import type { Policy } from '../../policy/policy.ts';
@@ -22,8 +23,10 @@ export interface WhyDeps {
 type Outcome = WhyStep['outcome'];
 type AddStep = (step: WhyStep['step'], outcome: Outcome, reason: Reason) => void;
 
+type PlainStep = ReasonCode extends infer Code ? (Code extends `why.${infer Step}` ? Step : never) : never;
+
 /** A step that went as it must, or was not taken: its code is of `why` alone. */
-function plain(code: string, sentence: string, details?: Reason['details']): Reason {
+function plain(code: PlainStep, sentence: string, details?: Reason['details']): Reason {
   return { code: `why.${code}`, sentence, ...(details === undefined ? {} : { details }) };
 }
 
@@ -136,7 +139,7 @@ function postureReason(match: Match): Reason {
 }
 
 /** Which step a refusal of policy belongs to. */
-function stepOf(code: string, rule: string | undefined): WhyStep['step'] {
+function stepOf(code: ReasonCode, rule: string | undefined): WhyStep['step'] {
   if (code === 'policy.quarantined') return 'quarantine';
   if (code.startsWith('permission.')) return 'permission';
   if (code.startsWith('posture.')) return 'posture';

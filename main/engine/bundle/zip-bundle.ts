@@ -1,6 +1,6 @@
 /** A support bundle: documents, blacked out, in one zip. Nothing goes in that did not pass the redactor. */
 import { zipSync } from 'fflate';
-import { errorCodes } from '../../base/errors.ts';
+import { reasonCodes } from '../../base/reason-codes.ts';
 import type { BundleView } from '../../api/views.ts';
 import { Redactor, type Redaction } from './redactor.ts';
 
@@ -20,7 +20,7 @@ export function zipBundle(documents: readonly BundleDocument[], redaction: Redac
   const parsed = documents.map((document) =>
     'lines' in document ? { name: document.name, lines: document.lines.map(parseLine) } : document,
   );
-  const redactor = new Redactor(redaction, [...errorCodes, ...ownEvents(parsed)]);
+  const redactor = new Redactor(redaction, [...reasonCodes, ...ownEvents(parsed)]);
   for (const document of parsed) redactor.learn('lines' in document ? document.lines : document.value);
   const entries: { name: string; bytes: number; redactions: number }[] = [];
   const files: Record<string, Uint8Array> = {};

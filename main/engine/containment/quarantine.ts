@@ -8,13 +8,20 @@ import type { Log } from '../../base/log.ts';
 import type { QuarantineView } from '../../api/views.ts';
 import { Quarantine, type QuarantineEntry } from '../../policy/quarantine.ts';
 import { iso } from '../../base/iso.ts';
+import { codeFromOutside } from '../../base/reason.ts';
 import { readKept, writeKept } from '../runtime/kept-file.ts';
 
 const entry = v.object({
   subject: v.string(),
   sinceMs: v.number(),
   cause: v.string(),
-  said: v.exactOptional(v.object({ code: v.string(), details: v.exactOptional(v.record(v.string(), v.unknown())) })),
+  // Another version of Culvert may have written it.
+  said: v.exactOptional(
+    v.pipe(
+      v.object({ code: v.string(), details: v.exactOptional(v.record(v.string(), v.unknown())) }),
+      v.transform(({ code, details }) => codeFromOutside(code, details)),
+    ),
+  ),
   by: v.picklist(['operator', 'contract', 'detector', 'breaker']),
   untilMs: v.exactOptional(v.number()),
 });

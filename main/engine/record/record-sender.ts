@@ -13,6 +13,7 @@ import type { RecordLink } from './record-link.ts';
 import { readToDevice, type RecordHead, type ToDevice } from './record-protocol.ts';
 import { callWitness, type WitnessCallDeps } from './witness-call.ts';
 import { untilAborted } from '../../base/abort.ts';
+import type { ReasonCode } from '../../base/reason-codes.ts';
 
 export interface RecordSenderDeps extends WitnessCallDeps {
   readonly audit: Pick<Audit, 'head' | 'subscribe' | 'onCheckpoint' | 'signedCheckpoint'>;
@@ -170,7 +171,7 @@ export class RecordSender implements AsyncDisposable {
     }
   }
 
-  #tell(code: string, text: string): void {
+  #tell(code: ReasonCode, text: string): void {
     if (this.#told === text) return;
     this.#told = text;
     this.#deps.log.warn(code, { service: this.#deps.service, text });

@@ -1,4 +1,5 @@
 /** What a protocol brings to HTTP exchanges: what is to be done with a request, and with its answer. */
+import type { ReasonCode } from '../../base/reason-codes.ts';
 import type { Reason } from '../../base/reason.ts';
 import type { BodyFraming, HeadChanges, RequestHead, ResponseHead } from './head.ts';
 import type { OwnAnswer } from './own-answer.ts';
@@ -75,5 +76,6 @@ export type AnswerPlan =
 /** What a protocol brings to the exchanges. */
 export interface HttpJudge {
   request(head: RequestHead, framing: BodyFraming, nowMs: number): RequestPlan;
-  readonly violationCode: string;
+  /** Of what cannot be read as this protocol. */
+  readonly violationCode: ReasonCode;
 }

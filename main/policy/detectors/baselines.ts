@@ -5,7 +5,7 @@
  * Direction: open. Until a program is known long enough, and after a kept baseline was lost, it learns and is silent: a detector must not
  * cut off what it knows nothing of. What it finds is an alert, or a quarantine where so set.
  */
-import { pairSubject, type Finding, type WatchedEvent } from './finding.ts';
+import { pairSubject, type DetectorCode, type Finding, type WatchedEvent } from './finding.ts';
 import { learnBytes, learnMinute, maxTools, newProfile, readProfile, spreadBytes, type Profile } from './profile.ts';
 
 export interface BaselineSettings {
@@ -15,6 +15,8 @@ export interface BaselineSettings {
 }
 
 export const defaultBaselines: BaselineSettings = { action: 'alert', learnSeconds: 7 * 24 * 3600 };
+
+type Unusual = DetectorCode extends infer Code ? (Code extends `baseline.${infer Name}` ? Name : never) : never;
 
 /** What is kept between runs; JSON-safe. */
 export interface BaselineState {
@@ -162,7 +164,7 @@ export class Baselines {
     return true;
   }
 
-  #finding(event: WatchedEvent, name: string, text: string): Finding {
+  #finding(event: WatchedEvent, name: Unusual, text: string): Finding {
     return {
       detector: `baseline.${name}`,
       severity: 'warning',

@@ -1,4 +1,5 @@
 /** What detectors are told, and what they find. Plain data. */
+import type { ReasonCode } from '../../base/reason-codes.ts';
 
 /** A fact of the data path, past tense. `program` as `programName` has it; absent where nobody knows it. */
 export type WatchedEvent =
@@ -31,9 +32,12 @@ export type WatchedEvent =
       readonly identity: string;
     };
 
+/** `breaker.failures`, `baseline.new-tool`, …: a detector's name is the code of what it finds. */
+export type DetectorCode = Extract<ReasonCode, `breaker.${string}` | `baseline.${string}`>;
+
 export interface Finding {
-  /** `breaker.failures`, `baseline.new-tool`: stable, for scripts. */
-  readonly detector: string;
+  /** Stable, for scripts. */
+  readonly detector: DetectorCode;
   readonly severity: 'warning' | 'critical';
   /** What is unusual and against what it was measured, for a person. */
   readonly text: string;

@@ -201,7 +201,7 @@ export function sceneServices(): ServiceView[] {
       workgroups: ['office'],
       status: 'name-conflict',
       reason: {
-        code: 'intercept.name_conflict',
+        code: 'net.dns.fight',
         sentence: 'printer.office is answered by another VPN on this device.',
         next: 'Disconnect it, or reach the printer under printer.office.northwind.',
       },

@@ -225,7 +225,7 @@ export function sceneState(nowMs: number): EngineState {
       ],
       warnings: [
         {
-          code: 'route.overlap',
+          code: 'net.route.collision',
           sentence: 'Another VPN holds 10.77.0.0/16; the more specific routes of two services still win.',
           next: 'Nothing to do now. If historian stops answering, ask for a name instead of an address.',
         },

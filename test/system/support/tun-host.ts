@@ -76,7 +76,7 @@ function serviceOf(request: FlowRequest): StandInService | undefined {
 
 async function admit(request: FlowRequest, options: { readonly signal: AbortSignal }): Promise<Admission> {
   admitted += 1;
-  const reason = { code: 'stand-in', sentence: 'the stand-in says so' };
+  const reason: Reason = { code: 'policy.refused', sentence: 'the stand-in says so' };
   if (native.ok && settings.owners === true) {
     const { source, destination } = request;
     const socket = native.native.socketOwner(
