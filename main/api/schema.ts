@@ -11,17 +11,19 @@ import { approvalAnswer, type ApprovalAnswer, type ApprovalView } from './approv
 import type { StateDelta, StateSnapshot } from './state.ts';
 import type { AgentEnvironmentView, AgentStartView } from './agent-views.ts';
 import type {
-  AgentView,
-  AlertView,
   AuditRecordView,
   AuditVerifyView,
-  BundleView,
-  ConsoleView,
-  DnsView,
   FleetAlertView,
   FleetDeviceView,
   FleetOrderView,
   FleetRecordView,
+} from './record-views.ts';
+import type {
+  AgentView,
+  AlertView,
+  BundleView,
+  ConsoleView,
+  DnsView,
   HostedItem,
   IdentityView,
   LoginView,

@@ -3,7 +3,7 @@ import type { Audit } from './audit.ts';
 import { auditDirectory } from './audit.ts';
 import { decodeLine, type ChainedRecord } from './chain.ts';
 import { listJournalFiles, readLines } from './journal-files.ts';
-import type { AuditRecordView } from '../api/views.ts';
+import type { AuditRecordView } from '../api/record-views.ts';
 
 /** Records a slow reader may be behind before it is read from disk again. */
 const maxQueued = 10_000;

@@ -1,5 +1,5 @@
 /** Which keys a journal's checkpoints may be signed by, and who vouches for them. */
-import type { AuditSignerView } from '../api/views.ts';
+import type { AuditSignerView } from '../api/record-views.ts';
 import { keyNameOf, type NoteKey } from './note.ts';
 import { isCertified, type SignerKey, type SignersFile } from './signers.ts';
 import type { Fault } from './faults.ts';

@@ -1,5 +1,5 @@
 /** Reads the whole journal and says whether it is what was written: works without the engine. */
-import type { AuditSignerView } from '../api/views.ts';
+import type { AuditSignerView } from '../api/record-views.ts';
 import { readAnchor } from './anchor.ts';
 import { auditDirectory } from './audit.ts';
 import type { Fault } from './faults.ts';

@@ -1,5 +1,5 @@
 /** What a witness saw of a journal, held against the journal as it is now. */
-import type { WitnessVerdictView } from '../api/views.ts';
+import type { WitnessVerdictView } from '../api/record-views.ts';
 import * as v from 'valibot';
 import { parseCheckpoint } from './checkpoint.ts';
 import type { Fault } from './faults.ts';

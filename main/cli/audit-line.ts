@@ -1,5 +1,5 @@
 /** Records of the journal as a person reads them: when, what became of it, and one sentence. With `--wide`: every field, as it stands. */
-import type { AuditRecordView } from '../api/views.ts';
+import type { AuditRecordView } from '../api/record-views.ts';
 import { bytes, localTime, oneLine, wrap, type Page } from './table.ts';
 import type { Tint } from './terminal.ts';
 

@@ -5,15 +5,8 @@
 import type { ConfigCheckView, DoctorCheck } from '../api/machine-views.ts';
 import type { AgentLimits } from '../api/agent-views.ts';
 import type { EngineClient } from '../api/schema.ts';
-import type {
-  AuditRecordView,
-  AuditVerifyView,
-  BundleView,
-  IdentityView,
-  PolicyCheckView,
-  SecretView,
-  StatusView,
-} from '../api/views.ts';
+import type { AuditRecordView, AuditVerifyView } from '../api/record-views.ts';
+import type { BundleView, IdentityView, PolicyCheckView, SecretView, StatusView } from '../api/views.ts';
 import type { EnrollRequest } from './enroll-request.ts';
 
 export interface RunOptions {

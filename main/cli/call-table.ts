@@ -1,5 +1,5 @@
 /** Calls that guards judged, as a person reads them: who, what, when, with what, and which rule said so. */
-import type { AuditRecordView } from '../api/views.ts';
+import type { AuditRecordView } from '../api/record-views.ts';
 import { called } from './audit-line.ts';
 import type { Cli } from './cli.ts';
 import { clockTime, table } from './table.ts';

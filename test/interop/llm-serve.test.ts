@@ -2,7 +2,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { AuditRecordView } from '../../main/api/views.ts';
+import type { AuditRecordView } from '../../main/api/record-views.ts';
 import { McpWorld } from '../support/mcp-world.ts';
 
 let world: McpWorld;

@@ -2,7 +2,8 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { AuditRecordView, SecretView } from '../../main/api/views.ts';
+import type { AuditRecordView } from '../../main/api/record-views.ts';
+import type { SecretView } from '../../main/api/views.ts';
 import { GovernedWorld, type Answer } from '../support/governed-world.ts';
 import { answerTokens, openLlmServer, type LlmServer } from '../support/llm-server.ts';
 import { describeNetworks } from '../support/networks.ts';

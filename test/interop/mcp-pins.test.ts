@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { AuditRecordView, PinView } from '../../main/api/views.ts';
+import type { AuditRecordView } from '../../main/api/record-views.ts';
+import type { PinView } from '../../main/api/views.ts';
 import { McpWorld } from '../support/mcp-world.ts';
 import { until } from '../support/until.ts';
 

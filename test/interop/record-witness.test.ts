@@ -8,8 +8,8 @@ import type {
   FleetDeviceView,
   FleetOrderView,
   FleetRecordView,
-  QuarantineView,
-} from '../../main/api/views.ts';
+} from '../../main/api/record-views.ts';
+import type { QuarantineView } from '../../main/api/views.ts';
 import { culvert, culvertJson, startCulvert } from '../support/culvert.ts';
 import { describeNetworks } from '../support/networks.ts';
 import { until } from '../support/until.ts';

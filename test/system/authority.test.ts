@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { AuditRecordView, SessionView } from '../../main/api/views.ts';
+import type { AuditRecordView } from '../../main/api/record-views.ts';
+import type { SessionView } from '../../main/api/views.ts';
 import {
   culvert,
   culvertJson,

@@ -1,6 +1,6 @@
 /** What the command line prints for people: tables that fit, records in words, figures, colours. */
 import { describe, expect, it } from 'vitest';
-import type { AuditRecordView } from '../../main/api/views.ts';
+import type { AuditRecordView } from '../../main/api/record-views.ts';
 import { auditLines } from '../../main/cli/audit-line.ts';
 import { fitColumns } from '../../main/cli/fit-columns.ts';
 import {

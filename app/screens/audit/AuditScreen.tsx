@@ -1,7 +1,7 @@
 /** The journal: searched, checked for tampering, exported. */
 import { getCoreRowModel, useReactTable, type ColumnDef } from '@tanstack/react-table';
 import { useCallback, useEffect, useMemo, useState, type ReactNode } from 'react';
-import type { AuditRecordView } from '../../../main/api/views.ts';
+import type { AuditRecordView } from '../../../main/api/record-views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { DataTable } from '../../parts/DataTable.tsx';
 import { Drawer } from '../../parts/Drawer.tsx';

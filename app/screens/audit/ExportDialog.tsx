@@ -1,6 +1,6 @@
 /** Save what the filter finds, as JSON lines or CSV. */
 import { useState, type ReactNode } from 'react';
-import type { AuditRecordView } from '../../../main/api/views.ts';
+import type { AuditRecordView } from '../../../main/api/record-views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { Dialog } from '../../parts/Dialogs.tsx';
 import { Choice } from '../../parts/Fields.tsx';

@@ -1,6 +1,6 @@
 /** Whether the journal is whole: its chain head as reported, and a full check on demand. */
 import { useState, type ReactNode } from 'react';
-import type { AuditVerifyView } from '../../../main/api/views.ts';
+import type { AuditVerifyView } from '../../../main/api/record-views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { useAction, useEngine } from '../../store/hooks.tsx';

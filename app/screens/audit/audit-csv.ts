@@ -1,5 +1,5 @@
 /** Audit records as CSV (RFC 4180): a column for each field that occurs, framing first. */
-import type { AuditRecordView } from '../../../main/api/views.ts';
+import type { AuditRecordView } from '../../../main/api/record-views.ts';
 
 /** Cells a spreadsheet would run as a formula are led by an apostrophe: names in the journal come from other people. */
 function cell(value: unknown): string {

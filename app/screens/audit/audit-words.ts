@@ -1,5 +1,5 @@
 /** What an audit record says in one line. Fields are the journal's own; unknown ones are shown as they are. */
-import type { AuditRecordView } from '../../../main/api/views.ts';
+import type { AuditRecordView } from '../../../main/api/record-views.ts';
 import { textOr, type Text } from '../../text/text.ts';
 
 const framing = new Set(['seq', 'at', 'kind', 'prev', 'hash', 'mac', 'v']);

@@ -1,6 +1,6 @@
 /** A search of the journal that follows its filter, newest first, a page at a time. */
 import { useCallback, useEffect, useRef, useState } from 'react';
-import type { AuditRecordView } from '../../../main/api/views.ts';
+import type { AuditRecordView } from '../../../main/api/record-views.ts';
 import { useStores } from '../../store/hooks.tsx';
 
 export interface AuditFilter {

@@ -1,15 +1,7 @@
 /** What an assessment looks at: how the engine stands, and the newest record of each thing that counts, of this device or of the fleet. */
 import { isTunnelerError } from '../../base/errors.ts';
-import type {
-  AgentView,
-  AuditRecordView,
-  AuditVerifyView,
-  FleetDeviceView,
-  IdentityView,
-  PolicyView,
-  ServiceView,
-  SettingsView,
-} from '../../api/views.ts';
+import type { AuditRecordView, AuditVerifyView, FleetDeviceView } from '../../api/record-views.ts';
+import type { AgentView, IdentityView, PolicyView, ServiceView, SettingsView } from '../../api/views.ts';
 import type { AuditQuery, Engine } from '../backends.ts';
 
 /** Records that show a control at work, by what they are asked for under. */

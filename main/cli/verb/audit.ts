@@ -4,7 +4,7 @@ import { open, readFile, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { Option, type Command } from 'commander';
 import { TunnelerError } from '../../base/errors.ts';
-import type { AuditRecordView, AuditVerifyView } from '../../api/views.ts';
+import type { AuditRecordView, AuditVerifyView } from '../../api/record-views.ts';
 import { addVerb, exitCode, usage, type Cli, type CommonOptions } from '../cli.ts';
 import { addFilters, searchQuery, wholeNumber, type SearchOptions } from '../audit-filters.ts';
 import { auditLines } from '../audit-line.ts';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { FleetAlertView, FleetDeviceView, FleetOrderView, FleetRecordView } from '../../api/views.ts';
+import type { FleetAlertView, FleetDeviceView, FleetOrderView, FleetRecordView } from '../../api/record-views.ts';
 import { addFilters, searchQuery, type SearchOptions } from '../audit-filters.ts';
 import { auditLines } from '../audit-line.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';

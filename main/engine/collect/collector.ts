@@ -1,6 +1,6 @@
 /** Whoever keeps what devices send: answers their dials, countersigns, tells of what is odd, and hands the desk's orders on. */
 import { randomUUID } from 'node:crypto';
-import type { FleetDeviceView } from '../../api/views.ts';
+import type { FleetDeviceView } from '../../api/record-views.ts';
 import type { NoteSigner } from '../../audit/note.ts';
 import type { Clock } from '../../base/clock.ts';
 import { toTunnelerError } from '../../base/errors.ts';

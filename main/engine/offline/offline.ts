@@ -11,7 +11,8 @@ import { systemClock } from '../../base/clock.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { DisposalStack } from '../../base/lifecycle.ts';
 import { silentLog } from '../../base/log.ts';
-import type { AuditRecordView, AuditVerifyView, IdentityView, PolicyCheckView } from '../../api/views.ts';
+import type { AuditRecordView, AuditVerifyView } from '../../api/record-views.ts';
+import type { IdentityView, PolicyCheckView } from '../../api/views.ts';
 import { defaultSocketPath } from '../../ipc/socket-path.ts';
 import {
   proofOf,

@@ -1,6 +1,6 @@
 /** A verdict on the journal as clients see it. */
 import type { AuditVerdict } from '../../audit/verify.ts';
-import type { AuditVerifyView } from '../../api/views.ts';
+import type { AuditVerifyView } from '../../api/record-views.ts';
 
 export function verifyView(verdict: AuditVerdict): AuditVerifyView {
   const { ok, count, head, firstBad, gaps, checkpoints, signers, unsignedBefore, witness } = verdict;

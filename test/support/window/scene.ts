@@ -1,8 +1,8 @@
 /** A believable device: identities, services, sessions of people and agents, a quarantine, an audit. Plain data, the same each time. */
 import type { EngineState } from '../../../main/api/state.ts';
+import type { AuditRecordView } from '../../../main/api/record-views.ts';
 import type {
   AgentView,
-  AuditRecordView,
   IdentityView,
   QuarantineView,
   RouterView,

@@ -5,7 +5,8 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { AuditRecordView, DnsView, StatusView } from '../../../main/api/views.ts';
+import type { AuditRecordView } from '../../../main/api/record-views.ts';
+import type { DnsView, StatusView } from '../../../main/api/views.ts';
 import { culvertJson } from '../../support/culvert.ts';
 import { until } from '../../support/until.ts';
 import {

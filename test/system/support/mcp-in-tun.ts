@@ -3,7 +3,7 @@
  * generations. Runs inside a namespace: see `inside.ts`.
  */
 import { join } from 'node:path';
-import type { AuditRecordView } from '../../../main/api/views.ts';
+import type { AuditRecordView } from '../../../main/api/record-views.ts';
 import { buildAgents, runAgent } from '../../support/agent-programs.ts';
 import { openEmbeddedNetwork } from '../../support/embedded-network.ts';
 import { GovernedWorld } from '../../support/governed-world.ts';
