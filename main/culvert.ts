@@ -72,10 +72,10 @@ const programs: Backends = {
     const { offlineSecrets } = await import('./engine/hosting/secrets.ts');
     return offlineSecrets(stateDirectory, passphrase);
   },
-  async verifyAudit(stateDirectory, answer) {
+  async verifyAudit(stateDirectory, answer, passed) {
     await requirePerson(stateDirectory);
     const { offlineVerify } = await import('./engine/offline/offline.ts');
-    return offlineVerify(stateDirectory, answer);
+    return offlineVerify(stateDirectory, answer, passed);
   },
   async searchAudit(stateDirectory, query) {
     await requirePerson(stateDirectory);

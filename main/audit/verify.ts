@@ -9,6 +9,9 @@ import { SignerBook, type JournalFacts } from './trust.ts';
 import { JournalWalk } from './walk.ts';
 import { WitnessedHeads, type WitnessAnswer, type WitnessVerdict } from './witnessed.ts';
 
+/** Records between two words on how far it is. */
+const toldEvery = 1000;
+
 export interface AuditVerdict {
   readonly ok: boolean;
   /** Records read that hold. */
@@ -26,11 +29,12 @@ export interface AuditVerdict {
   readonly witness: WitnessVerdict | undefined;
 }
 
-/** Verify the journal under a state directory. Stops at the first bad record and names it. */
+/** Verify the journal under a state directory. Stops at the first bad record and names it. `passed` hears how many were read, now and then. */
 export async function verifyAudit(
   stateDirectory: string,
   facts: JournalFacts,
   answer?: WitnessAnswer,
+  passed?: (records: number) => void,
 ): Promise<AuditVerdict> {
   const found = readAnchor(stateDirectory);
   const anchor = found === 'damaged' ? undefined : found;
@@ -51,10 +55,13 @@ export async function verifyAudit(
     witness: witnessed?.verdict(walk.end()),
   });
 
+  let read = 0;
   for (const file of kept) {
     for await (const { line, torn } of readLines(file.path)) {
       const fault = walk.step(line, torn);
       if (fault !== undefined) return verdict(fault, file.name);
+      read += 1;
+      if (read % toldEvery === 0) passed?.(read);
     }
   }
   const fault =

@@ -128,8 +128,8 @@ export interface Backends {
   openIdentities(stateDirectory: string, passphrase: string | undefined): Promise<OfflineIdentities>;
   /** Throws `engine.already_running` where an engine holds the directory. */
   openSecrets(stateDirectory: string, passphrase: string | undefined): Promise<OfflineSecrets>;
-  /** `answer`: what a witness answered before, as it was saved. Throws `base.invalid` where it is none. */
-  verifyAudit(stateDirectory: string, answer?: unknown): Promise<AuditVerifyView>;
+  /** `answer`: what a witness answered before, as it was saved; `passed` hears how far it is. Throws `base.invalid` where the answer is none. */
+  verifyAudit(stateDirectory: string, answer?: unknown, passed?: (records: number) => void): Promise<AuditVerifyView>;
   searchAudit(stateDirectory: string, query: AuditQuery): Promise<readonly AuditRecordView[]>;
   /** Throws `engine.already_running` while an engine lives. */
   repair(stateDirectory: string): Promise<RepairReport>;

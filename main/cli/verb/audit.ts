@@ -10,6 +10,7 @@ import { addFilters, searchQuery, wholeNumber, type SearchOptions } from '../aud
 import { auditLines } from '../audit-line.ts';
 import type { AuditQuery } from '../backends.ts';
 import { callTable } from '../call-table.ts';
+import { records, withProgress } from '../progress.ts';
 
 /** `culvert audit tail|search|calls|verify|export`: the journal of what was decided and done. */
 export function addAudit(program: Command, cli: Cli): void {
@@ -29,8 +30,8 @@ export function addAudit(program: Command, cli: Cli): void {
   addFilters(addVerb(group, 'search [text]', 'records that match, newest first'))
     .option('--limit <n>', 'at most so many (default 100)')
     .action(async (text: string | undefined, options: SearchOptions) => {
-      const records = await search(searchQuery(text, options), options, cli);
-      cli.print(options, records, (rows) =>
+      const found = await search(searchQuery(text, options), options, cli);
+      cli.print(options, found, (rows) =>
         rows.length === 0 ? 'No record matches.\n' : rows.map(auditLines(cli)).join(''),
       );
     });
@@ -38,8 +39,8 @@ export function addAudit(program: Command, cli: Cli): void {
   addFilters(addVerb(group, 'calls', 'which agent called which tool, when, with what, and which rule decided'))
     .option('--limit <n>', 'at most so many (default 100)')
     .action(async (options: SearchOptions) => {
-      const records = await search({ ...searchQuery(undefined, options), kind: 'call' }, options, cli);
-      cli.print(options, records, (rows) => callTable(rows, cli));
+      const found = await search({ ...searchQuery(undefined, options), kind: 'call' }, options, cli);
+      cli.print(options, found, (rows) => callTable(rows, cli));
     });
 
   addFilters(addVerb(group, 'export', 'the journal as lines for other tools, oldest first'))
@@ -54,17 +55,25 @@ export function addAudit(program: Command, cli: Cli): void {
       const lines = cli.programs.exportAudit(cli.stateDirectory(options), options.format, query);
       if (options.out === undefined) {
         cli.outputIsPayload = true;
-        for await (const line of lines) cli.terminal.out(`${line}\n`);
+        await withProgress(cli, 'exporting', async (tell) => {
+          let count = 0;
+          for await (const line of lines) {
+            cli.terminal.out(`${line}\n`);
+            tell(records(++count));
+          }
+        });
         return;
       }
       const file = options.out;
-      const { records, sha256 } = await writeLines(file, lines);
       const { format } = options;
-      const manifest = await writeManifest({ file, format, records, sha256 }, options, cli);
+      const [written, manifest] = await withProgress(cli, `exporting to ${file}`, async (tell) => {
+        const made = await writeLines(file, lines, (count) => tell(records(count)));
+        return [made.records, await writeManifest({ file, format, ...made }, options, cli)];
+      });
       cli.print(
         options,
-        { file, records, format, manifest },
-        () => `${records} records written to ${file}, and what vouches for them to ${manifest}\n`,
+        { file, records: written, format, manifest },
+        () => `${records(written)} written to ${file}, and what vouches for them to ${manifest}\n`,
       );
     });
 
@@ -72,7 +81,9 @@ export function addAudit(program: Command, cli: Cli): void {
     .option('--witness <service|file>', 'ask what the witness behind this service saw, or take a saved answer')
     .option('--save <file>', 'keep the witness’s answer there (0600)')
     .action(async (options: CommonOptions & { witness?: string; save?: string }) => {
-      const verdict = await verify(options, cli);
+      const verdict = await withProgress(cli, 'verifying the journal', (tell) =>
+        verify(options, cli, (count) => tell(records(count))),
+      );
       if (options.save !== undefined) await saveAnswer(options.save, verdict);
       cli.print(options, verdict, (view) => describeVerdict(view, cli));
       if (!verdict.ok) cli.exit = exitCode.failed;
@@ -80,9 +91,13 @@ export function addAudit(program: Command, cli: Cli): void {
 }
 
 /** A file where there is one of that name, else a service, asked for through the running engine. */
-async function verify(options: CommonOptions & { readonly witness?: string }, cli: Cli): Promise<AuditVerifyView> {
+async function verify(
+  options: CommonOptions & { readonly witness?: string },
+  cli: Cli,
+  passed: (records: number) => void,
+): Promise<AuditVerifyView> {
   const { witness } = options;
-  if (witness === undefined) return cli.programs.verifyAudit(cli.stateDirectory(options));
+  if (witness === undefined) return cli.programs.verifyAudit(cli.stateDirectory(options), undefined, passed);
   if (!existsSync(witness)) return cli.withEngine(options, (engine) => engine.audit.verify({ witness }));
   let answer: unknown;
   try {
@@ -90,7 +105,7 @@ async function verify(options: CommonOptions & { readonly witness?: string }, cl
   } catch (error) {
     throw new TunnelerError('base.invalid', `${witness} cannot be read: ${(error as Error).message}`, { cause: error });
   }
-  return cli.programs.verifyAudit(cli.stateDirectory(options), answer);
+  return cli.programs.verifyAudit(cli.stateDirectory(options), answer, passed);
 }
 
 async function saveAnswer(file: string, { witness }: AuditVerifyView): Promise<void> {
@@ -114,8 +129,9 @@ function search(query: AuditQuery, options: CommonOptions, cli: Cli): Promise<re
 async function writeLines(
   file: string,
   lines: AsyncIterable<string>,
+  passed: (records: number) => void,
 ): Promise<{ readonly records: number; readonly sha256: string }> {
-  let records = 0;
+  let count = 0;
   const hash = createHash('sha256');
   try {
     await using out = await open(file, 'wx', 0o600);
@@ -123,12 +139,13 @@ async function writeLines(
       const bytes = Buffer.from(`${line}\n`);
       await out.writeFile(bytes);
       hash.update(bytes);
-      records += 1;
+      count += 1;
+      passed(count);
     }
   } catch (error) {
     throw new TunnelerError('base.invalid', `cannot write ${file}: ${(error as Error).message}`, { cause: error });
   }
-  return { records, sha256: hash.digest('hex') };
+  return { records: count, sha256: hash.digest('hex') };
 }
 
 /** Beside an export: what it is of, and what verifying that journal said. */

@@ -4,6 +4,7 @@ import { TunnelerError } from '../../base/errors.ts';
 import { writeAtomically } from '../../files/write-atomically.ts';
 import type { BundleView } from '../../api/views.ts';
 import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
+import { withProgress } from '../progress.ts';
 import { table } from '../table.ts';
 
 interface Options extends CommonOptions {
@@ -22,7 +23,7 @@ export function addBundle(program: Command, cli: Cli): void {
     .option('--preview', 'list what would go in and how much is blacked out, and write nothing')
     .action(async (file: string, options: Options) => {
       const preview = options.preview ?? false;
-      const { entries, zip, running } = await make(options, preview, cli);
+      const { entries, zip, running } = await withProgress(cli, 'gathering', () => make(options, preview, cli));
       const path = resolve(file);
       if (zip !== undefined) await write(path, zip);
       const told = {

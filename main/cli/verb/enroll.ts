@@ -8,6 +8,7 @@ import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
 import type { EnrollRequest } from '../enroll-request.ts';
 import { withPinOf } from '../caller-files.ts';
 import { parseDescriptor, typedPassword, withPassphrase } from '../passphrase.ts';
+import { withProgress } from '../progress.ts';
 import { enrollForUser } from '../user-keychain.ts';
 import { facts, relative } from '../table.ts';
 
@@ -49,10 +50,12 @@ export function addEnroll(program: Command, cli: Cli): void {
       const identity = await withPassphrase(cli, options.passphraseFd, question, (passphrase) => {
         const complete = passphrase === undefined ? request : { ...request, passphrase };
         return confirmed(complete, cli, options, (asked) =>
-          cli.withEngineOr(
-            options,
-            (engine) => enrollForUser(asked, engine, options, cli),
-            async () => (await cli.programs.openIdentities(cli.stateDirectory(options), passphrase)).enroll(asked),
+          withProgress(cli, 'enrolling', () =>
+            cli.withEngineOr(
+              options,
+              (engine) => enrollForUser(asked, engine, options, cli),
+              async () => (await cli.programs.openIdentities(cli.stateDirectory(options), passphrase)).enroll(asked),
+            ),
           ),
         );
       });

@@ -116,14 +116,18 @@ export async function offlineRepair(stateDirectory: string): Promise<RepairRepor
 }
 
 /** Works with the engine dead or alive: the journal is read as it stands. */
-export async function offlineVerify(stateDirectory: string, saved?: unknown): Promise<AuditVerifyView> {
+export async function offlineVerify(
+  stateDirectory: string,
+  saved?: unknown,
+  passed?: (records: number) => void,
+): Promise<AuditVerifyView> {
   const answer = saved === undefined ? undefined : parseWitnessAnswer(saved);
   if (saved !== undefined && answer === undefined) {
     throw new TunnelerError('base.invalid', 'this is no answer of a witness', {
       details: { next: 'culvert audit verify --witness SERVICE --save FILE saves one' },
     });
   }
-  return verifyView(await verifyAudit(stateDirectory, await readJournalFacts(stateDirectory), answer));
+  return verifyView(await verifyAudit(stateDirectory, await readJournalFacts(stateDirectory), answer, passed));
 }
 
 export async function offlineSearch(stateDirectory: string, query: AuditQuery): Promise<readonly AuditRecordView[]> {
