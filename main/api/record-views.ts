@@ -8,8 +8,10 @@ export interface AuditRecordView {
   readonly [field: string]: unknown;
 }
 
+/** What `culvert audit verify` finds: whether the journal is what was written, and where it is not. */
 export interface AuditVerifyView {
   readonly ok: boolean;
+  /** Records read that hold. */
   readonly count: number;
   readonly head?: string;
   /** `code` is what `reason` says, for other languages. */
@@ -19,9 +21,10 @@ export interface AuditVerifyView {
     readonly reason: string;
     readonly code?: ReasonCode;
   };
+  /** Records that the journal itself says were lost. */
   readonly gaps: number;
   readonly checkpoints: number;
-  /** Keys that sign the journal, oldest first. */
+  /** Keys that sign the journal, oldest epoch first. */
   readonly signers: readonly AuditSignerView[];
   /** What stands before this record was left unsigned: by an older version, or before any identity was there. */
   readonly unsignedBefore?: number;

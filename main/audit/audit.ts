@@ -3,7 +3,7 @@ import { closeSync, fsync, ftruncateSync, mkdirSync, openSync, statSync, unlinkS
 import { join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import { Emitter } from '../base/emitter.ts';
-import { TunnelerError } from '../base/errors.ts';
+import { toTunnelerError, TunnelerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { SerialQueue } from '../base/serial-queue.ts';
 import { readAnchor, writeAnchor, writeAnchorInBackground, type Anchor } from './anchor.ts';
@@ -153,6 +153,15 @@ class JournalAudit implements Audit {
       if (this.#options.onWriteFailure === 'closed') throw writeFailed(error);
       this.#deps.log.error('audit.record_lost', { lost: this.#lost, code: (error as NodeJS.ErrnoException).code });
       return { seq: this.#count };
+    }
+  }
+
+  recordOrLog(event: AuditEvent): void {
+    try {
+      this.record(event);
+    } catch (error) {
+      const { code, message } = toTunnelerError(error);
+      this.#deps.log.error('audit.not_recorded', { kind: event.kind, session: event['session'], code, error: message });
     }
   }
 

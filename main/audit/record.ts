@@ -55,6 +55,11 @@ export interface AuditWriter {
    * refuses and the journal is set to fail closed. Either way the loss is counted, and a `gap` record says so once there is room again.
    */
   record(event: AuditEvent): { readonly seq: number };
+  /**
+   * As {@link record}, for what has happened already and what nothing could be refused for: where the journal refuses, that goes to the log
+   * (`audit.not_recorded`) and the caller goes on. Never throws.
+   */
+  recordOrLog(event: AuditEvent): void;
   /** Hash of the last record, lower hex, and how many there are. */
   head(): { readonly hash: string; readonly count: number };
 }

@@ -1,5 +1,6 @@
 /** Reads the whole journal and says whether it is what was written: works without the engine. */
-import type { AuditSignerView } from '../api/record-views.ts';
+import type { AuditVerifyView } from '../api/record-views.ts';
+import { defined } from '../base/defined.ts';
 import { readAnchor } from './anchor.ts';
 import { auditDirectory } from './audit.ts';
 import type { Fault } from './faults.ts';
@@ -7,27 +8,10 @@ import { listJournalFiles, readLines } from './journal-files.ts';
 import { readSigners } from './signers.ts';
 import { SignerBook, type JournalFacts } from './trust.ts';
 import { JournalWalk } from './walk.ts';
-import { WitnessedHeads, type WitnessAnswer, type WitnessVerdict } from './witnessed.ts';
+import { WitnessedHeads, type WitnessAnswer } from './witnessed.ts';
 
 /** Records between two words on how far it is. */
 const toldEvery = 1000;
-
-export interface AuditVerdict {
-  readonly ok: boolean;
-  /** Records read that hold. */
-  readonly count: number;
-  readonly head: string | undefined;
-  readonly firstBad: (Fault & { readonly file: string }) | undefined;
-  /** Records the journal itself says were lost. */
-  readonly gaps: number;
-  readonly checkpoints: number;
-  /** Keys that sign here, oldest epoch first. */
-  readonly signers: readonly AuditSignerView[];
-  /** What stands before this record was not signed when it was written: an older version left it, or no key had been made. */
-  readonly unsignedBefore: number | undefined;
-  /** What a witness had to say, where one was asked. */
-  readonly witness: WitnessVerdict | undefined;
-}
 
 /** Verify the journal under a state directory. Stops at the first bad record and names it. `passed` hears how many were read, now and then. */
 export async function verifyAudit(
@@ -35,7 +19,7 @@ export async function verifyAudit(
   facts: JournalFacts,
   answer?: WitnessAnswer,
   passed?: (records: number) => void,
-): Promise<AuditVerdict> {
+): Promise<AuditVerifyView> {
   const found = readAnchor(stateDirectory);
   const anchor = found === 'damaged' ? undefined : found;
   const signers = readSigners(stateDirectory);
@@ -47,13 +31,14 @@ export async function verifyAudit(
   const kept = files.filter((_, index) => !retired(index));
   const walk = new JournalWalk(anchor, book, witnessed);
 
-  const verdict = (fault: Fault | undefined, file: string): AuditVerdict => ({
-    ok: fault === undefined,
-    ...walk.facts(),
-    firstBad: fault === undefined ? undefined : { ...fault, file },
-    signers: book.views(),
-    witness: witnessed?.verdict(walk.end()),
-  });
+  const verdict = (fault: Fault | undefined, file: string): AuditVerifyView =>
+    defined({
+      ok: fault === undefined,
+      ...walk.facts(),
+      firstBad: fault === undefined ? undefined : { ...fault, file },
+      signers: book.views(),
+      witness: witnessed?.verdict(walk.end()),
+    });
 
   let read = 0;
   for (const file of kept) {

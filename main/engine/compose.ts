@@ -141,7 +141,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
       keyOpened: (record, key, unlock) => journalKey.identityOpened(record, key, unlock),
       answered,
       sessions,
-      changes: recordTlsFailures(changes, { audit, log }),
+      changes: recordTlsFailures(changes, audit),
       onRenamed(identity, to) {
         agents.rename(identity, to);
         late.externalLogin?.rename(identity, to);

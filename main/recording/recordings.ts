@@ -122,11 +122,7 @@ export function openRecordings(deps: RecordingsDeps): Recordings {
     const { endedAtMs, ...figures } = told;
     const known = { ...started, ...figures, endedAt: new Date(endedAtMs).toISOString() };
     open.delete(started.session);
-    try {
-      audit.record({ kind: 'recording.closed', session: started.session, service: started.service, ...figures });
-    } catch (error) {
-      log.error('recording.not_recorded', { session: started.session, code: toTunnelerError(error).code });
-    }
+    audit.recordOrLog({ kind: 'recording.closed', session: started.session, service: started.service, ...figures });
     const kept = keep(known)
       .then(prune)
       .catch((error: unknown) => log.error('recording.not_kept', { error: String(error) }));

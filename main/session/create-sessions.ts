@@ -73,12 +73,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
   function tellClosed(session: LiveSession): void {
     const snapshot = session.snapshot();
     rows.add(snapshot);
-    try {
-      audit.record(closedRecord(session));
-    } catch (error) {
-      // It is closed: there is nothing left to refuse. The journal itself counts the gap.
-      log.error('session.close_not_recorded', { session: session.id, code: toTunnelerError(error).code });
-    }
+    // It is closed: there is nothing left to refuse. The journal itself counts the gap.
+    audit.recordOrLog(closedRecord(session));
     events.emit({ kind: 'closed', session: snapshot });
   }
 

@@ -18,6 +18,9 @@ export class MemoryAudit implements AuditWriter {
     this.records.push(event);
     return { seq: this.records.length };
   }
+  recordOrLog(event: AuditEvent): void {
+    if (this.failing?.(event) !== true) this.records.push(event);
+  }
   head(): { readonly hash: string; readonly count: number } {
     return { hash: '', count: this.records.length };
   }

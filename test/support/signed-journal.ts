@@ -4,13 +4,10 @@ import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { auditAnchorPath } from '../../main/audit/anchor.ts';
 import { auditDirectory, openAudit, type Audit, type AuditOptions } from '../../main/audit/audit.ts';
-import { verifyAudit, type AuditVerdict } from '../../main/audit/verify.ts';
-import type { WitnessAnswer } from '../../main/audit/witnessed.ts';
 import type { Clock } from '../../main/base/clock.ts';
 import { silentLog } from '../../main/base/log.ts';
 import { deviceKeystores } from '../../main/engine/record/device-keystores.ts';
 import { JournalKey } from '../../main/engine/record/journal-key.ts';
-import { readJournalFacts } from '../../main/engine/record/journal-facts.ts';
 import type { IdentityFile, IdentityStore, KeyUnlock } from '../../main/identity/identities.ts';
 import { openIdentityStore } from '../../main/identity/identity-store.ts';
 import { ManualClock } from './manual-clock.ts';
@@ -80,10 +77,6 @@ export async function writtenJournal(stateDirectory: string, options: AuditOptio
   for (let i = 1; i <= 20; i += 1) {
     journal.audit.record({ kind: 'verdict', service: `service ${i}`, decision: i % 5 === 0 ? 'deny' : 'allow' });
   }
-}
-
-export async function verifyState(stateDirectory: string, answer?: WitnessAnswer): Promise<AuditVerdict> {
-  return verifyAudit(stateDirectory, await readJournalFacts(stateDirectory), answer);
 }
 
 export type Row = Record<string, unknown> & { seq: number; kind: string };

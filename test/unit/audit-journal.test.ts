@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { auditAnchorPath } from '../../main/audit/anchor.ts';
 import { auditDirectory, openAudit, type AuditOptions } from '../../main/audit/audit.ts';
 import { verifyAudit } from '../../main/audit/verify.ts';
-import { silentLog } from '../../main/base/log.ts';
+import { silentLog, type LogFields } from '../../main/base/log.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -211,6 +211,24 @@ describe('audit on a disk that refuses', () => {
         true,
       );
     }
+    await audit[Symbol.asyncDispose]();
+  });
+
+  it('says in its log what could not be recorded of what has happened already, and nobody is stopped', async () => {
+    const state = newState();
+    const logged: unknown[] = [];
+    const log = { ...silentLog, error: (event: string, fields?: LogFields) => void logged.push([event, fields]) };
+    const audit = openAudit({ stateDirectory: state, clock: new ManualClock(), log }, { rotateBytes: 1024 });
+    audit.recordOrLog({ kind: 'session.closed', session: 'ses_1', service: 'x'.repeat(1000) });
+    expect(audit.head().count).toBe(1);
+    await rm(auditDirectory(state), { recursive: true });
+    audit.recordOrLog({ kind: 'session.closed', session: 'ses_2', service: 'x'.repeat(1000) });
+    expect(logged).toEqual([
+      [
+        'audit.not_recorded',
+        expect.objectContaining({ kind: 'session.closed', session: 'ses_2', code: 'audit.write_failed' }),
+      ],
+    ]);
     await audit[Symbol.asyncDispose]();
   });
 });

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { auditAnchorPath } from '../../main/audit/anchor.ts';
 import { auditDirectory } from '../../main/audit/audit.ts';
 import { auditSignersPath } from '../../main/audit/signers.ts';
+import { verifyJournal } from '../../main/engine/record/verify-journal.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import {
   editAnchor,
@@ -12,7 +13,6 @@ import {
   openSignedJournal,
   rewriteJournal,
   testUnlock,
-  verifyState,
   writtenJournal,
 } from '../support/signed-journal.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -22,7 +22,7 @@ const newState = (): string => temporaryDirectory('signing');
 async function written(): Promise<string> {
   const state = newState();
   await writtenJournal(state);
-  expect(await verifyState(state)).toMatchObject({ ok: true });
+  expect(await verifyJournal(state)).toMatchObject({ ok: true });
   return state;
 }
 
@@ -37,8 +37,9 @@ describe('a signed journal', () => {
       'signer.certified',
       'checkpoint',
     ]);
-    const verdict = await verifyState(state);
-    expect(verdict).toMatchObject({ ok: true, unsignedBefore: undefined });
+    const verdict = await verifyJournal(state);
+    expect(verdict.ok).toBe(true);
+    expect(verdict.unsignedBefore).toBeUndefined();
     expect(verdict.signers).toEqual([
       expect.objectContaining({ epoch: 1, certifiedBy: ['edge-box'], checkpoints: 1, signedUpTo: 3, keystore: 'file' }),
     ]);
@@ -50,7 +51,7 @@ describe('a signed journal', () => {
     const first = await enrolIdentity(journal, 'edge-box');
     await enrolIdentity(journal, 'laptop');
     await journal.journalKey.identityOpened(first, await journal.store.openKey(first, testUnlock), testUnlock);
-    const { signers, ok } = await verifyState(state);
+    const { signers, ok } = await verifyJournal(state);
     expect(ok).toBe(true);
     expect(signers.map(({ certifiedBy }) => certifiedBy)).toEqual([['edge-box', 'laptop']]);
   });
@@ -61,7 +62,7 @@ describe('a signed journal', () => {
     await using journal = await openSignedJournal(state);
     journal.audit.record({ kind: 'verdict', decision: 'allow' });
     await journal.audit.checkpoint();
-    expect(await verifyState(state)).toMatchObject({ ok: true, signers: [{ epoch: 1, signedUpTo: before + 2 }] });
+    expect(await verifyJournal(state)).toMatchObject({ ok: true, signers: [{ epoch: 1, signedUpTo: before + 2 }] });
   });
 
   it('signs a refusal within a second and everything within ten', async () => {
@@ -93,7 +94,7 @@ describe('a signed journal', () => {
     }
     await journal.audit.checkpoint();
     expect(journalRows(state)[0]?.seq).toBeGreaterThan(1);
-    expect(await verifyState(state)).toMatchObject({ ok: true });
+    expect(await verifyJournal(state)).toMatchObject({ ok: true });
   });
 
   it('is named where its key was replaced: another, linked epoch', async () => {
@@ -105,7 +106,7 @@ describe('a signed journal', () => {
     await journal.audit.checkpoint();
     const made = journalRows(state).filter(({ kind }) => kind === 'signer.made');
     expect(made[1]).toMatchObject({ epoch: 2, previous: { count: upTo - 1 }, reason: 'the key before it is lost' });
-    expect(await verifyState(state)).toMatchObject({
+    expect(await verifyJournal(state)).toMatchObject({
       ok: true,
       signers: [{ epoch: 1 }, { epoch: 2, certifiedBy: ['laptop'] }],
     });
@@ -116,7 +117,7 @@ describe('audit verify, against somebody who knows how the chain is made, names'
   it('denials taken out, the rest renumbered', async () => {
     const state = await written();
     rewriteJournal(state, (rows) => rows.filter(({ decision }) => decision !== 'deny'));
-    const { ok, firstBad } = await verifyState(state);
+    const { ok, firstBad } = await verifyJournal(state);
     expect(ok).toBe(false);
     expect(firstBad?.code).toBe('audit.fault.rewritten');
   });
@@ -125,7 +126,7 @@ describe('audit verify, against somebody who knows how the chain is made, names'
     const state = await written();
     rewriteJournal(state, (rows) => rows.filter(({ kind, decision }) => decision !== 'deny' && kind !== 'checkpoint'));
     editAnchor(state, () => ({ signers: [], note: undefined }));
-    expect(await verifyState(state)).toMatchObject({ ok: false, firstBad: { code: 'audit.fault.unsigned' } });
+    expect(await verifyJournal(state)).toMatchObject({ ok: false, firstBad: { code: 'audit.fault.unsigned' } });
   });
 
   it('a journal signed by a key of his own', async () => {
@@ -135,7 +136,7 @@ describe('audit verify, against somebody who knows how the chain is made, names'
       rmSync(join(state, name), { recursive: true });
       cpSync(join(forged, name), join(state, name), { recursive: true });
     }
-    expect(await verifyState(state)).toMatchObject({ ok: false, firstBad: { code: 'audit.fault.uncertified' } });
+    expect(await verifyJournal(state)).toMatchObject({ ok: false, firstBad: { code: 'audit.fault.uncertified' } });
   });
 
   it('a first half erased', async () => {
@@ -144,26 +145,26 @@ describe('audit verify, against somebody who knows how the chain is made, names'
     const kept = rows.slice(10);
     rewriteJournal(state, () => kept, 11, String(kept[0]?.['prev']));
     editAnchor(state, () => ({ firstSeq: 11, firstPrev: kept[0]?.['prev'] }));
-    expect(await verifyState(state)).toMatchObject({ ok: false, firstBad: { code: 'audit.fault.first' } });
+    expect(await verifyJournal(state)).toMatchObject({ ok: false, firstBad: { code: 'audit.fault.first' } });
   });
 
   it('a first half erased, numbered from one again', async () => {
     const state = await written();
     rewriteJournal(state, (rows) => rows.slice(10));
-    expect((await verifyState(state)).ok).toBe(false);
+    expect((await verifyJournal(state)).ok).toBe(false);
   });
 
   it('a second half cut', async () => {
     const state = await written();
     rewriteJournal(state, (rows) => rows.slice(0, 12));
-    expect(await verifyState(state)).toMatchObject({ ok: false, firstBad: { seq: 13, code: 'audit.fault.cut' } });
+    expect(await verifyJournal(state)).toMatchObject({ ok: false, firstBad: { seq: 13, code: 'audit.fault.cut' } });
   });
 
   it('an edited checkpoint', async () => {
     const state = await written();
     const seq = journalRows(state).at(-1)?.seq;
     rewriteJournal(state, (rows) => rows.map((row) => (row.seq === seq ? { ...row, head: 'f'.repeat(64) } : row)));
-    expect(await verifyState(state)).toMatchObject({ ok: false, firstBad: { seq } });
+    expect(await verifyJournal(state)).toMatchObject({ ok: false, firstBad: { seq } });
   });
 
   it('identities without a journal', async () => {
@@ -171,20 +172,20 @@ describe('audit verify, against somebody who knows how the chain is made, names'
     rmSync(auditDirectory(state), { recursive: true });
     rmSync(auditAnchorPath(state));
     rmSync(auditSignersPath(state));
-    expect(await verifyState(state)).toMatchObject({ ok: false, firstBad: { code: 'audit.fault.no_journal' } });
+    expect(await verifyJournal(state)).toMatchObject({ ok: false, firstBad: { code: 'audit.fault.no_journal' } });
   });
 
   it('an anchor without its signature, and keys that nobody names', async () => {
     const unsigned = await written();
     editAnchor(unsigned, () => ({ note: undefined }));
-    expect(await verifyState(unsigned)).toMatchObject({ firstBad: { code: 'audit.fault.anchor_unsigned' } });
+    expect(await verifyJournal(unsigned)).toMatchObject({ firstBad: { code: 'audit.fault.anchor_unsigned' } });
     const nameless = await written();
     rmSync(auditSignersPath(nameless));
-    expect((await verifyState(nameless)).ok).toBe(false);
+    expect((await verifyJournal(nameless)).ok).toBe(false);
     const forged = await written();
     const file = readFileSync(auditSignersPath(forged), 'utf8').replace('"identity":"edge-box"', '"identity":"boss"');
     writeFileSync(auditSignersPath(forged), file.replace(/"signature":"..../, '"signature":"AAAA'));
-    expect(await verifyState(forged)).toMatchObject({ firstBad: { code: 'audit.fault.uncertified' } });
+    expect(await verifyJournal(forged)).toMatchObject({ firstBad: { code: 'audit.fault.uncertified' } });
   });
 });
 
@@ -194,7 +195,7 @@ describe('a state directory of 0.1.0', () => {
     cpSync(new URL('../support/state-0.1.0', import.meta.url).pathname, state, { recursive: true });
     const left = journalRows(state).length;
     // Not yet touched: there is nothing signed, and nothing wrong.
-    expect(await verifyState(state)).toMatchObject({ ok: true, count: left, unsignedBefore: left + 1, signers: [] });
+    expect(await verifyJournal(state)).toMatchObject({ ok: true, count: left, unsignedBefore: left + 1, signers: [] });
 
     await using journal = await openSignedJournal(state);
     for (const entry of await journal.store.list()) {
@@ -204,13 +205,13 @@ describe('a state directory of 0.1.0', () => {
     }
     const first = journalRows(state).find(({ kind, note }) => kind === 'checkpoint' && note !== undefined);
     expect(first?.seq).toBeGreaterThan(left);
-    expect(await verifyState(state)).toMatchObject({
+    expect(await verifyJournal(state)).toMatchObject({
       ok: true,
       unsignedBefore: first?.seq,
       signers: [{ certifiedBy: ['dev-laptop', 'edge-box'] }],
     });
     // From then on what was left is held as well.
     rewriteJournal(state, (rows) => rows.filter(({ seq }) => seq !== 9));
-    expect((await verifyState(state)).ok).toBe(false);
+    expect((await verifyJournal(state)).ok).toBe(false);
   });
 });

@@ -9,6 +9,7 @@ import { codeFromOutside } from '../../main/base/reason.ts';
 import { zipBundle } from '../../main/engine/bundle/zip-bundle.ts';
 import { openQuarantine } from '../../main/engine/containment/quarantine.ts';
 import { unzipSync } from 'fflate';
+import { MemoryAudit } from '../support/session-world.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'reason-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
@@ -37,7 +38,7 @@ describe('a code from outside', () => {
     const kept = { subject: 'app:x', sinceMs: 1, cause: 'odd', said: { code: 'breaker.of-next-year' }, by: 'breaker' };
     const path = join(directory, 'quarantine.json');
     writeFileSync(path, JSON.stringify({ version: 1, quarantined: [kept] }));
-    const audit = { record: () => ({ seq: 1 }), head: () => ({ hash: '', count: 0 }) };
+    const audit = new MemoryAudit();
     using quarantine = openQuarantine({ stateDirectory: directory, clock: systemClock, audit, log: silentLog });
     expect(quarantine.causeOf('app:x')).toBe('odd');
     quarantine.add('app:y', 'by hand', 'operator');

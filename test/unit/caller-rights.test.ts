@@ -8,6 +8,7 @@ import { importIdentityFile } from '../../main/engine/enrolment/identity-import.
 import { openIdentityStore } from '../../main/identity/identity-store.ts';
 import { parseTokenUri } from '../../main/identity/pkcs11/uri.ts';
 import { requireTrustedModule } from '../../main/identity/pkcs11/trusted-module.ts';
+import { MemoryAudit } from '../support/session-world.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const identityFile = (id: Record<string, string>): string =>
@@ -20,7 +21,7 @@ it.each(['ca', 'cert', 'key'])(
     const secret = join(directory, 'shadow');
     writeFileSync(secret, 'SECRET');
     const store = await openIdentityStore({ stateDirectory: directory, log: silentLog });
-    const deps = { store, log: silentLog, audit: { record: () => ({ seq: 1 }), head: () => ({ hash: '', count: 0 }) } };
+    const deps = { store, log: silentLog, audit: new MemoryAudit() };
     for (const reference of [secret, `file://${secret}`]) {
       const request = { source: identityFile({ [field]: reference }), name: 'x', keystore: 'file' };
       await expect(importIdentityFile(request, { passphrase: 'p' }, deps)).rejects.toMatchObject({

@@ -6,6 +6,7 @@ import type { Collector } from '../../main/engine/collect/collector.ts';
 import { RecordLink } from '../../main/engine/record/record-link.ts';
 import { publicSigners } from '../../main/engine/record/record-protocol.ts';
 import { callWitness } from '../../main/engine/record/witness-call.ts';
+import { verifyJournal } from '../../main/engine/record/verify-journal.ts';
 import { ask, callDeps, dialRequest, newWitnessKey, openCollector, startSending } from '../support/collect-world.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import {
@@ -14,7 +15,6 @@ import {
   openSignedJournal,
   rewriteJournal,
   testUnlock,
-  verifyState,
   type SignedJournal,
 } from '../support/signed-journal.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -65,7 +65,7 @@ describe('a collector', () => {
     expect(await collector.search({ device: 'another' })).toEqual([]);
 
     const answer = await ask(state, 'edge-box', journal, collector);
-    expect(await verifyState(state, answer)).toMatchObject({ ok: true, witness: { lost: 0 } });
+    expect(await verifyJournal(state, answer)).toMatchObject({ ok: true, witness: { lost: 0 } });
     expect(answer.journals[0]?.notes.length).toBeGreaterThan(0);
   });
 
@@ -111,7 +111,7 @@ describe('a collector', () => {
     expect(await collector.alerts(10)).toMatchObject([{ kind: 'less', device: 'edge-box' }]);
     expect(device.alerts[0]).toContain('some are lost');
     const answer = await ask(state, 'edge-box', journal, collector);
-    const verdict = await verifyState(state, answer);
+    const verdict = await verifyJournal(state, answer);
     expect(verdict).toMatchObject({ ok: false, firstBad: { code: 'audit.fault.witness_lost' } });
     expect(verdict.witness?.seen).toBeLessThanOrEqual(kept);
     // Both journals are kept.
@@ -135,7 +135,7 @@ describe('a collector', () => {
     await using _device = startSending(twin, 'edge-box', journal, () => collector);
     await until(async () => (await collector.alerts(10)).length > 0);
     expect(await collector.alerts(10)).toMatchObject([{ kind: 'forked', device: 'edge-box' }]);
-    const verdict = await verifyState(twin, await ask(twin, 'edge-box', journal, collector));
+    const verdict = await verifyJournal(twin, await ask(twin, 'edge-box', journal, collector));
     expect(verdict).toMatchObject({ ok: false, firstBad: { code: 'audit.fault.witness_changed' } });
   });
 
@@ -154,8 +154,8 @@ describe('a collector', () => {
     const record = await journal.store.get('edge-box');
     await journal.journalKey.identityOpened(record, await journal.store.openKey(record, testUnlock), testUnlock);
     await write(journal, 2);
-    expect(await verifyState(state)).toMatchObject({ ok: true });
-    const verdict = await verifyState(state, await ask(state, 'edge-box', journal, collector));
+    expect(await verifyJournal(state)).toMatchObject({ ok: true });
+    const verdict = await verifyJournal(state, await ask(state, 'edge-box', journal, collector));
     expect(verdict).toMatchObject({ ok: false, firstBad: { code: 'audit.fault.witness_other' } });
   });
 
@@ -239,11 +239,11 @@ describe('a witness', () => {
       await write(journal, 20);
       await until(async () => (await keptOf(witness, 'edge-box')) === journal.audit.head().count - 1);
       expect(await witness.search({})).toEqual([]);
-      expect(await verifyState(state, await ask(state, 'edge-box', journal, witness))).toMatchObject({ ok: true });
+      expect(await verifyJournal(state, await ask(state, 'edge-box', journal, witness))).toMatchObject({ ok: true });
     }
     await using journal = await openSignedJournal(older);
     const answer = await ask(older, 'edge-box', journal, witness);
-    expect(await verifyState(older, answer)).toMatchObject({ firstBad: { code: 'audit.fault.witness_lost' } });
+    expect(await verifyJournal(older, answer)).toMatchObject({ firstBad: { code: 'audit.fault.witness_lost' } });
   });
 
   it('is held to the key it had first', async () => {

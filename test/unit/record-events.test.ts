@@ -1,22 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import type { AuditEvent } from '../../main/audit/record.ts';
 import { TunnelerError } from '../../main/base/errors.ts';
 import { silentLog } from '../../main/base/log.ts';
 import { recordTlsFailures } from '../../main/engine/control/tls-failures.ts';
 import type { IdentityRunner } from '../../main/engine/identities/identity-runner.ts';
 import { watchClock } from '../../main/engine/record/clock-watch.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { MemoryAudit } from '../support/session-world.ts';
 
 function recorder() {
-  const events: AuditEvent[] = [];
-  const audit = {
-    record(event: AuditEvent) {
-      events.push(event);
-      return { seq: events.length };
-    },
-    head: () => ({ hash: '', count: events.length }),
-  };
-  return { events, audit };
+  const audit = new MemoryAudit();
+  return { events: audit.records, audit };
 }
 
 describe('the clock', () => {
@@ -84,7 +77,7 @@ describe('a certificate that does not hold', () => {
         renamed: () => undefined,
         answered: () => undefined,
       },
-      { audit, log: silentLog },
+      audit,
     );
     listener.changed(runner);
     routerError = { code: 'ziti.channel.certificate', message: 'the router’s certificate is another network’s' };

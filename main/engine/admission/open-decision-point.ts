@@ -76,7 +76,7 @@ export async function openDecisionPoint(parts: DecisionPointParts, stack: Dispos
   const apps = openAppFinder({ rules: rulesOf(() => agents.all()), clock, log, stack, runs: starts.runs });
 
   const grants = openGrants(parts);
-  const approvals = stack.use(openApprovals({ clock, audit, log, grants, sessions }));
+  const approvals = stack.use(openApprovals({ clock, audit, grants, sessions }));
   const times = grantedTimes(grants, approvals);
   const recentDials = new RecentUse(clock);
   const recentCalls = new RecentUse(clock);

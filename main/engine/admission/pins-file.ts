@@ -54,12 +54,6 @@ export function openPins({ stateDirectory, audit, log }: PinsDeps): PinStore {
         log.error('mcp.pins_not_written', { error });
       }
     },
-    record(event) {
-      try {
-        audit.record(event);
-      } catch (error) {
-        log.error('mcp.pins_not_recorded', { error });
-      }
-    },
+    record: (event) => audit.recordOrLog(event),
   });
 }

@@ -5,9 +5,8 @@ import { arch, cpus, freemem, hostname, networkInterfaces, platform, release, to
 import { join } from 'node:path';
 import { auditDirectory } from '../../audit/audit.ts';
 import { listJournalFiles, readLines } from '../../audit/journal-files.ts';
-import { verifyAudit } from '../../audit/verify.ts';
 import { readIfThere } from '../../files/read-if-there.ts';
-import { readJournalFacts } from '../record/journal-facts.ts';
+import { verifyJournal } from '../record/verify-journal.ts';
 import { hostJournalDirectory } from '../runtime/state-directory.ts';
 import type { BundleDocument } from './zip-bundle.ts';
 
@@ -30,7 +29,7 @@ export async function directoryDocuments(facts: DirectoryFacts): Promise<BundleD
   return [
     { name: 'about.json', value: about(facts) },
     await attempt('audit-verify.json', async () => ({
-      value: await verifyAudit(stateDirectory, await readJournalFacts(stateDirectory)),
+      value: await verifyJournal(stateDirectory),
     })),
     await attempt('audit-tail.jsonl', async () => ({ lines: await auditTail(stateDirectory) })),
     await attempt('host-journal.jsonl', async () => ({

@@ -2,12 +2,10 @@
 import type { Audit } from '../../audit/audit.ts';
 import type { AuditIndex } from '../../audit/index-store.ts';
 import { tailAudit } from '../../audit/tail.ts';
-import { verifyAudit } from '../../audit/verify.ts';
 import type { WitnessAnswer } from '../../audit/witnessed.ts';
 import type { EngineHandlers } from '../../api/schema.ts';
 import type { Alerts } from '../containment/alerts.ts';
-import { readJournalFacts } from '../record/journal-facts.ts';
-import { verifyView } from '../record/verify-view.ts';
+import { verifyJournal } from '../record/verify-journal.ts';
 
 export interface AuditCallsDeps {
   readonly stateDirectory: string;
@@ -30,7 +28,7 @@ export function auditCalls({
     tail: ({ after }, { signal }) => tailAudit(audit, stateDirectory, after, signal),
     async verify({ witness }, { signal }) {
       const answer = witness === undefined ? undefined : await askWitness(witness, signal);
-      return verifyView(await verifyAudit(stateDirectory, await readJournalFacts(stateDirectory), answer));
+      return verifyJournal(stateDirectory, answer);
     },
     alerts: () => alerts.list(),
   };

@@ -1,7 +1,6 @@
 /** What a person should know now: kept for a while, recorded, told. */
 import type { AuditWriter } from '../../audit/record.ts';
 import type { Clock } from '../../base/clock.ts';
-import type { Log } from '../../base/log.ts';
 import { maxAlerts } from '../../api/state.ts';
 import type { AlertView } from '../../api/views.ts';
 
@@ -14,7 +13,6 @@ export interface Alerts {
 export function createAlerts(deps: {
   readonly clock: Clock;
   readonly audit: AuditWriter;
-  readonly log: Log;
   readonly tell: (alert: AlertView) => void;
 }): Alerts {
   const kept: AlertView[] = [];
@@ -26,12 +24,8 @@ export function createAlerts(deps: {
       const alert: AlertView = { id: `alert-${at.slice(0, 10)}-${process.pid}-${count}`, at, ...raised };
       kept.push(alert);
       if (kept.length > maxAlerts) kept.shift();
-      try {
-        const { kind: what, severity, text, session, subject } = alert;
-        deps.audit.record({ kind: 'alert', what, severity, text, session: session ?? null, subject: subject ?? null });
-      } catch (error) {
-        deps.log.error('alert.not_recorded', { error });
-      }
+      const { kind: what, severity, text, session = null, subject = null } = alert;
+      deps.audit.recordOrLog({ kind: 'alert', what, severity, text, session, subject });
       deps.tell(alert);
     },
     list: () => kept,

@@ -5,7 +5,6 @@ import type { AuditWriter } from '../../audit/record.ts';
 import type { Clock } from '../../base/clock.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { iso } from '../../base/iso.ts';
-import type { Log } from '../../base/log.ts';
 import { Approvals, type Answer, type Approval } from '../../policy/approvals.ts';
 import type { Grants } from '../../policy/grants.ts';
 import type { Sessions } from '../../session/sessions.ts';
@@ -14,20 +13,15 @@ import { sinceBootMs } from './kept-grants.ts';
 export interface ApprovalsParts {
   readonly clock: Clock;
   readonly audit: AuditWriter;
-  readonly log: Log;
   readonly grants: Grants;
   readonly sessions: Pick<Sessions, 'closeWhere'>;
 }
 
 /** Nothing waits at first. */
-export function openApprovals({ clock, audit, log, grants, sessions }: ApprovalsParts): Approvals {
+export function openApprovals({ clock, audit, grants, sessions }: ApprovalsParts): Approvals {
   const approvals = new Approvals({ clock, sinceBootMs, newId: () => `app_${randomBytes(6).toString('hex')}` });
   approvals.events.subscribe((row) => {
-    try {
-      audit.record({ kind: `approval.${row.state}`, ...recordOf(row) });
-    } catch (error) {
-      log.error('approvals.not_recorded', { approval: row.id, error });
-    }
+    audit.recordOrLog({ kind: `approval.${row.state}`, ...recordOf(row) });
     const { holder, contract } = row;
     if (row.kind === 'grant' && row.state === 'granted') {
       const seconds = contract.grantSeconds ?? 0;

@@ -52,12 +52,8 @@ export function openQuarantine(deps: QuarantineDeps): Quarantine {
   });
   quarantine.events.subscribe((event) => {
     const { subject, cause, by } = event.entry;
-    try {
-      if (event.kind === 'added') deps.audit.record({ kind: 'quarantine.added', subject, cause, by });
-      else deps.audit.record({ kind: 'quarantine.released', subject, by: event.by });
-    } catch (error) {
-      deps.log.error('quarantine.not_recorded', { error });
-    }
+    if (event.kind === 'added') deps.audit.recordOrLog({ kind: 'quarantine.added', subject, cause, by });
+    else deps.audit.recordOrLog({ kind: 'quarantine.released', subject, by: event.by });
   });
   return quarantine;
 }

@@ -1,5 +1,5 @@
 /** Services gained and lost, identities removed and renamed: carried across the corridor into intercept, hosting and the sessions. */
-import type { AuditEvent, AuditWriter } from '../../audit/record.ts';
+import type { AuditWriter } from '../../audit/record.ts';
 import type { Log } from '../../base/log.ts';
 import type { Hosting } from '../../hosting/hosting.ts';
 import type { Intercept, InterceptProblem } from '../../intercept/match.ts';
@@ -38,14 +38,6 @@ export interface ServiceChanges {
 
 export function createServiceChanges(deps: ServiceChangesDeps): ServiceChanges {
   const { intercept, hosting, sessions, problems, log } = deps;
-
-  const record = (event: AuditEvent): void => {
-    try {
-      deps.audit.record(event);
-    } catch (error) {
-      log.error('engine.not_recorded', { kind: event.kind, error });
-    }
-  };
 
   const host = (runner: IdentityRunner): void => {
     hosting
@@ -88,10 +80,10 @@ export function createServiceChanges(deps: ServiceChangesDeps): ServiceChanges {
     host(runner);
     for (const permission of ['Dial', 'Bind'] as const) {
       for (const service of without(after, before, permission)) {
-        record({ kind: 'service.gained', identity: name, service: service.name, permission });
+        deps.audit.recordOrLog({ kind: 'service.gained', identity: name, service: service.name, permission });
       }
       for (const service of without(before, after, permission)) {
-        record({ kind: 'service.lost', identity: name, service: service.name, permission });
+        deps.audit.recordOrLog({ kind: 'service.lost', identity: name, service: service.name, permission });
       }
     }
     deps.refresh();

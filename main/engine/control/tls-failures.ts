@@ -3,8 +3,6 @@
  * begins, once, and again only after it was good in between.
  */
 import type { AuditWriter } from '../../audit/record.ts';
-import { toTunnelerError } from '../../base/errors.ts';
-import type { Log } from '../../base/log.ts';
 import type { IdentityRunner } from '../identities/identity-runner.ts';
 import type { NetworkListener } from '../identities/open-networks.ts';
 
@@ -18,10 +16,7 @@ interface Failure {
 const certificateCodes: ReadonlySet<string> = new Set(['ziti.controller.certificate', 'ziti.channel.certificate']);
 
 /** The same listener, which records what it hears of certificates. */
-export function recordTlsFailures(
-  listener: NetworkListener,
-  { audit, log }: { readonly audit: AuditWriter; readonly log: Log },
-): NetworkListener {
+export function recordTlsFailures(listener: NetworkListener, audit: Pick<AuditWriter, 'recordOrLog'>): NetworkListener {
   const failing = new Map<string, ReadonlySet<string>>();
 
   const look = (runner: IdentityRunner): void => {
@@ -29,11 +24,7 @@ export function recordTlsFailures(
     const now = failuresOf(runner);
     failing.set(runner.id, new Set(now.map(({ address }) => address)));
     for (const failure of now.filter(({ address }) => !before.has(address))) {
-      try {
-        audit.record({ kind: 'tls.failed', identity: runner.name, decision: 'deny', ...failure });
-      } catch (error) {
-        log.error('engine.not_recorded', { kind: 'tls.failed', error: toTunnelerError(error) });
-      }
+      audit.recordOrLog({ kind: 'tls.failed', identity: runner.name, decision: 'deny', ...failure });
     }
   };
 

@@ -72,11 +72,12 @@ export function admitHostedDials(deps: HostedDialsDeps): AdmitHosted {
         });
       },
       failed(why) {
-        try {
-          deps.audit.record({ kind: 'dial.failed', ...fields(request, known), code: why.code, reason: why.sentence });
-        } catch (error) {
-          deps.log.error('hosting.not_recorded', { error });
-        }
+        deps.audit.recordOrLog({
+          kind: 'dial.failed',
+          ...fields(request, known),
+          code: why.code,
+          reason: why.sentence,
+        });
       },
     };
   };

@@ -5,7 +5,6 @@ import { decodeLine, type ChainedRecord } from '../../audit/chain.ts';
 import { toOcsf } from '../../audit/export/ocsf.ts';
 import { listJournalFiles, readLines } from '../../audit/journal-files.ts';
 import { openAuditIndex, type AuditQuery } from '../../audit/index-store.ts';
-import { verifyAudit } from '../../audit/verify.ts';
 import { parseWitnessAnswer } from '../../audit/witnessed.ts';
 import { systemClock } from '../../base/clock.ts';
 import { TunnelerError } from '../../base/errors.ts';
@@ -30,8 +29,7 @@ import { enrollIdentity } from '../enrolment/enrolment.ts';
 import { exportIdentity } from '../enrolment/identity-export.ts';
 import { deviceKeystores } from '../record/device-keystores.ts';
 import { JournalKey } from '../record/journal-key.ts';
-import { readJournalFacts } from '../record/journal-facts.ts';
-import { verifyView } from '../record/verify-view.ts';
+import { verifyJournal } from '../record/verify-journal.ts';
 import { brokenBy, type IdentityStatus } from '../views/identity-status.ts';
 import { identityView } from '../views/identity-view.ts';
 import type { EnrollRequest } from '../enrolment/new-identity.ts';
@@ -127,7 +125,7 @@ export async function offlineVerify(
       details: { next: 'culvert audit verify --witness SERVICE --save FILE saves one' },
     });
   }
-  return verifyView(await verifyAudit(stateDirectory, await readJournalFacts(stateDirectory), answer, passed));
+  return verifyJournal(stateDirectory, answer, passed);
 }
 
 export async function offlineSearch(stateDirectory: string, query: AuditQuery): Promise<readonly AuditRecordView[]> {

@@ -5,7 +5,6 @@
 import { uptime } from 'node:os';
 import type { AuditWriter } from '../../audit/record.ts';
 import type { Clock } from '../../base/clock.ts';
-import { toTunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 
 const lookMs = 2000;
@@ -14,7 +13,7 @@ const setByMs = 2000;
 
 export interface ClockWatchDeps {
   readonly clock: Clock;
-  readonly audit: AuditWriter;
+  readonly audit: Pick<AuditWriter, 'recordOrLog'>;
   readonly log: Log;
   /** Milliseconds since the host started, sleep included. */
   readonly sinceStartMs?: () => number;
@@ -32,10 +31,6 @@ export function watchClock(deps: ClockWatchDeps): Disposable {
     offset = now;
     if (Math.abs(byMs) < setByMs || (byMs > 0 && !forwardShows)) return;
     log.warn('engine.clock_set', { byMs });
-    try {
-      audit.record({ kind: 'clock.changed', byMs, direction: byMs > 0 ? 'forward' : 'back' });
-    } catch (error) {
-      log.error('engine.not_recorded', { kind: 'clock.changed', error: toTunnelerError(error) });
-    }
+    audit.recordOrLog({ kind: 'clock.changed', byMs, direction: byMs > 0 ? 'forward' : 'back' });
   });
 }
