@@ -32,7 +32,14 @@ export interface RunOptions {
 
 /** What a script needs to know of an engine that has started. */
 export interface RunningEngine extends AsyncDisposable {
-  readonly ready: Readonly<Record<string, unknown>>;
+  readonly ready: {
+    readonly mode: string;
+    readonly modeReason: string;
+    readonly socket: string;
+    readonly state: string;
+    readonly proxy?: string;
+    readonly forwards: readonly { readonly service: string; readonly port: number }[];
+  };
   /** Resolves when the engine was asked to stop over its socket. */
   readonly stopped: Promise<void>;
 }

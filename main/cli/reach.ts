@@ -1,6 +1,6 @@
 /** The blast radius of one program: every service this device may dial, and whether that program would reach it now, and as whom. */
 import type { WhyView } from '../api/views.ts';
-import { usage, type Cli, type CommonOptions } from './cli.ts';
+import { exitCode, usage, type Cli, type CommonOptions } from './cli.ts';
 import { namedProgram } from './named-program.ts';
 import type { Engine } from './backends.ts';
 import { table } from './table.ts';
@@ -17,7 +17,7 @@ interface Reach {
 /** Questions asked of the engine at one time. */
 const atOnce = 8;
 
-/** Print what `--app` may reach. Throws a usage error without it. */
+/** Print what `--app` may reach; exit 1 where that is nothing. Throws a usage error without it. */
 export async function printReach(options: CommonOptions & { readonly app?: string }, cli: Cli): Promise<void> {
   const { app } = options;
   if (app === undefined) throw usage('why needs HOST[:PORT], or --app PATH|NAME for all that a program may reach');
@@ -25,6 +25,7 @@ export async function printReach(options: CommonOptions & { readonly app?: strin
     reachOf((await namedProgram(app, engine, cli)).app ?? app, engine),
   );
   cli.print(options, { app, services }, ({ services: rows }) => describe(app, rows, cli));
+  if (!services.some(({ reachable }) => reachable)) cli.exit = exitCode.failed;
 }
 
 async function reachOf(app: string, engine: Engine): Promise<readonly Reach[]> {

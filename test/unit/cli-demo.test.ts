@@ -80,7 +80,11 @@ it('a demo that is late is stopped, and has taken everything away before it says
         await server[Symbol.asyncDispose]();
         closed.push('engine');
       };
-      return { ready: {}, stopped: new Promise(() => undefined), [Symbol.asyncDispose]: close };
+      return {
+        ready: { mode: 'proxy', modeReason: '', socket: socketPath, state: '', forwards: [] },
+        stopped: new Promise(() => undefined),
+        [Symbol.asyncDispose]: close,
+      };
     },
   };
   const ran = demoOnce(programs, clock);

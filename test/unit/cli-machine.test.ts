@@ -65,6 +65,8 @@ it(
     expect(await culvertJson(['config', 'show', ...at])).toMatchObject({
       config: { proxy: { listen: '127.0.0.1:1080' }, policy: { unbound: 'refuse' } },
     });
+    const text = await culvert(['config', 'show', ...at]);
+    expect(text.out).toBe(`# ${file}\nmode: proxy\nproxy:\n  listen: 127.0.0.1:1080\npolicy:\n  unbound: refuse\n`);
     const before = readFileSync(file, 'utf8');
     const wrong = await culvert(['config', 'set', 'proxy.lisen', '1', ...at, '--json']);
     expect(JSON.parse(wrong.err)).toMatchObject({ error: { code: 'engine.config_invalid' } });

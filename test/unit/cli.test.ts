@@ -7,7 +7,7 @@ import { silentLog } from '../../main/base/log.ts';
 import { runCommandLine } from '../../main/cli/command-line.ts';
 import type { Backends } from '../../main/cli/backends.ts';
 import type { Terminal } from '../../main/cli/terminal.ts';
-import type { IdentityView, SessionView } from '../../main/api/views.ts';
+import type { IdentityView, SessionView, WhyView } from '../../main/api/views.ts';
 import { openSocketServer } from '../../main/engine/calls/socket-server.ts';
 import { defaultSocketPath } from '../../main/ipc/socket-path.ts';
 import { createFakeEngine, emptyState, type HandlerOverrides } from '../support/fake-engine.ts';
@@ -286,6 +286,14 @@ describe('verbs over a running engine', () => {
   });
 
   it('tell the whole reach of one program, and need a destination or a program', async () => {
+    const answers: Record<string, WhyView> = {
+      web: { destination: 'web', reachable: true, service: 'web', identity: 'agent', steps: [] },
+      plc: {
+        destination: 'plc',
+        reachable: false,
+        steps: [{ step: 'identity', outcome: 'fail', text: 'not lent', next: 'bind it' }],
+      },
+    };
     const service = { identity: 'laptop', permissions: ['Dial'] } as const;
     await serveEngine({
       service: {
@@ -295,14 +303,7 @@ describe('verbs over a running engine', () => {
             { ...service, name: 'plc' },
             { ...service, name: 'box', permissions: ['Bind'] },
           ] as never,
-        why: ({ destination }) =>
-          destination === 'web'
-            ? { destination, reachable: true, service: 'web', identity: 'agent', steps: [] }
-            : {
-                destination,
-                reachable: false,
-                steps: [{ step: 'identity', outcome: 'fail', text: 'not lent', next: 'bind it' }],
-              },
+        why: ({ destination }) => answers[destination] as WhyView,
       },
     });
     const ran = await culvert(['why', '--app', 'helper', '--state', state]);
@@ -319,6 +320,28 @@ describe('verbs over a running engine', () => {
       ],
     });
     expect((await culvert(['why', '--state', state])).code).toBe(2);
+    answers['web'] = { destination: 'web', reachable: false, steps: [] };
+    expect((await culvert(['why', '--app', 'helper', '--state', state])).code).toBe(1);
+  });
+
+  it('tell contracts and rules as they would be written, not as a program keeps them', async () => {
+    const contract = { service: 'plc', identity: 'me', origin: 'controller', guard: 'modbus', onViolation: 'close' };
+    await serveEngine({
+      policy: {
+        show: () =>
+          ({
+            contracts: [{ ...contract, terms: { maxSessions: 2, modbus: { allow: 'read' } } }],
+            localRules: [{ id: 'night', file: 'a.cedar', effect: 'forbid', text: 'forbid (\n  principal);' }],
+            errors: [],
+            posture: [],
+          }) as never,
+      },
+    });
+    const { out } = await culvert(['policy', 'explain', '--state', state]);
+    expect(out).toContain(
+      'contract  plc as me (controller, on violation: close)\n          maxSessions: 2\n          modbus:\n            allow: read\n',
+    );
+    expect(out).toContain('forbid    night (a.cedar)\n          forbid (\n            principal);\n');
   });
 
   it('show calls as who called what, with what, decided by which rule', async () => {
@@ -386,6 +409,21 @@ describe('verbs over a running engine', () => {
     expect(lines().map((line) => line.id)).toContain('ses_3');
     abort.abort();
     expect(await running).toBe(0);
+  });
+});
+
+describe('run', () => {
+  it.each([
+    [[], ''],
+    [[{ service: 'db', port: 5432 }], '  forwards  db on port 5432\n'],
+  ])('says where the engine can be reached, with forwards %j', async (forwards, told) => {
+    const ready = { mode: 'proxy', modeReason: 'asked for', socket: '/s', state, proxy: '127.0.0.1:1080', forwards };
+    const runEngine: Backends['runEngine'] = () =>
+      Promise.resolve({ ready, stopped: Promise.resolve(), [Symbol.asyncDispose]: () => Promise.resolve() });
+    const ran = await culvert(['run', '--state', state], { programs: { runEngine } });
+    expect(ran.out).toBe(
+      `The engine is up. Ctrl-C stops it.\n  mode      proxy (asked for)\n  proxy     127.0.0.1:1080\n${told}  socket    /s\n`,
+    );
   });
 });
 

@@ -43,10 +43,10 @@ async function scenario(
   await waitUntilHosted(cli, join(directory, host));
   narrate(`"${host}" enrolled and hosts both as dark services`, 'it only dials out: no inbound port was opened');
   const engine = await startDevice({ name: device, mode: asked, tokens: overlay.tokens, directory, programs }, stack);
-  const mode = String(engine.ready['mode']);
-  narrate(`"${device}", this device, enrolled and started`, `mode ${mode}: ${String(engine.ready['modeReason'])}`);
+  const { mode, modeReason } = engine.ready;
+  narrate(`"${device}", this device, enrolled and started`, `mode ${mode}: ${modeReason}`);
 
-  const proxy = mode === 'tun' ? undefined : String(engine.ready['proxy']);
+  const proxy = mode === 'tun' ? undefined : engine.ready.proxy;
   const state = join(directory, device);
   await visitWeb(cli, proxy, narrate);
   await useTools(cli, proxy, narrate);

@@ -66,7 +66,7 @@ async function scenario(cli: Cli, narrate: Narrate, stack: DisposalStack, direct
     const identities = agents.map((agent) => `${name}.${agent}`);
     const config = settings(directory, name, agents);
     const engine = await startDevice({ name, mode: 'proxy', tokens, identities, config, directory, programs }, stack);
-    proxies.set(name, String(engine.ready['proxy']));
+    proxies.set(name, engine.ready.proxy ?? '');
     narrate(`${name} runs ${agents.join(' and ')}`, 'two programs on one host, each bound to an identity of its own');
   }
 

@@ -77,7 +77,7 @@ async function scenario(cli: Cli, narrate: Narrate, stack: DisposalStack, direct
   await waitUntilHosted(cli, join(directory, box));
   narrate(`"${box}" hosts the PLC as the dark service ${service}`, 'no inbound port was opened on the floor');
   const engine = await startDevice({ name: laptop, mode: 'proxy', tokens, directory, programs }, stack);
-  const proxy = String(engine.ready['proxy']);
+  const proxy = engine.ready.proxy ?? '';
   const state = join(directory, laptop);
   narrate(`"${laptop}" may reach it under a contract`, 'two hours, one session at a time, Modbus reads of unit 1 only');
 

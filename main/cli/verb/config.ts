@@ -23,7 +23,12 @@ export function addConfig(program: Command, cli: Cli): void {
             () => cli.programs.showConfig(cli.stateDirectory(options), undefined),
           )
         : await cli.programs.showConfig(cli.stateDirectory(options), options.config);
-    cli.print(options, shown, ({ file, config }) => `# ${file}\n${JSON.stringify(config, undefined, 2)}\n`);
+    // Only here: the reader of YAML takes longer to load than this program to start.
+    const { stringify } = await import('yaml');
+    cli.print(options, shown, ({ file, config }) => {
+      const set = stringify(config);
+      return set.trim() === '{}' ? `# ${file}: nothing is set, everything is as by default\n` : `# ${file}\n${set}`;
+    });
   });
 
   verb('check', 'read the file as the engine would and say what is wrong with it').action(async (options: Options) => {

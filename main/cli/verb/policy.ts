@@ -26,7 +26,8 @@ export function addPolicy(program: Command, cli: Cli): void {
     .action(async (destination: string | undefined, options: CommonOptions & { app?: string }) => {
       if (destination === undefined) {
         const policy = await cli.withEngine(options, (engine) => engine.policy.show());
-        cli.print(options, policy, (view) => describe(view, cli));
+        const { stringify } = await import('yaml');
+        cli.print(options, policy, (view) => describe(view, stringify, cli));
         return;
       }
       const request = whyRequest(destination, options.app);
@@ -37,14 +38,13 @@ export function addPolicy(program: Command, cli: Cli): void {
     });
 }
 
-function describe(policy: PolicyView, cli: Cli): string {
+function describe(policy: PolicyView, yaml: (value: unknown) => string, cli: Cli): string {
   const contracts = policy.contracts.map(
     ({ service, identity, origin, terms, onViolation }) =>
-      `contract  ${service} as ${identity} (${origin}, on violation: ${onViolation})\n          ${JSON.stringify(terms)}\n`,
+      `contract  ${service} as ${identity} (${origin}, on violation: ${onViolation})\n${indented(yaml(terms))}\n`,
   );
   const rules = policy.localRules.map(
-    ({ id, file, effect, text }) =>
-      `${effect.padEnd(9)} ${id} (${file})\n${text.trim().replaceAll(/^/gm, '          ')}\n`,
+    ({ id, file, effect, text }) => `${effect.padEnd(9)} ${id} (${file})\n${indented(text)}\n`,
   );
   const posture = policy.posture.map(({ service, identity, type, passing, explanation }) => {
     const because = explanation === undefined ? '' : `: ${explanation}`;
@@ -55,6 +55,10 @@ function describe(policy: PolicyView, cli: Cli): string {
   return lines.length === 0
     ? 'No contract, no local rule and no posture check: the controller alone decides.\n'
     : lines.join('');
+}
+
+function indented(text: string): string {
+  return text.trim().replaceAll(/^/gm, '          ');
 }
 
 function printCheck(result: PolicyCheckView, options: CommonOptions, cli: Cli, fate: string): void {

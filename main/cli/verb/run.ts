@@ -2,7 +2,7 @@ import { Option, type Command } from 'commander';
 import { parseHostPort } from '../../base/ip.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
 import { parseDescriptor } from '../passphrase.ts';
-import type { RunOptions } from '../backends.ts';
+import type { RunningEngine, RunOptions } from '../backends.ts';
 import { waitForEnd } from '../wait-for-end.ts';
 
 interface Options extends CommonOptions {
@@ -79,18 +79,10 @@ function parseForward(text: string): { service: string; port: number } {
   return { service: match[1], port };
 }
 
-function describe(ready: Readonly<Record<string, unknown>>): string {
-  const told = ['mode', 'proxy', 'forwards', 'socket']
-    .filter((key) => ready[key] !== undefined && !(Array.isArray(ready[key]) && ready[key].length === 0))
-    .map((key) => `  ${key.padEnd(9)} ${shown(ready[key])}\n`);
+function describe({ mode, modeReason, proxy, forwards, socket }: RunningEngine['ready']): string {
+  const places = forwards.map(({ service, port }) => `${service} on port ${port}`).join(', ');
+  const told = Object.entries({ mode: `${mode} (${modeReason})`, proxy, forwards: places, socket }).flatMap(
+    ([label, text]) => (text === undefined || text === '' ? [] : [`  ${label.padEnd(9)} ${text}\n`]),
+  );
   return `The engine is up. Ctrl-C stops it.\n${told.join('')}`;
-}
-
-/** As a person reads it: a forward as `SERVICE on port N`, text as it is. */
-function shown(value: unknown): string {
-  if (typeof value === 'string') return value;
-  if (!Array.isArray(value)) return JSON.stringify(value);
-  return (value as { service: string; port: number }[])
-    .map(({ service, port }) => `${service} on port ${port}`)
-    .join(', ');
 }

@@ -35,7 +35,14 @@ export interface EngineOptions {
 
 export interface Engine extends AsyncDisposable {
   /** Facts for whoever started it. */
-  readonly ready: Readonly<Record<string, unknown>>;
+  readonly ready: {
+    readonly mode: string;
+    readonly modeReason: string;
+    readonly socket: string;
+    readonly state: string;
+    readonly proxy?: string;
+    readonly forwards: readonly { readonly service: string; readonly port: number }[];
+  };
   /** Resolves when a client asked it to stop. */
   readonly stopped: Promise<void>;
 }
