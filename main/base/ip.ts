@@ -67,13 +67,17 @@ export function requireCidr(text: string, what: string): Cidr {
 
 /** `host:port`, `[v6]:port`. Throws `base.invalid` naming `what`. Port 0 is allowed where the caller listens. */
 export function parseHostPort(text: string, what: string): { host: string; port: number } {
+  const read = readHostPort(text);
+  if (read === undefined) throw new TunnelerError('base.invalid', `${what}: expected HOST:PORT, got "${text}"`);
+  return read;
+}
+
+/** The same, undefined for what is none. */
+export function readHostPort(text: string): { host: string; port: number } | undefined {
   const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);
-  if (host === undefined || !(port <= 65535)) {
-    throw new TunnelerError('base.invalid', `${what}: expected HOST:PORT, got "${text}"`);
-  }
-  return { host, port };
+  return host === undefined || !(port <= 65535) ? undefined : { host, port };
 }
 
 /** A host as it stands in an authority: IPv6 addresses in brackets (RFC 3986 section 3.2.2), everything else as it is. */

@@ -17,7 +17,8 @@ import { dialQuestion } from './local/questions.ts';
 import type { LocalRules } from './local/rules.ts';
 import { postureOf, type PostureState } from './posture.ts';
 import { flowSubjects, programMatches, programName, programSubjects } from './program.ts';
-import { contractRefuses, type ContractWords } from './reasons.ts';
+import { quarantineRefusal } from './quarantine.ts';
+import { contractRefuses, mayNotDial, type ContractWords } from './reasons.ts';
 import type { DecisionFacts, IdentityFacts, Verdict } from './verdict.ts';
 
 /** The rules in force, replaced as a whole. */
@@ -110,18 +111,7 @@ function unknownIdentity(name: string): Reason {
 }
 
 function quarantineOf(subjects: readonly string[], facts: DecisionFacts): Reason | undefined {
-  for (const subject of subjects) {
-    const cause = facts.isQuarantined(subject);
-    if (cause === undefined) continue;
-    return {
-      code: 'policy.quarantined',
-      sentence: `${subject} is in quarantine: ${cause}`,
-      next: `After a look at the cause: culvert quarantine release ${subject}`,
-      details: { subject, cause },
-      rule: `quarantine:${subject}`,
-    };
-  }
-  return undefined;
+  return quarantineRefusal(subjects, (subject) => facts.isQuarantined(subject));
 }
 
 function subjectRefusal(match: Match, app: App, facts: DecisionFacts): Refusal | undefined {
@@ -129,15 +119,9 @@ function subjectRefusal(match: Match, app: App, facts: DecisionFacts): Refusal |
   return reason === undefined ? undefined : { reason, answer: 'prohibited' };
 }
 
-function permissionRefusal(match: Match): Refusal | undefined {
-  if (match.service.permissions.includes('Dial')) return undefined;
-  const reason: Reason = {
-    code: 'permission.dial',
-    sentence: `${match.identity} may not dial ${match.service.name}`,
-    next: 'A service policy of type Dial at the controller has to name this identity',
-    rule: 'controller:service-policy',
-  };
-  return { reason, answer: 'prohibited' };
+function permissionRefusal({ identity, service }: Match): Refusal | undefined {
+  if (service.permissions.includes('Dial')) return undefined;
+  return { reason: mayNotDial(identity, service.name), answer: 'prohibited' };
 }
 
 function postureRefusal(posture: PostureState): Refusal | undefined {

@@ -10,18 +10,22 @@ export type PostureState =
   /** Failing by old news; the routers judge, so the dial is tried. */
   | { readonly kind: 'advisory'; readonly reason: Reason };
 
-/** A dial needs one of the policies that grant it to have all its queries pass. */
+/** What the posture of this device says of dialling a match. */
 export function postureOf(
   match: Pick<Match, 'service' | 'identity'>,
   authentication: 'oidc' | 'legacy' | undefined,
 ): PostureState {
-  const checks = match.service.postureChecks.filter((check) => check.policyType === 'Dial');
-  if (checks.length === 0) return { kind: 'passing' };
-  const failing = checks.filter((check) => !check.isPassing);
-  if (!closesEveryPolicy(checks, failing)) return { kind: 'passing' };
-  const known = failing.filter((check) => authentication !== 'oidc' || check.judged === 'router');
-  const decisive = closesEveryPolicy(checks, known);
-  return { kind: decisive ? 'failing' : 'advisory', reason: reasonOf(match, decisive ? known : failing) };
+  const { postureChecks } = match.service;
+  const failing = blockingChecks(postureChecks, 'Dial');
+  if (failing.length === 0) return { kind: 'passing' };
+  const known = blockingChecks(
+    postureChecks,
+    'Dial',
+    (check) => authentication !== 'oidc' || check.judged === 'router',
+  );
+  return known.length > 0
+    ? { kind: 'failing', reason: reasonOf(match, known) }
+    : { kind: 'advisory', reason: reasonOf(match, failing) };
 }
 
 /** A check as people can tell it from others: its name where it is known, what it asks, and its id at the controller. */
@@ -29,9 +33,19 @@ export function checkLabel({ id, name, queryType }: Pick<PostureCheck, 'id' | 'n
   return name === undefined ? `${queryType} (${id})` : `${name} (${queryType}, ${id})`;
 }
 
-function closesEveryPolicy(checks: readonly PostureCheck[], failing: readonly PostureCheck[]): boolean {
+/**
+ * The checks that stand in the way of dialling or hosting a service: one policy whose checks all pass suffices, so none do while there is
+ * such a policy. `counts`: whether the word that a check fails is to be believed.
+ */
+export function blockingChecks(
+  checks: readonly PostureCheck[],
+  policyType: PostureCheck['policyType'],
+  counts: (check: PostureCheck) => boolean = () => true,
+): readonly PostureCheck[] {
+  const asked = checks.filter((check) => check.policyType === policyType);
+  const failing = asked.filter((check) => !check.isPassing && counts(check));
   const closed = new Set(failing.map(({ policyId }) => policyId));
-  return checks.every(({ policyId }) => closed.has(policyId));
+  return asked.every(({ policyId }) => closed.has(policyId)) ? failing : [];
 }
 
 function reasonOf(

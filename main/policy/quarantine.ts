@@ -132,6 +132,29 @@ export class Quarantine implements Disposable {
   }
 }
 
+/** Why what belongs to a subject is refused or cut off: for what a person wrote, or Culvert found. */
+export function quarantinedReason(subject: string, cause: string | Reason): Reason {
+  return {
+    code: 'policy.quarantined',
+    sentence: `${subject} is in quarantine: ${typeof cause === 'string' ? cause : cause.sentence}`,
+    next: `after a look at the cause: culvert quarantine release ${subject}`,
+    details: { subject, cause },
+    rule: `quarantine:${subject}`,
+  };
+}
+
+/** The same for the first of these subjects that is held; undefined where none is. */
+export function quarantineRefusal(
+  subjects: readonly string[],
+  causeOf: (subject: string) => string | undefined,
+): Reason | undefined {
+  for (const subject of subjects) {
+    const cause = causeOf(subject);
+    if (cause !== undefined) return quarantinedReason(subject, cause);
+  }
+  return undefined;
+}
+
 function causeOf(why: string | Reason): Pick<QuarantineEntry, 'cause' | 'said'> {
   if (typeof why === 'string') return { cause: why };
   const { code, sentence, details } = why;

@@ -1,20 +1,21 @@
 /** What a failed dial means to a person, and how an application is told of it. */
+import { defined } from '../../base/defined.ts';
 import type { ErrorCode, TunnelerError } from '../../base/errors.ts';
 import type { RefusalAnswer } from '../../base/flow.ts';
 import type { Reason } from '../../base/reason.ts';
 import type { Match } from '../../intercept/match.ts';
 import { checkLabel } from '../../policy/posture.ts';
+import { mayNotDial, noEdgeRouter, nobodyHosts } from '../../policy/reasons.ts';
 
-interface Explanation {
-  readonly sentence: (service: string, identity: string) => string;
-  readonly next?: string;
-  readonly answer: RefusalAnswer;
-}
+type Explanation = { readonly answer: RefusalAnswer } & (
+  | { readonly sentence: (service: string, identity: string) => string; readonly next?: string }
+  /** Worded elsewhere. */
+  | { readonly reason: (match: Match) => Reason }
+);
 
 const explanations: Partial<Record<ErrorCode, Explanation>> = {
   'ziti.dial.no_terminator': {
-    sentence: (service) => `nobody hosts ${service} now`,
-    next: 'start what hosts it, or ask its owner',
+    reason: ({ service, terminatorIdentity }) => nobodyHosts(service.name, terminatorIdentity),
     answer: 'reset',
   },
   'ziti.dial.refused': {
@@ -23,8 +24,7 @@ const explanations: Partial<Record<ErrorCode, Explanation>> = {
     answer: 'reset',
   },
   'ziti.dial.access_denied': {
-    sentence: (service, identity) => `${identity} may not dial ${service}`,
-    next: 'ask for a dial policy at the controller',
+    reason: ({ identity, service }) => ({ ...mayNotDial(identity, service.name), code: 'ziti.dial.access_denied' }),
     answer: 'prohibited',
   },
   'ziti.dial.service_unknown': {
@@ -47,8 +47,7 @@ const explanations: Partial<Record<ErrorCode, Explanation>> = {
     answer: 'timeout',
   },
   'ziti.dial.no_router': {
-    sentence: (_service, identity) => `${identity} reaches no edge router`,
-    next: 'culvert status shows its routers',
+    reason: ({ identity }) => noEdgeRouter(identity),
     answer: 'host-unreachable',
   },
   'ziti.controller.no_edge_routers': {
@@ -75,17 +74,12 @@ export function explainDialFailure(
   match: Match,
 ): { readonly reason: Reason; readonly answer: RefusalAnswer } {
   if (error.code === 'ziti.dial.posture_failed') return postureFailure(error, match);
-  if (error.code === 'ziti.dial.no_terminator' && match.terminatorIdentity !== undefined) {
-    return { reason: nobodyNamed(match.service.name, match.terminatorIdentity), answer: 'reset' };
-  }
   const known = explanations[error.code];
   if (known === undefined) return { reason: { code: error.code, sentence: error.message }, answer: 'reset' };
-  const reason = {
-    code: error.code,
-    sentence: known.sentence(match.service.name, match.identity),
-    ...(known.next === undefined ? {} : { next: known.next }),
-  };
-  return { reason, answer: known.answer };
+  if ('reason' in known) return { reason: known.reason(match), answer: known.answer };
+  const { sentence, next, answer } = known;
+  const said = sentence(match.service.name, match.identity);
+  return { reason: { code: error.code, sentence: said, ...defined({ next }) }, answer };
 }
 
 /** Names the checks, where the router did. */
@@ -109,15 +103,5 @@ function postureFailure(
       details: { service, checks: labels, checkIds: failing.map(({ id }) => id) },
     },
     answer: 'prohibited',
-  };
-}
-
-/** Why a dial that asks for one terminator among a service's found none. */
-function nobodyNamed(service: string, terminatorIdentity: string): Reason {
-  return {
-    code: 'ziti.dial.no_terminator_named',
-    sentence: `nobody hosts ${service} as ${terminatorIdentity} now`,
-    next: 'see whether what it names is up, and whether its host binds under that name',
-    details: { service, terminatorIdentity },
   };
 }

@@ -1,6 +1,6 @@
 /** The guard a session's contract asks for, with the budgets and local rules it is held to. */
 import { createHash } from 'node:crypto';
-import { unknownApp, type App } from '../../apps/app.ts';
+import type { App } from '../../apps/app.ts';
 import type { Reason } from '../../base/reason.ts';
 import { askPerson } from './ask-person.ts';
 import type { EngagementContract } from '../../base/engagement.ts';
@@ -8,6 +8,7 @@ import { createGuard } from '../../guard/create-guard.ts';
 import type { Approvals } from '../../policy/approvals.ts';
 import type { Approve, Guard, GuardedAction, GuardLedger } from '../../guard/guard.ts';
 import { createHeldBudget } from '../../guard/held-budget.ts';
+import { askingProgram, callQuestion } from '../../policy/local/questions.ts';
 import type { Policy } from '../../policy/policy.ts';
 import type { DecisionFacts } from '../../policy/verdict.ts';
 import type { SessionsDeps } from '../../session/create-sessions.ts';
@@ -26,8 +27,6 @@ export interface GuardsDeps {
   readonly workgroupsOf: (identity: string, serviceId: string) => readonly string[];
   readonly approvals: Approvals;
 }
-
-const toolKinds = { callTool: 'tool', readResource: 'resource', writeRegister: 'register' } as const;
 
 /** For `createSessions`. */
 export function guardsFor(deps: GuardsDeps): SessionsDeps['guard'] {
@@ -76,42 +75,12 @@ function accountOf({ identity, caller, serviceId }: SessionFacts, deps: GuardsDe
 }
 
 function authorize(action: GuardedAction, session: SessionFacts, deps: GuardsDeps): Reason | undefined {
-  // What a caller tells of its program decides nothing at the host.
-  const app = session.direction === 'host' ? unknownApp : session.app;
-  const facts = deps.facts(app);
-  const { host, port } = split(session.destination);
-  const answer = deps.policy.ask({
-    action: action.action,
-    app,
-    identity: session.identity,
-    service: { name: session.service, workgroups: deps.workgroupsOf(session.identity, session.serviceId) },
-    tool: {
-      name: action.target,
-      kind: toolKinds[action.action],
-      unit: action.unit,
-      table: action.table,
-      from: action.from,
-      to: action.to,
-    },
-    circumstances: {
-      nowMs: facts.nowMs,
-      // It was judged when the session was admitted, and a failing posture since then has closed the session.
-      posture: 'passing',
-      mfaVerifiedAtMs: facts.identity(session.identity)?.mfaVerifiedAtMs,
-      openSessions: facts.openSessions(session.serviceId),
-      dialsLastMinute: facts.recentDials ?? 0,
-      callsLastMinute: deps.recentCalls.count(app),
-      protocol: session.protocol,
-      hostname: host,
-      port,
-      entry: 'session',
-      caller: session.direction === 'host' ? session.source : '',
-    },
+  const app = askingProgram(session);
+  const question = callQuestion(action, session, {
+    facts: deps.facts(app),
+    workgroups: deps.workgroupsOf(session.identity, session.serviceId),
+    callsLastMinute: deps.recentCalls.count(app),
   });
+  const answer = deps.policy.ask(question);
   return answer.kind === 'deny' ? answer.reason : undefined;
-}
-
-function split(destination: string): { host: string; port: number } {
-  const colon = destination.lastIndexOf(':');
-  return { host: destination.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(destination.slice(colon + 1)) || 0 };
 }

@@ -8,6 +8,7 @@ import type { WhyStep, WhyView } from '../../api/views.ts';
 import type { Intercept, Match } from '../../intercept/match.ts';
 import type { Policy } from '../../policy/policy.ts';
 import { postureOf } from '../../policy/posture.ts';
+import { noEdgeRouter, nobodyHosts } from '../../policy/reasons.ts';
 import type { DecisionFacts, Verdict } from '../../policy/verdict.ts';
 import type { Identities } from '../identities/identities.ts';
 
@@ -156,11 +157,7 @@ async function explainNetwork(match: Match, deps: WhyDeps, add: AddStep): Promis
   const runner = deps.identities.find(match.identity);
   const connected = (runner?.routers() ?? []).filter((router) => router.state === 'connected');
   if (connected.length === 0) {
-    add('router', 'fail', {
-      code: 'ziti.dial.no_router',
-      sentence: `${match.identity} reaches no edge router`,
-      next: 'culvert status shows its routers',
-    });
+    add('router', 'fail', noEdgeRouter(match.identity));
     add('terminator', 'skipped', skipped);
     return;
   }
@@ -175,19 +172,8 @@ async function explainNetwork(match: Match, deps: WhyDeps, add: AddStep): Promis
     const online = `${count} terminator${count === 1 ? '' : 's'} online`;
     const named = terminatorIdentity === undefined ? '' : ` as ${terminatorIdentity}`;
     add('terminator', 'pass', plain('terminator.online', `${online}${named}`, { count, terminatorIdentity }));
-  } else if (terminatorIdentity !== undefined) {
-    add('terminator', 'fail', {
-      code: 'ziti.dial.no_terminator_named',
-      sentence: `nobody hosts it as ${terminatorIdentity} now`,
-      next: 'see whether what it names is up, and whether its host binds under that name',
-      details: { service: match.service.name, terminatorIdentity },
-    });
   } else {
-    add('terminator', 'fail', {
-      code: 'ziti.dial.no_terminator',
-      sentence: 'nobody hosts it now',
-      next: 'start what hosts it, or ask its owner',
-    });
+    add('terminator', 'fail', nobodyHosts(match.service.name, terminatorIdentity));
   }
 }
 

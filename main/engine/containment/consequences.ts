@@ -1,8 +1,14 @@
 /** What follows from what happens in a session: violations, and subjects cut off. */
+import { defined } from '../../base/defined.ts';
 import type { Reason } from '../../base/reason.ts';
 import type { AlertView } from '../../api/views.ts';
 import { flowSubjects, quarantineSubject } from '../../policy/program.ts';
-import type { Quarantine, QuarantineEntry, QuarantineEvent } from '../../policy/quarantine.ts';
+import {
+  quarantinedReason,
+  type Quarantine,
+  type QuarantineEntry,
+  type QuarantineEvent,
+} from '../../policy/quarantine.ts';
 import type { SessionEvent, Sessions, SessionSnapshot } from '../../session/sessions.ts';
 
 export interface ConsequencesDeps {
@@ -43,23 +49,13 @@ export function createConsequences(deps: ConsequencesDeps): Consequences {
       if (event.kind === 'opened' || event.kind === 'closed') deps.refresh();
     },
     quarantined(event) {
-      const { subject, cause, by } = event.entry;
-      const details = { subject, cause: causeOf(event.entry) };
+      const { subject, by } = event.entry;
       if (event.kind === 'added') {
-        sessions.closeWhere((session) => isSubject(session, subject), 'quarantined', {
-          code: 'policy.quarantined',
-          sentence: cause,
-          details,
-        });
+        const reason = quarantinedReason(subject, causeOf(event.entry));
+        sessions.closeWhere((session) => isSubject(session, subject), 'quarantined', reason);
         if (by !== 'operator') {
-          deps.raise({
-            severity: 'critical',
-            kind: 'quarantine',
-            text: `${subject} was cut off: ${cause}`,
-            code: 'policy.quarantined',
-            details,
-            subject,
-          });
+          const { code, sentence: text, details } = reason;
+          deps.raise({ severity: 'critical', kind: 'quarantine', text, code, ...defined({ details }), subject });
         }
       }
       deps.refresh();

@@ -3,10 +3,8 @@
  * away. Only who reaches what is asked again; how many and how often was judged when each was let in.
  */
 import type { Clock } from '../../base/clock.ts';
-import { parseHostPort } from '../../base/ip.ts';
-import type { AuthorizationRequest } from '../../policy/local/questions.ts';
+import { sessionQuestion, type AuthorizationRequest } from '../../policy/local/questions.ts';
 import type { Policy } from '../../policy/policy.ts';
-import { postureOf } from '../../policy/posture.ts';
 import type { Sessions, SessionSnapshot } from '../../session/sessions.ts';
 import type { Identities } from '../identities/identities.ts';
 
@@ -27,31 +25,11 @@ export function reconsiderSessions(deps: ReconsiderDeps): readonly string[] {
 }
 
 function questionOf(session: SessionSnapshot, deps: ReconsiderDeps): AuthorizationRequest {
-  const { host, port } = parseHostPort(session.destination, 'destination');
   const runner = deps.identities.find(session.identity);
-  const facts = runner?.facts();
-  const service = runner?.services().find(({ id }) => id === session.serviceId);
-  const posture =
-    service === undefined || session.direction === 'host'
-      ? 'unknown'
-      : postureOf({ service, identity: session.identity }, facts?.authentication).kind;
-  return {
-    action: session.direction,
-    app: session.app,
-    identity: session.identity,
-    service: { name: session.service, workgroups: service?.roleAttributes ?? [] },
-    circumstances: {
-      nowMs: deps.clock.now(),
-      posture: posture === 'advisory' ? 'failing' : posture,
-      mfaVerifiedAtMs: facts?.mfaVerifiedAtMs,
-      openSessions: deps.sessions.openCount(session.serviceId) - 1,
-      dialsLastMinute: 0,
-      callsLastMinute: 0,
-      protocol: session.protocol,
-      hostname: host,
-      port,
-      entry: session.entry,
-      caller: session.direction === 'host' ? session.source : '',
-    },
-  };
+  return sessionQuestion(session, {
+    nowMs: deps.clock.now(),
+    service: runner?.services().find(({ id }) => id === session.serviceId),
+    identity: runner?.facts(),
+    openSessions: deps.sessions.openCount(session.serviceId) - 1,
+  });
 }

@@ -14,8 +14,9 @@ import type { ContractInForce } from '../../policy/contract-book.ts';
 import type { GrantHolder } from '../../policy/grants.ts';
 import type { GrantedTimes } from '../../policy/granted-times.ts';
 import { hostedRefusal } from '../../policy/host-terms.ts';
+import { hostQuestion } from '../../policy/local/questions.ts';
 import type { Policy } from '../../policy/policy.ts';
-import type { Quarantine } from '../../policy/quarantine.ts';
+import { quarantineRefusal, type Quarantine } from '../../policy/quarantine.ts';
 import type { Sessions } from '../../session/sessions.ts';
 import { meet, routersWord, type HostedCaller } from './callers.ts';
 import type { ProviderKeys } from './provider-keys.ts';
@@ -223,36 +224,19 @@ function refusalOf(
   caller: HostedCaller | undefined,
   deps: HostedDialsDeps,
 ): Reason | undefined {
-  for (const subject of [`identity:${request.identity}`, `service:${request.serviceName}`, ...callerSubjects(caller)]) {
-    const cause = deps.quarantine.causeOf(subject);
-    if (cause !== undefined) {
-      return {
-        code: 'policy.quarantined',
-        sentence: `${subject} is in quarantine: ${cause}`,
-        next: `culvert quarantine release ${subject}`,
-        rule: `quarantine:${subject}`,
-      };
-    }
-  }
-  const answer = deps.policy.ask({
-    action: 'host',
-    app: unknownApp,
+  const subjects = [`identity:${request.identity}`, `service:${request.serviceName}`, ...callerSubjects(caller)];
+  const held = quarantineRefusal(subjects, (subject) => deps.quarantine.causeOf(subject));
+  if (held !== undefined) return held;
+  const question = hostQuestion({
     identity: request.identity,
     service: { name: request.serviceName, workgroups: deps.workgroupsOf(request.identity, request.serviceId) },
-    circumstances: {
-      nowMs: deps.clock.now(),
-      posture: 'unknown',
-      mfaVerifiedAtMs: undefined,
-      openSessions: deps.sessions.openCount(request.serviceId, 'host'),
-      dialsLastMinute: 0,
-      callsLastMinute: 0,
-      protocol: request.protocol,
-      hostname: request.target.host,
-      port: request.target.port,
-      entry: 'hosted',
-      caller: callerName(request),
-    },
+    caller: callerName(request),
+    protocol: request.protocol,
+    target: request.target,
+    nowMs: deps.clock.now(),
+    openSessions: deps.sessions.openCount(request.serviceId, 'host'),
   });
+  const answer = deps.policy.ask(question);
   return answer.kind === 'deny' ? answer.reason : undefined;
 }
 

@@ -14,7 +14,7 @@ import type {
 import type { Hosting } from '../../hosting/hosting.ts';
 import type { InterceptProblem } from '../../intercept/match.ts';
 import type { Policy, PolicyReload } from '../../policy/policy.ts';
-import type { Quarantine } from '../../policy/quarantine.ts';
+import { quarantineRefusal, type Quarantine } from '../../policy/quarantine.ts';
 import type { Sessions } from '../../session/sessions.ts';
 import type { AgentBindings } from '../admission/agent-bindings.ts';
 import type { Identities } from '../identities/identities.ts';
@@ -72,7 +72,9 @@ export function createEngineViews(deps: EngineViewsDeps): EngineViews {
           contract: policy.contractOf(service),
           problem: problems.get(service.name),
           hosted: hosted.get(`${runner.name}/${service.id}`),
-          quarantined: quarantine.causeOf(`service:${service.name}`) ?? quarantine.causeOf(`identity:${runner.name}`),
+          quarantined: quarantineRefusal([`service:${service.name}`, `identity:${runner.name}`], (subject) =>
+            quarantine.causeOf(subject),
+          ),
           hasNoTerminators:
             deps.hasNoTerminators.has(`${runner.name}/${service.id}`) ||
             deps.unhosted.isDeserted(runner.name, service.id),

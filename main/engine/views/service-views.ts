@@ -5,8 +5,9 @@ import type { HostedState } from '../../hosting/hosting.ts';
 import type { InterceptProblem } from '../../intercept/match.ts';
 import { parseInterceptConfigs } from '../../intercept/intercept-config.ts';
 import type { ContractInForce } from '../../policy/contract-book.ts';
+import { noEdgeRouter, nobodyHosts } from '../../policy/reasons.ts';
 import type { ZitiService } from '../../ziti/model.ts';
-import { checkLabel } from '../../policy/posture.ts';
+import { blockingChecks, checkLabel } from '../../policy/posture.ts';
 import { contractView, postureView } from './views.ts';
 
 /** Facts about one service of one identity that its status depends on. */
@@ -19,8 +20,8 @@ export interface ServiceFacts {
   readonly contract: ContractInForce;
   readonly problem: InterceptProblem | undefined;
   readonly hosted: HostedState | undefined;
-  /** The cause, where service or identity is in quarantine. */
-  readonly quarantined: string | undefined;
+  /** Why, where service or identity is in quarantine. */
+  readonly quarantined: Reason | undefined;
   /** The last dial, or the controller when it was last asked, found nobody hosting it. */
   readonly hasNoTerminators: boolean;
   readonly forwards: readonly number[];
@@ -65,12 +66,7 @@ function statusOf(facts: ServiceFacts): IdentityStatus {
   if (facts.quarantined !== undefined) {
     return {
       status: 'quarantined',
-      reason: {
-        code: 'policy.quarantined',
-        sentence: `in quarantine: ${facts.quarantined}`,
-        next: `culvert quarantine release service:${service.name}`,
-        details: { cause: facts.quarantined },
-      },
+      reason: facts.quarantined,
     };
   }
   if (mayDial && contract.kind === 'invalid') return { status: 'contract-invalid', reason: contract.reason };
@@ -80,11 +76,7 @@ function statusOf(facts: ServiceFacts): IdentityStatus {
   if (!facts.routers.some((router) => router.state === 'connected')) {
     return {
       status: 'no-router',
-      reason: {
-        code: 'ziti.dial.no_router',
-        sentence: `${facts.identity} reaches no edge router`,
-        next: 'culvert status shows its routers; else ask for an edge router policy',
-      },
+      reason: noEdgeRouter(facts.identity),
     };
   }
   if (!mayDial) return hostingStanding(hosted);
@@ -92,11 +84,7 @@ function statusOf(facts: ServiceFacts): IdentityStatus {
   if (facts.hasNoTerminators && facts.openSessions === 0) {
     return {
       status: 'no-terminator',
-      reason: {
-        code: 'ziti.dial.no_terminator',
-        sentence: 'nobody hosts it now',
-        next: 'start what hosts it, or ask its owner',
-      },
+      reason: nobodyHosts(service.name),
     };
   }
   if (hosted?.problem !== undefined) return hostingStanding(hosted);
@@ -132,18 +120,17 @@ function bindPosture(facts: ServiceFacts): IdentityStatus | undefined {
   return postureStanding(facts, 'Bind');
 }
 
-/** A policy that grants it needs all of its checks; one such policy is enough. */
 function postureStanding(
   { service, identity, authentication }: ServiceFacts,
   type: 'Dial' | 'Bind',
 ): IdentityStatus | undefined {
-  const checks = service.postureChecks.filter((check) => check.policyType === type);
   // Where routers judge, the controller's word of a dial is old: a router's verdict or refusal counts.
-  const judged = (check: ZitiService['postureChecks'][number]): boolean =>
-    check.judged !== undefined || authentication !== 'oidc' || type === 'Bind';
-  const failing = checks.filter((check) => !check.isPassing && judged(check));
-  const closed = new Set(failing.map(({ policyId }) => policyId));
-  if (failing.length === 0 || !checks.every(({ policyId }) => closed.has(policyId))) return undefined;
+  const failing = blockingChecks(
+    service.postureChecks,
+    type,
+    (check) => check.judged !== undefined || authentication !== 'oidc' || type === 'Bind',
+  );
+  if (failing.length === 0) return undefined;
   if (failing.every((check) => check.queryType === 'MFA')) {
     return { status: 'mfa-required', reason: codeWanted(service.name, identity, type) };
   }
