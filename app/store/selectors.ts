@@ -24,11 +24,6 @@ export const selectStatus = (state: EngineState) => state.status;
 export const selectDns = (state: EngineState) => state.dns;
 export const selectPolicy = (state: EngineState) => state.policy;
 
-/** The key a service has in the state. */
-export function serviceKey(service: Pick<ServiceView, 'identity' | 'id'>): string {
-  return `${service.identity}/${service.id}`;
-}
-
 /** Name under which a person knows who is at the other end of a session: the agent, else the program's file name. */
 export function programOf(session: SessionView): string | undefined {
   return session.app.agent ?? (session.app.script ?? session.app.path)?.split(/[\\/]/).at(-1);

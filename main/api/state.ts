@@ -18,7 +18,7 @@ import type {
 export interface EngineState {
   readonly status: StatusView;
   readonly identities: Readonly<Record<string, IdentityView>>;
-  /** Keyed `identity/serviceId`. */
+  /** By {@link serviceKey}. */
   readonly services: Readonly<Record<string, ServiceView>>;
   readonly sessions: Readonly<Record<string, SessionView>>;
   /** Keyed `identity/router`. */
@@ -29,6 +29,11 @@ export interface EngineState {
   readonly alerts: readonly AlertView[];
   readonly dns: DnsView;
   readonly policy: PolicyView;
+}
+
+/** The key a service has in the state, and wherever services of all identities stand side by side. */
+export function serviceKey(identity: string, serviceId: string): string {
+  return `${identity}/${serviceId}`;
 }
 
 export const maxAlerts = 200;

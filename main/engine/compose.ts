@@ -42,7 +42,7 @@ import { JournalKey } from './record/journal-key.ts';
 import { openRecord } from './runtime/open-audit.ts';
 import type { Projector } from './state/projector.ts';
 import { openQuarantine } from './containment/quarantine.ts';
-import { reachabilityOf } from './identities/reachability.ts';
+import { reachability, Terminators } from './identities/terminators.ts';
 import { RemoteNames } from './entries/remote-names.ts';
 import { ExternalLogin } from './sign-in/external-login.ts';
 import { hostJournalDirectory } from './runtime/state-directory.ts';
@@ -173,7 +173,8 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
   const detection = stack.use(openDetection({ ...base, raise: (alert) => alerts.raise(alert) }));
 
   // Steps 4 to 10 as one function, for every entry.
-  const rooms = { ...base, ...decisions, intercept, sessions, hosting, identities, detection, refresh };
+  const terminators = stack.use(new Terminators({ clock, identities, changed: refresh }));
+  const rooms = { ...base, ...decisions, intercept, sessions, hosting, identities, terminators, detection };
   const { admit, admitAs, dialing, visible } = openAdmission({ ...rooms, direct: () => late.entries?.direct() });
 
   // Every way in; flows are refused until an identity has services.
@@ -187,7 +188,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
       forwards: options.forwards ?? [],
       config,
       admit,
-      isReachable: reachabilityOf({ clock, intercept, identities }),
+      isReachable: reachability(intercept, terminators),
       resolveRemote: remoteNames.resolve,
       journalDir: hostJournalDirectory(stateDirectory),
       clock,
@@ -205,7 +206,6 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
       ...rooms,
       problems,
       agents,
-      hasNoTerminators: dialing.hasNoTerminators,
       dns: () => entries.dns(),
       mode: () => ({ mode, why: modeWhy }),
       entries: () => entries.status(),

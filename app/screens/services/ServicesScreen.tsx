@@ -1,12 +1,13 @@
 /** What this device may dial and hosts, each service with one status in words. */
 import { useMemo, useState, type ReactNode } from 'react';
+import { serviceKey } from '../../../main/api/state.ts';
 import type { ServiceView } from '../../../main/api/views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { DataTable } from '../../parts/DataTable.tsx';
 import { Empty, SkeletonRows } from '../../parts/Pieces.tsx';
 import { useGroupedTable } from '../../parts/use-grouped-table.ts';
 import { useEngine, usePreferences } from '../../store/hooks.tsx';
-import { selectIdentities, selectServices, serviceKey } from '../../store/selectors.ts';
+import { selectIdentities, selectServices } from '../../store/selectors.ts';
 import { useText } from '../../text/text.ts';
 import { ListToolbar } from '../../parts/ListToolbar.tsx';
 import { ScreenHead } from '../../parts/ScreenHead.tsx';
@@ -15,6 +16,8 @@ import { ServiceDrawer } from './ServiceDrawer.tsx';
 import { serviceColumns } from './service-columns.tsx';
 import { needsAttention, searchableService } from './service-words.ts';
 import { WhyDialog } from './WhyDialog.tsx';
+
+const keyOf = ({ identity, id }: ServiceView): string => serviceKey(identity, id);
 
 type Shown = 'all' | 'attention' | 'dial' | 'hosted';
 const groupings = ['none', 'workgroup', 'identity', 'status'] as const;
@@ -47,11 +50,11 @@ export function ServicesScreen({ openKey }: { openKey: string | undefined }): Re
     );
   }, [services, search, shown]);
   const columns = useMemo(() => serviceColumns(t), [t]);
-  const open = openKey === undefined ? undefined : services?.find((service) => serviceKey(service) === openKey);
+  const open = openKey === undefined ? undefined : services?.find((service) => keyOf(service) === openKey);
   const { table, grouping, setGrouping } = useGroupedTable<ServiceView, (typeof groupings)[number]>({
     data: rows,
     columns,
-    rowId: serviceKey,
+    rowId: keyOf,
     sortedBy: 'name',
     columnVisibility: open === undefined ? everyColumn : besideDrawer,
   });
@@ -98,7 +101,7 @@ export function ServicesScreen({ openKey }: { openKey: string | undefined }): Re
               rowHeightPx={density === 'compact' ? 44 : 52}
               minWidthPx={open === undefined ? 820 : 560}
               selectedId={openKey}
-              onOpen={(service) => go('services', serviceKey(service))}
+              onOpen={(service) => go('services', keyOf(service))}
               groupTitle={(row) => (
                 <>
                   {row.groupingColumnId === 'status' && row.subRows[0] !== undefined

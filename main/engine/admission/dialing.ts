@@ -18,9 +18,7 @@ import {
 import type { ZitiStream } from '../../ziti/model.ts';
 import type { RecentUse } from './facts.ts';
 import type { Identities } from '../identities/identities.ts';
-
-/** For how long a service counts as without terminators after a dial that found nobody. */
-const desertedMs = 30_000;
+import type { Terminators } from '../identities/terminators.ts';
 
 /** A dialled stream, and what its host says of itself where it is Culvert. */
 export interface DialledStream {
@@ -36,20 +34,14 @@ export interface DialingDeps {
   readonly clock: Clock;
   readonly identities: Identities;
   readonly recentDials: RecentUse;
-  readonly refresh: () => void;
+  readonly terminators: Pick<Terminators, 'note'>;
 }
 
 export class Dialing {
   readonly #deps: DialingDeps;
-  readonly #hasNoTerminators = new Map<string, Disposable>();
 
   constructor(deps: DialingDeps) {
     this.#deps = deps;
-  }
-
-  /** `identity/serviceId` that nobody hosted when last dialled. */
-  get hasNoTerminators(): ReadonlyMap<string, unknown> {
-    return this.#hasNoTerminators;
   }
 
   /** Throws `ziti.*`, and `identity.*` where the identity does not work. */
@@ -84,7 +76,7 @@ export class Dialing {
         return signer?.prove(callerText(match.service.id, stream.circuitId, challenge));
       });
     } catch (error) {
-      if (isTunnelerError(error, 'ziti.dial.no_terminator')) this.#desert(match);
+      if (isTunnelerError(error, 'ziti.dial.no_terminator')) this.#note(match, 'nobody');
       throw error;
     }
   }
@@ -109,7 +101,7 @@ export class Dialing {
   }
 
   note(match: Match, outcome: 'open' | 'failed'): void {
-    if (outcome === 'open' && this.#forget(keyOf(match))) this.#deps.refresh();
+    if (outcome === 'open') this.#note(match, 'somebody');
   }
 
   /** See {@link ZitiContext.confirmServices}. */
@@ -124,22 +116,8 @@ export class Dialing {
     return service === match.service ? match : { ...match, service };
   }
 
-  #desert(match: Match): void {
-    const key = keyOf(match);
-    this.#forget(key);
-    this.#hasNoTerminators.set(
-      key,
-      this.#deps.clock.after(desertedMs, () => {
-        this.#hasNoTerminators.delete(key);
-        this.#deps.refresh();
-      }),
-    );
-    this.#deps.refresh();
-  }
-
-  #forget(key: string): boolean {
-    this.#hasNoTerminators.get(key)?.[Symbol.dispose]();
-    return this.#hasNoTerminators.delete(key);
+  #note({ identity, service, terminatorIdentity }: Match, found: 'somebody' | 'nobody'): void {
+    this.#deps.terminators.note([this.#deps.identities.nameOf(identity), service.id, terminatorIdentity], found);
   }
 }
 
@@ -158,10 +136,6 @@ function greeted(
     onGreeting: (listener) => stream.onGreeting(listener),
     greeting: (withinMs) => stream.greeting(withinMs),
   };
-}
-
-function keyOf(match: Match): string {
-  return `${match.identity}/${match.service.id}`;
 }
 
 /** Who asks, for the hosting side: more string fields beside the peers' own, which ignore what they do not know. */

@@ -5,6 +5,7 @@ import type { Hosting } from '../../hosting/hosting.ts';
 import { notServed } from '../../policy/served-user.ts';
 import type { Detection } from '../containment/detection.ts';
 import type { Identities } from '../identities/identities.ts';
+import type { Terminators } from '../identities/terminators.ts';
 import type { EngineConfig } from '../runtime/config.ts';
 import { servedUid } from '../runtime/served-user.ts';
 import { createAdmission, type AdmissionDeps } from './admission.ts';
@@ -22,8 +23,7 @@ export interface AdmissionParts
   readonly identities: Identities;
   readonly detection: Pick<Detection, 'dialed'>;
   readonly direct: LoopGuardDeps['direct'];
-  /** Told when what clients see of a service may be another. */
-  readonly refresh: () => void;
+  readonly terminators: Pick<Terminators, 'note'>;
 }
 
 export interface OpenedAdmission {

@@ -11,12 +11,14 @@ import { postureOf } from '../../policy/posture.ts';
 import { noEdgeRouter, nobodyHosts } from '../../policy/reasons.ts';
 import type { DecisionFacts, Verdict } from '../../policy/verdict.ts';
 import type { Identities } from '../identities/identities.ts';
+import type { Terminators } from '../identities/terminators.ts';
 
 export interface WhyDeps {
   readonly intercept: Pick<Intercept, 'match' | 'matchService'>;
   readonly policy: Pick<Policy, 'decide' | 'contractOf'>;
   readonly facts: (app: App) => DecisionFacts;
   readonly identities: Identities;
+  readonly terminators: Pick<Terminators, 'count'>;
   /** The agent or program a person names with `--app`. */
   readonly appNamed: (name: string) => App;
 }
@@ -163,9 +165,10 @@ async function explainNetwork(match: Match, deps: WhyDeps, add: AddStep): Promis
   }
   const routers = connected.map((router) => router.name).join(', ');
   add('router', 'pass', plain('router.connected', `connected to ${routers}`, { routers }));
-  const context = runner?.context();
   const { terminatorIdentity } = match;
-  const count = await context?.terminatorCount(match.service.id, terminatorIdentity).catch(() => undefined);
+  const count = await deps.terminators
+    .count([match.identity, match.service.id, terminatorIdentity])
+    .catch(() => undefined);
   if (count === undefined) {
     add('terminator', 'unknown', plain('terminator.unknown', 'the controller does not say who hosts it'));
   } else if (count > 0) {

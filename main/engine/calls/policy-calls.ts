@@ -16,6 +16,7 @@ import type { AgentBindings } from '../admission/agent-bindings.ts';
 import { explainWhy } from '../admission/why.ts';
 import { reconsiderSessions } from '../control/rule-changes.ts';
 import type { Identities } from '../identities/identities.ts';
+import type { Terminators } from '../identities/terminators.ts';
 import { readConfig } from '../runtime/config.ts';
 import type { ClientState } from '../state/client-state.ts';
 import { policyCheckView } from '../state/engine-views.ts';
@@ -30,6 +31,7 @@ export interface PolicyCallsDeps {
   readonly policy: Policy;
   readonly facts: (app: App) => DecisionFacts;
   readonly identities: Identities;
+  readonly terminators: Pick<Terminators, 'count'>;
   readonly sessions: Sessions;
   readonly state: ClientState;
 }
@@ -38,13 +40,14 @@ export interface PolicyCallsDeps {
 export function explainer(
   deps: PolicyCallsDeps,
 ): (request: { destination: string; app?: string | undefined }) => Promise<WhyView> {
-  const { intercept, policy, facts, identities, agents } = deps;
+  const { intercept, policy, facts, identities, terminators, agents } = deps;
   return ({ destination, app }) =>
     explainWhy(destination, app, {
       intercept,
       policy,
       facts,
       identities,
+      terminators,
       appNamed: (name) => appNamed(name, agents.all()),
     });
 }

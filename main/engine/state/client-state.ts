@@ -9,7 +9,6 @@ import type { Identities } from '../identities/identities.ts';
 import { createProjector, type Projector } from './projector.ts';
 import { quarantineView } from '../containment/quarantine.ts';
 import { createStateHub, type StateHub } from './state-hub.ts';
-import { surveyTerminators } from '../identities/terminators.ts';
 import { sessionView } from '../views/views.ts';
 
 export interface ClientState {
@@ -19,7 +18,7 @@ export interface ClientState {
 }
 
 export function openClientState(
-  deps: Omit<EngineViewsDeps, 'unhosted'> & {
+  deps: EngineViewsDeps & {
     readonly clock: Clock;
     readonly identities: Identities;
     readonly sessions: Sessions;
@@ -28,9 +27,8 @@ export function openClientState(
   },
   stack: DisposalStack,
 ): ClientState {
-  const { clock, identities } = deps;
-  const survey = stack.use(surveyTerminators({ clock, identities, changed: () => projector.refresh() }));
-  const views = createEngineViews({ ...deps, unhosted: survey });
+  const { clock } = deps;
+  const views = createEngineViews(deps);
   const initial = {
     status: views.status(),
     identities: {},

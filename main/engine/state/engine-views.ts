@@ -1,5 +1,6 @@
 /** The views that need several rooms at once: status, services, policy, agents. */
 import type { Audit } from '../../audit/audit.ts';
+import { serviceKey } from '../../api/state.ts';
 import type { Reason } from '../../base/reason.ts';
 import type {
   AgentView,
@@ -18,7 +19,7 @@ import { quarantineRefusal, type Quarantine } from '../../policy/quarantine.ts';
 import type { Sessions } from '../../session/sessions.ts';
 import type { AgentBindings } from '../admission/agent-bindings.ts';
 import type { Identities } from '../identities/identities.ts';
-import type { TerminatorPoller } from '../identities/terminators.ts';
+import type { Terminators } from '../identities/terminators.ts';
 import { serviceView } from '../views/service-views.ts';
 import { contractView, postureView } from '../views/views.ts';
 
@@ -32,10 +33,7 @@ export interface EngineViewsDeps {
   readonly quarantine: Pick<Quarantine, 'causeOf'>;
   readonly audit: Pick<Audit, 'head'>;
   readonly problems: ReadonlyMap<string, readonly InterceptProblem[]>;
-  /** `identity/serviceId` whose last dial found nobody hosting. */
-  readonly hasNoTerminators: Pick<ReadonlyMap<string, unknown>, 'has'>;
-  /** What the controller says of that before anybody dials. */
-  readonly unhosted: Pick<TerminatorPoller, 'isDeserted'>;
+  readonly terminators: Pick<Terminators, 'isDeserted'>;
   readonly agents: Pick<AgentBindings, 'all'>;
   readonly mode: () => { readonly mode: EngineMode; readonly why: Reason };
   readonly entries: () => Pick<StatusView, 'proxy' | 'tun' | 'routes' | 'warnings'>;
@@ -57,7 +55,7 @@ export function createEngineViews(deps: EngineViewsDeps): EngineViews {
   const routers = (): readonly RouterView[] => identities.all().flatMap((runner) => runner.routers());
 
   const services = (): readonly ServiceView[] => {
-    const hosted = new Map(deps.hosting.states().map((state) => [`${state.identity}/${state.serviceId}`, state]));
+    const hosted = new Map(deps.hosting.states().map((state) => [serviceKey(state.identity, state.serviceId), state]));
     const forwards = deps.forwards();
     return identities.all().flatMap((runner) => {
       const own = runner.routers();
@@ -71,13 +69,11 @@ export function createEngineViews(deps: EngineViewsDeps): EngineViews {
           routers: own,
           contract: policy.contractOf(service),
           problem: problems.get(service.name),
-          hosted: hosted.get(`${runner.name}/${service.id}`),
+          hosted: hosted.get(serviceKey(runner.name, service.id)),
           quarantined: quarantineRefusal([`service:${service.name}`, `identity:${runner.name}`], (subject) =>
             quarantine.causeOf(subject),
           ),
-          hasNoTerminators:
-            deps.hasNoTerminators.has(`${runner.name}/${service.id}`) ||
-            deps.unhosted.isDeserted(runner.name, service.id),
+          hasNoTerminators: deps.terminators.isDeserted(runner.name, service.id),
           forwards: forwards.filter((forward) => forward.service === service.name).map(({ port }) => port),
           openSessions: sessions.openCount(service.id),
         }),

@@ -1,7 +1,7 @@
 /** Keeps the clients' state in step with the rooms: what changed goes out at once, counters with the next gathering. */
 import type { Clock } from '../../base/clock.ts';
 import { disposable } from '../../base/lifecycle.ts';
-import type { StateChange } from '../../api/state.ts';
+import { serviceKey, type StateChange } from '../../api/state.ts';
 import type {
   AgentView,
   DnsView,
@@ -94,7 +94,7 @@ export function createProjector(deps: { clock: Clock; hub: StateHub; sources: Vi
     const startedMs = clock.monotonic();
     hub.change(
       ...differences('identity', sources.identities(), (row) => row.name),
-      ...differences('service', sources.services(), (row) => `${row.identity}/${row.id}`),
+      ...differences('service', sources.services(), (row) => serviceKey(row.identity, row.id)),
       ...differences('router', sources.routers(), (row) => `${row.identity}/${row.name}`),
       ...differences('agent', sources.agents(), (row) => row.name),
       ...differences('quarantine', sources.quarantine(), (row) => row.subject),
