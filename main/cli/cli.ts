@@ -169,10 +169,10 @@ function userDirectory(env: Terminal['env']): string {
 /** Heading of the options that every verb has. */
 export const commonOptions = 'Every verb has:';
 
-/** Add a verb with the options that all have. */
-export function addVerb(parent: Command, nameAndArgs: string, description: string): Command {
+/** Add a verb with the options that all have; a `hidden` one is in no help. */
+export function addVerb(parent: Command, nameAndArgs: string, description: string, hidden = false): Command {
   return parent
-    .command(nameAndArgs)
+    .command(nameAndArgs, { hidden })
     .description(description)
     .addOption(common('--json', 'print JSON instead of text'))
     .addOption(common('--state <dir>', 'directory that holds everything the engine keeps'))

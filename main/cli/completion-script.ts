@@ -1,53 +1,35 @@
 /** Completion scripts, made from the verbs as they are: a table of words by what was typed before them. */
-import type { Command } from 'commander';
+import { everyVerb, type VerbNode } from './verb-tree.ts';
 
+/** Shells that a script can be made for. */
 export type Shell = 'bash' | 'zsh' | 'fish';
 
-interface Node {
-  /** Verbs typed so far, blank between; empty for the program itself. */
-  readonly path: string;
-  readonly verbs: readonly { readonly name: string; readonly description: string }[];
-  readonly options: readonly { readonly flag: string; readonly description: string }[];
-}
-
 /** The script for a shell, to be read by it (`source <(culvert completion bash)`). */
-export function completionScript(shell: Shell, program: Command): string {
-  const nodes = nodesOf(program, '');
+export function completionScript(shell: Shell, program: VerbNode): string {
+  const nodes = everyVerb(program);
   if (shell === 'fish') return fish(nodes);
   return shell === 'zsh' ? zsh(nodes) : bash(nodes);
 }
 
-function nodesOf(command: Command, path: string): readonly Node[] {
-  const verbs = command.commands.map((verb) => ({ name: verb.name(), description: verb.description() }));
-  const options = command.options.flatMap(({ long, description }) =>
-    long === undefined || long === null ? [] : [{ flag: long, description }],
-  );
-  const own = { path, verbs, options };
-  return [
-    own,
-    ...command.commands.flatMap((verb) => nodesOf(verb, path === '' ? verb.name() : `${path} ${verb.name()}`)),
-  ];
-}
-
 /** The table both Bourne shells read: words that may follow a path of verbs. */
-function cases(nodes: readonly Node[]): string {
+function cases(nodes: readonly VerbNode[]): string {
   return nodes
     .map(({ path, verbs, options }) => {
-      const words = [...verbs.map(({ name }) => name), ...options.map(({ flag }) => flag)].join(' ');
+      const words = [...verbs.map(nameOf), ...options.map(({ long }) => long)].join(' ');
       return `    '${path}') words='${words}' ;;`;
     })
     .join('\n');
 }
 
 /** Verbs are taken as they come; options and what belongs to them are passed over. */
-const walk = (nodes: readonly Node[], word: string): string => `  case "$path $${word}" in
+const walk = (nodes: readonly VerbNode[], word: string): string => `  case "$path $${word}" in
 ${nodes
   .filter(({ path }) => path !== '')
   .map(({ path }) => `    '${path.includes(' ') ? path : ` ${path}`}') path='${path}' ;;`)
   .join('\n')}
   esac`;
 
-function bash(nodes: readonly Node[]): string {
+function bash(nodes: readonly VerbNode[]): string {
   return `# Completion of culvert for bash. Use it with: source <(culvert completion bash)
 _culvert() {
   local path='' words='' at word
@@ -65,7 +47,7 @@ complete -F _culvert culvert
 `;
 }
 
-function zsh(nodes: readonly Node[]): string {
+function zsh(nodes: readonly VerbNode[]): string {
   return `#compdef culvert
 # Completion of culvert for zsh. Use it with: source <(culvert completion zsh)
 _culvert() {
@@ -84,22 +66,26 @@ compdef _culvert culvert
 `;
 }
 
-function fish(nodes: readonly Node[]): string {
+function fish(nodes: readonly VerbNode[]): string {
   const quote = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
   const lines = nodes.flatMap(({ path, verbs, options }) => {
     const typed = path === '' ? [] : path.split(' ');
     const seen = typed.map((verb) => `__fish_seen_subcommand_from ${verb}`);
-    const none =
-      verbs.length === 0 ? [] : [`not __fish_seen_subcommand_from ${verbs.map(({ name }) => name).join(' ')}`];
+    const none = verbs.length === 0 ? [] : [`not __fish_seen_subcommand_from ${verbs.map(nameOf).join(' ')}`];
     const when = [...seen, ...none].join('; and ') || 'true';
     return [
       ...verbs.map(
-        ({ name, description }) => `complete -c culvert -f -n ${quote(when)} -a ${name} -d ${quote(description)}`,
+        (verb) => `complete -c culvert -f -n ${quote(when)} -a ${nameOf(verb)} -d ${quote(verb.description)}`,
       ),
       ...options.map(
-        ({ flag, description }) => `complete -c culvert -n ${quote(when)} -l ${flag.slice(2)} -d ${quote(description)}`,
+        ({ long, description }) => `complete -c culvert -n ${quote(when)} -l ${long.slice(2)} -d ${quote(description)}`,
       ),
     ];
   });
   return `# Completion of culvert for fish. Use it with: culvert completion fish | source\n${lines.join('\n')}\n`;
+}
+
+/** The last word of its path. */
+function nameOf({ path }: VerbNode): string {
+  return path.split(' ').at(-1) ?? '';
 }

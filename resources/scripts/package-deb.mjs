@@ -234,9 +234,10 @@ function placeDocuments() {
     filter: (path) => basename(path) !== 'screenshots',
   });
   write('usr/share/lintian/overrides/culvert', readFileSync(join(root, 'resources/debian/lintian-overrides'), 'utf8'));
-  const help = spawnSync(process.execPath, [join(dist, 'culvert.mjs'), '--help'], { encoding: 'utf8' }).stdout;
-  const lines = help.replaceAll('\\', '\\\\').replaceAll('-', '\\-').replaceAll(/^\./gm, '\\&.');
-  const manual = `.TH CULVERT 1\n.SH NAME\nculvert \\- access to dark services\n.SH SYNOPSIS\n.nf\n${lines}.fi\n.SH SEE ALSO\n/usr/share/doc/culvert/README.md.gz\n`;
+  const { status, stdout: manual } = spawnSync(process.execPath, [join(dist, 'culvert.mjs'), 'manual'], {
+    encoding: 'utf8',
+  });
+  if (status !== 0) fail('culvert manual failed');
   write('usr/share/man/man1/culvert.1.gz', gzipSync(manual, { level: 9 }));
 }
 

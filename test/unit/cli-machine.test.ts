@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import packageFile from '../../package.json' with { type: 'json' };
 import type { DoctorCheck } from '../../main/api/machine-views.ts';
+import { everyVerb, type VerbNode } from '../../main/cli/verb-tree.ts';
 import { culvert, culvertJson } from '../support/culvert.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -115,6 +116,30 @@ it(
     expect((await culvert(['completion', 'zsh'])).out).toContain('compdef _culvert culvert');
     expect((await culvert(['completion', 'fish'])).out).toContain('complete -c culvert');
     expect((await culvert(['completion', 'tcsh'])).code).toBe(2);
+  },
+  timeoutMs,
+);
+
+it(
+  'the man page names every verb with its options and reads without a complaint',
+  async () => {
+    const { out } = await culvert(['manual']);
+    for (const { path, verbs } of everyVerb(await culvertJson<VerbNode>(['manual']))) {
+      if (verbs.length === 0) expect(out).toContain(`.B culvert ${path.replaceAll('-', '\\-')}`);
+    }
+    expect(out).toContain('\\-\\-proxy\\-listen <host:port>');
+    // Every line that begins with a dot is a macro.
+    expect(
+      out.split('\n').filter((line) => /^[.']/.test(line) && !/^\.(?:TH|SH|TP|PP|RS|RE|B|I)\b/.test(line)),
+    ).toEqual([]);
+    const read = spawnSync('man', ['--warnings', '-l', '-'], {
+      input: out,
+      encoding: 'utf8',
+      env: { ...process.env, LC_ALL: 'C.UTF-8', MANWIDTH: '80' },
+    });
+    if (read.error !== undefined) return;
+    expect(read.stderr).toBe('');
+    expect(read.stdout).toContain('culvert identity mfa enroll <name>');
   },
   timeoutMs,
 );

@@ -5,6 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TunnelerError } from '../../main/base/errors.ts';
 import { silentLog } from '../../main/base/log.ts';
 import { runCommandLine } from '../../main/cli/command-line.ts';
+import { examples } from '../../main/cli/examples.ts';
+import { everyVerb, type VerbNode } from '../../main/cli/verb-tree.ts';
 import type { Backends } from '../../main/cli/backends.ts';
 import type { Terminal } from '../../main/cli/terminal.ts';
 import type { IdentityView, SessionView, WhyView } from '../../main/api/views.ts';
@@ -410,6 +412,26 @@ describe('verbs over a running engine', () => {
     abort.abort();
     expect(await running).toBe(0);
   });
+});
+
+it('every verb has an example that is a line of that verb, with options it has', async () => {
+  const program = JSON.parse((await culvert(['manual', '--json'])).out) as VerbNode;
+  const verbs = everyVerb(program).filter(({ path }) => path !== '');
+  expect(verbs.length).toBeGreaterThan(80);
+  expect(verbs.map(({ path }) => path)).not.toContain('agent inside');
+  for (const { path, example = '', options, verbs: below } of verbs) {
+    const own = example.split(' -- ')[0] ?? '';
+    expect(` ${own} `, path).toMatch(new RegExp(`\\bculvert ${path}\\b`));
+    if (below.length > 0) continue;
+    for (const flag of own.match(/ --[a-z-]+/g) ?? []) {
+      expect(
+        options.map(({ long }) => long),
+        example,
+      ).toContain(flag.trim());
+    }
+    expect((await culvert([...path.split(' '), '--help'])).out, path).toContain(`Example:\n  $ ${example}`);
+  }
+  expect(Object.keys(examples).filter((path) => !verbs.some((verb) => verb.path === path))).toEqual([]);
 });
 
 describe('run', () => {

@@ -1,6 +1,7 @@
 import { Argument, type Command } from 'commander';
 import { addVerb, type Cli } from '../cli.ts';
 import { completionScript, type Shell } from '../completion-script.ts';
+import { verbTree } from '../verb-tree.ts';
 
 const shells: readonly Shell[] = ['bash', 'zsh', 'fish'];
 
@@ -8,5 +9,5 @@ const shells: readonly Shell[] = ['bash', 'zsh', 'fish'];
 export function addCompletion(program: Command, cli: Cli): void {
   addVerb(program, 'completion', 'a script for your shell that completes verbs and options')
     .addArgument(new Argument('<shell>', 'whose completion').choices(shells))
-    .action((shell: Shell) => cli.terminal.out(completionScript(shell, program)));
+    .action((shell: Shell) => cli.terminal.out(completionScript(shell, verbTree(program))));
 }
