@@ -16,6 +16,7 @@ import {
   TextField,
 } from 'react-aria-components';
 import type { ReactNode } from 'react';
+import { defined } from '../../main/base/defined.ts';
 import { useText } from '../text/text.ts';
 import { Icon } from './Icon.tsx';
 
@@ -37,7 +38,7 @@ export function Field(props: FieldProps): ReactNode {
   const { label, value, onChange, hint, error, placeholder, type = 'text', lines = false, autoFocus = false } = props;
   const inputProps = {
     className: props.mono === true ? 'input mono' : 'input',
-    ...(placeholder === undefined ? {} : { placeholder }),
+    ...defined({ placeholder }),
   };
   return (
     <TextField

@@ -2,6 +2,7 @@
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { useEffect, useRef, type ReactNode } from 'react';
+import { defined } from '../../main/base/defined.ts';
 
 export interface FlowSeries {
   readonly times: readonly number[];
@@ -19,7 +20,7 @@ function options(widthPx: number, heightPx: number): uPlot.Options {
   // a peak that touches the edge looks cut off
   const headroom = 1.08;
   const spline = uPlot.paths.spline?.();
-  const curve = spline === undefined ? {} : { paths: spline };
+  const curve = defined({ paths: spline });
   const area = (name: string): { stroke: () => string; fill: () => string } => ({
     stroke: () => token(name),
     fill: () => `color-mix(in srgb, ${token(name)} 16%, transparent)`,

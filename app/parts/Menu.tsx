@@ -1,6 +1,7 @@
 /** A button that opens a short list of actions. */
 import { Button as AriaButton, Menu as AriaMenu, MenuItem, MenuTrigger, Popover } from 'react-aria-components';
 import type { ReactNode } from 'react';
+import { defined } from '../../main/base/defined.ts';
 import { Icon } from './Icon.tsx';
 
 export interface MenuAction {
@@ -31,7 +32,7 @@ export function ActionMenu({
               key={action.id}
               id={action.id}
               className="option"
-              {...(action.tone === undefined ? {} : { 'data-tone': action.tone })}
+              {...defined({ 'data-tone': action.tone })}
               onAction={action.run}
             >
               {action.text}

@@ -1,6 +1,7 @@
 /** The small pieces every screen is laid from: state in words, facts, meters, notices, empty and waiting states. */
 import { Meter as AriaMeter } from 'react-aria-components';
 import { Fragment, type ReactNode } from 'react';
+import { defined } from '../../main/base/defined.ts';
 import { Icon, Mark, type IconName } from './Icon.tsx';
 
 export type Tone = 'ok' | 'warn' | 'bad' | 'live' | 'off' | 'plain';
@@ -17,7 +18,7 @@ export function Status({ tone, children }: { tone: Tone; children: ReactNode }):
 
 export function Tag({ tone, children }: { tone?: 'water' | 'ok' | 'warn' | 'bad'; children: ReactNode }): ReactNode {
   return (
-    <span className="tag" {...(tone === undefined ? {} : { 'data-tone': tone })}>
+    <span className="tag" {...defined({ 'data-tone': tone })}>
       {children}
     </span>
   );
@@ -142,7 +143,7 @@ export function SkeletonRows({ rows, heightPx, label }: { rows: number; heightPx
 /** Two lines in one cell: what it is, and what belongs to it. */
 export function TwoLines({ main, sub, title }: { main: ReactNode; sub?: ReactNode; title?: string }): ReactNode {
   return (
-    <div className="cell-two" {...(title === undefined ? {} : { title })}>
+    <div className="cell-two" {...defined({ title })}>
       <span className="cell-main">{main}</span>
       {sub === undefined || sub === null || sub === '' ? null : <span className="cell-sub">{sub}</span>}
     </div>

@@ -1,5 +1,6 @@
 /** A dial that reached a hosted service, from its app data to two joined streams or a refusal that says why. */
 import type { Clock } from '../base/clock.ts';
+import { defined } from '../base/defined.ts';
 import { toTunnelerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { ReasonCode } from '../base/reason-codes.ts';
@@ -109,7 +110,7 @@ function connect(
   return connectTarget({
     target,
     proxy: config.proxy,
-    ...(tls === undefined ? {} : { tls }),
+    ...defined({ tls }),
     timeoutMs: Math.max(1, config.connectTimeoutMs - (deps.clock.monotonic() - startedMs)),
     clock: deps.clock,
     signal,

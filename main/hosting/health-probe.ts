@@ -1,4 +1,5 @@
 /** One run of a health check: does the port accept, does the page say what it should. */
+import { defined } from '../base/defined.ts';
 import { linkSignals } from '../base/abort.ts';
 import type { Clock } from '../base/clock.ts';
 import { connectTcp } from '../sockets/connect-tcp.ts';
@@ -42,7 +43,7 @@ async function fetchAndCompare(
     const response = await fetch(probe.url, {
       method: probe.method,
       signal: linked.signal,
-      ...(probe.body === undefined ? {} : { body: probe.body }),
+      ...defined({ body: probe.body }),
     });
     if (response.status !== probe.expectStatus) {
       await response.body?.cancel();

@@ -4,6 +4,7 @@
  */
 import { Resolver } from 'node:dns/promises';
 import type { MxRecord, SrvRecord } from 'node:dns';
+import { defined } from '../base/defined.ts';
 import { canonicalName } from '../base/hostname.ts';
 import type { Log } from '../base/log.ts';
 import type { ByteStream } from '../base/stream.ts';
@@ -86,7 +87,7 @@ export async function answerMessage(
   if (request === undefined) return { status: status.formatError };
   const { id, question } = request;
   const name = canonicalName(question.name);
-  const head = { ...(id === undefined ? {} : { id }), question: [question] };
+  const head = { ...defined({ id }), question: [question] };
   if (name === undefined || !allowsName(allowed, name)) return { ...head, status: status.nameError };
   try {
     const answer = await lookUp(name, question.type, dns);

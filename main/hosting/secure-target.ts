@@ -2,6 +2,7 @@
 import { isIP, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import type { Clock } from '../base/clock.ts';
+import { defined } from '../base/defined.ts';
 import { TunnelerError } from '../base/errors.ts';
 import type { TargetTls } from './hosting.ts';
 
@@ -19,7 +20,7 @@ export function secure(
       ...(isIP(serverName) === 0 ? { servername: serverName } : {}),
       // What is put into requests is put into HTTP/1.1; nothing else may be agreed upon.
       ALPNProtocols: ['http/1.1'],
-      ...(caPem === undefined ? {} : { ca: caPem }),
+      ...defined({ ca: caPem }),
     });
     const settle = (): void => {
       timer[Symbol.dispose]();

@@ -1,6 +1,7 @@
 /** One listener of a hosted service: bound and kept bound, its dials answered, its health published. */
 import { setMaxListeners } from 'node:events';
 import type { Clock } from '../base/clock.ts';
+import { defined } from '../base/defined.ts';
 import { toTunnelerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Reason } from '../base/reason.ts';
@@ -150,7 +151,7 @@ export class Terminator implements AsyncDisposable {
         ? undefined
         : renderTemplate(identityTemplate, { tunnelerName, tunnelerAppData });
     const { cost, precedence } = baselineOf(this.#service, this.#config);
-    return { maxConnections, cost, precedence, ...(identity === undefined ? {} : { terminatorIdentity: identity }) };
+    return { maxConnections, cost, precedence, ...defined({ terminatorIdentity: identity }) };
   }
 }
 

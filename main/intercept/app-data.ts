@@ -1,4 +1,5 @@
 /** What a dial tells the hosting side of its flow, in the keys and forms of OpenZiti's tunnelers: all values are strings. */
+import { defined } from '../base/defined.ts';
 import type { FlowRequest } from '../base/flow.ts';
 import { renderTemplate } from '../base/tunneler-template.ts';
 import type { TemplateFacts } from '../base/tunneler-template.ts';
@@ -39,8 +40,7 @@ export function appDataOf(
 ): Readonly<Record<string, string>> {
   return {
     dst_protocol: flow.protocol,
-    ...(destination.hostname === undefined ? {} : { dst_hostname: destination.hostname }),
-    ...(destination.address === undefined ? {} : { dst_ip: destination.address }),
+    ...defined({ dst_hostname: destination.hostname, dst_ip: destination.address }),
     dst_port: String(destination.port),
     src_protocol: flow.protocol,
     src_ip: flow.source.address,

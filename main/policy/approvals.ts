@@ -5,6 +5,7 @@
  * anew; one of a call lets that call pass. Time is measured since the machine started, asleep or awake. Pure but for what it remembers.
  */
 import type { Clock } from '../base/clock.ts';
+import { defined } from '../base/defined.ts';
 import { Emitter } from '../base/emitter.ts';
 import type { EngagementContract } from '../base/engagement.ts';
 import { TunnelerError } from '../base/errors.ts';
@@ -123,7 +124,7 @@ export class Approvals implements Disposable {
         details: { next: '--reason TEXT' },
       });
     }
-    const said = { ...(answer.reason === undefined ? {} : { reason: answer.reason }), answeredBy: answer.by };
+    const said = { ...defined({ reason: answer.reason }), answeredBy: answer.by };
     const changed: Kept = answer.grant
       ? this.#granted(row, answer.minutes, said)
       : { ...row, ...said, state: 'denied', expiresAtMs: undefined };
@@ -175,7 +176,7 @@ export class Approvals implements Disposable {
         ...said,
         state: 'granted',
         expiresAtMs: askedMs === undefined ? undefined : nowMs + askedMs,
-        ...(askedMs === undefined ? {} : { forMs: askedMs }),
+        ...defined({ forMs: askedMs }),
       };
     }
     // Extended while in use: from now on. Else from its first use, within a day.

@@ -5,6 +5,7 @@
  * exception is posture where routers judge it, since the controller's word is then known to be old.
  */
 import type { App } from '../apps/app.ts';
+import { defined } from '../base/defined.ts';
 import type { EngagementContract } from '../base/engagement.ts';
 import type { FlowRequest, RefusalAnswer } from '../base/flow.ts';
 import type { Reason } from '../base/reason.ts';
@@ -66,7 +67,7 @@ export function decideFlow(
   return {
     kind: 'dial',
     match,
-    ...(hostsWord === undefined ? {} : { unlessHostGrants: hostsWord }),
+    ...defined({ unlessHostGrants: hostsWord }),
     contract: set?.contract,
     contractOrigin: set?.origin,
     reason: {
@@ -177,5 +178,5 @@ function contractRefusal(
 }
 
 function refuse(match: Match | undefined, refusal: Refusal): Verdict {
-  return { kind: 'refuse', ...(match === undefined ? {} : { match }), ...refusal };
+  return { kind: 'refuse', ...defined({ match }), ...refusal };
 }

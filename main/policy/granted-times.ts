@@ -1,4 +1,5 @@
 /** Time that a contract gives to a holder and not to a session: what is left of it, and who is asked for more. */
+import { defined } from '../base/defined.ts';
 import type { EngagementContract } from '../base/engagement.ts';
 import type { Reason } from '../base/reason.ts';
 import { approvalNeeded, type Approvals } from './approvals.ts';
@@ -24,7 +25,7 @@ export interface GrantedTimes {
 export function grantedTimes(grants: Grants, approvals: Approvals): GrantedTimes {
   return {
     refusal(holder, contract, agent) {
-      const asked = { holder, contract, ...(agent === undefined ? {} : { agent }) };
+      const asked = { holder, contract, ...defined({ agent }) };
       if (contract.approval !== undefined && (approvals.leftMs(holder) ?? 0) === 0) {
         approvals.ask({ kind: 'session', ...asked });
         return approvalNeeded(holder.service, contract);

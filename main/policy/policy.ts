@@ -4,6 +4,7 @@
  * Local files are taken as a whole or not at all. Files that cannot be used leave the last good set in force; where there is none yet,
  * everything is refused until they can be read (fails closed).
  */
+import { defined } from '../base/defined.ts';
 import type { Log } from '../base/log.ts';
 import type { Match } from '../intercept/match.ts';
 import type { IdentityRules } from './choose-match.ts';
@@ -66,7 +67,7 @@ export async function openPolicy(deps: PolicyDeps): Promise<Policy> {
     if (files.cedar === undefined || files.rules.length === 0) return noLocalRules;
     // Two names in turn: the set in force stays whole while the next one is parsed.
     sets += 1;
-    const zone = deps.timezone === undefined ? {} : { timezone: deps.timezone };
+    const zone = defined({ timezone: deps.timezone });
     return cedarRules(files.cedar, files.rules, { device: deps.device, setId: `culvert-${sets % 2}`, ...zone });
   };
 

@@ -5,6 +5,7 @@
  * the keeper's failure to report; here everything given is taken.
  */
 import type { Clock } from '../base/clock.ts';
+import { defined } from '../base/defined.ts';
 import { Emitter } from '../base/emitter.ts';
 import { TunnelerError } from '../base/errors.ts';
 import type { Reason } from '../base/reason.ts';
@@ -158,5 +159,5 @@ export function quarantineRefusal(
 function causeOf(why: string | Reason): Pick<QuarantineEntry, 'cause' | 'said'> {
   if (typeof why === 'string') return { cause: why };
   const { code, sentence, details } = why;
-  return { cause: sentence, said: { code, ...(details === undefined ? {} : { details }) } };
+  return { cause: sentence, said: { code, ...defined({ details }) } };
 }

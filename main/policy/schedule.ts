@@ -3,6 +3,7 @@
  *
  * A window is given in local time of the zone, so a change to or from summer time moves it with the clock on the wall.
  */
+import { defined } from '../base/defined.ts';
 import type { Schedule } from '../base/engagement.ts';
 
 type Window = NonNullable<Schedule['windows']>[number];
@@ -114,7 +115,7 @@ export function zoneFormat(zone: string | undefined): Intl.DateTimeFormat | unde
       hour: '2-digit',
       minute: '2-digit',
       hourCycle: 'h23',
-      ...(zone === undefined ? {} : { timeZone: zone }),
+      ...defined({ timeZone: zone }),
     });
   } catch (error) {
     // Intl names an unknown zone by a RangeError; anything else is a fault of ours.

@@ -1,5 +1,6 @@
 /** Audit records of a session's life. Facts only: never a payload, and arguments only where the contract asks for them. */
 import type { AuditEvent } from '../audit/record.ts';
+import { defined } from '../base/defined.ts';
 import type { Reason } from '../base/reason.ts';
 import type { GuardCall } from '../guard/guard.ts';
 import type { Ending } from './close-reason.ts';
@@ -18,7 +19,7 @@ export function openedRecord(session: LiveSession): AuditEvent {
     router: facts.router ?? null,
     guard: session.guardState,
     guardedAt: session.guardedAt,
-    ...(facts.caller === undefined ? {} : { callerAsserted: facts.caller.asserted }),
+    ...defined({ callerAsserted: facts.caller?.asserted }),
     decision: 'allow',
     code: facts.decision.code,
     reason: facts.decision.sentence,
@@ -60,8 +61,7 @@ export function callRecord(session: LiveSession, call: GuardCall): AuditEvent {
     durationMs: call.durationMs ?? null,
     failed: call.failed ?? null,
     startedAtMs: call.startedAtMs,
-    ...(call.arguments === undefined ? {} : { arguments: call.arguments }),
-    ...(call.model === undefined ? {} : { model: call.model }),
+    ...defined({ arguments: call.arguments, model: call.model }),
     ...(call.tokens === undefined ? {} : { tokensIn: call.tokens.input, tokensOut: call.tokens.output }),
   };
 }

@@ -5,6 +5,7 @@
  * that write asks to wait. A guard, where one is set, is asked for each chunk what goes on instead.
  */
 import type { Clock } from '../base/clock.ts';
+import { defined } from '../base/defined.ts';
 import { TunnelerError } from '../base/errors.ts';
 import type { Reason, CloseReason } from '../base/reason.ts';
 import type { ByteStream } from '../base/stream.ts';
@@ -230,7 +231,7 @@ export class LiveSession {
   }
 
   note(kind: SessionMoment['kind'], said: SessionMoment['said'], call?: GuardCall): void {
-    const moment = { atMs: this.#keeper.clock.now(), kind, said, ...(call === undefined ? {} : { call }) };
+    const moment = { atMs: this.#keeper.clock.now(), kind, said, ...defined({ call }) };
     const kept = this.#timeline.length < timelineLength ? this.#timeline : this.#keptTimeline();
     this.#timeline = [...kept, moment];
   }

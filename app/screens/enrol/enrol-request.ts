@@ -1,4 +1,5 @@
 /** From what a person filled in to what the engine is asked. */
+import { defined } from '../../../main/base/defined.ts';
 import type { EnrolSource } from './enrol-source.ts';
 
 export interface EnrolRequest {
@@ -27,7 +28,7 @@ export function enrolRequest(source: Exclude<EnrolSource, { kind: 'unknown' }>, 
     ...(keystore === 'auto' ? {} : { keystore }),
     ...(form.keystore === 'file' && form.passphrase !== '' ? { passphrase: form.passphrase } : {}),
     ...(form.certificate.trim() === '' ? {} : { certificate: form.certificate.trim() }),
-    ...(form.fingerprint === undefined ? {} : { fingerprint: form.fingerprint }),
+    ...defined({ fingerprint: form.fingerprint }),
     ...(form.key.trim() === '' ? {} : { key: form.key.trim() }),
   };
 }

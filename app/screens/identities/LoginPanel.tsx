@@ -4,6 +4,7 @@
  */
 import { useState, type ReactNode } from 'react';
 import { Form } from 'react-aria-components';
+import { defined } from '../../../main/base/defined.ts';
 import type { IdentityView, LoginView } from '../../../main/api/views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { Field } from '../../parts/Fields.tsx';
@@ -53,9 +54,7 @@ function ProviderLogin({ identity }: { identity: Waiting }): ReactNode {
   const { bridge } = useStores();
   const [login, setLogin] = useState<LoginView>();
   const begin = async (provider: string | undefined): Promise<void> => {
-    const begun = await act((client) =>
-      client.identity.login({ name: identity.name, ...(provider === undefined ? {} : { provider }) }),
-    );
+    const begun = await act((client) => client.identity.login({ name: identity.name, ...defined({ provider }) }));
     setLogin(begun);
     if (begun !== undefined && begun.url.startsWith('https://')) await bridge.shell?.openExternal(begun.url);
   };

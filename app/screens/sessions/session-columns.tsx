@@ -1,6 +1,7 @@
 /** The columns of the sessions table; live cells subscribe to their own figures, so a tick renders only them. */
 import type { ColumnDef } from '@tanstack/react-table';
 import type { ReactNode } from 'react';
+import { defined } from '../../../main/base/defined.ts';
 import type { SessionView } from '../../../main/api/views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { useCurrentRow } from '../../parts/DataTable.tsx';
@@ -91,11 +92,7 @@ function ProgramCell({ session }: { session: SessionView }): ReactNode {
           size={16}
         />
       </span>
-      <TwoLines
-        main={programText(session, t)}
-        sub={programSub(session, t)}
-        {...(programPath === undefined ? {} : { title: programPath })}
-      />
+      <TwoLines main={programText(session, t)} sub={programSub(session, t)} {...defined({ title: programPath })} />
     </div>
   );
 }

@@ -2,6 +2,7 @@
  * What Modbus can be asked for, by function code and, where a function has several meanings, by sub-function.
  * Source: MODBUS Application Protocol Specification V1.1b3, sections 6 (functions), 6.8.1 (diagnostics) and 6.21 (MEI types).
  */
+import { defined } from '../defined.ts';
 
 /** `control` changes what the device does (restart, listen only, counters); `other` is neither and passes only by name. */
 export type ModbusClass = 'read' | 'write' | 'control' | 'other';
@@ -18,7 +19,7 @@ const operation = (code: number, name: string, kind: ModbusClass, sub?: number):
   code,
   name,
   class: kind,
-  ...(sub === undefined ? {} : { sub }),
+  ...defined({ sub }),
 });
 
 export const modbusOperations: readonly ModbusOperation[] = [

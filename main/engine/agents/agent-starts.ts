@@ -6,6 +6,7 @@ import * as v from 'valibot';
 import { AgentRuns, type AgentRun } from '../../apps/agent-runs.ts';
 import type { App, AppFinder } from '../../apps/app.ts';
 import type { Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import type { FlowRequest } from '../../base/flow.ts';
 import { compileGlob } from '../../base/glob.ts';
@@ -92,7 +93,7 @@ export class AgentStarts implements AsyncDisposable {
     this.#deps.clock.after(prepareMs, () => {
       if (start.run === undefined) void this.#forget(start);
     });
-    return { id, ...(start.gate === undefined ? {} : { gate: start.gate.path }) };
+    return { id, ...defined({ gate: start.gate?.path }) };
   }
 
   /** `pid` is the first process of the start's own namespace. Throws `agent.unknown`, `agent.not_apart`. */
@@ -121,10 +122,10 @@ export class AgentStarts implements AsyncDisposable {
     if (through === undefined) return finder.find(flow);
     const { start, inner } = through;
     const within = start.run?.pid;
-    const app = await finder.find({ ...flow, ...inner, ...(within === undefined ? {} : { within }) });
+    const app = await finder.find({ ...flow, ...inner, ...defined({ within }) });
     const { agent, uid } = start;
     if (app.proven === agent) return app;
-    return { attribution: 'exact', proven: agent, parents: [], ...(uid === undefined ? {} : { uid }) };
+    return { attribution: 'exact', proven: agent, parents: [], ...defined({ uid }) };
   }
 
   /** A run in the network of this host goes where that goes; one without goes where its agent's rule lists. */

@@ -1,4 +1,5 @@
 /** The calls of group `agent`: how a program finds its way through Culvert, and starts of agents with proof of what they are. */
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import type { Caller } from '../../api/call.ts';
 import type { EngineHandlers } from '../../api/schema.ts';
@@ -40,9 +41,7 @@ export function agentCalls(deps: AgentCallsDeps): EngineHandlers['agent'] {
       return {
         id,
         variables: agentVariables(proxy, servicesOf(agent)),
-        ...(identity === undefined ? {} : { identity }),
-        ...(gate === undefined ? {} : { gate }),
-        ...(limits === undefined ? {} : { limits }),
+        ...defined({ identity, gate, limits }),
       };
     },
     async enter({ id, pid }, { caller }) {

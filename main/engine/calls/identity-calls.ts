@@ -1,4 +1,5 @@
 /** The calls of group `identity`: enrolment, and the life of identities after it. */
+import { defined } from '../../base/defined.ts';
 import type { Audit } from '../../audit/audit.ts';
 import type { EngineHandlers } from '../../api/schema.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -51,7 +52,7 @@ export function identityCalls(deps: IdentityCallsDeps): EngineHandlers['identity
     renew: async ({ name, rollKey }) => (await identities.renew(name, rollKey ?? false)).view(),
     unlock: async ({ name, passphrase, wrappingKey }) => {
       const unlock: KeyUnlock = {
-        ...(passphrase === undefined ? {} : { passphrase }),
+        ...defined({ passphrase }),
         ...(wrappingKey === undefined ? {} : { wrappingKey: Buffer.from(wrappingKey, 'base64') }),
       };
       return (await identities.unlock(name, unlock)).view();
@@ -76,7 +77,7 @@ export function identityCalls(deps: IdentityCallsDeps): EngineHandlers['identity
       await identities.get(name).refreshMfa();
     },
     mfaRecoveryCodes: async ({ name, code, regenerate }) => ({
-      codes: await identities.context(name).mfa.recoveryCodes(code, regenerate === undefined ? {} : { regenerate }),
+      codes: await identities.context(name).mfa.recoveryCodes(code, defined({ regenerate })),
     }),
     passwordLogin: async ({ name, username, password }) =>
       (await identities.passwordLogin(name, username, password)).view(),

@@ -8,6 +8,7 @@
 import { chmod, chown, lstat, stat, unlink } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { dirname, resolve } from 'node:path';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
@@ -211,7 +212,7 @@ async function callerOf(peer: PeerCredentials | undefined, user: Admitted, deps:
   }
   if (peer === undefined) return { permission: 'administer', via: 'socket' };
   const { uid, pid } = peer;
-  const identified = { via: 'socket', uid, ...(pid === undefined ? {} : { pid }) } as const;
+  const identified = { via: 'socket', uid, ...defined({ pid }) } as const;
   const program = await deps.attribution.of(pid);
   if (program.kind !== 'person') return { ...identified, permission: 'observe', standing: program };
   if (user === 'owner') return { ...identified, permission: 'administer' };

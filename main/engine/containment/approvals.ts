@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { ApprovalView } from '../../api/approval-view.ts';
 import type { AuditWriter } from '../../audit/record.ts';
 import type { Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { iso } from '../../base/iso.ts';
 import { Approvals, type Answer, type Approval } from '../../policy/approvals.ts';
@@ -83,8 +84,7 @@ export function approvalView(row: Approval): ApprovalView {
     reason: reason ?? null,
     requestedAt: iso(row.requestedAtMs),
     expiresAt: row.expiresAtMs === undefined ? null : iso(row.expiresAtMs),
-    ...(row.answeredBy === undefined ? {} : { answeredBy: row.answeredBy }),
-    ...(call === undefined ? {} : { call }),
+    ...defined({ answeredBy: row.answeredBy, call }),
   };
 }
 

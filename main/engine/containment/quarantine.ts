@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import type { AuditWriter } from '../../audit/record.ts';
 import type { Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { QuarantineView } from '../../api/views.ts';
@@ -64,8 +65,8 @@ export function quarantineView(held: QuarantineEntry): QuarantineView {
     subject,
     since: iso(sinceMs),
     cause,
-    ...(said === undefined ? {} : { causeCode: said.code }),
-    ...(said?.details === undefined ? {} : { causeDetails: said.details }),
+    ...defined({ causeCode: said?.code }),
+    ...defined({ causeDetails: said?.details }),
     by,
   };
 }

@@ -1,6 +1,7 @@
 /** The SDK's enrolment as the engine, and the command line without one, use it. */
 import type { AuditWriter } from '../../audit/record.ts';
 import type { Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import type { Log } from '../../base/log.ts';
 import type { IdentityStore, KeyUnlock } from '../../identity/identities.ts';
 import { enroll, inspectNetwork, listSigners, openHttpsTransport, parseEnrolmentToken } from '../../ziti/ziti.ts';
@@ -18,7 +19,7 @@ export function enrolmentDeps(deps: {
   const { clock, log } = deps;
   return {
     ...deps,
-    enrollToken: ({ signal, ...request }) => enroll({ ...request, clock }, signal === undefined ? {} : { signal }),
+    enrollToken: ({ signal, ...request }) => enroll({ ...request, clock }, defined({ signal })),
     inspectNetwork: (url, fingerprint, signal) =>
       inspectNetwork(url, {
         clock,
@@ -29,7 +30,7 @@ export function enrolmentDeps(deps: {
           if (accepted) log.info('enroll.trusted_by_fingerprint', { url, sha256: leaf.sha256, subject: leaf.subject });
           return Promise.resolve(accepted);
         },
-        ...(signal === undefined ? {} : { signal }),
+        ...defined({ signal }),
       }),
     nameOfToken: (jwt) =>
       parseEnrolmentToken(jwt)

@@ -4,6 +4,7 @@
  */
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { IdentityStore, KeyUnlock, OpenKey } from '../../identity/identities.ts';
@@ -73,8 +74,7 @@ export async function enrollIdentity(
   const { kind, tokenUri } = handed === undefined ? await chooseKeystore(request.keystore, deps.store) : userKeystore;
   const unlock: KeyUnlock = {
     ...(handed ?? given),
-    ...(tokenUri === undefined ? {} : { tokenUri }),
-    ...(request.pin === undefined ? {} : { pin: request.pin }),
+    ...defined({ tokenUri, pin: request.pin }),
   };
   const common = commonFields(request, name, kind, deps.uid);
   if (url) {
@@ -102,9 +102,7 @@ export async function enrollIdentity(
       ...(request.certificate === undefined || request.key === undefined
         ? {}
         : { thirdParty: { certPem: request.certificate, keyPem: request.key } }),
-      ...(request.name === undefined ? {} : { name: request.name }),
-      ...(request.password === undefined ? {} : { password: request.password }),
-      ...(signal === undefined ? {} : { signal }),
+      ...defined({ name: request.name, password: request.password, signal }),
       prepareKey: async () => {
         await reserve.take();
         const made = await keystore.create(name, 'ES256', unlock);
@@ -128,12 +126,10 @@ export async function enrollIdentity(
     return await keep(
       {
         ...common,
-        ...(reference === undefined ? {} : { keyReference: reference }),
+        ...defined({ keyReference: reference }),
         apis: enrolled.apis,
         caPem: enrolled.caPem,
-        ...(enrolled.certPem === undefined ? {} : { certPem: enrolled.certPem }),
-        ...(enrolled.controllerId === undefined ? {} : { controllerId: enrolled.controllerId }),
-        ...(enrolled.name === undefined ? {} : { controllerName: enrolled.name }),
+        ...defined({ certPem: enrolled.certPem, controllerId: enrolled.controllerId, controllerName: enrolled.name }),
       },
       unlock,
       deps,

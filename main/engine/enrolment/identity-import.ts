@@ -1,4 +1,5 @@
 /** Taking in an identity file of OpenZiti's Go and C tunnelers: its key moves into a key store, what we do not know is kept. */
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { decodeForeignIdentityFile, type PemReference } from '../../identity/identity-file.ts';
 import type { KeyUnlock } from '../../identity/identities.ts';
@@ -33,10 +34,10 @@ export async function importIdentityFile(
     return await keep(
       {
         ...common,
-        ...(kept === undefined ? {} : { keyReference: kept.reference }),
+        ...defined({ keyReference: kept?.reference }),
         apis: file.apis,
         caPem,
-        ...(certPem === undefined ? {} : { certPem }),
+        ...defined({ certPem }),
         foreign: file.foreign,
       },
       unlock,

@@ -15,6 +15,7 @@ import {
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { App, AppFinder } from '../../apps/app.ts';
+import { defined } from '../../base/defined.ts';
 import type { Admit } from '../../base/flow.ts';
 import { untilAborted } from '../../base/abort.ts';
 import { formatHostPort } from '../../base/ip.ts';
@@ -149,7 +150,7 @@ export function openModelDoor(deps: ModelDoorDeps): ModelDoor {
         status: model === undefined ? 400 : 404,
         rule: 'llm:model',
         why,
-        ...(model === undefined ? {} : { model }),
+        ...defined({ model }),
       });
     }
     for (const [index, { service }] of routes.entries()) {

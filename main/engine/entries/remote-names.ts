@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot';
 import type { Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import type { RemoteAnswer, RemoteRecord, ResolveRemote } from '../../net/dns/resolver.ts';
 import type { ZitiStream } from '../../ziti/model.ts';
@@ -134,9 +135,7 @@ function parseAnswer(chunk: Uint8Array): { readonly id: number; readonly answer:
         type,
         ttlSeconds: ttl,
         data,
-        ...(priority === undefined ? {} : { priority }),
-        ...(weight === undefined ? {} : { weight }),
-        ...(port === undefined ? {} : { port }),
+        ...defined({ priority, weight, port }),
       },
     ];
   });

@@ -1,5 +1,6 @@
 /** The TUN entry in the engine's hands: given names and routes as they change, opened again where the interface fails. */
 import type { Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import { toTunnelerError } from '../../base/errors.ts';
 import type { Admit, Destination } from '../../base/flow.ts';
 import type { Log } from '../../base/log.ts';
@@ -138,22 +139,24 @@ function dnsView(entry: TunEntry | undefined, failure: Reason | undefined): DnsV
       state: 'failed',
       names: [],
       upstreams: [],
-      ...(failure === undefined ? {} : { reason: failure }),
+      ...defined({ reason: failure }),
     };
   }
   const { reason, ...dns } = entry.status().dns;
-  return { ...dns, ...(reason === undefined ? {} : { reason }) };
+  return { ...dns, ...defined({ reason }) };
 }
 
 function entryConfig({ tun, ranges, dns }: EngineConfig): TunEntryConfig {
   const backend = dns?.enabled === false ? 'off' : dns?.backend;
   return {
-    ...(tun?.name === undefined ? {} : { deviceName: tun.name }),
-    ...(tun?.mtu === undefined ? {} : { mtu: tun.mtu }),
-    ...(ranges?.ipv4 === undefined ? {} : { range: ranges.ipv4 }),
-    ...(ranges?.ipv6 === undefined ? {} : { range6: ranges.ipv6 }),
-    ...(backend === undefined ? {} : { dns: backend }),
-    ...(dns?.upstreams === undefined ? {} : { upstreams: dns.upstreams }),
+    ...defined({
+      deviceName: tun?.name,
+      mtu: tun?.mtu,
+      range: ranges?.ipv4,
+      range6: ranges?.ipv6,
+      dns: backend,
+      upstreams: dns?.upstreams,
+    }),
   };
 }
 

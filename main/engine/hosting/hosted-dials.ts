@@ -2,6 +2,7 @@
 import { unknownApp, type App } from '../../apps/app.ts';
 import type { AuditWriter } from '../../audit/record.ts';
 import { sleep, type Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import { toTunnelerError, TunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { Reason } from '../../base/reason.ts';
@@ -66,7 +67,7 @@ export function admitHostedDials(deps: HostedDialsDeps): AdmitHosted {
     if (refusal !== undefined) return { kind: 'refuse', reason: refusal };
     return {
       kind: 'accept',
-      ...(guarded?.tls === undefined ? {} : { tls: guarded.tls }),
+      ...defined({ tls: guarded?.tls }),
       join(local, remote) {
         join(request, { local, remote, reason, guard: guarded?.guard }, deps).catch((error: unknown) => {
           deps.log.warn('hosting.session_refused', { service: request.serviceName, error: toTunnelerError(error) });
@@ -115,7 +116,7 @@ async function join(request: HostedRequest, joining: Joining, deps: HostedDialsD
     const grants = contract === undefined ? [] : deps.times.begin(holderOf(request, caller), contract);
     const left = Math.min(...grants.map((grant) => grant.leftMs() ?? Infinity));
     met.greet({
-      ...(kind === undefined ? {} : { guard: kind }),
+      ...defined({ guard: kind }),
       ...(left === Infinity ? {} : { leftSeconds: Math.ceil(left / 1000) }),
     });
     deps.sessions.open(
@@ -138,7 +139,7 @@ async function join(request: HostedRequest, joining: Joining, deps: HostedDialsD
       remote,
       local,
       {
-        ...(guard === undefined ? {} : { guard }),
+        ...defined({ guard }),
         grants,
         ...(appData[helloField] === undefined ? {} : { farEnd: { guarded: appData[dialGuardField] !== undefined } }),
       },
@@ -156,9 +157,7 @@ function toldApp(appData: HostedRequest['appData']): App {
   const { culvert_agent: agent, culvert_app: path, culvert_user: user } = appData;
   return {
     ...unknownApp,
-    ...(agent === undefined ? {} : { agent }),
-    ...(path === undefined ? {} : { path }),
-    ...(user === undefined ? {} : { user }),
+    ...defined({ agent, path, user }),
   };
 }
 

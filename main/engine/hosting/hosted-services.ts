@@ -1,4 +1,5 @@
 /** What an identity may host, handed to the hosting room with a way to bind it. */
+import { defined } from '../../base/defined.ts';
 import type { HostedBinding, HostedDial, HostedService } from '../../hosting/hosting.ts';
 import type { Reason } from '../../base/reason.ts';
 import type { Binding, IncomingDial, ZitiContext, ZitiService } from '../../ziti/model.ts';
@@ -24,12 +25,14 @@ export function hostedServicesOf(
       serviceName: service.name,
       encryptionRequired: service.encryptionRequired,
       configs: service.configs,
-      ...given('answer', answered.of(service.name, runner.id)),
+      ...defined({ answer: answered.of(service.name, runner.id) }),
       hostingDefaults: {
         defaultCost: identity.defaultHostingCost,
         defaultPrecedence: identity.defaultHostingPrecedence,
-        ...given('serviceCost', identity.serviceHostingCosts[service.id]),
-        ...given('servicePrecedence', identity.serviceHostingPrecedences[service.id]),
+        ...defined({
+          serviceCost: identity.serviceHostingCosts[service.id],
+          servicePrecedence: identity.serviceHostingPrecedences[service.id],
+        }),
       },
       bind: (options, onDial) => bind(context, service, options, onDial),
     }));
@@ -88,8 +91,4 @@ function toHostedBinding(binding: Binding): HostedBinding {
       }),
     [Symbol.asyncDispose]: () => binding[Symbol.asyncDispose](),
   };
-}
-
-function given<K extends string, T>(key: K, value: T | undefined): { readonly [P in K]?: T } {
-  return value === undefined ? {} : ({ [key]: value } as { [P in K]: T });
 }

@@ -1,5 +1,6 @@
 /** Providers' keys for what is hosted here: the settings' rules, the secrets they name, and a guard for each session that carries one. */
 import { readFileSync } from 'node:fs';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError, toTunnelerError } from '../../base/errors.ts';
 import type { Reason } from '../../base/reason.ts';
 import type { Guard } from '../../guard/guard.ts';
@@ -45,7 +46,7 @@ export function openProviderKeys(
   const tlsOf = ({ provider }: KeyRule): { tls?: TargetTls } => {
     if (provider === undefined) return {};
     const caPem = cas.get(provider.caFile);
-    return { tls: { serverName: provider.serverName, ...(caPem === undefined ? {} : { caPem }) } };
+    return { tls: { serverName: provider.serverName, ...defined({ caPem }) } };
   };
 
   return {
@@ -60,7 +61,7 @@ export function openProviderKeys(
       const { secret, header, prefix, provider } = grant.rule;
       try {
         const value = prefix + (await valueOf(secret));
-        const host = provider === undefined ? {} : { host: provider.serverName };
+        const host = defined({ host: provider?.serverName });
         return {
           kind: 'guarded',
           guard: createInjector({ kind: 'key', header, value, ...host, rule }),
@@ -91,7 +92,7 @@ function ruleOf(line: NonNullable<HostingConfig['keys']>[number]): KeyRule {
       : {
           provider: {
             serverName: provider.serverName,
-            ...(provider.ca === undefined ? {} : { caFile: provider.ca }),
+            ...defined({ caFile: provider.ca }),
           },
         }),
   };

@@ -2,6 +2,7 @@
 import { openAudit } from '../../audit/audit.ts';
 import type { AuditWriter } from '../../audit/record.ts';
 import { systemClock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { DisposalStack } from '../../base/lifecycle.ts';
 import { silentLog } from '../../base/log.ts';
@@ -64,7 +65,7 @@ export function offlineSecrets(stateDirectory: string, passphrase: string | unde
       stack.use(await lockInstance(stateDirectory, defaultSocketPath(stateDirectory)));
       const audit = stack.use(openAudit({ stateDirectory, clock: systemClock, log: silentLog }));
       const store = await openIdentityStore({ stateDirectory, log: silentLog });
-      const unlock = passphrase === undefined ? {} : { passphrase };
+      const unlock = defined({ passphrase });
       return await act(secretsDesk({ secrets, store, audit, unlock, changed: () => undefined }));
     } finally {
       await stack[Symbol.asyncDispose]();

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Duplex } from 'node:stream';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import type { HostedItem } from '../../api/views.ts';
 import type { HostedRequest } from '../../hosting/hosting.ts';
@@ -69,7 +70,7 @@ export function servedProcesses(deps: ServedProcessesDeps): ServedProcesses {
       using answering = deps.answered.answer(service, {
         what,
         open,
-        ...(runner === undefined ? {} : { identity: runner }),
+        ...defined({ identity: runner }),
       });
       void answering;
       try {
@@ -99,7 +100,7 @@ function tell(id: string, socket: Duplex, request: HostedRequest, queue: Items):
     connection: id,
     identity: request.identity,
     asserted,
-    ...(caller === undefined ? {} : { caller }),
+    ...defined({ caller }),
   });
   socket.on('data', (chunk: Buffer) => {
     socket.pause();

@@ -1,4 +1,5 @@
 /** All identities at work, each isolated from the others: started, enabled, renewed, unlocked and removed by name while the engine runs. */
+import { defined } from '../../base/defined.ts';
 import { TunnelerError, type ErrorCode } from '../../base/errors.ts';
 import type { Reason } from '../../base/reason.ts';
 import { KeyedSerialQueue } from '../../base/serial-queue.ts';
@@ -237,7 +238,7 @@ function notWorking(runner: IdentityRunner): TunnelerError {
     codeOf[runner.state()] ?? 'engine.not_ready',
     why?.sentence ?? `${runner.name} is not at work`,
     {
-      details: { identity: runner.name, state: runner.state(), ...(why?.next === undefined ? {} : { next: why.next }) },
+      details: { identity: runner.name, state: runner.state(), ...defined({ next: why?.next }) },
     },
   );
 }

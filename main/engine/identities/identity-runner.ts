@@ -1,6 +1,7 @@
 /** One identity's life in the engine: its key opened, its context at work, its standing in words. Its failure touches no other. */
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import { toTunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { Reason } from '../../base/reason.ts';
@@ -249,7 +250,7 @@ export class IdentityRunner implements AsyncDisposable {
     if (record === undefined) return undefined;
     return {
       scope: record.scope,
-      ...(record.ownerUid === undefined ? {} : { ownerUid: record.ownerUid }),
+      ...defined({ ownerUid: record.ownerUid }),
       authentication: this.#context?.controller().authentication,
       trouble: this.trouble(),
       mfaVerifiedAtMs: this.#mfa?.lastVerifiedAt,
@@ -267,7 +268,7 @@ export class IdentityRunner implements AsyncDisposable {
     return (this.#context?.routers() ?? []).map(({ error, ...router }) => ({
       ...router,
       identity: this.name,
-      ...(error === undefined ? {} : { error: toErrorView(error) }),
+      ...defined({ error: error && toErrorView(error) }),
     }));
   }
 

@@ -3,6 +3,7 @@
  * steps, a certificate the controller takes is there.
  */
 import type { Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import type { Log } from '../../base/log.ts';
 import type { IdentityFile, IdentityStore, KeyUnlock, OpenKey, OpenPassword } from '../../identity/identities.ts';
 import type {
@@ -70,7 +71,7 @@ async function openWith(
     apis: record.apis,
     caPem: record.caPem,
     credential: credentialOf(record, key),
-    ...(staged === undefined ? {} : { staged }),
+    ...defined({ staged }),
     clock: deps.clock,
     log: deps.log.child({ identity: record.name }),
     version: deps.version,
@@ -109,7 +110,7 @@ function promote(record: IdentityFile): IdentityFile {
     ...rest,
     certPem: staged.certPem,
     caPem: staged.caPem ?? record.caPem,
-    ...(staged.keyReference === undefined ? {} : { keyReference: staged.keyReference }),
+    ...defined({ keyReference: staged.keyReference }),
   };
 }
 
@@ -174,8 +175,7 @@ class IdentityFileWriter {
           ...record,
           staged: {
             certPem: renewal.certPem,
-            ...(renewal.caPem === undefined ? {} : { caPem: renewal.caPem }),
-            ...(keyReference === undefined ? {} : { keyReference }),
+            ...defined({ caPem: renewal.caPem, keyReference }),
           },
         }));
         await this.#eraseKeyOf(before);

@@ -5,6 +5,7 @@ import { createReadStream } from 'node:fs';
 import { readdir, readlink, realpath, stat } from 'node:fs/promises';
 import { hostname, networkInterfaces } from 'node:os';
 import { promisify } from 'node:util';
+import { defined } from '../../base/defined.ts';
 import type { PostureCheck, PostureFacts } from '../../ziti/model.ts';
 
 type ProcessFact = NonNullable<PostureFacts['processes']>[number];
@@ -52,8 +53,7 @@ export function postureGatherer(deps: {
       ...(asks('DOMAIN') ? { domain: domainOf() } : {}),
       ...(asks('MAC') ? { macAddresses: macAddresses() } : {}),
       ...(paths.length === 0 ? {} : { processes: await processFacts(paths, hashOf) }),
-      ...(woken === undefined ? {} : { wokenAt: woken }),
-      ...(unlocked === undefined ? {} : { unlockedAt: unlocked }),
+      ...defined({ wokenAt: woken, unlockedAt: unlocked }),
     };
   };
 }
@@ -77,7 +77,7 @@ async function processFacts(
       const real = await realpath(path).catch(() => path);
       const isRunning = running.has(normal(path)) || running.has(normal(real));
       const hash = await hashOf(real);
-      return { path, isRunning, ...(hash === undefined ? {} : { hash }) };
+      return { path, isRunning, ...defined({ hash }) };
     }),
   );
 }

@@ -7,6 +7,7 @@ import { listJournalFiles, readLines } from '../../audit/journal-files.ts';
 import { openAuditIndex, type AuditQuery } from '../../audit/index-store.ts';
 import { parseWitnessAnswer } from '../../audit/witnessed.ts';
 import { systemClock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { DisposalStack } from '../../base/lifecycle.ts';
 import { silentLog } from '../../base/log.ts';
@@ -41,7 +42,7 @@ import { join } from 'node:path';
 
 /** Every method holds the instance lock for its length: an engine and a verb never write at the same time. */
 export function offlineIdentities(stateDirectory: string, passphrase: string | undefined) {
-  const unlock = passphrase === undefined ? {} : { passphrase };
+  const unlock = defined({ passphrase });
   const clock = systemClock;
 
   const change = async <T>(

@@ -2,6 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { defined } from '../../base/defined.ts';
 import type { JournalFacts } from '../../audit/trust.ts';
 import { listIfThere } from '../../files/read-if-there.ts';
 import { decodeIdentityFile } from '../../identity/identity-file.ts';
@@ -15,7 +16,7 @@ export async function readJournalFacts(stateDirectory: string): Promise<JournalF
   const names = files.filter((file) => file.endsWith(suffix)).map((file) => file.slice(0, -suffix.length));
   const identities = names.sort().map(async (name) => {
     const publicKeySpki = await keyOf(name, join(directory, name + suffix));
-    return { name, ...(publicKeySpki === undefined ? {} : { publicKeySpki }) };
+    return { name, ...defined({ publicKeySpki }) };
   });
   return { identities: await Promise.all(identities) };
 }

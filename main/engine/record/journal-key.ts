@@ -14,6 +14,7 @@ import {
   type SignersFile,
 } from '../../audit/signers.ts';
 import type { Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import { isTunnelerError, toTunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { SerialQueue } from '../../base/serial-queue.ts';
@@ -115,7 +116,7 @@ export class JournalKey implements AsyncDisposable {
       keystore: beside.keystore,
       reference: made.reference,
       madeAt: new Date(clock.now()).toISOString(),
-      ...(previous === undefined ? {} : { previous }),
+      ...defined({ previous }),
       certificates: [],
     };
     const file = {

@@ -5,6 +5,7 @@
 import { link, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { isMissing } from '../../files/read-if-there.ts';
 import { socketAddress } from '../../ipc/socket-path.ts';
@@ -117,7 +118,7 @@ function alreadyRunning(stateDirectory: string, holder: Holder | undefined): Tun
   const who = holder === undefined ? '' : ` (pid ${holder.pid})`;
   return new TunnelerError('engine.already_running', `an engine runs on ${stateDirectory} already${who}`, {
     details: {
-      ...(holder === undefined ? {} : { pid: holder.pid }),
+      ...defined({ pid: holder?.pid }),
       next: 'stop it first, or give this one its own --state',
     },
   });

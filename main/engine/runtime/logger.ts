@@ -1,5 +1,6 @@
 /** The engine's log: one JSON object a line to standard error, and to a file where asked. Secrets are blotted out by field name. */
 import { pino, type Logger } from 'pino';
+import { defined } from '../../base/defined.ts';
 import type { Log, LogFields, LogLevel } from '../../base/log.ts';
 
 /** Field names whose values never reach a log, at the top or one level down. */
@@ -126,7 +127,7 @@ function serializeError(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   const code = (error as { code?: unknown }).code;
   return {
-    ...(code === undefined ? {} : { code }),
+    ...defined({ code }),
     message: error.message,
     ...(error.cause === undefined ? {} : { cause: serializeError(error.cause) }),
   };

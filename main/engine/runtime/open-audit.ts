@@ -3,6 +3,7 @@ import { openAudit, type Audit } from '../../audit/audit.ts';
 import { openExporters, type ExportTarget } from '../../audit/export/open-exporters.ts';
 import { openAuditIndex, type AuditIndex } from '../../audit/index-store.ts';
 import type { Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
 import type { EngineConfig } from './config.ts';
@@ -25,9 +26,7 @@ export async function openRecord(
       { stateDirectory, clock, log },
       {
         onWriteFailure: onFailure ?? 'closed',
-        ...(maxFileBytes === undefined ? {} : { rotateBytes: maxFileBytes }),
-        ...(keepFiles === undefined ? {} : { keepFiles }),
-        ...(checkpointEvery === undefined ? {} : { checkpointEvery }),
+        ...defined({ rotateBytes: maxFileBytes, keepFiles, checkpointEvery }),
       },
     ),
   );

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { loadNative } from 'node-tun';
 import { systemClock, type Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { LogLevel } from '../../base/log.ts';
 import type { KeyUnlock } from '../../identity/identities.ts';
@@ -35,8 +36,7 @@ export async function openRuntime(options: EngineOptions, stack: DisposalStack):
   const logFile = options.logFile ?? config.log?.file;
   const log = openLog({
     level: (options.logLevel as LogLevel | undefined) ?? config.log?.level ?? 'info',
-    ...(logFile === undefined ? {} : { file: logFile }),
-    ...(options.logDescriptor === undefined ? {} : { stderr: options.logDescriptor }),
+    ...defined({ file: logFile, stderr: options.logDescriptor }),
   });
   stack.defer(() => log.flush());
   sealProcess(log);
@@ -49,7 +49,7 @@ export async function openRuntime(options: EngineOptions, stack: DisposalStack):
     configFile,
     clock,
     log,
-    unlock: options.passphrase === undefined ? {} : { passphrase: options.passphrase },
+    unlock: defined({ passphrase: options.passphrase }),
   };
 }
 

@@ -5,6 +5,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { decodeJwt } from 'jose';
 import * as v from 'valibot';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import type { ExternalSigner } from '../../ziti/ziti.ts';
 
@@ -87,7 +88,7 @@ export class Provider {
       nonce,
       code_challenge: createHash('sha256').update(verifier).digest('base64url'),
       code_challenge_method: 'S256',
-      ...(this.#signer.audience === undefined ? {} : { audience: this.#signer.audience }),
+      ...defined({ audience: this.#signer.audience }),
     };
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
     return { url: url.href, state, nonce, verifier, redirectUri };

@@ -1,5 +1,6 @@
 /** The views that need several rooms at once: status, services, policy, agents. */
 import type { Audit } from '../../audit/audit.ts';
+import { defined } from '../../base/defined.ts';
 import { serviceKey } from '../../api/state.ts';
 import type { Reason } from '../../base/reason.ts';
 import type {
@@ -101,8 +102,7 @@ export function createEngineViews(deps: EngineViewsDeps): EngineViews {
           state,
           controller,
           mfa,
-          ...(certExpiresAt === undefined ? {} : { certExpiresAt }),
-          ...(reason === undefined ? {} : { reason }),
+          ...defined({ certExpiresAt, reason }),
         })),
         routers: routers(),
         services: {
@@ -152,7 +152,7 @@ export function createEngineViews(deps: EngineViewsDeps): EngineViews {
           .map((service) => service.name);
         return {
           name,
-          ...(config?.identity === undefined ? {} : { identity: config.identity }),
+          ...defined({ identity: config?.identity }),
           programs: [config?.path ?? [], config?.hash ?? []].flat(),
           openSessions: open.filter((session) => session.app.agent === name).length,
           reach: [...new Set(reach)],

@@ -1,5 +1,6 @@
 /** An identity as clients see it: from its record, what its context knows, and where it stands. */
 import { X509Certificate } from 'node:crypto';
+import { defined } from '../../base/defined.ts';
 import type { IdentityView } from '../../api/views.ts';
 import { userKeychainAccount } from '../../identity/keystore/keychain-keystore.ts';
 import { proofOf, type IdentityFile } from '../../identity/identities.ts';
@@ -35,19 +36,17 @@ export function identityView({ name, record, context, standing, services, mfa }:
     keystore: record === undefined || record.keyReference === undefined ? 'none' : record.keystore,
     scope: record?.scope ?? 'machine',
     ...(record?.ownerUid === undefined ? {} : { owner: String(record.ownerUid) }),
-    ...(keychainAccount === undefined ? {} : { keychainAccount }),
+    ...defined({ keychainAccount }),
     state,
-    ...(reason === undefined ? {} : { reason }),
-    ...(record === undefined ? {} : { proof: proofOf(record) }),
+    ...defined({ reason }),
+    ...defined({ proof: record && proofOf(record) }),
     controller: controllerOrigin(controller?.url ?? record?.apis[0]),
     controllers: record?.apis ?? [],
-    ...(controller?.version === undefined ? {} : { controllerVersion: controller.version }),
-    ...(controller?.authentication === undefined ? {} : { authentication: controller.authentication }),
+    ...defined({ controllerVersion: controller?.version, authentication: controller?.authentication }),
     ...(record === undefined ? {} : leafOf(record)),
-    ...(id === undefined ? {} : { id }),
-    ...(controllerName === undefined ? {} : { controllerName }),
+    ...defined({ id, controllerName }),
     mfa: mfaView(standing, mfa),
-    ...(loginProviders === undefined ? {} : { loginProviders }),
+    ...defined({ loginProviders }),
     services: {
       dial: services.filter((service) => service.permissions.includes('Dial')).length,
       bind: services.filter((service) => service.permissions.includes('Bind')).length,

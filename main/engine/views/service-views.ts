@@ -1,4 +1,5 @@
 /** What this device may dial and hosts, with one status in words and the next action each. Pure over the facts of the moment. */
+import { defined } from '../../base/defined.ts';
 import type { Reason } from '../../base/reason.ts';
 import type { RouterView, ServiceStatus, ServiceView } from '../../api/views.ts';
 import type { HostedState } from '../../hosting/hosting.ts';
@@ -38,7 +39,7 @@ export function serviceView(facts: ServiceFacts): ServiceView {
     identity: facts.identity,
     permissions: service.permissions,
     status,
-    ...(reason === undefined ? {} : { reason }),
+    ...defined({ reason }),
     encrypted: service.encryptionRequired,
     addresses: (intercepted?.addresses ?? []).map((claim) =>
       claim.kind === 'name' ? claim.name : claim.kind === 'wildcard' ? `*.${claim.domain}` : claim.prefix.text,
@@ -105,7 +106,7 @@ function hostingStanding(hosted: HostedState | undefined): IdentityStatus {
   if (hosted.problem !== undefined && hosted.terminators === 0) {
     return { status: 'hosting-failed', reason: hosted.problem };
   }
-  return { status: 'hosting', ...(hosted.problem === undefined ? {} : { reason: hosted.problem }) };
+  return { status: 'hosting', ...defined({ reason: hosted.problem }) };
 }
 
 function dialPosture(facts: ServiceFacts): IdentityStatus | undefined {

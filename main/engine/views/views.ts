@@ -1,4 +1,5 @@
 /** Room facts → the DTOs clients see. Pure. */
+import { defined } from '../../base/defined.ts';
 import { iso } from '../../base/iso.ts';
 import type { App } from '../../apps/app.ts';
 import type { EngagementContract } from '../../base/engagement.ts';
@@ -12,13 +13,15 @@ import type { PostureCheck } from '../../ziti/model.ts';
 export function appView(app: App): AppView {
   return {
     attribution: app.attribution,
-    ...given('path', app.path),
-    ...given('script', app.script),
-    ...given('pid', app.pid),
-    ...given('user', app.user ?? (app.uid === undefined ? undefined : String(app.uid))),
-    ...given('agent', app.agent),
-    ...given('hash', app.hash),
-    ...given('container', app.container),
+    ...defined({
+      path: app.path,
+      script: app.script,
+      pid: app.pid,
+      user: app.user ?? (app.uid === undefined ? undefined : String(app.uid)),
+      agent: app.agent,
+      hash: app.hash,
+      container: app.container,
+    }),
   };
 }
 
@@ -33,19 +36,21 @@ export function sessionView(session: SessionSnapshot): SessionView {
     source: session.source,
     destination: session.destination,
     startedAt: iso(session.startedAtMs),
-    ...given('endedAt', session.endedAtMs === undefined ? undefined : iso(session.endedAtMs)),
+    ...defined({ endedAt: session.endedAtMs === undefined ? undefined : iso(session.endedAtMs) }),
     bytesSent: session.bytesSent,
     bytesReceived: session.bytesReceived,
     state: session.state,
-    ...given('closeReason', session.closeReason),
-    ...given('closeDetail', session.closeWhy?.sentence),
-    ...given('closeCode', session.closeWhy?.code),
-    ...given('closeDetails', session.closeWhy?.details),
-    ...given('router', session.router),
+    ...defined({
+      closeReason: session.closeReason,
+      closeDetail: session.closeWhy?.sentence,
+      closeCode: session.closeWhy?.code,
+      closeDetails: session.closeWhy?.details,
+      router: session.router,
+    }),
     encrypted: session.encrypted,
     guard: session.guard,
     guardedAt: session.guardedAt,
-    ...given('callerAsserted', session.caller?.asserted),
+    ...defined({ callerAsserted: session.caller?.asserted }),
     ...(session.contract?.mcp === undefined ? {} : { mcp: { calls: session.calls, denied: session.denied } }),
     ...(Object.keys(session.remaining).length === 0 ? {} : { remaining: session.remaining }),
     decision: session.decision,
@@ -53,9 +58,7 @@ export function sessionView(session: SessionSnapshot): SessionView {
       at: iso(moment.atMs),
       kind: moment.kind,
       text: moment.said.sentence,
-      ...given('code', moment.said.code),
-      ...given('details', moment.said.details),
-      ...(moment.call === undefined ? {} : { call: callView(moment.call) }),
+      ...defined({ code: moment.said.code, details: moment.said.details, call: moment.call && callView(moment.call) }),
     })),
   };
 }
@@ -66,10 +69,7 @@ function callView(call: GuardCall) {
     method: call.method,
     target: call.target,
     decision: call.decision,
-    ...given('rule', call.rule),
-    ...given('durationMs', call.durationMs),
-    ...given('digest', call.digest),
-    ...given('arguments', call.arguments),
+    ...defined({ rule: call.rule, durationMs: call.durationMs, digest: call.digest, arguments: call.arguments }),
   };
 }
 
@@ -94,12 +94,12 @@ export function postureView(check: PostureCheck): PostureCheckView {
   const paths = check.processes?.map((one) => one.path) ?? (check.process === undefined ? [] : [check.process.path]);
   return {
     id: check.id,
-    ...given('name', check.name),
+    ...defined({ name: check.name }),
     type: check.queryType,
     policyType: check.policyType,
     passing: check.isPassing,
     ...(check.isPassing ? {} : failing(checkWords[check.queryType], paths)),
-    ...given('timeoutRemainingSeconds', check.timeoutRemainingSeconds),
+    ...defined({ timeoutRemainingSeconds: check.timeoutRemainingSeconds }),
   };
 }
 
@@ -111,8 +111,4 @@ function failing({ code, sentence }: Reason, paths: readonly string[]) {
 /** Where a controller is, without the path of its API, which is the same for all. */
 export function controllerOrigin(api: string | undefined): string {
   return api === undefined || !URL.canParse(api) ? (api ?? '') : new URL(api).origin;
-}
-
-function given<K extends string, T>(key: K, value: T | undefined): { readonly [P in K]?: T } {
-  return value === undefined ? {} : ({ [key]: value } as { [P in K]: T });
 }
