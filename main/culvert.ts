@@ -17,7 +17,8 @@ async function requirePerson(stateDirectory: string): Promise<void> {
 const programs: Backends = {
   async agents() {
     const { agentBackend } = await import('./sandbox/agent-backend.ts');
-    return agentBackend([process.execPath, fileURLToPath(import.meta.url)], requirePerson);
+    const { lastSettingsFile } = await import('./engine/runtime/lineage-record.ts');
+    return agentBackend([process.execPath, fileURLToPath(import.meta.url)], requirePerson, lastSettingsFile);
   },
   version,
   directory: here,

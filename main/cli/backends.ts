@@ -107,7 +107,7 @@ export interface AgentBackend {
     readonly command: readonly string[];
   }): Promise<number>;
   /** Where the engine of a state directory has its settings from. */
-  settingsFile(stateDirectory: string): string;
+  settingsFile(stateDirectory: string): Promise<string>;
   list(file: string): Readonly<Record<string, unknown>>;
   /** Both keep the file's comments. Throw `engine.config_invalid`, `agent.unknown`, `engine.not_permitted`. */
   bind(

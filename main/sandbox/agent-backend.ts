@@ -1,5 +1,4 @@
 /** What the verbs `culvert agent …` are answered by. */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bindAgent, listAgents, unbindAgent, type BindingFields } from './agents-file.ts';
 import { cleanEnvironment } from './clean-environment.ts';
@@ -29,16 +28,17 @@ export interface AgentStartOptions {
 export interface AgentBackend {
   start(options: AgentStartOptions): Promise<number>;
   inside(options: InsideOptions): Promise<number>;
-  settingsFile(stateDirectory: string): string;
+  settingsFile(stateDirectory: string): Promise<string>;
   list(file: string): Readonly<Record<string, unknown>>;
   bind(stateDirectory: string, file: string, name: string, fields: BindingFields): Promise<void>;
   unbind(stateDirectory: string, file: string, name: string): Promise<void>;
 }
 
-/** `program`: how this program is started again. `requirePerson` rejects where an agent asks. */
+/** `program`: how this program is started again. `requirePerson` rejects where an agent asks; `settingsFile`: what a directory's engine last ran with. */
 export function agentBackend(
   program: readonly string[],
   requirePerson: (stateDirectory: string) => Promise<void>,
+  settingsFile: (stateDirectory: string) => Promise<string>,
 ): AgentBackend {
   return {
     start(options) {
@@ -61,7 +61,7 @@ export function agentBackend(
       });
     },
     inside: runInside,
-    settingsFile: configFileOf,
+    settingsFile,
     list: listAgents,
     async bind(stateDirectory, file, name, fields) {
       await requirePerson(stateDirectory);
@@ -72,17 +72,4 @@ export function agentBackend(
       unbindAgent(file, name);
     },
   };
-}
-
-/** Where the engine that served the directory last had its settings from. */
-function configFileOf(stateDirectory: string): string {
-  try {
-    const { configFile } = JSON.parse(readFileSync(join(stateDirectory, 'lineage.json'), 'utf8')) as {
-      configFile?: unknown;
-    };
-    if (typeof configFile === 'string') return configFile;
-  } catch {
-    // No engine served it yet.
-  }
-  return join(stateDirectory, 'culvert.yaml');
 }

@@ -6,6 +6,7 @@ import { strFromU8, unzipSync } from 'fflate';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../main/base/clock.ts';
 import { bundleOfDirectory } from '../../main/engine/bundle/bundle.ts';
+import { noteEngine } from '../../main/engine/runtime/lineage-record.ts';
 import { Redactor } from '../../main/engine/bundle/redactor.ts';
 import { zipBundle } from '../../main/engine/bundle/zip-bundle.ts';
 import { offlineBundle } from '../../main/engine/offline/offline.ts';
@@ -160,6 +161,24 @@ describe('a bundle of a directory', () => {
     const files = contents(zip);
     expect(files['settings.json.failed.json']).toContain('culvert.yaml');
     expect(files['identities.json.failed.json']).toContain('the disk is gone');
+  });
+
+  it('of a directory has the settings its engine last ran with, and the rules that these name', async () => {
+    const state = join(directory, 'elsewhere');
+    await mkdir(join(state, 'rules'), { recursive: true });
+    const configFile = join(state, 'service.yaml');
+    await writeFile(configFile, `policy: { directory: ${JSON.stringify(join(state, 'rules'))} }\n`);
+    await writeFile(join(state, 'rules', 'mine.cedar'), 'permit(principal, action, resource);\n');
+    await noteEngine(state, new Set(), configFile);
+    const { zip } = await bundleOfDirectory('basic', {
+      stateDirectory: state,
+      version: '0.0.0',
+      clock: systemClock,
+      identities: () => Promise.resolve([]),
+    });
+    const files = contents(zip);
+    expect(files['settings.json']).toContain('directory');
+    expect(JSON.parse(files['policy.json'] ?? '')).toMatchObject({ files: 1, rules: 1 });
   });
 });
 

@@ -36,7 +36,7 @@ export function addAgent(program: Command, cli: Cli): void {
       throw usage(`bind needs --identity, or a condition such as --path`);
     }
     const agents = await cli.programs.agents();
-    const file = agents.settingsFile(cli.stateDirectory(options));
+    const file = await agents.settingsFile(cli.stateDirectory(options));
     await agents.bind(cli.stateDirectory(options), file, name, fields);
     await tellEngine(options, cli);
     cli.print(options, { name, file }, () => `${name} is bound in ${file}\n`);
@@ -44,7 +44,7 @@ export function addAgent(program: Command, cli: Cli): void {
   addVerb(group, 'unbind <name>', 'take an agent out of the settings').action(
     async (name: string, options: CommonOptions) => {
       const agents = await cli.programs.agents();
-      const file = agents.settingsFile(cli.stateDirectory(options));
+      const file = await agents.settingsFile(cli.stateDirectory(options));
       await agents.unbind(cli.stateDirectory(options), file, name);
       await tellEngine(options, cli);
       cli.print(options, { name, file }, () => `${name} is bound no more in ${file}\n`);
@@ -160,7 +160,7 @@ async function tellEngine(options: CommonOptions, cli: Cli): Promise<void> {
 
 async function listRows(options: CommonOptions, cli: Cli): Promise<readonly AgentRow[]> {
   const agents = await cli.programs.agents();
-  const bound = agents.list(agents.settingsFile(cli.stateDirectory(options)));
+  const bound = agents.list(await agents.settingsFile(cli.stateDirectory(options)));
   let known: readonly AgentView[] = [];
   try {
     known = await cli.withEngine(options, (engine) => engine.app.list());

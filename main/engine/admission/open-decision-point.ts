@@ -3,7 +3,6 @@
  * session is held to. It decides and does nothing; admission, hosting, `why` and the API ask it.
  */
 import { hostname } from 'node:os';
-import { join } from 'node:path';
 import type { App, AppFinder } from '../../apps/app.ts';
 import type { ProgramFinder } from '../../apps/open-app-finder.ts';
 import type { AuditWriter } from '../../audit/record.ts';
@@ -19,6 +18,7 @@ import { AgentStarts } from '../agents/agent-starts.ts';
 import { openApprovals } from '../containment/approvals.ts';
 import { openGrants } from '../containment/kept-grants.ts';
 import type { Identities } from '../identities/identities.ts';
+import { policyDirectory } from '../runtime/config.ts';
 import type { Runtime } from '../runtime/open-runtime.ts';
 import { bindAgents, rulesOf, type AgentBindings } from './agent-bindings.ts';
 import { hashWhereAsked } from './ensure-hash.ts';
@@ -69,8 +69,8 @@ export async function openDecisionPoint(parts: DecisionPointParts, stack: Dispos
     closeWhere: (...what) => parts.sessions().closeWhere(...what),
   };
 
-  const policyDirectory = config.policy?.directory ?? join(stateDirectory, 'policy.d');
-  const policy = await openPolicy({ dir: policyDirectory, device: hostname(), log });
+  const rules = policyDirectory(stateDirectory, config);
+  const policy = await openPolicy({ dir: rules, device: hostname(), log });
   const agents = bindAgents(config, policy);
   const starts = stack.use(new AgentStarts({ ...parts, agents: () => agents.all() }));
   const apps = openAppFinder({ rules: rulesOf(() => agents.all()), clock, log, stack, runs: starts.runs });
@@ -100,7 +100,7 @@ export async function openDecisionPoint(parts: DecisionPointParts, stack: Dispos
     apps,
     starts,
     policy,
-    policyDirectory,
+    policyDirectory: rules,
     agents,
     approvals,
     times,

@@ -1,11 +1,13 @@
 /** `culvert bundle`: all that those who help need to know, and nothing that they must not. Of a running engine, or of its directory alone. */
-import { join } from 'node:path';
-import { readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import type { Clock } from '../../base/clock.ts';
 import type { EngineState } from '../../api/state.ts';
 import type { IdentityView, SettingsView } from '../../api/views.ts';
+import { readIfThere } from '../../files/read-if-there.ts';
 import { checkPolicies } from '../../policy/local/policy-files.ts';
+import { policyDirectory } from '../runtime/config.ts';
+import { lastSettingsFile } from '../runtime/lineage-record.ts';
 import { attempt, directoryDocuments, logFileTail } from './directory-documents.ts';
 import type { Redaction } from './redactor.ts';
 import { zipBundle, type Bundle, type BundleDocument } from './zip-bundle.ts';
@@ -56,35 +58,35 @@ export interface OfflineBundleDeps {
 /** The bundle of a state directory whose engine is not running. Broken settings go in as what their reader said of them. */
 export async function bundleOfDirectory(redaction: Redaction, deps: OfflineBundleDeps): Promise<Bundle> {
   const { stateDirectory, version } = deps;
-  const config = await attempt('settings.json', async () => ({
-    value: { config: await readSettings(stateDirectory) },
-  }));
+  const file = await lastSettingsFile(stateDirectory);
+  const settings = await attempt('settings.json', async () => ({ value: { config: await readSettings(file) } }));
+  const rules = policyDirectory(stateDirectory, { policy: { directory: textIn(settings, 'policy', 'directory') } });
   const documents: BundleDocument[] = [
     ...(await directoryDocuments({ stateDirectory, version, redaction, running: false, nowMs: deps.clock.now() })),
     await attempt('identities.json', async () => ({ value: await deps.identities() })),
-    await attempt('policy.json', async () => ({ value: await checkPolicies(join(stateDirectory, 'policy.d')) })),
-    config,
+    await attempt('policy.json', async () => ({ value: await checkPolicies(rules) })),
+    settings,
     await attempt('log.jsonl', async () => ({
-      lines: await logFileTail(logFileOf(config) ?? join(stateDirectory, 'culvert.log')),
+      lines: await logFileTail(textIn(settings, 'log', 'file') ?? join(stateDirectory, 'culvert.log')),
     })),
   ];
   return zipBundle(documents, redaction);
 }
 
 /** Parsed, not checked: settings that the engine refuses are the ones worth seeing. */
-async function readSettings(stateDirectory: string): Promise<unknown> {
-  const text = await readFile(join(stateDirectory, 'culvert.yaml'), 'utf8').catch(() => '');
+async function readSettings(file: string): Promise<unknown> {
+  const text = (await readIfThere(file)) ?? '';
   try {
     return parseYaml(text, { maxAliasCount: 50 }) as unknown;
   } catch (error) {
     // Only where it is wrong, for the lines around may hold a secret that no field name gives away.
-    throw new Error(`culvert.yaml: ${(error as Error).message.split(':')[0] ?? 'not YAML'}`, { cause: error });
+    throw new Error(`${basename(file)}: ${(error as Error).message.split(':')[0] ?? 'not YAML'}`, { cause: error });
   }
 }
 
-function logFileOf(settings: BundleDocument): string | undefined {
-  const config =
-    'value' in settings ? (settings.value as { config?: { log?: { file?: unknown } } | null }).config : null;
-  const file = config?.log?.file;
-  return typeof file === 'string' ? file : undefined;
+/** A setting as it stands in the file, where it is a text. */
+function textIn(settings: BundleDocument, section: string, field: string): string | undefined {
+  const { config } = ('value' in settings ? settings.value : {}) as { config?: Record<string, unknown> | null };
+  const found = (config?.[section] as Record<string, unknown> | null | undefined)?.[field];
+  return typeof found === 'string' ? found : undefined;
 }

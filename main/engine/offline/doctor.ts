@@ -3,7 +3,6 @@ import { lookup } from 'node:dns/promises';
 import { access, constants, stat, statfs } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { join } from 'node:path';
 import type { DoctorCheck } from '../../api/machine-views.ts';
 import type { StatusView } from '../../api/views.ts';
 import { toTunnelerError } from '../../base/errors.ts';
@@ -15,7 +14,7 @@ import { openIdentityStore } from '../../identity/identity-store.ts';
 import { openHttpsTransport } from '../../ziti/ziti.ts';
 import { servedUid } from '../runtime/served-user.ts';
 import { readConfig, type EngineConfig } from '../runtime/config.ts';
-import { readLineage } from '../runtime/lineage-record.ts';
+import { lastSettingsFile } from '../runtime/lineage-record.ts';
 import { offlineVerify } from './offline.ts';
 
 /** What a running engine says of itself; or why none does. */
@@ -55,9 +54,8 @@ const good = (text: string): Finding => ({ ok: true, text, next: null });
 const bad = (text: string, next: string): Finding => ({ ok: false, text, next });
 
 async function settings(stateDirectory: string): Promise<EngineConfig> {
-  const file = (await readLineage(stateDirectory))?.configFile ?? join(stateDirectory, 'culvert.yaml');
   // What is wrong with the settings is `config check`'s to say.
-  return readConfig(file, false).catch(() => ({}));
+  return readConfig(await lastSettingsFile(stateDirectory), false).catch(() => ({}));
 }
 
 async function records(stateDirectory: string): Promise<readonly IdentityFile[]> {

@@ -34,11 +34,10 @@ import { verifyJournal } from '../record/verify-journal.ts';
 import { brokenBy, type IdentityStatus } from '../views/identity-status.ts';
 import { identityView } from '../views/identity-view.ts';
 import type { EnrollRequest } from '../enrolment/new-identity.ts';
-import { readConfig } from '../runtime/config.ts';
-import { readLineage } from '../runtime/lineage-record.ts';
+import { policyDirectory, readConfig } from '../runtime/config.ts';
+import { lastSettingsFile } from '../runtime/lineage-record.ts';
 import { lockInstance } from '../runtime/instance-lock.ts';
 import { hostJournalDirectory, openStateDirectory } from '../runtime/state-directory.ts';
-import { join } from 'node:path';
 
 /** Every method holds the instance lock for its length: an engine and a verb never write at the same time. */
 export function offlineIdentities(stateDirectory: string, passphrase: string | undefined) {
@@ -53,7 +52,7 @@ export function offlineIdentities(stateDirectory: string, passphrase: string | u
     try {
       stack.use(await lockInstance(stateDirectory, defaultSocketPath(stateDirectory)));
       const audit = stack.use(openAudit({ stateDirectory, clock, log: silentLog }));
-      const { pkcs11 } = await readConfig(join(stateDirectory, 'culvert.yaml'), false);
+      const { pkcs11 } = await readConfig(await lastSettingsFile(stateDirectory), false);
       const holding = { stateDirectory, log: silentLog, holdsDirectory: true, pkcs11Modules: pkcs11?.modules };
       const store = await openIdentityStore(holding);
       const keystores = deviceKeystores(stateDirectory, pkcs11?.modules);
@@ -165,9 +164,9 @@ function isWanted(record: ChainedRecord, query: AuditQuery): boolean {
 
 /** The rules of the directory that the settings name, as the engine would read them: those it last ran with, else the state directory's. */
 export async function offlineCheckPolicy(stateDirectory: string): Promise<PolicyCheckView> {
-  const configFile = (await readLineage(stateDirectory))?.configFile ?? join(stateDirectory, 'culvert.yaml');
-  const { policy } = await readConfig(configFile, false);
-  return checkPolicies(policy?.directory ?? join(stateDirectory, 'policy.d'));
+  return checkPolicies(
+    policyDirectory(stateDirectory, await readConfig(await lastSettingsFile(stateDirectory), false)),
+  );
 }
 
 /** An identity as it lies on disk; whether its controller would have it, only an engine can tell. */

@@ -1,16 +1,15 @@
 /** `culvert.yaml` looked at and changed from the command line: checked as the engine checks it, comments and order kept. */
-import { join } from 'node:path';
 import { isMap, parseDocument } from 'yaml';
 import type { ConfigCheckView } from '../../api/machine-views.ts';
 import { isTunnelerError, TunnelerError } from '../../base/errors.ts';
 import { readIfThere } from '../../files/read-if-there.ts';
 import { writeAtomically } from '../../files/write-atomically.ts';
 import { parseConfig, readConfig, type EngineConfig } from '../runtime/config.ts';
-import { readLineage } from '../runtime/lineage-record.ts';
+import { lastSettingsFile } from '../runtime/lineage-record.ts';
 
 /** The file given, else the one its engine last ran with, else the state directory's. */
 export async function settingsFile(stateDirectory: string, given: string | undefined): Promise<string> {
-  return given ?? (await readLineage(stateDirectory))?.configFile ?? join(stateDirectory, 'culvert.yaml');
+  return given ?? (await lastSettingsFile(stateDirectory));
 }
 
 /** Throws `engine.config_invalid`. */

@@ -1,4 +1,5 @@
 /** `culvert.yaml`: read once, strictly. A field it does not know is refused with its name, for a setting half understood is none. */
+import { join } from 'node:path';
 import * as v from 'valibot';
 import { parse as parseYaml } from 'yaml';
 import { TunnelerError } from '../../base/errors.ts';
@@ -228,6 +229,11 @@ export function parseConfig(yaml: string, file: string): EngineConfig {
   const result = v.safeParse(config, raw);
   if (result.success) return result.output;
   throw invalid(file, result.issues.map(describe));
+}
+
+/** Where rules and contracts are: the directory that the settings name, else `policy.d` of the state directory. */
+export function policyDirectory(stateDirectory: string, { policy }: Pick<EngineConfig, 'policy'>): string {
+  return policy?.directory ?? join(stateDirectory, 'policy.d');
 }
 
 /** Read and parse a config file. A file that is not there is an empty config, unless `required`. */

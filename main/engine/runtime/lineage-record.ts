@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { readJsonIfThere } from '../../files/read-if-there.ts';
 import { writeAtomically } from '../../files/write-atomically.ts';
+import { ownSettingsFile } from './state-directory.ts';
 
 const record = v.object({
   version: v.literal(1),
@@ -30,6 +31,11 @@ export async function readLineage(stateDirectory: string): Promise<LineageRecord
   }
 }
 
+/** The settings that the directory's engine last ran with; the directory's own where none ever served it. */
+export async function lastSettingsFile(stateDirectory: string): Promise<string> {
+  return (await readLineage(stateDirectory))?.configFile ?? ownSettingsFile(stateDirectory);
+}
+
 /** An engine started from below these agents begins to serve: what all engines so far had in common. */
 export async function noteEngine(
   stateDirectory: string,
@@ -43,5 +49,5 @@ export async function noteEngine(
 }
 
 function none(stateDirectory: string): LineageRecord {
-  return { version: 1, within: [], configFile: join(stateDirectory, 'culvert.yaml') };
+  return { version: 1, within: [], configFile: ownSettingsFile(stateDirectory) };
 }

@@ -1,5 +1,4 @@
 /** What an engine stands on before any room opens: its state directory held alone, its settings, its log and clock. */
-import { join } from 'node:path';
 import { loadNative } from 'node-tun';
 import { systemClock, type Clock } from '../../base/clock.ts';
 import { defined } from '../../base/defined.ts';
@@ -11,7 +10,7 @@ import { readConfig, type EngineConfig } from './config.ts';
 import type { EngineOptions } from './engine-options.ts';
 import { lockInstance } from './instance-lock.ts';
 import { openLog, type EngineLog } from './logger.ts';
-import { openStateDirectory } from './state-directory.ts';
+import { openStateDirectory, ownSettingsFile } from './state-directory.ts';
 
 export interface Runtime {
   readonly stateDirectory: string;
@@ -31,7 +30,7 @@ export async function openRuntime(options: EngineOptions, stack: DisposalStack):
   const clock = options.clock ?? systemClock;
   stack.use(collectLessOften(clock));
   await openStateDirectory(stateDirectory);
-  const configFile = options.configFile ?? join(stateDirectory, 'culvert.yaml');
+  const configFile = options.configFile ?? ownSettingsFile(stateDirectory);
   const config = await readConfig(configFile, options.configFile !== undefined);
   const logFile = options.logFile ?? config.log?.file;
   const log = openLog({

@@ -6,6 +6,9 @@ import { TunnelerError } from '../../base/errors.ts';
 /** Where changes to the host are written down before they are made. */
 export const hostJournalDirectory = (stateDirectory: string): string => join(stateDirectory, 'host-journal');
 
+/** The settings of an engine that is given no file of its own. */
+export const ownSettingsFile = (stateDirectory: string): string => join(stateDirectory, 'culvert.yaml');
+
 /**
  * Make the directory where it is not there, and check that it is this user's alone: what another user owns, that user can change under the
  * engine. `byRoot`: root works for a moment in the directory of the service's own user, which only root can have placed where it is.
