@@ -185,8 +185,8 @@ export interface ZitiContext extends AsyncDisposable {
   /** Re-read services now; reconnects and re-authenticates where needed. */
   refresh(): Promise<void>;
   /**
-   * Resolves once `services` is what the controller grants at this moment, or when it does not say so within a quarter of a second. Never
-   * rejects.
+   * Resolves once `services` is what the controller grants at this moment, or when it does not say so within two seconds (a quarter of one
+   * where it was late before and has not answered since). Never rejects.
    */
   confirmServices(): Promise<void>;
   /**

@@ -1,6 +1,6 @@
 // Builds the headless Debian package: engine, command line and console with the Node that built them, for they need a newer one than Debian 12 has.
 //
-//   node resources/scripts/package-deb.mjs [--arch amd64|arm64] [--node FILE] [--out DIR] [--dist DIR] [--version V] [--compression xz|zstd|gzip|none]
+//   node resources/scripts/package-deb.mjs [--arch amd64|arm64] [--node FILE] [--out DIR] [--version V] [--compression xz|zstd|gzip|none]
 //
 // For the machine it runs on the package carries that machine's Node. For another one it carries the Node that --node names, else it depends on
 // nodejs; the native addon is in it where `node native/build.mjs --arch arm64` has built it, and npm brings the prebuilt parts of the dependencies.
@@ -26,19 +26,18 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { ensureBuilt } from './prepare.mjs';
+import { billOfMaterials } from './sbom.mjs';
+import { epochOf, shippedPackages } from './shipped.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const architectures = { x64: 'amd64', arm64: 'arm64' };
 const maintainer = process.env.DEBEMAIL ?? 'The Culvert authors <culvert@users.noreply.github.com>';
-/** Dependencies that only the desktop shell needs. */
-const shellOnly = new Set(['electron-updater']);
 
 const { values: options } = parseArgs({
   options: {
     arch: { type: 'string' },
     node: { type: 'string' },
     out: { type: 'string', default: join(root, 'dist', 'packages') },
-    dist: { type: 'string' },
     version: { type: 'string' },
     compression: { type: 'string', default: 'xz' },
   },
@@ -51,9 +50,9 @@ if (process.platform !== 'linux' || cpu === undefined)
   fail(`no Debian package for ${process.platform}-${options.arch ?? process.arch}`);
 const foreign = architecture !== ownArchitecture;
 if (spawnSync('dpkg-deb', ['--version']).status !== 0) fail('dpkg-deb is not installed: apt-get install dpkg');
-if (options.dist === undefined) ensureBuilt(root);
+await ensureBuilt(root);
 
-const dist = resolve(options.dist ?? join(root, 'dist'));
+const dist = join(root, 'dist');
 const packageFile = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const version = options.version ?? packageFile.version;
 const addon = join(root, 'native', `node-tun.linux-${cpu}.node`);
@@ -62,18 +61,17 @@ const stage = mkdtempSync(join(tmpdir(), 'culvert-deb-'));
 const modules = foreign ? mkdtempSync(join(tmpdir(), 'culvert-deb-modules-')) : root;
 const home = 'usr/lib/culvert';
 const nodeBinary = options.node ?? (foreign ? undefined : realpathSync(process.execPath));
-const commitTime = spawnSync('git', ['log', '-1', '--format=%ct'], { cwd: root, encoding: 'utf8' }).stdout?.trim();
-const epoch =
-  process.env.SOURCE_DATE_EPOCH ??
-  (commitTime || String(Math.floor(statSync(join(root, 'package.json')).mtimeMs / 1000)));
+const epoch = epochOf(root);
 
 try {
   if (nodeBinary !== undefined) requireMachine(nodeBinary);
   chmodSync(stage, 0o755);
   if (foreign) installFor();
-  placeProgram();
+  const shipped = shippedPackages(root, { modules, cpu });
+  placeProgram(shipped);
   placeSystemFiles();
   placeDocuments();
+  placeBill(shipped);
   placeControl();
   mkdirSync(options.out, { recursive: true });
   const file = join(resolve(options.out), `culvert_${version}_${architecture}.deb`);
@@ -102,8 +100,8 @@ try {
   if (foreign) rmSync(modules, { recursive: true, force: true });
 }
 
-function placeProgram() {
-  const skipped = new Set(['shell', 'scene', 'packages', 'culvert.meta.json']);
+function placeProgram(shipped) {
+  const skipped = new Set(['shell', 'scene', 'packages', 'culvert.meta.json', 'window.meta.json']);
   cpSync(dist, join(stage, home, 'dist'), {
     recursive: true,
     dereference: true,
@@ -112,7 +110,7 @@ function placeProgram() {
   });
   cpSync(join(root, 'resources', 'systemd'), join(stage, home, 'resources', 'systemd'), { recursive: true });
   write(`${home}/package.json`, JSON.stringify({ name: 'culvert', version, type: 'module', private: true }));
-  for (const [from, to] of dependencies()) copyPackage(from, join(stage, home, to));
+  for (const [from, to] of shipped) copyPackage(from, join(stage, home, to));
   const node = join(stage, home, 'node', 'bin', 'node');
   if (nodeBinary !== undefined) {
     mkdirSync(dirname(node), { recursive: true });
@@ -148,45 +146,6 @@ function installFor() {
 function requireMachine(file) {
   const machine = readFileSync(file).readUInt16LE(18);
   if (machine !== { x64: 62, arm64: 183 }[cpu]) fail(`${file} is no program for ${architecture}`);
-}
-
-/** What the program needs at run time, as the lockfile resolved it: `[installed at, path in the package]`. */
-function dependencies() {
-  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
-  const found = new Map();
-  const visit = (name, from, optional) => {
-    // Node's own way up: the nearest node_modules that has it.
-    for (let base = from; ; base = base.slice(0, Math.max(0, base.lastIndexOf('/node_modules/')))) {
-      const path = `${base === '' ? '' : `${base}/`}node_modules/${name}`;
-      if (packages[path] !== undefined) return take(path, optional);
-      if (base === '')
-        return optional ? undefined : fail(`${name}, which ${from || 'culvert'} needs, is not in the lockfile`);
-    }
-  };
-  const take = (path, optional) => {
-    const entry = packages[path];
-    const installed = join(modules, path);
-    // Prebuilt parts for other systems are optional, and not installed here or not fit.
-    if (!existsSync(installed) || !fits(entry) || path.endsWith('-musl'))
-      return optional ? undefined : fail(`${path} is not installed: npm ci`);
-    if (found.has(path)) return;
-    found.set(path, installed);
-    const inside = entry.link === true ? entry.resolved : path;
-    const own = entry.link === true ? packages[inside] : entry;
-    for (const name of Object.keys(own?.dependencies ?? {})) visit(name, path, false);
-    for (const name of Object.keys(own?.optionalDependencies ?? {})) visit(name, path, true);
-  };
-  for (const name of Object.keys(packageFile.dependencies)) if (!shellOnly.has(name)) visit(name, '', false);
-  visit('node-tun', '', true);
-  return [...found].map(([path, installed]) => [installed, path]);
-}
-
-function fits({ os, cpu: cpus, libc }) {
-  return (
-    (os === undefined || os.includes('linux')) &&
-    (cpus === undefined || cpus.includes(cpu)) &&
-    (libc === undefined || libc.includes('glibc'))
-  );
 }
 
 /** A package without what no program reads: sources of its addons, maps, types, tests, builds for other systems. */
@@ -239,6 +198,12 @@ function placeDocuments() {
   });
   if (status !== 0) fail('culvert manual failed');
   write('usr/share/man/man1/culvert.1.gz', gzipSync(manual, { level: 9 }));
+}
+
+/** What the package is made of; for another machine the runtime is named by its hash alone. */
+function placeBill(shipped) {
+  const bill = billOfMaterials(root, { shipped: shipped.map(([, path]) => path), node: nodeBinary, epoch });
+  write('usr/share/doc/culvert/culvert.cdx.json', `${JSON.stringify(bill, null, 2)}\n`);
 }
 
 function placeControl() {

@@ -2,10 +2,9 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { culvertProgram } from '../support/culvert.ts';
 import { mustSkip } from '../support/optional.ts';
 import { toolsMissing } from '../support/tools.ts';
 
@@ -20,10 +19,9 @@ describe.skipIf(mustSkip(reason))(`the ${other} package`, () => {
   let file: string;
   let notes: string;
 
-  beforeAll(async () => {
+  beforeAll(() => {
     directory = mkdtempSync(join(tmpdir(), 'culvert-other-'));
-    const dist = dirname(await culvertProgram());
-    const args = ['resources/scripts/package-deb.mjs', '--arch', other, '--out', directory, '--dist', dist];
+    const args = ['resources/scripts/package-deb.mjs', '--arch', other, '--out', directory];
     const built = spawnSync(process.execPath, [...args, '--version', '0.1.0', '--compression', 'none'], {
       cwd: project,
       encoding: 'utf8',

@@ -3,12 +3,12 @@
  * namespace of its own, so that dpkg, its maintainer scripts and the engine are the real ones and nothing of them stays.
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { culvertProgram } from '../support/culvert.ts';
 import { until } from '../support/until.ts';
 import { BootedSystem, systemdMissing } from './support/booted-system.ts';
 import { mustSkip } from '../support/optional.ts';
@@ -82,12 +82,19 @@ class System implements Disposable {
   }
 }
 
-async function build(version: string): Promise<string> {
+function build(version: string): string {
   const args = ['resources/scripts/package-deb.mjs', '--out', directory, '--version', version, '--compression', 'none'];
-  const dist = dirname(await culvertProgram());
-  const { status, stderr } = spawnSync(process.execPath, [...args, '--dist', dist], { cwd: project, encoding: 'utf8' });
+  const { status, stderr } = spawnSync(process.execPath, args, { cwd: project, encoding: 'utf8' });
   if (status !== 0) throw new Error(`package-deb: ${stderr}`);
   return readdirSync(directory).find((name) => name.startsWith(`culvert_${version}_`)) ?? '';
+}
+
+interface Bill {
+  readonly components: readonly {
+    readonly name: string;
+    readonly version?: string;
+    readonly hashes?: readonly { readonly alg: string; readonly content: string }[];
+  }[];
 }
 
 const reason = unable();
@@ -102,10 +109,10 @@ describe.skipIf(mustSkip(reason))('the Debian package', () => {
   let first: string;
   let second: string;
 
-  beforeAll(async () => {
+  beforeAll(() => {
     mkdirSync(directory, { recursive: true });
-    first = await build('0.1.0');
-    second = await build('0.1.1');
+    first = build('0.1.0');
+    second = build('0.1.1');
     system = new System();
   }, 120_000);
   afterAll(() => {
@@ -130,6 +137,29 @@ describe.skipIf(mustSkip(reason))('the Debian package', () => {
     }
     expect(listed).not.toMatch(/node_modules\/(electron|vitest|typescript|esbuild)\//);
     expect(listed.split('\n').filter((line) => line !== '' && !line.includes(' root/root '))).toEqual([]);
+  });
+
+  it('carries a bill of its materials: each package in it, what is bundled, the crates and the Node, each with its hash', () => {
+    const tree = join(directory, 'tree');
+    spawnSync('dpkg-deb', ['-x', join(directory, first), tree]);
+    const bill = JSON.parse(readFileSync(join(tree, 'usr/share/doc/culvert/culvert.cdx.json'), 'utf8')) as Bill;
+    expect(bill).toMatchObject({ bomFormat: 'CycloneDX', metadata: { component: { name: 'culvert' } } });
+    const listed = new Map(bill.components.map((component) => [`${component.name}@${component.version}`, component]));
+    const home = join(tree, 'usr/lib/culvert');
+    const shipped = readdirSync(home, { recursive: true, encoding: 'utf8' })
+      .filter((path) => /node_modules\/(?:@[^/]+\/)?[^/@]+\/package\.json$/.test(path))
+      .map((path) => JSON.parse(readFileSync(join(home, path), 'utf8')) as { name: string; version: string });
+    expect(shipped.length).toBeGreaterThan(50);
+    const named = (name: string): boolean => bill.components.some((component) => component.name === name);
+    expect(shipped.filter(({ name, version }) => !listed.has(`${name}@${version}`))).toEqual([]);
+    for (const name of ['react', 'valibot', 'commander', 'rustls', 'napi', 'node'])
+      expect(named(name), name).toBe(true);
+    const withoutHash = bill.components.filter(({ hashes, name }) => hashes === undefined && name !== 'node-tun');
+    expect(withoutHash.map(({ name }) => name)).toEqual([]);
+    const node = createHash('sha256')
+      .update(readFileSync(join(home, 'node/bin/node')))
+      .digest('hex');
+    expect(bill.components.find(({ name }) => name === 'node')?.hashes).toEqual([{ alg: 'SHA-256', content: node }]);
   });
 
   it(

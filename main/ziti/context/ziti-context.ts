@@ -41,8 +41,12 @@ import { ApiSessionManager } from './api-session-manager.ts';
 import { ReadinessLatch } from './readiness-latch.ts';
 
 const defaultPollPeriodMs = 5_000;
-/** How long a dial may wait for the controller to say what it grants now. */
-const confirmMs = 250;
+/**
+ * How long a dial may wait for the controller to say what it grants now: a busy one is waited for, yet of one that has just let somebody wait
+ * in vain little more is expected.
+ */
+const confirmMs = 2_000;
+const confirmAfterLateMs = 250;
 const allConfigTypes: readonly string[] = ['all'];
 
 /**
@@ -84,6 +88,7 @@ class OpenContext implements ZitiContext {
   #identity: ZitiIdentity | undefined;
   #apis: readonly string[];
   #closing: Promise<void> | undefined;
+  #confirmWasLate = false;
 
   constructor(options: ZitiContextOptions) {
     const { clock, random = Math.random } = options;
@@ -275,10 +280,15 @@ class OpenContext implements ZitiContext {
   async confirmServices(): Promise<void> {
     // A controller that does not answer anyhow must not hold up what routers still carry.
     if (this.#keeper.state().kind !== 'ready') return;
-    const late = new AbortController();
-    const patience = sleep(this.#options.clock, confirmMs, late.signal).catch(() => undefined);
-    await Promise.race([this.#services.current(), patience]);
-    late.abort();
+    const waiting = new AbortController();
+    const patienceMs = this.#confirmWasLate ? confirmAfterLateMs : confirmMs;
+    const patience = sleep(this.#options.clock, patienceMs, waiting.signal).then(
+      () => (this.#confirmWasLate = true),
+      () => undefined,
+    );
+    const confirmed = this.#services.current().then(() => (this.#confirmWasLate = false));
+    await Promise.race([confirmed, patience]);
+    waiting.abort();
   }
 
   async terminatorCount(serviceId: string, terminatorIdentity?: string): Promise<number | undefined> {
