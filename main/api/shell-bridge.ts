@@ -7,8 +7,19 @@ export interface ShellSettings {
   /** Undefined where the platform offers no tray. */
   readonly tray?: boolean;
   readonly version: string;
-  readonly update?: { readonly version: string; readonly ready: boolean };
+  /** Undefined where nothing is updated: a shell that runs from a checkout. */
+  readonly update?: ShellUpdate;
 }
+
+/** How far the shell has come with the next version; `at` is when that was learnt, ISO 8601. */
+export type ShellUpdate =
+  | { readonly kind: 'not-looked' }
+  | {
+      readonly kind: 'failed' | 'current' | 'fetching' | 'ready' | 'untrusted';
+      readonly at: string;
+      /** The version there is, where there is one. */
+      readonly version?: string;
+    };
 
 /** A token or an address that came from outside the window: a `.jwt` file opened with Culvert, or a `culvert://` link. */
 export interface ShellArrival {

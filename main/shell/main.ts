@@ -1,5 +1,6 @@
 /** Electron's main process: wires window, tray, notifications and the engine's lines. Decisions stand in the files beside it. */
 import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../base/clock.ts';
@@ -17,6 +18,7 @@ import { gather, Notices, type Notice } from './notices.ts';
 import { readSettings, writeSettings } from './shell-settings.ts';
 import { tellUnlocks } from './screen-unlock.ts';
 import { stderrLog } from './stderr-log.ts';
+import { readUpdateKeys } from './update-signature.ts';
 import { watchUpdates, type Updater, type Updates } from './updates.ts';
 import { openWindowFiles } from './window-files.ts';
 import { shellWords } from './words.ts';
@@ -28,6 +30,7 @@ const paths = {
   preload: join(here, 'preload.cjs'),
   icon: join(here, '../../resources/icons/256.png'),
   window: join(here, '../app'),
+  updateKeys: join(here, '../../resources/update-keys.pem'),
 };
 const log = stderrLog();
 const abort = new AbortController();
@@ -151,6 +154,7 @@ async function start(): Promise<void> {
   updates = watchUpdates(autoUpdater, {
     clock: systemClock,
     log,
+    keys: readUpdateKeys(readFileSync(paths.updateKeys, 'utf8')),
     onReady: (version) => {
       const notice: Notice = {
         key: 'update',

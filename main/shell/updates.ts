@@ -1,57 +1,87 @@
-/** New versions: looked for now and then, fetched and verified by electron-updater, installed when the person says so. */
+/**
+ * New versions: looked for now and then, fetched by electron-updater once their signature has been checked, installed when the person says so
+ * or at the next end of the program.
+ */
+import type { KeyObject } from 'node:crypto';
+import type { ShellUpdate } from '../api/shell-bridge.ts';
 import type { Clock } from '../base/clock.ts';
+import { iso } from '../base/iso.ts';
 import type { Log } from '../base/log.ts';
+import { distrustOf } from './update-signature.ts';
+
+interface Version {
+  readonly version: string;
+}
 
 /** The part of electron-updater's `autoUpdater` that is used. Source: electron.build/auto-update. */
 export interface Updater {
   autoDownload: boolean;
   autoInstallOnAppQuit: boolean;
+  allowDowngrade: boolean;
   checkForUpdates(): Promise<unknown>;
+  downloadUpdate(): Promise<unknown>;
   quitAndInstall(): void;
-  on(event: 'update-available' | 'update-downloaded', listener: (info: { readonly version: string }) => void): unknown;
+  on(
+    event: 'update-available' | 'update-not-available' | 'update-downloaded',
+    listener: (info: Version) => void,
+  ): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
 }
 
-export interface UpdateState {
-  readonly version: string;
-  readonly ready: boolean;
+export interface UpdatesDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Of whoever may make updates; with none, no update is trusted. */
+  readonly keys: readonly KeyObject[];
+  readonly onReady: (version: string) => void;
 }
 
 export interface Updates extends Disposable {
-  readonly state: () => UpdateState | undefined;
+  readonly state: () => ShellUpdate;
   /** Restart into the new version; nothing where none is ready. */
   readonly install: () => void;
 }
 
 const checkEveryMs = 6 * 3_600_000;
 
-/** Begin to look. A failed look is logged and made again later. */
-export function watchUpdates(
-  updater: Updater,
-  deps: { readonly clock: Clock; readonly log: Log; readonly onReady: (version: string) => void },
-): Updates {
-  let state: UpdateState | undefined;
-  updater.autoDownload = true;
-  updater.autoInstallOnAppQuit = true;
-  updater.on('update-available', ({ version }) => {
-    state = { version, ready: false };
+/** Begin to look. A failed look is logged, told, and made again later. */
+export function watchUpdates(updater: Updater, { clock, log, keys, onReady }: UpdatesDeps): Updates {
+  let state: ShellUpdate = { kind: 'not-looked' };
+  const become = (kind: Exclude<ShellUpdate['kind'], 'not-looked'>, version?: string): void => {
+    // What is ready stays so, whatever a later look says.
+    if (state.kind === 'ready' && kind !== 'ready') return;
+    state = { kind, at: iso(clock.now()), ...(version === undefined ? {} : { version }) };
+  };
+  const failed = (error: unknown): void => {
+    log.warn('shell.update_failed', { message: error instanceof Error ? error.message : String(error) });
+    become('failed');
+  };
+  updater.autoDownload = false;
+  updater.autoInstallOnAppQuit = false;
+  updater.allowDowngrade = false;
+  updater.on('update-not-available', () => become('current'));
+  updater.on('update-available', (info) => {
+    const distrust = distrustOf(info, keys);
+    if (distrust !== undefined) {
+      log.warn('shell.update_untrusted', { version: info.version, message: distrust });
+      return become('untrusted', info.version);
+    }
+    become('fetching', info.version);
+    updater.downloadUpdate().catch(failed);
   });
   updater.on('update-downloaded', ({ version }) => {
-    state = { version, ready: true };
-    deps.onReady(version);
+    become('ready', version);
+    updater.autoInstallOnAppQuit = true;
+    onReady(version);
   });
-  updater.on('error', (error) => deps.log.warn('shell.update_failed', { message: error.message }));
-  const check = (): void => {
-    updater.checkForUpdates().catch((error: unknown) => {
-      deps.log.warn('shell.update_failed', { message: error instanceof Error ? error.message : String(error) });
-    });
-  };
+  updater.on('error', failed);
+  const check = (): void => void updater.checkForUpdates().catch(failed);
   check();
-  const timer = deps.clock.every(checkEveryMs, check);
+  const timer = clock.every(checkEveryMs, check);
   return {
     state: () => state,
     install: () => {
-      if (state?.ready === true) updater.quitAndInstall();
+      if (state.kind === 'ready') updater.quitAndInstall();
     },
     [Symbol.dispose]: () => timer[Symbol.dispose](),
   };

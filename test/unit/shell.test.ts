@@ -17,7 +17,6 @@ import { serveIpc } from '../../main/shell/ipc.ts';
 import { gather, Notices } from '../../main/shell/notices.ts';
 import { tellUnlocks } from '../../main/shell/screen-unlock.ts';
 import { readSettings, writeSettings } from '../../main/shell/shell-settings.ts';
-import { watchUpdates, type Updater } from '../../main/shell/updates.ts';
 import { openWindowFiles } from '../../main/shell/window-files.ts';
 import { shellWords } from '../../main/shell/words.ts';
 import { createFakeEngine } from '../support/fake-engine.ts';
@@ -406,32 +405,5 @@ describe('small things', () => {
     await writeFile(file, '{');
     await chmod(file, 0o600);
     expect(readSettings(file)).toEqual({ notifications: true });
-  });
-
-  it('installs an update only when it is there', async () => {
-    const listeners = new Map<string, (info: never) => void>();
-    let installed = 0;
-    const updater = {
-      autoDownload: false,
-      autoInstallOnAppQuit: false,
-      checkForUpdates: () => Promise.reject(new Error('offline')),
-      quitAndInstall: () => (installed += 1),
-      on: (event: string, listener: (info: never) => void) => listeners.set(event, listener),
-    } as unknown as Updater;
-    const ready: string[] = [];
-    using updates = watchUpdates(updater, {
-      clock: new ManualClock(),
-      log: silentLog,
-      onReady: (version) => ready.push(version),
-    });
-    updates.install();
-    expect(installed).toBe(0);
-    listeners.get('update-available')?.({ version: '1.1.0' } as never);
-    expect(updates.state()).toEqual({ version: '1.1.0', ready: false });
-    listeners.get('update-downloaded')?.({ version: '1.1.0' } as never);
-    updates.install();
-    expect(installed).toBe(1);
-    expect(ready).toEqual(['1.1.0']);
-    await settle();
   });
 });

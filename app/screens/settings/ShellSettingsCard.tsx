@@ -1,10 +1,29 @@
 /** What only the desktop shell can do: start with the session, notify, update itself. */
 import { useEffect, useState, type ReactNode } from 'react';
-import type { ShellBridge, ShellSettings } from '../../../main/api/shell-bridge.ts';
+import type { ShellBridge, ShellSettings, ShellUpdate } from '../../../main/api/shell-bridge.ts';
 import { Button } from '../../parts/Button.tsx';
 import { Switch } from '../../parts/Fields.tsx';
 import { useText } from '../../text/text.ts';
 import { Setting } from './Setting.tsx';
+
+/** How far the shell has come with the next version; the words say no more than was learnt. */
+function UpdateStatus({ update, install }: { update: ShellUpdate; install: () => void }): ReactNode {
+  const t = useText();
+  if (update.kind === 'not-looked') return <span className="quiet">{t('settings.update.notLooked')}</span>;
+  const version = update.version ?? '';
+  if (update.kind === 'ready') return <Button onPress={install}>{t('settings.update', { version })}</Button>;
+  const words = {
+    failed: t('settings.update.failed'),
+    current: t('settings.upToDate'),
+    fetching: t('settings.update.fetching', { version }),
+    untrusted: t('settings.update.untrusted', { version }),
+  };
+  return (
+    <span className="quiet" title={update.at}>
+      {words[update.kind]}
+    </span>
+  );
+}
 
 export function ShellSettingsCard({ shell }: { shell: ShellBridge }): ReactNode {
   const t = useText();
@@ -34,12 +53,8 @@ export function ShellSettingsCard({ shell }: { shell: ShellBridge }): ReactNode 
         />
       </Setting>
       <Setting title={t('settings.version', { version: settings.version })}>
-        {settings.update === undefined ? (
-          <span className="quiet">{t('settings.upToDate')}</span>
-        ) : (
-          <Button isDisabled={!settings.update.ready} onPress={() => void shell.installUpdate()}>
-            {t('settings.update', { version: settings.update.version })}
-          </Button>
+        {settings.update !== undefined && (
+          <UpdateStatus update={settings.update} install={() => void shell.installUpdate()} />
         )}
       </Setting>
     </section>
