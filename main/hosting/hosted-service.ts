@@ -87,22 +87,22 @@ function problemOf(
   if (problems === undefined && carriesFrames(service.configs)) {
     return {
       code: 'hosting.layer2',
-      sentence: `Service ${service.serviceName} carries layer-2 frames (${frameConfigs.host}), which Culvert does not do.`,
-      next: "Host it with OpenZiti's own tunneler, or give it a host config for the addresses behind it.",
+      sentence: `service ${service.serviceName} carries layer-2 frames (${frameConfigs.host}), which Culvert does not do`,
+      next: "host it with OpenZiti's own tunneler, or give it a host config for the addresses behind it",
     };
   }
   if (problems === undefined) {
     return {
       code: 'hosting.config_invalid',
-      sentence: `Service ${service.serviceName} may be hosted here, but has no host config that says where it is.`,
-      next: 'Give it a config of type host.v1 or host.v2 on the controller.',
+      sentence: `service ${service.serviceName} may be hosted here, but has no host config that says where it is`,
+      next: 'give it a config of type host.v1 or host.v2 on the controller',
     };
   }
   if (problems.length === 0) return undefined;
   const said = problems.slice(0, 5).join('; ');
   return {
     code: 'hosting.config_invalid',
-    sentence: `The host config of service ${service.serviceName} is ${refused ? 'broken' : 'not wholly understood'}: ${said}`,
+    sentence: `the host config of service ${service.serviceName} is ${refused ? 'broken' : 'not wholly understood'}: ${said}`,
     next,
   };
 }

@@ -98,7 +98,7 @@ export class Terminator implements AsyncDisposable {
     } catch (error) {
       const failure = toTunnelerError(error);
       this.#failures += 1;
-      this.#problem = { code: failure.code, sentence: `Cannot host ${service.serviceName}: ${failure.message}` };
+      this.#problem = { code: failure.code, sentence: `cannot host ${service.serviceName}: ${failure.message}` };
       this.#deps.log.warn('hosting.bind_failed', { service: service.serviceName, code: failure.code });
       this.#later(Math.min(longestRetryMs, firstRetryMs * 2 ** (this.#failures - 1)));
       this.#deps.changed();

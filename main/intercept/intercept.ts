@@ -117,8 +117,8 @@ function frameProblem(identity: string, service: ZitiService): InterceptProblem 
     refused: true,
     reason: {
       code: 'intercept.layer2',
-      sentence: `Service ${service.name} carries layer-2 frames (${frameConfigs.intercept}), which Culvert does not do.`,
-      next: "Reach it with OpenZiti's own tunneler, or ask for a service with addresses and ports.",
+      sentence: `service ${service.name} carries layer-2 frames (${frameConfigs.intercept}), which Culvert does not do`,
+      next: "reach it with OpenZiti's own tunneler, or ask for a service with addresses and ports",
     },
   };
 }
@@ -136,8 +136,8 @@ function problemOf(
     refused,
     reason: {
       code: 'intercept.config_invalid',
-      sentence: `The config of service ${service.name} is ${refused ? 'broken' : 'not wholly understood'}: ${said}`,
-      next: 'Ask whoever keeps the service to mend its config on the controller.',
+      sentence: `the config of service ${service.name} is ${refused ? 'broken' : 'not wholly understood'}: ${said}`,
+      next: 'ask whoever keeps the service to mend its config on the controller',
     },
   };
 }
@@ -241,8 +241,8 @@ function matchService(holdings: Iterable<IdentityServices>, serviceName: string,
     kind: 'none',
     reason: {
       code: 'intercept.no_match',
-      sentence: `None of your identities sees a service named ${serviceName}.`,
-      next: 'See `culvert services` for those they see, or ask for a policy that grants it.',
+      sentence: `none of your identities sees a service named ${serviceName}`,
+      next: 'see culvert services for those they see, or ask for a policy that grants it',
     },
   };
 }
@@ -266,8 +266,8 @@ function none(flow: FlowRequest, destination: DialDestination, holdings: Iterabl
       reason: {
         code: 'intercept.no_match',
         sentence: fits
-          ? `Service ${service.name} claims ${where}, but not for connections from ${flow.source.address}.`
-          : `Service ${service.name} claims ${host}, but only ${config.protocols.join(' and ')} on port ${ports}, not ${where}.`,
+          ? `service ${service.name} claims ${where}, but not for connections from ${flow.source.address}`
+          : `service ${service.name} claims ${host}, but only ${config.protocols.join(' and ')} on port ${ports}, not ${where}`,
       },
     };
   }
@@ -275,8 +275,8 @@ function none(flow: FlowRequest, destination: DialDestination, holdings: Iterabl
     kind: 'none',
     reason: {
       code: 'intercept.no_match',
-      sentence: `No service of your identities claims ${where}.`,
-      next: 'Check the name and port, and see `culvert services` for what you may reach.',
+      sentence: `no service of your identities claims ${where}`,
+      next: 'check the name and port, and see culvert services for what you may reach',
     },
   };
 }

@@ -24,7 +24,7 @@ export function update<T extends { readonly id: string; updatedAt: number }>(
 export function find<T extends Named>(table: Table<T>, idOrName: string, what: string): T {
   const found = table.get(idOrName) ?? table.find((record) => record.name === idOrName);
   if (found !== undefined) return found;
-  throw new TunnelerError('overlay.unknown', `there is no ${what} '${idOrName}'`, {
+  throw new TunnelerError('overlay.unknown', `there is no ${what} "${idOrName}"`, {
     details: { what, name: idOrName },
   });
 }
@@ -34,7 +34,7 @@ export function requireFree<T extends Named>(table: Table<T>, name: string, what
   if (name === '')
     throw new TunnelerError('overlay.invalid', `the name of the ${what} is empty`, { details: { what } });
   if (table.find((record) => record.name === name) === undefined) return;
-  throw new TunnelerError('overlay.exists', `there already is a ${what} '${name}'`, { details: { what, name } });
+  throw new TunnelerError('overlay.exists', `there already is a ${what} "${name}"`, { details: { what, name } });
 }
 
 /** Roles as policies keep them: attributes as they are, ids and names as `@id`. Throws `overlay.unknown`. */

@@ -328,7 +328,7 @@ function parseHostPort(text: string): HostPort {
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);
   if (host === undefined || port > 65_535 || (host.includes(':') && isIP(host) !== 6)) {
-    throw new TunnelerError('overlay.invalid', `expected HOST:PORT, got '${text}'`, { details: { value: text } });
+    throw new TunnelerError('overlay.invalid', `expected HOST:PORT, got "${text}"`, { details: { value: text } });
   }
   return { host, port };
 }

@@ -19,7 +19,7 @@ export const releaseVersion: Readonly<Record<OverlayRelease, string>> = {
 export function readOverlayRelease(text: string): OverlayRelease {
   const found = overlayReleases.find((release) => release === text);
   if (found !== undefined) return found;
-  throw new TunnelerError('overlay.invalid', `the overlay behaves as ${overlayReleases.join(', ')}, not as '${text}'`, {
+  throw new TunnelerError('overlay.invalid', `the overlay behaves as ${overlayReleases.join(', ')}, not as "${text}"`, {
     details: { value: text },
   });
 }

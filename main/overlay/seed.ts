@@ -50,7 +50,7 @@ export function parseSeed(value: unknown): Seed {
   const isUnknown = issue.type === 'strict_object' && issue.expected === 'never';
   throw new TunnelerError(
     'overlay.invalid',
-    isUnknown ? `unknown field '${path}' in the seed` : `field '${path}' of the seed: ${issue.message}`,
+    isUnknown ? `unknown field "${path}" in the seed` : `field "${path}" of the seed: ${issue.message}`,
     { details: { path, expected: issue.expected, received: issue.received } },
   );
 }
@@ -71,7 +71,7 @@ export async function seedOverlay(overlay: Overlay, value: unknown, directory: s
       ) {
         throw new TunnelerError(
           'overlay.invalid',
-          `service '${service.name}' names the identity '${role}', which the seed does not list`,
+          `service "${service.name}" names the identity "${role}", which the seed does not list`,
           {
             details: { service: service.name, identity: role },
           },

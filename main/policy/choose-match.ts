@@ -37,7 +37,7 @@ export function chooseMatches(app: App, matches: readonly Match[], facts: Decisi
     return refused(
       'policy.agent.drift',
       `${app.agent ?? 'the agent'} is not the program that it was bound as: ${driftedIn[app.drift]}`,
-      { next: 'Look at what changed it; if that was you, bind it anew: culvert agent bind', rule: 'settings:agents' },
+      { next: 'look at what changed it; if that was you, bind it anew: culvert agent bind', rule: 'settings:agents' },
     );
   }
   if (binding?.identity !== undefined) return forAgent(app, matches, binding);
@@ -54,7 +54,7 @@ export function chooseMatches(app: App, matches: readonly Match[], facts: Decisi
       'policy.agent.unbound',
       `${programName(app)} is bound to no identity, and such programs are refused`,
       {
-        next: 'Bind it to an identity under agents: in culvert.yaml',
+        next: 'bind it to an identity under agents: in culvert.yaml',
         rule: 'settings:agents',
       },
     );
@@ -66,7 +66,7 @@ export function chooseMatches(app: App, matches: readonly Match[], facts: Decisi
   return refused(
     'policy.identity.not_yours',
     `${claimants} serves another user or agent, not ${programName(app)}${app.user === undefined ? '' : ` of ${app.user}`}`,
-    { next: 'Enrol an identity for this user or program', rule: 'settings:agents' },
+    { next: 'enrol an identity for this user or program', rule: 'settings:agents' },
   );
 }
 
@@ -99,7 +99,7 @@ function forAgent(app: App, matches: readonly Match[], binding: AgentBinding): C
     return refused(
       'policy.agent.uncertain',
       `it is not certain that ${binding.name} asks, so its identity is not lent${uncertainBecause(app)}`,
-      { next: `Start it with culvert agent run ${binding.name}`, rule: 'settings:agents' },
+      { next: `start it with culvert agent run ${binding.name}`, rule: 'settings:agents' },
     );
   }
   const own = matches.filter((match) => match.identity === binding.identity);
@@ -107,7 +107,7 @@ function forAgent(app: App, matches: readonly Match[], binding: AgentBinding): C
   return refused(
     'policy.agent.no_reach',
     `${binding.name} dials as ${binding.identity ?? ''}, which has no service for this destination`,
-    { next: `Grant ${binding.identity ?? 'it'} the service at the controller`, rule: 'settings:agents' },
+    { next: `grant ${binding.identity ?? 'it'} the service at the controller`, rule: 'settings:agents' },
   );
 }
 

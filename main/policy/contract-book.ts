@@ -84,7 +84,7 @@ export class ContractBook {
         reason: {
           code: 'contract.invalid',
           sentence: toTunnelerError(error).message,
-          next: 'Correct the contract: one that is half understood is no contract, so nothing is dialled under it',
+          next: 'correct the contract: one that is half understood is no contract, so nothing is dialled under it',
           rule: raw === undefined ? 'contract' : `contract:controller`,
         },
       };

@@ -58,8 +58,8 @@ function reasonOf(
     code: 'posture.failed',
     sentence: `${service.name} asks for a posture this device does not meet: ${labels.join(', ')}`,
     next: types.includes('MFA')
-      ? `Verify your TOTP code: culvert identity mfa verify ${identity}`
-      : 'See the service for what each check asks, then meet it',
+      ? `verify your TOTP code: culvert identity mfa verify ${identity}`
+      : 'see the service for what each check asks, then meet it',
     details: { service: service.name, checks: labels, checkIds: [...new Set(failing.map(({ id }) => id))] },
     rule: failing.some(({ judged }) => judged === 'router') ? 'router:posture' : 'controller:posture',
   };

@@ -25,7 +25,7 @@ export function notServed(app: App, { uid, onUnknownApp }: ServedUser): Reason |
   return {
     code: 'policy.identity.not_yours',
     sentence: `this engine serves the user who runs it, not ${programName(app)} of ${app.user ?? `uid ${app.uid}`}`,
-    next: 'Run an engine of your own, or ask for the installed service',
+    next: 'run an engine of your own, or ask for the installed service',
     rule: 'engine:user',
   };
 }

@@ -204,7 +204,7 @@ async function runSteps(steps: readonly ServiceStep[], host: ServiceHost, manage
     // Without its manager a system lacks the tools too; the files are what counts there.
     if (step.mayFail !== true && managed) {
       throw new TunnelerError('engine.service_failed', `could not ${step.does}: ${reason}`, {
-        details: { command: line(step), next: `run \`${line(step)}\` by hand to see more` },
+        details: { command: line(step), next: `run it by hand to see more: ${line(step)}` },
       });
     }
     changes.push({ kind: 'command', what: line(step), state: managed ? 'failed' : 'skipped', reason });

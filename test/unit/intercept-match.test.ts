@@ -136,7 +136,7 @@ describe('which service claims a destination', () => {
     expect(unknown.kind === 'none' && unknown.reason.sentence).toContain('other.dark:443 (tcp)');
     const port = made.match(flow('build.dark', 443));
     expect(port.kind === 'none' && port.reason.sentence).toBe(
-      'Service web claims build.dark, but only tcp on port 80, not build.dark:443 (tcp).',
+      'service web claims build.dark, but only tcp on port 80, not build.dark:443 (tcp)',
     );
   });
 });

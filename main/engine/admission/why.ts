@@ -66,7 +66,7 @@ export async function explainWhy(destination: string, app: string | undefined, d
   if (found.matches.length === 0) {
     const idle = notWorking(deps.identities);
     const { sentence, next } = found.refusal;
-    const whole = { ...plain('name.idle', [sentence, ...idle.sentences].join(' ')), ...nextOf(idle.next ?? next) };
+    const whole = { ...plain('name.idle', [sentence, ...idle.sentences].join('; ')), ...nextOf(idle.next ?? next) };
     add('name', 'fail', idle.sentences.length === 0 ? found.refusal : whole);
     return done();
   }

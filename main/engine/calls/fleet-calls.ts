@@ -7,7 +7,7 @@ import type { Collector } from '../collect/collector.ts';
 export function fleetCalls(collector: Collector | undefined): EngineHandlers['fleet'] {
   const fleet = (): Collector => {
     if (collector !== undefined) return collector;
-    throw new TunnelerError('fleet.not_collecting', 'this engine keeps no other device’s record', {
+    throw new TunnelerError('fleet.not_collecting', "this engine keeps no other device's record", {
       details: { next: 'ask the collector: its --state, or its --socket' },
     });
   };

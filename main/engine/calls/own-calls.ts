@@ -96,7 +96,7 @@ export function ownCalls(handlers: EngineHandlers, deps: OwnCallsDeps): EngineHa
         if (request.scope === 'machine') {
           throw new TunnelerError(
             'engine.forbidden',
-            'an identity of the machine is enrolled by its engine’s own user',
+            "an identity of the machine is enrolled by its engine's own user",
             {
               details: { next: 'enrol one of your own: --scope user' },
             },

@@ -49,7 +49,7 @@ export async function openPostgresStore(url: string): Promise<FleetStore> {
     });
   } catch (error) {
     await pool.end();
-    throw new TunnelerError('engine.state_unusable', `the fleet’s database: ${(error as Error).message}`, {
+    throw new TunnelerError('engine.state_unusable', `the fleet's database: ${(error as Error).message}`, {
       cause: error,
       details: { next: 'check the URL of --database, and that the database is there' },
     });

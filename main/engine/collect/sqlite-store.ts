@@ -53,7 +53,7 @@ export function openSqliteStore(stateDirectory: string): FleetStore {
     else if (version !== schemaVersion) throw new Error(`it is of another version (${version})`);
     return new SqliteFleetStore(database);
   } catch (error) {
-    throw new TunnelerError('engine.state_unusable', `the fleet’s database ${path}: ${(error as Error).message}`, {
+    throw new TunnelerError('engine.state_unusable', `the fleet's database ${path}: ${(error as Error).message}`, {
       cause: error,
     });
   }

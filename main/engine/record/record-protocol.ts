@@ -82,11 +82,11 @@ function read<S extends v.GenericSchema>(schema: S, line: string): v.InferOutput
   try {
     raw = JSON.parse(line);
   } catch (error) {
-    throw new TunnelerError('base.invalid', 'what came over the record’s line is no JSON', { cause: error });
+    throw new TunnelerError('base.invalid', "what came over the record's line is no JSON", { cause: error });
   }
   const parsed = v.safeParse(schema, raw);
   if (parsed.success) return parsed.output;
   const issue = parsed.issues[0];
   const path = v.getDotPath(issue) ?? 'message';
-  throw new TunnelerError('base.invalid', `the record’s line: ${path}: ${issue.message}`);
+  throw new TunnelerError('base.invalid', `the record's line: ${path}: ${issue.message}`);
 }

@@ -63,7 +63,7 @@ export async function askWitness(deps: WitnessCallDeps, signal: AbortSignal): Pr
   try {
     const answer = parseWitnessAnswer((await hear(link, 'answer')).answer);
     if (answer?.witness.publicKey !== challenge.witness.publicKey) {
-      throw new TunnelerError('base.invalid', 'the witness’s answer cannot be read');
+      throw new TunnelerError('base.invalid', "the witness's answer cannot be read");
     }
     return answer;
   } finally {

@@ -49,7 +49,7 @@ async function readKnown(stateDirectory: string): Promise<v.InferOutput<typeof f
   try {
     return v.parse(file, JSON.parse(text));
   } catch (error) {
-    throw new TunnelerError('identity.corrupt', 'the file that names the witness’s key is damaged', {
+    throw new TunnelerError('identity.corrupt', "the file that names the witness's key is damaged", {
       cause: error,
       details: {
         file: pathOf(stateDirectory),

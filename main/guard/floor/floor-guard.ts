@@ -132,7 +132,7 @@ export abstract class FloorGuard implements Guard {
       code: 'guard.floor.opaque',
       sentence: `${dialect} cannot be read here, and the contract asks for ${this.label}`,
       details: { dialect, protocol: this.label },
-      next: `Use ${this.label} without encryption, or set "opaque: alert" in the contract`,
+      next: `use ${this.label} without encryption, or set "opaque: alert" in the contract`,
       rule: `contract:${this.kind}.opaque`,
     });
   }
@@ -220,7 +220,7 @@ export abstract class FloorGuard implements Guard {
       code: 'guard.floor.unparseable',
       sentence: `what flows cannot be followed as ${this.label}: the ${side === 'app' ? 'application' : 'service'} sent ${why}`,
       details: { protocol: this.label },
-      next: `Use a client and device that speak ${this.label}, or take the guard out of the contract`,
+      next: `use a client and device that speak ${this.label}, or take the guard out of the contract`,
       rule: `guard:${this.kind}`,
     };
     if (side === 'app') {

@@ -310,7 +310,7 @@ export class HttpExchanges {
     this.#withhold({
       code: this.#deps.judge.violationCode,
       sentence: `what flows cannot be followed as HTTP: ${why}`,
-      next: 'Let the service speak plain HTTP/1.1, or take the guard out of the contract',
+      next: 'let the service speak plain HTTP/1.1, or take the guard out of the contract',
       rule: 'guard:http',
     });
   }
@@ -333,7 +333,7 @@ export class HttpExchanges {
       {
         code: this.#deps.judge.violationCode,
         sentence: `what flows cannot be followed as HTTP: ${why}`,
-        next: 'Use a client and server that speak plain HTTP/1.1, or take the guard out of the contract',
+        next: 'use a client and server that speak plain HTTP/1.1, or take the guard out of the contract',
         rule: 'guard:http',
       },
       true,

@@ -77,7 +77,7 @@ export class HttpGuard implements Guard {
       {
         code: 'guard.http.not_visible',
         sentence: `the contract sets HTTP rules, and what flows is ${first === 0x16 ? 'TLS' : 'no HTTP'}`,
-        next: 'Let the service speak plain HTTP on the overlay, which encrypts end to end itself',
+        next: 'let the service speak plain HTTP on the overlay, which encrypts end to end itself',
         rule: 'contract:http',
       },
       true,

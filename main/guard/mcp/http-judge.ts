@@ -372,7 +372,7 @@ function tooLargeReason(sentence: string): Reason {
   return {
     code: 'guard.mcp.too_large',
     sentence,
-    next: 'Raise mcp.maxMessageBytes in the contract where such messages are meant to pass',
+    next: 'raise mcp.maxMessageBytes in the contract where such messages are meant to pass',
     rule: 'contract:mcp.maxMessageBytes',
   };
 }

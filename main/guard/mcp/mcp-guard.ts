@@ -125,7 +125,7 @@ export class McpGuard implements Guard {
       {
         code: 'guard.mcp.not_visible',
         sentence: `the contract sets MCP rules, and what flows is ${what}`,
-        next: 'Let the service speak plain HTTP on the overlay, which encrypts end to end itself',
+        next: 'let the service speak plain HTTP on the overlay, which encrypts end to end itself',
         rule: 'contract:mcp',
       },
       true,

@@ -189,7 +189,7 @@ export class ModbusGuard implements Guard {
     const reason: Reason = {
       code: 'guard.modbus.unparseable',
       sentence: `what flows cannot be followed as Modbus/TCP: ${why}`,
-      next: 'Use a client and device that speak Modbus/TCP, or take the guard out of the contract',
+      next: 'use a client and device that speak Modbus/TCP, or take the guard out of the contract',
       rule: 'guard:modbus',
     };
     this.#out.violation(reason, true);

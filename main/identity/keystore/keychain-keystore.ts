@@ -170,7 +170,7 @@ async function readWrappingKey(account: string, openKeychain: () => Promise<Keyc
   if (secret === undefined) {
     throw new TunnelerError(
       'identity.keystore_locked',
-      'the keychain has no entry for this identity: it is another user’s, locked, or was cleared',
+      "the keychain has no entry for this identity: it is another user's, locked, or was cleared",
       {
         details: { next: 'sign in as the user who enrolled it and unlock the keychain, or enrol anew' },
       },

@@ -138,7 +138,7 @@ function refuseUpgrade(response: ServerResponse): void {
   const reason: Reason = {
     code: 'base.unsupported',
     sentence: 'a proxied request cannot change to another protocol',
-    next: 'Use CONNECT for it, as for https and wss',
+    next: 'use CONNECT for it, as for https and wss',
   };
   const { headers, body } = httpRefusal({ reason, answer: 'prohibited' });
   response.writeHead(501, { ...headers, Connection: 'close' });

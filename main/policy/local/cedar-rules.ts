@@ -115,7 +115,7 @@ function denial(question: AuthorizationRequest, forbids: readonly LocalRule[]): 
     return {
       code: 'policy.local.not_permitted',
       sentence: `${what}: local rules permit ${question.action} to others, not to this`,
-      next: 'Add a permit to policy.d for it, where it should pass',
+      next: 'add a permit to policy.d for it, where it should pass',
       rule: 'local:default',
     };
   }
@@ -143,7 +143,7 @@ function broken(question: AuthorizationRequest, why: string, rules: readonly str
     reason: {
       code: 'policy.local.failed',
       sentence: `a local rule could not be evaluated for ${question.service.name}, so it is refused: ${why}`,
-      next: 'Correct the rule, see: culvert policy check',
+      next: 'correct the rule, see: culvert policy check',
       rule: rules.map((id) => `local:${id}`).join(' + ') || 'local',
     },
   };

@@ -21,7 +21,7 @@ export function unreadableRules(why: string): LocalRules {
   const reason: Reason = {
     code: 'policy.local.unreadable',
     sentence: `the local rules cannot be read, so nothing is allowed: ${why}`,
-    next: 'Correct them, see: culvert policy check; then: culvert policy reload',
+    next: 'correct them, see: culvert policy check; then: culvert policy reload',
     rule: 'policy.d',
   };
   return { ask: () => ({ kind: 'deny', reason }) };

@@ -229,7 +229,7 @@ export class Authenticator implements AsyncDisposable {
     }
     if (this.#externalToken !== undefined) return { kind: 'ext-jwt', token: this.#externalToken };
     throw new TunnelerError('ziti.controller.external_login_required', 'sign in with an external provider first', {
-      details: { controller: endpoints.current, next: 'Use `identity login`.' },
+      details: { controller: endpoints.current, next: 'use culvert identity login' },
     });
   }
 

@@ -80,7 +80,7 @@ export class Dialer {
         throw new TunnelerError('base.cancelled', 'the dial was cancelled', { cause: error });
       if (deadline.signal.aborted && isTunnelerError(error, 'base.cancelled')) {
         throw new TunnelerError('ziti.dial.timeout', `the dial was not answered within ${timeoutMs / 1000} s`, {
-          details: { timeoutMs, next: 'Check that the host of the service is up.' },
+          details: { timeoutMs, next: 'check that the host of the service is up' },
         });
       }
       if (isTunnelerError(error, 'ziti.dial.access_denied')) this.#deps.invalidateServices();
@@ -200,12 +200,12 @@ export class Dialer {
     const service = this.#deps.service(serviceId);
     if (service === undefined) {
       throw new TunnelerError('ziti.dial.service_unknown', 'the controller shows this identity no such service', {
-        details: { serviceId, next: 'Ask the administrator for a dial policy.' },
+        details: { serviceId, next: 'ask the administrator for a dial policy' },
       });
     }
     if (!service.permissions.includes('Dial')) {
       throw new TunnelerError('ziti.dial.access_denied', `no policy lets this identity dial ${service.name}`, {
-        details: { serviceId, next: 'Ask the administrator for a dial policy.' },
+        details: { serviceId, next: 'ask the administrator for a dial policy' },
       });
     }
     return service;
@@ -233,7 +233,7 @@ export class Dialer {
         this.#deps.invalidateServices();
         throw new TunnelerError('ziti.dial.access_denied', `no policy lets this identity dial ${service.name}`, {
           cause: error,
-          details: { ...error.details, serviceId: service.id, next: 'Ask the administrator for a dial policy.' },
+          details: { ...error.details, serviceId: service.id, next: 'ask the administrator for a dial policy' },
         });
       }
       throw error;

@@ -97,6 +97,6 @@ export class ContextMfa implements MfaCalls {
 
 function notEnrolled(): TunnelerError {
   return new TunnelerError('identity.mfa_not_enrolled', 'multi-factor authentication is not set up', {
-    details: { next: 'Start with `identity mfa enroll`.' },
+    details: { next: 'start with culvert identity mfa enroll' },
   });
 }

@@ -67,11 +67,11 @@ function hopeless(state: ContextState): TunnelerError | undefined {
       return new TunnelerError('base.closed', 'the identity was closed');
     case 'mfa-required':
       return new TunnelerError('ziti.controller.mfa_required', 'a code is needed first', {
-        details: { next: 'Use `identity mfa verify`.' },
+        details: { next: 'use culvert identity mfa verify' },
       });
     case 'external-login-required':
       return new TunnelerError('ziti.controller.external_login_required', 'sign in with the provider first', {
-        details: { signers: state.signers, next: 'Use `identity login`.' },
+        details: { signers: state.signers, next: 'use culvert identity login' },
       });
     case 'starting':
     case 'ready':

@@ -144,7 +144,7 @@ export class RouterSet implements AsyncDisposable {
     return new TunnelerError('ziti.dial.no_router', sentence, {
       details: {
         routers: [...(names ?? states.map(({ name }) => name))],
-        next: 'Check the network path to the routers; reconnecting goes on by itself.',
+        next: 'check the network path to the routers; reconnecting goes on by itself',
       },
     });
   }

@@ -252,7 +252,7 @@ class OpenContext implements ZitiContext {
     const service = this.#services.byId(serviceId);
     if (service?.permissions.includes('Bind') !== true) {
       throw new TunnelerError('ziti.bind.refused', 'no policy lets this identity host the service', {
-        details: { serviceId, next: 'Ask the administrator for a bind policy.' },
+        details: { serviceId, next: 'ask the administrator for a bind policy' },
       });
     }
     return this.#hosted.add(service, options, onDial);

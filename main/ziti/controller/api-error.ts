@@ -25,33 +25,33 @@ const meanings: Readonly<Record<string, Meaning>> = {
     code: 'ziti.controller.unauthenticated',
     sentence:
       'the controller does not accept this identity: it is unknown, disabled, or not allowed to sign in this way',
-    next: 'Ask the administrator whether the identity exists and is enabled; if it was replaced, enrol again.',
+    next: 'ask the administrator whether the identity exists and is enabled; if it was replaced, enrol again',
   },
   UNAUTHORIZED: {
     code: 'ziti.controller.session_expired',
     sentence: 'the session with the controller is over',
-    next: 'It is signed in again by itself.',
+    next: 'it is signed in again by itself',
   },
   MFA_INVALID_TOKEN: {
     code: 'ziti.controller.mfa_code_wrong',
     sentence: 'the code is wrong',
-    next: 'Enter a fresh code.',
+    next: 'enter a fresh code',
   },
   'INVALID TOTP CODE': {
     code: 'ziti.controller.mfa_code_wrong',
     sentence: 'the code is wrong',
-    next: 'Enter a fresh code.',
+    next: 'enter a fresh code',
   },
   MFA_EXISTS: { code: 'identity.mfa_exists', sentence: 'multi-factor authentication is set up already' },
   MFA_ENROLLMENT_NOT_STARTED: {
     code: 'identity.mfa_not_enrolled',
     sentence: 'multi-factor authentication is not being set up',
-    next: 'Start with `identity mfa enroll`.',
+    next: 'start with culvert identity mfa enroll',
   },
   MFA_NOT_ENROLLED: {
     code: 'identity.mfa_not_enrolled',
     sentence: 'multi-factor authentication is not set up',
-    next: 'Start with `identity mfa enroll`.',
+    next: 'start with culvert identity mfa enroll',
   },
   NOT_FOUND: {
     code: 'ziti.controller.not_found',
@@ -60,12 +60,12 @@ const meanings: Readonly<Record<string, Meaning>> = {
   INVALID_POSTURE: {
     code: 'ziti.controller.posture_failed',
     sentence: 'a posture check of the service does not pass',
-    next: 'Look at the service to see which check fails.',
+    next: 'look at the service to see which check fails',
   },
   NO_EDGE_ROUTERS_AVAILABLE: {
     code: 'ziti.controller.no_edge_routers',
     sentence: 'no router is online that this identity and this service may both use',
-    next: 'Ask the administrator about edge router policies, or wait for a router to come back.',
+    next: 'ask the administrator about edge router policies, or wait for a router to come back',
   },
   RATE_LIMITED: { code: 'ziti.controller.busy', sentence: 'the controller is busy' },
   SERVER_TOO_MANY_REQUESTS: { code: 'ziti.controller.busy', sentence: 'the controller is busy' },
@@ -74,22 +74,22 @@ const meanings: Readonly<Record<string, Meaning>> = {
   INVALID_ENROLLMENT_TOKEN: {
     code: 'ziti.enroll.token_reused',
     sentence: 'the controller does not know this token: it was used already, or withdrawn',
-    next: 'Ask the administrator for a new token.',
+    next: 'ask the administrator for a new token',
   },
   ENROLLMENT_EXPIRED: {
     code: 'ziti.enroll.token_expired',
     sentence: 'the token has expired',
-    next: 'Ask the administrator for a new token.',
+    next: 'ask the administrator for a new token',
   },
   INVALID_ENROLLMENT_ALREADY_ENROLLED: {
     code: 'ziti.enroll.token_reused',
     sentence: 'this identity is enrolled already',
-    next: 'Ask the administrator for a new token.',
+    next: 'ask the administrator for a new token',
   },
   ENROLLMENT_IDENTITY_ALREADY_ENROLLED: {
     code: 'ziti.enroll.token_reused',
     sentence: 'this identity is enrolled already',
-    next: 'Ask the administrator for a new token.',
+    next: 'ask the administrator for a new token',
   },
 };
 
@@ -148,7 +148,7 @@ function meaningOf(status: number, failure: ApiFailure): Meaning {
     return {
       code: 'ziti.controller.not_found',
       sentence: 'the service is visible, but not with this permission',
-      next: 'Ask the administrator for a service policy that grants it.',
+      next: 'ask the administrator for a service policy that grants it',
     };
   }
   if (failure.code === 'invalid_grant' || failure.code === 'access_denied') {

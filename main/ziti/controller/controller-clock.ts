@@ -42,7 +42,7 @@ export function clockSkew(origin: string, cause: unknown): TunnelerError {
     `this device's clock and that of ${origin} differ by minutes or more`,
     {
       ...(cause === undefined ? {} : { cause }),
-      details: { origin, next: "Set this device's clock, then try again." },
+      details: { origin, next: "set this device's clock, then try again" },
     },
   );
 }

@@ -54,7 +54,7 @@ class HttpsTransport implements HttpTransport {
   constructor(origin: string, credential: TransportCredential) {
     if (credential.signer !== undefined) {
       throw new TunnelerError('base.unsupported', 'this TLS cannot ask a hardware key to sign', {
-        details: { next: 'Install the native part, or keep the key in the keychain or a file.' },
+        details: { next: 'install the native part, or keep the key in the keychain or a file' },
       });
     }
     this.origin = origin;
@@ -95,7 +95,7 @@ class HttpsTransport implements HttpTransport {
       }
       if (deadline.aborted) {
         const sentence = `the controller at ${this.origin} did not answer within ${timeoutMs / 1000} s`;
-        const details = { origin: this.origin, next: 'Check the network path and that the controller is running.' };
+        const details = { origin: this.origin, next: 'check the network path and that the controller is running' };
         throw new TunnelerError('ziti.controller.unreachable', sentence, { cause: error, details });
       }
       throw transportError(this.origin, error);

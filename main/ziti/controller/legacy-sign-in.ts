@@ -148,7 +148,7 @@ export async function answerLegacyTotp(
 export function requireCodeAccepted(answer: HttpAnswer, doing: string): void {
   if (answer.status === 400 || answer.status === 401) {
     throw new TunnelerError('ziti.controller.mfa_code_wrong', `${doing}: the code is wrong`, {
-      details: { httpStatus: answer.status, next: 'Enter a fresh code, or a recovery code.' },
+      details: { httpStatus: answer.status, next: 'enter a fresh code, or a recovery code' },
     });
   }
   requireSuccess(answer, doing);

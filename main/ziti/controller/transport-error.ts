@@ -29,7 +29,7 @@ export function transportError(origin: string, cause: unknown): TunnelerError {
     return new TunnelerError(
       'ziti.controller.clock_skew',
       `the certificate of ${host} is not valid yet by this device's clock`,
-      { cause, details: { ...details, next: "Set this device's clock, then try again." } },
+      { cause, details: { ...details, next: "set this device's clock, then try again" } },
     );
   }
   if (certificateCodes.test(code)) {
@@ -41,7 +41,7 @@ export function transportError(origin: string, cause: unknown): TunnelerError {
   if (/ALERT.*CERTIFICATE|ALERT_ACCESS_DENIED|ALERT_UNKNOWN_CA/.test(code)) {
     return new TunnelerError('ziti.controller.certificate', `${host} refused this device's certificate (${code})`, {
       cause,
-      details: { ...details, next: 'Renew the certificate or enrol this identity again.' },
+      details: { ...details, next: 'renew the certificate or enrol this identity again' },
     });
   }
   if (code === answerTooLarge || code.startsWith('HPE_')) {
@@ -52,7 +52,7 @@ export function transportError(origin: string, cause: unknown): TunnelerError {
   }
   return new TunnelerError('ziti.controller.unreachable', unreachableSentence(code, host), {
     cause,
-    details: { ...details, next: 'Check the network path, the name and the port, and that the controller is running.' },
+    details: { ...details, next: 'check the network path, the name and the port, and that the controller is running' },
   });
 }
 

@@ -90,7 +90,7 @@ export async function enroll(
     case 'updb': {
       if (request.password === undefined) {
         throw new TunnelerError('ziti.enroll.refused', 'this token sets a password, but none was given', {
-          details: { next: 'Give the new password with the token.' },
+          details: { next: 'give the new password with the token' },
         });
       }
       const path = `/enroll?method=updb&token=${encodeURIComponent(tokenId(token))}`;
@@ -219,7 +219,7 @@ function requireThirdParty(
     'ziti.enroll.refused',
     `enrolment by "${method}" needs a certificate of the other authority and its key`,
     {
-      details: { method, next: 'Give that certificate and key along with the token.' },
+      details: { method, next: 'give that certificate and key along with the token' },
     },
   );
 }

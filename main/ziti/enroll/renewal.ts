@@ -79,7 +79,7 @@ function renewalFailed(sentence: string, cause: unknown): TunnelerError {
     `${sentence}: ${cause instanceof Error ? cause.message : String(cause)}`,
     {
       cause,
-      details: { ...why, next: 'The certificate in force stays in use; it is tried again.' },
+      details: { ...why, next: 'the certificate in force stays in use; it is tried again' },
     },
   );
 }

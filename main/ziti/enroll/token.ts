@@ -91,13 +91,13 @@ function decode(jwt: string): { header: ReturnType<typeof decodeProtectedHeader>
   } catch (cause) {
     throw new TunnelerError('ziti.enroll.token_invalid', 'this is not an enrolment token: it cannot be read', {
       cause,
-      details: { next: 'Give the .jwt file exactly as the administrator sent it.' },
+      details: { next: 'give the .jwt file exactly as the administrator sent it' },
     });
   }
 }
 
 function invalid(sentence: string): TunnelerError {
   return new TunnelerError('ziti.enroll.token_invalid', sentence, {
-    details: { next: 'Ask the administrator for a new token.' },
+    details: { next: 'ask the administrator for a new token' },
   });
 }

@@ -49,7 +49,7 @@ export async function trustByToken(token: EnrolmentToken, deps: TrustDeps): Prom
       'ziti.enroll.token_invalid',
       'the token was changed after it was issued: its signature does not fit',
       {
-        details: { controller: token.issuer, next: 'Ask the administrator for a new token, over a channel you trust.' },
+        details: { controller: token.issuer, next: 'ask the administrator for a new token, over a channel you trust' },
       },
     );
   }
@@ -178,12 +178,12 @@ async function explainForeign(token: EnrolmentToken, leaf: X509Certificate, deps
       `what answers at ${token.issuer} is not the controller that issued this token, nor any controller`,
       {
         cause,
-        details: { ...details, next: 'Something may be answering in its place; check address and network path.' },
+        details: { ...details, next: 'something may be answering in its place; check address and network path' },
       },
     );
   }
   return new TunnelerError('ziti.enroll.token_foreign', `the controller at ${token.issuer} did not issue this token`, {
-    details: { ...details, next: 'Ask the administrator of that controller for a token of its own.' },
+    details: { ...details, next: 'ask the administrator of that controller for a token of its own' },
   });
 }
 
@@ -194,7 +194,7 @@ async function explainExpiry(token: EnrolmentToken, deps: TrustDeps): Promise<Tu
   return new TunnelerError('ziti.enroll.token_expired', 'the token has expired', {
     details: {
       expiredAt: new Date(token.expiresAt ?? 0).toISOString(),
-      next: 'Ask the administrator for a new token.',
+      next: 'ask the administrator for a new token',
     },
   });
 }
