@@ -7,6 +7,7 @@
 import * as v from 'valibot';
 import { approval } from './engagement/approval.ts';
 import { apps } from './engagement/apps.ts';
+import { data } from './engagement/data.ts';
 import { floorRules } from './engagement/floor/rules.ts';
 import { http } from './engagement/http.ts';
 import { mcp } from './engagement/mcp.ts';
@@ -17,6 +18,7 @@ import { positive, terms } from './engagement/terms.ts';
 import { TunnelerError } from './errors.ts';
 
 export type { ApprovalRules } from './engagement/approval.ts';
+export type { DataRules } from './engagement/data.ts';
 export type { HttpRules } from './engagement/http.ts';
 export type { McpRule, McpRules } from './engagement/mcp.ts';
 export type { Schedule } from './engagement/schedule.ts';
@@ -39,6 +41,7 @@ const engagement = terms({
   requireMfaWithinSeconds: v.optional(positive),
   mcp: v.optional(mcp),
   http: v.optional(http),
+  data: v.optional(data),
   modbus: v.optional(modbus),
   s7: v.optional(floorRules.s7),
   enip: v.optional(floorRules.enip),

@@ -1,9 +1,11 @@
 /** Which guard a contract turns on. A contract with rules for one protocol has one; rules for more than one need a closer look. */
 import type { EngagementContract } from '../base/engagement.ts';
 import { TunnelerError } from '../base/errors.ts';
+import { CompiledDataRules } from './data/data-rules.ts';
 import { Dnp3Guard } from './dnp3/dnp3-guard.ts';
 import { EnipGuard } from './enip/enip-guard.ts';
 import type { Guard, GuardContext, GuardKind } from './guard.ts';
+import { LateGuard } from './late-guard.ts';
 import { HttpGuard } from './http/http-guard.ts';
 import { Iec104Guard } from './iec104/iec104-guard.ts';
 import { McpGuard } from './mcp/mcp-guard.ts';
@@ -21,7 +23,7 @@ export function guardedProtocol(contract: EngagementContract): GuardKind | undef
 
 /**
  * The guard for one session, or undefined where the contract asks for none. `mcp` beside `http`: the MCP guard also holds methods and
- * paths. Throws `contract.invalid` for any other two beside each other: no stream is both.
+ * paths. Throws `contract.invalid` for any other two beside each other: no stream is both; and for `data` where nothing looks for it.
  */
 export function createGuard(contract: EngagementContract, context: GuardContext): Guard | undefined {
   const asked = guarded.filter((protocol) => contract[protocol] !== undefined);
@@ -31,7 +33,21 @@ export function createGuard(contract: EngagementContract, context: GuardContext)
       `a contract cannot set rules for ${asked.join(' and ')} beside each other`,
     );
   }
+  const { data } = contract;
+  if (data !== undefined && contract.mcp === undefined) {
+    throw new TunnelerError(
+      'contract.invalid',
+      'a contract can set rules for data only beside mcp: nothing else is looked through',
+    );
+  }
   const { mcp, http, modbus, s7, enip, opcua, iec104, dnp3 } = contract;
+  if (mcp !== undefined && data !== undefined) {
+    const loading = import('./data/detectors.ts').then(({ dataDetectors }) => {
+      const rules = new CompiledDataRules(data, dataDetectors(), context.keptSecrets);
+      return new McpGuard(mcp, contract, context, rules);
+    });
+    return new LateGuard(guardKindOf(contract) ?? 'mcp', loading);
+  }
   if (mcp !== undefined) return new McpGuard(mcp, contract, context);
   if (http !== undefined) return new HttpGuard(http, context);
   if (modbus !== undefined) return new ModbusGuard(modbus, context);

@@ -5,6 +5,9 @@
  * what goes on instead. Where nothing is read or changed the very same chunk is passed on: no copy.
  */
 import type { Reason } from '../base/reason.ts';
+import type { DataFound } from './data/found.ts';
+import type { CallHistory } from './data/history.ts';
+import type { KeptSecrets } from './data/kept-secrets.ts';
 import type { HeldBudget } from './held-budget.ts';
 import type { ToolPins } from './mcp/pins.ts';
 
@@ -29,6 +32,8 @@ export interface GuardCall {
   readonly failed?: boolean;
   readonly model?: string;
   readonly tokens?: { readonly input: number; readonly output: number };
+  /** Classes of data that the contract asks for and that were in it. */
+  readonly data?: readonly DataFound[];
 }
 
 export type GuardEffect =
@@ -101,6 +106,17 @@ export interface GuardedAction {
   readonly table?: 'coils' | 'holding';
   readonly from?: number;
   readonly to?: number;
+  /** Calls of MCP only. */
+  readonly call?: CallFacts;
+}
+
+/** What is known of a call beside its name. */
+export interface CallFacts {
+  readonly arguments: unknown;
+  /** Classes of data found in it. */
+  readonly classes: readonly string[];
+  /** A person has said yes to it, or will be asked before it goes on. */
+  readonly approved: boolean;
 }
 
 /** A call that a contract lets through only with somebody's approval (`mcp.ask`). */
@@ -145,6 +161,10 @@ export interface GuardContext {
   authorize?(action: GuardedAction): Reason | undefined;
   /** Definitions of the service's tools, kept from before. Absent: none are kept. */
   readonly pins?: ToolPins;
+  /** What this program did before. Absent: nothing is remembered. */
+  readonly history?: CallHistory;
+  /** Values that are looked for as secrets where the contract asks for secrets. */
+  readonly keptSecrets?: KeptSecrets;
   /** Asked for calls a contract holds for approval. Absent: there is nobody to ask, and they are refused. */
   readonly approve?: Approve;
   /** Lets everybody else have a turn between two slices of a long message. Absent: no pauses. */

@@ -5,6 +5,7 @@
 import { TunnelerError } from '../base/errors.ts';
 import type { ApprovalRules, EngagementContract, HttpRules, McpRule, McpRules, Schedule } from '../base/engagement.ts';
 import { defaultPin } from '../base/engagement/mcp.ts';
+import { narrowData } from './narrow-data.ts';
 import { narrowModbus, narrowFloor, overlapEnip, overlapPoints, overlapS7 } from './narrow-devices.ts';
 import { both, defined, either, least, overlap, overlapNames } from './narrow-parts.ts';
 
@@ -30,6 +31,7 @@ export function narrowContracts(left: EngagementContract, right: EngagementContr
     schedule: both(left.schedule, right.schedule, narrowSchedule),
     mcp: both(left.mcp, right.mcp, narrowMcp),
     http: both(left.http, right.http, narrowHttp),
+    data: both(left.data, right.data, narrowData),
     modbus: both(left.modbus, right.modbus, narrowModbus),
     s7: both(left.s7, right.s7, (a, b) => narrowFloor('s7', a, b, overlapS7)),
     enip: both(left.enip, right.enip, (a, b) => narrowFloor('enip', a, b, overlapEnip)),

@@ -28,6 +28,13 @@ export interface JsonDocument {
   fieldOf(object: object, name: string): readonly [start: number, end: number] | undefined;
 }
 
+/** Told of names and texts as they are read, and of numerals long enough to be something else; `within` is the object or list they stand in. */
+export interface JsonWatch {
+  name(within: object, name: string): void;
+  /** A piece of a value; the next piece is of the same value until one completes it. */
+  text(within: object, key: string | number, piece: string, complete: boolean): void;
+}
+
 export type JsonReading = JsonDocument | { readonly kind: 'fault'; readonly why: string };
 
 /** Deeper nesting is refused: readers differ in where they give up. Implementation limit. */
@@ -38,6 +45,8 @@ const maxValues = 100_000;
 const maxNames = 10_000;
 /** A longer numeral is refused: some readers give up. Implementation limit; CPython's is 4,300. */
 const maxDigits = 1_000;
+/** Shorter numerals are numbers and nothing else. */
+const watchedDigits = 9;
 /** Places of fields are kept of objects down to here: an answer, its result, one of a batch. */
 const placedDepth = 3;
 /** Pieces of strings from this length on are not encoded again where their encoding is at hand. */
@@ -71,6 +80,7 @@ const words = new Map<number, readonly [string, unknown]>([
 export class JsonReader {
   readonly #utf8 = new Utf8Pieces();
   readonly #keepsPlaces: boolean;
+  readonly #watch: JsonWatch | undefined;
   readonly #numeralRun = new RegExp(numeralRun);
   readonly #places = new Map<readonly unknown[], readonly number[]>();
   readonly #fieldPlaces = new Map<object, ReadonlyMap<string, readonly [number, number]>>();
@@ -92,8 +102,9 @@ export class JsonReader {
   #why: string | undefined;
 
   /** `places`: remember where array items stand, for a document that is cut in place. */
-  constructor(options: { readonly places?: boolean } = {}) {
+  constructor(options: { readonly places?: boolean; readonly watch?: JsonWatch | undefined } = {}) {
     this.#keepsPlaces = options.places === true;
+    this.#watch = options.watch;
   }
 
   /** What is wrong with it already. */
@@ -207,6 +218,7 @@ export class JsonReader {
   #scalar(text: string, value: unknown | JsonNumber, at: number): number {
     this.#place(at);
     this.#emit(text);
+    if (text.length >= watchedDigits) this.#watched(text, true);
     this.#complete(value, at + text.length);
     return at + text.length;
   }
@@ -249,6 +261,7 @@ export class JsonReader {
     if (typeof piece === 'string') return this.#fail(piece);
     this.#plain &&= piece.text === piece.written;
     this.#string = this.#string === '' ? piece.text : this.#string + piece.text;
+    if (this.#next === 'text') this.#watched(piece.text, quote >= 0);
     if (piece.written.length < longPiece || piece.written !== piece.text || !this.#emitBytes(at, stop)) {
       this.#emit(piece.written);
     }
@@ -259,6 +272,12 @@ export class JsonReader {
     if (this.#next === 'text') this.#complete(whole, stop + 1);
     else if (!this.#name(whole)) return stop;
     return stop + 1;
+  }
+
+  #watched(piece: string, complete: boolean): void {
+    const frame = this.#watch === undefined ? undefined : this.#frames.at(-1);
+    if (frame?.items !== undefined) this.#watch?.text(frame.items, frame.items.length, piece, complete);
+    else if (frame?.fields !== undefined) this.#watch?.text(frame.fields, frame.key, piece, complete);
   }
 
   #name(name: string): boolean {
@@ -274,6 +293,7 @@ export class JsonReader {
     }
     frame?.names?.add(folded);
     if (frame !== undefined) frame.key = name;
+    if (frame?.fields !== undefined) this.#watch?.name(frame.fields, name);
     if (frame?.places !== undefined) frame.order.push(name);
     this.#next = 'colon';
     return true;

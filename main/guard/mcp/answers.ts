@@ -1,8 +1,10 @@
 /** Reads messages on their way to the application: matches answers to open calls and cuts hidden things out of their text. Pure. */
+import type { ScannedReading } from '../data/scanned-json.ts';
 import type { JsonDocument, JsonReading } from '../json/json-reader.ts';
 import { isRecord } from '../json/strict-json.ts';
+import { writeJson } from '../json/write-json.ts';
 import type { McpCalls, OpenCall } from './calls.ts';
-import { readRpc, type RpcId, type RpcMessage } from './rpc.ts';
+import { readRpc, rpcError, type RpcId } from './rpc.ts';
 
 export type AnswerReading =
   | { readonly kind: 'as-is' }
@@ -15,6 +17,8 @@ interface Edit {
   readonly end: number;
   /** In terms of the text that is edited. */
   readonly written: (text: string) => string;
+  /** The same in the value, where all of it is written anew. */
+  apply(): void;
 }
 
 /** Calls that wait for an answer, by the id they were asked under. */
@@ -53,35 +57,62 @@ export class OpenCalls {
 }
 
 /** Read one message or batch of the service, parsed with its places. Open calls it answers are finished. */
-export function readAnswer(json: JsonReading, open: OpenCalls, calls: McpCalls, nowMs: number): AnswerReading {
+export function readAnswer(
+  { json, found }: ScannedReading,
+  open: OpenCalls,
+  calls: McpCalls,
+  nowMs: number,
+): AnswerReading {
   if (json.kind === 'fault') return json;
   const rpc = readRpc(json.value, false);
   if (rpc.kind === 'fault') return { kind: 'fault', why: rpc.why };
   const edits: Edit[] = [];
-  for (const message of rpc.messages) {
-    const cut = editsOf(message, json, open, calls, nowMs);
+  const withheld = new Map<number, unknown>();
+  let changed = false;
+  for (const [index, message] of rpc.messages.entries()) {
+    const asked = message.kind === 'response' && message.id !== null ? open.take(message.id) : undefined;
+    const shown = calls.data.toApp(message, asked, found, nowMs);
+    if (message.kind !== 'response') {
+      changed ||= shown.changed;
+      continue;
+    }
+    const { failed, id } = message;
+    if (asked !== undefined) {
+      calls.answered(asked, { failed, data: shown.found, withheld: shown.refusal?.rule }, nowMs);
+    }
+    if (shown.refusal !== undefined) {
+      const { code, message: said, data } = shown.refusal;
+      withheld.set(index, rpcError(id, code, said, data));
+      continue;
+    }
+    changed ||= shown.changed;
+    const cut = editsOf(message.result, asked?.method, json, calls);
     if (typeof cut === 'string') return { kind: 'fault', why: cut };
     edits.push(...cut);
+  }
+  if (changed || withheld.size > 0) {
+    for (const edit of edits) edit.apply();
+    const value = rpc.batch ? withReplaced(json.value, withheld) : (withheld.get(0) ?? json.value);
+    return { kind: 'edited', edit: () => writeJson(value) };
   }
   if (edits.length === 0) return { kind: 'as-is' };
   return { kind: 'edited', edit: (text) => applied(edits, text) };
 }
 
-/** What has to change in one message; a fault in words where that cannot be told. */
+function withReplaced(batch: unknown, replaced: ReadonlyMap<number, unknown>): unknown {
+  return (batch as readonly unknown[]).map((item, index) => replaced.get(index) ?? item);
+}
+
+/** What has to change in a result for what is hidden; a fault in words where that cannot be told. */
 function editsOf(
-  message: RpcMessage,
+  result: Readonly<Record<string, unknown>> | undefined,
+  method: string | undefined,
   json: JsonDocument,
-  open: OpenCalls,
   calls: McpCalls,
-  nowMs: number,
 ): readonly Edit[] | string {
-  if (message.kind !== 'response') return [];
-  const asked = message.id === null ? undefined : open.take(message.id);
-  if (asked !== undefined) calls.answered(asked, { failed: message.failed }, nowMs);
-  const { result } = message;
   if (result === undefined) return [];
   // An answer that came by another stream than its question is told by what it holds.
-  const hidden = calls.hiddenIn(asked?.method, result);
+  const hidden = calls.lists.hiddenIn(method, result);
   if (typeof hidden === 'string') return hidden;
   const edits = hidden.map(({ items, shown }): Edit => {
     const places = json.itemsOf(items);
@@ -89,11 +120,14 @@ function editsOf(
       start: places[0] ?? 0,
       end: places.at(-1) ?? 0,
       written: (text) => shown.map((index) => text.slice(places[index * 2], places[index * 2 + 1])).join(','),
+      apply: () => void (items as unknown[]).splice(0, items.length, ...shown.map((index) => items[index])),
     };
   });
   // What this session may see is not what everybody may see.
   const scope = edits.length === 0 || !('cacheScope' in result) ? undefined : json.fieldOf(result, 'cacheScope');
-  return scope === undefined ? edits : [...edits, { start: scope[0], end: scope[1], written: () => '"private"' }];
+  if (scope === undefined) return edits;
+  const apply = (): void => void ((result as Record<string, unknown>).cacheScope = 'private');
+  return [...edits, { start: scope[0], end: scope[1], written: () => '"private"', apply }];
 }
 
 function applied(edits: readonly Edit[], text: string): string {

@@ -1,23 +1,16 @@
 /** Judges requests of one MCP session, keeps those that wait for an answer, and takes hidden things out of lists. Pure. */
 import type { McpRules } from '../../base/engagement.ts';
-import { defaultPin } from '../../base/engagement/mcp.ts';
+import type { Reason } from '../../base/reason.ts';
+import type { CompiledDataRules } from '../data/data-rules.ts';
+import type { DataFound } from '../data/found.ts';
 import type { Effects } from '../effects.ts';
 import type { ApprovalAnswer, GuardCall, GuardContext } from '../guard.ts';
+import { McpData } from './call-data.ts';
 import { digestInTurns, digestOf } from './digests.ts';
-import {
-  actionOf,
-  isCall,
-  isKnownNotification,
-  isKnownRequest,
-  isList,
-  thingsNamed,
-  type NamedThing,
-} from './methods.ts';
-import { foldName } from '../json/fold-name.ts';
-import { isRecord } from '../json/strict-json.ts';
+import { actionOf, isCall, isKnownNotification, isKnownRequest, thingsNamed, type NamedThing } from './methods.ts';
 import { rpcErrors, type RpcMessage } from './rpc.ts';
-import { CompiledMcpRules, type ThingKind } from './rules.ts';
-import { definitionsIn, type PinRules } from './pins.ts';
+import { McpLists, pinRulesOf } from './lists.ts';
+import { CompiledMcpRules } from './rules.ts';
 
 /** The default of `maxMessageBytes`. */
 export const defaultMaxMessageBytes = 16 * 1024 * 1024;
@@ -32,6 +25,17 @@ export interface OpenCall {
   readonly method: string;
   /** Absent for what is not recorded. */
   readonly call: GuardCall | undefined;
+  /** The tool, prompt or resource it names. */
+  readonly thing?: string;
+}
+
+/** How a call was answered. */
+export interface CallAnswer {
+  readonly failed: boolean;
+  /** What was in the answer. */
+  readonly data?: readonly DataFound[];
+  /** The rule for which it was not given to the application. */
+  readonly withheld?: string | undefined;
 }
 
 export interface RpcRefusal {
@@ -66,6 +70,9 @@ export interface Written {
 }
 
 export class McpCalls {
+  /** What the contract says of data in messages, and what of lists it shows. */
+  readonly data: McpData;
+  readonly lists: McpLists;
   readonly #rules: McpRules;
   readonly #compiled: CompiledMcpRules;
   readonly #context: GuardContext;
@@ -78,9 +85,11 @@ export class McpCalls {
   readonly #ended = new AbortController();
   #nowMs = 0;
 
-  constructor(rules: McpRules, context: GuardContext, out: Effects) {
+  constructor(rules: McpRules, context: GuardContext, out: Effects, data?: CompiledDataRules) {
+    this.data = new McpData(data, context, out);
     this.#rules = rules;
     this.#compiled = new CompiledMcpRules(rules);
+    this.lists = new McpLists(rules, this.#compiled, context);
     this.#context = context;
     this.#out = out;
   }
@@ -92,7 +101,7 @@ export class McpCalls {
   /** Is there anything to hold the stream to? Without rules it may pass unread where it cannot be read. */
   get binding(): boolean {
     const { allow, deny, ask, maxCalls, rateLimit, pin } = this.#rules;
-    return [allow, deny, ask, maxCalls, rateLimit, pin].some((rule) => rule !== undefined);
+    return this.data.inForce || [allow, deny, ask, maxCalls, rateLimit, pin].some((rule) => rule !== undefined);
   }
 
   /** Does a message of this size want `prepare` before it is judged? */
@@ -154,16 +163,21 @@ export class McpCalls {
       const verdict = this.#compiled.judge(thing.kind, thing.name, thing.arguments);
       if (!verdict.allowed)
         return this.#refuseThing(request, thing, verdict.rule, 'the contract does not allow it', nowMs);
-      const local = this.#context.authorize?.(actionOf(thing));
+      const withheld = this.data.refusal(request);
+      if (withheld !== undefined) return this.#refuse(request, thing.name, thing, nowMs, withheld);
+      const asks = this.#asks(method, thing) !== undefined;
+      const local = this.#authorized(request, thing, asks);
       if (local !== undefined)
         return this.#refuseThing(request, thing, local.rule ?? local.code, local.sentence, nowMs);
-      const held = method === 'tools/call' ? this.#context.pins?.holds(thing.name, this.#pinRules) : undefined;
+      const held = method === 'tools/call' ? this.#context.pins?.holds(thing.name, pinRulesOf(this.#rules)) : undefined;
       if (held !== undefined) return this.#refuseThing(request, thing, held.rule, held.why, nowMs);
       rule ??= verdict.rule;
     }
+    const withheld = this.data.refusal(request);
+    if (withheld !== undefined) return this.#refuse(request, method, undefined, nowMs, withheld);
     if (!isCall(method)) return { kind: 'pass', open: { method, call: undefined } };
     const [thing] = things;
-    const asking = thing === undefined ? undefined : this.#compiled.asks(thing.kind, thing.name, thing.arguments);
+    const asking = thing === undefined ? undefined : this.#asks(method, thing);
     if (asking !== undefined && thing !== undefined) return this.#ask(request, thing, asking, nowMs);
     return this.#pass(request, thing, rule, nowMs);
   }
@@ -173,7 +187,20 @@ export class McpCalls {
     const limited = this.#limitOf(nowMs);
     if (limited !== undefined) return this.#refuse(request, thing?.name ?? method, thing, nowMs, limited);
     this.#allowedCalls += 1;
-    return { kind: 'pass', open: { method, call: this.#callOf(request, thing, 'allow', rule, nowMs) } };
+    const named = thing === undefined ? {} : { thing: thing.name };
+    if (thing !== undefined) this.#context.history?.called(thing.name);
+    return { kind: 'pass', open: { method, call: this.#callOf(request, thing, 'allow', rule, nowMs), ...named } };
+  }
+
+  #asks(method: string, thing: NamedThing): string | undefined {
+    return isCall(method) ? this.#compiled.asks(thing.kind, thing.name, thing.arguments) : undefined;
+  }
+
+  /** Why local rules refuse it; `approved`: a person has said yes, or is going to be asked. */
+  #authorized(request: Request, thing: NamedThing, approved: boolean): Reason | undefined {
+    const classes = this.data.foundIn(request).map((found) => found.class);
+    const call = { arguments: thing.arguments, classes, approved };
+    return this.#context.authorize?.({ ...actionOf(thing), call });
   }
 
   /** The session is over: whoever is still asked need not answer, and what was asked about is recorded as refused. Idempotent. */
@@ -217,6 +244,10 @@ export class McpCalls {
       if (!this.#asked.delete(request))
         return { kind: 'refuse', refusal: { code: limitError, message: 'ended', data: {} } };
       if (!answer.granted) return refused(answer.reason.sentence);
+      // Time has passed, and with it what rules may look at.
+      const local = this.#authorized(request, thing, true);
+      if (local !== undefined)
+        return this.#refuseThing(request, thing, local.rule ?? local.code, local.sentence, this.#nowMs);
       return this.#pass(request, thing, answer.rule ?? rule, this.#nowMs);
     };
     const settled = approve(asked, this.#ended.signal).then(settle, (error: unknown) =>
@@ -229,11 +260,14 @@ export class McpCalls {
   }
 
   /** The answer to an open call came (or never will: `failed` undefined, no duration). */
-  answered(open: OpenCall, answer: { readonly failed: boolean } | undefined, nowMs: number): void {
+  answered(open: OpenCall, answer: CallAnswer | undefined, nowMs: number): void {
     this.#nowMs = nowMs;
-    if (open.call === undefined) return;
-    const outcome = answer === undefined ? {} : { failed: answer.failed, durationMs: nowMs - open.call.startedAtMs };
-    this.#out.call({ ...open.call, ...outcome });
+    const { call } = open;
+    if (call === undefined) return;
+    const outcome = answer === undefined ? {} : { failed: answer.failed, durationMs: nowMs - call.startedAtMs };
+    const data = [...(call.data ?? []), ...(answer?.data ?? [])];
+    const withheld = answer?.withheld === undefined ? {} : { decision: 'deny' as const, rule: answer.withheld };
+    this.#out.call({ ...call, ...outcome, ...withheld, ...(data.length === 0 ? {} : { data }) });
   }
 
   /** A call refused before it could be read as one. */
@@ -246,57 +280,6 @@ export class McpCalls {
       rule: `guard:mcp ${why}`,
       startedAtMs: nowMs,
     });
-  }
-
-  /**
-   * The lists in a result that hold hidden things, each with the indexes that are shown; a fault in words where one could be read as a list and
-   * is spelt as none. `method` undefined: the request is not known here.
-   */
-  hiddenIn(method: string | undefined, result: Readonly<Record<string, unknown>>): readonly HidingList[] | string {
-    if (method !== undefined && !isList(method)) return [];
-    const lists: HidingList[] = [];
-    for (const [field, listed] of Object.entries(result)) {
-      const known = listFields.find(([name]) => foldName(name) === foldName(field));
-      if (known === undefined) continue;
-      const [name, kind, key] = known;
-      if (field !== name) return `the field "${field}"`;
-      if (!Array.isArray(listed)) {
-        if (listed === null || method === undefined) continue;
-        return `no list under "${field}"`;
-      }
-      const items: readonly unknown[] = listed;
-      const allowed = [...items.keys()].filter((index) => this.#isShown(kind, items[index], key));
-      const held =
-        kind === 'tool'
-          ? this.#heldIn(
-              allowed.map((index) => items[index]),
-              result,
-            )
-          : undefined;
-      const shown = allowed.filter((index) => held?.has(nameOf(items[index], key)) !== true);
-      if (shown.length < items.length) lists.push({ items, shown });
-    }
-    return lists;
-  }
-
-  get #pinRules(): PinRules {
-    const { pin } = this.#rules;
-    return { changed: pin?.changed ?? defaultPin.changed, new: pin?.new ?? defaultPin.new };
-  }
-
-  /** Of the tools that the contract shows, those whose definition is not to be trusted yet. */
-  #heldIn(
-    tools: readonly unknown[],
-    result: Readonly<Record<string, unknown>>,
-  ): ReadonlyMap<string, unknown> | undefined {
-    const { pins, digest } = this.#context;
-    const complete = typeof result['nextCursor'] !== 'string';
-    return pins?.listed(definitionsIn(tools, digest), complete, this.#pinRules);
-  }
-
-  #isShown(kind: ThingKind, item: unknown, key: string): boolean {
-    const name = isRecord(item) ? item[key] : undefined;
-    return typeof name === 'string' && this.#compiled.shows(kind, name);
   }
 
   #limitOf(nowMs: number): Refused | undefined {
@@ -355,6 +338,7 @@ export class McpCalls {
     const args: unknown = thing?.arguments ?? {};
     const recorded = this.#rules.recordArguments === true;
     const short = this.#written.bytes <= maxRecordedBytes;
+    const data = this.data.foundIn(request);
     return {
       protocol: 'mcp',
       method: shortened(request.method),
@@ -363,24 +347,15 @@ export class McpCalls {
       digest: this.#digests.get(request) ?? digestOf(args, this.#written.plain, this.#context),
       startedAtMs: nowMs,
       ...(rule === undefined ? {} : { rule }),
-      ...(recorded ? { arguments: short ? args : { tooLarge: this.#written.bytes } } : {}),
+      ...(recorded ? { arguments: short ? this.data.shown(request, args) : { tooLarge: this.#written.bytes } } : {}),
+      ...(data.length === 0 ? {} : { data }),
     };
   }
-}
-
-function nameOf(item: unknown, key: string): string {
-  return isRecord(item) ? String(item[key]) : '';
 }
 
 /** Names come from outside: in records and answers they have an end. */
 function shortened(name: string): string {
   return name.length <= maxNameLength ? name : `${name.slice(0, maxNameLength)}…`;
-}
-
-/** A list of which not everything is shown. */
-export interface HidingList {
-  readonly items: readonly unknown[];
-  readonly shown: readonly number[];
 }
 
 interface Refused {
@@ -389,11 +364,3 @@ interface Refused {
   readonly rule: string;
   readonly why: string;
 }
-
-/** Where lists keep their things, and under which key a thing has its name. */
-const listFields = [
-  ['tools', 'tool', 'name'],
-  ['prompts', 'prompt', 'name'],
-  ['resources', 'resource', 'uri'],
-  ['resourceTemplates', 'resource', 'uriTemplate'],
-] as const;

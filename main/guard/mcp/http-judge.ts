@@ -21,8 +21,9 @@ import type { OwnAnswer } from '../http/own-answer.ts';
 import type { AnswerPlan, AnswerWatch, HeldVerdict, HttpJudge, RequestPlan } from '../http/plans.ts';
 import { withoutParameters } from '../http/target.ts';
 import { asksForWebSocket } from '../http/websocket.ts';
-import { JsonReader, type JsonDocument, type JsonReading } from '../json/json-reader.ts';
-import { readJson } from '../json/strict-json.ts';
+import { ScannedJson, type ScannedReading } from '../data/scanned-json.ts';
+import { writeJson } from '../json/write-json.ts';
+import type { JsonDocument } from '../json/json-reader.ts';
 import { AnswerScan } from './answer-scan.ts';
 import { isForeign, OpenCalls, readAnswer } from './answers.ts';
 import type { McpCalls, RpcRefusal, SettledVerdict, Written } from './calls.ts';
@@ -68,7 +69,7 @@ export class McpHttpJudge implements HttpJudge {
     if (head.method !== 'POST') {
       return { kind: 'pass', changes, answer: this.#watch(head, new OpenCalls()) };
     }
-    const json = mediaTypeOf(head) === form ? undefined : new JsonReader();
+    const json = mediaTypeOf(head) === form ? undefined : new ScannedJson(this.#calls.data.scan());
     const raw = new HeldBytes();
     let bytes = 0;
     return {
@@ -124,7 +125,12 @@ export class McpHttpJudge implements HttpJudge {
     return { kind: 'pass', body: [written], contentType: form, answer: this.#watch(head, new OpenCalls()) };
   }
 
-  #judgeBody(head: RequestHead, json: JsonReading, bytes: number, nowMs: number): HeldVerdict | Promise<HeldVerdict> {
+  #judgeBody(
+    head: RequestHead,
+    { json, found }: ScannedReading,
+    bytes: number,
+    nowMs: number,
+  ): HeldVerdict | Promise<HeldVerdict> {
     if (json.kind === 'fault') return this.#unreadable(head, 400, rpcErrors.parse, json.why, nowMs);
     const asModel = this.#models?.verdictOn(head, json, bytes, nowMs);
     if (asModel !== undefined) return asModel;
@@ -133,8 +139,10 @@ export class McpHttpJudge implements HttpJudge {
     const disagreement = rpc.batch ? undefined : headerDisagreement(head, rpc.messages[0]);
     if (disagreement !== undefined) return this.#unreadable(head, 400, headerMismatch, disagreement, nowMs);
     const written: Written = { plain: json.plain, bytes, values: json.values };
+    const changed = this.#calls.data.toService(rpc.messages, found, nowMs);
+    const sent = changed ? { ...json, written: [utf8(writeJson(json.value))] } : json;
     const judge = (): HeldVerdict | Promise<HeldVerdict> =>
-      this.#judgeMessages(head, json, rpc.messages, rpc.batch, written, nowMs);
+      this.#judgeMessages(head, sent, rpc.messages, rpc.batch, written, nowMs);
     return this.#calls.inSlices(written) ? this.#calls.prepare(rpc.messages, written).then(judge) : judge();
   }
 
@@ -258,11 +266,11 @@ export class McpHttpJudge implements HttpJudge {
     const json = type === undefined || isJson(type);
     if (request.method !== 'POST' && !json) return { kind: 'pass' };
     const only = open.only();
-    if (json && only !== undefined && !isList(only.method)) {
+    if (json && only !== undefined && !isList(only.method) && !this.#calls.data.inForce) {
       // The answer to one known call holds nothing to hide: it passes as it comes.
       return { kind: 'pass', tap: (payload) => this.#scanned(scan, payload) };
     }
-    const reader = new JsonReader({ places: true });
+    const reader = new ScannedJson(this.#calls.data.scan(), { places: true });
     const raw = new HeldBytes();
     return {
       kind: 'hold',
@@ -271,7 +279,7 @@ export class McpHttpJudge implements HttpJudge {
         raw.push(payload);
         reader.push(payload);
       },
-      judge: (nowMs) => this.#judgeAnswer({ request, head, json: reader.end(), body: raw.parts(), open }, nowMs),
+      judge: (nowMs) => this.#judgeAnswer({ request, head, read: reader.end(), body: raw.parts(), open }, nowMs),
       tooLarge: () => tooLargeReason(`an answer is larger than ${this.#calls.maxMessageBytes} bytes`),
     };
   }
@@ -286,8 +294,9 @@ export class McpHttpJudge implements HttpJudge {
   }
 
   #judgeAnswer(answer: HeldAnswer, nowMs: number): 'as-is' | Uint8Array {
-    const { request, head, json, body, open } = answer;
-    const reading = readAnswer(json, open, this.#calls, nowMs);
+    const { request, head, read, body, open } = answer;
+    const { json } = read;
+    const reading = readAnswer(read, open, this.#calls, nowMs);
     if (reading.kind === 'as-is') return 'as-is';
     if (reading.kind === 'edited') return utf8(reading.edit(textOf(body) ?? ''));
     // Metadata documents and error pages are JSON too; only what a client would take for an answer must be readable.
@@ -297,13 +306,19 @@ export class McpHttpJudge implements HttpJudge {
     return utf8(JSON.stringify(rpcError(null, rpcErrors.parse, 'The answer could not be read')));
   }
 
+  #read(text: string): ScannedReading {
+    const reader = new ScannedJson(this.#calls.data.scan(), { places: true });
+    reader.push(utf8(text));
+    return reader.end();
+  }
+
   #event(parts: readonly Uint8Array[], open: OpenCalls, nowMs: number): readonly Uint8Array[] {
     const event = parseEvent(parts);
     // Heartbeats, addresses of the older transport, other people's events: no client takes them for a message.
     if (event !== undefined && !/^\s*[[{]/.test(event.data)) return parts;
-    const json = event === undefined ? undefined : readJson([utf8(event.data)], { places: true });
-    if (json !== undefined && isForeign(json)) return parts;
-    const reading = json === undefined ? undefined : readAnswer(json, open, this.#calls, nowMs);
+    const read = event === undefined ? undefined : this.#read(event.data);
+    if (read !== undefined && isForeign(read.json)) return parts;
+    const reading = read === undefined ? undefined : readAnswer(read, open, this.#calls, nowMs);
     if (reading?.kind === 'as-is') return parts;
     if (event !== undefined && reading?.kind === 'edited') return [encodeEvent(event, reading.edit(event.data))];
     this.#out.serviceFault(unreadable(`an event holds ${reading?.kind === 'fault' ? reading.why : 'no UTF-8'}`), false);
@@ -314,7 +329,7 @@ export class McpHttpJudge implements HttpJudge {
 interface HeldAnswer {
   readonly request: RequestHead;
   readonly head: ResponseHead;
-  readonly json: JsonReading;
+  readonly read: ScannedReading;
   readonly body: readonly Uint8Array[];
   readonly open: OpenCalls;
 }

@@ -8,9 +8,10 @@ import type { Reason } from '../../base/reason.ts';
 import { HeldBytes, textOf, utf8 } from '../bytes.ts';
 import type { Effects } from '../effects.ts';
 import type { HeldBudget, HeldClaim } from '../held-budget.ts';
-import { JsonReader, type JsonDocument } from '../json/json-reader.ts';
+import { ScannedJson, type ScannedReading } from '../data/scanned-json.ts';
+import type { JsonDocument } from '../json/json-reader.ts';
 import { singleLine } from '../json/json-strings.ts';
-import { readJson } from '../json/strict-json.ts';
+import { writeJson } from '../json/write-json.ts';
 import { OpenCalls, readAnswer } from './answers.ts';
 import type { McpCalls, RpcRefusal, RpcRequest, SettledVerdict, Written } from './calls.ts';
 import { readRpc, rpcError, rpcErrors, type RpcMessage } from './rpc.ts';
@@ -30,9 +31,15 @@ export interface McpLinesDeps {
 
 /** A line of the application as it comes. */
 interface AskedLine {
-  readonly json: JsonReader;
+  readonly json: ScannedJson;
   bytes: number;
   claim: HeldClaim | undefined;
+}
+
+/** A line of the service as it comes. */
+interface ToldLine {
+  readonly raw: HeldBytes;
+  readonly json: ScannedJson;
 }
 
 export class McpLines {
@@ -40,8 +47,8 @@ export class McpLines {
   readonly #calls: McpCalls;
   readonly #out: Effects;
   readonly #open = new OpenCalls();
-  #asked: AskedLine = newLine();
-  #fromService = new HeldBytes();
+  #asked: AskedLine;
+  #told: ToldLine;
   /** Messages that are judged in slices or wait for approval. */
   #pending = 0;
   #ended = false;
@@ -52,10 +59,12 @@ export class McpLines {
     this.#deps = deps;
     this.#calls = deps.calls;
     this.#out = deps.out;
+    this.#asked = this.#newLine();
+    this.#told = this.#newTold();
   }
 
   heldBytes(): number {
-    return this.#asked.bytes + this.#fromService.length;
+    return this.#asked.bytes + this.#told.raw.length;
   }
 
   /** Calls wait that may still go on. */
@@ -69,7 +78,7 @@ export class McpLines {
       if (!this.#read(chunk.subarray(start, found), nowMs)) return;
       start = found + 1;
       const line = this.#asked;
-      this.#asked = newLine();
+      this.#asked = this.#newLine();
       line.claim?.release();
       if (!this.#discarding && !line.json.blank) this.#judgeLine(line, nowMs);
       this.#discarding = false;
@@ -80,15 +89,20 @@ export class McpLines {
   fromService(chunk: Uint8Array, nowMs: number): void {
     let start = 0;
     for (let found = chunk.indexOf(lf); found >= 0; found = chunk.indexOf(lf, start)) {
-      this.#fromService.push(chunk.subarray(start, found));
+      this.#hear(chunk.subarray(start, found));
       start = found + 1;
-      const line = this.#fromService;
-      this.#fromService = new HeldBytes();
-      if (this.#tooLarge(line.length)) return;
-      this.#showLine(line.parts(), nowMs);
+      const line = this.#told;
+      this.#told = this.#newTold();
+      if (this.#tooLarge(line.raw.length)) return;
+      this.#showLine(line.raw.parts(), line.json.end(), nowMs);
     }
-    if (start < chunk.length) this.#fromService.push(chunk.subarray(start));
-    if (this.#tooLarge(this.#fromService.length)) this.#fromService = new HeldBytes();
+    if (start < chunk.length) this.#hear(chunk.subarray(start));
+    if (this.#tooLarge(this.#told.raw.length)) this.#told = this.#newTold();
+  }
+
+  #hear(piece: Uint8Array): void {
+    this.#told.raw.push(piece);
+    this.#told.json.push(piece);
   }
 
   /** What was not ended by a line break was no message. Open calls end unanswered. */
@@ -105,7 +119,7 @@ export class McpLines {
     line.bytes += piece.length;
     if (this.#tooLarge(line.bytes)) {
       line.claim?.release();
-      this.#asked = newLine();
+      this.#asked = this.#newLine();
       return false;
     }
     line.claim ??= this.#deps.held?.claim(() => this.#giveUp(nowMs), nowMs);
@@ -129,11 +143,13 @@ export class McpLines {
   }
 
   #judgeLine(line: AskedLine, nowMs: number): void {
-    const json = line.json.end();
-    if (json.kind === 'fault') return this.#refuse(json.why, rpcErrors.parse, nowMs);
-    const rpc = readRpc(json.value, true);
+    const { json: read, found } = line.json.end();
+    if (read.kind === 'fault') return this.#refuse(read.why, rpcErrors.parse, nowMs);
+    const rpc = readRpc(read.value, true);
     if (rpc.kind === 'fault') return this.#refuse(rpc.why, rpc.code, nowMs);
-    const written: Written = { plain: json.plain, bytes: line.bytes, values: json.values };
+    const written: Written = { plain: read.plain, bytes: line.bytes, values: read.values };
+    const changed = this.#calls.data.toService(rpc.messages, found, nowMs);
+    const json = changed ? { ...read, written: [utf8(writeJson(read.value))] } : read;
     if (!this.#calls.inSlices(written)) return this.#judgeMessages(json, rpc.messages, rpc.batch, written, nowMs);
     this.#later(this.#calls.prepare(rpc.messages, written), () =>
       this.#judgeMessages(json, rpc.messages, rpc.batch, written, nowMs),
@@ -202,10 +218,10 @@ export class McpLines {
     });
   }
 
-  #showLine(line: readonly Uint8Array[], nowMs: number): void {
+  #showLine(line: readonly Uint8Array[], read: ScannedReading, nowMs: number): void {
     const text = textOf(line);
     if (text?.trim() === '') return;
-    const reading = readAnswer(readJson(line, { places: true }), this.#open, this.#calls, nowMs);
+    const reading = readAnswer(read, this.#open, this.#calls, nowMs);
     if (reading.kind !== 'fault' && text !== undefined) {
       const shown = singleLine(reading.kind === 'edited' ? reading.edit(text) : text);
       if (shown === text) for (const part of line) this.#out.toApp(part);
@@ -225,6 +241,14 @@ export class McpLines {
     this.#answer(rpcError(null, code, why, { by: 'culvert' }));
   }
 
+  #newLine(): AskedLine {
+    return { json: new ScannedJson(this.#calls.data.scan()), bytes: 0, claim: undefined };
+  }
+
+  #newTold(): ToldLine {
+    return { raw: new HeldBytes(), json: new ScannedJson(this.#calls.data.scan(), { places: true }) };
+  }
+
   #answer(message: unknown): void {
     this.#out.toApp(utf8(`${JSON.stringify(message)}\n`));
   }
@@ -241,7 +265,3 @@ const withItsBatch: RpcRefusal = {
   message: 'Refused with another call of its batch',
   data: { by: 'culvert' },
 };
-
-function newLine(): AskedLine {
-  return { json: new JsonReader(), bytes: 0, claim: undefined };
-}

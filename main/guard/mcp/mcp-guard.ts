@@ -5,6 +5,7 @@
  * look (no allow, deny or limit), such a stream passes unread and is shown as not visible.
  */
 import type { EngagementContract, HttpRules, McpRules } from '../../base/engagement.ts';
+import type { CompiledDataRules } from '../data/data-rules.ts';
 import { Effects } from '../effects.ts';
 import type { Guard, GuardContext, GuardEffect } from '../guard.ts';
 import { HttpExchanges } from '../http/exchanges.ts';
@@ -30,9 +31,9 @@ export class McpGuard implements Guard {
   #wire: Wire = { kind: 'unknown' };
   #wake: () => void = () => undefined;
 
-  constructor(rules: McpRules, contract: EngagementContract, context: GuardContext) {
+  constructor(rules: McpRules, contract: EngagementContract, context: GuardContext, data?: CompiledDataRules) {
     this.kind = contract.http === undefined ? 'mcp' : 'mcp+http';
-    this.#calls = new McpCalls(rules, context, this.#out);
+    this.#calls = new McpCalls(rules, context, this.#out, data);
     this.#contract = contract;
     this.#context = context;
   }

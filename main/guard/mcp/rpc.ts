@@ -14,6 +14,7 @@ export type RpcMessage =
       readonly kind: 'response';
       readonly id: RpcId | null;
       readonly result: Readonly<Record<string, unknown>> | undefined;
+      readonly error: Readonly<Record<string, unknown>> | undefined;
       readonly failed: boolean;
     };
 
@@ -100,9 +101,10 @@ function readMessage(value: unknown, strict: boolean): RpcMessage | string {
     if (id === null) return 'a request without an id of its own';
     return id === undefined ? { kind: 'notification', method, params } : { kind: 'request', id, method, params };
   }
-  const [hasResult, hasError] = ['result' in value, isRecord(value.error)];
+  const error = isRecord(value.error) ? value.error : undefined;
+  const [hasResult, hasError] = ['result' in value, error !== undefined];
   if (hasResult === hasError) return 'a message that is neither request nor answer';
   if (id === undefined) return 'an answer without an id';
   const result = isRecord(value.result) ? value.result : undefined;
-  return { kind: 'response', id, result, failed: hasError || result?.isError === true };
+  return { kind: 'response', id, result, error, failed: hasError || result?.isError === true };
 }

@@ -1,0 +1,82 @@
+/** What becomes of data that must not leave, or come, by a call: secrets, personal data, and classes of one's own. */
+import * as v from 'valibot';
+import { globs, terms } from './terms.ts';
+
+/** From the mildest on. `record`: counted with its places; `redact`: replaced in what goes on; `refuse`: the call is refused. */
+export const dataActions = ['record', 'redact', 'refuse'] as const;
+export type DataAction = (typeof dataActions)[number];
+
+/** What is found without being told where it stands, by the field that speaks of all of its kind. */
+export const foundClasses = {
+  secrets: ['access-token', 'private-key', 'connection-string', 'kept-secret'],
+  personal: ['email', 'phone', 'payment-card', 'iban', 'national-id'],
+} as const;
+export type FoundClass = (typeof foundClasses)[keyof typeof foundClasses][number];
+
+const known: readonly string[] = [...foundClasses.secrets, ...foundClasses.personal];
+const isFoundClass = (name: string): boolean => known.includes(name);
+
+const action = v.picklist(dataActions);
+
+/** `$.patient.ssn`, `$.rows[*].note`, `$..password`, `$['a b']`, `$`. */
+const pathPattern = /^\$(?:(?:\.\.?(?:\*|[A-Za-z_][\w-]*))|\[(?:\*|\d{1,6}|'[^'\\]{1,256}')\])*$/;
+const path = v.pipe(v.string(), v.regex(pathPattern, 'expected a path as $.name, $.list[*].name, $..name'));
+
+const ownClass = v.pipe(
+  terms({
+    action,
+    /** Where it stands: in the arguments of a call, in the structured part of its result, in a text of it that is JSON. Default `$`: all. */
+    fields: v.optional(v.pipe(v.array(path), v.minLength(1), v.readonly())),
+    /** Globs over the tools, prompts and resources (by URI) whose calls are meant. Default: all. */
+    tools: v.optional(globs),
+  }),
+  v.check(
+    ({ action: asked, fields = ['$'] }) => asked !== 'redact' || !fields.includes('$'),
+    'redact wants fields below $: with all of it replaced it would be no call',
+  ),
+);
+
+const classes = v.pipe(
+  v.custom<object>((raw) => typeof raw === 'object' && raw !== null && !Array.isArray(raw), 'expected an object'),
+  v.record(
+    v.pipe(v.string(), v.regex(/^[a-z][a-z0-9-]{0,63}$/, 'expected a name of lower case')),
+    v.union([action, ownClass]),
+  ),
+  v.check(
+    (given) => Object.entries(given).every(([name, said]) => isFoundClass(name) === (typeof said === 'string')),
+    `expected an action for one of ${known.join(', ')}; a class of another name is { action, fields, tools }`,
+  ),
+);
+
+/** Terms that have what is said in calls looked through. They stand beside `mcp`. */
+export const data = terms({
+  /** Keys, tokens and passwords in the forms their issuers gave them, and the values Culvert itself keeps. */
+  secrets: v.optional(action),
+  /** E-mail addresses, international phone numbers, payment cards, IBANs, national identifiers with a checksum. */
+  personal: v.optional(action),
+  /** An action for each of the above, or by class; here a class has the last word. */
+  classes: v.optional(v.union([action, classes])),
+});
+
+export type DataRules = Readonly<v.InferOutput<typeof data>>;
+export type OwnDataClass = Exclude<Exclude<NonNullable<DataRules['classes']>, string>[string], string>;
+
+/** What a contract says of one class that is found; undefined: it is not looked for. */
+export function actionFor(rules: DataRules, name: FoundClass): DataAction | undefined {
+  const { classes: said } = rules;
+  const own = typeof said === 'object' ? said[name] : said;
+  const group = (foundClasses.secrets as readonly string[]).includes(name) ? rules.secrets : rules.personal;
+  return typeof own === 'string' ? own : group;
+}
+
+/** Classes that stand where the contract says. */
+export function ownClasses(rules: DataRules): readonly (readonly [name: string, own: OwnDataClass])[] {
+  const { classes: said } = rules;
+  if (typeof said !== 'object') return [];
+  return Object.entries(said).flatMap(([name, own]) => (typeof own === 'string' ? [] : [[name, own] as const]));
+}
+
+export function stricterAction(a: DataAction | undefined, b: DataAction | undefined): DataAction | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return dataActions.indexOf(a) > dataActions.indexOf(b) ? a : b;
+}
