@@ -84,6 +84,7 @@ const ownCodes = [
   'guard.mcp.too_large',
   'guard.mcp.answer_unreadable',
   'guard.mcp.unparseable',
+  'guard.data.unavailable',
   'guard.mcp.ask_failed',
   'guard.http.not_visible',
   'guard.http.unparseable',

@@ -1,12 +1,13 @@
 /**
  * `npm run bench [-- PART…]`: everything is measured beside the Go pair in one interleaved run, and printed as medians and ratios.
- * Parts: throughput, latency, connections, idle, dial, containment, guard; and through TUN, as root, in network namespaces of their own:
+ * Parts: throughput, latency, connections, idle, dial, containment, guard, data; and through TUN, as root, in network namespaces of their own:
  * tun-hop (no overlay behind it), tun-throughput, tun-slow-reader, tun-latency, tun-connections, tun-idle. Without parts: all of them.
  */
 import { openRealNetwork } from '../support/real-network.ts';
 import { openZitiMissing } from '../support/openziti-binary.ts';
 import { whyNoNamespaces } from '../system/support/netns.ts';
 import { containmentLimitMs, measureContainment } from './containment.ts';
+import { measureData } from './data.ts';
 import { measureDials } from './dial.ts';
 import { openEcho } from './echo.ts';
 import { connectionsTable, idleTable, latencyTable } from './exchanges.ts';
@@ -30,9 +31,10 @@ const print = (text: string): void => void process.stdout.write(`${text}\n`);
 async function main(): Promise<void> {
   if (!isInside) {
     if (wants('guard')) print(`${await measureGovernance(rounds)}\n`);
+    if (wants('data')) print(`${measureData()}\n`);
     if (wants('tun-hop') || tunParts.some(wants)) await transparent();
     // The rest needs a network that stands on this host's loopback.
-    if (asked.length > 0 && asked.every((part) => ['guard', 'tun-hop', ...tunParts].includes(part))) return;
+    if (asked.length > 0 && asked.every((part) => ['guard', 'data', 'tun-hop', ...tunParts].includes(part))) return;
   }
   const missing = openZitiMissing();
   if (missing !== undefined) throw new Error(missing);

@@ -35,6 +35,7 @@ export const sessionReasonsDe = {
   'guard.http.unparseable': { sentence: 'Was hier fließt, lässt sich nicht als HTTP lesen.' },
   'guard.http.too_large': { sentence: 'Eine HTTP-Anfrage ist größer, als geprüft werden kann.' },
   'guard.http.budget_used': { sentence: 'Eine Antwort wurde beendet: das Budget an Token ist verbraucht.' },
+  'guard.data.unavailable': { sentence: 'Was der Vertrag zu Daten verlangt, lässt sich hier nicht prüfen.' },
   'guard.mcp.ask_failed': { sentence: 'Es konnte niemand gefragt werden.' },
   'guard.modbus.unparseable': { sentence: 'Was hier fließt, lässt sich nicht als Modbus/TCP lesen.' },
   'guard.modbus.answer': { sentence: 'Der Dienst hat beantwortet, was niemand gefragt hat; es wurde zurückgehalten.' },

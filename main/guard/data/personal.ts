@@ -54,9 +54,14 @@ const ibanLengths = new Map(
   Object.entries(getCountrySpecifications()).map(([country, { chars }]) => [country, chars ?? 0]),
 );
 
+/** Phone numbers that are judged in one text; of more, the rest are taken by their form: each costs time that others wait for. */
+const judgedPhones = 32;
+
 export function personalDetector(): Detector {
   return (text) => {
     const found: FoundText[] = text.includes('@') ? emails(text) : [];
+    let phones = 0;
+    const isPhone = (candidate: string): boolean => (phones += 1) > judgedPhones || isNumbered(candidate);
     if (text.includes('+')) found.push(...judged('phone', text, phoneLike, isPhone));
     if (!/\d{2}/.test(text)) return found;
     found.push(...judged('payment-card', text, cardLike, isCard), ...ibans(text));
@@ -73,7 +78,8 @@ function judged(name: FoundClass, text: string, form: RegExp, holds: (candidate:
     .map(({ 0: candidate, index }) => ({ name, start: index, end: index + candidate.length }));
 }
 
-function isPhone(candidate: string): boolean {
+/** Some country's numbering plan has it. */
+function isNumbered(candidate: string): boolean {
   return parsePhoneNumberFromString(candidate)?.isValid() === true;
 }
 
@@ -106,8 +112,13 @@ function emails(text: string): FoundText[] {
     while (start > 0 && at - start < longestLocal && localCharacter.test(text[start - 1] ?? '')) start -= 1;
     while (text[start] === '.' || text[start] === "'") start += 1;
     const behind = domain.exec(text.slice(at + 1, at + 1 + longestDomain))?.[0];
-    if (start < at && text[at - 1] !== '.' && behind !== undefined)
-      found.push({ name: 'email', start, end: at + 1 + behind.length });
+    const isAddress = start < at && text[at - 1] !== '.' && behind !== undefined;
+    if (isAddress && !isUserOfAddress(text, start)) found.push({ name: 'email', start, end: at + 1 + behind.length });
   }
   return found;
+}
+
+/** In `scheme://user:password@host` it is no mailbox that stands before the @. */
+function isUserOfAddress(text: string, start: number): boolean {
+  return /:\/\/[^\s/@]*$/.test(text.slice(Math.max(0, start - longestLocal), start));
 }

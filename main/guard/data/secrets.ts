@@ -65,8 +65,23 @@ export function secretDetector(): Detector {
     found = [];
     text = content;
     for (const rule of asked) rule.file?.({ content, contentType: 'text', filePath: 'text', ext: '' });
-    return found;
+    return [...found, ...armouredKeys(content)];
   };
+}
+
+const begins = /-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----/g;
+const ends = '-----END ';
+/** Of base64; a shorter body is a picture of a key. */
+const shortestBody = /[A-Za-z0-9+/=\s\\]{32}/;
+
+/** Keys of any kind in their armour: the preset's rule knows only some by what is in them. Source: RFC 7468. */
+function armouredKeys(text: string): readonly FoundText[] {
+  return [...text.matchAll(begins)].flatMap(({ 0: armour, index: start }) => {
+    const close = text.indexOf(ends, start + armour.length);
+    if (close < 0 || !shortestBody.test(text.slice(start + armour.length, close))) return [];
+    const last = text.indexOf('-----', close + ends.length);
+    return [{ name: 'private-key', start, end: last < 0 ? text.length : last + 5 } as const];
+  });
 }
 
 /** Some rules tell the secret's length from where its name begins: it is where what they say of it stands. */
