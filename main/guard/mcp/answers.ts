@@ -3,8 +3,9 @@ import type { ScannedReading } from '../data/scanned-json.ts';
 import type { JsonDocument, JsonReading } from '../json/json-reader.ts';
 import { isRecord } from '../json/strict-json.ts';
 import { writeJson } from '../json/write-json.ts';
-import type { McpCalls, OpenCall } from './calls.ts';
-import { readRpc, rpcError, type RpcId } from './rpc.ts';
+import type { McpCalls } from './calls.ts';
+import type { OpenCalls } from './open-calls.ts';
+import { readRpc, rpcError } from './rpc.ts';
 
 export type AnswerReading =
   | { readonly kind: 'as-is' }
@@ -19,41 +20,6 @@ interface Edit {
   readonly written: (text: string) => string;
   /** The same in the value, where all of it is written anew. */
   apply(): void;
-}
-
-/** Calls that wait for an answer, by the id they were asked under. */
-export class OpenCalls {
-  readonly #byId = new Map<string, OpenCall>();
-
-  get size(): number {
-    return this.#byId.size;
-  }
-
-  has(id: RpcId): boolean {
-    return this.#byId.has(keyOf(id));
-  }
-
-  add(id: RpcId, open: OpenCall): void {
-    this.#byId.set(keyOf(id), open);
-  }
-
-  take(id: RpcId): OpenCall | undefined {
-    const open = this.#byId.get(keyOf(id));
-    this.#byId.delete(keyOf(id));
-    return open;
-  }
-
-  /** The one that is open, where it is only one. */
-  only(): OpenCall | undefined {
-    return this.#byId.size === 1 ? [...this.#byId.values()][0] : undefined;
-  }
-
-  /** Everything still open, which is open no more. */
-  drain(): readonly OpenCall[] {
-    const all = [...this.#byId.values()];
-    this.#byId.clear();
-    return all;
-  }
 }
 
 /** Read one message or batch of the service, parsed with its places. Open calls it answers are finished. */
@@ -147,8 +113,4 @@ export function isForeign(json: JsonReading): boolean {
   return items.every(
     (item) => !isRecord(item) || !Object.keys(item).some((key) => /^(?:jsonrpc|result|error|method|id)$/iu.test(key)),
   );
-}
-
-function keyOf(id: RpcId): string {
-  return `${typeof id}:${id}`;
 }

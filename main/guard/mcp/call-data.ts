@@ -5,8 +5,8 @@ import { foundClasses } from '../../base/engagement/data.ts';
 import type { DataFound } from '../data/found.ts';
 import type { Effects } from '../effects.ts';
 import type { GuardContext } from '../guard.ts';
-import type { OpenCall, RpcRefusal, RpcRequest } from './calls.ts';
-import type { RpcMessage } from './rpc.ts';
+import type { OpenCall } from './open-calls.ts';
+import type { RpcMessage, RpcRefusal, RpcRequest } from './rpc.ts';
 
 /** A server's own error for what it will not do. Source: JSON-RPC 2.0 section 5.1, implementation-defined range. */
 const withheldError = -32_000;

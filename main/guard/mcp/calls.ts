@@ -1,14 +1,14 @@
-/** Judges requests of one MCP session, keeps those that wait for an answer, and takes hidden things out of lists. Pure. */
+/** Judges the requests of one MCP session. Pure. */
 import type { McpRules } from '../../base/engagement.ts';
 import type { Reason } from '../../base/reason.ts';
 import type { CompiledDataRules } from '../data/data-rules.ts';
-import type { DataFound } from '../data/found.ts';
 import type { Effects } from '../effects.ts';
 import type { ApprovalAnswer, GuardCall, GuardContext } from '../guard.ts';
 import { McpData } from './call-data.ts';
 import { digestInTurns, digestOf } from './digests.ts';
 import { actionOf, isCall, isKnownNotification, isKnownRequest, thingsNamed, type NamedThing } from './methods.ts';
-import { rpcErrors, type RpcMessage } from './rpc.ts';
+import type { CallAnswer, OpenCall } from './open-calls.ts';
+import { rpcErrors, type RpcMessage, type RpcRefusal, type RpcRequest } from './rpc.ts';
 import { McpLists, pinRulesOf } from './lists.ts';
 import { CompiledMcpRules } from './rules.ts';
 
@@ -20,30 +20,6 @@ const limitError = -32_000;
 /** Longer names are shortened where they are told. */
 const maxNameLength = 512;
 
-/** A request that went on and waits for its answer. */
-export interface OpenCall {
-  readonly method: string;
-  /** Absent for what is not recorded. */
-  readonly call: GuardCall | undefined;
-  /** The tool, prompt or resource it names. */
-  readonly thing?: string;
-}
-
-/** How a call was answered. */
-export interface CallAnswer {
-  readonly failed: boolean;
-  /** What was in the answer. */
-  readonly data?: readonly DataFound[];
-  /** The rule for which it was not given to the application. */
-  readonly withheld?: string | undefined;
-}
-
-export interface RpcRefusal {
-  readonly code: number;
-  readonly message: string;
-  readonly data: Readonly<Record<string, unknown>>;
-}
-
 export type CallVerdict =
   | { readonly kind: 'pass'; readonly open: OpenCall }
   | { readonly kind: 'refuse'; readonly refusal: RpcRefusal }
@@ -52,7 +28,6 @@ export type CallVerdict =
 
 export type SettledVerdict = Exclude<CallVerdict, { kind: 'ask' }>;
 
-export type RpcRequest = Extract<RpcMessage, { kind: 'request' }>;
 type Request = RpcRequest;
 
 /** Arguments beyond this are not recorded in full: the record would hold everybody up. */

@@ -25,11 +25,12 @@ import { ScannedJson, type ScannedReading } from '../data/scanned-json.ts';
 import { writeJson } from '../json/write-json.ts';
 import type { JsonDocument } from '../json/json-reader.ts';
 import { AnswerScan } from './answer-scan.ts';
-import { isForeign, OpenCalls, readAnswer } from './answers.ts';
-import type { McpCalls, RpcRefusal, SettledVerdict, Written } from './calls.ts';
+import { isForeign, readAnswer } from './answers.ts';
+import type { McpCalls, SettledVerdict, Written } from './calls.ts';
 import { headerNameOf, isList } from './methods.ts';
 import type { ModelRules, TokenShare } from './model-rules.ts';
-import { readRpc, rpcError, rpcErrors, type RpcMessage } from './rpc.ts';
+import { OpenCalls } from './open-calls.ts';
+import { readRpc, rpcError, rpcErrors, type RpcMessage, type RpcRefusal } from './rpc.ts';
 
 /** A header and body that disagree. Source: SEP-2243, error code HeaderMismatch. */
 const headerMismatch = -32_020;

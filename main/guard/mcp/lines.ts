@@ -12,9 +12,10 @@ import { ScannedJson, type ScannedReading } from '../data/scanned-json.ts';
 import type { JsonDocument } from '../json/json-reader.ts';
 import { singleLine } from '../json/json-strings.ts';
 import { writeJson } from '../json/write-json.ts';
-import { OpenCalls, readAnswer } from './answers.ts';
-import type { McpCalls, RpcRefusal, RpcRequest, SettledVerdict, Written } from './calls.ts';
-import { readRpc, rpcError, rpcErrors, type RpcMessage } from './rpc.ts';
+import { readAnswer } from './answers.ts';
+import type { McpCalls, SettledVerdict, Written } from './calls.ts';
+import { OpenCalls } from './open-calls.ts';
+import { readRpc, rpcError, rpcErrors, type RpcMessage, type RpcRefusal, type RpcRequest } from './rpc.ts';
 
 /** Requests without an answer at one time; beyond, new ones are refused. Implementation limit. */
 const maxOpenCalls = 10_000;

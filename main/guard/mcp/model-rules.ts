@@ -13,9 +13,9 @@ import type { RequestHead } from '../http/head.ts';
 import { foldName } from '../json/fold-name.ts';
 import type { JsonDocument } from '../json/json-reader.ts';
 import { isRecord } from '../json/strict-json.ts';
-import type { SettledVerdict, RpcRequest } from './calls.ts';
+import type { SettledVerdict } from './calls.ts';
 import { isCall } from './methods.ts';
-import type { RpcMessage } from './rpc.ts';
+import type { RpcMessage, RpcRequest } from './rpc.ts';
 
 /** A call's share of the budget. */
 export interface TokenShare {

@@ -18,6 +18,14 @@ export type RpcMessage =
       readonly failed: boolean;
     };
 
+export type RpcRequest = Extract<RpcMessage, { kind: 'request' }>;
+
+export interface RpcRefusal {
+  readonly code: number;
+  readonly message: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
 export type RpcParams = Readonly<Record<string, unknown>>;
 
 export type RpcReading =
