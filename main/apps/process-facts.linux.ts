@@ -23,6 +23,8 @@ export interface ProcessStat {
   readonly startTime: string;
   /** Where the stack began: another one after each execution. Zero where it may not be known. */
   readonly stack: string;
+  /** An execution is under way: the new program's memory is there, its arguments are not. */
+  readonly executing: boolean;
 }
 
 export class ProcessReader {
@@ -172,10 +174,12 @@ export function parseStat(text: string): ProcessStat | undefined {
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const [, parentPid, group, session] = fields.map(Number);
   const startTime = fields[19];
-  const stack = fields[25];
+  const [code, , stack] = fields.slice(23);
   if (startTime === undefined || stack === undefined) return undefined;
   if (parentPid === undefined || group === undefined || session === undefined) return undefined;
-  return Number.isSafeInteger(parentPid) ? { parentPid, group, session, startTime, stack } : undefined;
+  // Where its code starts is set last; it reads 1 where it may not be known, and no program sets its own without privileges.
+  const executing = code === '0';
+  return Number.isSafeInteger(parentPid) ? { parentPid, group, session, startTime, stack, executing } : undefined;
 }
 
 /** The unified hierarchy's path, else that of the first controller. cgroups(7) */

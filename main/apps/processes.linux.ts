@@ -185,7 +185,7 @@ export class Processes implements Disposable {
     const known = this.#lineage.get(pid);
     const isSame = known !== undefined && (known.start === undefined || known.start === stat.startTime);
     if (!isSame) return this.#see(pid, stat, depth);
-    if (!mayHaveMissed) return known;
+    if (!mayHaveMissed || stat.executing) return known;
     const path = this.#reader.executable(pid);
     const stack = this.#stacks.get(pid);
     if ((path === undefined || path === known.path) && (stack === undefined || stack === stat.stack)) return known;
@@ -196,15 +196,23 @@ export class Processes implements Disposable {
   #see(pid: number, stat: ProcessStat, depth: number): ProgramRun | undefined {
     if (depth > maxLivingChain) return undefined;
     this.#stacks.set(pid, stat.stack);
-    const image = this.#reader.imageNow(pid, this.#isYoung(stat));
-    if (stat.parentPid === 0) return this.#lineage.seen(pid, stat.startTime, image, undefined, true);
+    const seenAs = (origin: ProgramRun | undefined, whole: boolean): ProgramRun =>
+      this.#lineage.seen(pid, stat.startTime, this.#reader.imageNow(pid, this.#isYoung(stat)), origin, whole);
+    if (stat.parentPid === 0) return seenAs(undefined, true);
     const isAdopted = this.#mayAdopt(stat.parentPid);
     const parentPid = isAdopted ? this.#leaderOf(pid, stat, depth) : stat.parentPid;
     const parent = this.#current(parentPid, depth + 1);
     const isKnown = !isAdopted || parentPid !== stat.parentPid || this.#isOwnChild(pid, stat);
     // Whoever has it now tells nothing of what started it.
-    if (!isKnown) return this.#lineage.seen(pid, stat.startTime, image, undefined, false);
-    return this.#lineage.seen(pid, stat.startTime, image, parent, parent?.whole === true);
+    if (!isKnown) return seenAs(undefined, false);
+    if (!isAdopted && parent !== undefined && this.#isCopy(stat))
+      return this.#lineage.forked(pid, stat.startTime, parent);
+    return seenAs(parent, parent?.whole === true);
+  }
+
+  /** It has its parent's memory still, or is just getting its own: what it will run is read when it runs it. */
+  #isCopy({ executing, parentPid, stack }: ProcessStat): boolean {
+    return executing || (stack !== '0' && stack === this.#reader.stat(parentPid)?.stack);
   }
 
   /** Where nobody tells of executions, a program that has just started is taken for what its arguments say. */

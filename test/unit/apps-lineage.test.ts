@@ -1,7 +1,7 @@
 /** An agent stays itself, whatever it does to its name, its parents and its sockets; nobody else becomes it. Real processes throughout. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir, uptime } from 'node:os';
 import { join } from 'node:path';
@@ -11,11 +11,13 @@ import { createLinuxAppFinder } from '../../main/apps/app-finder.linux.ts';
 import type { AncestryReader, App, AppFinder } from '../../main/apps/app.ts';
 import { Lineage, origins, type Image } from '../../main/apps/lineage.ts';
 import { recogniseAgents } from '../../main/apps/open-app-finder.ts';
+import { Processes } from '../../main/apps/processes.linux.ts';
 import { agentRules } from '../../main/apps/recognise.ts';
 import { systemClock } from '../../main/base/clock.ts';
 import type { Endpoint } from '../../main/base/flow.ts';
 import { canonicalAddress } from '../../main/base/ip.ts';
 import { silentLog } from '../../main/base/log.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 
 const native = loadNative();
 const python = ['/usr/bin/python3', '/usr/local/bin/python3'].find((path) => existsSync(path));
@@ -94,6 +96,88 @@ const ownerOf = async (finder: AppFinder, begin: (port: string) => unknown): Pro
   finder.find(await connection(begin));
 
 const isAgent = { agent: 'mine', attribution: 'exact' };
+
+/** A `/proc` of files, as the kernel would have them at that moment. */
+class ProcTree {
+  readonly root = mkdtempSync(join(tmpdir(), 'culvert-proc-'));
+
+  constructor() {
+    cleanUps.push(() => rmSync(this.root, { recursive: true, force: true }));
+    writeFileSync(join(this.root, 'uptime'), '100.00 100.00\n');
+  }
+
+  put(
+    pid: number,
+    { parent, stack, code = '1000', cmdline }: { parent: number; stack: number; code?: string; cmdline: string },
+  ): void {
+    const directory = join(this.root, String(pid));
+    mkdirSync(directory, { recursive: true });
+    const zeros = (count: number): string => Array.from({ length: count }, () => '0').join(' ');
+    // Fields 3 to 28 of proc_pid_stat(5).
+    const fields = `S ${parent} ${pid} ${pid} ${zeros(15)} 9950 ${zeros(3)} ${code} ${code} ${stack}`;
+    writeFileSync(join(directory, 'stat'), `${pid} (node) ${fields} ${zeros(20)}`);
+    writeFileSync(join(directory, 'cmdline'), cmdline);
+    writeFileSync(join(directory, 'environ'), '');
+    rmSync(join(directory, 'exe'), { force: true });
+    symlinkSync('/usr/bin/node', join(directory, 'exe'));
+  }
+
+  processes(): Processes {
+    const processes = new Processes({
+      procRoot: this.root,
+      passwdPath: '/etc/passwd',
+      clock: new ManualClock(),
+      log: silentLog,
+      enginePid: 1,
+    });
+    cleanUps.push(() => processes[Symbol.dispose]());
+    return processes;
+  }
+}
+
+describe('a program that is looked at while it starts, where the kernel does not tell', () => {
+  const titled = 'node (worker 1)\0\0\0';
+  const command = '/usr/bin/node\0/opt/cli.mjs\0';
+
+  it('is its starter’s until it executes something: what that has overwritten is not held against it', () => {
+    const tree = new ProcTree();
+    tree.put(1, { parent: 0, stack: 1, cmdline: '/sbin/init\0' });
+    tree.put(10, { parent: 1, stack: 500, cmdline: titled });
+    const processes = tree.processes();
+    tree.put(11, { parent: 10, stack: 500, cmdline: titled });
+    expect(processes.ancestry(11)?.app.parents).toMatchObject([{ pid: 10 }, { pid: 1 }]);
+    tree.put(11, { parent: 10, stack: 900, cmdline: command });
+    const app = processes.ancestry(11)?.app;
+    expect(app).toMatchObject({ script: '/opt/cli.mjs', parents: [{ pid: 10 }, { pid: 1 }] });
+    expect(app).not.toHaveProperty('doubt');
+  });
+
+  it('is not doubted for arguments that the kernel had not laid out yet', () => {
+    const tree = new ProcTree();
+    tree.put(1, { parent: 0, stack: 1, cmdline: '/sbin/init\0' });
+    tree.put(10, { parent: 1, stack: 500, cmdline: '/usr/bin/node\0/opt/starter.mjs\0' });
+    const processes = tree.processes();
+    tree.put(11, { parent: 10, stack: 800, code: '0', cmdline: '' });
+    expect(processes.ancestry(11)?.app).toMatchObject({ script: '/opt/starter.mjs' });
+    tree.put(11, { parent: 10, stack: 790, cmdline: command });
+    const first = processes.ancestry(11)?.app;
+    expect(first).toMatchObject({ script: '/opt/cli.mjs', parents: [{ pid: 10 }, { pid: 1 }] });
+    tree.put(11, { parent: 10, stack: 700, code: '0', cmdline: '' });
+    expect(processes.ancestry(11)?.app).toEqual(first);
+    tree.put(11, { parent: 10, stack: 690, cmdline: '/usr/bin/node\0/opt/next.mjs\0' });
+    expect(processes.ancestry(11)?.app).toMatchObject({
+      script: '/opt/next.mjs',
+      parents: [{ pid: 11, script: '/opt/cli.mjs' }, { pid: 10 }, { pid: 1 }],
+    });
+  });
+
+  it('is doubted where it has wiped its arguments itself', () => {
+    const tree = new ProcTree();
+    tree.put(1, { parent: 0, stack: 1, cmdline: '/sbin/init\0' });
+    tree.put(11, { parent: 1, stack: 900, cmdline: '' });
+    expect(tree.processes().ancestry(11)?.app.doubt).toBe('program');
+  });
+});
 
 describe.runIf(process.platform === 'linux' && native.ok)('a bound agent stays itself', () => {
   it('when it gives itself another name', async () => {
