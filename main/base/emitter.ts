@@ -1,8 +1,10 @@
 /** Past-tense facts to any number of listeners. A listener that throws does not stop the others. */
 import { disposable } from './lifecycle.ts';
 
+/** Told of each event, in the order of subscription. */
 export type Listener<E> = (event: E) => void;
 
+/** One event type's listeners. Subscribing returns a `Disposable`; emitting is synchronous. */
 export class Emitter<E> {
   readonly #listeners = new Set<Listener<E>>();
   readonly #onListenerError: (error: unknown) => void;

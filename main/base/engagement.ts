@@ -53,6 +53,7 @@ const engagement = terms({
   onViolation: v.optional(v.picklist(['close', 'quarantine', 'alert'])),
 });
 
+/** A contract that was parsed and found whole. */
 export type EngagementContract = Readonly<v.InferOutput<typeof engagement>>;
 
 /**

@@ -4,6 +4,7 @@
 import type { ByteStream } from './stream.ts';
 import type { Reason } from './reason.ts';
 
+/** The transport of a flow. */
 export type Protocol = 'tcp' | 'udp';
 
 /** An IP address in canonical text form, and a port. */
@@ -19,6 +20,7 @@ export interface Destination {
   readonly port: number;
 }
 
+/** Which way in a flow took. */
 export type FlowEntry = 'tun' | 'socks5' | 'http-connect' | 'forward' | 'mcp';
 
 /** One new flow as an entry sees it. */

@@ -4,6 +4,7 @@
  */
 export const frameConfigs = { intercept: 'l2.intercept.v1', host: 'l2.host.v1' } as const;
 
+/** True for the configs of a service that carries Ethernet frames. */
 export function carriesFrames(configs: Readonly<Record<string, unknown>>): boolean {
   return Object.values(frameConfigs).some((type) => Object.hasOwn(configs, type));
 }

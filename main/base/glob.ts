@@ -7,6 +7,7 @@
  */
 export type GlobStyle = 'name' | 'path';
 
+/** A pattern ready to be matched. */
 export interface Glob {
   readonly pattern: string;
   readonly style: GlobStyle;

@@ -1,7 +1,9 @@
 /** Structured log: an event name and fields, never a sentence, never a key, token or payload. Audit is not the log. */
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
+/** Facts of one log line; errors are written with code and cause. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
+/** Where log lines go. */
 export interface Log {
   trace(event: string, fields?: LogFields): void;
   debug(event: string, fields?: LogFields): void;

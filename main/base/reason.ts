@@ -37,4 +37,5 @@ export const closeReasons = [
   'tunnel_failed',
   'identity_disabled',
 ] as const;
+/** A member of {@link closeReasons}. */
 export type CloseReason = (typeof closeReasons)[number];

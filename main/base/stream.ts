@@ -6,6 +6,7 @@
  */
 import type { TunnelerError } from './errors.ts';
 
+/** Whether chunk borders mean something. */
 export type StreamKind = 'stream' | 'datagram';
 
 /** What a stream tells its one reader. No call comes before `start`, and none after `closed`. */
@@ -22,6 +23,7 @@ export interface ByteSink {
   closed(error?: TunnelerError): void;
 }
 
+/** A connection as every room sees it. */
 export interface ByteStream {
   readonly kind: StreamKind;
   /** Begin delivery to the one sink. Nothing is lost before it: a stream buffers (bounded) until started. Once only. */

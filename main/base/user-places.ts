@@ -13,6 +13,7 @@ export interface PlacedClient {
   dismiss(): void;
 }
 
+/** How many connections may be open at once. */
 export interface PlaceLimits {
   /** Of one user among others. */
   readonly eachUser: number;
@@ -22,6 +23,7 @@ export interface PlaceLimits {
   readonly owner: number;
 }
 
+/** The places taken now, by user. */
 export class UserPlaces {
   /** By user, oldest first. */
   readonly #held = new Map<number | undefined, Set<PlacedClient>>();

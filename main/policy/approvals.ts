@@ -12,7 +12,9 @@ import { TunnelerError } from '../base/errors.ts';
 import type { Reason } from '../base/reason.ts';
 import { holderKey, type GrantHolder } from './grants.ts';
 
+/** What is approved: sessions of a service (`approval`), more time for its holder (`grantSeconds`), or one held call (`mcp.ask`). */
 export type ApprovalKind = 'session' | 'grant' | 'call';
+/** Where a request stands; `expired` covers one that lapsed, was withdrawn, or whose granted time is over. */
 export type ApprovalState = 'pending' | 'granted' | 'denied' | 'expired';
 
 /** What is asked. */
@@ -25,6 +27,7 @@ export interface ApprovalQuestion {
   readonly call?: { readonly method: string; readonly target: string; readonly arguments: unknown };
 }
 
+/** A request and what became of it, as lists show it. */
 export interface Approval extends ApprovalQuestion {
   readonly id: string;
   readonly state: ApprovalState;
@@ -43,6 +46,7 @@ interface Kept extends Approval {
   readonly beganSinceBootMs?: number;
 }
 
+/** A person's word on a request; `minutes` shortens what a grant gives and never lengthens it. */
 export interface Answer {
   readonly grant: boolean;
   readonly minutes?: number | undefined;
@@ -51,6 +55,7 @@ export interface Answer {
   readonly by: string;
 }
 
+/** Time by two clocks, so that setting the wall's clock lengthens no approval. */
 export interface ApprovalsDeps {
   readonly clock: Clock;
   readonly sinceBootMs: () => number;
@@ -63,6 +68,7 @@ const callPatienceMs = 120_000;
 /** Answered rows stay listed this long. */
 const shownMs = 3_600_000;
 
+/** The requests of this engine, in memory only: after a restart whoever still waits asks again. Disposing stops their timers. */
 export class Approvals implements Disposable {
   /** A row that is new, or changed. */
   readonly events = new Emitter<Approval>();

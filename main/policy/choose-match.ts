@@ -16,6 +16,7 @@ export interface AgentBinding {
   readonly identity?: string;
 }
 
+/** Who dials as whom, as `agents:` and `policy:` in culvert.yaml say. */
 export interface IdentityRules {
   readonly agents: readonly AgentBinding[];
   /**
@@ -27,10 +28,12 @@ export interface IdentityRules {
   readonly onUnknownApp?: 'closed' | 'open';
 }
 
+/** The claims a program may dial by, or why it may use none of them. */
 export type Choice =
   | { readonly kind: 'eligible'; /** Best first. */ readonly matches: readonly Match[] }
   | { readonly kind: 'refused'; readonly reason: Reason };
 
+/** The claims of those identities that serve this program. */
 export function chooseMatches(app: App, matches: readonly Match[], facts: DecisionFacts, rules: IdentityRules): Choice {
   const binding = rules.agents.find((agent) => agent.name === app.agent);
   if (app.drift !== undefined) {

@@ -18,6 +18,7 @@ export interface LocalContract {
   readonly contract: EngagementContract;
 }
 
+/** What holds for a service's sessions now; under an invalid contract nothing is dialled. */
 export type ContractInForce =
   | { readonly kind: 'none' }
   | { readonly kind: 'invalid'; readonly reason: Reason }
@@ -31,6 +32,7 @@ export type ContractInForce =
 
 type Contracted = Pick<Match['service'], 'name' | 'configs'>;
 
+/** Contracts by service, compiled once for each config object. Made anew with the local contracts at each reload. */
 export class ContractBook {
   readonly #local: readonly LocalContract[];
   readonly #byConfig = new WeakMap<object, Map<string, ContractInForce>>();

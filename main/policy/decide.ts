@@ -31,6 +31,7 @@ export interface PolicyRules extends IdentityRules {
 type Chosen = { readonly match: Match; readonly identity: IdentityFacts };
 type Refusal = { readonly reason: Reason; readonly answer: RefusalAnswer };
 
+/** The verdict on one flow; never throws. */
 export function decideFlow(
   flow: FlowRequest,
   app: App,

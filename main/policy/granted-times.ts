@@ -11,6 +11,7 @@ export interface GrantedTime {
   readonly why: Reason;
 }
 
+/** What both kinds of granted time, grants and approvals, say together of a holder. */
 export interface GrantedTimes {
   /** Why `holder` is refused now; whoever can change that is asked. Undefined: nothing is in the way. */
   refusal(holder: GrantHolder, contract: EngagementContract, agent: string | undefined): Reason | undefined;
@@ -22,6 +23,7 @@ export interface GrantedTimes {
   isSpent(holder: GrantHolder, contract: EngagementContract): boolean;
 }
 
+/** Grants and approvals under one roof. */
 export function grantedTimes(grants: Grants, approvals: Approvals): GrantedTimes {
   return {
     refusal(holder, contract, agent) {

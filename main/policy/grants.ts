@@ -21,6 +21,7 @@ export interface GrantHolder {
   readonly service: string;
 }
 
+/** One holder's time box as it is kept between runs; plain data, JSON-safe. */
 export interface Grant extends GrantHolder {
   /** Digest of the contract it was given under: another contract is another grant. */
   readonly terms: string;
@@ -30,6 +31,7 @@ export interface Grant extends GrantHolder {
   readonly beganSinceBootMs: number;
 }
 
+/** Clocks, digest, and where grants are kept. */
 export interface GrantsDeps {
   readonly clock: Pick<Clock, 'now'>;
   /** Milliseconds since the machine started, sleep included. */
@@ -41,6 +43,7 @@ export interface GrantsDeps {
   readonly save?: (grants: readonly Grant[]) => void;
 }
 
+/** The time boxes that run, by holder. */
 export class Grants {
   readonly #deps: GrantsDeps;
   readonly #grants = new Map<string, Grant>();

@@ -1,10 +1,11 @@
 /** Two contracts on one device: what both let through of its protocol. Pure. */
+import { defined } from '../base/defined.ts';
 import type { Dnp3Rules, EnipRules, FloorProtocol, Iec104Rules, S7Rules } from '../base/engagement/floor/rules.ts';
 import { floorOperations } from '../base/engagement/floor/rules.ts';
 import { narrowFloorAllow, type FloorAllow } from '../base/engagement/floor/operations.ts';
 import { narrowModbusAllow } from '../base/engagement/modbus-operations.ts';
 import type { ModbusRules, ModbusWriteRange } from '../base/engagement/modbus.ts';
-import { both, defined, least, overlapNames } from './narrow-parts.ts';
+import { both, least, overlapNames } from './narrow-parts.ts';
 
 /** Two lists of Modbus rules. */
 export function narrowModbus(a: ModbusRules, b: ModbusRules): ModbusRules {
@@ -75,6 +76,7 @@ type S7Object = ObjectOf<S7Rules>;
 type EnipObject = ObjectOf<EnipRules>;
 type Points = ObjectOf<Iec104Rules> & ObjectOf<Dnp3Rules>;
 
+/** The addresses that both S7 objects name; none where areas or data blocks differ. */
 export function overlapS7(x: S7Object, y: S7Object): readonly S7Object[] {
   if (x.area !== y.area || differ(x.db, y.db)) return [];
   const from = both(x.from, y.from, Math.max);
@@ -82,6 +84,7 @@ export function overlapS7(x: S7Object, y: S7Object): readonly S7Object[] {
   return (from ?? 0) > (to ?? Infinity) ? [] : [defined({ area: x.area, db: x.db ?? y.db, from, to })];
 }
 
+/** The CIP object or tag that both name. */
 export function overlapEnip(x: EnipObject, y: EnipObject): readonly EnipObject[] {
   if (typeof x === 'string' || typeof y === 'string') {
     return typeof x === 'string' && typeof y === 'string' ? overlapNames([x], [y]) : [];
@@ -90,6 +93,7 @@ export function overlapEnip(x: EnipObject, y: EnipObject): readonly EnipObject[]
   return [defined({ class: x.class, instance: x.instance ?? y.instance })];
 }
 
+/** The points (IEC 104, DNP3) in both ranges. */
 export function overlapPoints(x: Points, y: Points): readonly Points[] {
   const from = Math.max(x.from, y.from);
   const to = Math.min(x.to, y.to);

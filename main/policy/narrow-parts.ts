@@ -29,12 +29,3 @@ export function both<T>(a: T | undefined, b: T | undefined, join: (a: T, b: T) =
 export function either<T>(a: readonly T[] | undefined, b: readonly T[] | undefined): T[] | undefined {
   return a === undefined && b === undefined ? undefined : [...(a ?? []), ...(b ?? [])];
 }
-
-export type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
-  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
-};
-
-/** Absent fields are absent, not present and undefined. */
-export function defined<T extends object>(value: T): Defined<T> {
-  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as Defined<T>;
-}

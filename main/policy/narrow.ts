@@ -2,12 +2,13 @@
  * Two contracts on one session: both hold. The result is never wider than either; where two patterns overlap without one covering the
  * other it is narrower than both together would be, which is the safe side.
  */
+import { defined } from '../base/defined.ts';
 import { TunnelerError } from '../base/errors.ts';
 import type { ApprovalRules, EngagementContract, HttpRules, McpRule, McpRules, Schedule } from '../base/engagement.ts';
 import { defaultPin } from '../base/engagement/mcp.ts';
 import { narrowData } from './narrow-data.ts';
 import { narrowModbus, narrowFloor, overlapEnip, overlapPoints, overlapS7 } from './narrow-devices.ts';
-import { both, defined, either, least, overlap, overlapNames } from './narrow-parts.ts';
+import { both, either, least, overlap, overlapNames } from './narrow-parts.ts';
 
 const strictness = ['alert', 'close', 'quarantine'] as const;
 

@@ -17,6 +17,7 @@ import type { AuthorizationRequest } from './local/questions.ts';
 import { noLocalRules, unreadableRules, type LocalAnswer, type LocalRules } from './local/rules.ts';
 import type { DecideFlow } from './verdict.ts';
 
+/** Where local rules stand, and what they know of this device. */
 export interface PolicyDeps {
   /** `policy.d`; it need not exist. */
   readonly dir: string;
@@ -27,6 +28,7 @@ export interface PolicyDeps {
   readonly log: Log;
 }
 
+/** What a reading of `policy.d` found; with problems the set in force stays as it was. */
 export interface PolicyReload {
   readonly ok: boolean;
   readonly files: number;
@@ -34,6 +36,7 @@ export interface PolicyReload {
   readonly problems: readonly PolicyProblem[];
 }
 
+/** The rules in force, and the decisions made by them. */
 export interface Policy {
   readonly decide: DecideFlow;
   /** Ask local rules of a hosted dial or of one call within a session. */

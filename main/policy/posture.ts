@@ -3,6 +3,7 @@ import type { Reason } from '../base/reason.ts';
 import type { Match } from '../intercept/match.ts';
 import type { PostureCheck } from '../ziti/model.ts';
 
+/** What is known of a dial's posture, and whether that is reason enough to refuse it here. */
 export type PostureState =
   | { readonly kind: 'passing' }
   /** Failing, and whoever says so counts: a controller that judges, or the router that pushes its verdicts. */

@@ -10,8 +10,10 @@ import { Emitter } from '../base/emitter.ts';
 import { TunnelerError } from '../base/errors.ts';
 import type { Reason } from '../base/reason.ts';
 
+/** Who put it in: a person, a contract's `onViolation`, a detector's finding or a circuit breaker. */
 export type QuarantineOrigin = 'operator' | 'contract' | 'detector' | 'breaker';
 
+/** One subject that is cut off, as it is kept between runs; plain data, JSON-safe. */
 export interface QuarantineEntry {
   readonly subject: string;
   readonly sinceMs: number;
@@ -23,10 +25,12 @@ export interface QuarantineEntry {
   readonly untilMs?: number;
 }
 
+/** A subject was put in, or let out. */
 export type QuarantineEvent =
   | { readonly kind: 'added'; readonly entry: QuarantineEntry }
   | { readonly kind: 'released'; readonly entry: QuarantineEntry; readonly by: 'operator' | 'time' };
 
+/** The clock, and where entries are kept. */
 export interface QuarantineDeps {
   readonly clock: Clock;
   /** Kept from before. */
@@ -37,6 +41,7 @@ export interface QuarantineDeps {
 
 const subjectPattern = /^(app|identity|service|session):.+$/;
 
+/** The subjects cut off now. Disposing stops the timers and frees nobody. */
 export class Quarantine implements Disposable {
   readonly events = new Emitter<QuarantineEvent>();
   readonly #deps: QuarantineDeps;

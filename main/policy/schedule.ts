@@ -8,6 +8,7 @@ import type { Schedule } from '../base/engagement.ts';
 
 type Window = NonNullable<Schedule['windows']>[number];
 
+/** Whether a schedule is open at a moment. */
 export type ScheduleState =
   | { readonly open: true; /** When it closes; undefined: not in sight. */ readonly closesAtMs: number | undefined }
   | { readonly open: false; readonly why: string };
@@ -19,6 +20,7 @@ const dayMinutes = 24 * 60;
 
 type Span = readonly [from: number, to: number];
 
+/** A moment as the zone's wall clock shows it; `minute` counts from midnight. */
 export interface LocalTime {
   readonly day: Day;
   readonly minute: number;

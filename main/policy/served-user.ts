@@ -3,6 +3,7 @@ import type { App } from '../apps/app.ts';
 import type { Reason } from '../base/reason.ts';
 import { programName } from './program.ts';
 
+/** Whose flows an engine serves. */
 export interface ServedUser {
   /** The one user; undefined: everybody on the host. */
   readonly uid: number | undefined;

@@ -5,6 +5,7 @@ import type { FlowRequest, RefusalAnswer } from '../base/flow.ts';
 import type { Reason } from '../base/reason.ts';
 import type { Match } from '../intercept/match.ts';
 
+/** Dial by this match, refuse with this answer, or let pass what no service claims. */
 export type Verdict =
   | {
       readonly kind: 'dial';

@@ -12,4 +12,5 @@ export const approval = terms({
   reason: v.optional(v.picklist(['required', 'optional'])),
 });
 
+/** The parsed `approval` part of a contract. */
 export type ApprovalRules = Readonly<v.InferOutput<typeof approval>>;

@@ -14,4 +14,5 @@ export const http = terms({
   tokenBudget: v.optional(terms({ tokens: positive, perSeconds: positive })),
 });
 
+/** The parsed `http` part of a contract. */
 export type HttpRules = Readonly<v.InferOutput<typeof http>>;

@@ -48,7 +48,9 @@ export const mcp = terms({
   pin: v.optional(terms({ changed: v.optional(pinAction), new: v.optional(pinAction) })),
 });
 
+/** The parsed `mcp` part of a contract. */
 export type McpRules = Readonly<v.InferOutput<typeof mcp>>;
+/** One entry of `allow`, `deny` or `ask`. */
 export type McpRule = v.InferOutput<typeof mcpRule>;
 
 /** What a contract means that says nothing of changed and new definitions. */

@@ -7,6 +7,7 @@ import { defined } from '../defined.ts';
 /** `control` changes what the device does (restart, listen only, counters); `other` is neither and passes only by name. */
 export type ModbusClass = 'read' | 'write' | 'control' | 'other';
 
+/** One thing a Modbus request can ask for. */
 export interface ModbusOperation {
   readonly code: number;
   /** Diagnostics sub-function (8) or MEI type (43). */
@@ -22,6 +23,7 @@ const operation = (code: number, name: string, kind: ModbusClass, sub?: number):
   ...defined({ sub }),
 });
 
+/** All operations that have a name. */
 export const modbusOperations: readonly ModbusOperation[] = [
   operation(1, 'read-coils', 'read'),
   operation(2, 'read-discrete-inputs', 'read'),
@@ -62,6 +64,7 @@ export const modbusOperations: readonly ModbusOperation[] = [
 /** As a contract names it: `3`, `8/1`, `43/14`. */
 export type ModbusLabel = number | string;
 
+/** The operation as contracts write it: `3`, or `8/1` with its sub-function. */
 export function modbusLabel({ code, sub }: ModbusOperation): ModbusLabel {
   return sub === undefined ? code : `${code}/${sub}`;
 }
@@ -69,6 +72,7 @@ export function modbusLabel({ code, sub }: ModbusOperation): ModbusLabel {
 /** `read`: what only reads; `write`: reads and writes, but no control; a list: what it names, a code without a sub-function all of its own. */
 export type ModbusAllow = 'read' | 'write' | readonly ModbusLabel[];
 
+/** True where `allow` of a contract covers the operation. */
 export function modbusAllows(allow: ModbusAllow, asked: ModbusOperation): boolean {
   if (allow === 'read') return asked.class === 'read';
   if (allow === 'write') return asked.class === 'read' || asked.class === 'write';

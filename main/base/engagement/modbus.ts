@@ -54,5 +54,7 @@ export const modbus = terms({
   write: v.optional(v.array(writeRange)),
 });
 
+/** The parsed `modbus` part of a contract. */
 export type ModbusRules = Readonly<v.InferOutput<typeof modbus>>;
+/** Registers or coils that may be written, with bounds of their values. */
 export type ModbusWriteRange = Readonly<v.InferOutput<typeof writeRange>>;

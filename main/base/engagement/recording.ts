@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { terms } from './terms.ts';
 
+/** The `record` part of a contract. */
 export const record = terms({
   /** Also what reads of a device returned stands in the record of calls. */
   values: v.optional(v.boolean()),

@@ -17,4 +17,5 @@ export const schedule = terms({
   notAfter: v.optional(v.pipe(v.string(), v.isoTimestamp())),
 });
 
+/** The parsed `schedule` part of a contract. */
 export type Schedule = Readonly<v.InferOutput<typeof schedule>>;

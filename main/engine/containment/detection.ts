@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { App } from '../../apps/app.ts';
 import type { Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import type { Log } from '../../base/log.ts';
 import { readJsonIfThereSync } from '../../files/read-if-there.ts';
 import { writeAtomicallySync } from '../../files/write-atomically.ts';
@@ -36,11 +37,11 @@ export function openDetection(deps: DetectionDeps): Detection {
   const { clock, log } = deps;
   const settings = deps.config.policy;
   const path = join(deps.stateDirectory, 'baselines.json');
-  const breaker = new Breaker({ ...defaultBreaker, ...defined(settings?.breaker) });
+  const breaker = new Breaker({ ...defaultBreaker, ...defined(settings?.breaker ?? {}) });
   const baselines =
     settings?.detectors?.enabled === false
       ? undefined
-      : new Baselines({ ...defaultBaselines, ...defined(settings?.detectors) }, read(path, log));
+      : new Baselines({ ...defaultBaselines, ...defined(settings?.detectors ?? {}) }, read(path, log));
   if ((baselines?.lost ?? 0) > 0) log.warn('detection.baselines_lost', { lost: baselines?.lost });
 
   const keep = (): void => {
@@ -113,13 +114,6 @@ function nameOf(app: App): string | undefined {
 
 function bytesOf(session: SessionSnapshot): number {
   return session.bytesSent + session.bytesReceived;
-}
-
-/** Settings given; an absent field keeps the default. */
-function defined<T extends object>(given: T | undefined): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(given ?? {}).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
 }
 
 function read(path: string, log: Log): unknown {

@@ -8,12 +8,14 @@
 import { pairSubject, type DetectorCode, type Finding, type WatchedEvent } from './finding.ts';
 import { learnBytes, learnMinute, maxTools, newProfile, readProfile, spreadBytes, type Profile } from './profile.ts';
 
+/** What is done about the unusual, and from when on a pair is known. */
 export interface BaselineSettings {
   readonly action: 'alert' | 'quarantine';
   /** A program and service are known after this long. */
   readonly learnSeconds: number;
 }
 
+/** Alert only, after a week of learning. */
 export const defaultBaselines: BaselineSettings = { action: 'alert', learnSeconds: 7 * 24 * 3600 };
 
 type Unusual = DetectorCode extends infer Code ? (Code extends `baseline.${infer Name}` ? Name : never) : never;
@@ -34,6 +36,7 @@ const burstFailures = 10;
 /** The same finding is not told again within this time. */
 const quietMs = 10 * 60_000;
 
+/** The profiles of all pairs of program and service, bounded. */
 export class Baselines {
   readonly #settings: BaselineSettings;
   readonly #profiles = new Map<string, Profile>();

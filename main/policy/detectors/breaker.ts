@@ -4,6 +4,7 @@
  */
 import { pairSubject, type Finding, type WatchedEvent } from './finding.ts';
 
+/** How many of each within the window trip it, and for how long it then holds. */
 export interface BreakerSettings {
   /** Each within the window; 0 turns that one off. */
   readonly failures: number;
@@ -15,6 +16,7 @@ export interface BreakerSettings {
   readonly holdSeconds: number;
 }
 
+/** Thresholds that ordinary work stays below; calls alone trip nothing. */
 export const defaultBreaker: BreakerSettings = {
   failures: 200,
   violations: 5,
@@ -43,6 +45,7 @@ const words: Readonly<Record<Counted, string>> = {
   calls: 'calls',
 };
 
+/** A breaker for each pair of program and service. */
 export class Breaker {
   readonly #settings: BreakerSettings;
   readonly #pairs = new Map<string, Counts>();

@@ -35,6 +35,7 @@ export type WatchedEvent =
 /** `breaker.failures`, `baseline.new-tool`, …: a detector's name is the code of what it finds. */
 export type DetectorCode = Extract<ReasonCode, `breaker.${string}` | `baseline.${string}`>;
 
+/** Something unusual, and what is to follow from it. */
 export interface Finding {
   /** Stable, for scripts. */
   readonly detector: DetectorCode;

@@ -21,6 +21,7 @@ export interface Profile {
 /** Tools remembered of one profile; beyond, new ones are no longer told apart. */
 export const maxTools = 500;
 
+/** A profile that has seen nothing yet. */
 export function newProfile(nowMs: number): Profile {
   return {
     firstSeenMs: nowMs,
@@ -38,6 +39,7 @@ export function newProfile(nowMs: number): Profile {
   };
 }
 
+/** Takes a session's bytes into mean and variance (Welford's method). */
 export function learnBytes(profile: Profile, bytes: number): void {
   profile.sessions += 1;
   const before = bytes - profile.meanBytes;
@@ -45,6 +47,7 @@ export function learnBytes(profile: Profile, bytes: number): void {
   profile.squaredBytes += before * (bytes - profile.meanBytes);
 }
 
+/** The standard deviation of a session's bytes; 0 for fewer than two sessions. */
 export function spreadBytes(profile: Profile): number {
   return profile.sessions < 2 ? 0 : Math.sqrt(profile.squaredBytes / (profile.sessions - 1));
 }

@@ -12,11 +12,13 @@ export interface PolicyProblem {
   readonly message: string;
 }
 
+/** The rules of one file, and what is wrong with it. */
 export interface CedarFile {
   readonly rules: readonly LocalRule[];
   readonly problems: readonly PolicyProblem[];
 }
 
+/** Parses one file and holds it to the vocabulary; faults are problems with line and column, never thrown. */
 export function parseCedarFile(cedar: Cedar, file: string, text: string): CedarFile {
   const parsed = cedar.checkParsePolicySet({ staticPolicies: text });
   if (parsed.type === 'failure') {

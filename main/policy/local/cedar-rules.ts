@@ -32,6 +32,7 @@ export interface LocalRule {
 const neverSeconds = 1_000_000_000_000;
 const grantPrefix = 'controller-grant:';
 
+/** What rules know of this device beside the question. */
 export interface CedarRulesOptions {
   /** Host name, as rules name this device. */
   readonly device: string;

@@ -25,11 +25,13 @@ const contractFile = v.strictObject({
 
 type Path = readonly (string | number)[];
 
+/** The contracts of one file, and what is wrong with it. */
 export interface ContractFile {
   readonly contracts: readonly LocalContract[];
   readonly problems: readonly PolicyProblem[];
 }
 
+/** Parses one file of contracts; faults are problems with line and column, never thrown. */
 export function parseContractFile(file: string, text: string): ContractFile {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, stringKeys: true });

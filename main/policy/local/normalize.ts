@@ -10,6 +10,7 @@ type Subject = 'principal' | 'resource';
 /** The attribute that is filled where the one who asks has a name of this type. Devices are always known. */
 const namedBy: Readonly<Record<string, string | undefined>> = { Agent: 'agent', Program: 'path', User: 'user' };
 
+/** The same rule with tests for identity turned into tests for membership; its input stays as it is. */
 export function normalizePolicy(policy: PolicyJson): PolicyJson {
   const clauses: Clause[] = [];
   const scoped = { ...policy };

@@ -7,6 +7,7 @@ import { parseCedarFile, type PolicyProblem } from './cedar-file.ts';
 import { policySetOf, type Cedar, type LocalRule } from './cedar-rules.ts';
 import { parseContractFile } from './contract-file.ts';
 
+/** What `policy.d` holds, taken as a whole. */
 export interface PolicyFiles {
   /** Names of the files read. */
   readonly files: readonly string[];

@@ -12,6 +12,7 @@ import type { ZitiService } from '../../ziti/model.ts';
 import { postureOf, type PostureState } from '../posture.ts';
 import type { DecisionFacts, IdentityFacts } from '../verdict.ts';
 
+/** What is asked leave for: the actions of the vocabulary. */
 export type LocalAction = 'dial' | 'host' | 'callTool' | 'readResource' | 'writeRegister';
 
 /** The service asked for, as rules see it. */
@@ -47,6 +48,7 @@ export interface AuthorizationContext {
   readonly caller: string;
 }
 
+/** One question to local rules: principal, action, resource and context, in Cedar's words. */
 export interface AuthorizationRequest {
   readonly action: LocalAction;
   readonly app: App;

@@ -2,6 +2,7 @@
 import type { Reason } from '../../base/reason.ts';
 import type { AuthorizationRequest } from './questions.ts';
 
+/** What local rules say; an allow is no grant, only no objection. */
 export type LocalAnswer =
   | {
       readonly kind: 'allow';
@@ -9,6 +10,7 @@ export type LocalAnswer =
     }
   | { readonly kind: 'deny'; readonly reason: Reason };
 
+/** A set of local rules. Asking never throws: what cannot be evaluated is a deny. */
 export interface LocalRules {
   ask(question: AuthorizationRequest): LocalAnswer;
 }

@@ -12,6 +12,7 @@ const asker = `{
 }`;
 const asked = '{ name: String, service: String, kind: String, workgroups: Set<String> }';
 
+/** The vocabulary as Cedar reads it. */
 export const localSchema = `
 type AuthorizationContext = {
   nowSeconds: Long, hour: Long, minute: Long, minuteOfDay: Long, weekday: String,

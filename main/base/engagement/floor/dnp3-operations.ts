@@ -1,6 +1,7 @@
 /** What DNP3 can be asked for, by application function code. Source: IEEE 1815-2012 clause 4.4. */
 import { operationsOf } from './operations.ts';
 
+/** DNP3's operations, by function code. */
 export const dnp3Operations = operationsOf([
   [1, 'read', 'read'],
   [2, 'write', 'write'],

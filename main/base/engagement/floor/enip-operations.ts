@@ -4,6 +4,7 @@
  */
 import { operationsOf } from './operations.ts';
 
+/** EtherNet/IP's operations, by CIP service code. */
 export const enipOperations = operationsOf([
   [0x01, 'get-attributes-all', 'read'],
   [0x03, 'get-attribute-list', 'read'],

@@ -1,6 +1,7 @@
 /** What IEC 60870-5-104 can be asked for, by type identification. Source: IEC 60870-5-101:2003 section 7.2.1, IEC 60870-5-104:2006 section 8. */
 import { operationsOf } from './operations.ts';
 
+/** IEC 104's operations, by type identification. */
 export const iec104Operations = operationsOf([
   [45, 'single-command', 'control'],
   [46, 'double-command', 'control'],

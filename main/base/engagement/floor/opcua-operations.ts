@@ -3,6 +3,7 @@
  */
 import { operationsOf } from './operations.ts';
 
+/** OPC UA's operations, by the node id of the request's encoding. */
 export const opcuaOperations = operationsOf([
   [422, 'FindServers', 'read'],
   [12208, 'FindServersOnNetwork', 'read'],

@@ -5,8 +5,10 @@
 
 /** `control` changes what the machine does, `program` what it is made of; `program-read` takes a copy of that; `other` is none of these. */
 export const floorClasses = ['read', 'write', 'control', 'program', 'program-read', 'other'] as const;
+/** What kind of thing an operation does, as `allow` in a contract names it. */
 export type FloorClass = (typeof floorClasses)[number];
 
+/** One thing a request of a floor protocol can ask for. */
 export interface FloorOperation {
   readonly name: string;
   readonly class: FloorClass;
@@ -17,6 +19,7 @@ export interface FloorOperation {
 /** `read`: what only reads; a list: classes, names of operations, or the protocol's numbers. */
 export type FloorAllow = 'read' | readonly (string | number)[];
 
+/** True where `allow` of a contract covers the operation by class, name or code. */
 export function floorAllows(allow: FloorAllow, asked: FloorOperation): boolean {
   if (allow === 'read') return asked.class === 'read';
   return allow.includes(asked.class) || allow.includes(asked.name) || allow.includes(asked.code);

@@ -8,9 +8,12 @@ import { opcuaOperations } from './opcua-operations.ts';
 import { floorClasses, type FloorOperation } from './operations.ts';
 import { s7Operations } from './s7-operations.ts';
 
+/** The protocols that share one shape of rules. */
 export const floorProtocols = ['s7', 'enip', 'opcua', 'iec104', 'dnp3'] as const;
+/** A member of {@link floorProtocols}. */
 export type FloorProtocol = (typeof floorProtocols)[number];
 
+/** Each protocol's operations. */
 export const floorOperations: Readonly<Record<FloorProtocol, readonly FloorOperation[]>> = {
   s7: s7Operations,
   enip: enipOperations,
@@ -67,6 +70,7 @@ const iec104Object = terms({ commonAddress: v.optional(word), from: whole, to: w
 /** Points of an object group, `to` inclusive; of one group or of all. */
 const dnp3Object = terms({ group: v.optional(v.pipe(whole, v.maxValue(255))), from: whole, to: whole });
 
+/** The parsers of each protocol's part of a contract. */
 export const floorRules = {
   s7: rulesOf('s7', s7Object),
   enip: rulesOf('enip', enipObject),
@@ -75,10 +79,15 @@ export const floorRules = {
   dnp3: rulesOf('dnp3', dnp3Object),
 };
 
+/** The parsed `s7` part of a contract. */
 export type S7Rules = Readonly<v.InferOutput<typeof floorRules.s7>>;
+/** The parsed `enip` part of a contract. */
 export type EnipRules = Readonly<v.InferOutput<typeof floorRules.enip>>;
+/** The parsed `opcua` part of a contract. */
 export type OpcuaRules = Readonly<v.InferOutput<typeof floorRules.opcua>>;
+/** The parsed `iec104` part of a contract. */
 export type Iec104Rules = Readonly<v.InferOutput<typeof floorRules.iec104>>;
+/** The parsed `dnp3` part of a contract. */
 export type Dnp3Rules = Readonly<v.InferOutput<typeof floorRules.dnp3>>;
 /** What all of them have in common. */
 export type FloorRules = Pick<S7Rules, 'allow' | 'opaque'>;

@@ -4,6 +4,7 @@
  */
 import { operationsOf } from './operations.ts';
 
+/** S7comm's operations, by function or user data code. */
 export const s7Operations = operationsOf([
   [0x04, 'read-var', 'read'],
   [0x05, 'write-var', 'write'],
