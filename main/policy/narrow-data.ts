@@ -1,4 +1,5 @@
 /** Two contracts' words on data: each class is treated as the stricter of both says. Pure. */
+import { defined } from '../base/defined.ts';
 import {
   actionFor,
   foundClasses,
@@ -7,7 +8,7 @@ import {
   type DataRules,
   type OwnDataClass,
 } from '../base/engagement/data.ts';
-import { defined, either } from './narrow-parts.ts';
+import { either } from './narrow-parts.ts';
 
 export function narrowData(a: DataRules, b: DataRules): DataRules {
   const groups = { secrets: stricterAction(a.secrets, b.secrets), personal: stricterAction(a.personal, b.personal) };
