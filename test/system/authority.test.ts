@@ -145,6 +145,17 @@ describe.skipIf(mustSkip(missing()))('an engine that an ordinary user runs', () 
     expect(foreign.code).toBe(1);
   }, 60_000);
 
+  test('keeps its memory to itself: no core dump, no debugger of that user', async () => {
+    const pid = engine?.pid ?? 0;
+    expect(readFileSync(`/proc/${pid}/limits`, 'utf8')).toMatch(/^Max core file size +0 +0 /m);
+    const [command = '', ...rest] = [...as(ada), 'sh', '-c'];
+    // PR_SET_DUMPABLE: the files that a debugger goes by are root's.
+    for (const file of ['mem', 'environ', 'maps']) {
+      const read = spawnSync(command, [...rest, `head -c 1 /proc/${pid}/${file}`], { encoding: 'utf8' });
+      expect(read.stderr, file).toContain('Permission denied');
+    }
+  });
+
   test('an agent looks at itself and commands nothing; its person does', async () => {
     expect((await hers('quarantine', 'add', 'app:robot')).code).toBe(0);
     expect((await byRobot('status')).code).toBe(0);
