@@ -9,6 +9,7 @@ export const approvalAnswer = v.strictObject({
   reason: v.optional(v.pipe(v.string(), v.maxLength(1024))),
 });
 
+/** A person's answer as it comes over the border. */
 export type ApprovalAnswer = v.InferOutput<typeof approvalAnswer>;
 
 /** Something that waits for a person's word, or was answered lately. */

@@ -16,6 +16,7 @@ export type Standing =
       /** May look at what is others', as set. */ readonly observes: boolean;
     };
 
+/** One call: asked once, answered once. */
 export interface Call<Request, Result> {
   readonly type: 'call';
   readonly needs: Permission;
@@ -36,6 +37,7 @@ export interface Stream<Request, Item> {
   readonly item?: Item;
 }
 
+/** An entry of the schema for a call; nobody but who has the permission may make it unless `own` names others. */
 export function call<Request, Result>(options: {
   needs: Permission;
   own?: readonly Standing['kind'][];
@@ -44,6 +46,7 @@ export function call<Request, Result>(options: {
   return { type: 'call', own: [], ...options };
 }
 
+/** An entry of the schema for a stream: items until its client cancels or it ends. */
 export function stream<Request, Item>(options: {
   needs: Permission;
   own?: readonly Standing['kind'][];
@@ -63,6 +66,7 @@ export interface Caller {
   readonly standing?: Standing;
 }
 
+/** Who asks, and the signal that aborts when they cancel or are gone. */
 export interface HandlerContext {
   readonly caller: Caller;
   readonly signal: AbortSignal;

@@ -13,6 +13,7 @@ export interface Transport {
   close(): void;
 }
 
+/** One connection to an engine and the client over it. */
 export interface ClientConnection<S> {
   readonly client: Client<S>;
   /** The engine's first line. Rejects where it speaks another protocol version or the transport fails before. */

@@ -31,11 +31,13 @@ export interface DispatcherConnection {
   close(): void;
 }
 
+/** Serves any number of clients. */
 export interface Dispatcher {
   /** Greet a client and serve it. `caller` was established by the door it came through. */
   connect(caller: Caller, send: SendLine): DispatcherConnection;
 }
 
+/** What a dispatcher is told beside its handlers. */
 export interface DispatcherOptions {
   /** Culvert's version, for the greeting. */
   readonly version: string;

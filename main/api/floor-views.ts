@@ -37,6 +37,7 @@ export interface RecordingView {
   readonly sha256?: string | undefined;
 }
 
+/** What was done in a recorded session. */
 export interface RecordingCallsView {
   readonly session: string;
   /** Guard calls, with arguments. */

@@ -1,6 +1,7 @@
 /** Bytes in any chunking → whole lines, in bounded memory. */
 import { maxLineBytes } from './wire.ts';
 
+/** A whole line, or why there is none: one too long or not UTF-8 is skipped to its end. */
 export type Line = { readonly kind: 'line'; readonly text: string } | { readonly kind: 'oversized' | 'not-utf8' };
 
 const newline = 0x0a;

@@ -1,6 +1,7 @@
 /** Views of the record: what it holds, whether it was altered, and what is collected of other devices. */
 import type { ReasonCode } from '../base/reason-codes.ts';
 
+/** One record as it stands in the journal; further fields depend on `kind`. */
 export interface AuditRecordView {
   readonly seq: number;
   readonly at: string;
@@ -31,6 +32,7 @@ export interface AuditVerifyView {
   readonly witness?: WitnessVerdictView;
 }
 
+/** One key that signs, or signed, the journal. */
 export interface AuditSignerView {
   /** Lower-hex SHA-256 of the key's SPKI. */
   readonly key: string;
@@ -88,6 +90,7 @@ export interface FleetRecordView extends AuditRecordView {
   readonly receivedAt: string;
 }
 
+/** Something a collecting engine found out about a device. */
 export interface FleetAlertView {
   readonly id: number;
   readonly at: string;

@@ -122,6 +122,7 @@ const everyone = ['agent', 'member', 'unknown'] as const;
 /** Tools that the front door lists before it offers to find the rest. */
 const maxTools = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100_000));
 
+/** Every call and stream by group and name. Names outlive renames of rooms: scripts use them. */
 export const schema = {
   state: {
     snapshot: call<void, StateSnapshot>({ needs: 'observe', own: members, parse: nothing }),
@@ -443,6 +444,9 @@ const hostedAnswer = v.strictObject({
 });
 const bundle = v.strictObject({ redact: v.picklist(['basic', 'full']), preview: v.optional(v.boolean()) });
 
+/** The type that handlers and clients derive from. */
 export type EngineSchema = typeof schema;
+/** A handler for each entry of the schema. */
 export type EngineHandlers = Handlers<EngineSchema>;
+/** A function for each entry of the schema. */
 export type EngineClient = Client<EngineSchema>;

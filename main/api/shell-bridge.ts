@@ -28,6 +28,7 @@ export interface ShellArrival {
   readonly value: string;
 }
 
+/** What stands on the window's global object where the desktop shell opened it. */
 export interface ShellBridge {
   /** Open a connection to the engine; its id serves `send`, `listen` and `disconnect`. */
   connect(): number;

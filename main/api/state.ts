@@ -15,6 +15,7 @@ import type {
   StatusView,
 } from './views.ts';
 
+/** All that a window shows, by key. */
 export interface EngineState {
   readonly status: StatusView;
   readonly identities: Readonly<Record<string, IdentityView>>;
@@ -36,12 +37,14 @@ export function serviceKey(identity: string, serviceId: string): string {
   return `${identity}/${serviceId}`;
 }
 
+/** How many alerts are kept; older ones are in the record. */
 export const maxAlerts = 200;
 
 type Keyed<Name extends string, View> =
   | { readonly kind: `${Name}-changed`; readonly key: string; readonly value: View }
   | { readonly kind: `${Name}-removed`; readonly key: string };
 
+/** One change that the reducer folds in. */
 export type StateChange =
   | { readonly kind: 'status-changed'; readonly value: StatusView }
   | Keyed<'identity', IdentityView>
@@ -60,6 +63,7 @@ export interface StateDelta {
   readonly changes: readonly StateChange[];
 }
 
+/** The whole state as it was after change `seq`. */
 export interface StateSnapshot {
   readonly seq: number;
   readonly state: EngineState;

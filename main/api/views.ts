@@ -2,8 +2,10 @@
 import type { Reason, CloseReason } from '../base/reason.ts';
 import type { ReasonCode } from '../base/reason-codes.ts';
 
+/** How traffic gets into the engine; `host` takes none. */
 export type EngineMode = 'tun' | 'proxy' | 'host';
 
+/** An error as it crosses a border. */
 export interface ErrorView {
   readonly code: string;
   readonly message: string;
@@ -22,6 +24,7 @@ export type IdentityState =
   | 'disabled'
   | 'broken';
 
+/** An identity on this host, at work or not. */
 export interface IdentityView {
   readonly name: string;
   readonly keystore: 'file' | 'keychain' | 'tpm' | 'pkcs11' | 'none';
@@ -51,6 +54,7 @@ export interface IdentityView {
   readonly services: { readonly dial: number; readonly bind: number };
 }
 
+/** An edge router of one identity, and the channel to it. */
 export interface RouterView {
   readonly name: string;
   readonly identity: string;
@@ -61,6 +65,7 @@ export interface RouterView {
   readonly error?: ErrorView;
 }
 
+/** What stands in the way of a service first, or that nothing does. */
 export type ServiceStatus =
   | 'available'
   | 'hosting'
@@ -75,6 +80,7 @@ export type ServiceStatus =
   | 'quarantined'
   | 'hosting-failed';
 
+/** One posture check of one policy that grants a service. */
 export interface PostureCheckView {
   /** At the controller; refusals and records name it. */
   readonly id?: string;
@@ -91,6 +97,7 @@ export interface PostureCheckView {
   readonly timeoutRemainingSeconds?: number;
 }
 
+/** A service as one identity sees it. */
 export interface ServiceView {
   readonly name: string;
   readonly id: string;
@@ -121,6 +128,7 @@ export interface ServiceView {
 /** Protocols that a guard reads. */
 export type GuardName = 'mcp' | 'http' | 'modbus' | 's7' | 'enip' | 'opcua' | 'iec104' | 'dnp3';
 
+/** The contract in force for a service. */
 export interface ContractView {
   /** `controller`, or the local file it came from. */
   readonly origin: string;
@@ -130,6 +138,7 @@ export interface ContractView {
   readonly onViolation: 'close' | 'quarantine' | 'alert';
 }
 
+/** The program at the near end of a session. */
 export interface AppView {
   /** Of the executable; for interpreters the script they run stands in `script`. */
   readonly path?: string;
@@ -143,6 +152,7 @@ export interface AppView {
   readonly container?: string;
 }
 
+/** A session that is open, or was until lately. */
 export interface SessionView {
   readonly id: string;
   readonly service: string;
@@ -158,12 +168,12 @@ export interface SessionView {
   readonly endedAt?: string;
   readonly bytesSent: number;
   readonly bytesReceived: number;
-  readonly state: 'opening' | 'open' | 'closed';
+  readonly state: 'open' | 'closed';
   readonly closeReason?: CloseReason;
   /** More about the closing, in words. */
   readonly closeDetail?: string;
   /** What `closeDetail` says, for other languages. */
-  readonly closeCode?: string;
+  readonly closeCode?: ReasonCode;
   readonly closeDetails?: Readonly<Record<string, unknown>>;
   readonly router?: string;
   readonly encrypted: boolean;
@@ -186,6 +196,7 @@ export interface SessionView {
   readonly timeline?: readonly TimelineEntry[];
 }
 
+/** One moment of a session's life. */
 export interface TimelineEntry {
   readonly at: string;
   readonly kind: 'admitted' | 'dialled' | 'opened' | 'half-closed' | 'call' | 'violation' | 'alert' | 'closed';
@@ -209,6 +220,7 @@ export interface GuardCallView {
   readonly arguments?: unknown;
 }
 
+/** An agent that settings name or that was recognised, and what it reaches. */
 export interface AgentView {
   readonly name: string;
   /** The identity it dials as; absent: the device's, or refused, as set. */
@@ -246,6 +258,7 @@ export type HostedItem =
   | { readonly kind: 'data'; readonly connection: string; readonly data: string }
   | { readonly kind: 'end' | 'closed'; readonly connection: string };
 
+/** A subject that is cut off. */
 export interface QuarantineView {
   /** `app:PATH-or-agent`, `identity:NAME`, `service:NAME`, `session:ID`. */
   readonly subject: string;
@@ -264,6 +277,7 @@ export interface SecretView {
   readonly setAt: string;
 }
 
+/** Something a person should know now. */
 export interface AlertView {
   readonly id: string;
   readonly at: string;
@@ -277,6 +291,7 @@ export interface AlertView {
   readonly subject?: string;
 }
 
+/** Whether and how names of services resolve on this host. */
 export interface DnsView {
   readonly backend: string;
   /** Why this one. */
@@ -291,18 +306,20 @@ export interface DnsView {
   readonly reason?: Reason;
 }
 
+/** A route that leads into the tunnel. */
 export interface RouteView {
   readonly prefix: string;
   readonly device: string;
   readonly reason: string;
 }
 
+/** The engine as a whole. */
 export interface StatusView {
   readonly mode: EngineMode;
   /** Why this mode was taken, where `auto` chose. */
   readonly modeReason: string;
   /** What `modeReason` says, for other languages. */
-  readonly modeCode?: string;
+  readonly modeCode?: ReasonCode;
   readonly version: string;
   readonly pid: number;
   readonly startedAt: string;
@@ -353,6 +370,7 @@ export interface WhyStep {
   readonly details?: Readonly<Record<string, unknown>>;
   readonly next?: string;
 }
+/** The steps from a destination to a terminator, up to the first that fails. */
 export interface WhyView {
   readonly destination: string;
   readonly reachable: boolean;
@@ -361,6 +379,7 @@ export interface WhyView {
   readonly steps: readonly WhyStep[];
 }
 
+/** What is in force beside the controller's own policies. */
 export interface PolicyView {
   readonly contracts: readonly (ContractView & { readonly service: string; readonly identity: string })[];
   readonly localRules: readonly {
@@ -373,6 +392,7 @@ export interface PolicyView {
   readonly posture: readonly (PostureCheckView & { readonly service: string; readonly identity: string })[];
 }
 
+/** What is wrong with `policy.d`, were it read now. */
 export interface PolicyCheckView {
   readonly ok: boolean;
   readonly files: number;
@@ -380,11 +400,13 @@ export interface PolicyCheckView {
   readonly errors: readonly { readonly file: string; readonly message: string }[];
 }
 
+/** What to put into an authenticator, and codes for the day it is lost. */
 export interface MfaEnrolmentView {
   readonly provisioningUrl: string;
   readonly recoveryCodes: readonly string[];
 }
 
+/** Where and how a person signs in with an external provider. */
 export interface LoginView {
   /** Where the person signs in. */
   readonly url: string;
@@ -392,12 +414,14 @@ export interface LoginView {
   readonly userCode?: string;
 }
 
+/** The settings in force and the file they came from. */
 export interface SettingsView {
   readonly config: Readonly<Record<string, unknown>>;
   readonly file?: string;
   readonly logLevel: string;
 }
 
+/** Addresses that open the console, each with a one-time token. */
 export interface ConsoleView {
   /** On loopback; works once. */
   readonly url: string;
@@ -405,6 +429,7 @@ export interface ConsoleView {
   readonly dark?: readonly string[];
 }
 
+/** What went into a support bundle. */
 export interface BundleView {
   readonly entries: readonly { readonly name: string; readonly bytes: number; readonly redactions: number }[];
 }

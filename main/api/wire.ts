@@ -24,10 +24,12 @@ export interface Greeting {
   readonly permission: Permission;
 }
 
+/** A client's line. */
 export type ClientMessage =
   | { readonly id: number; readonly call: string; readonly request?: unknown }
   | { readonly id: number; readonly cancel: true };
 
+/** An engine's line. */
 export type EngineMessage =
   | Greeting
   | { readonly id: number; readonly result: unknown }

@@ -3,6 +3,7 @@ import { canonicalName } from '../base/hostname.ts';
 import { addressBytes, addressFromBytes, parseCidr } from '../base/ip.ts';
 import type { Cidr } from '../base/ip.ts';
 
+/** What an allow list of a host config names. */
 export type AllowedAddress =
   | { readonly kind: 'prefix'; readonly prefix: Cidr }
   | { readonly kind: 'name'; readonly name: string }
@@ -37,6 +38,7 @@ export function allowsAddress(allowed: readonly AllowedAddress[], address: strin
   return allowed.some((entry) => entry.kind === 'prefix' && entry.prefix.contains(address));
 }
 
+/** Addresses beneath `from` are found under another prefix on this host's network. */
 export interface AddressTranslation {
   readonly from: Cidr;
   readonly toBytes: Uint8Array;

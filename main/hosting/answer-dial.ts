@@ -14,6 +14,7 @@ import type { AdmitHosted, HostedAdmission, HostedDial, HostedRequest, HostedSer
 import { serveResolver } from './resolver.ts';
 import type { HostDns } from './resolver.ts';
 
+/** Who decides on a dial, and how names are looked up. */
 export interface AnswerDeps {
   readonly admit: AdmitHosted;
   readonly clock: Clock;

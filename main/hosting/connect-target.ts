@@ -14,6 +14,7 @@ import { formatHostPort } from '../base/ip.ts';
 /** Source: IANA service names, tftp. */
 const tftpPort = 69;
 
+/** Where to connect to, how, and for how long to try. */
 export interface ConnectTargetOptions {
   readonly target: DialTarget;
   readonly proxy: { readonly host: string; readonly port: number } | undefined;

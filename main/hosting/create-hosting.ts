@@ -8,6 +8,7 @@ import type { AdmitHosted, HostedService, HostedState, Hosting } from './hosting
 import { systemDns } from './resolver.ts';
 import type { HostDns } from './resolver.ts';
 
+/** Who decides on dials, and how names are looked up. */
 export interface HostingDeps {
   /** Asked for every dial; joins both ends into a session. */
   readonly admit: AdmitHosted;

@@ -8,8 +8,10 @@ import type { HostTerminator } from './host-config.ts';
 /** Far more than any tunneler sends; the C tunneler's buffer holds 256 bytes. */
 const maxAppDataBytes = 64 * 1024;
 
+/** What a dialer says of its flow, in the keys of OpenZiti's tunnelers. */
 export type AppData = Readonly<Record<string, string>>;
 
+/** App data as far as it can be read. */
 export type ParsedAppData =
   { readonly kind: 'data'; readonly values: AppData } | { readonly kind: 'broken'; readonly sentence: string };
 
@@ -36,6 +38,7 @@ export function parseAppData(bytes: Uint8Array | undefined): ParsedAppData {
   };
 }
 
+/** The place a dial leads to on this host's network. */
 export interface DialTarget {
   readonly protocol: Protocol;
   readonly host: string;
@@ -44,6 +47,7 @@ export interface DialTarget {
   readonly source: { readonly host: string; readonly port: number } | undefined;
 }
 
+/** Where a dial leads, or why it leads nowhere. */
 export type TargetDecision =
   { readonly kind: 'target'; readonly target: DialTarget } | { readonly kind: 'refused'; readonly sentence: string };
 

@@ -6,6 +6,7 @@ import type { TerminatorState } from './health.ts';
 import { runProbe } from './health-probe.ts';
 import type { HealthCheck } from './host-config.ts';
 
+/** Who is told when the health of a terminator changes. */
 export interface HealthChecksDeps {
   readonly clock: Clock;
   readonly log: Log;
@@ -13,6 +14,7 @@ export interface HealthChecksDeps {
   readonly changed: (state: TerminatorState) => void;
 }
 
+/** The checks of one terminator at work; disposing stops them. */
 export interface HealthChecks extends Disposable {
   summary(): 'healthy' | 'unhealthy' | 'unchecked';
   state(): TerminatorState;

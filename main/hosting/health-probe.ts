@@ -8,6 +8,7 @@ import type { HealthCheck } from './host-config.ts';
 /** How far into an answer the expected text is looked for. */
 const maxBodyBytes = 1024 * 1024;
 
+/** What one run found. */
 export interface ProbeResult {
   readonly passed: boolean;
   /** What was found instead, for the log. */

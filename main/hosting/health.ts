@@ -4,11 +4,13 @@
  */
 import type { CheckAction, CheckEffect } from './host-config.ts';
 
+/** Whether the terminator is taken before others, like others, or not while there is another. */
 export type Precedence = 'default' | 'required' | 'failed';
 
 /** Cost is two bytes on the wire. */
 const maxCost = 65_535;
 
+/** Cost and precedence to publish. */
 export interface TerminatorState {
   readonly cost: number;
   readonly precedence: Precedence;

@@ -22,9 +22,11 @@ const defaultMaxConnections = 3;
 export type Forwardable<F, A> =
   { readonly forward: false; readonly value: F } | { readonly forward: true; readonly allowed: A };
 
+/** What an action does to the terminator. */
 export type CheckEffect =
   { readonly kind: 'healthy' | 'unhealthy' | 'event' } | { readonly kind: 'cost'; readonly change: number };
 
+/** When a check's results have an effect, and which. */
 export interface CheckAction {
   readonly trigger: 'fail' | 'pass' | 'change';
   readonly consecutiveEvents: number | undefined;
@@ -32,6 +34,7 @@ export interface CheckAction {
   readonly effect: CheckEffect;
 }
 
+/** One check of a terminator. */
 export interface HealthCheck {
   readonly intervalMs: number;
   readonly timeoutMs: number;
@@ -75,6 +78,7 @@ export interface HostTerminator {
   readonly proxy: { readonly host: string; readonly port: number } | undefined;
 }
 
+/** A config as far as it is understood. */
 export interface ParsedHost {
   /** Absent: the service cannot be hosted with this config; `problems` say why. */
   readonly terminators: readonly HostTerminator[] | undefined;

@@ -21,6 +21,7 @@ const action = v.object({
     ),
   ),
 });
+/** An action as configs write it. */
 export type RawCheckAction = v.InferOutput<typeof action>;
 
 const timing = { interval: duration, timeout: duration, actions: maybe(v.pipe(v.array(action), v.maxLength(20))) };
@@ -48,6 +49,7 @@ const listenOptions = v.object({
   connectTimeoutSeconds: maybe(v.pipe(v.number(), v.integer(), v.minValue(0))),
 });
 
+/** `host.v1`, which is also one terminator of `host.v2`. */
 export const hostV1 = v.object({
   protocol: maybe(protocol),
   forwardProtocol: maybe(v.boolean()),
@@ -69,10 +71,13 @@ export const hostV1 = v.object({
   httpChecks,
   proxy: maybe(v.object({ type: v.literal('http'), address: text })),
 });
+/** A parsed {@link hostV1}. */
 export type HostV1 = v.InferOutput<typeof hostV1>;
 
+/** `host.v2`: one terminator or more. */
 export const hostV2 = v.object({ terminators: v.pipe(v.array(hostV1), v.minLength(1)) });
 
+/** `ziti-tunneler-server.v1`. */
 export const serverV1 = v.object({ hostname: text, port, protocol: maybe(protocol), portChecks, httpChecks });
 
 const unitMs: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };

@@ -29,6 +29,7 @@ function withoutContract(configs: HostedService['configs']): HostedService['conf
   return rest;
 }
 
+/** One service while it is hosted; disposing unbinds it. */
 export class HostedServiceRun implements AsyncDisposable {
   readonly fingerprint: string;
   #service: HostedService;

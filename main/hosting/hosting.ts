@@ -23,6 +23,7 @@ export interface HostedBinding extends AsyncDisposable {
   onChanged(listener: () => void): Disposable;
 }
 
+/** What a bind asks of the router, from the host config's `listenOptions`. */
 export interface HostedBindOptions {
   readonly terminatorIdentity?: string;
   readonly cost?: number;
@@ -75,6 +76,7 @@ export interface HostedService {
   bind(options: HostedBindOptions, onDial: (dial: HostedDial) => void): Promise<HostedBinding>;
 }
 
+/** What is to be said of one hosted service now. */
 export interface HostedState {
   readonly identity: string;
   readonly serviceId: string;
@@ -127,6 +129,7 @@ export type HostedAdmission =
 /** Asked once for every hosted dial, after its config allowed it. Never rejects for an expected outcome. */
 export type AdmitHosted = (request: HostedRequest) => HostedAdmission | Promise<HostedAdmission>;
 
+/** What every identity hosts. Disposing unbinds all of it. */
 export interface Hosting extends AsyncDisposable {
   /** Idempotent: this identity hosts these, from now on; what is new is bound, what is gone unbound, what changed re-bound. */
   replace(identity: string, services: readonly HostedService[]): Promise<void>;

@@ -20,6 +20,7 @@ export interface KeyRule {
   readonly provider?: { readonly serverName: string; readonly caFile?: string };
 }
 
+/** Which key a caller's requests carry, if any. */
 export type KeyGrant =
   /** No rule names this service: it has nothing to do with keys. */
   | { readonly kind: 'no-rule' }

@@ -18,6 +18,7 @@ const longestRetryMs = 60_000;
 /** A binding that was stopped for good is asked for anew now and then: permissions come back. */
 const stoppedRetryMs = 60_000;
 
+/** What a terminator's dials are answered with, and who is told of changes. */
 export interface TerminatorDeps extends AnswerDeps {
   readonly clock: Clock;
   readonly log: Log;
@@ -25,6 +26,7 @@ export interface TerminatorDeps extends AnswerDeps {
   readonly changed: () => void;
 }
 
+/** One terminator; binds anew by itself after a loss until it is disposed. */
 export class Terminator implements AsyncDisposable {
   readonly #deps: TerminatorDeps;
   readonly #config: HostTerminator;

@@ -12,6 +12,7 @@ export interface DialDestination {
   readonly port: number;
 }
 
+/** This identity, as templates of a config name it. */
 export interface Tunneler {
   readonly name: string;
   readonly appData: Readonly<Record<string, unknown>>;

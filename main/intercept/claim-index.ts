@@ -25,6 +25,7 @@ interface PrefixTable {
   readonly byNetwork: Map<string, Claim[]>;
 }
 
+/** The claims of one identity; made anew when its services change. */
 export class ClaimIndex {
   readonly claims: readonly Claim[];
   readonly #names = new Map<string, Claim[]>();

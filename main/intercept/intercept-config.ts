@@ -38,11 +38,13 @@ const interceptV1 = v.object({
 });
 const clientV1 = v.object({ hostname: text, port });
 
+/** A name, all names beneath a domain, or a range of addresses. */
 export type AddressClaim =
   | { readonly kind: 'name'; readonly name: string }
   | { readonly kind: 'wildcard'; readonly domain: string }
   | { readonly kind: 'prefix'; readonly prefix: Cidr };
 
+/** What one service claims, in one form for both config types. */
 export interface InterceptConfig {
   readonly protocols: readonly Protocol[];
   readonly addresses: readonly AddressClaim[];
@@ -54,6 +56,7 @@ export interface InterceptConfig {
   readonly allowedSources: readonly Cidr[] | undefined;
 }
 
+/** A config as far as it is understood. */
 export interface ParsedIntercept {
   /** Absent: nothing can be intercepted with this config; `problems` say why. */
   readonly config: InterceptConfig | undefined;

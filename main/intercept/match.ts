@@ -16,6 +16,7 @@ export interface Match {
   readonly appData: Readonly<Record<string, string>>;
 }
 
+/** The claims on a destination, or why there are none. */
 export type MatchResult =
   | { readonly kind: 'matched'; /** Best first: lower score, then service name. */ readonly matches: readonly Match[] }
   | { readonly kind: 'none'; readonly reason: Reason };
@@ -48,6 +49,7 @@ export interface Intercept {
   table(): InterceptTable;
 }
 
+/** What is wrong with a service's intercept config. */
 export interface InterceptProblem {
   /** True: the service is not intercepted for it. False: it works, less the part the reason names. */
   readonly refused: boolean;

@@ -6,6 +6,7 @@ import type { GuardCall } from '../guard/guard.ts';
 import type { Ending } from './close-reason.ts';
 import type { LiveSession } from './live-session.ts';
 
+/** The record of an opening, written before the first byte flows. */
 export function openedRecord(session: LiveSession): AuditEvent {
   const { facts } = session;
   return {
@@ -30,6 +31,7 @@ export function openedRecord(session: LiveSession): AuditEvent {
   };
 }
 
+/** The record of an end, with what flowed until then. */
 export function closedRecord(session: LiveSession): AuditEvent {
   return {
     kind: 'session.closed',
@@ -44,6 +46,7 @@ export function closedRecord(session: LiveSession): AuditEvent {
   };
 }
 
+/** The record of one call that a guard judged. */
 export function callRecord(session: LiveSession, call: GuardCall): AuditEvent {
   return {
     kind: 'call',
@@ -66,6 +69,7 @@ export function callRecord(session: LiveSession, call: GuardCall): AuditEvent {
   };
 }
 
+/** The record of a violation, and of what followed from it. */
 export function violationRecord(session: LiveSession, reason: Reason, ending: Ending | undefined): AuditEvent {
   return {
     kind: 'violation',

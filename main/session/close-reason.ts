@@ -2,8 +2,10 @@
 import type { TunnelerError } from '../base/errors.ts';
 import type { Reason, CloseReason } from '../base/reason.ts';
 
+/** The end that asked, and the end that serves. */
 export type End = 'consumer' | 'provider';
 
+/** Why a session ends. */
 export interface Ending {
   readonly reason: CloseReason;
   /** More than the word of the field, where there is more to say. */

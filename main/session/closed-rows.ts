@@ -5,6 +5,7 @@ import type { SessionSnapshot } from './sessions.ts';
 const mostRows = 1_000;
 const keptMs = 10 * 60_000;
 
+/** Rows of sessions that are over; the oldest make room. */
 export class ClosedRows {
   readonly #clock: Clock;
   /** In the order of closing. */

@@ -16,6 +16,7 @@ import { termsOf, type CompiledContract } from './limits.ts';
 import { LiveSession, type SessionObserver } from './live-session.ts';
 import type { SessionEvent, SessionFacts, Sessions, SessionSnapshot, SessionTap } from './sessions.ts';
 
+/** What sessions are written to, guarded and watched by. */
 export interface SessionsDeps {
   readonly clock: Clock;
   readonly audit: AuditWriter;

@@ -13,6 +13,7 @@ export interface EndOwner {
   over(end: End, error: TunnelerError | undefined): void;
 }
 
+/** The sink of one end. */
 export class EndSink implements ByteSink {
   readonly side: End;
   readonly stream: ByteStream;

@@ -34,12 +34,14 @@ function deepFreeze<T>(value: T): T {
   return Object.freeze(value);
 }
 
+/** When a session began, by both clocks, and when it last did something. */
 export interface TimesOfSession {
   readonly startedAtMs: number;
   readonly startedMonotonicMs: number;
   readonly lastActivityMonotonicMs: number;
 }
 
+/** A limit is reached, or is in `waitMs` at the earliest, or there is none. */
 export type LimitState =
   | { readonly kind: 'due'; readonly reason: CloseReason; readonly why: Reason }
   | { readonly kind: 'wait'; readonly waitMs: number }

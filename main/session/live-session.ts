@@ -52,6 +52,7 @@ export interface SessionObserver {
 /** What a live session holds as its own: the identity may get another name while it lives. */
 export type OwnFacts = Omit<SessionFacts, 'identity'> & { identity: string };
 
+/** One session at work; owns both streams until it ends. */
 export class LiveSession {
   readonly id: string;
   readonly facts: OwnFacts;

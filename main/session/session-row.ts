@@ -21,6 +21,7 @@ export interface RowSource {
   readonly denied: number;
 }
 
+/** A copy that never changes. */
 export class SessionRow implements SessionSnapshot {
   readonly id: string;
   readonly service: string;

@@ -23,7 +23,8 @@ export interface SessionCaller {
 /** Time that belongs to more than one session: a grant or an approval, however often its holder reconnects. Zero left ends the session. */
 export type SessionGrant = GrantedTime;
 
-export type SessionState = 'opening' | 'open' | 'closed';
+/** A session is `open` until it is `closed`, for good. */
+export type SessionState = 'open' | 'closed';
 
 /** The other end of a session, where that is Culvert too: it counts what the contract counts. */
 export interface FarEnd {
@@ -33,6 +34,7 @@ export interface FarEnd {
   readonly leftSeconds?: number;
 }
 
+/** This device dialled, or hosts. */
 export type SessionEnd = 'dial' | 'host';
 
 /** What a session is made of, known when it is opened. */
@@ -96,6 +98,7 @@ export interface SessionSnapshot extends SessionFacts {
   readonly timeline: readonly SessionMoment[];
 }
 
+/** One entry of a session's timeline. */
 export interface SessionMoment {
   readonly atMs: number;
   readonly kind: 'admitted' | 'opened' | 'half-closed' | 'call' | 'violation' | 'alert' | 'closed';
@@ -104,6 +107,7 @@ export interface SessionMoment {
   readonly call?: GuardCall;
 }
 
+/** What happened to a session; told after it was recorded. */
 export type SessionEvent =
   | { readonly kind: 'opened'; readonly session: SessionSnapshot }
   | { readonly kind: 'closed'; readonly session: SessionSnapshot }
@@ -114,6 +118,7 @@ export type SessionEvent =
   | { readonly kind: 'called'; readonly session: SessionSnapshot; readonly call: GuardCall }
   | { readonly kind: 'violated'; readonly session: SessionSnapshot; readonly reason: Reason };
 
+/** All sessions of an engine. Disposing ends them all. */
 export interface Sessions extends AsyncDisposable {
   /**
    * Join both ends and pump until one side, a limit, a guard or a command ends it. Returns the session's id. `consumer` is the end that

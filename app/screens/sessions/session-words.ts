@@ -7,7 +7,6 @@ import type { Text } from '../../text/text.ts';
 
 export function sessionTone(session: SessionView): Tone {
   if (session.state === 'open') return 'live';
-  if (session.state === 'opening') return 'warn';
   return session.closeReason === 'consumer_close' ||
     session.closeReason === 'provider_close' ||
     session.closeReason === 'idle_timeout'

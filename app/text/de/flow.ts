@@ -43,7 +43,6 @@ export const flowDe: Translation<typeof flowEn> = {
   'session.unknownProgram': 'Unbekanntes Programm',
   'session.calls': (p) =>
     `${germanNumber(p.calls)} ${plural(p.calls, 'Aufruf', 'Aufrufe')}${p.denied > 0 ? `, ${germanNumber(p.denied)} abgelehnt` : ''}`,
-  'session.state.opening': 'Wird geöffnet',
   'session.state.open': 'Offen',
   'session.state.closed': 'Beendet',
   'session.close': 'Sitzung schließen',

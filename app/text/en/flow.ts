@@ -42,7 +42,6 @@ export const flowEn = {
   'session.unknownProgram': 'Unknown program',
   'session.calls': (p: { calls: number; denied: number }) =>
     `${englishNumber(p.calls)} ${plural(p.calls, 'call', 'calls')}${p.denied > 0 ? `, ${englishNumber(p.denied)} denied` : ''}`,
-  'session.state.opening': 'Opening',
   'session.state.open': 'Open',
   'session.state.closed': 'Closed',
   'session.close': 'Close session',
