@@ -80,74 +80,81 @@ function run(suite, command, args) {
 function vitest(suite) {
   const serial = ['interop', 'system', 'e2e'].includes(suite);
   const first = runFiles(suite, [`test/${suite}/`], serial);
-  if (first.ok || !serial || first.failedFiles.length === 0) {
-    failures.push(...first.failures);
-    return first;
-  }
-  const again = runFiles(suite, first.failedFiles, serial);
-  failures.push(...again.failures);
-  needed.push(...first.failures.filter((line) => !again.failedFiles.some((file) => line.startsWith(file))));
-  const { ok, failed } = again;
-  const rest = { passed: first.passed + first.failed - failed, failed, skipped: first.skipped };
-  return { ...first, ...rest, ok: ok && first.strict.length === 0, seconds: first.seconds + again.seconds };
+  const broken = first.files.filter((file) => file.failures.length > 0);
+  if (first.ok || !serial || broken.length === 0) return summary(first, first.files);
+  const again = runFiles(
+    suite,
+    broken.map(({ name }) => name),
+    serial,
+  );
+  const red = new Set(again.files.filter((file) => file.failures.length > 0).map(({ name }) => name));
+  needed.push(...broken.filter(({ name }) => !red.has(name)).flatMap((file) => file.failures));
+  const files = [...first.files.filter((file) => !broken.includes(file)), ...again.files];
+  return { ...summary(again, files), seconds: first.seconds + again.seconds };
 }
 
+/** A suite's result by its files as they ran last. Under CULVERT_REQUIRE_ALL=1 a skip that nobody allowed is a failure. */
+function summary(ran, files) {
+  const strict = process.env.CULVERT_REQUIRE_ALL === '1' ? files.flatMap((file) => file.unexpectedSkips) : [];
+  failures.push(...files.flatMap((file) => file.failures), ...strict.map((name) => `${name}: skipped`));
+  const sum = (of) => files.reduce((total, file) => total + of(file), 0);
+  return {
+    ...ran,
+    ok: ran.ok && strict.length === 0,
+    passed: sum((file) => file.passed),
+    failed: ran.failed === 0 ? strict.length : Math.max(1, sum((file) => file.failed) + strict.length),
+    skipped: sum((file) => file.skipped),
+  };
+}
+
+/** Run these and read what each file came to; no files where there is no report. */
 function runFiles(suite, files, serial) {
   const report = join(root, '.cache', `test-${suite}.json`);
   rmSync(report, { force: true });
   const args = ['--no-install', 'vitest', 'run', '--config', 'test/vitest.config.ts', ...files];
   args.push('--reporter=default', '--reporter=json', `--outputFile.json=${report}`);
   if (serial) args.push('--no-file-parallelism');
-  const result = { ...run(suite, 'npx', args), failedFiles: [], failures: [], strict: [] };
+  const result = run(suite, 'npx', args);
   try {
-    const counts = JSON.parse(readFileSync(report, 'utf8'));
-    const skipped = counts.numPendingTests + (counts.numTodoTests ?? 0);
-    const strict = process.env.CULVERT_REQUIRE_ALL === '1' && skipped > 0 ? listSkipped(counts) : [];
-    for (const name of strict) console.error(`skipped, though CULVERT_REQUIRE_ALL=1: ${name}`);
-    for (const file of counts.testResults) {
-      const seconds = Math.max(0, (file.endTime - file.startTime) / 1000);
-      times.push({ file: relative(root, file.name), suite, seconds: Math.round(seconds * 10) / 10 });
-    }
-    const failedFiles = counts.testResults
-      .filter((file) => file.status === 'failed')
-      .map((file) => relative(root, file.name));
-    const failed = counts.numFailedTests + strict.length;
     return {
       ...result,
-      ok: result.ok && strict.length === 0,
-      passed: counts.numPassedTests,
-      failed,
-      skipped,
-      failedFiles,
-      failures: listFailed(counts),
-      strict,
+      files: JSON.parse(readFileSync(report, 'utf8')).testResults.map((file) => fileResult(suite, file)),
     };
   } catch {
-    return result;
+    return { ...result, files: [] };
   }
 }
 
-/** Each failed test, or the file where that failed as a whole, with the first line of its error. */
-function listFailed(counts) {
-  return counts.testResults.flatMap((file) => {
-    const name = relative(root, file.name);
-    const failed = file.assertionResults.filter((test) => test.status === 'failed');
-    if (failed.length === 0) return file.status === 'failed' ? [`${name}: ${firstLine(file.message)}`] : [];
-    return failed.map((test) => `${name} › ${test.fullName}: ${firstLine(test.failureMessages[0])}`);
-  });
+function fileResult(suite, file) {
+  const name = relative(root, file.name);
+  const seconds = Math.max(0, (file.endTime - file.startTime) / 1000);
+  times.push({ file: name, suite, seconds: Math.round(seconds * 10) / 10 });
+  const failed = file.assertionResults.filter((test) => test.status === 'failed');
+  const skipped = file.assertionResults.filter((test) => ['pending', 'skipped', 'todo'].includes(test.status));
+  const isBroken = file.status === 'failed';
+  const outside =
+    isBroken && failed.length === 0 ? [`${name}: ${firstLine(file.message) || 'failed outside of its tests'}`] : [];
+  return {
+    name,
+    passed: file.assertionResults.length - failed.length - skipped.length,
+    failed: failed.length + outside.length,
+    skipped: skipped.length,
+    /** Each failed test, or the file where that failed as a whole, with the first line of its error. */
+    failures: [
+      ...outside,
+      ...failed.map((test) => `${name} › ${test.fullName}: ${firstLine(test.failureMessages[0])}`),
+    ],
+    // Where a file failed as a whole the rest of it is skipped because of that.
+    unexpectedSkips: isBroken ? [] : skipped.map((test) => test.fullName).filter((full) => !isAllowed(full)),
+  };
+}
+
+function isAllowed(fullName) {
+  return allowed.some(({ test }) => fullName.startsWith(test));
 }
 
 function firstLine(text) {
   return (text ?? '').split('\n', 1)[0];
-}
-
-/** Names of skipped tests that no entry of allowed-skips.json covers. */
-function listSkipped(counts) {
-  return counts.testResults
-    .flatMap((file) => file.assertionResults)
-    .filter((test) => test.status === 'pending' || test.status === 'skipped' || test.status === 'todo')
-    .map((test) => test.fullName)
-    .filter((name) => !allowed.some(({ test }) => name.startsWith(test)));
 }
 
 /** The slowest files, and all of them kept for comparison. */
