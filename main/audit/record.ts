@@ -33,7 +33,6 @@ export type AuditKind =
   | 'tool.changed'
   | 'tool.accepted'
   | 'policy.changed'
-  | 'host.changed'
   | 'signer.made'
   | 'signer.certified'
   | 'desk.ordered'

@@ -26,42 +26,59 @@ export type { Schedule } from './engagement/schedule.ts';
 /** The config type's name at the controller. */
 export const contractConfigType = 'culvert.contract.v1';
 
-const engagement = terms({
+/** All of a contract. Its reference is made from it and from the comments in its parts. */
+export const engagementSchema = terms({
+  /** A session ends after so long, however busy it is. */
   maxDurationSeconds: v.optional(positive),
+  /** A session ends when nothing has passed for so long. */
   idleTimeoutSeconds: v.optional(positive),
   /** Time of an identity at this service, from its first session on, however often it reconnects. */
   grantSeconds: v.optional(positive),
+  /** A second person lets each identity in. */
   approval: v.optional(approval),
-  /** Both directions together. */
+  /** Bytes of a session, both directions together. */
   maxBytes: v.optional(positive),
   /** Sessions of this service open at one time. */
   maxSessions: v.optional(positive),
+  /** Which programs may use the service. */
   apps: v.optional(apps),
+  /** When sessions may run. */
   schedule: v.optional(schedule),
+  /** The second factor of the identity was shown no longer ago than this. */
   requireMfaWithinSeconds: v.optional(positive),
+  /** The sessions speak MCP, and this may be said in them. */
   mcp: v.optional(mcp),
+  /** The sessions speak HTTP, those of model providers included. */
   http: v.optional(http),
+  /** What is looked for in the values that pass, and what becomes of it. */
   data: v.optional(data),
+  /** The sessions speak Modbus TCP. */
   modbus: v.optional(modbus),
+  /** The sessions speak S7comm. */
   s7: v.optional(floorRules.s7),
+  /** The sessions speak EtherNet/IP. */
   enip: v.optional(floorRules.enip),
+  /** The sessions speak OPC UA (binary). */
   opcua: v.optional(floorRules.opcua),
+  /** The sessions speak IEC 60870-5-104. */
   iec104: v.optional(floorRules.iec104),
+  /** The sessions speak DNP3 over TCP. */
   dnp3: v.optional(floorRules.dnp3),
+  /** What is kept of the sessions at the end that hosts them, sealed. */
   record: v.optional(record),
-  /** Default `close`. */
+  /** What follows where a session breaks the contract: it is closed (default), its program is cut off as well, or only an alert is raised. */
   onViolation: v.optional(v.picklist(['close', 'quarantine', 'alert'])),
 });
 
 /** A contract that was parsed and found whole. */
-export type EngagementContract = Readonly<v.InferOutput<typeof engagement>>;
+export type EngagementContract = Readonly<v.InferOutput<typeof engagementSchema>>;
 
 /**
  * Parse a contract. `where` names its origin in errors ("service plc", "contracts/plc.yaml").
  * Throws `contract.invalid` whose details list each `{ path, message }`.
  */
 export function parseEngagement(raw: unknown, where: string): EngagementContract {
-  const result = v.safeParse(engagement, raw);
+  const result = v.safeParse(engagementSchema, raw);
   if (result.success) return result.output;
   const issues = result.issues.flatMap(flatten).map((issue) => ({
     path: v.getDotPath(issue) ?? '',

@@ -18,7 +18,7 @@ const typed = {
 export default tseslint.config(
   { ignores: ['**/dist/**', '**/node_modules/**', 'native/**', '.cache/**'] },
   {
-    files: ['main/**/*.ts', 'app/**/*.{ts,tsx}', 'test/**/*.{ts,tsx}'],
+    files: ['main/**/*.ts', 'app/**/*.{ts,tsx}', 'test/**/*.{ts,tsx}', 'resources/scripts/**/*.ts'],
     languageOptions: {
       parser: tseslint.parser,
       parserOptions: { project: './tsconfig.json', tsconfigRootDir: new URL('../..', import.meta.url).pathname },

@@ -169,7 +169,6 @@ export const rulesDe: Translation<typeof rulesEn> = {
   'audit.kind.secret.removed': 'Schlüssel entfernt',
   'audit.kind.settings.changed': 'Einstellung geändert',
   'audit.kind.policy.changed': 'Regeln geändert',
-  'audit.kind.host.changed': 'System geändert',
   'audit.kind.gap': 'Lücke',
   'audit.kind.checkpoint': 'Prüfpunkt',
   'audit.what': 'Was',

@@ -171,7 +171,6 @@ export const rulesEn = {
   'audit.kind.secret.removed': 'Secret removed',
   'audit.kind.settings.changed': 'Settings changed',
   'audit.kind.policy.changed': 'Policy changed',
-  'audit.kind.host.changed': 'Host changed',
   'audit.kind.gap': 'Gap',
   'audit.kind.checkpoint': 'Checkpoint',
   'audit.what': 'What',

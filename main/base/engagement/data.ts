@@ -24,6 +24,7 @@ const path = v.pipe(v.string(), v.regex(pathPattern, 'expected a path as $.name,
 
 const ownClass = v.pipe(
   terms({
+    /** What becomes of it. */
     action,
     /** Where it stands: in the arguments of a call, in the structured part of its result, in a text of it that is JSON. Default `$`: all. */
     fields: v.optional(v.pipe(v.array(path), v.minLength(1), v.readonly())),

@@ -10,20 +10,33 @@ const units = v.array(v.pipe(whole, v.maxValue(255)));
 const place = {
   /** Register table; default all four. */
   table: v.optional(tables),
-  /** Addresses as the protocol counts them, from 0; `to` inclusive. */
+  /** First address, as the protocol counts them, from 0. */
   from: address,
+  /** Last address. */
   to: address,
 };
 
-/** Units this range speaks of; default all that may be reached. */
-const unitPlace = { ...place, units: v.optional(units) };
+const unitPlace = {
+  ...place,
+  /** Units this range speaks of; default all that may be reached. */
+  units: v.optional(units),
+};
 
 const writeRange = terms({
   ...unitPlace,
-  /** Bounds of each value written, unsigned 16 bit (a coil is 0 or 1). */
+  /** Lowest value that may be written, unsigned 16 bit (a coil is 0 or 1). */
   min: v.optional(address),
+  /** Highest value that may be written. */
   max: v.optional(address),
-  rate: v.optional(terms({ writes: positive, perSeconds: positive })),
+  /** How often may be written. */
+  rate: v.optional(
+    terms({
+      /** So many writes at most. */
+      writes: positive,
+      /** Within so long. */
+      perSeconds: positive,
+    }),
+  ),
 });
 
 /** A function code, or one sub-function of it (`8/1`, `43/14`). One that nobody knows is refused here: it could never be judged. */
@@ -45,6 +58,7 @@ const code = v.union([
 export const modbus = terms({
   /** `read`: reads only; `write`: both, but no restarts and the like; or the functions themselves. */
   allow: v.union([v.picklist(['read', 'write']), v.pipe(v.array(code), v.readonly())]),
+  /** Units (slave addresses) that may be reached. Absent: all. */
   units: v.optional(units),
   /** Present: no register outside them is read or written. */
   ranges: v.optional(v.array(terms(place))),

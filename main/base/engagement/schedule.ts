@@ -9,11 +9,22 @@ const timeOfDay = v.pipe(v.string(), v.regex(/^([01]\d|2[0-3]):[0-5]\d$|^24:00$/
 export const schedule = terms({
   /** IANA zone; default the host's. */
   timezone: v.optional(v.string()),
+  /** Hours in which sessions may run. Default: any. */
   windows: v.optional(
-    v.array(terms({ days: v.optional(v.array(v.picklist(dayNames))), from: timeOfDay, to: timeOfDay })),
+    v.array(
+      terms({
+        /** Days it begins on. Default: every day. */
+        days: v.optional(v.array(v.picklist(dayNames))),
+        /** When it begins, as the clock on the wall shows it. */
+        from: timeOfDay,
+        /** When it ends; earlier than `from` means the next day. */
+        to: timeOfDay,
+      }),
+    ),
   ),
-  /** ISO 8601 instants. */
+  /** No session before this. */
   notBefore: v.optional(v.pipe(v.string(), v.isoTimestamp())),
+  /** No session after this. */
   notAfter: v.optional(v.pipe(v.string(), v.isoTimestamp())),
 });
 

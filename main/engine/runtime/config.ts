@@ -24,53 +24,89 @@ const list = <S extends v.GenericSchema>(item: S) => v.union([item, v.array(item
 const proxy = v.strictObject({
   /** Serve SOCKS5 and HTTP CONNECT. Default true in mode `proxy`, false in `tun` unless `listen` is given. */
   enabled: v.optional(v.boolean()),
+  /** Where, on loopback. Default: a free port of 127.0.0.1. */
   listen: v.optional(hostPort),
-  forwards: v.optional(v.array(v.strictObject({ service: text, port, listen: v.optional(text) }))),
+  /** Plain ports on loopback, one for each service named. */
+  forwards: v.optional(
+    v.array(
+      v.strictObject({
+        /** The service that a connection to this port dials. */
+        service: text,
+        /** The port; 0 takes a free one. */
+        port,
+        /** Address of this machine. Default `127.0.0.1`. */
+        listen: v.optional(text),
+      }),
+    ),
+  ),
   /** What no service claims: refuse (default), or connect to it directly. */
   unmatched: v.optional(v.picklist(['refuse', 'direct'])),
 });
 
 const ranges = v.strictObject({
-  /** Addresses given to intercepted names. */
+  /** Addresses given to intercepted names; at least a /22. Default: the first free part of 100.64.0.0/10. */
   ipv4: v.optional(prefix),
+  /** The same for IPv6, or `off` for none. */
   ipv6: v.optional(v.union([v.literal('off'), prefix])),
 });
 
 const dns = v.strictObject({
+  /** Answer the names of services. `false` is the same as `backend: off`. Default true. */
   enabled: v.optional(v.boolean()),
+  /** The way to the system's resolver. Default `auto`: whichever is in charge of it. */
   backend: v.optional(v.picklist(['auto', ...dnsBackends])),
+  /** Resolvers for all other names, as `address` or `address#port`. Default: those the system had. */
   upstreams: v.optional(v.array(text)),
 });
 
 const tun = v.strictObject({
+  /** Name of the interface. */
   name: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9_.-]{1,15}$/, 'expected an interface name'))),
+  /** Largest packet in bytes. Default 65535, for nothing leaves the machine in that size. */
   mtu: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1280), v.maxValue(65535))),
 });
 
 const consoleListener = v.strictObject({
+  /** `true` serves the window in the browser from the start, `false` never. Default: when `culvert console` asks. */
   enabled: v.optional(v.boolean()),
+  /** Where, on loopback. Default: a free port of 127.0.0.1. */
   listen: v.optional(hostPort),
   /** Further names browsers reach it under, as when it is itself hosted as a dark service. */
   hosts: v.optional(v.array(text)),
 });
 
 const exporter = v.variant('type', [
-  v.strictObject({ type: v.literal('ocsf'), file: text }),
+  v.strictObject({
+    /** Where the record goes to as well: a file of OCSF events, syslog over TLS, an OpenTelemetry collector; `prometheus` serves figures. */
+    type: v.literal('ocsf'),
+    /** File that events are appended to, one JSON document a line. */
+    file: text,
+  }),
   v.strictObject({
     type: v.literal('syslog'),
     /** HOST:PORT of an RFC 5425 receiver (syslog over TLS). */
     address: hostPort,
+    /** PEM file of the authorities that may vouch for the receiver. Default: the system's. */
     ca: v.optional(text),
+    /** PEM file of the certificate to show to the receiver. */
     cert: v.optional(text),
+    /** PEM file of its key. */
     key: v.optional(text),
+    /** Facility of RFC 5424. Default 13, log audit. */
     facility: v.optional(v.pipe(whole, v.maxValue(23))),
   }),
   v.strictObject({
     type: v.literal('otlp'),
+    /** Where OTLP logs are posted to, over HTTP. */
     url: v.pipe(v.string(), v.url()),
+    /** Headers to send along, such as an authorization. */
     headers: v.optional(v.record(v.string(), v.string())),
   }),
-  v.strictObject({ type: v.literal('prometheus'), listen: hostPort }),
+  v.strictObject({
+    type: v.literal('prometheus'),
+    /** Where a scraper of this machine finds the figures. */
+    listen: hostPort,
+  }),
 ]);
 
 /** Which program is which agent: every field given must hold; a field with several values holds for any of them. */
@@ -81,11 +117,13 @@ const agent = v.strictObject({
   path: v.optional(list(text)),
   /** Lower-hex SHA-256 of the executable, or of the script that it runs. */
   hash: v.optional(list(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in lower hex')))),
+  /** Who must have signed the executable (macOS, Windows). */
   signer: v.optional(list(text)),
   /** Globs over the control group. */
   cgroup: v.optional(list(text)),
   /** Globs over the path of any ancestor. */
   parent: v.optional(list(text)),
+  /** Users of this machine that it must run as. */
   user: v.optional(list(text)),
   /** Digest of the image its container was made from. */
   image: v.optional(list(v.pipe(v.string(), v.regex(/^sha256:[0-9a-f]{64}$/, 'expected sha256: and 64 hex digits')))),
@@ -93,25 +131,38 @@ const agent = v.strictObject({
   internet: v.optional(list(text)),
   /** What `culvert agent run` lets it take: bytes of memory, processes, processors. */
   limits: v.optional(
-    v.strictObject({ memory: v.optional(positive), processes: v.optional(positive), cpu: v.optional(v.number()) }),
+    v.strictObject({
+      /** Bytes of memory. */
+      memory: v.optional(positive),
+      /** Processes and threads at one time. */
+      processes: v.optional(positive),
+      /** Processors, such as 0.5. */
+      cpu: v.optional(v.number()),
+    }),
   ),
 });
 
 const breaker = v.strictObject({
-  /** Failed dials of one program and service within the window that trip the breaker; 0 turns it off. */
+  /** Failed dials of one program and service within the window that trip the breaker; 0 turns this off. Default 200. */
   failures: v.optional(whole),
+  /** The same for violations of a contract. Default 5. */
   violations: v.optional(whole),
-  /** Calls a guard refused; and calls at all. */
+  /** The same for calls that a guard refused. Default 100. */
   denials: v.optional(whole),
+  /** The same for calls at all. Default 0: not counted. */
   calls: v.optional(whole),
+  /** Length of the window. Default 60. */
   windowSeconds: v.optional(positive),
-  /** How long the breaker holds; 0: until released by hand. */
+  /** How long the breaker holds; 0: until released by hand. Default 300. */
   holdSeconds: v.optional(whole),
 });
 
 const detectors = v.strictObject({
+  /** Learn what each program usually does, and say where it does otherwise. Default true. */
   enabled: v.optional(v.boolean()),
+  /** What follows: an alert (default), or the program is cut off. */
   action: v.optional(v.picklist(['alert', 'quarantine'])),
+  /** How long it only learns. Default 604800, a week. */
   learnSeconds: v.optional(positive),
 });
 
@@ -125,18 +176,20 @@ const policy = v.strictObject({
   unbound: v.optional(v.picklist(['device', 'refuse'])),
   /** A flow whose owner is not known: refused (`closed`, default) or served. */
   onUnknownApp: v.optional(v.picklist(['closed', 'open'])),
+  /** When a program and a service are parted for a while. */
   breaker: v.optional(breaker),
+  /** What is out of the ordinary for a program. */
   detectors: v.optional(detectors),
 });
 
 const audit = v.strictObject({
   /** Where the journal cannot be written: refuse flows (`closed`, default) or go on and count what was lost. */
   onFailure: v.optional(v.picklist(['closed', 'open'])),
-  /** A new file is begun beyond this. */
+  /** A new file is begun beyond this. Default 33554432, 32 MiB. */
   maxFileBytes: v.optional(positive),
-  /** Older files than the newest so many are retired. */
+  /** So many files are kept, the newest. Default 64. */
   keepFiles: v.optional(positive),
-  /** Records between signed checkpoints. */
+  /** Records between signed checkpoints. Default 1000. */
   checkpointEvery: v.optional(positive),
   /** The dark service that countersigns what this device recorded, and keeps it: a `witness` elsewhere, or `culvert collect`. */
   witness: v.optional(text),
@@ -155,6 +208,7 @@ const collect = v.strictObject({
 });
 
 const log = v.strictObject({
+  /** How much is said. Default `info`. */
   level: v.optional(v.picklist(['trace', 'debug', 'info', 'warn', 'error'])),
   /** A file beside standard error. */
   file: v.optional(text),
@@ -169,7 +223,9 @@ const socket = v.strictObject({
 
 /** A provider's key that requests to a service hosted here carry; see `hosting/provider-keys.ts`. */
 const providerKey = v.strictObject({
+  /** The service hosted here whose requests carry the key. */
   service: text,
+  /** The calling identities that may use it; others get no key. */
   callers: list(text),
   /** Name of the secret, as `culvert secret set` took it. */
   secret: text,
@@ -177,40 +233,68 @@ const providerKey = v.strictObject({
   header: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9-]{1,64}$/, 'expected the name of a header'))),
   /** Stands before the key; default `Bearer ` in `authorization`, else nothing. */
   prefix: v.optional(v.pipe(v.string(), v.regex(/^[\x20-\x7e]{0,64}$/, 'expected plain text'))),
+  /** A caller that nobody vouches for: refused (default), or served like the identity it claims to be. */
   unasserted: v.optional(v.picklist(['refuse', 'accept'])),
-  /** The target is this provider, reached by TLS. `ca`: a PEM file to trust instead of the system's CAs. */
-  provider: v.optional(v.strictObject({ serverName: text, ca: v.optional(text) })),
+  /** The target is this provider, reached by TLS. */
+  provider: v.optional(
+    v.strictObject({
+      /** Name in its certificate. */
+      serverName: text,
+      /** PEM file of the authorities to trust instead of the system's. */
+      ca: v.optional(text),
+    }),
+  ),
 });
 
-const hosting = v.strictObject({ keys: v.optional(v.array(providerKey)) });
+const hosting = v.strictObject({
+  /** Keys that requests to services hosted here carry. */
+  keys: v.optional(v.array(providerKey)),
+});
 
 const pkcs11 = v.strictObject({
   /** Modules that may be loaded though others than root could change them; by their full path. */
   modules: v.optional(v.array(text)),
 });
 
-const config = v.strictObject({
+/** All of `culvert.yaml`. The reference of the settings is made from it and from the comments here. */
+export const configSchema = v.strictObject({
+  /** How traffic enters. Default `auto`: `tun` where it may, else `proxy`. */
   mode: v.optional(v.picklist(['auto', 'tun', 'proxy', 'host'])),
+  /** SOCKS5 and HTTP CONNECT on one port, and plain ports for single services. */
   proxy: v.optional(proxy),
+  /** Addresses that stand for names, in mode `tun`. */
   ranges: v.optional(ranges),
+  /** Names, in mode `tun`. */
   dns: v.optional(dns),
+  /** The interface, in mode `tun`. */
   tun: v.optional(tun),
+  /** The window in a browser. */
   console: v.optional(consoleListener),
+  /** Where the record goes to besides the journal. */
   exporters: v.optional(v.array(exporter)),
   /** Ask the machines behind hosted services what they are, by reads alone, when `culvert inventory` is called. Default false. */
   inventory: v.optional(v.boolean()),
+  /** Which program is which agent, by a short name each; see [agents](agents.md). */
   agents: v.optional(v.record(v.pipe(v.string(), v.regex(/^[A-Za-z0-9_.-]{1,64}$/, 'expected a short name')), agent)),
+  /** What is put into the requests of services hosted here. */
   hosting: v.optional(hosting),
+  /** Local rules, and what follows from odd behaviour. */
   policy: v.optional(policy),
+  /** The journal. */
   audit: v.optional(audit),
+  /** Be the witness of other devices. */
   witness: v.optional(witness),
+  /** How `culvert collect` keeps what devices send. */
   collect: v.optional(collect),
+  /** The engine's log. The record is not the log. */
   log: v.optional(log),
+  /** Who besides its own user may use the engine. */
   socket: v.optional(socket),
+  /** Keys on PKCS#11 tokens. */
   pkcs11: v.optional(pkcs11),
 });
 
-export type EngineConfig = Readonly<v.InferOutput<typeof config>>;
+export type EngineConfig = Readonly<v.InferOutput<typeof configSchema>>;
 export type AgentConfig = Readonly<v.InferOutput<typeof agent>>;
 export type HostingConfig = NonNullable<EngineConfig['hosting']>;
 
@@ -226,7 +310,7 @@ export function parseConfig(yaml: string, file: string): EngineConfig {
   if (typeof raw !== 'object' || Array.isArray(raw)) {
     throw invalid(file, [{ path: '', message: 'expected settings by name' }]);
   }
-  const result = v.safeParse(config, raw);
+  const result = v.safeParse(configSchema, raw);
   if (result.success) return result.output;
   throw invalid(file, result.issues.map(describe));
 }

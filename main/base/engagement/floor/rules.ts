@@ -43,32 +43,60 @@ const word = v.pipe(whole, v.maxValue(0xffff));
 /** The same shape for all; an object's form is the protocol's own. Present: what addresses anything else, or nothing, is refused. */
 function rulesOf<const O extends v.GenericSchema>(protocol: FloorProtocol, object: O) {
   return terms({
+    /** `read`, or a list of classes, operations and the protocol's own numbers. */
     allow: allowOf(floorOperations[protocol]),
+    /** Present: what addresses anything else, or nothing, is refused. */
     objects: v.optional(v.pipe(v.array(object), v.readonly())),
+    /** Encrypted or unknown dialects: refused by their name (default), or let through unread with an alert. */
     opaque,
   });
 }
 
 /** Bytes of a memory area, `to` inclusive; counters and timers by number. */
 const s7Object = terms({
+  /** Which memory. */
   area: v.picklist(['db', 'inputs', 'outputs', 'flags', 'counters', 'timers']),
   /** Number of the data block; only with area `db`. */
   db: v.optional(word),
+  /** First byte; of counters and timers, the first number. */
   from: v.optional(whole),
+  /** Last byte or number. */
   to: v.optional(whole),
 });
 
 /** A glob over a tag's name, or an object by class and instance. */
-const enipObject = v.union([v.pipe(v.string(), v.minLength(1)), terms({ class: word, instance: v.optional(whole) })]);
+const enipObject = v.union([
+  v.pipe(v.string(), v.minLength(1)),
+  terms({
+    /** Class of the object. */
+    class: word,
+    /** Instance. Default: all of the class. */
+    instance: v.optional(whole),
+  }),
+]);
 
 /** A glob over a node id as OPC UA writes it: `ns=2;s=Press.*`. */
 const opcuaObject = v.pipe(v.string(), v.minLength(1));
 
 /** Information object addresses, `to` inclusive; of one common address or of all. */
-const iec104Object = terms({ commonAddress: v.optional(word), from: whole, to: whole });
+const iec104Object = terms({
+  /** Common address. Default: all. */
+  commonAddress: v.optional(word),
+  /** First information object address. */
+  from: whole,
+  /** Last information object address. */
+  to: whole,
+});
 
 /** Points of an object group, `to` inclusive; of one group or of all. */
-const dnp3Object = terms({ group: v.optional(v.pipe(whole, v.maxValue(255))), from: whole, to: whole });
+const dnp3Object = terms({
+  /** Object group. Default: all. */
+  group: v.optional(v.pipe(whole, v.maxValue(255))),
+  /** First point. */
+  from: whole,
+  /** Last point. */
+  to: whole,
+});
 
 /** The parsers of each protocol's part of a contract. */
 export const floorRules = {
