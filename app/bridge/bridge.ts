@@ -4,6 +4,7 @@ import { openConsoleTransport } from './console-socket.ts';
 import { noTab, tabSecret } from './tab-secret.ts';
 import { openShellTransport, type ShellBridge } from './shell-bridge.ts';
 
+/** How this page reaches an engine, and what else it can do where it stands. */
 export interface Bridge {
   readonly kind: 'shell' | 'console';
   /** A fresh connection to the engine; the store opens the next one when this ends. */

@@ -8,6 +8,7 @@ import {
 import type { ReactNode } from 'react';
 import { Icon, type IconName } from './Icon.tsx';
 
+/** What a button with words on it is given. */
 export interface ButtonProps extends Omit<AriaButtonProps, 'children' | 'className' | 'style'> {
   readonly kind?: 'default' | 'primary' | 'danger' | 'quiet-danger' | 'plain';
   readonly size?: 'normal' | 'small';
@@ -35,6 +36,7 @@ export function Button(props: ButtonProps): ReactNode {
   );
 }
 
+/** What a button with a picture alone is given. */
 export interface IconButtonProps extends Omit<AriaButtonProps, 'children' | 'className' | 'style' | 'aria-label'> {
   readonly icon: IconName;
   /** Its name, shown as a tooltip too. */
@@ -43,6 +45,7 @@ export interface IconButtonProps extends Omit<AriaButtonProps, 'children' | 'cla
   readonly size?: 'normal' | 'small';
 }
 
+/** A button with a picture alone; its name is its tooltip and what a screen reader says. */
 export function IconButton({ icon, label, kind = 'plain', size = 'normal', ...rest }: IconButtonProps): ReactNode {
   return (
     <TooltipTrigger delay={500} closeDelay={0}>

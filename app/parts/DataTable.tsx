@@ -35,6 +35,7 @@ export function useCurrentRow(): boolean {
   return useContext(CurrentRowContext);
 }
 
+/** What a table shows, and what its keys do. */
 export interface DataTableProps<T> {
   readonly label: string;
   readonly table: Table<T>;
@@ -51,6 +52,7 @@ export interface DataTableProps<T> {
   readonly empty: ReactNode;
 }
 
+/** The grid. Sorting, grouping and selection are the caller's. */
 export function DataTable<T>(props: DataTableProps<T>): ReactNode {
   const { label, table, rowHeightPx, minWidthPx, onOpen, empty } = props;
   const { rows } = table.getRowModel();

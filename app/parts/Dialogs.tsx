@@ -4,6 +4,7 @@ import { useState, type ReactNode } from 'react';
 import { useText } from '../text/text.ts';
 import { Button } from './Button.tsx';
 
+/** A modal dialog; its focus stays inside until it is closed. */
 export function Dialog({
   title,
   onClose,

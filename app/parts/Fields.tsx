@@ -20,6 +20,7 @@ import { defined } from '../../main/base/defined.ts';
 import { useText } from '../text/text.ts';
 import { Icon } from './Icon.tsx';
 
+/** What a field is given; `error` is shown with the hint and makes the field invalid. */
 export interface FieldProps {
   readonly label: string;
   readonly value: string;
@@ -34,6 +35,7 @@ export interface FieldProps {
   readonly autoComplete?: string;
 }
 
+/** One line, or several, of text. */
 export function Field(props: FieldProps): ReactNode {
   const { label, value, onChange, hint, error, placeholder, type = 'text', lines = false, autoFocus = false } = props;
   const inputProps = {
@@ -86,11 +88,13 @@ export function Search({
   );
 }
 
+/** One of the values to choose from. */
 export interface Option<V extends string> {
   readonly value: V;
   readonly text: string;
 }
 
+/** One of a list of values. */
 export function Choice<V extends string>({
   label,
   value,
@@ -138,6 +142,7 @@ export function Choice<V extends string>({
   );
 }
 
+/** On or off, in force at once. */
 export function Switch({
   label,
   hideLabel = false,

@@ -4,6 +4,7 @@ import 'uplot/dist/uPlot.min.css';
 import { useEffect, useRef, type ReactNode } from 'react';
 import { defined } from '../../main/base/defined.ts';
 
+/** Bytes a second at each of `times` (Unix seconds); all three of one length. */
 export interface FlowSeries {
   readonly times: readonly number[];
   readonly sent: readonly number[];

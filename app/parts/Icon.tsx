@@ -45,8 +45,10 @@ const paths = {
   arrow: 'M4 10h11.500M11 5.500l4.5 4.5-4.5 4.5',
 } as const;
 
+/** The icons there are. */
 export type IconName = keyof typeof paths;
 
+/** One icon, square, in the colour of the text around it. */
 export function Icon({ name, size = 18 }: { name: IconName; size?: number }): ReactNode {
   return (
     <svg

@@ -3,6 +3,7 @@ import type { ReactNode } from 'react';
 import { Choice, Search } from './Fields.tsx';
 import { Segments, type Segment } from './Segments.tsx';
 
+/** What can be chosen above a list, and what is chosen. */
 export interface ListToolbarProps<Shown extends string, Grouping extends string> {
   readonly shownLabel: string;
   readonly shown: Shown;
@@ -20,6 +21,7 @@ export interface ListToolbarProps<Shown extends string, Grouping extends string>
   readonly onSearch: (text: string) => void;
 }
 
+/** The line itself. */
 export function ListToolbar<Shown extends string, Grouping extends string>(
   props: ListToolbarProps<Shown, Grouping>,
 ): ReactNode {

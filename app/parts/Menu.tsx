@@ -4,6 +4,7 @@ import type { ReactNode } from 'react';
 import { defined } from '../../main/base/defined.ts';
 import { Icon } from './Icon.tsx';
 
+/** One entry of a menu. */
 export interface MenuAction {
   readonly id: string;
   readonly text: string;
@@ -11,6 +12,7 @@ export interface MenuAction {
   readonly run: () => void;
 }
 
+/** The button and its menu. */
 export function ActionMenu({
   label,
   actions,

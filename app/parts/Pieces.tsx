@@ -4,6 +4,7 @@ import { Fragment, type ReactNode } from 'react';
 import { defined } from '../../main/base/defined.ts';
 import { Icon, Mark, type IconName } from './Icon.tsx';
 
+/** How good or bad something is, as colour and shape. */
 export type Tone = 'ok' | 'warn' | 'bad' | 'live' | 'off' | 'plain';
 
 /** A dot and a word: never colour alone. */
@@ -16,6 +17,7 @@ export function Status({ tone, children }: { tone: Tone; children: ReactNode }):
   );
 }
 
+/** A word or two in a frame. */
 export function Tag({ tone, children }: { tone?: 'water' | 'ok' | 'warn' | 'bad'; children: ReactNode }): ReactNode {
   return (
     <span className="tag" {...defined({ 'data-tone': tone })}>
@@ -40,6 +42,7 @@ export function Facts({ items }: { items: readonly (readonly [name: ReactNode, v
   );
 }
 
+/** A part of a drawer or card under its own heading. */
 export function Section({
   title,
   aside,
@@ -74,6 +77,7 @@ export function Meter({ label, value, share }: { label: string; value: string; s
   );
 }
 
+/** A few lines set apart, with the weight of their tone. */
 export function Notice({
   tone = 'info',
   children,

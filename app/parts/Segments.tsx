@@ -2,12 +2,14 @@
 import { ToggleButton, ToggleButtonGroup } from 'react-aria-components';
 import type { ReactNode } from 'react';
 
+/** One choice, with how many rows it would show. */
 export interface Segment<V extends string> {
   readonly value: V;
   readonly text: string;
   readonly count?: number;
 }
 
+/** The strip; arrow keys walk it. */
 export function Segments<V extends string>({
   label,
   value,

@@ -2,6 +2,7 @@
 import type { ReactNode } from 'react';
 import { Icon, type IconName } from './Icon.tsx';
 
+/** One step of a track. */
 export interface TrackItem {
   readonly key: string;
   readonly icon: IconName;
@@ -15,6 +16,7 @@ export interface TrackItem {
   readonly next?: ReactNode;
 }
 
+/** The steps, as a list. */
 export function Track({ label, items }: { label: string; items: readonly TrackItem[] }): ReactNode {
   return (
     <ol className="track" aria-label={label}>

@@ -1,6 +1,7 @@
 /** Files and text dropped anywhere on the page, read as text. Without it the browser would leave the page for the file. */
 import { useEffect, useState } from 'react';
 
+/** What was dropped; without a name it was text. */
 export interface Dropped {
   readonly text: string;
   readonly fileName?: string;

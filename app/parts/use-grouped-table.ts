@@ -12,6 +12,7 @@ import {
 } from '@tanstack/react-table';
 import { useState } from 'react';
 
+/** A table and its grouping. */
 export interface GroupedTable<Row, Grouping extends string> {
   readonly table: Table<Row>;
   readonly grouping: Grouping | 'none';
@@ -19,6 +20,7 @@ export interface GroupedTable<Row, Grouping extends string> {
   readonly setGrouping: (grouping: Grouping | 'none') => void;
 }
 
+/** The state of one table, for as long as its screen is shown. */
 export function useGroupedTable<Row, Grouping extends string>(options: {
   readonly data: readonly Row[];
   readonly columns: ColumnDef<Row>[];

@@ -2,6 +2,7 @@
 import { useCallback, useState } from 'react';
 import { useText } from '../text/text.ts';
 
+/** The state of one form's sending. */
 export interface Sending {
   readonly pending: boolean;
   /** Of the last attempt; gone while another is under way. */
@@ -10,6 +11,7 @@ export interface Sending {
   send(act: () => Promise<unknown>): Promise<void>;
 }
 
+/** Sending for one form. */
 export function useSending(): Sending {
   const t = useText();
   const [pending, setPending] = useState(false);

@@ -1,6 +1,7 @@
 /** Which screen is shown, kept in the address after `#`, so that back, forward and links work. */
 import { useCallback, useSyncExternalStore } from 'react';
 
+/** The screens, in the order of the navigation. */
 export const screenNames = [
   'sessions',
   'services',
@@ -12,14 +13,17 @@ export const screenNames = [
   'settings',
   'enrol',
 ] as const;
+/** A member of {@link screenNames}. */
 export type ScreenName = (typeof screenNames)[number];
 
+/** What the window shows. */
 export interface Route {
   readonly screen: ScreenName;
   /** What is open in it: a session's id, a service's key. */
   readonly item?: string;
 }
 
+/** What an address means; one that means nothing shows the sessions. */
 export function parseRoute(hash: string): Route {
   const [, name, item] = /^#\/([a-z]+)(?:\/(.+))?$/.exec(hash) ?? [];
   const screen = screenNames.find((known) => known === name) ?? 'sessions';
@@ -31,6 +35,7 @@ export function parseRoute(hash: string): Route {
   }
 }
 
+/** The address of a screen, or of something open in it. */
 export function routeTo(screen: ScreenName, item?: string): string {
   return item === undefined ? `#/${screen}` : `#/${screen}/${encodeURIComponent(item)}`;
 }
@@ -40,6 +45,7 @@ function subscribe(listener: () => void): () => void {
   return () => window.removeEventListener('hashchange', listener);
 }
 
+/** Where the window is, and the way to go elsewhere. */
 export function useRoute(): { readonly route: Route; go(screen: ScreenName, item?: string): void } {
   const hash = useSyncExternalStore(subscribe, () => window.location.hash);
   const go = useCallback((screen: ScreenName, item?: string) => {

@@ -6,6 +6,7 @@ import { createClient, type ClientConnection, type Transport } from '../../main/
 import { schema, type EngineClient, type EngineSchema } from '../../main/api/schema.ts';
 import { applyDelta, type EngineState, type StateSnapshot } from '../../main/api/state.ts';
 
+/** How the window stands with its engine. */
 export type Link =
   | { readonly phase: 'connecting' }
   | { readonly phase: 'live'; readonly permission: Permission; readonly version: string }
@@ -14,6 +15,7 @@ export type Link =
   /** Trying again is pointless: this page or this socket is not to be trusted. */
   | { readonly phase: 'refused'; readonly error: TunnelerError };
 
+/** Where connections come from. */
 export interface EngineStoreDeps {
   /** A fresh transport each time. */
   readonly open: () => Transport;
@@ -24,6 +26,7 @@ export interface EngineStoreDeps {
 const publishEveryMs = 40;
 const retryMs = [250, 500, 1000, 2000, 4000] as const;
 
+/** Follows one engine, over as many connections as it takes, until disposed. */
 export class EngineStore implements AsyncDisposable {
   readonly #deps: EngineStoreDeps;
   readonly #listeners = new Set<() => void>();

@@ -24,10 +24,12 @@ export interface Stores {
 
 const StoresContext = createContext<Stores | undefined>(undefined);
 
+/** Gives the stores to all components beneath it. */
 export function StoresProvider({ stores, children }: { stores: Stores; children: ReactNode }): ReactNode {
   return <StoresContext value={stores}>{children}</StoresContext>;
 }
 
+/** The stores; throws outside {@link StoresProvider}. */
 export function useStores(): Stores {
   const stores = useContext(StoresContext);
   if (stores === undefined) throw new Error('no stores above this component');
@@ -46,6 +48,7 @@ export function useEngine<T>(select: (state: EngineState) => T): T | undefined {
   );
 }
 
+/** How the window stands with its engine now. */
 export function useLink(): Link {
   const { engine } = useStores();
   return useSyncExternalStore(engine.subscribe, engine.link);
@@ -66,6 +69,7 @@ export function useRate(sessionId: string): Rate {
   );
 }
 
+/** The person's choices now. */
 export function usePreferences(): PreferenceValues {
   const { preferences } = useStores();
   return useSyncExternalStore(preferences.subscribe, preferences.values);

@@ -1,6 +1,7 @@
 /** How this person wants the window to look; kept by the browser, applied to the document. Nothing here reaches the engine. */
 import type { Locale } from '../text/text.ts';
 
+/** What a person can choose; `system` follows the host. */
 export interface PreferenceValues {
   readonly theme: 'system' | 'light' | 'dark';
   readonly motion: 'system' | 'reduced' | 'full';
@@ -17,11 +18,13 @@ const allowed: { readonly [K in keyof PreferenceValues]: readonly PreferenceValu
 };
 const storageKey = 'culvert.preferences';
 
+/** The part of `localStorage` that is used. */
 export interface PreferenceStorage {
   getItem(key: string): string | null;
   setItem(key: string, value: string): void;
 }
 
+/** The choices in force, and their listeners. */
 export class Preferences {
   readonly #storage: PreferenceStorage | undefined;
   readonly #listeners = new Set<() => void>();

@@ -13,15 +13,25 @@ export function valuesOf<V>(record: Readonly<Record<string, V>>): readonly V[] {
   return made;
 }
 
+/** Sessions in the order the engine told them. */
 export const selectSessions = (state: EngineState): readonly SessionView[] => valuesOf(state.sessions);
+/** Services of all identities. */
 export const selectServices = (state: EngineState): readonly ServiceView[] => valuesOf(state.services);
+/** Identities on this host. */
 export const selectIdentities = (state: EngineState): readonly IdentityView[] => valuesOf(state.identities);
+/** Agents that are bound or were recognised. */
 export const selectAgents = (state: EngineState) => valuesOf(state.agents);
+/** Edge routers of all identities. */
 export const selectRouters = (state: EngineState) => valuesOf(state.routers);
+/** What is cut off. */
 export const selectQuarantine = (state: EngineState) => valuesOf(state.quarantine);
+/** Alerts, oldest first. */
 export const selectAlerts = (state: EngineState) => state.alerts;
+/** The engine as a whole. */
 export const selectStatus = (state: EngineState) => state.status;
+/** Name resolution. */
 export const selectDns = (state: EngineState) => state.dns;
+/** The rules in force. */
 export const selectPolicy = (state: EngineState) => state.policy;
 
 /** Name under which a person knows who is at the other end of a session: the agent, else the program's file name. */

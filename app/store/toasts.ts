@@ -1,6 +1,7 @@
 /** Short messages that pass: at most four at a time, each gone after a while unless it asks for something. */
 import type { Clock } from '../../main/base/clock.ts';
 
+/** One message. */
 export interface Toast {
   readonly id: number;
   readonly tone: 'ok' | 'info' | 'warn' | 'bad';
@@ -11,6 +12,7 @@ export interface Toast {
 const shownForMs = 6_000;
 const maxShown = 4;
 
+/** The messages shown now, and their listeners. */
 export class Toasts {
   readonly #clock: Clock;
   readonly #listeners = new Set<() => void>();

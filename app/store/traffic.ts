@@ -2,12 +2,14 @@
 import type { Clock } from '../../main/base/clock.ts';
 import type { SessionView } from '../../main/api/views.ts';
 
+/** Bytes a second of one session, smoothed. */
 export interface Rate {
   /** Bytes a second from the application to the service. */
   readonly sent: number;
   readonly received: number;
 }
 
+/** The sum over all sessions, a point a second. */
 export interface TrafficHistory {
   /** Unix seconds, oldest first; always {@link historyPoints} long. */
   readonly times: readonly number[];
@@ -15,6 +17,7 @@ export interface TrafficHistory {
   readonly received: readonly number[];
 }
 
+/** Two minutes of seconds. */
 export const historyPoints = 120;
 const still: Rate = { sent: 0, received: 0 };
 /** Share of a new sample in the shown rate: calm enough to read, quick enough to trust. */
@@ -57,6 +60,7 @@ function blend(before: number, now: number): number {
   return value < 1 ? 0 : value;
 }
 
+/** The sampler; runs until disposed. */
 export class Traffic implements Disposable {
   readonly #clock: Clock;
   readonly #sessions: () => readonly SessionView[];

@@ -18,6 +18,7 @@ export interface Format {
 
 const sizes = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const;
 
+/** Figures, sizes and times as a language writes them. */
 export function createFormat(locale: string): Format {
   const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
   const tenth = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });

@@ -12,11 +12,13 @@ export interface Said {
   readonly details?: Details | undefined;
 }
 
+/** What a sentence names. */
 export type Details = Readonly<Record<string, unknown>>;
 
 /** A language's words for every code there is; `{name}` stands for a detail. One that misses a code does not compile. */
 export type ReasonWords = Readonly<Record<ReasonCode, ReasonText>>;
 
+/** A reason in words. */
 export interface ReasonText {
   readonly sentence: string;
   readonly next?: string;

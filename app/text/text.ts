@@ -6,10 +6,13 @@ import { createFormat, type Format } from './format.ts';
 import { reasonsDe } from './de/reasons.ts';
 import { createReasons, saidBy, type ReasonWords, type SayReason } from './reasons.ts';
 
+/** The languages there are. */
 export type Locale = 'en' | 'de';
+/** A key of the catalogues. */
 export type TextKey = keyof typeof en;
 type Arguments<K extends TextKey> = (typeof en)[K] extends (parameters: infer P) => string ? [P] : [];
 
+/** A language's words, called with a key. */
 export interface Text {
   readonly locale: Locale;
   <K extends TextKey>(key: K, ...parameters: Arguments<K>): string;
@@ -50,8 +53,10 @@ export function chooseLocale(choice: Locale | 'system', languages: readonly stri
   return 'en';
 }
 
+/** The words in use; English where nobody set another. */
 export const TextContext = createContext<Text>(createText('en'));
 
+/** The words in use here. */
 export function useText(): Text {
   return useContext(TextContext);
 }

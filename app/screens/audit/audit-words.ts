@@ -42,6 +42,7 @@ export function auditLine(record: AuditRecordView): string {
   return auditParts(record).join(' · ');
 }
 
+/** Whether the record tells of something let through or refused; undefined where it tells of neither. */
 export function auditDecision(record: AuditRecordView): 'allow' | 'deny' | undefined {
   const decision = record['decision'] ?? record['outcome'];
   if (decision === 'allow' || decision === 'dial' || decision === 'permit') return 'allow';

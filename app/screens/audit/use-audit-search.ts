@@ -3,6 +3,7 @@ import { useCallback, useEffect, useRef, useState } from 'react';
 import type { AuditRecordView } from '../../../main/api/record-views.ts';
 import { useStores } from '../../store/hooks.tsx';
 
+/** Which records are wanted. */
 export interface AuditFilter {
   readonly text?: string;
   readonly decision?: 'allow' | 'deny';
@@ -12,6 +13,7 @@ const page = 200;
 /** A person still typing is not yet asking. */
 const settleMs = 180;
 
+/** The records found so far; a new filter aborts the search under way. */
 export function useAuditSearch(
   filter: AuditFilter,
   onError: (error: unknown) => void,

@@ -2,6 +2,7 @@
 import { defined } from '../../../main/base/defined.ts';
 import type { EnrolSource } from './enrol-source.ts';
 
+/** The form as filled in; empty text is no answer. */
 export interface EnrolRequest {
   readonly name: string;
   readonly keystore: 'auto' | 'keychain' | 'tpm' | 'pkcs11' | 'file';

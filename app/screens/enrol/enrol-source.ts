@@ -3,12 +3,14 @@
 /** No token and no identity file comes near this; a larger file was brought by mistake. */
 export const maxSourceBytes = 1_048_576;
 
+/** What was brought, as far as it is recognised. */
 export type EnrolSource =
   | { readonly kind: 'token'; readonly text: string; readonly facts: TokenFacts }
   | { readonly kind: 'url'; readonly url: string }
   | { readonly kind: 'identity-file'; readonly text: string; readonly controller: string }
   | { readonly kind: 'unknown' };
 
+/** What an enrolment token says of itself, unverified. */
 export interface TokenFacts {
   readonly controller: string;
   /** Enrolment method: `ott`, `ottca`, `ca`, `network`, `updb`. */

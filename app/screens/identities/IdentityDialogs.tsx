@@ -8,6 +8,7 @@ import { useSending } from '../../parts/use-sending.ts';
 import { useAction, useStores } from '../../store/hooks.tsx';
 import { useText } from '../../text/text.ts';
 
+/** Give an identity another name on this host. */
 export function RenameDialog({
   name,
   onClose,
@@ -46,6 +47,7 @@ export function RenameDialog({
   );
 }
 
+/** Open an identity's key with its passphrase or PIN. */
 export function UnlockDialog({ name, onClose }: { name: string; onClose: () => void }): ReactNode {
   const t = useText();
   const { engine } = useStores();

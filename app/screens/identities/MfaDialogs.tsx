@@ -69,6 +69,7 @@ function CodeForm({
   );
 }
 
+/** Answer the controller's question for a code. */
 export function MfaCodeDialog({ name, onClose }: OfIdentity): ReactNode {
   const t = useText();
   const { engine, toasts } = useStores();
@@ -88,6 +89,7 @@ export function MfaCodeDialog({ name, onClose }: OfIdentity): ReactNode {
   );
 }
 
+/** Take the second factor away again. */
 export function MfaRemoveDialog({ name, onClose }: OfIdentity): ReactNode {
   const t = useText();
   const { engine, toasts } = useStores();
@@ -108,6 +110,7 @@ export function MfaRemoveDialog({ name, onClose }: OfIdentity): ReactNode {
   );
 }
 
+/** Show the recovery codes to whoever has a code. */
 export function RecoveryCodesDialog({ name, onClose }: OfIdentity): ReactNode {
   const t = useText();
   const { engine } = useStores();
@@ -131,6 +134,7 @@ export function RecoveryCodesDialog({ name, onClose }: OfIdentity): ReactNode {
   );
 }
 
+/** Set up a second factor: scan, confirm with a code, keep the recovery codes. */
 export function MfaEnrolDialog({ name, onClose }: OfIdentity): ReactNode {
   const t = useText();
   const { engine } = useStores();

@@ -14,6 +14,7 @@ const tones: Readonly<Record<IdentityView['state'], Tone>> = {
   broken: 'bad',
 };
 
+/** How good or bad an identity's state is. */
 export function identityTone(identity: Pick<IdentityView, 'state'>): Tone {
   return tones[identity.state];
 }

@@ -13,6 +13,7 @@ import { NextAction } from './NextAction.tsx';
 import { aboutService, serviceTone, whyDestination } from './service-words.ts';
 import { WhySteps } from './Why.tsx';
 
+/** The drawer beside the services table. */
 export function ServiceDrawer({ service, onClose }: { service: ServiceView; onClose: () => void }): ReactNode {
   const t = useText();
   const act = useAction();
@@ -123,6 +124,7 @@ function ServiceFacts({ service }: { service: ServiceView }): ReactNode {
   );
 }
 
+/** The posture checks of a service, each passed or with what to do. */
 export function PostureList({ checks }: { checks: readonly PostureCheckView[] }): ReactNode {
   const t = useText();
   return (

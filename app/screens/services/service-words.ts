@@ -18,6 +18,7 @@ const tones: Readonly<Record<ServiceStatus, Tone>> = {
   'hosting-failed': 'bad',
 };
 
+/** How good or bad a service's status is. */
 export function serviceTone(service: ServiceView): Tone {
   return tones[service.status];
 }
@@ -52,6 +53,7 @@ export function whyDestination(service: ServiceView): string {
   return port === undefined ? host : `${host}:${port}`;
 }
 
+/** What a search over services looks into, in lower case. */
 export function searchableService(service: ServiceView): string {
   return [service.name, service.identity, ...service.addresses, ...service.workgroups].join('\n').toLowerCase();
 }

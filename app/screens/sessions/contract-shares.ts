@@ -1,6 +1,7 @@
 /** What is left of a session's contract, as shares of what was granted. */
 import type { ContractView, SessionView } from '../../../main/api/views.ts';
 
+/** What is left of one term of a contract. */
 export interface ContractShare {
   readonly kind: 'seconds' | 'bytes' | 'calls';
   readonly left: number;

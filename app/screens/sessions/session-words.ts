@@ -5,6 +5,7 @@ import { programOf } from '../../store/selectors.ts';
 import type { Details } from '../../text/reasons.ts';
 import type { Text } from '../../text/text.ts';
 
+/** How a session stands, or ended. */
 export function sessionTone(session: SessionView): Tone {
   if (session.state === 'open') return 'live';
   return session.closeReason === 'consumer_close' ||
@@ -14,6 +15,7 @@ export function sessionTone(session: SessionView): Tone {
     : 'bad';
 }
 
+/** A session's state; of a closed one why it closed. */
 export function sessionStateText(session: SessionView, t: Text): string {
   if (session.state !== 'closed') return t(`session.state.${session.state}`);
   return session.closeReason === undefined ? t('session.state.closed') : t(`close.${session.closeReason}`);

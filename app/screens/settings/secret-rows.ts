@@ -1,6 +1,7 @@
 /** What is kept, joined with what the configuration asks for (`hosting.keys`): a rule whose key is not kept yet is a row too. */
 import type { SecretView, SettingsView } from '../../../main/api/views.ts';
 
+/** One secret, kept or waited for. */
 export interface SecretRow {
   readonly name: string;
   /** Absent: a service waits for it. */

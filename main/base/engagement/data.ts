@@ -4,6 +4,7 @@ import { globs, terms } from './terms.ts';
 
 /** From the mildest on. `record`: counted with its places; `redact`: replaced in what goes on; `refuse`: the call is refused. */
 export const dataActions = ['record', 'redact', 'refuse'] as const;
+/** A member of {@link dataActions}. */
 export type DataAction = (typeof dataActions)[number];
 
 /** What is found without being told where it stands, by the field that speaks of all of its kind. */
@@ -11,6 +12,7 @@ export const foundClasses = {
   secrets: ['access-token', 'private-key', 'connection-string', 'kept-secret'],
   personal: ['email', 'phone', 'payment-card', 'iban', 'national-id'],
 } as const;
+/** A class of data that Culvert finds by itself. */
 export type FoundClass = (typeof foundClasses)[keyof typeof foundClasses][number];
 
 const known: readonly string[] = [...foundClasses.secrets, ...foundClasses.personal];
@@ -59,7 +61,9 @@ export const data = terms({
   classes: v.optional(v.union([action, classes])),
 });
 
+/** The parsed `data` part of a contract. */
 export type DataRules = Readonly<v.InferOutput<typeof data>>;
+/** A class of data that a contract describes itself. */
 export type OwnDataClass = Exclude<Exclude<NonNullable<DataRules['classes']>, string>[string], string>;
 
 /** What a contract says of one class that is found; undefined: it is not looked for. */
@@ -77,6 +81,7 @@ export function ownClasses(rules: DataRules): readonly (readonly [name: string, 
   return Object.entries(said).flatMap(([name, own]) => (typeof own === 'string' ? [] : [[name, own] as const]));
 }
 
+/** The one of two that lets less through; undefined where neither says anything. */
 export function stricterAction(a: DataAction | undefined, b: DataAction | undefined): DataAction | undefined {
   if (a === undefined || b === undefined) return a ?? b;
   return dataActions.indexOf(a) > dataActions.indexOf(b) ? a : b;
