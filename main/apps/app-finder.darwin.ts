@@ -1,5 +1,6 @@
 /** macOS: lsof names the socket's process, ps its path, arguments and ancestors, codesign its signer. */
 import type { Clock } from '../base/clock.ts';
+import { defined } from '../base/defined.ts';
 import type { Endpoint } from '../base/flow.ts';
 import type { Log } from '../base/log.ts';
 import type { App, AppFinder, AppParent } from './app.ts';
@@ -58,7 +59,7 @@ export function createDarwinAppFinder(deps: DarwinAppFinderDeps): AppFinder {
       at = rows.get(at.parentPid)
     ) {
       const parentScript = await scriptOf(at);
-      parents.push({ pid: at.pid, path: at.path, ...(parentScript === undefined ? {} : { script: parentScript }) });
+      parents.push({ pid: at.pid, path: at.path, ...defined({ script: parentScript }) });
       if (at.parentPid === at.pid) break;
     }
     return {
@@ -68,8 +69,7 @@ export function createDarwinAppFinder(deps: DarwinAppFinderDeps): AppFinder {
       uid: row.uid,
       user: row.user,
       parents,
-      ...(script === undefined ? {} : { script }),
-      ...(hash === undefined ? {} : { hash }),
+      ...defined({ script, hash }),
     };
   };
 
@@ -108,7 +108,7 @@ export function createDarwinAppFinder(deps: DarwinAppFinderDeps): AppFinder {
           return found === undefined ? parent : { ...parent, hash: found };
         }),
       );
-      return { ...app, parents, ...(hash === undefined ? {} : { hash }), ...(signer === undefined ? {} : { signer }) };
+      return { ...app, parents, ...defined({ hash, signer }) };
     },
   };
 }

@@ -6,6 +6,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Native } from 'node-tun';
 import type { Clock } from '../base/clock.ts';
+import { defined } from '../base/defined.ts';
 import type { FlowRequest } from '../base/flow.ts';
 import type { Log } from '../base/log.ts';
 import type { AgentRuns } from './agent-runs.ts';
@@ -48,7 +49,7 @@ export function createLinuxAppFinder(
     log,
     runs: deps.runs,
     ...(native === undefined || !isHere ? {} : { watch: () => native.watchProcesses(codeVariables) }),
-    ...(enginePid === undefined ? {} : { enginePid }),
+    ...defined({ enginePid }),
   });
   const holders = new SocketHolders(procRoot, isHere ? native : undefined);
   const hashes = new ExecutableHashes();
@@ -105,16 +106,14 @@ export function createLinuxAppFinder(
           const ofScript = await scriptHashOf(parent.pid, parent.script);
           return {
             ...parent,
-            ...(found === undefined ? {} : { hash: found }),
-            ...(ofScript === undefined ? {} : { scriptHash: ofScript }),
+            ...defined({ hash: found, scriptHash: ofScript }),
           };
         }),
       );
       return {
         ...app,
         parents,
-        ...(hash === undefined ? {} : { hash }),
-        ...(scriptHash === undefined ? {} : { scriptHash }),
+        ...defined({ hash, scriptHash }),
         ...(images.length === 0 ? {} : { images }),
       };
     },

@@ -1,6 +1,7 @@
 /** Windows: the addon's extended tables name the socket's process, netstat where there is no addon; PowerShell tells of processes. */
 import type { Native } from 'node-tun';
 import type { Clock } from '../base/clock.ts';
+import { defined } from '../base/defined.ts';
 import type { Endpoint, FlowRequest } from '../base/flow.ts';
 import type { Log } from '../base/log.ts';
 import type { App, AppFinder, AppParent } from './app.ts';
@@ -60,7 +61,7 @@ export function createWindowsAppFinder(deps: WindowsAppFinderDeps): AppFinder {
           return found === undefined ? parent : { ...parent, hash: found };
         }),
       );
-      return { ...app, parents, ...(hash === undefined ? {} : { hash }), ...(signer === undefined ? {} : { signer }) };
+      return { ...app, parents, ...defined({ hash, signer }) };
     },
   };
 }
@@ -103,8 +104,7 @@ function describe(pid: number, rows: ReadonlyMap<number, ProcessRow>): App | und
     // Windows keeps the number of a parent that has gone; whoever has it now started later than the child.
     if (parent === undefined || parent === child || BigInt(parent.startedAt) > BigInt(child.startedAt)) break;
     const script = interpreterScript(parent.path, splitCommand(parent.command));
-    if (parent.path !== '')
-      parents.push({ pid: parent.pid, path: parent.path, ...(script === undefined ? {} : { script }) });
+    if (parent.path !== '') parents.push({ pid: parent.pid, path: parent.path, ...defined({ script }) });
     child = parent;
   }
   const script = interpreterScript(row.path, splitCommand(row.command));
@@ -114,7 +114,7 @@ function describe(pid: number, rows: ReadonlyMap<number, ProcessRow>): App | und
     parents,
     ...(row.path === '' ? {} : { path: row.path }),
     ...(row.user === '' ? {} : { user: row.user }),
-    ...(script === undefined ? {} : { script }),
+    ...defined({ script }),
   };
 }
 

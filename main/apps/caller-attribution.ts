@@ -5,6 +5,7 @@
  * do not count: what started the engine is its person's way of working. They do count where an engine that they did not start served this
  * state directory before, for then an agent has started an engine over a person's.
  */
+import { defined } from '../base/defined.ts';
 import { ancestryReader } from './ancestry.ts';
 import type { Ancestor, AncestryReader, App } from './app.ts';
 import { recognise, withAgent, type AgentRules, type Recognition } from './recognise.ts';
@@ -112,8 +113,7 @@ function asApp({ pid, path, script, hash }: App['parents'][number]): Omit<App, '
     attribution: 'exact',
     pid,
     path,
-    ...(script === undefined ? {} : { script }),
-    ...(hash === undefined ? {} : { hash }),
+    ...defined({ script, hash }),
   };
 }
 

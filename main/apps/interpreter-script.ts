@@ -2,6 +2,7 @@
  * Which script an interpreter runs, by its command line, and what else of its arguments and environment brings code. Pure. A process may
  * change its arguments later: they name the program only where they were read as it started.
  */
+import { defined } from '../base/defined.ts';
 
 /** How an interpreter takes its arguments, by the base name of its executable. */
 interface Interpreter {
@@ -135,7 +136,7 @@ export interface Started {
 export function readStart(path: string, argv: readonly string[], environment: readonly string[]): Started {
   const interpreter = interpreterAt(path);
   const injected = injectedBy(interpreter, argv, environment);
-  const more = injected === undefined ? {} : { injected };
+  const more = defined({ injected });
   if (interpreter === undefined) return { runs: 'itself', ...more };
   const script = scriptOf(interpreter, argv);
   return script === undefined ? { runs: 'nothing', ...more } : { runs: 'script', script, ...more };

@@ -1,6 +1,7 @@
 /** The finder for this platform, and agents recognised in what it finds. */
 import type { Native } from 'node-tun';
 import type { Clock } from '../base/clock.ts';
+import { defined } from '../base/defined.ts';
 import type { Log } from '../base/log.ts';
 import { createDarwinAppFinder } from './app-finder.darwin.ts';
 import { createLinuxAppFinder } from './app-finder.linux.ts';
@@ -31,7 +32,7 @@ export interface ProgramFinder extends AppFinder, Disposable {
 /** A finder of owners, without agents. On a platform nobody wrote one for every owner is unknown. */
 export function createAppFinder(deps: AppFinderDeps): ProgramFinder {
   const { log, clock } = deps;
-  const native = deps.native === undefined ? {} : { native: deps.native };
+  const native = defined({ native: deps.native });
   switch (deps.platform ?? process.platform) {
     case 'linux':
       return createLinuxAppFinder({ log, clock, runs: deps.runs, ...native });

@@ -1,5 +1,6 @@
 /** What `/proc` says of one process: executable, script, user, control group, container. */
 import { readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+import { defined } from '../base/defined.ts';
 import type { App, AppDoubt } from './app.ts';
 import { codeVariables, readStart } from './interpreter-script.ts';
 import type { Image } from './lineage.ts';
@@ -52,10 +53,7 @@ export class ProcessReader {
     const cgroup = parseCgroup(this.#text(pid, 'cgroup') ?? '');
     const container = cgroup === undefined ? undefined : containerOf(cgroup);
     return {
-      ...(uid === undefined ? {} : { uid }),
-      ...(user === undefined ? {} : { user }),
-      ...(cgroup === undefined ? {} : { cgroup }),
-      ...(container === undefined ? {} : { container }),
+      ...defined({ uid, user, cgroup, container }),
     };
   }
 

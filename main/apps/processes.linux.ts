@@ -7,6 +7,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { NativeProcessEvent, NativeProcessWatch } from 'node-tun';
 import type { Clock } from '../base/clock.ts';
+import { defined } from '../base/defined.ts';
 import type { Log } from '../base/log.ts';
 import type { AgentRuns } from './agent-runs.ts';
 import type { Ancestry, App, AppParent } from './app.ts';
@@ -77,12 +78,11 @@ export class Processes implements Disposable {
     return {
       attribution: 'exact',
       pid,
-      ...(path === undefined ? {} : { path }),
-      ...(script === undefined ? {} : { script }),
+      ...defined({ path, script }),
       ...this.#reader.facts(pid),
-      ...(doubt === undefined ? {} : { doubt }),
+      ...defined({ doubt }),
       ...(shared ? { shared } : {}),
-      ...(proven === undefined ? {} : { proven }),
+      ...defined({ proven }),
       parents: this.#parents(run),
     };
   }
@@ -116,8 +116,7 @@ export class Processes implements Disposable {
       parents.push({
         pid: one.pid,
         path: one.path,
-        ...(one.script === undefined ? {} : { script: one.script }),
-        ...(doubt === undefined ? {} : { doubt }),
+        ...defined({ script: one.script, doubt }),
         ...(shared ? { shared } : {}),
       });
     }

@@ -2,6 +2,7 @@
  * The program behind a bridge: `culvert mcp connect` speaks for the MCP client that started it, and it is that client a decision is about.
  */
 import { existsSync, realpathSync } from 'node:fs';
+import { defined } from '../base/defined.ts';
 import type { App, AppFinder } from './app.ts';
 
 /** The program that this process runs; the bridge is the same under other words. */
@@ -31,15 +32,17 @@ export function programBehind(app: App, own: OwnProgram): App {
   return {
     pid: client.pid,
     path: client.path,
-    ...(client.script === undefined ? {} : { script: client.script }),
-    ...(client.hash === undefined ? {} : { hash: client.hash }),
-    ...(client.doubt === undefined ? {} : { doubt: client.doubt }),
-    ...(client.shared === undefined ? {} : { shared: client.shared }),
-    ...(uid === undefined ? {} : { uid }),
-    ...(user === undefined ? {} : { user }),
-    ...(cgroup === undefined ? {} : { cgroup }),
-    ...(container === undefined ? {} : { container }),
-    ...(proven === undefined ? {} : { proven }),
+    ...defined({
+      script: client.script,
+      hash: client.hash,
+      doubt: client.doubt,
+      shared: client.shared,
+      uid,
+      user,
+      cgroup,
+      container,
+      proven,
+    }),
     attribution,
     parents,
   };

@@ -1,4 +1,5 @@
 /** Which agent a program is: by the bindings of the settings first, then by what is known of agents in the wild. Pure. */
+import { defined } from '../base/defined.ts';
 import type { App, AppDoubt, Drift } from './app.ts';
 import { knownAgents } from './known-agents.ts';
 import { PathPatterns } from './path-patterns.ts';
@@ -153,9 +154,9 @@ export function withAgent(app: App, rules: AgentRules): App {
   if (app.attribution === 'unknown') return found === undefined ? app : { ...app, agent: found.agent };
   if (found !== undefined) {
     const { doubt: _, ...rest } = app;
-    const doubt = found.doubt === undefined ? {} : { doubt: found.doubt };
+    const doubt = defined({ doubt: found.doubt });
     const attribution = found.doubt === undefined ? app.attribution : 'inferred';
-    const drift = found.drift === undefined ? {} : { drift: found.drift };
+    const drift = defined({ drift: found.drift });
     return { ...rest, agent: found.agent, attribution, ...doubt, ...drift };
   }
   const doubt = app.doubt === 'injected' || app.shared === true ? undefined : (app.doubt ?? doubtAbove(app));
@@ -227,7 +228,7 @@ function doubtOf(app: App, process: Process, by: MatchedBy): { doubt?: AppDoubt 
 }
 
 function processOf(process: Process): { byParent?: number } {
-  return process.ancestor === undefined ? {} : { byParent: process.ancestor };
+  return defined({ byParent: process.ancestor });
 }
 
 /** By what it holds; undefined where it does not. */

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { defined } from '../base/defined.ts';
 import { systemClock } from '../base/clock.ts';
 import type { ShellSettings } from '../api/shell-bridge.ts';
 import type { StateChange } from '../api/state.ts';
@@ -103,7 +104,7 @@ async function start(): Promise<void> {
       notifications: kept.notifications,
       tray: tray !== undefined,
       version: app.getVersion(),
-      ...(update === undefined ? {} : { update }),
+      ...defined({ update }),
     };
   };
   electron.Menu.setApplicationMenu(null);

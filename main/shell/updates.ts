@@ -5,6 +5,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { ShellUpdate } from '../api/shell-bridge.ts';
 import type { Clock } from '../base/clock.ts';
+import { defined } from '../base/defined.ts';
 import { iso } from '../base/iso.ts';
 import type { Log } from '../base/log.ts';
 import { distrustOf } from './update-signature.ts';
@@ -50,7 +51,7 @@ export function watchUpdates(updater: Updater, { clock, log, keys, onReady }: Up
   const become = (kind: Exclude<ShellUpdate['kind'], 'not-looked'>, version?: string): void => {
     // What is ready stays so, whatever a later look says.
     if (state.kind === 'ready' && kind !== 'ready') return;
-    state = { kind, at: iso(clock.now()), ...(version === undefined ? {} : { version }) };
+    state = { kind, at: iso(clock.now()), ...defined({ version }) };
   };
   const failed = (error: unknown): void => {
     log.warn('shell.update_failed', { message: error instanceof Error ? error.message : String(error) });

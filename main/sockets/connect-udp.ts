@@ -2,6 +2,7 @@
 import { createSocket } from 'node:dgram';
 import type { RemoteInfo, Socket } from 'node:dgram';
 import { isIP } from 'node:net';
+import { defined } from '../base/defined.ts';
 import { TunnelerError } from '../base/errors.ts';
 import type { ByteStream } from '../base/stream.ts';
 import { addressesOf, type LookUp } from './address-race.ts';
@@ -71,7 +72,7 @@ function bind(socket: Socket, options: Pick<ConnectUdpOptions, 'localAddress' | 
   if (localAddress === undefined && localPort === undefined) return Promise.resolve();
   return new Promise((resolve, reject) => {
     socket.once('error', reject);
-    socket.bind({ port: localPort ?? 0, ...(localAddress === undefined ? {} : { address: localAddress }) }, () => {
+    socket.bind({ port: localPort ?? 0, ...defined({ address: localAddress }) }, () => {
       socket.off('error', reject);
       resolve();
     });
