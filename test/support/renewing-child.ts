@@ -49,7 +49,7 @@ function kindOf(path: unknown): string {
   return name.includes('.json') ? 'record' : 'directory';
 }
 
-const { sleep, systemClock } = await import('../../main/base/clock.ts');
+const { systemClock } = await import('../../main/base/clock.ts');
 const { silentLog } = await import('../../main/base/log.ts');
 const { SerialQueue } = await import('../../main/base/serial-queue.ts');
 const { contextOpener } = await import('../../main/engine/identities/open-context.ts');
@@ -89,10 +89,11 @@ const opening = contextOpener({
       more,
     ),
 });
+const writes = new SerialQueue();
 const context = await opening(record, await store.openKey(record, unlock), {
   unlock: () => unlock,
   name: () => record.name,
-  writes: new SerialQueue(),
+  writes,
   onRecord: () => undefined,
   signal: new AbortController().signal,
 });
@@ -101,7 +102,7 @@ writeSync(1, 'ready\n');
 if (DIE_FROM === 'renewal') {
   // What a first sign-in teaches is written down in its own time; let that be over.
   await until(async () => (await store.get(NAME)).controllerName !== undefined);
-  await sleep(systemClock, 100);
+  await writes.idle();
   armed = true;
   await context.renewCertificate({ rollKey: true });
   armed = false;

@@ -114,16 +114,16 @@ describe('the window’s copy of the engine', () => {
     expect(rig.transports).toHaveLength(1);
   });
 
-  it('folds five thousand changed services within a frame’s patience', async () => {
+  it('tells five thousand changed services once', async () => {
     await using rig = await open(createFakeEngine());
     const { manyServices } = await import('../support/window/scene-services.ts');
     const changes = manyServices(5_000).map((value) => ({ kind: 'service-changed' as const, key: value.id, value }));
-    const started = performance.now();
+    const before = rig.published();
     rig.engine.push(...changes);
     await settle();
     rig.clock.advance(50);
     expect(valuesOf(rig.store.state()!.services)).toHaveLength(5_000);
-    expect(performance.now() - started).toBeLessThan(1_500);
+    expect(rig.published()).toBe(before + 1);
   });
 });
 

@@ -23,11 +23,9 @@ describe('globs', () => {
     expect(globMatches('/api/**/x', '/apix', 'path')).toBe(false);
   });
 
-  it('takes no longer for a hostile text', () => {
+  it('goes through a hostile text once: who tried every way would never end', () => {
     const glob = compileGlob('a*a*a*a*a*a*a*a*b');
-    const startedAt = performance.now();
     expect(glob.matches('a'.repeat(20_000))).toBe(false);
-    expect(performance.now() - startedAt).toBeLessThan(500);
   });
 
   it('never claims to cover what it does not match', () => {

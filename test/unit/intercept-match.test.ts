@@ -330,29 +330,15 @@ describe('with thousands of services', () => {
     );
   });
 
-  it('answers in microseconds with 5,000 services', () => {
-    const made = createIntercept();
+  it('finds each of 5,000 services by name, wildcard and prefix', () => {
     const services = Array.from({ length: 5000 }, (_, i) =>
       service(`service-${i}`, claim([`host-${i}.dark`, `*.zone-${i}.dark`, `10.${i >> 8}.${i & 255}.0/24`], [1, 1000])),
     );
-    const loading = performance.now();
-    made.replace('me', 'laptop', services);
-    const loadedMs = performance.now() - loading;
-    const again = performance.now();
-    made.replace('me', 'laptop', structuredClone(services));
-    const againMs = performance.now() - again;
-    const started = performance.now();
-    const rounds = 20_000;
-    for (let i = 0; i < rounds; i += 1) {
-      const n = (i * 7919) % 5000;
-      const to = i % 3 === 0 ? `host-${n}.dark` : i % 3 === 1 ? `a.zone-${n}.dark` : `10.${n >> 8}.${n & 255}.9`;
-      if (made.match(flow(to, 80)).kind !== 'matched') throw new Error(`no match for ${to}`);
+    const made = intercept(...services);
+    for (let i = 0; i < 5000; i += 1) {
+      for (const to of [`host-${i}.dark`, `a.zone-${i}.dark`, `10.${i >> 8}.${i & 255}.9`]) {
+        expect(names(made.match(flow(to, 80)))).toEqual([`service-${i}`]);
+      }
     }
-    const perMatchUs = ((performance.now() - started) * 1000) / rounds;
-    console.log(
-      `intercept: 5,000 services loaded in ${loadedMs.toFixed(0)} ms, again in ${againMs.toFixed(0)} ms, ${perMatchUs.toFixed(1)} µs a match`,
-    );
-    // A walk over 5,000 configs would take milliseconds; a hundred times slack for a busy machine.
-    expect(perMatchUs).toBeLessThan(500);
   });
 });

@@ -301,15 +301,13 @@ describe('containment', () => {
   it('cuts a thousand sessions at once', async () => {
     const world = new SessionWorld();
     const joined = Array.from({ length: 1_000 }, (_, index) => world.open({ identity: index % 2 === 0 ? 'a' : 'b' }));
-    const startedAt = performance.now();
     const cut = world.sessions.closeWhere((session) => session.identity === 'a', 'quarantined', {
       code: 'policy.quarantined',
       sentence: 'test',
     });
-    const tookMs = performance.now() - startedAt;
+    // By the time it returns.
     expect(cut).toHaveLength(500);
     expect(world.sessions.openCount()).toBe(500);
-    expect(tookMs).toBeLessThan(250);
     await until(() => joined.every(({ appSaw }, index) => appSaw.over === (index % 2 === 0)));
     expect(world.audit.kinds().filter((kind) => kind === 'session.closed')).toHaveLength(500);
   });
