@@ -61,15 +61,16 @@ export function openExporter(deps: ExporterDeps, sink: ExportSink): Exporter {
     let pauseMs = firstPauseMs;
     while (!abort.signal.aborted) {
       const woken = new Promise<void>((resolve) => (wake = resolve));
-      const batch = await readBatch(auditDirectory(deps.stateDirectory), cursor);
-      if (batch.records.length === 0) {
-        await Promise.race([woken, untilAborted(abort.signal)]);
-        continue;
-      }
       try {
+        // Retention may take a file away while it is read: then it is looked again.
+        const batch = await readBatch(auditDirectory(deps.stateDirectory), cursor);
+        if (batch.records.length === 0) {
+          await Promise.race([woken, untilAborted(abort.signal)]);
+          continue;
+        }
         await sink.deliver(batch.records, abort.signal);
-        cursor = batch.next;
-        await writeAtomically(cursorPath, JSON.stringify(cursor));
+        // Noted or not, it is delivered: on a full disk it must not go out again and again.
+        await writeAtomically(cursorPath, JSON.stringify(batch.next)).finally(() => (cursor = batch.next));
         if (error !== undefined) deps.log.info('audit.export_resumed', { sink: sink.name, seq: cursor.seq });
         error = undefined;
         pauseMs = firstPauseMs;

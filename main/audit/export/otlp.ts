@@ -3,6 +3,7 @@ import { SeverityNumber } from '@opentelemetry/api-logs';
 import { OTLPLogExporter } from '@opentelemetry/exporter-logs-otlp-http';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
+import { orAborted } from '../../base/abort.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import type { ChainedRecord } from '../chain.ts';
 import { sentenceOf } from './ocsf.ts';
@@ -49,16 +50,30 @@ export function otlpSink(options: OtlpOptions): ExportSink {
     };
   };
 
+  const delivered = (records: readonly ChainedRecord[]): Promise<void> =>
+    new Promise((resolve, reject) => {
+      exporter.export(records.map(toLogRecord), (result) => {
+        if (result.code === exportSuccess) resolve();
+        else reject(exportFailed(options.url, result.error));
+      });
+    });
+
+  let isCut = false;
   return {
     name: `otlp:${options.url}`,
-    deliver: (records) =>
-      new Promise((resolve, reject) => {
-        exporter.export(records.map(toLogRecord), (result) => {
-          if (result.code === exportSuccess) resolve();
-          else reject(exportFailed(options.url, result.error));
-        });
-      }),
-    [Symbol.asyncDispose]: () => exporter.shutdown(),
+    async deliver(records, signal) {
+      try {
+        await orAborted(delivered(records), signal);
+      } catch (error) {
+        isCut = signal.aborted;
+        throw error;
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      const closed = exporter.shutdown();
+      // It waits for what is under way, which a collector that does not answer draws out to its timeout.
+      if (!isCut) await closed;
+    },
   };
 }
 

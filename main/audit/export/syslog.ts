@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
+import { orAborted } from '../../base/abort.ts';
 import { sleep, type Clock } from '../../base/clock.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import type { ChainedRecord } from '../chain.ts';
@@ -63,7 +64,7 @@ export function syslogSink(options: SyslogOptions): ExportSink {
       const connection = await connected(signal);
       const bytes = records.map((record) => encodeSyslog(record, options)).join('');
       try {
-        await written(connection, bytes);
+        await orAborted(written(connection, bytes), signal);
         await acknowledged(connection, options.clock, signal);
       } catch (error) {
         connection.destroy();
@@ -113,9 +114,13 @@ function openConnection(options: SyslogOptions, signal: AbortSignal): Promise<TL
 function written(socket: TLSSocket, bytes: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const onClose = (): void => reject(new Error('the collector closed the connection'));
+    const onTimeout = (): void => reject(new Error('the collector takes nothing in'));
     socket.once('close', onClose);
+    socket.setTimeout(ackTimeoutMs, onTimeout);
     socket.write(bytes, (error) => {
       socket.off('close', onClose);
+      socket.off('timeout', onTimeout);
+      socket.setTimeout(0);
       if (error) reject(error);
       else resolve();
     });
