@@ -83,6 +83,7 @@ describe('routes', () => {
     expect(windows.take()).toEqual([
       'netsh interface ipv4 add address Culvert 100.64.0.1/16 store=active',
       'netsh interface ipv4 set subinterface Culvert mtu=65535 store=active',
+      'powershell.exe -NoProfile -NonInteractive -Command @(Get-NetRoute | Select-Object DestinationPrefix,InterfaceAlias) | ConvertTo-Json -Compress',
       'netsh interface ipv4 add route 10.2.0.0/16 Culvert store=active',
       'netsh interface ipv4 add route 10.3.0.0/16 Culvert store=active',
     ]);

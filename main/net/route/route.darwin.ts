@@ -27,10 +27,12 @@ export class DarwinRoutes implements HostRoutes {
   async add(device: string, prefixes: readonly string[]): Promise<readonly string[]> {
     const refused: string[] = [];
     for (const prefix of prefixes) {
-      const result = await this.#run('route', ['-n', 'add', familyFlag(prefix), '-net', prefix, '-interface', device]);
-      if (result.code !== 0 || /File exists/.test(result.stdout + result.stderr)) refused.push(prefix);
+      if (!(await this.#add(prefix, ['-net', prefix, '-interface', device]))) refused.push(prefix);
     }
-    return refused;
+    if (refused.length === 0) return refused;
+    // It may be there from before, and ours.
+    const own = (await this.list()).filter((route) => route.device === device).map((route) => route.prefix);
+    return refused.filter((prefix) => !own.includes(prefix));
   }
 
   async remove(device: string, prefixes: readonly string[]): Promise<void> {
@@ -58,12 +60,17 @@ export class DarwinRoutes implements HostRoutes {
 
   async pin(address: string, way: { readonly via?: string; readonly device: string }): Promise<boolean> {
     const next = way.via === undefined ? ['-interface', way.device] : [way.via];
-    const result = await this.#run('route', ['-n', 'add', familyFlag(address), '-host', address, ...next]);
-    return result.code === 0;
+    return this.#add(address, ['-host', address, ...next]);
   }
 
   async unpin(address: string): Promise<void> {
     await this.#run('route', ['-n', 'delete', familyFlag(address), '-host', address]);
+  }
+
+  /** What is there already is told in words; the exit code is 0 all the same. */
+  async #add(target: string, route: readonly string[]): Promise<boolean> {
+    const result = await this.#run('route', ['-n', 'add', familyFlag(target), ...route]);
+    return result.code === 0 && !/File exists/.test(result.stdout + result.stderr);
   }
 
   async #must(command: string, args: readonly string[]): Promise<void> {

@@ -9,6 +9,9 @@ interface NetRouteRow {
   readonly NextHop?: string;
 }
 
+/** How Windows calls the interface of its own addresses, in every language. */
+const loopback = 'Loopback Pseudo-Interface';
+
 export class WindowsRoutes implements HostRoutes {
   readonly #run: RunCommand;
 
@@ -25,10 +28,14 @@ export class WindowsRoutes implements HostRoutes {
   }
 
   async add(device: string, prefixes: readonly string[]): Promise<readonly string[]> {
+    if (prefixes.length === 0) return [];
+    // Windows takes the same prefix once for each interface, and lets metrics decide: whoever had it first keeps it.
+    const there = await this.list();
     const refused: string[] = [];
     for (const prefix of prefixes) {
-      const result = await this.#route('add', device, prefix);
-      if (result !== 0) refused.push(prefix);
+      const holders = there.filter((route) => route.prefix === prefix).map((route) => route.device);
+      if (holders.includes(device)) continue;
+      if (holders.length > 0 || (await this.#route('add', device, prefix)) !== 0) refused.push(prefix);
     }
     return refused;
   }
@@ -49,7 +56,7 @@ export class WindowsRoutes implements HostRoutes {
       `Find-NetRoute -RemoteIPAddress ${address} | Select-Object DestinationPrefix,InterfaceAlias,NextHop`,
     );
     const row = rows.find((candidate) => candidate.NextHop !== undefined && candidate.InterfaceAlias !== undefined);
-    if (row?.InterfaceAlias === undefined) return undefined;
+    if (row?.InterfaceAlias === undefined || row.InterfaceAlias.startsWith(loopback)) return undefined;
     const onLink = row.NextHop === '0.0.0.0' || row.NextHop === '::' || row.NextHop === undefined;
     return { ...(onLink ? {} : { via: row.NextHop }), device: row.InterfaceAlias };
   }
