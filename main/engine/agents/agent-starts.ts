@@ -30,6 +30,7 @@ interface Start {
   run?: AgentRun;
 }
 
+/** Where starts are remembered, and what a start opens. */
 export interface AgentStartsDeps {
   readonly stateDirectory: string;
   readonly socketPath: string;
@@ -55,6 +56,7 @@ const kept = v.object({
   ),
 });
 
+/** The runs of agents that were started with proof. Disposing keeps them for the next engine. */
 export class AgentStarts implements AsyncDisposable {
   readonly runs = new AgentRuns();
   readonly #deps: AgentStartsDeps;

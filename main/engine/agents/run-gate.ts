@@ -20,6 +20,7 @@ export interface InnerEnds {
   readonly via: Endpoint;
 }
 
+/** Whose gate it is, and where what comes in goes. */
 export interface RunGateDeps {
   /** A directory of this run's own; made here where it is not there. */
   readonly directory: string;
@@ -32,6 +33,7 @@ export interface RunGateDeps {
   readonly opened: (outer: InnerEnds, inner: InnerEnds) => Disposable;
 }
 
+/** An open gate. */
 export interface RunGate extends AsyncDisposable {
   /** The socket. */
   readonly path: string;

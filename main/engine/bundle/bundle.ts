@@ -15,6 +15,7 @@ import { zipBundle, type Bundle, type BundleDocument } from './zip-bundle.ts';
 export type { Bundle } from './zip-bundle.ts';
 export type { Redaction } from './redactor.ts';
 
+/** What a running engine puts into its bundle. */
 export interface RunningBundleDeps {
   readonly stateDirectory: string;
   readonly version: string;
@@ -48,6 +49,7 @@ export async function bundleOfEngine(redaction: Redaction, deps: RunningBundleDe
   return zipBundle(documents, redaction);
 }
 
+/** What a state directory alone puts into a bundle. */
 export interface OfflineBundleDeps {
   readonly stateDirectory: string;
   readonly version: string;

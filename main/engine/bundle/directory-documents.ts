@@ -14,6 +14,7 @@ const auditRecords = 200;
 /** As much of a log file's end as is taken. */
 const logTailBytes = 512 * 1024;
 
+/** Whose directory it is, and how much of it may leave. */
 export interface DirectoryFacts {
   readonly stateDirectory: string;
   readonly version: string;

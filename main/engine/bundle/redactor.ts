@@ -16,6 +16,7 @@ import {
 } from './name-fields.ts';
 import { isPayloadField, isSecretField, isSecretGroup, secretShapes } from './secret-patterns.ts';
 
+/** `basic` blacks out secrets and users, `full` names and addresses too. */
 export type Redaction = 'basic' | 'full';
 
 /** Shorter ones are words of the language too; they are replaced where they are a whole value. */
@@ -26,6 +27,7 @@ const hostSuffixes =
 /** Names of accounts that every machine has. */
 const commonAccounts = new Set(['root', 'nobody', 'daemon', 'culvert', 'SYSTEM', 'LOCAL SERVICE']);
 
+/** One bundle's redactor: learns from everything first, then rewrites it. */
 export class Redactor {
   readonly #level: Redaction;
   readonly #salt = randomBytes(32);

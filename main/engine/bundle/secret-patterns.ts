@@ -9,14 +9,17 @@ const secretGroup = /^headers$/i;
 /** What an application said, which is nobody's business here: recorded arguments of calls. */
 const payloadName = /^(?:arguments|payload|body|content|contentBase64)$/;
 
+/** True for the name of a field that holds a secret. */
 export function isSecretField(field: string): boolean {
   return secretName.test(field);
 }
 
+/** True for the name of an object all of whose fields are secrets. */
 export function isSecretGroup(field: string): boolean {
   return secretGroup.test(field);
 }
 
+/** True for the name of a field that holds what somebody sent. */
 export function isPayloadField(field: string): boolean {
   return payloadName.test(field);
 }

@@ -8,6 +8,7 @@ import { Redactor, type Redaction } from './redactor.ts';
 export type BundleDocument =
   { readonly name: string; readonly value: unknown } | { readonly name: string; readonly lines: readonly string[] };
 
+/** The zip, and what went into it. */
 export interface Bundle extends BundleView {
   readonly zip: Uint8Array;
 }

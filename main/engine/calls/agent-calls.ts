@@ -11,6 +11,7 @@ import { agentVariables } from '../agents/variables.ts';
 /** Where a run without another network finds its way out: inside it, nobody else has the port. */
 const insideProxy = '127.0.0.1:1080';
 
+/** What the calls read and change. */
 export interface AgentCallsDeps {
   readonly agents: AgentBindings;
   readonly starts: AgentStarts;
@@ -21,6 +22,7 @@ export interface AgentCallsDeps {
   readonly ensureProxy: () => Promise<string>;
 }
 
+/** The handlers of group `agent`. */
 export function agentCalls(deps: AgentCallsDeps): EngineHandlers['agent'] {
   const servicesOf = (agent: string | undefined): readonly ServiceView[] => {
     const bound = Object.values(deps.agents.all()).map(({ identity }) => identity);

@@ -7,6 +7,7 @@ import type { EngineHandlers } from '../../api/schema.ts';
 import type { Alerts } from '../containment/alerts.ts';
 import { verifyJournal } from '../record/verify-journal.ts';
 
+/** The journal, its index, and how a witness is asked. */
 export interface AuditCallsDeps {
   readonly stateDirectory: string;
   readonly audit: Audit;
@@ -16,6 +17,7 @@ export interface AuditCallsDeps {
   readonly askWitness: (service: string, signal: AbortSignal) => Promise<WitnessAnswer>;
 }
 
+/** The handlers of group `audit`. */
 export function auditCalls({
   stateDirectory,
   audit,

@@ -10,6 +10,7 @@ import type { EngineConfig } from '../runtime/config.ts';
 import type { ConsoleListener, OpenedConsole } from '../runtime/engine-options.ts';
 import { darkConsoleHosts } from './dark-console.ts';
 
+/** A console that need not be open. */
 export interface LazyConsole {
   /** Open it, unless it is. Throws `base.unsupported` without a door. */
   open(): Promise<void>;

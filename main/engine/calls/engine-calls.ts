@@ -9,6 +9,7 @@ import type { EngineConfig } from '../runtime/config.ts';
 import type { EngineLog } from '../runtime/logger.ts';
 import type { ClientState } from '../state/client-state.ts';
 
+/** What the calls read and change. */
 export interface EngineCallsDeps {
   readonly stateDirectory: string;
   readonly config: EngineConfig;
@@ -28,6 +29,7 @@ export interface EngineCallsDeps {
 /** An answer must be out before the engine goes. */
 const stopDelayMs = 50;
 
+/** The handlers of group `engine`. */
 export function engineCalls(deps: EngineCallsDeps): EngineHandlers['engine'] {
   const { log, audit, state, clock } = deps;
   const settings = () => ({ config: deps.config, file: deps.configFile, logLevel: log.level() });

@@ -13,6 +13,7 @@ import type { Identities } from '../identities/identities.ts';
 import type { EngineLog } from '../runtime/logger.ts';
 import type { ExternalLogin } from '../sign-in/external-login.ts';
 
+/** What the calls read and change. */
 export interface IdentityCallsDeps {
   readonly stateDirectory: string;
   readonly clock: Clock;
@@ -26,6 +27,7 @@ export interface IdentityCallsDeps {
   readonly externalLogin: Pick<ExternalLogin, 'begin'>;
 }
 
+/** The handlers of group `identity`. */
 export function identityCalls(deps: IdentityCallsDeps): EngineHandlers['identity'] {
   const { stateDirectory, store, audit, clock, log, unlock: given, identities, policy } = deps;
   const enrolment = enrolmentDeps({ stateDirectory, store, audit, clock, log, unlock: given });

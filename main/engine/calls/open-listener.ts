@@ -21,6 +21,7 @@ import { peerCredentials } from './peer-credentials.ts';
 import { openSocketServer } from './socket-server.ts';
 import { userIdentities } from './user-identities.ts';
 
+/** Where it listens, and who may come in. */
 export interface ListenerDeps {
   readonly socketPath: string;
   readonly stateDirectory: string;

@@ -18,6 +18,7 @@ import {
 } from './own-share.ts';
 import { unknownSession } from './session-calls.ts';
 
+/** What tells whose an identity or a flow is. */
 export interface OwnCallsDeps {
   /** Identities a bound agent dials as, and those an unbound one may. */
   readonly identitiesOfAgent: (agent: string) => readonly string[];

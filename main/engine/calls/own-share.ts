@@ -19,6 +19,7 @@ export function isOwnSession(share: OwnShare, { identity, app }: Pick<SessionVie
   return share.hasIdentity(identity) || (app.user !== undefined && app.user === share.user);
 }
 
+/** True where the service belongs to an identity of the caller's. */
 export function isOwnService(share: OwnShare, { identity }: Pick<ServiceView, 'identity'>): boolean {
   return share.hasIdentity(identity);
 }

@@ -21,6 +21,7 @@ import { readConfig } from '../runtime/config.ts';
 import type { ClientState } from '../state/client-state.ts';
 import { policyCheckView } from '../state/engine-views.ts';
 
+/** What the calls read and change. */
 export interface PolicyCallsDeps {
   readonly agents: AgentBindings;
   readonly configFile: string;
@@ -52,6 +53,7 @@ export function explainer(
     });
 }
 
+/** The handlers of group `policy`. */
 export function policyCalls(deps: PolicyCallsDeps): EngineHandlers['policy'] {
   const { clock, audit, policy, identities, sessions, state } = deps;
   return {

@@ -10,6 +10,7 @@ import { sessionView } from '../views/views.ts';
 
 const byHand: Reason = { code: 'session.by_hand', sentence: 'closed by hand' };
 
+/** The handlers of group `session`. */
 export function sessionCalls(sessions: Sessions): EngineHandlers['session'] {
   return {
     list: () => sessions.list().map(sessionView),
@@ -24,6 +25,7 @@ export function sessionCalls(sessions: Sessions): EngineHandlers['session'] {
   };
 }
 
+/** The handlers of group `quarantine`. */
 export function quarantineCalls(quarantine: Quarantine): EngineHandlers['quarantine'] {
   return {
     list: () => quarantine.list().map(quarantineView),

@@ -20,12 +20,14 @@ import { LineSplitter } from '../../api/lines.ts';
 import { isPipe, socketAddress } from '../../ipc/socket-path.ts';
 import type { CallerAttribution } from '../../apps/caller-attribution.ts';
 
+/** Who is at the other end of a socket, by the kernel's word. */
 export interface PeerCredentials {
   readonly pid?: number;
   readonly uid: number;
   readonly gid: number;
 }
 
+/** Where it listens, and who may come in. */
 export interface SocketServerDeps {
   readonly path: string;
   readonly dispatcher: Dispatcher;

@@ -10,6 +10,7 @@ import type { EngineHandlers } from '../../api/schema.ts';
 import type { IdentityFile } from '../../identity/identities.ts';
 import { followLogin, type LoginEnded } from '../monitor/logout-watch.ts';
 
+/** What tells whose an identity is, and when its user is gone. */
 export interface UserIdentitiesDeps {
   readonly clock: Clock;
   readonly log: Log;

@@ -12,6 +12,7 @@ import { RecordLink } from '../record/record-link.ts';
 import { DeviceConnection } from './device-connection.ts';
 import type { FleetAlert, FleetAlertKind, FleetHit, FleetOrder, FleetQuery, FleetStore } from './fleet-store.ts';
 
+/** Where records are kept, what they are countersigned with, and who is told of what is odd. */
 export interface CollectorDeps {
   readonly store: FleetStore;
   /** Opened when the first device calls. */
@@ -29,6 +30,7 @@ export interface CollectorDeps {
   readonly alerted: (alert: Omit<FleetAlert, 'id'>) => void;
 }
 
+/** An order, and which devices have carried it out. */
 export interface FleetOrderState extends Omit<FleetOrder, 'text' | 'signature'> {
   readonly devices: readonly {
     readonly device: string;
@@ -42,6 +44,7 @@ export interface FleetOrderState extends Omit<FleetOrder, 'text' | 'signature'> 
 /** How often silence and age are looked at. */
 const lookPeriodMs = 5000;
 
+/** Serves every device that dials, until disposed. */
 export class Collector implements AsyncDisposable {
   readonly #deps: CollectorDeps;
   readonly #connections = new Map<string, DeviceConnection>();

@@ -21,6 +21,7 @@ import { DeviceIntake, type IntakeFault } from './device-intake.ts';
 import type { FleetAlertKind, FleetDevice, FleetOrder, FleetStore } from './fleet-store.ts';
 import { nameDevice, type DeviceName } from './who-calls.ts';
 
+/** What one device's line needs of its collector. */
 export interface ConnectionDeps {
   readonly store: FleetStore;
   readonly key: NoteSigner;
@@ -43,6 +44,7 @@ export interface ConnectionDeps {
 /** Records that go into the database in one go. */
 const batchRecords = 1000;
 
+/** One line, until either end closes it. */
 export class DeviceConnection {
   readonly #deps: ConnectionDeps;
   readonly #link: RecordLink;

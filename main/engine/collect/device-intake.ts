@@ -11,6 +11,7 @@ export interface IntakeFault {
   readonly text: string;
 }
 
+/** Where records are kept, and what they are countersigned with. */
 export interface IntakeDeps {
   readonly store: FleetStore;
   readonly key: NoteSigner;
@@ -25,6 +26,7 @@ interface Pending {
   readonly note: string;
 }
 
+/** Takes one device's records in order; one that does not follow is refused. */
 export class DeviceIntake {
   readonly #deps: IntakeDeps;
   readonly #device: FleetDevice;

@@ -24,6 +24,7 @@ export interface FleetDevice {
   readonly clockOffsetMs: number;
 }
 
+/** A device that calls for the first time, or with another journal than before. */
 export interface NewDevice {
   readonly origin: string;
   readonly branch: number;
@@ -42,6 +43,7 @@ export interface FleetRecord {
   readonly line: string;
 }
 
+/** One record that a search found. */
 export interface FleetHit {
   readonly device: string;
   readonly origin: string;
@@ -55,6 +57,7 @@ export interface FleetQuery extends Omit<AuditQuery, 'beforeSeq'> {
   readonly device?: string | undefined;
 }
 
+/** Something found out about a device. */
 export interface FleetAlert {
   readonly id: number;
   readonly at: string;
@@ -66,6 +69,7 @@ export interface FleetAlert {
 /** `less`: it came back with fewer records than were kept; `forked`: with others; `tampered`: a line or signature that does not hold. */
 export type FleetAlertKind = 'silent' | 'back' | 'less' | 'forked' | 'tampered' | 'new-key';
 
+/** A signed order to every device: to cut a subject off, or to let it back. */
 export interface FleetOrder {
   readonly id: string;
   readonly at: string;
@@ -77,6 +81,7 @@ export interface FleetOrder {
   readonly signature: string;
 }
 
+/** A device's word that it carried an order out. */
 export interface FleetAck {
   readonly order: string;
   readonly device: string;
@@ -86,8 +91,10 @@ export interface FleetAck {
   readonly outcome: string;
 }
 
+/** Fields of records that a search can ask for by name. */
 export const searchColumns = ['kind', 'service', 'identity', 'agent', 'tool', 'session', 'decision'] as const;
 
+/** What is kept of the fleet; disposing closes the database. */
 export interface FleetStore extends AsyncDisposable {
   devices(): Promise<readonly FleetDevice[]>;
   addDevice(device: NewDevice): Promise<FleetDevice>;

@@ -15,6 +15,7 @@ import { Collector } from './collector.ts';
 import type { FleetStore } from './fleet-store.ts';
 import { openSqliteStore } from './sqlite-store.ts';
 
+/** What a collecting engine is made of. */
 export interface CollectingParts {
   readonly stateDirectory: string;
   readonly config: EngineConfig;

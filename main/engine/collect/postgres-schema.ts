@@ -3,6 +3,7 @@ import { queryWords, searchColumns, type FleetQuery } from './fleet-store.ts';
 
 const dayMs = 86_400_000;
 
+/** Run at each start; changes nothing where the tables are there. */
 export const postgresSchema = `
   create table if not exists devices (
     id integer generated always as identity primary key, origin text not null, branch integer not null, name text not null,

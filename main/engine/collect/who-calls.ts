@@ -4,6 +4,7 @@ import type { SignersFile } from '../../audit/signers.ts';
 import type { HostedRequest } from '../../hosting/hosting.ts';
 import type { CallerWord } from './fleet-store.ts';
 
+/** What a device is called, and on whose word. */
 export interface DeviceName {
   readonly name: string;
   readonly asserted: CallerWord;

@@ -4,12 +4,14 @@ import type { Clock } from '../../base/clock.ts';
 import { maxAlerts } from '../../api/state.ts';
 import type { AlertView } from '../../api/views.ts';
 
+/** The alerts of this engine's life, at most {@link maxAlerts}. */
 export interface Alerts {
   raise(alert: Omit<AlertView, 'id' | 'at'>): void;
   /** Newest last. */
   list(): readonly AlertView[];
 }
 
+/** Alerts that are recorded and told as they are raised. */
 export function createAlerts(deps: {
   readonly clock: Clock;
   readonly audit: AuditWriter;

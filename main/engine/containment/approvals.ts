@@ -11,6 +11,7 @@ import type { Grants } from '../../policy/grants.ts';
 import type { Sessions } from '../../session/sessions.ts';
 import { sinceBootMs } from './kept-grants.ts';
 
+/** What approvals are recorded in, and what an answer ends. */
 export interface ApprovalsParts {
   readonly clock: Clock;
   readonly audit: AuditWriter;
@@ -72,6 +73,7 @@ function isNamed(by: readonly string[], known: Known): boolean {
   return [known.name, controllerName, controllerId].some((name) => name !== undefined && by.includes(name));
 }
 
+/** An approval as clients see it. */
 export function approvalView(row: Approval): ApprovalView {
   const { id, kind, state, holder, agent, reason, call } = row;
   return {

@@ -11,6 +11,7 @@ import {
 } from '../../policy/quarantine.ts';
 import type { SessionEvent, Sessions, SessionSnapshot } from '../../session/sessions.ts';
 
+/** What is cut, and who is told. */
 export interface ConsequencesDeps {
   readonly sessions: Sessions;
   readonly quarantine: Quarantine;
@@ -20,11 +21,13 @@ export interface ConsequencesDeps {
   readonly refresh: () => void;
 }
 
+/** To be told of every event of sessions and of the quarantine. */
 export interface Consequences {
   session(event: SessionEvent): void;
   quarantined(event: QuarantineEvent): void;
 }
 
+/** Acts on each event at once. */
 export function createConsequences(deps: ConsequencesDeps): Consequences {
   const { sessions } = deps;
 

@@ -19,11 +19,13 @@ import type { EngineConfig } from '../runtime/config.ts';
 /** What was learnt is written this often, and at the end; a kill loses at most so much learning. */
 const keepMs = 5 * 60_000;
 
+/** To be told of every dial and every event of sessions; disposing keeps what was learnt. */
 export interface Detection extends Disposable {
   dialed(app: App, match: Match, outcome: 'open' | 'failed'): void;
   session(event: SessionEvent): void;
 }
 
+/** Where baselines are kept, and what a finding leads to. */
 export interface DetectionDeps {
   readonly stateDirectory: string;
   readonly config: EngineConfig;
@@ -33,6 +35,7 @@ export interface DetectionDeps {
   readonly raise: (alert: Omit<AlertView, 'id' | 'at'>) => void;
 }
 
+/** Breaker and baselines as the settings have them; a damaged file of baselines is learnt anew. */
 export function openDetection(deps: DetectionDeps): Detection {
   const { clock, log } = deps;
   const settings = deps.config.policy;

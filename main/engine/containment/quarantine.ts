@@ -29,6 +29,7 @@ const entry = v.object({
 const file = v.object({ version: v.literal(1), quarantined: v.array(entry) });
 const words = { unknown: 'whom it holds', removing: 'frees everything quarantined' };
 
+/** Where it is kept and recorded. */
 export interface QuarantineDeps {
   readonly stateDirectory: string;
   readonly clock: Clock;
@@ -59,6 +60,7 @@ export function openQuarantine(deps: QuarantineDeps): Quarantine {
   return quarantine;
 }
 
+/** A subject in quarantine as clients see it. */
 export function quarantineView(held: QuarantineEntry): QuarantineView {
   const { subject, sinceMs, cause, said, by } = held;
   return {

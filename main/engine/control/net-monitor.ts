@@ -7,6 +7,7 @@ import type { Identities } from '../identities/identities.ts';
 import type { IdentityRunner } from '../identities/identity-runner.ts';
 import { watchNetwork } from '../monitor/network-watch.ts';
 
+/** Whom changes of the network and a wake concern. */
 export interface LifeDeps {
   readonly clock: Clock;
   readonly log: Log;

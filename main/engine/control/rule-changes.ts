@@ -8,6 +8,7 @@ import type { Policy } from '../../policy/policy.ts';
 import type { Sessions, SessionSnapshot } from '../../session/sessions.ts';
 import type { Identities } from '../identities/identities.ts';
 
+/** The rules to ask and the sessions to ask them of. */
 export interface ReconsiderDeps {
   readonly clock: Clock;
   readonly policy: Pick<Policy, 'ask'>;

@@ -10,6 +10,7 @@ import type { AnsweredServices } from '../hosting/answered-services.ts';
 import { hostedServicesOf } from '../hosting/hosted-services.ts';
 import type { IdentityRunner, RunnerListener } from '../identities/identity-runner.ts';
 
+/** The rooms that follow an identity's services. */
 export interface ServiceChangesDeps {
   readonly log: Log;
   readonly audit: AuditWriter;
@@ -27,6 +28,7 @@ export interface ServiceChangesDeps {
   readonly refresh: () => void;
 }
 
+/** To be told of what happens to identities and their services. */
 export interface ServiceChanges {
   readonly runner: RunnerListener;
   removed(identity: string): void;
@@ -36,6 +38,7 @@ export interface ServiceChanges {
   answered(runner: IdentityRunner): void;
 }
 
+/** Carries each change into every room. */
 export function createServiceChanges(deps: ServiceChangesDeps): ServiceChanges {
   const { intercept, hosting, sessions, problems, log } = deps;
 

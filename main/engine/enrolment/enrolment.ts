@@ -31,6 +31,7 @@ export interface EnrolledIdentity {
   readonly username?: string;
 }
 
+/** What an enrolment needs beside the request. */
 export interface EnrolmentDeps extends NewIdentityDeps {
   readonly stateDirectory: string;
   /** What unlocks keys made here where the request brings nothing of its own. */

@@ -6,13 +6,16 @@ import type { EngineClient } from '../../api/schema.ts';
 import type { IdentityFile, IdentityStore, KeystoreKind, KeyUnlock } from '../../identity/identities.ts';
 import { defaultKeystore, parseKeystoreChoice, type KeystoreChoice } from '../../identity/keystore-choice.ts';
 
+/** What the caller of `identity.enroll` asks for. */
 export type EnrollRequest = Parameters<EngineClient['identity']['enroll']>[0];
 
+/** The identity as it is on disk, and what opens its key until the engine stops. */
 export interface EnrolledRecord {
   readonly record: IdentityFile;
   readonly unlock: KeyUnlock;
 }
 
+/** Where identities are kept and recorded. */
 export interface NewIdentityDeps {
   readonly store: IdentityStore;
   readonly audit: AuditWriter;

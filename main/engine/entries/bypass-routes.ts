@@ -11,6 +11,7 @@ import { hostOf, portOf } from '../../base/router-address.ts';
 /** No new prefix waits longer than this for a name to be looked up. */
 const longestWaitMs = 3_000;
 
+/** The addresses to keep out, and the interface that must not take them. */
 export interface DirectWaysDeps {
   /** Controllers and routers, as places: `https://host:port`, `tls://host:port`, `tls:host:port`. */
   infrastructure(): readonly string[];
@@ -24,6 +25,7 @@ export interface DirectWaysDeps {
   readonly lookup?: (name: string) => Promise<readonly string[]>;
 }
 
+/** The addresses kept out now, looked up again as their names change. */
 export class BypassRoutes {
   readonly #deps: DirectWaysDeps;
   /** Name → its addresses; empty while they are not known. */

@@ -19,6 +19,7 @@ import { listen, type ListenAt } from '../../net/proxy/listen.ts';
 import { duplexEnd } from '../../sockets/duplex-end.ts';
 import { loopbackCaller, type LoopbackCaller } from './loopback-caller.ts';
 
+/** Who is let in, and to which services. */
 export interface FrontDoorDeps {
   readonly version: string;
   /** As the program that is given, whoever's socket the flow names. */
@@ -33,6 +34,7 @@ export interface FrontDoorDeps {
   readonly log: Log;
 }
 
+/** The places where MCP clients find all services as one. */
 export interface FrontDoor {
   /** Where JSON lines are taken. Throws `net.listen_failed`. */
   lines(maxTools: number): Promise<{ readonly url: string }>;

@@ -8,6 +8,7 @@ import type { CallerFlow } from './loopback-caller.ts';
 import { mcpEntry, type McpEntryDeps } from './mcp-entry.ts';
 import { openModelDoor, type ModelDoor } from './model-door.ts';
 
+/** What the endpoints need together. */
 export interface LocalEndpointsDeps extends McpEntryDeps, Omit<FrontDoorDeps, 'visible' | 'digest'> {
   /** The services under a contract that the program may dial at this moment, by name. */
   readonly visible: (
@@ -16,6 +17,7 @@ export interface LocalEndpointsDeps extends McpEntryDeps, Omit<FrontDoorDeps, 'v
   ) => Promise<readonly { readonly service: string; readonly contract: EngagementContract }[]>;
 }
 
+/** The endpoints there are. */
 export interface LocalEndpoints {
   /** Where an MCP client finds one service. Throws `ziti.dial.service_unknown`, `net.listen_failed`. */
   readonly mcpEndpoint: (service: string) => Promise<{ url: string }>;

@@ -7,6 +7,7 @@ import { canonicalAddress } from '../../base/ip.ts';
 /** The flow it stands for; which service is wanted is said later. */
 export type CallerFlow = Omit<FlowRequest, 'service'>;
 
+/** The program at the other end, and its connection as a flow. */
 export interface LoopbackCaller {
   readonly app: App;
   readonly flow: CallerFlow;

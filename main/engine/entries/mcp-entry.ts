@@ -7,6 +7,7 @@ import type { Log } from '../../base/log.ts';
 import { guestsOfHost } from './host-guests.ts';
 import { openForward, type Forward } from '../../net/proxy/forward.ts';
 
+/** Who is let in, and which services are known. */
 export interface McpEntryDeps {
   readonly admit: Admit;
   readonly clock: Clock;

@@ -3,6 +3,7 @@ import { TunnelerError } from '../../base/errors.ts';
 import type { Reason } from '../../base/reason.ts';
 import type { EngineMode } from '../../api/views.ts';
 
+/** Whether a TUN device could be made here, or why not. */
 export type TunAbility = { readonly ok: true } | { readonly ok: false; readonly reason: string };
 
 const askedFor: Reason = { code: 'mode.asked', sentence: 'asked for' };

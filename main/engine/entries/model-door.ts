@@ -30,6 +30,7 @@ import { loopbackCaller, type LoopbackCaller, type CallerFlow } from './loopback
 import { isModelList, mergedModels } from './model-lists.ts';
 import { routesFor, type ModelService } from './model-routes.ts';
 
+/** Who is let in, and to which services. */
 export interface ModelDoorDeps {
   /** As the program that is given, whoever's socket the flow names. */
   readonly admitAs: (app: App) => Admit;
@@ -39,6 +40,7 @@ export interface ModelDoorDeps {
   readonly log: Log;
 }
 
+/** The endpoint for models. */
 export interface ModelDoor {
   /** Serve until the signal fires; says once where. Throws `net.address_in_use`, `net.listen_not_loopback`. */
   listen(at: ListenAt, signal: AbortSignal): AsyncIterable<{ readonly url: string }>;

@@ -1,6 +1,7 @@
 /** Which service a model is asked of. Pure. */
 import { compileGlob } from '../../base/glob.ts';
 
+/** A service that answers for models. */
 export interface ModelService {
   readonly service: string;
   /** Globs over the models its contract lets through; undefined: any. */

@@ -18,6 +18,7 @@ import { chooseMode } from './mode.ts';
 import { openProxyEntries, type ProxyEntries } from './proxy-entries.ts';
 import { openTunMode, type TunMode } from './tun-mode.ts';
 
+/** What is asked for, and where flows go. */
 export interface EntriesDeps {
   readonly asked: 'auto' | EngineMode;
   readonly proxyListen: string | undefined;
@@ -35,6 +36,7 @@ export interface EntriesDeps {
   readonly refresh: () => void;
 }
 
+/** The ways in that are open; disposing closes them and restores the host. */
 export interface Entries extends AsyncDisposable {
   readonly mode: EngineMode;
   readonly modeWhy: Reason;

@@ -8,12 +8,14 @@ import { openForward } from '../../net/proxy/forward.ts';
 import type { GuestsDeps } from '../../net/proxy/guests.ts';
 import { openProxy } from '../../net/proxy/proxy.ts';
 
+/** A loopback port for one service. */
 export interface WantedForward {
   readonly service: string;
   readonly port: number;
   readonly listen?: string | undefined;
 }
 
+/** The loopback entries that are open. */
 export interface ProxyEntries extends AsyncDisposable {
   /** `127.0.0.1:1080`, where the proxy is open. */
   readonly listen: string | undefined;

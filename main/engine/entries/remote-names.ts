@@ -36,6 +36,7 @@ const answerSchema = v.object({
   ),
 });
 
+/** How the hosting side is reached. */
 export interface RemoteNamesDeps {
   readonly clock: Clock;
   /** Dial a wildcard service as its identity with this app data. */

@@ -14,6 +14,7 @@ import { BypassRoutes, type DirectWaysDeps } from './bypass-routes.ts';
 
 const reopenMs = 2000;
 
+/** What the TUN entry is opened with. */
 export interface TunModeDeps {
   readonly admit: Admit;
   readonly isReachable: (destination: Destination) => Promise<boolean>;
@@ -29,6 +30,7 @@ export interface TunModeDeps {
   readonly refresh: () => void;
 }
 
+/** The TUN entry while it is open; disposing restores the host. */
 export interface TunMode extends AsyncDisposable {
   /** What is intercepted changed; the resolver heeds it before this returns. */
   apply(): void;

@@ -6,6 +6,7 @@ import { disposable } from '../../base/lifecycle.ts';
 import type { Answerer, HostedAnswer, HostedRequest } from '../../hosting/hosting.ts';
 import { duplexEnd } from '../../sockets/duplex-end.ts';
 
+/** The services that are answered here now. */
 export interface AnsweredServices {
   /**
    * Answer `service` until disposed, in place of what its host config says. It need not be known yet: it is bound once an identity here may

@@ -31,6 +31,7 @@ export function nameless({ caller }: Pick<HostedRequest, 'caller'>): HostedCalle
   return { account: namelessAccount, asserted: 'nobody', asks: false, shown: caller.name ?? caller.id ?? 'unknown' };
 }
 
+/** The caller, and the stream from which the greeting was taken. */
 export interface Met {
   readonly caller: HostedCaller;
   readonly remote: ByteStream;

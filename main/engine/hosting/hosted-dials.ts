@@ -23,6 +23,7 @@ import { meet, routersWord, type HostedCaller } from './callers.ts';
 import type { ProviderKeys } from './provider-keys.ts';
 import { formatHostPort } from '../../base/ip.ts';
 
+/** What decides on a hosted dial, and where it goes. */
 export interface HostedDialsDeps {
   readonly clock: Clock;
   readonly log: Log;

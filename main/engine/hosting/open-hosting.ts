@@ -9,6 +9,7 @@ import { admitHostedDials, type HostedDialsDeps } from './hosted-dials.ts';
 import { openProviderKeys } from './provider-keys.ts';
 import { secretsDesk, type SecretsBackend } from './secrets.ts';
 
+/** What hosting is made of. */
 export interface HostingParts extends Omit<HostedDialsDeps, 'keys'> {
   readonly stateDirectory: string;
   readonly config: EngineConfig;

@@ -17,6 +17,7 @@ export type KeyedDial =
   | { readonly kind: 'guarded'; readonly guard: Guard; readonly tls?: TargetTls }
   | { readonly kind: 'refused'; readonly reason: Reason };
 
+/** Keys for the dials of services that carry them. */
 export interface ProviderKeys {
   for(request: HostedRequest): Promise<KeyedDial>;
   /** A secret was set or removed: it is read anew. Sessions that are open keep what they have. */

@@ -5,6 +5,7 @@ import { recordingKey } from '../../recording/recording-key.ts';
 import { openRecordings, type Recordings, type RecordingsDeps } from '../../recording/recordings.ts';
 import { chooseKeystore } from '../enrolment/new-identity.ts';
 
+/** Where recordings lie, and what seals them. */
 export interface HostRecordingsParts extends Omit<RecordingsDeps, 'directory' | 'key'> {
   readonly stateDirectory: string;
   readonly store: IdentityStore;

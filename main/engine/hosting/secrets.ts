@@ -15,6 +15,7 @@ import { lockInstance } from '../runtime/instance-lock.ts';
 import { chooseKeystore } from '../enrolment/new-identity.ts';
 import { openStateDirectory } from '../runtime/state-directory.ts';
 
+/** A secret to keep; one of the same name is replaced. */
 export interface SetSecretRequest {
   readonly name: string;
   readonly value: string;
@@ -22,12 +23,14 @@ export interface SetSecretRequest {
   readonly keystore?: string | undefined;
 }
 
+/** The secrets, without their values. */
 export interface SecretsBackend {
   list(): Promise<readonly SecretView[]>;
   set(request: SetSecretRequest): Promise<SecretView>;
   remove(name: string): Promise<void>;
 }
 
+/** Where secrets are kept and recorded. */
 export interface SecretsDeps {
   readonly secrets: SecretStore;
   readonly store: IdentityStore;
@@ -37,6 +40,7 @@ export interface SecretsDeps {
   readonly changed: (name: string) => void;
 }
 
+/** Secrets of a state directory, with an engine or without. */
 export function secretsDesk({ secrets, store, audit, unlock, changed }: SecretsDeps): SecretsBackend {
   return {
     list: () => secrets.list(),

@@ -10,12 +10,14 @@ import type { HostedItem } from '../../api/views.ts';
 import type { HostedRequest } from '../../hosting/hosting.ts';
 import { answerBySocket, type AnsweredServices } from './answered-services.ts';
 
+/** Where answerers are registered, and who may bind. */
 export interface ServedProcessesDeps {
   readonly answered: Pick<AnsweredServices, 'answer'>;
   /** Runners' ids, by the names of the identities that may bind the service now. */
   readonly binders: (service: string) => ReadonlyMap<string, string>;
 }
 
+/** A process's wish to answer a service. */
 export interface ServeRequest {
   readonly service: string;
   /** Who answers, for people. */
@@ -24,6 +26,7 @@ export interface ServeRequest {
   readonly identity?: string | undefined;
 }
 
+/** What the process says on one connection. */
 export interface ConnectionAnswer {
   readonly connection: string;
   /** Base64. */
@@ -34,6 +37,7 @@ export interface ConnectionAnswer {
   readonly reset?: boolean | undefined;
 }
 
+/** The processes that answer services now. */
 export interface ServedProcesses {
   /** Connections and their bytes, until the signal fires. Throws `hosting.not_bindable`, `hosting.answered`. */
   serve(request: ServeRequest, signal: AbortSignal): AsyncIterable<HostedItem>;
@@ -44,6 +48,7 @@ export interface ServedProcesses {
 /** Bytes told and not yet taken, after which a connection is read no further. */
 const maxHeldBytes = 1024 * 1024;
 
+/** Nothing is served until a process asks to. */
 export function servedProcesses(deps: ServedProcessesDeps): ServedProcesses {
   const connections = new Map<string, Duplex>();
   return {

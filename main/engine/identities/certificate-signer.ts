@@ -3,6 +3,7 @@ import { createPrivateKey, sign, X509Certificate } from 'node:crypto';
 import type { OpenKey } from '../../identity/identities.ts';
 import type { CallerProof } from '../../peer/words.ts';
 
+/** Proves who an identity is. */
 export interface CertificateSigner {
   /** The certificate's chain, and the signature of its key over the UTF-8 of `text`. */
   prove(text: string): Promise<CallerProof>;

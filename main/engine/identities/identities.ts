@@ -11,6 +11,7 @@ import type { ZitiContext } from '../../ziti/model.ts';
 import type { EnrolledRecord } from '../enrolment/new-identity.ts';
 import { IdentityRunner, type RunnerDeps } from './identity-runner.ts';
 
+/** Where identities are kept, and what opens their keys. */
 export interface IdentitiesDeps extends RunnerDeps {
   readonly store: IdentityStore;
   readonly audit: AuditWriter;
@@ -24,6 +25,7 @@ export interface IdentitiesDeps extends RunnerDeps {
   readonly onRenamed: (name: string, to: string) => void;
 }
 
+/** The runners by name; disposing stops them all. */
 export class Identities implements AsyncDisposable {
   readonly #deps: IdentitiesDeps;
   readonly #runners = new Map<string, IdentityRunner>();

@@ -52,6 +52,7 @@ export interface RunnerListener {
   routers(runner: IdentityRunner): void;
 }
 
+/** What one identity's life needs of the engine. */
 export interface RunnerDeps {
   readonly store: Pick<IdentityStore, 'openKey' | 'openProof' | 'rename'>;
   readonly openContext: OpenContext;
@@ -62,6 +63,7 @@ export interface RunnerDeps {
   readonly listener: RunnerListener;
 }
 
+/** One identity at work, locked, disabled or failed; disposing closes its context. */
 export class IdentityRunner implements AsyncDisposable {
   /** Stands for it while the engine runs, whatever it is called. */
   readonly id = randomUUID();

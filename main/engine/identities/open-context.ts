@@ -16,6 +16,7 @@ import type {
 } from '../../ziti/ziti.ts';
 import type { OpenContext } from './identity-runner.ts';
 
+/** What every context is opened with. */
 export interface ContextOpenerDeps {
   readonly store: IdentityStore;
   readonly clock: Clock;

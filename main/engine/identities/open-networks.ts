@@ -24,6 +24,7 @@ export interface NetworkListener {
   answered(runner: IdentityRunner): void;
 }
 
+/** What the networks are opened with, and the rooms they tell. */
 export interface NetworksDeps {
   readonly store: IdentityStore;
   readonly audit: AuditWriter;
@@ -44,6 +45,7 @@ export interface NetworksDeps {
   readonly onRenamed: (identity: string, to: string) => void;
 }
 
+/** All identities, and when they have settled. */
 export interface Networks {
   readonly identities: Identities;
   readonly readiness: Readiness;

@@ -7,6 +7,7 @@ const settleMs = 8000;
 /** How long a caller of `status` waits for an engine that is starting. */
 const waitMs = 30_000;
 
+/** A latch that opens once and stays open. */
 export interface Readiness {
   /** Something changed; see whether all have settled. */
   look(): void;
@@ -18,6 +19,7 @@ export interface Readiness {
   wait(): Promise<void>;
 }
 
+/** Not ready until {@link Readiness.look} finds all settled, or their time is up. */
 export function openReadiness(deps: { readonly clock: Clock; readonly settled: () => boolean }): Readiness {
   let settle: () => void = () => undefined;
   let open: () => void = () => undefined;

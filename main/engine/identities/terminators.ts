@@ -36,6 +36,7 @@ interface Known {
 /** A service of an identity; with `terminatorIdentity` only its terminators of that name. */
 type Place = readonly [identity: string, serviceId: string, terminatorIdentity?: string | undefined];
 
+/** Who is asked, and who is told. */
 export interface TerminatorsDeps {
   readonly clock: Clock;
   readonly identities: Pick<Identities, 'all' | 'find' | 'context'>;

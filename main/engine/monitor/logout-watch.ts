@@ -9,6 +9,7 @@ import { join } from 'node:path';
 /** Has the login ended? Asked again and again. */
 export type LoginEnded = () => boolean;
 
+/** Where the host keeps its word on logins; others in tests. */
 export interface LoginPlaces {
   readonly logindUsers: string;
   readonly processes: string;

@@ -5,6 +5,7 @@ import { watchSleep } from '../../base/sleep-watch.ts';
 
 const lookMs = 2000;
 
+/** The host slept, or its addresses are others now. */
 export type NetworkChange = 'woke' | 'moved';
 
 /** Watch until disposed. `addresses` is for tests. */

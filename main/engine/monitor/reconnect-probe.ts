@@ -30,6 +30,7 @@ export interface Unreached {
   networkChanged(): Promise<void>;
 }
 
+/** What is out of reach, and how it is probed. */
 export interface ComebackDeps {
   readonly clock: Clock;
   unreached(): readonly Unreached[];

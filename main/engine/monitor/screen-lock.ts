@@ -26,6 +26,7 @@ export class ScreenUnlocks {
   }
 }
 
+/** How logind is asked, and whether anybody wants to know. */
 export interface LogindDeps {
   readonly clock: Clock;
   readonly log: Log;

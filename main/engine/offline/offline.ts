@@ -128,6 +128,7 @@ export async function offlineVerify(
   return verifyJournal(stateDirectory, answer, passed);
 }
 
+/** Searches the journal of a state directory by its index. */
 export async function offlineSearch(stateDirectory: string, query: AuditQuery): Promise<readonly AuditRecordView[]> {
   using index = openAuditIndex({ stateDirectory, clock: systemClock, log: silentLog });
   return await index.search(query);

@@ -11,6 +11,7 @@ const lookMs = 2000;
 /** What a time server corrects in one step is less. */
 const setByMs = 2000;
 
+/** What is watched, and where it is recorded. */
 export interface ClockWatchDeps {
   readonly clock: Clock;
   readonly audit: Pick<AuditWriter, 'recordOrLog'>;

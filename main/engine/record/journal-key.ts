@@ -24,6 +24,7 @@ import type { Keystores } from '../../identity/keystores.ts';
 import { keySigner } from './key-signer.ts';
 import { makeSigningKey } from './make-key.ts';
 
+/** Where the key is kept, and who vouches for it. */
 export interface JournalKeyDeps {
   readonly stateDirectory: string;
   /** Where the device's own keys are kept; see {@link deviceKeystores}. */
@@ -33,6 +34,7 @@ export interface JournalKeyDeps {
   readonly log: Log;
 }
 
+/** The key, open or not. */
 export class JournalKey implements AsyncDisposable {
   readonly #deps: JournalKeyDeps;
   readonly #changes = new SerialQueue();

@@ -11,6 +11,7 @@ import type { JournalKey } from './journal-key.ts';
 import { RecordSender, type RecordSenderDeps } from './record-sender.ts';
 import { askWitness, type WitnessCallDeps } from './witness-call.ts';
 
+/** What a device sends, and to whom. */
 export interface SendingParts {
   readonly stateDirectory: string;
   readonly config: EngineConfig;

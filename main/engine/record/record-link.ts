@@ -8,6 +8,7 @@ const maxLineBytes = 4 * 1024 * 1024;
 const holdLines = 2000;
 const newline = 0x0a;
 
+/** One line's two ends; iterating reads lines until the other side ends. */
 export class RecordLink implements AsyncIterable<string> {
   readonly #stream: ByteStream;
   readonly #lines: string[] = [];

@@ -7,6 +7,7 @@ import { TunnelerError } from '../../base/errors.ts';
 import type { SignersFile } from '../../audit/signers.ts';
 
 const head = v.object({ count: v.pipe(v.number(), v.integer(), v.minValue(0)), head: v.string() });
+/** Where a journal stands: how many records, and the last one's hash. */
 export type RecordHead = v.InferOutput<typeof head>;
 
 const fromDevice = v.variant('type', [
@@ -28,6 +29,7 @@ const fromDevice = v.variant('type', [
   v.object({ type: v.literal('alive'), at: v.string() }),
   v.object({ type: v.literal('ack'), order: v.string(), at: v.string(), outcome: v.string() }),
 ]);
+/** What a device says. */
 export type FromDevice = v.InferOutput<typeof fromDevice>;
 
 const toDevice = v.variant('type', [
@@ -50,6 +52,7 @@ const toDevice = v.variant('type', [
     signature: v.pipe(v.string(), v.base64()),
   }),
 ]);
+/** What its witness or collector says. */
 export type ToDevice = v.InferOutput<typeof toDevice>;
 
 /** Throws `base.invalid`. */

@@ -15,6 +15,7 @@ import { callWitness, type WitnessCallDeps } from './witness-call.ts';
 import { untilAborted } from '../../base/abort.ts';
 import type { ReasonCode } from '../../base/reason-codes.ts';
 
+/** The journal to send, and who is told of a witness that says otherwise. */
 export interface RecordSenderDeps extends WitnessCallDeps {
   readonly audit: Pick<Audit, 'head' | 'subscribe' | 'onCheckpoint' | 'signedCheckpoint'>;
   readonly log: Log;
@@ -27,6 +28,7 @@ const firstPauseMs = 500;
 const maxPauseMs = 30_000;
 const alivePeriodMs = 30_000;
 
+/** Sends until disposed; a line that breaks is opened again. */
 export class RecordSender implements AsyncDisposable {
   readonly #deps: RecordSenderDeps;
   readonly #abort = new AbortController();

@@ -9,6 +9,7 @@ import { RecordLink } from './record-link.ts';
 import { proofText, publicSigners, readToDevice, type ToDevice } from './record-protocol.ts';
 import { holdToKey } from './witness-peer.ts';
 
+/** Who the device is, and how it reaches its witness. */
 export interface WitnessCallDeps {
   readonly stateDirectory: string;
   readonly service: string;
@@ -21,6 +22,7 @@ export interface WitnessCallDeps {
   readonly certificates: () => readonly string[];
 }
 
+/** A line on which the witness has asked for proof. */
 export interface WitnessLine {
   readonly link: RecordLink;
   readonly challenge: Extract<ToDevice, { type: 'challenge' }>;

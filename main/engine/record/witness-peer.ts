@@ -6,6 +6,7 @@ import { readJsonIfThere } from '../../files/read-if-there.ts';
 import { writeAtomically } from '../../files/write-atomically.ts';
 
 const peersFile = v.record(v.string(), v.object({ name: v.string(), publicKey: v.string() }));
+/** A witness's name, and the key it is held to. */
 export type WitnessPeer = v.InferOutput<typeof peersFile>[string];
 
 /**

@@ -294,8 +294,11 @@ export const configSchema = v.strictObject({
   pkcs11: v.optional(pkcs11),
 });
 
+/** The settings, parsed. */
 export type EngineConfig = Readonly<v.InferOutput<typeof configSchema>>;
+/** One entry of `agents:`. */
 export type AgentConfig = Readonly<v.InferOutput<typeof agent>>;
+/** The `hosting:` part. */
 export type HostingConfig = NonNullable<EngineConfig['hosting']>;
 
 /** Parse the text of a `culvert.yaml`. Throws `engine.config_invalid`; `details.issues` lists every `{ path, message }`. */

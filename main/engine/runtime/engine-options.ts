@@ -6,6 +6,7 @@ import type { Log } from '../../base/log.ts';
 import type { EngineMode } from '../../api/views.ts';
 import type { Answerer } from '../../hosting/hosting.ts';
 
+/** What `culvert run` gives an engine. */
 export interface EngineOptions {
   readonly stateDirectory: string;
   readonly socketPath: string;
@@ -33,6 +34,7 @@ export interface EngineOptions {
   readonly directoryDecides?: true;
 }
 
+/** A running engine; disposing stops it and restores the host. */
 export interface Engine extends AsyncDisposable {
   /** Facts for whoever started it. */
   readonly ready: {
@@ -61,6 +63,7 @@ export type ConsoleListener = (deps: {
   readonly log: Log;
 }) => Promise<OpenedConsole>;
 
+/** A console that is served. */
 export interface OpenedConsole extends AsyncDisposable {
   readonly port: number;
   /** A fresh address that lets one browser in, once, on this host one of these users'; under `host`, where it is hosted under one. */

@@ -16,6 +16,7 @@ const record = v.object({
   configFile: v.string(),
 });
 
+/** The agents below which engines of this directory were started. */
 export type LineageRecord = Readonly<v.InferOutput<typeof record>>;
 
 const fileOf = (stateDirectory: string): string => join(stateDirectory, 'lineage.json');

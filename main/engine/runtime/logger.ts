@@ -30,6 +30,7 @@ const redactPaths = secretFields.flatMap((name) => {
   return name === 'code' ? ['request.code'] : [step, below];
 });
 
+/** A log whose level can be changed while it runs. */
 export interface EngineLog extends Log {
   level(): LogLevel;
   setLevel(level: LogLevel): void;
@@ -43,6 +44,7 @@ export interface EngineLog extends Log {
 const recentLines = 2000;
 const recentLineBytes = 4096;
 
+/** How much is logged, and where to. */
 export interface EngineLogOptions {
   readonly level: LogLevel;
   /** A file to append to beside standard error; created 0600 where absent. */

@@ -12,6 +12,7 @@ import { lockInstance } from './instance-lock.ts';
 import { openLog, type EngineLog } from './logger.ts';
 import { openStateDirectory, ownSettingsFile } from './state-directory.ts';
 
+/** What every room is given. */
 export interface Runtime {
   readonly stateDirectory: string;
   readonly version: string;

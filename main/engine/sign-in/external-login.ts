@@ -14,6 +14,7 @@ const minPollMs = 1000;
 const slowDownMs = 5000;
 const freshMs = 30_000;
 
+/** Whose sign-ins, and how a browser comes back. */
 export interface ExternalLoginDeps {
   readonly identities: Identities;
   readonly clock: Clock;
@@ -28,6 +29,7 @@ interface SignIn {
   readonly abort: AbortController;
 }
 
+/** The sign-ins under way and the refreshes after them; disposing ends both. */
 export class ExternalLogin implements Disposable {
   readonly #deps: ExternalLoginDeps;
   /** One sign-in an identity: a new one ends the one before. */

@@ -37,6 +37,7 @@ export interface ProviderTokens {
   readonly refreshToken: string | undefined;
 }
 
+/** A provider's answer to the start of a device code flow (RFC 8628 section 3.2). */
 export type DeviceStart = v.InferOutput<typeof deviceAnswer>;
 
 /** A code request under way: where the person goes, and what proves the answer ours. */
@@ -49,6 +50,7 @@ export interface CodeRequest {
   readonly redirectUri: string;
 }
 
+/** One provider whose discovery document was read. */
 export class Provider {
   readonly #signer: ExternalSigner;
   readonly #clientId: string;

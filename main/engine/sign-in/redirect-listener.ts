@@ -6,6 +6,7 @@ import { TunnelerError } from '../../base/errors.ts';
 const usualPort = 20_314;
 const path = '/auth/callback';
 
+/** A listener for one sign-in; disposing closes it. */
 export interface RedirectListener extends AsyncDisposable {
   readonly redirectUri: string;
   /** The code that came with this `state`. Rejects with the provider's error. */

@@ -11,12 +11,14 @@ import { quarantineView } from '../containment/quarantine.ts';
 import { createStateHub, type StateHub } from './state-hub.ts';
 import { sessionView } from '../views/views.ts';
 
+/** The views, and their way to clients. */
 export interface ClientState {
   readonly views: EngineViews;
   readonly hub: StateHub;
   readonly projector: Projector;
 }
 
+/** Views, hub and projector over the rooms. */
 export function openClientState(
   deps: EngineViewsDeps & {
     readonly clock: Clock;

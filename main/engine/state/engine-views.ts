@@ -24,6 +24,7 @@ import type { Terminators } from '../identities/terminators.ts';
 import { serviceView } from '../views/service-views.ts';
 import { contractView, postureView } from '../views/views.ts';
 
+/** The rooms whose facts are shown. */
 export interface EngineViewsDeps {
   readonly version: string;
   readonly startedAt: string;
@@ -42,6 +43,7 @@ export interface EngineViewsDeps {
   readonly dns: () => DnsView;
 }
 
+/** Each made anew when asked for. */
 export interface EngineViews {
   status(): StatusView;
   services(): readonly ServiceView[];
@@ -50,6 +52,7 @@ export interface EngineViews {
   agents(): readonly AgentView[];
 }
 
+/** Views over these rooms. */
 export function createEngineViews(deps: EngineViewsDeps): EngineViews {
   const { identities, sessions, policy, quarantine } = deps;
 

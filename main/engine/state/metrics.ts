@@ -19,6 +19,7 @@ export interface SessionCounts {
   violations: number;
 }
 
+/** The endpoint for scrapers, and its counters. */
 export interface Metrics extends AsyncDisposable {
   session(event: SessionEvent): void;
   readonly listen: string;

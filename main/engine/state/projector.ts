@@ -30,6 +30,7 @@ export interface ViewSources {
   policy(): PolicyView;
 }
 
+/** To be told when something changed. */
 export interface Projector extends Disposable {
   /** Something about identities, their services or routers changed: compare and tell what differs, at once unless it was just done. */
   refresh(): void;
@@ -44,6 +45,7 @@ const countersMs = 100;
 const countersMsPerSession = 0.25;
 const forgetEveryTurns = 50;
 
+/** Compares views with what was told last, and tells the hub what differs. */
 export function createProjector(deps: { clock: Clock; hub: StateHub; sources: ViewSources }): Projector {
   const { clock, hub, sources } = deps;
   const told = new Map<string, string>();

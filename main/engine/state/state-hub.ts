@@ -14,6 +14,7 @@ const gatherMs = 100;
 /** With thousands of sessions that count at once the gathering slows down, so that views cost a bounded share of the CPU. */
 const gatherMsPerChange = 0.5;
 
+/** The numbered state and its subscribers. */
 export interface StateHub extends Disposable {
   /** The state as of the last delta; everything gathered is folded in first. */
   snapshot(): StateSnapshot;
@@ -27,6 +28,7 @@ export interface StateHub extends Disposable {
   observed(): boolean;
 }
 
+/** The state to begin with, and the clock that gathers. */
 export interface StateHubDeps {
   readonly clock: Clock;
   readonly initial: Omit<EngineState, 'sessions'>;
@@ -34,6 +36,7 @@ export interface StateHubDeps {
   readonly sessions: () => EngineState['sessions'];
 }
 
+/** A hub at number 0. */
 export function createStateHub(deps: StateHubDeps): StateHub {
   let state: EngineState = { ...deps.initial, sessions: {} };
   let seq = 0;

@@ -5,6 +5,7 @@ import type { IdentityState } from '../../api/views.ts';
 import type { IdentityProof } from '../../identity/identities.ts';
 import type { ContextState } from '../../ziti/model.ts';
 
+/** An identity's state, and why it is that. */
 export interface IdentityStatus {
   readonly state: IdentityState;
   readonly reason?: Reason;
@@ -71,11 +72,13 @@ export function identityStatusOf(
   }
 }
 
+/** The status of one that was disabled here. */
 export function disabledStanding(name: string): IdentityStatus {
   const next = `culvert identity enable ${name}`;
   return { state: 'disabled', reason: { code: 'identity.disabled', sentence: `${name} is disabled`, next } };
 }
 
+/** The status of one whose key nobody has opened. */
 export function lockedStanding(name: string): IdentityStatus {
   const next = `culvert identity unlock ${name}`;
   return { state: 'locked', reason: { code: 'identity.locked', sentence: `${name} is locked`, next } };

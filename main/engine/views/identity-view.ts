@@ -15,6 +15,7 @@ export interface MfaStanding {
   readonly lastVerifiedAt?: number;
 }
 
+/** What an identity's view is made of. */
 export interface SeenIdentity {
   readonly name: string;
   readonly record: IdentityFile | undefined;
@@ -24,6 +25,7 @@ export interface SeenIdentity {
   readonly mfa: MfaStanding | undefined;
 }
 
+/** The view of one identity. */
 export function identityView({ name, record, context, standing, services, mfa }: SeenIdentity): IdentityView {
   const controller = context?.controller();
   const known = context?.identity();

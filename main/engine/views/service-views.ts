@@ -29,6 +29,7 @@ export interface ServiceFacts {
   readonly openSessions: number;
 }
 
+/** The view of one service of one identity. */
 export function serviceView(facts: ServiceFacts): ServiceView {
   const { service, hosted, contract } = facts;
   const intercepted = parseInterceptConfigs(service.configs)?.config;

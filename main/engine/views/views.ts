@@ -10,6 +10,7 @@ import type { GuardCall } from '../../guard/guard.ts';
 import type { SessionSnapshot } from '../../session/sessions.ts';
 import type { PostureCheck } from '../../ziti/model.ts';
 
+/** The view of a program. */
 export function appView(app: App): AppView {
   return {
     attribution: app.attribution,
@@ -25,6 +26,7 @@ export function appView(app: App): AppView {
   };
 }
 
+/** The view of a session. */
 export function sessionView(session: SessionSnapshot): SessionView {
   return {
     id: session.id,
@@ -73,6 +75,7 @@ function callView(call: GuardCall) {
   };
 }
 
+/** The view of a contract in force. */
 export function contractView(contract: EngagementContract, origin: string): ContractView {
   const guard = guardedProtocol(contract) ?? 'none';
   return { origin, guard, terms: contract, onViolation: contract.onViolation ?? 'close' };
@@ -90,6 +93,7 @@ const checkWords: Readonly<Record<PostureCheck['queryType'], Reason>> = {
   MFA: { code: 'posture.mfa', sentence: 'a recent code of the second factor is needed' },
 };
 
+/** The view of a posture check, with what it asks where it fails. */
 export function postureView(check: PostureCheck): PostureCheckView {
   const paths = check.processes?.map((one) => one.path) ?? (check.process === undefined ? [] : [check.process.path]);
   return {
