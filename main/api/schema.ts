@@ -250,10 +250,16 @@ export const schema = {
       parse: parser(v.strictObject({ agent: v.optional(text(64)) })),
     }),
     /** Prepare a start of an agent in namespaces of its own, which `enter` then names. */
-    begin: call<{ agent: string; net: 'host' | 'only' }, AgentStartView>({
+    begin: call<{ agent: string; net: 'host' | 'only'; bandwidth?: number | undefined }, AgentStartView>({
       needs: 'operate',
       own: agents,
-      parse: parser(v.strictObject({ agent: text(64), net: v.picklist(['host', 'only']) })),
+      parse: parser(
+        v.strictObject({
+          agent: text(64),
+          net: v.picklist(['host', 'only']),
+          bandwidth: v.optional(v.pipe(v.number(), v.minValue(1))),
+        }),
+      ),
     }),
     /** `pid`: the first process of the namespace, seen from the engine. */
     enter: call<{ id: string; pid: number }, void>({

@@ -127,6 +127,17 @@ agents:
       else expect(ran.err).toMatch(/sandbox\.unavailable|fork/);
     });
 
+    test('holds its traffic to a bandwidth, where Culvert is its one way out', async () => {
+      const listed = `http://127.0.0.1:${(internet.address() as AddressInfo).port}/`;
+      const upload = `head -c 60000 /dev/zero | NO_PROXY= no_proxy= ${curl(`--data-binary @- ${listed}`)}`;
+      const startedAt = performance.now();
+      expect((await run('only', ['sh', '-c', upload], ['--bandwidth', '20K'])).out).toBe('from outside\n');
+      // At 20 KiB a second it cannot have been quicker, whatever the machine.
+      expect(performance.now() - startedAt).toBeGreaterThan(2_000);
+      const ran = await run('host', ['true'], ['--bandwidth', '20K']);
+      expect([ran.code, ran.err]).toEqual([1, expect.stringContaining('sandbox.unavailable')]);
+    });
+
     test('is refused for a name that the settings do not have, with what to do', async () => {
       const ran = await culvert(['agent', 'run', 'nobody'], ['true']);
       expect(ran).toMatchObject({ code: 1, out: '' });

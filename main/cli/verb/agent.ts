@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander';
 import type { AgentView } from '../../api/views.ts';
+import { defined } from '../../base/defined.ts';
 import { isTunnelerError } from '../../base/errors.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
 import { table } from '../table.ts';
@@ -10,6 +11,7 @@ interface RunOptions extends CommonOptions {
   readonly memory?: string;
   readonly processes?: string;
   readonly cpu?: string;
+  readonly bandwidth?: string;
 }
 
 /** Conditions of a binding, as `culvert.yaml` has them. */
@@ -87,10 +89,12 @@ function addRun(group: Command, cli: Cli): void {
     .option('--memory <bytes>', 'let it take so much memory at most, e.g. 2G')
     .option('--processes <n>', 'let it have so many processes at most')
     .option('--cpu <n>', 'let it take so many processors at most, e.g. 0.5')
+    .option('--bandwidth <bytes>', 'let it send and receive so much a second at most, e.g. 2M; with --net only')
     .action(async (name: string, command: string[], options: RunOptions) => {
       cli.outputIsPayload = true;
       cli.exit = await cli.withEngine(options, async (engine) => {
-        const start = await engine.agent.begin({ agent: name, net: options.net });
+        const bandwidth = options.bandwidth === undefined ? undefined : bytesOf(options.bandwidth);
+        const start = await engine.agent.begin({ agent: name, net: options.net, ...defined({ bandwidth }) });
         const agents = await cli.programs.agents();
         return agents.start({
           agent: name,

@@ -26,6 +26,8 @@ interface Start {
   readonly agent: string;
   readonly net: AgentRun['net'];
   readonly uid: number | undefined;
+  /** Bytes a second each way through its gate. */
+  readonly bandwidth: number | undefined;
   readonly gate: RunGate | undefined;
   run?: AgentRun;
 }
@@ -52,6 +54,7 @@ const kept = v.object({
       start: v.string(),
       namespace: v.string(),
       uid: v.optional(v.number()),
+      bandwidth: v.optional(v.number()),
     }),
   ),
 });
@@ -72,24 +75,37 @@ export class AgentStarts implements AsyncDisposable {
 
   /** Take up the runs of an engine that served this directory before, and that live on. */
   async resume(): Promise<void> {
-    for (const { uid, ...run } of this.#remembered()) {
+    for (const { uid, bandwidth, ...run } of this.#remembered()) {
       this.runs.add(run);
       if (!this.runs.living().some(({ id }) => id === run.id)) continue;
-      const start: Start = { ...run, uid, gate: undefined, run };
+      const start: Start = { ...run, uid, bandwidth, gate: undefined, run };
       this.#starts.set(run.id, run.net === 'only' ? { ...start, gate: await this.#openGate(start) } : start);
     }
     this.#clear();
   }
 
-  /** Throws `agent.unknown` where no setting names the agent. */
-  async begin(agent: string, net: AgentRun['net'], uid: number | undefined): Promise<{ id: string; gate?: string }> {
+  /**
+   * `bandwidth`: bytes a second each way, no more than the settings let the agent have. Throws `agent.unknown` where no setting names the agent,
+   * `sandbox.unavailable` where its bandwidth is limited and it would not go through a gate.
+   */
+  async begin(
+    agent: string,
+    { net, uid, bandwidth: asked }: Pick<AgentRun, 'net'> & Pick<Start, 'uid' | 'bandwidth'>,
+  ): Promise<{ id: string; gate?: string }> {
     if (this.#deps.agents()[agent] === undefined) {
       throw new TunnelerError('agent.unknown', `no agent is called ${agent}`, {
         details: { agent, next: `culvert agent bind ${agent} --identity NAME, or culvert agent list` },
       });
     }
+    const set = this.#deps.agents()[agent]?.limits?.bandwidth;
+    const bandwidth = asked === undefined || set === undefined ? (asked ?? set) : Math.min(asked, set);
+    if (bandwidth !== undefined && net !== 'only') {
+      throw new TunnelerError('sandbox.unavailable', 'bandwidth is limited only where Culvert is the one way out', {
+        details: { missing: ['--net only'], next: 'start it with --net only, or without a limit of bandwidth' },
+      });
+    }
     const id = randomBytes(9).toString('base64url');
-    const bare: Start = { id, agent, net, uid, gate: undefined };
+    const bare: Start = { id, agent, net, uid, bandwidth, gate: undefined };
     const start = net === 'only' ? { ...bare, gate: await this.#openGate(bare) } : bare;
     this.#starts.set(id, start);
     this.#deps.clock.after(prepareMs, () => {
@@ -157,6 +173,8 @@ export class AgentStarts implements AsyncDisposable {
       uid: start.uid,
       proxy: await this.#deps.proxy(),
       log: this.#deps.log,
+      clock: this.#deps.clock,
+      bandwidth: start.bandwidth,
       opened: (outer, inner) => {
         const key = keyOf(outer);
         this.#through.set(key, { start: this.#starts.get(start.id) ?? start, inner });
@@ -196,7 +214,9 @@ export class AgentStarts implements AsyncDisposable {
   }
 
   async #remember(): Promise<void> {
-    const runs = [...this.#starts.values()].flatMap(({ run, uid }) => (run === undefined ? [] : [{ ...run, uid }]));
+    const runs = [...this.#starts.values()].flatMap(({ run, uid, bandwidth }) =>
+      run === undefined ? [] : [{ ...run, ...defined({ uid, bandwidth }) }],
+    );
     try {
       await writeAtomically(this.#file, JSON.stringify({ boot: bootId(), runs }));
     } catch (error) {

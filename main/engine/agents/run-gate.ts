@@ -6,8 +6,10 @@ import { chmodSync, chownSync, mkdirSync, rmSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Endpoint } from '../../base/flow.ts';
+import type { Clock } from '../../base/clock.ts';
 import { canonicalAddress, parseHostPort } from '../../base/ip.ts';
 import type { Log } from '../../base/log.ts';
+import { SharedRate } from './shared-rate.ts';
 
 /** Longest first line of the PROXY protocol, version 1 (haproxy.org, proxy-protocol.txt 2.1). */
 const maxHeaderBytes = 107;
@@ -29,6 +31,9 @@ export interface RunGateDeps {
   /** `host:port` of the engine's proxy. */
   readonly proxy: string;
   readonly log: Log;
+  readonly clock: Clock;
+  /** Bytes a second each way, for all its connections together. */
+  readonly bandwidth: number | undefined;
   /** A connection to the proxy stands, from this end of ours; disposed when it ends. */
   readonly opened: (outer: InnerEnds, inner: InnerEnds) => Disposable;
 }
@@ -43,17 +48,18 @@ export interface RunGate extends AsyncDisposable {
 
 /** Rejects where the socket cannot be made. */
 export async function openRunGate(deps: RunGateDeps): Promise<RunGate> {
-  const { directory, uid, log } = deps;
+  const { directory, uid, log, clock, bandwidth } = deps;
   const path = join(directory, 'way.sock');
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   rmSync(path, { force: true });
   const sockets = new Set<Socket>();
+  const rates = bandwidth === undefined ? undefined : [0, 1].map(() => new SharedRate(clock, bandwidth));
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     if (sockets.size >= maxConnections) return void socket.destroy();
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
     socket.on('error', (error) => log.debug('agents.gate_client', { error: String(error) }));
-    serve(socket, deps).catch((error: unknown) => {
+    serve(socket, deps, rates).catch((error: unknown) => {
       log.debug('agents.gate_failed', { error: String(error) });
       socket.destroy();
     });
@@ -78,7 +84,7 @@ export async function openRunGate(deps: RunGateDeps): Promise<RunGate> {
   };
 }
 
-async function serve(socket: Socket, deps: RunGateDeps): Promise<void> {
+async function serve(socket: Socket, deps: RunGateDeps, rates: readonly SharedRate[] | undefined): Promise<void> {
   const inner = await readEnds(socket);
   if (inner === undefined) return void socket.destroy();
   const { host, port } = parseHostPort(deps.proxy, 'proxy');
@@ -92,7 +98,10 @@ async function serve(socket: Socket, deps: RunGateDeps): Promise<void> {
       known[Symbol.dispose]();
       socket.destroySoon();
     });
-    socket.pipe(outer).pipe(socket);
+    const [out, back] = (rates ?? []).map((rate) => rate.stream());
+    (out === undefined ? socket : socket.pipe(out)).pipe(outer);
+    (back === undefined ? outer : outer.pipe(back)).pipe(socket);
+    socket.on('close', () => [out, back].forEach((one) => one?.destroy()));
   });
 }
 

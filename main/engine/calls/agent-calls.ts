@@ -35,11 +35,11 @@ export function agentCalls(deps: AgentCallsDeps): EngineHandlers['agent'] {
       if (asked !== undefined && deps.agents.all()[asked] === undefined) throw unknownAgent(asked);
       return { variables: agentVariables(deps.proxy(), servicesOf(agent)) };
     },
-    async begin({ agent: asked, net }, { caller }) {
+    async begin({ agent: asked, net, bandwidth }, { caller }) {
       const agent = itself(caller, asked) ?? asked;
-      const { id, gate } = await deps.starts.begin(agent, net, caller.uid);
+      const { id, gate } = await deps.starts.begin(agent, { net, uid: caller.uid, bandwidth });
       const proxy = net === 'only' ? insideProxy : await deps.ensureProxy();
-      const { limits, identity } = deps.agents.all()[agent] ?? {};
+      const { limits: { bandwidth: _heldByTheGate, ...limits } = {}, identity } = deps.agents.all()[agent] ?? {};
       return {
         id,
         variables: agentVariables(proxy, servicesOf(agent)),

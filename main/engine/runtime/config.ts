@@ -138,6 +138,8 @@ const agent = v.strictObject({
       processes: v.optional(positive),
       /** Processors, such as 0.5. */
       cpu: v.optional(v.number()),
+      /** Bytes a second each way, where Culvert is its one way out (`--net only`). */
+      bandwidth: v.optional(positive),
     }),
   ),
 });
