@@ -7,7 +7,8 @@ import { silentLog } from '../../main/base/log.ts';
 import { Quarantine } from '../../main/policy/quarantine.ts';
 import { createSessions } from '../../main/session/create-sessions.ts';
 import { tcpStream } from '../../main/sockets/tcp-stream.ts';
-import { memoryStreamPair, Recorder } from '../support/memory-stream.ts';
+import { memoryStreamPair } from '../support/memory-stream.ts';
+import { RecordingSink } from '../support/recording-sink.ts';
 import { MemoryAudit, someFacts } from '../support/session-world.ts';
 
 const live = 1_000;
@@ -29,7 +30,7 @@ describe('containment', () => {
     let opened = 0;
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
       const [provider, service] = memoryStreamPair();
-      service.start(new Recorder());
+      service.start(new RecordingSink());
       const agent = `agent-${opened % groups}`;
       opened += 1;
       sessions.open({ ...someFacts, app: { attribution: 'exact', parents: [], agent } }, tcpStream(socket), provider);

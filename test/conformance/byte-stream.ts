@@ -4,8 +4,8 @@
  *     byteStreamConformance({ name: 'memory', open: () => Promise.resolve({ a, b, close }) });
  */
 import { describe, expect, it } from 'vitest';
-import type { TunnelerError } from '../../main/base/errors.ts';
-import type { ByteSink, ByteStream } from '../../main/base/stream.ts';
+import type { ByteStream } from '../../main/base/stream.ts';
+import { RecordingSink } from '../support/recording-sink.ts';
 
 /** Both ends of one connection; `close` lets go of whatever carries it. */
 export interface OpenedPair {
@@ -24,73 +24,6 @@ export interface ByteStreamSubject {
   readonly bufferLimitBytes?: number;
 }
 
-/** Records what a stream tells its sink, and checks the order of calls. */
-class Recorder implements ByteSink {
-  readonly chunks: Uint8Array[] = [];
-  bytes = 0;
-  ends = 0;
-  drains = 0;
-  closes = 0;
-  error: TunnelerError | undefined;
-  readonly violations: string[] = [];
-  readonly #changed: (() => void)[] = [];
-
-  data(chunk: Uint8Array): void {
-    this.#expectOpen('data');
-    if (this.ends > 0) this.violations.push('data after end');
-    this.chunks.push(chunk);
-    this.bytes += chunk.length;
-    this.#tell();
-  }
-
-  end(): void {
-    this.#expectOpen('end');
-    this.ends += 1;
-    this.#tell();
-  }
-
-  drain(): void {
-    this.#expectOpen('drain');
-    this.drains += 1;
-    this.#tell();
-  }
-
-  closed(error?: TunnelerError): void {
-    this.#expectOpen('closed');
-    this.closes += 1;
-    this.error = error;
-    this.#tell();
-  }
-
-  /** Wait until `condition` holds; rejects after `timeoutMs`. */
-  async until(condition: () => boolean, what: string, timeoutMs = 10_000): Promise<void> {
-    const deadline = performance.now() + timeoutMs;
-    while (!condition()) {
-      const left = deadline - performance.now();
-      if (left <= 0) throw new Error(`waited ${timeoutMs} ms in vain for: ${what}`);
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, Math.min(left, 250));
-        this.#changed.push(() => {
-          clearTimeout(timer);
-          resolve();
-        });
-      });
-    }
-  }
-
-  all(): Buffer {
-    return Buffer.concat(this.chunks);
-  }
-
-  #expectOpen(call: string): void {
-    if (this.closes > 0) this.violations.push(`${call} after closed`);
-  }
-
-  #tell(): void {
-    for (const wake of this.#changed.splice(0)) wake();
-  }
-}
-
 const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 30));
 
 /** Bytes that differ at each place, so that loss and reordering show. */
@@ -105,7 +38,7 @@ function pattern(lengthBytes: number, seed: number): Uint8Array {
 }
 
 /** Write all of `bytes` in chunks of `size`, waiting for drain where asked to. */
-async function writeAll(stream: ByteStream, recorder: Recorder, bytes: Uint8Array, size: number): Promise<void> {
+async function writeAll(stream: ByteStream, recorder: RecordingSink, bytes: Uint8Array, size: number): Promise<void> {
   for (let offset = 0; offset < bytes.length; offset += size) {
     const drainsBefore = recorder.drains;
     const more = stream.write(new Uint8Array(bytes.subarray(offset, offset + size)));
@@ -117,12 +50,12 @@ async function writeAll(stream: ByteStream, recorder: Recorder, bytes: Uint8Arra
 export function byteStreamConformance(subject: ByteStreamSubject): void {
   const withPair = (
     open: () => Promise<OpenedPair>,
-    test: (pair: OpenedPair, ra: Recorder, rb: Recorder) => Promise<void>,
+    test: (pair: OpenedPair, ra: RecordingSink, rb: RecordingSink) => Promise<void>,
   ) => {
     return async (): Promise<void> => {
       const pair = await open();
-      const ra = new Recorder();
-      const rb = new Recorder();
+      const ra = new RecordingSink();
+      const rb = new RecordingSink();
       try {
         await test(pair, ra, rb);
       } finally {
@@ -133,7 +66,7 @@ export function byteStreamConformance(subject: ByteStreamSubject): void {
       expect(rb.closes).toBeLessThanOrEqual(1);
     };
   };
-  const stream = (test: (pair: OpenedPair, ra: Recorder, rb: Recorder) => Promise<void>) =>
+  const stream = (test: (pair: OpenedPair, ra: RecordingSink, rb: RecordingSink) => Promise<void>) =>
     withPair(() => subject.open(), test);
 
   describe(`ByteStream contract: ${subject.name}`, () => {
@@ -145,10 +78,10 @@ export function byteStreamConformance(subject: ByteStreamSubject): void {
         const up = pattern(700_001, 1);
         const down = pattern(500_003, 2);
         await Promise.all([writeAll(a, ra, up, 13_777), writeAll(b, rb, down, 65_536)]);
-        await rb.until(() => rb.bytes >= up.length, 'all bytes at b');
-        await ra.until(() => ra.bytes >= down.length, 'all bytes at a');
-        expect(Buffer.compare(rb.all(), up)).toBe(0);
-        expect(Buffer.compare(ra.all(), down)).toBe(0);
+        await rb.until(() => rb.length >= up.length, 'all bytes at b');
+        await ra.until(() => ra.length >= down.length, 'all bytes at a');
+        expect(Buffer.compare(rb.bytes(), up)).toBe(0);
+        expect(Buffer.compare(ra.bytes(), down)).toBe(0);
       }),
     );
 
@@ -160,8 +93,8 @@ export function byteStreamConformance(subject: ByteStreamSubject): void {
         await settle();
         expect(rb.chunks).toEqual([]);
         b.start(rb);
-        await rb.until(() => rb.bytes === 3, 'bytes sent before start');
-        expect([...rb.all()]).toEqual([1, 2, 3]);
+        await rb.until(() => rb.length === 3, 'bytes sent before start');
+        expect([...rb.bytes()]).toEqual([1, 2, 3]);
       }),
     );
 
@@ -174,10 +107,10 @@ export function byteStreamConformance(subject: ByteStreamSubject): void {
         await writeAll(a, ra, last, 40_000);
         a.end();
         await rb.until(() => rb.ends === 1, 'end at b');
-        expect(Buffer.compare(rb.all(), last)).toBe(0);
+        expect(Buffer.compare(rb.bytes(), last)).toBe(0);
         expect(ra.closes).toBe(0);
         b.write(Uint8Array.of(9));
-        await ra.until(() => ra.bytes === 1, 'a byte the other way after the half-close');
+        await ra.until(() => ra.length === 1, 'a byte the other way after the half-close');
         b.end();
         await ra.until(() => ra.closes === 1, 'closed at a');
         await rb.until(() => rb.closes === 1, 'closed at b');
@@ -197,7 +130,7 @@ export function byteStreamConformance(subject: ByteStreamSubject): void {
         expect(a.write(Uint8Array.of(2))).toBe(false);
         await rb.until(() => rb.ends === 1, 'end at b');
         await settle();
-        expect([...rb.all()]).toEqual([1]);
+        expect([...rb.bytes()]).toEqual([1]);
         expect(rb.ends).toBe(1);
       }),
     );
@@ -226,14 +159,14 @@ export function byteStreamConformance(subject: ByteStreamSubject): void {
           stuck = ra.drains === drainsBefore;
         }
         expect(stuck).toBe(true);
-        const heldBack = rb.bytes;
+        const heldBack = rb.length;
         await settle();
-        expect(rb.bytes).toBe(heldBack);
+        expect(rb.length).toBe(heldBack);
         b.resume();
         b.resume();
-        await rb.until(() => rb.bytes === sent, 'everything after resume', 20_000);
+        await rb.until(() => rb.length === sent, 'everything after resume', 20_000);
         await ra.until(() => ra.drains > 0, 'drain at the writer');
-        for (let offset = 0, all = rb.all(); offset < sent; offset += chunk.length) {
+        for (let offset = 0, all = rb.bytes(); offset < sent; offset += chunk.length) {
           if (all.compare(chunk, 0, chunk.length, offset, offset + chunk.length) !== 0)
             throw new Error(`differs at ${offset}`);
         }
@@ -249,10 +182,10 @@ export function byteStreamConformance(subject: ByteStreamSubject): void {
         a.write(pattern(50_000, 5));
         a.end();
         await settle();
-        expect([rb.bytes, rb.ends]).toEqual([0, 0]);
+        expect([rb.length, rb.ends]).toEqual([0, 0]);
         b.resume();
         await rb.until(() => rb.ends === 1, 'end after resume');
-        expect(rb.bytes).toBe(50_000);
+        expect(rb.length).toBe(50_000);
       }),
     );
 
@@ -263,11 +196,11 @@ export function byteStreamConformance(subject: ByteStreamSubject): void {
         b.start(rb);
         const first = pattern(30_000, 6);
         await writeAll(a, ra, first, 10_000);
-        await rb.until(() => rb.bytes === first.length, 'first bytes');
+        await rb.until(() => rb.length === first.length, 'first bytes');
         const held = [...rb.chunks];
         const before = Buffer.concat(held);
         await writeAll(a, ra, new Uint8Array(600_000).fill(0xee), 60_000);
-        await rb.until(() => rb.bytes === 630_000, 'later bytes');
+        await rb.until(() => rb.length === 630_000, 'later bytes');
         expect(Buffer.concat(held).equals(before)).toBe(true);
         expect(Buffer.compare(before, first)).toBe(0);
       }),
@@ -279,7 +212,7 @@ export function byteStreamConformance(subject: ByteStreamSubject): void {
         a.start(ra);
         b.start(rb);
         a.write(Uint8Array.of(1));
-        await rb.until(() => rb.bytes === 1, 'first byte');
+        await rb.until(() => rb.length === 1, 'first byte');
         a.reset();
         a.reset();
         expect(a.write(Uint8Array.of(2))).toBe(false);
@@ -301,7 +234,7 @@ export function byteStreamConformance(subject: ByteStreamSubject): void {
         b.start(rb);
         a.write(new Uint8Array(0));
         a.write(Uint8Array.of(7));
-        await rb.until(() => rb.bytes === 1, 'the byte after the empty write');
+        await rb.until(() => rb.length === 1, 'the byte after the empty write');
         expect(rb.ends).toBe(0);
       }),
     );
@@ -329,7 +262,7 @@ export function byteStreamConformance(subject: ByteStreamSubject): void {
           a.start(ra);
           b.start(rb);
           a.write(Uint8Array.of(1));
-          await rb.until(() => rb.bytes === 1, 'a datagram');
+          await rb.until(() => rb.length === 1, 'a datagram');
           a.end();
           await ra.until(() => ra.closes === 1, 'closed at a');
           await rb.until(() => rb.closes === 1, 'closed at b');

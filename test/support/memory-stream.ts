@@ -156,35 +156,6 @@ export function memoryStreamPair(options: MemoryStreamOptions = {}): readonly [B
   return [left, right];
 }
 
-/** A sink that keeps what it was told. */
-export class Recorder implements ByteSink {
-  readonly chunks: Uint8Array[] = [];
-  ended = false;
-  over = false;
-  drains = 0;
-  error: TunnelerError | undefined;
-
-  data(chunk: Uint8Array): void {
-    this.chunks.push(chunk);
-  }
-  end(): void {
-    this.ended = true;
-  }
-  drain(): void {
-    this.drains += 1;
-  }
-  closed(error?: TunnelerError): void {
-    this.over = true;
-    this.error = error;
-  }
-  get bytes(): number {
-    return this.chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-  }
-  text(): string {
-    return Buffer.concat(this.chunks).toString('utf8');
-  }
-}
-
 /** Let the streams' own turns pass until `done`, or fail after a while. */
 export async function until(done: () => boolean, timeoutMs = 2_000): Promise<void> {
   const startedAt = performance.now();

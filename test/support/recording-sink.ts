@@ -1,51 +1,92 @@
-/** Everything a ByteStream told its sink, with a promise to wait on. */
+/** Everything a ByteStream told its sink, in what order it may not have been told, and a promise to wait on. */
 import type { TunnelerError } from '../../main/base/errors.ts';
-import type { ByteSink } from '../../main/base/stream.ts';
+import type { ByteSink, ByteStream } from '../../main/base/stream.ts';
 
+/** A sink that keeps what it was told. */
 export class RecordingSink implements ByteSink {
   readonly chunks: Uint8Array[] = [];
+  /** Bytes of all chunks. */
+  length = 0;
   ends = 0;
   drains = 0;
   closes = 0;
   error: TunnelerError | undefined;
-  readonly #waiters: { readonly done: () => boolean; readonly resolve: () => void }[] = [];
+  /** Calls against the contract of main/base/stream.ts. */
+  readonly violations: string[] = [];
+  readonly #changed: (() => void)[] = [];
+
+  /** One that listens to `stream` from now on. */
+  static on(stream: ByteStream): RecordingSink {
+    const sink = new RecordingSink();
+    stream.start(sink);
+    return sink;
+  }
 
   data(chunk: Uint8Array): void {
+    this.#expectOpen('data');
+    if (this.ended) this.violations.push('data after end');
     this.chunks.push(chunk);
-    this.#wake();
+    this.length += chunk.length;
+    this.#tell();
   }
 
   end(): void {
+    this.#expectOpen('end');
     this.ends += 1;
-    this.#wake();
+    this.#tell();
   }
 
   drain(): void {
+    this.#expectOpen('drain');
     this.drains += 1;
-    this.#wake();
+    this.#tell();
   }
 
   closed(error?: TunnelerError): void {
+    this.#expectOpen('closed');
     this.closes += 1;
     this.error = error;
-    this.#wake();
+    this.#tell();
+  }
+
+  get ended(): boolean {
+    return this.ends > 0;
+  }
+
+  get over(): boolean {
+    return this.closes > 0;
   }
 
   bytes(): Buffer {
     return Buffer.concat(this.chunks);
   }
 
-  length(): number {
-    return this.chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+  text(): string {
+    return this.bytes().toString('utf8');
   }
 
-  /** Resolves as soon as `done` holds after some call; the test's own time limit bounds it. */
-  until(done: () => boolean): Promise<void> {
-    if (done()) return Promise.resolve();
-    return new Promise((resolve) => this.#waiters.push({ done, resolve }));
+  /** Resolves as soon as `condition` holds; rejects after `timeoutMs` with what was waited for. */
+  async until(condition: () => boolean, what = condition.toString(), timeoutMs = 10_000): Promise<void> {
+    const deadline = performance.now() + timeoutMs;
+    while (!condition()) {
+      const left = deadline - performance.now();
+      if (left <= 0) throw new Error(`waited ${timeoutMs} ms in vain for: ${what}`);
+      await new Promise<void>((resolve) => {
+        // A condition may hold for a reason this sink does not hear of.
+        const timer = setTimeout(resolve, Math.min(left, 250));
+        this.#changed.push(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+    }
   }
 
-  #wake(): void {
-    for (const waiter of this.#waiters) if (waiter.done()) waiter.resolve();
+  #expectOpen(call: string): void {
+    if (this.over) this.violations.push(`${call} after closed`);
+  }
+
+  #tell(): void {
+    for (const wake of this.#changed.splice(0)) wake();
   }
 }

@@ -7,7 +7,8 @@ import type { ByteStream } from '../../main/base/stream.ts';
 import { createSessions, type SessionsDeps } from '../../main/session/create-sessions.ts';
 import type { SessionEvent, SessionFacts, Sessions } from '../../main/session/sessions.ts';
 import { ManualClock } from './manual-clock.ts';
-import { memoryStreamPair, Recorder, type MemoryStreamOptions } from './memory-stream.ts';
+import { memoryStreamPair, type MemoryStreamOptions } from './memory-stream.ts';
+import { RecordingSink } from './recording-sink.ts';
 
 export class MemoryAudit implements AuditWriter {
   readonly records: AuditEvent[] = [];
@@ -48,9 +49,9 @@ export const someFacts: SessionFacts = {
 export interface Joined {
   readonly id: string;
   readonly app: ByteStream;
-  readonly appSaw: Recorder;
+  readonly appSaw: RecordingSink;
   readonly service: ByteStream;
-  readonly serviceSaw: Recorder;
+  readonly serviceSaw: RecordingSink;
 }
 
 export class SessionWorld {
@@ -70,8 +71,8 @@ export class SessionWorld {
   ): Joined {
     const [app, consumer] = memoryStreamPair(options);
     const [provider, service] = memoryStreamPair(options);
-    const appSaw = new Recorder();
-    const serviceSaw = new Recorder();
+    const appSaw = new RecordingSink();
+    const serviceSaw = new RecordingSink();
     app.start(appSaw);
     service.start(serviceSaw);
     const contract = options.contract === undefined ? {} : { contract: options.contract };

@@ -10,7 +10,8 @@ import type { Match } from '../../main/intercept/match.ts';
 import type { DecideFlow, Verdict } from '../../main/policy/verdict.ts';
 import type { DialledStream } from '../../main/engine/admission/dialing.ts';
 import type { ZitiStream } from '../../main/ziti/model.ts';
-import { memoryStreamPair, Recorder } from '../support/memory-stream.ts';
+import { memoryStreamPair } from '../support/memory-stream.ts';
+import { RecordingSink } from '../support/recording-sink.ts';
 import { SessionWorld } from '../support/session-world.ts';
 
 const flow: FlowRequest = {
@@ -51,7 +52,7 @@ function openAdmission(parts: Partial<AdmissionDeps> = {}) {
   const world = new SessionWorld();
   const [remote, service] = memoryStreamPair();
   const dialled = Object.assign(remote, { encrypted: true, routerName: 'edge', circuitId: undefined });
-  const serviceSaw = new Recorder();
+  const serviceSaw = new RecordingSink();
   service.start(serviceSaw);
   const open = (): number => world.sessions.openCount('svc-1');
   const admit = createAdmission({
@@ -174,7 +175,7 @@ describe('what was decided before a dial', () => {
     const admission = await corridor.ask();
     if (admission.kind !== 'dialled') throw new Error(admission.kind);
     const [application, local] = memoryStreamPair();
-    const applicationSaw = new Recorder();
+    const applicationSaw = new RecordingSink();
     application.start(applicationSaw);
     admission.join(local);
     await expect.poll(() => [applicationSaw.over, corridor.serviceSaw.over]).toEqual([true, true]);

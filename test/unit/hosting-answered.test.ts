@@ -68,8 +68,7 @@ class Bound {
       });
     });
     if (typeof dialled === 'string') return dialled;
-    const sink = new RecordingSink();
-    dialled.start(sink);
+    const sink = RecordingSink.on(dialled);
     dialled.write(new TextEncoder().encode(say));
     await sink.until(() => sink.ends === 1);
     dialled.end();

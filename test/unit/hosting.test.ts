@@ -158,8 +158,7 @@ async function host(
 
 async function talk(dialled: { stream: ByteStream } | string, say: string): Promise<string> {
   if (typeof dialled === 'string') throw new Error(dialled);
-  const sink = new RecordingSink();
-  dialled.stream.start(sink);
+  const sink = RecordingSink.on(dialled.stream);
   dialled.stream.write(new TextEncoder().encode(say));
   dialled.stream.end();
   await sink.until(() => sink.closes === 1);
@@ -264,8 +263,7 @@ describe('a hosted service', () => {
     const dialled = await network.dial({ ...to, dst_protocol: 'udp' });
     if (typeof dialled === 'string') throw new Error(dialled);
     expect(dialled.kind).toBe('datagram');
-    const sink = new RecordingSink();
-    dialled.stream.start(sink);
+    const sink = RecordingSink.on(dialled.stream);
     for (const text of ['a', 'bb', 'ccc']) dialled.stream.write(new TextEncoder().encode(text));
     await sink.until(() => sink.chunks.length === 3);
     expect(sink.chunks.map((chunk) => Buffer.from(chunk).toString()).sort()).toEqual(['a!', 'bb!', 'ccc!']);
@@ -447,8 +445,7 @@ describe('the resolver connection', () => {
     const { network } = await host({ names: wildcard }, { dns });
     const dialled = await network.dial({ connType: 'resolver' });
     if (typeof dialled === 'string') throw new Error(dialled);
-    const sink = new RecordingSink();
-    dialled.stream.start(sink);
+    const sink = RecordingSink.on(dialled.stream);
     const ask = async (question: unknown, id = 1): Promise<unknown> => {
       const before = sink.chunks.length;
       dialled.stream.write(new TextEncoder().encode(JSON.stringify({ id, recursive: true, question: [question] })));

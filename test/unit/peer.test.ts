@@ -8,9 +8,9 @@ import { GreetedStream } from '../../main/peer/greeted-stream.ts';
 import { callerText, encodeWords, markOf, type CallerProof, type HostWords } from '../../main/peer/words.ts';
 import { provenId } from '../../main/engine/hosting/callers.ts';
 import { certificateSigner } from '../../main/engine/identities/certificate-signer.ts';
-import type { ByteStream } from '../../main/base/stream.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { memoryStreamPair, Recorder, until } from '../support/memory-stream.ts';
+import { memoryStreamPair, until } from '../support/memory-stream.ts';
+import { RecordingSink } from '../support/recording-sink.ts';
 
 const markHex = '00112233445566778899aabbccddeeff';
 const mark = markOf(markHex) ?? new Uint8Array();
@@ -27,15 +27,8 @@ function dialler(
   const greeted = new GreetedStream(near, { clock, mark, prove });
   const heard: (HostWords | undefined)[] = [];
   greeted.onGreeting((words) => heard.push(words));
-  const app = new Recorder();
-  greeted.start(app);
+  const app = RecordingSink.on(greeted);
   return { clock, host, greeted, heard, app };
-}
-
-function recorded(stream: ByteStream): Recorder {
-  const recorder = new Recorder();
-  stream.start(recorder);
-  return recorder;
 }
 
 describe('the dialling end', () => {
@@ -52,12 +45,12 @@ describe('the dialling end', () => {
 
   it('passes every byte of a host that does not greet, though it begins like a mark', async () => {
     const { host, heard, app, greeted } = dialler();
-    const seen = recorded(host);
+    const seen = RecordingSink.on(host);
     greeted.write(bytes('question'));
     const like = Buffer.concat([mark.subarray(0, 15), bytes('!')]);
     host.write(like.subarray(0, 7));
     host.write(like.subarray(7));
-    await until(() => app.bytes === like.length);
+    await until(() => app.length === like.length);
     expect(Buffer.concat(app.chunks)).toEqual(like);
     expect(heard).toEqual([undefined]);
     expect(seen.text()).toBe('question');
@@ -86,12 +79,12 @@ describe('the dialling end', () => {
     greet(asked.host, mark, { challenge });
     const question = await awaitProof(asked.host, challenge, asked.clock);
     expect(question.proof).toEqual(proof);
-    const server = recorded(question.stream);
+    const server = RecordingSink.on(question.stream);
     await until(() => server.ended);
     expect(server.text()).toBe('all I have');
 
     const silent = dialler();
-    const seen = recorded(silent.host);
+    const seen = RecordingSink.on(silent.host);
     silent.greeted.end();
     await until(() => true);
     expect(seen.ended).toBe(false);
@@ -112,8 +105,8 @@ describe('the dialling end', () => {
     expect(sent).toBeLessThan(512 * 1024);
     expect(app.drains).toBe(0);
     signed?.(proof);
-    const server = recorded((await question).stream);
-    await until(() => server.bytes === sent && app.drains > 0);
+    const server = RecordingSink.on((await question).stream);
+    await until(() => server.length === sent && app.drains > 0);
   });
 
   it('answers that it has no certificate rather than keep the host waiting', async () => {
@@ -127,7 +120,7 @@ describe('the dialling end', () => {
     greeted.write(bytes('ping'));
     greet(host, mark, { challenge });
     const question = await awaitProof(host, challenge, clock);
-    const server = recorded(question.stream);
+    const server = RecordingSink.on(question.stream);
     greet(question.stream, mark, { guard: 'modbus' });
     question.stream.write(bytes('pong'));
     await until(() => app.text() === 'pong' && server.text() === 'ping');
@@ -141,11 +134,11 @@ describe('the dialling end', () => {
     const words = greeted.greeting(5_000);
     greet(host, mark, { challenge });
     const { stream } = await awaitProof(host, challenge, clock);
-    const server = recorded(stream);
+    const server = RecordingSink.on(stream);
     greet(stream, mark, { leftSeconds: 60 });
     stream.write(bytes('early'));
     expect(await words).toEqual({ leftSeconds: 60 });
-    const app = recorded(greeted);
+    const app = RecordingSink.on(greeted);
     greeted.write(bytes('hello'));
     await until(() => app.text() === 'early' && server.text() === 'hello');
   });
@@ -160,7 +153,7 @@ describe('the hosting end', () => {
       for (let at = 0; at < whole.length; at += size) far.write(whole.subarray(at, at + size));
       far.end();
       const answered = await question;
-      const server = recorded(answered.stream);
+      const server = RecordingSink.on(answered.stream);
       await until(() => server.ended);
       expect(answered.proof).toEqual(proof);
       expect(server.text()).toBe('before after');
@@ -174,14 +167,14 @@ describe('the hosting end', () => {
     far.end();
     const answered = await question;
     expect(answered.proof).toBeUndefined();
-    const server = recorded(answered.stream);
+    const server = RecordingSink.on(answered.stream);
     await until(() => server.text() === 'no Culvert');
   });
 
   it('cuts off who says nothing in time: a late answer would be the application’s bytes', async () => {
     const clock = new ManualClock();
     const [far, near] = memoryStreamPair();
-    const farSaw = recorded(far);
+    const farSaw = RecordingSink.on(far);
     const question = awaitProof(near, challenge, clock);
     far.write(bytes('waiting'));
     const over = expect(question).rejects.toMatchObject({ code: 'base.timeout' });

@@ -3,7 +3,8 @@ import { parseEngagement } from '../../main/base/engagement.ts';
 import { isTunnelerError, TunnelerError } from '../../main/base/errors.ts';
 import type { Reason } from '../../main/base/reason.ts';
 import type { Guard, GuardEffect } from '../../main/guard/guard.ts';
-import { memoryStreamPair, Recorder, until } from '../support/memory-stream.ts';
+import { memoryStreamPair, until } from '../support/memory-stream.ts';
+import { RecordingSink } from '../support/recording-sink.ts';
 import { SessionWorld, someFacts } from '../support/session-world.ts';
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
@@ -19,7 +20,7 @@ describe('a session', () => {
     expect(serviceSaw.text()).toBe('hello');
     expect(world.sessions.get(id)?.state).toBe('open');
     service.write(bytes('still here'));
-    await until(() => appSaw.bytes === 10);
+    await until(() => appSaw.length === 10);
     service.end();
     await until(() => world.sessions.get(id)?.state === 'closed');
     const row = world.sessions.get(id);
@@ -82,9 +83,9 @@ describe('a session', () => {
     written += chunk.length;
     expect(written).toBeLessThan(400 * 1024);
     service.resume();
-    await until(() => serviceSaw.bytes === written && appSaw.drains > 0);
+    await until(() => serviceSaw.length === written && appSaw.drains > 0);
     app.write(bytes('more'));
-    await until(() => serviceSaw.bytes === written + 4);
+    await until(() => serviceSaw.length === written + 4);
   });
 
   it('records the opening before the first byte, and refuses where it cannot', () => {
@@ -134,7 +135,7 @@ describe('a contract on a session', () => {
     const { id, app, serviceSaw } = world.open({}, { contract: contract({ idleTimeoutSeconds: 5 }) });
     world.clock.advance(4_000);
     app.write(bytes('x'));
-    await until(() => serviceSaw.bytes === 1);
+    await until(() => serviceSaw.length === 1);
     world.clock.advance(4_999);
     expect(world.sessions.get(id)?.state).toBe('open');
     world.clock.advance(1);
@@ -154,9 +155,9 @@ describe('a contract on a session', () => {
     const world = new SessionWorld();
     const { id, app, appSaw, service, serviceSaw } = world.open({}, { contract: contract({ maxBytes: 1_000 }) });
     service.write(new Uint8Array(400));
-    await until(() => appSaw.bytes === 400);
+    await until(() => appSaw.length === 400);
     app.write(new Uint8Array(600));
-    await until(() => serviceSaw.bytes === 600);
+    await until(() => serviceSaw.length === 600);
     expect(world.sessions.get(id)).toMatchObject({ state: 'open', remaining: { bytes: 0 } });
     app.write(new Uint8Array(1));
     await until(() => world.sessions.get(id)?.state === 'closed');
@@ -164,7 +165,7 @@ describe('a contract on a session', () => {
 
     const over = world.open({}, { contract: contract({ maxBytes: 1_000 }) });
     over.app.write(new Uint8Array(5_000));
-    await until(() => over.serviceSaw.bytes === 1_000);
+    await until(() => over.serviceSaw.length === 1_000);
     expect(world.reasonOf(over.id)).toBe('max_bytes_exceeded');
     world.clock.advance(200);
     await until(() => over.appSaw.over && over.serviceSaw.over);
@@ -179,7 +180,7 @@ describe('a contract on a session', () => {
     const world = new SessionWorld();
     const { id, app, serviceSaw } = world.open({}, { contract: contract({ maxBytes: 10, onViolation }) });
     app.write(new Uint8Array(11));
-    await until(() => serviceSaw.bytes === 10);
+    await until(() => serviceSaw.length === 10);
     expect(world.reasonOf(id)).toBe('max_bytes_exceeded');
     const told = world.events.find((event) => event.kind === 'violated');
     expect(told).toMatchObject({ reason: { code: 'session.bytes_used' }, session: { contract: { onViolation } } });
@@ -253,7 +254,7 @@ describe('a guard on a session', () => {
     );
     app.write(bytes('ask'));
     await until(() => appSaw.text() === 'no');
-    expect(serviceSaw.bytes).toBe(0);
+    expect(serviceSaw.length).toBe(0);
     expect(world.sessions.get(id)).toMatchObject({ calls: 1, denied: 1, guard: 'http' });
     expect(world.events.map((event) => event.kind)).toEqual(['opened', 'called']);
     expect(world.audit.records[1]).toMatchObject({ kind: 'call', tool: '/', decision: 'deny', session: id });
@@ -320,7 +321,7 @@ describe('containment', () => {
     await until(() => world.sessions.openCount() === 0);
     world.sessions.closeWhere(() => true, 'quarantined');
     await until(() => serviceSaw.over);
-    expect(serviceSaw.bytes).toBe(0);
+    expect(serviceSaw.length).toBe(0);
   });
 
   it('cuts everything when it is disposed', async () => {
@@ -333,7 +334,7 @@ describe('containment', () => {
 
   it('keeps an idle session small', () => {
     const world = new SessionWorld();
-    const recorder = new Recorder();
+    const recorder = new RecordingSink();
     const inert = {
       kind: 'stream',
       start: () => undefined,

@@ -15,8 +15,7 @@ import { RecordingSink } from '../support/recording-sink.ts';
 describe('a TCP socket', () => {
   it('turns a reset of the peer into sockets.reset', async () => {
     const pair = await socketPair();
-    const sink = new RecordingSink();
-    tcpStream(pair.client).start(sink);
+    const sink = RecordingSink.on(tcpStream(pair.client));
     pair.server.resetAndDestroy();
     await sink.until(() => sink.closes === 1);
     expect(sink.error?.code).toBe('sockets.reset');
@@ -64,8 +63,7 @@ describe('a datagram flow', () => {
   it('queues a few datagrams for a reader to come, drops the rest, and counts them', async () => {
     const flow = new DatagramFlow({ send: () => true, closed: () => undefined }, 2);
     expect([1, 2, 3].map((size) => flow.deliver(new Uint8Array(size)))).toEqual([true, true, false]);
-    const sink = new RecordingSink();
-    flow.start(sink);
+    const sink = RecordingSink.on(flow);
     await sink.until(() => sink.chunks.length === 2);
     expect(flow.dropped).toBe(1);
     flow.reset();
@@ -91,10 +89,9 @@ describe('a connected UDP socket', () => {
     transfer.on('message', (datagram) => got.push(`transfer ${datagram.toString('hex')}`));
     const { port } = server.address();
     const stream = await connectUdp({ host: '127.0.0.1', port, answersFromNewPort: true });
-    const sink = new RecordingSink();
-    stream.start(sink);
+    const sink = RecordingSink.on(stream);
     stream.write(Buffer.from([0, 1, 0x61]));
-    await sink.until(() => sink.length() > 0);
+    await sink.until(() => sink.length > 0);
     stream.write(Buffer.of(0, 4, 0, 1));
     await expect.poll(() => got).toEqual(['server 000161', 'transfer 00040001']);
     // A new request goes to the port it is meant for.
@@ -110,8 +107,7 @@ describe('a connected UDP socket', () => {
     const stranger = createSocket('udp4').bind(0, '127.0.0.1');
     await Promise.all([once(peer, 'listening'), once(stranger, 'listening')]);
     const stream = await connectUdp({ host: 'localhost', port: peer.address().port, localAddress: '127.0.0.1' });
-    const sink = new RecordingSink();
-    stream.start(sink);
+    const sink = RecordingSink.on(stream);
     const arrived: number[] = [];
     let from = 0;
     peer.on('message', (bytes, source) => {
@@ -138,8 +134,7 @@ describe('a connected UDP socket', () => {
     const { port } = gone.address();
     await new Promise<void>((resolve) => gone.close(() => resolve()));
     const stream = await connectUdp({ host: '127.0.0.1', port });
-    const sink = new RecordingSink();
-    stream.start(sink);
+    const sink = RecordingSink.on(stream);
     stream.write(new Uint8Array(1));
     await new Promise((resolve) => setTimeout(resolve, 50));
     stream.write(new Uint8Array(1));
