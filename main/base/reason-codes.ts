@@ -24,6 +24,7 @@ const ownCodes = [
   'policy.local.not_permitted',
   'policy.local.forbidden',
   'policy.local.failed',
+  'policy.local.unjudged',
   'permission.dial',
   'posture.failed',
   'posture.mfa_to_dial',

@@ -101,6 +101,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
       identities: () => identities,
       sessions: () => sessions,
       proxy: () => ensureProxy(late),
+      detection: () => detection,
     },
     stack,
   );
@@ -119,7 +120,8 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
     stack.use(answered.answer(service, answerer));
   }
   const trustedPem = (identity: string): string | undefined => identities.follow(identity)?.record()?.caPem;
-  const hostedBy = { ...base, policy, sessions, times, workgroupsOf, nameOf, trustedPem };
+  const { keptSecrets } = decisions;
+  const hostedBy = { ...base, keptSecrets, policy, sessions, times, workgroupsOf, nameOf, trustedPem };
   const { hosting, secrets } = openHosting(hostedBy, stack);
 
   // Step 12: the networks, an identity each.

@@ -22,6 +22,8 @@ export interface GuardCall {
   readonly target: string;
   readonly decision: 'allow' | 'deny';
   readonly rule?: string;
+  /** Why it was refused, in a sentence. */
+  readonly reason?: string;
   /** Lower-hex SHA-256 of the canonical JSON of the arguments. */
   readonly digest?: string;
   /** What was asked: of MCP only where the contract says so; of a device the registers, the count and the values written. */
@@ -110,9 +112,22 @@ export interface GuardedAction {
   readonly call?: CallFacts;
 }
 
+/** Arguments as texts under their paths: `to`, `cc.0`, `filter.name`. */
+export interface ArgumentTexts {
+  readonly all: ReadonlyMap<string, string>;
+  /** The one of this path, in whatever spelling. */
+  named(path: string): string | undefined;
+}
+
+/** What local rules say of a call. */
+export type LocalVerdict =
+  /** By these rules; by none where no rule speaks of it. */
+  { readonly kind: 'allow'; readonly rules: readonly string[] } | { readonly kind: 'deny'; readonly reason: Reason };
+
 /** What is known of a call beside its name. */
 export interface CallFacts {
-  readonly arguments: unknown;
+  /** Its arguments; undefined where they are too many or too long for rules to look at. */
+  readonly arguments: () => ArgumentTexts | undefined;
   /** Classes of data found in it. */
   readonly classes: readonly string[];
   /** A person has said yes to it, or will be asked before it goes on. */
@@ -157,8 +172,8 @@ export interface GuardContext {
   readonly recordValues?: boolean;
   /** The same for a text that comes in pieces, none of which is cut within a character. Absent: it is hashed in one. */
   hash?(): { update(text: string): void; digest(): string };
-  /** Local rules over one call; a reason refuses it. Absent: no local rules. */
-  authorize?(action: GuardedAction): Reason | undefined;
+  /** Local rules over one call. Absent: no local rules. */
+  authorize?(action: GuardedAction): LocalVerdict;
   /** Definitions of the service's tools, kept from before. Absent: none are kept. */
   readonly pins?: ToolPins;
   /** What this program did before. Absent: nothing is remembered. */

@@ -64,7 +64,7 @@ export function callRecord(session: LiveSession, call: GuardCall): AuditEvent {
     durationMs: call.durationMs ?? null,
     failed: call.failed ?? null,
     startedAtMs: call.startedAtMs,
-    ...defined({ arguments: call.arguments, data: call.data, model: call.model }),
+    ...defined({ reason: call.reason, arguments: call.arguments, data: call.data, model: call.model }),
     ...(call.tokens === undefined ? {} : { tokensIn: call.tokens.input, tokensOut: call.tokens.output }),
   };
 }

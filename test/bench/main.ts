@@ -7,6 +7,7 @@ import { openRealNetwork } from '../support/real-network.ts';
 import { openZitiMissing } from '../support/openziti-binary.ts';
 import { whyNoNamespaces } from '../system/support/netns.ts';
 import { containmentLimitMs, measureContainment } from './containment.ts';
+import { measureCallPolicy } from './call-policy.ts';
 import { measureData } from './data.ts';
 import { measureDials } from './dial.ts';
 import { openEcho } from './echo.ts';
@@ -31,7 +32,7 @@ const print = (text: string): void => void process.stdout.write(`${text}\n`);
 async function main(): Promise<void> {
   if (!isInside) {
     if (wants('guard')) print(`${await measureGovernance(rounds)}\n`);
-    if (wants('data')) print(`${measureData()}\n`);
+    if (wants('data')) print(`${measureData()}\n\n${await measureCallPolicy()}\n`);
     if (wants('tun-hop') || tunParts.some(wants)) await transparent();
     // The rest needs a network that stands on this host's loopback.
     if (asked.length > 0 && asked.every((part) => ['guard', 'data', 'tun-hop', ...tunParts].includes(part))) return;

@@ -125,7 +125,8 @@ describe.each(wires)('MCP guard over the official SDK: %s', (_name, openServer, 
       server.port,
       { mcp: {} },
       {
-        authorize: (action) => (action.target === 'list_users' ? reason : undefined),
+        authorize: (action) =>
+          action.target === 'list_users' ? { kind: 'deny', reason } : { kind: 'allow', rules: [] },
       },
     );
     const client = await connect(guarded.port);

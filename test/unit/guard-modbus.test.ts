@@ -300,7 +300,12 @@ describe('Modbus guard', () => {
 
   it('asks local rules before a register is written', () => {
     const reason: Reason = { code: 'policy.local.forbidden', sentence: 'no', rule: 'local:x' };
-    const driver = drive({ allow: 'write' }, { authorize: (action) => (action.from === 7 ? reason : undefined) });
+    const driver = drive(
+      { allow: 'write' },
+      {
+        authorize: (action) => (action.from === 7 ? { kind: 'deny', reason } : { kind: 'allow', rules: [] }),
+      },
+    );
     driver.app(write(1, 7)).app(write(2, 8));
     expect(driver.outcome.toService).toEqual(Buffer.from(write(2, 8)));
     expect(driver.outcome.calls).toMatchObject([{ rule: 'local:x', target: 'unit 1 holding 7' }]);

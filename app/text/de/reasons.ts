@@ -101,6 +101,10 @@ export const reasonsDe: ReasonWords = {
     sentence: 'Eine lokale Regel ließ sich nicht auswerten, darum wird abgelehnt.',
     next: 'Berichtigen Sie die Regel.',
   },
+  'policy.local.unjudged': {
+    sentence: 'Der Aufruf hat zu viele oder zu lange Argumente für lokale Regeln, die sie ansehen.',
+    next: 'Lassen Sie die Regeln das Werkzeug und die Datenklassen ansehen.',
+  },
   'policy.agent.unbound': {
     sentence: 'Dieses Programm ist an keine Identität gebunden.',
     next: 'Binden Sie es unter agents: in culvert.yaml an eine Identität.',

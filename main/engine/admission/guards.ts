@@ -1,12 +1,14 @@
 /** The guard a session's contract asks for, with the budgets and local rules it is held to. */
 import { createHash } from 'node:crypto';
 import type { App } from '../../apps/app.ts';
-import type { Reason } from '../../base/reason.ts';
+import { defined } from '../../base/defined.ts';
 import { askPerson } from './ask-person.ts';
 import type { EngagementContract } from '../../base/engagement.ts';
 import { createGuard } from '../../guard/create-guard.ts';
 import type { Approvals } from '../../policy/approvals.ts';
-import type { Approve, Guard, GuardedAction, GuardLedger } from '../../guard/guard.ts';
+import type { CallHistories, CallHistory } from '../../guard/data/history.ts';
+import type { KeptSecrets } from '../../guard/data/kept-secrets.ts';
+import type { Approve, Guard, GuardedAction, GuardLedger, LocalVerdict } from '../../guard/guard.ts';
 import { createHeldBudget } from '../../guard/held-budget.ts';
 import { askingProgram, callQuestion } from '../../policy/local/questions.ts';
 import type { Policy } from '../../policy/policy.ts';
@@ -26,13 +28,18 @@ export interface GuardsDeps {
   readonly idOf: (identity: string) => string;
   readonly workgroupsOf: (identity: string, serviceId: string) => readonly string[];
   readonly approvals: Approvals;
+  readonly histories: CallHistories;
+  readonly keptSecrets: KeptSecrets;
+  /** 0 to 100, of what detectors found of the program. */
+  readonly riskOf: (app: App) => number;
 }
 
 /** For `createSessions`. */
 export function guardsFor(deps: GuardsDeps): SessionsDeps['guard'] {
   const held = createHeldBudget();
-  return (contract, session): Guard | undefined =>
-    createGuard(contract, {
+  return (contract, session): Guard | undefined => {
+    const history = deps.histories.of(pastOf(session, deps).join('|'));
+    return createGuard(contract, {
       ledger: deps.ledger,
       held,
       // Whoever opens a second session must not get a second budget.
@@ -46,11 +53,14 @@ export function guardsFor(deps: GuardsDeps): SessionsDeps['guard'] {
         return { update: (text) => void hash.update(text), digest: () => hash.digest('hex') };
       },
       pause: () => new Promise((resolve) => void setImmediate(resolve)),
-      authorize: (action) => authorize(action, session, deps),
+      authorize: (action) => authorize(action, session, history, deps),
+      history,
+      keptSecrets: deps.keptSecrets,
       approve: approver(contract, session, deps),
       // A host knows its own service; it is who dials that must not be deceived.
       ...(session.direction === 'dial' ? { pins: deps.pins.of(session.service) } : {}),
     });
+  };
 }
 
 /** A held call waits for a person: at the dialling end for its own, at the host for the host's where the dialler has none to ask. */
@@ -69,18 +79,27 @@ function spenderOf(session: SessionFacts, deps: GuardsDeps): readonly string[] {
   return caller === undefined ? [...accountOf(session, deps), program] : accountOf(session, deps);
 }
 
+/** Whose past it is: a program's, whatever service it talks to and under whichever identity. */
+function pastOf({ app, caller, identity }: SessionFacts, deps: GuardsDeps): readonly string[] {
+  if (caller !== undefined) return ['host', caller.account];
+  const program = app.agent ?? app.script ?? app.path;
+  return program === undefined ? ['identity', deps.idOf(identity)] : ['program', app.user ?? '', program];
+}
+
 /** Whose budget it is, at this end. */
 function accountOf({ identity, caller, serviceId }: SessionFacts, deps: GuardsDeps): readonly string[] {
   return caller === undefined ? [deps.idOf(identity), serviceId] : ['host', caller.account, serviceId];
 }
 
-function authorize(action: GuardedAction, session: SessionFacts, deps: GuardsDeps): Reason | undefined {
+function authorize(action: GuardedAction, session: SessionFacts, history: CallHistory, deps: GuardsDeps): LocalVerdict {
   const app = askingProgram(session);
   const question = callQuestion(action, session, {
     facts: deps.facts(app),
     workgroups: deps.workgroupsOf(session.identity, session.serviceId),
     callsLastMinute: deps.recentCalls.count(app),
+    ...defined({
+      call: action.call && { ...action.call, before: history.past(), risk: deps.riskOf(app) },
+    }),
   });
-  const answer = deps.policy.ask(question);
-  return answer.kind === 'deny' ? answer.reason : undefined;
+  return deps.policy.ask(question);
 }

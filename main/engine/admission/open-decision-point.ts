@@ -27,6 +27,9 @@ import { guardsFor } from './guards.ts';
 import { openKeptLedger } from './kept-ledger.ts';
 import { openAppFinder } from './open-app-finder.ts';
 import { openPins } from './pins-file.ts';
+import { CallHistories } from '../../guard/data/history.ts';
+import { KeptSecrets } from '../../guard/data/kept-secrets.ts';
+import type { Detection } from '../containment/detection.ts';
 import type { PinStore } from './tool-pins.ts';
 
 export interface DecisionPointParts extends Pick<Runtime, 'stateDirectory' | 'config' | 'clock' | 'log'> {
@@ -38,6 +41,8 @@ export interface DecisionPointParts extends Pick<Runtime, 'stateDirectory' | 'co
   readonly sessions: () => Pick<Sessions, 'openCount' | 'closeWhere'>;
   /** `host:port` of a proxy of this engine, opened where there is none yet. */
   readonly proxy: () => Promise<string>;
+  /** Opened after this as well. */
+  readonly detection: () => Pick<Detection, 'riskOf'>;
 }
 
 export interface DecisionPoint {
@@ -54,6 +59,8 @@ export interface DecisionPoint {
   readonly hashed: ReturnType<typeof hashWhereAsked>;
   /** For `createSessions`. */
   readonly guard: SessionsDeps['guard'];
+  /** Values that guards look for. */
+  readonly keptSecrets: KeptSecrets;
   readonly recentDials: RecentUse;
   readonly recentCalls: RecentUse;
   /** Role attributes of a service, as an identity was told them. */
@@ -86,7 +93,11 @@ export async function openDecisionPoint(parts: DecisionPointParts, stack: Dispos
     return services.find((service) => service.id === serviceId)?.roleAttributes ?? [];
   };
   const pins = openPins({ stateDirectory, audit, log });
+  const keptSecrets = new KeptSecrets();
   const guard = guardsFor({
+    histories: new CallHistories(() => clock.monotonic()),
+    keptSecrets,
+    riskOf: (app) => parts.detection().riskOf(app),
     approvals,
     pins,
     policy,
@@ -108,6 +119,7 @@ export async function openDecisionPoint(parts: DecisionPointParts, stack: Dispos
     facts,
     hashed: hashWhereAsked({ apps, policy, quarantine }),
     guard,
+    keptSecrets,
     recentDials,
     recentCalls,
     workgroupsOf,

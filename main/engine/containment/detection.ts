@@ -11,6 +11,7 @@ import type { Match } from '../../intercept/match.ts';
 import { Baselines, defaultBaselines } from '../../policy/detectors/baselines.ts';
 import { Breaker, defaultBreaker } from '../../policy/detectors/breaker.ts';
 import type { Finding, WatchedEvent } from '../../policy/detectors/finding.ts';
+import { RiskScores } from '../../policy/detectors/risk.ts';
 import { programName } from '../../policy/program.ts';
 import type { Quarantine } from '../../policy/quarantine.ts';
 import type { SessionEvent, SessionSnapshot } from '../../session/sessions.ts';
@@ -23,6 +24,8 @@ const keepMs = 5 * 60_000;
 export interface Detection extends Disposable {
   dialed(app: App, match: Match, outcome: 'open' | 'failed'): void;
   session(event: SessionEvent): void;
+  /** 0 to 100, of what was found of the program lately. */
+  riskOf(app: App): number;
 }
 
 /** Where baselines are kept, and what a finding leads to. */
@@ -47,6 +50,8 @@ export function openDetection(deps: DetectionDeps): Detection {
       : new Baselines({ ...defaultBaselines, ...defined(settings?.detectors ?? {}) }, read(path, log));
   if ((baselines?.lost ?? 0) > 0) log.warn('detection.baselines_lost', { lost: baselines?.lost });
 
+  const risks = new RiskScores();
+
   const keep = (): void => {
     if (baselines === undefined) return;
     try {
@@ -59,7 +64,10 @@ export function openDetection(deps: DetectionDeps): Detection {
 
   const observe = (event: WatchedEvent): void => {
     const nowMs = clock.now();
-    for (const finding of [...breaker.observe(event, nowMs), ...(baselines?.observe(event, nowMs) ?? [])]) act(finding);
+    for (const finding of [...breaker.observe(event, nowMs), ...(baselines?.observe(event, nowMs) ?? [])]) {
+      if (event.program !== undefined) risks.note(event.program, finding.severity, nowMs);
+      act(finding);
+    }
   };
 
   const act = ({ detector, severity, text, subject, action, holdMs }: Finding): void => {
@@ -103,6 +111,10 @@ export function openDetection(deps: DetectionDeps): Detection {
           observe({ kind: 'violation', ...common });
           break;
       }
+    },
+    riskOf(app) {
+      const program = nameOf(app);
+      return program === undefined ? 0 : risks.of(program, clock.now());
     },
     [Symbol.dispose]() {
       timer[Symbol.dispose]();

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { defined } from '../../base/defined.ts';
 import { TunnelerError, toTunnelerError } from '../../base/errors.ts';
 import type { Reason } from '../../base/reason.ts';
+import type { KeptSecrets } from '../../guard/data/kept-secrets.ts';
 import type { Guard } from '../../guard/guard.ts';
 import { createInjector } from '../../guard/http/inject.ts';
 import type { HostedRequest, TargetTls } from '../../hosting/hosting.ts';
@@ -27,7 +28,11 @@ export interface ProviderKeys {
 /** Throws `engine.config_invalid` where a CA file cannot be read. */
 export function openProviderKeys(
   settings: HostingConfig | undefined,
-  deps: { readonly secrets: Pick<SecretStore, 'open'>; readonly unlock: KeyUnlock },
+  deps: {
+    readonly secrets: Pick<SecretStore, 'open'>;
+    readonly unlock: KeyUnlock;
+    readonly keptSecrets: Pick<KeptSecrets, 'keep' | 'forget'>;
+  },
 ): ProviderKeys {
   const rules = (settings?.keys ?? []).map(ruleOf);
   const grantOf = keyRules(rules);
@@ -40,7 +45,10 @@ export function openProviderKeys(
     if (known !== undefined) return known;
     const opened = deps.secrets.open(secret, deps.unlock);
     values.set(secret, opened);
-    opened.catch(() => values.delete(secret));
+    opened.then(
+      (value) => deps.keptSecrets.keep(secret, value),
+      () => values.delete(secret),
+    );
     return opened;
   };
 
@@ -74,7 +82,10 @@ export function openProviderKeys(
         return { kind: 'refused', reason: { code, sentence: `the key ${secret}: ${message}`, rule } };
       }
     },
-    changed: (secret) => void values.delete(secret),
+    changed(secret) {
+      values.delete(secret);
+      deps.keptSecrets.forget(secret);
+    },
   };
 }
 

@@ -3,7 +3,8 @@ import type { McpRules } from '../../base/engagement.ts';
 import type { Reason } from '../../base/reason.ts';
 import type { CompiledDataRules } from '../data/data-rules.ts';
 import type { Effects } from '../effects.ts';
-import type { ApprovalAnswer, GuardCall, GuardContext } from '../guard.ts';
+import type { ApprovalAnswer, GuardCall, GuardContext, LocalVerdict } from '../guard.ts';
+import { argumentTexts } from './argument-texts.ts';
 import { McpData } from './call-data.ts';
 import { digestInTurns, digestOf } from './digests.ts';
 import { actionOf, isCall, isKnownNotification, isKnownRequest, thingsNamed, type NamedThing } from './methods.ts';
@@ -140,13 +141,11 @@ export class McpCalls {
         return this.#refuseThing(request, thing, verdict.rule, 'the contract does not allow it', nowMs);
       const withheld = this.data.refusal(request);
       if (withheld !== undefined) return this.#refuse(request, thing.name, thing, nowMs, withheld);
-      const asks = this.#asks(method, thing) !== undefined;
-      const local = this.#authorized(request, thing, asks);
-      if (local !== undefined)
-        return this.#refuseThing(request, thing, local.rule ?? local.code, local.sentence, nowMs);
+      const local = this.#local(request, thing, this.#asks(method, thing) !== undefined);
+      if (local.kind === 'deny') return this.#refuseLocally(request, thing, local.reason, nowMs);
       const held = method === 'tools/call' ? this.#context.pins?.holds(thing.name, pinRulesOf(this.#rules)) : undefined;
       if (held !== undefined) return this.#refuseThing(request, thing, held.rule, held.why, nowMs);
-      rule ??= verdict.rule;
+      rule ??= joined([verdict.rule, ...local.rules]);
     }
     const withheld = this.data.refusal(request);
     if (withheld !== undefined) return this.#refuse(request, method, undefined, nowMs, withheld);
@@ -171,11 +170,15 @@ export class McpCalls {
     return isCall(method) ? this.#compiled.asks(thing.kind, thing.name, thing.arguments) : undefined;
   }
 
-  /** Why local rules refuse it; `approved`: a person has said yes, or is going to be asked. */
-  #authorized(request: Request, thing: NamedThing, approved: boolean): Reason | undefined {
+  /** What local rules say; `approved`: a person has said yes, or is going to be asked. */
+  #local(request: Request, thing: NamedThing, approved: boolean): LocalVerdict {
     const classes = this.data.foundIn(request).map((found) => found.class);
-    const call = { arguments: thing.arguments, classes, approved };
-    return this.#context.authorize?.({ ...actionOf(thing), call });
+    const call = { arguments: () => argumentTexts(thing.arguments), classes, approved };
+    return this.#context.authorize?.({ ...actionOf(thing), call }) ?? noRuleSpeaks;
+  }
+
+  #refuseLocally(request: Request, thing: NamedThing, reason: Reason, nowMs: number): SettledVerdict {
+    return this.#refuseThing(request, thing, reason.rule ?? reason.code, reason.sentence, nowMs);
   }
 
   /** The session is over: whoever is still asked need not answer, and what was asked about is recorded as refused. Idempotent. */
@@ -220,10 +223,9 @@ export class McpCalls {
         return { kind: 'refuse', refusal: { code: limitError, message: 'ended', data: {} } };
       if (!answer.granted) return refused(answer.reason.sentence);
       // Time has passed, and with it what rules may look at.
-      const local = this.#authorized(request, thing, true);
-      if (local !== undefined)
-        return this.#refuseThing(request, thing, local.rule ?? local.code, local.sentence, this.#nowMs);
-      return this.#pass(request, thing, answer.rule ?? rule, this.#nowMs);
+      const local = this.#local(request, thing, true);
+      if (local.kind === 'deny') return this.#refuseLocally(request, thing, local.reason, this.#nowMs);
+      return this.#pass(request, thing, joined([answer.rule ?? rule, ...local.rules]), this.#nowMs);
     };
     const settled = approve(asked, this.#ended.signal).then(settle, (error: unknown) =>
       settle({
@@ -297,7 +299,8 @@ export class McpCalls {
     refused: Refused,
   ): SettledVerdict {
     const named = thing ?? { kind: 'tool' as const, name: target, arguments: request.params };
-    this.#out.call({ ...this.#callOf(request, named, 'deny', refused.rule, nowMs), target: shortened(target) });
+    const call = this.#callOf(request, named, 'deny', refused.rule, nowMs);
+    this.#out.call({ ...call, target: shortened(target), reason: refused.why });
     const uri = thing?.kind === 'resource' ? { uri: thing.name } : {};
     const data = { ...uri, reason: refused.why, rule: refused.rule, by: 'culvert' };
     return { kind: 'refuse', refusal: { code: refused.code, message: refused.message, data } };
@@ -326,6 +329,14 @@ export class McpCalls {
       ...(data.length === 0 ? {} : { data }),
     };
   }
+}
+
+const noRuleSpeaks: LocalVerdict = { kind: 'allow', rules: [] };
+
+/** Rules that decided together, as records have them. */
+function joined(rules: readonly (string | undefined)[]): string | undefined {
+  const named = rules.filter((rule) => rule !== undefined);
+  return named.length === 0 ? undefined : named.join(' + ');
 }
 
 /** Names come from outside: in records and answers they have an end. */

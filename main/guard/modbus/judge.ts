@@ -95,7 +95,7 @@ function refusedValues(
 function refusedLocally(context: GuardContext, unit: number, accesses: readonly RegisterAccess[]): Refused | undefined {
   for (const access of accesses) {
     if (access.access !== 'write' || (access.table !== 'coils' && access.table !== 'holding')) continue;
-    const reason = context.authorize?.({
+    const local = context.authorize?.({
       action: 'writeRegister',
       target: targetOf(unit, [access]),
       unit,
@@ -103,7 +103,9 @@ function refusedLocally(context: GuardContext, unit: number, accesses: readonly 
       from: access.from,
       to: access.to,
     });
-    if (reason !== undefined) return { exception: exceptions.illegalFunction, rule: reason.rule ?? reason.code };
+    if (local?.kind !== 'deny') continue;
+    const { rule, code } = local.reason;
+    return { exception: exceptions.illegalFunction, rule: rule ?? code };
   }
   return undefined;
 }

@@ -10,6 +10,7 @@ import type { EntityJson, EntityUidJson, Policy, PolicyJson, TypeAndId } from '@
 import type { Reason } from '../../base/reason.ts';
 import { localTime, zoneFormat } from '../schedule.ts';
 import { programName } from '../program.ts';
+import { callContextReadBy, callContext } from './call-context.ts';
 import type { LocalAction, AuthorizationRequest } from './questions.ts';
 import type { LocalAnswer, LocalRules } from './rules.ts';
 import { localActions } from './schema.ts';
@@ -47,18 +48,21 @@ export function cedarRules(cedar: Cedar, rules: readonly LocalRule[], options: C
   const byId = new Map(rules.map((rule) => [rule.id, rule]));
   const parsed = cedar.preparsePolicySet(options.setId, { staticPolicies: policySetOf(rules) });
   if (parsed.type === 'failure') throw new Error(parsed.errors[0]?.message ?? 'policy set refused');
+  const read = callContextReadBy(rules);
   const format = zoneFormat(options.timezone) ?? zoneFormat(undefined);
 
   return {
     ask(question) {
       const { principal, entities } = entitiesOf(question, options.device);
+      const call = isCall(question.action) ? callContext(question.call, read) : noCall;
+      if (call === undefined) return { kind: 'deny', reason: unjudged(question) };
       const answer = cedar.statefulIsAuthorized({
         principal,
         action: { type: 'Action', id: question.action },
         resource: resourceOf(question),
-        context: contextOf(question, format),
+        context: { ...contextOf(question, format), ...call.context },
         preparsedPolicySetId: options.setId,
-        entities,
+        entities: [...entities, ...call.entities],
       });
       if (answer.type === 'failure')
         return broken(question, answer.errors.map((error) => error.message).join('; '), []);
@@ -82,6 +86,21 @@ export function cedarRules(cedar: Cedar, rules: readonly LocalRule[], options: C
         ),
       };
     },
+  };
+}
+
+const noCall: NonNullable<ReturnType<typeof callContext>> = { context: {}, entities: [] };
+
+function isCall(action: LocalAction): boolean {
+  return action === 'callTool' || action === 'readResource' || action === 'writeRegister';
+}
+
+function unjudged({ app, tool, service }: AuthorizationRequest): Reason {
+  return {
+    code: 'policy.local.unjudged',
+    sentence: `${programName(app)} may not call ${tool?.name ?? service.name}: its arguments are too many or too long for local rules that look at them`,
+    next: 'let rules look at the tool and the classes of data instead, where such calls are meant to pass',
+    rule: 'local',
   };
 }
 

@@ -5,11 +5,13 @@
  * principal, the others are its parents.
  */
 import { unknownApp, type App } from '../../apps/app.ts';
+import { defined } from '../../base/defined.ts';
 import type { FlowRequest } from '../../base/flow.ts';
 import { readHostPort } from '../../base/ip.ts';
 import type { Match } from '../../intercept/match.ts';
 import type { ZitiService } from '../../ziti/model.ts';
 import { postureOf, type PostureState } from '../posture.ts';
+import type { CallAsked } from './call-context.ts';
 import type { DecisionFacts, IdentityFacts } from '../verdict.ts';
 
 /** What is asked leave for: the actions of the vocabulary. */
@@ -56,6 +58,8 @@ export interface AuthorizationRequest {
   readonly identity: string;
   readonly service: AuthorizationResource;
   readonly tool?: AskedTool;
+  /** Calls of MCP only. */
+  readonly call?: CallAsked;
   readonly circumstances: AuthorizationContext;
 }
 
@@ -150,14 +154,16 @@ export function callQuestion(
     readonly facts: DecisionFacts;
     readonly workgroups: readonly string[];
     readonly callsLastMinute: number;
+    readonly call?: CallAsked;
   },
 ): AuthorizationRequest {
-  const { facts, workgroups, callsLastMinute } = known;
+  const { facts, workgroups, callsLastMinute, call } = known;
   const { unit, table, from, to } = action;
   return {
     action: action.action,
     ...partiesOf(session, workgroups),
     tool: { name: action.target, kind: toolKinds[action.action], unit, table, from, to },
+    ...defined({ call }),
     circumstances: circumstances({
       ...placeOf(session),
       nowMs: facts.nowMs,

@@ -27,12 +27,10 @@ const asked = `{
 }`;
 
 const inside = `{
-  principal: [Agent, Program, User, Device], resource: [Tool, Service], context: AuthorizationContext
+  principal: [Agent, Program, User, Device], resource: [Tool, Service], context: CallContext
 }`;
 
-/** The vocabulary as Cedar reads it. */
-export const localSchema = `
-type AuthorizationContext = {
+const circumstances = `
   @doc("seconds since 1970, UTC") nowSeconds: Long,
   @doc("hour of this machine's day, 0 to 23") hour: Long,
   @doc("minute of that hour, 0 to 59") minute: Long,
@@ -52,7 +50,20 @@ type AuthorizationContext = {
   @doc("register range: unit, else -1") unit: Long,
   @doc("register range: coils, discrete, holding or input; else empty") table: String,
   @doc("register range: first address, else -1") from: Long,
-  @doc("register range: last address, else -1") to: Long
+  @doc("register range: last address, else -1") to: Long`;
+
+/** The vocabulary as Cedar reads it. */
+export const localSchema = `
+type AuthorizationContext = {${circumstances}
+};
+type CallContext = {${circumstances},
+  @doc("a person has approved it, or will be asked before it goes on") approved: Bool,
+  @doc("0 to 100, of what detectors found of the program in the last minutes") risk: Long,
+  @doc("classes of data in its arguments, as the contract's data finds them: email, access-token, …") dataClasses: Set<String>,
+  @doc("texts under their paths, as tags: to, cc.0, filter.name") arguments: Arguments,
+  @doc("calls this program made before, over all its sessions, until it is silent for an hour") callsBefore: Long,
+  @doc("names of the tools, prompts and resources it called then") calledBefore: Set<String>,
+  @doc("classes of data it was given then, unchanged") classesRead: Set<String>
 };
 
 @doc("an identity enrolled here")
@@ -67,6 +78,8 @@ entity User in [Device, Identity] = ${asker};
 entity Program in [User, Device, Identity] = ${asker};
 @doc("an agent, by the name that agents: gives it")
 entity Agent in [Program, User, Device, Identity] = ${asker};
+@doc("arguments of a call, by path")
+entity Arguments tags String;
 @doc("a service, by name")
 entity Service in [Workgroup] = ${asked};
 @doc("a tool, prompt, resource or register range of a service, by name")
