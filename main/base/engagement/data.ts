@@ -28,7 +28,7 @@ const ownClass = v.pipe(
   terms({
     /** What becomes of it. */
     action,
-    /** Where it stands: in the arguments of a call, in the structured part of its result, in a text of it that is JSON. Default `$`: all. */
+    /** Where it stands: in the arguments of a call, in the structured part of its result, in a text of it that is JSON. Default `$`: all of a result. */
     fields: v.optional(v.pipe(v.array(path), v.minLength(1), v.readonly())),
     /** Globs over the tools, prompts and resources (by URI) whose calls are meant. Default: all. */
     tools: v.optional(globs),

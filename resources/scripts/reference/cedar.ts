@@ -71,6 +71,10 @@ export function cedarPage(): Page {
     appliesTo.principalTypes.map((type) => `\`${type}\``).join(', '),
     appliesTo.resourceTypes.map((type) => `\`${type}\``).join(', '),
   ]);
+  const common = commonTypes['AuthorizationContext']?.attributes ?? {};
+  const ofCalls = Object.fromEntries(
+    Object.entries(commonTypes['CallContext']?.attributes ?? {}).filter(([name]) => !Object.hasOwn(common, name)),
+  );
   return {
     file: 'cedar.md',
     title: 'Local rules (`policy.d/*.cedar`)',
@@ -105,7 +109,14 @@ ${table(['action', 'asks', 'principal', 'resource'], verbs)}
 
 ## Context
 
-${attributes(commonTypes['AuthorizationContext']?.attributes ?? {})}
+${attributes(common)}
+
+Calls of MCP (\`callTool\`, \`readResource\`) and writes of registers have more of it:
+
+${attributes(ofCalls)}
+
+[\`resources/policy\`](../../policy) has rules over calls to begin with. An argument is asked for as \`context.arguments.hasTag("to") && context.arguments.getTag("to") like "*@example.org"\`; written with
+\`unless\`, so that one which is missing does not open the rule.
 `,
   };
 }
@@ -122,7 +133,7 @@ function attributes(all: Attributes): string {
 }
 
 /** Cedar gives attributes back by the alphabet; people find them in the order of the source. */
-const order = [...localSchema.matchAll(/(\w+): (?:String|Long|Bool|Set)/g)].map(([, name = '']) => name);
+const order = [...localSchema.matchAll(/(\w+): (?:String|Long|Bool|Set|Arguments)/g)].map(([, name = '']) => name);
 
 function said(name: string, annotations: Annotations | undefined): string {
   const doc = annotations?.['doc'];

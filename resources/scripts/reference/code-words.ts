@@ -163,6 +163,7 @@ export const codeWords: Readonly<Record<ReasonCode, string>> = {
   'policy.local.unreadable': 'local rules cannot be read, and so nothing is let in',
   'policy.local.not_permitted': 'local rules permit this to others only',
   'policy.local.forbidden': 'a local rule forbids it',
+  'policy.local.unjudged': 'a call has more or longer arguments than local rules that look at them are told',
   'policy.local.failed': 'a local rule could not be evaluated, and so it refuses',
   'permission.dial': 'the controller grants no leave to dial',
   'posture.failed': 'this device does not meet a posture check',
