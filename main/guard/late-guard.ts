@@ -4,6 +4,7 @@ import type { Guard, GuardEffect } from './guard.ts';
 
 type Arrived = (guard: Guard, nowMs: number) => readonly GuardEffect[];
 
+/** `kind` is known before; where loading fails, the session is lost to a violation. */
 export class LateGuard implements Guard {
   readonly kind: string;
   readonly #out = new Effects();

@@ -10,6 +10,7 @@ import {
 } from '../base/engagement/data.ts';
 import { either } from './narrow-parts.ts';
 
+/** Never milder than either. */
 export function narrowData(a: DataRules, b: DataRules): DataRules {
   const groups = { secrets: stricterAction(a.secrets, b.secrets), personal: stricterAction(a.personal, b.personal) };
   const classes: Record<string, NonNullable<ReturnType<typeof actionFor>> | OwnDataClass> = {};

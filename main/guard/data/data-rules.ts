@@ -15,9 +15,10 @@ import { innerTexts, type InnerText } from './inner-texts.ts';
 import { compilePath, type PlacedValue } from './json-path.ts';
 import type { KeptSecrets } from './kept-secrets.ts';
 import { Places } from './places.ts';
-import { Redaction } from './redact.ts';
+import { markerOf, Redaction } from './redact.ts';
 import { writeJson } from '../json/write-json.ts';
 
+/** What came of looking at a part of a message. */
 export interface Inspection {
   readonly found: readonly DataFound[];
   /** What refuses it; nothing was changed then. */
@@ -28,6 +29,7 @@ export interface Inspection {
   shown(value: unknown): unknown;
 }
 
+/** A part of a message that is looked at. */
 export interface Inspected {
   /** `params` or `result` of a message. */
   readonly part: unknown;
@@ -53,6 +55,7 @@ interface OwnClass {
 /** Places that are told of one class. */
 const maxPlaces = 8;
 
+/** `data` of a contract, compiled once for a session. */
 export class CompiledDataRules {
   readonly #rules: DataRules;
   readonly #detect: Detector;
@@ -126,7 +129,7 @@ export class CompiledDataRules {
   /** Write a text that is JSON anew without what its fields held; it is looked through once more, for it is another text now. */
   #rewrite(text: InnerText, marks: readonly FoundPlace[]): boolean {
     let written: string;
-    if (text.value === undefined) written = `[redacted:${marks[0]?.name ?? 'data'}]`;
+    if (text.value === undefined) written = markerOf(marks[0]?.name ?? 'data');
     else {
       new Redaction(marks, () => true).apply();
       written = writeJson(text.value);

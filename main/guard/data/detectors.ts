@@ -3,6 +3,7 @@ import type { DataDetectors } from './found.ts';
 import { personalDetector } from './personal.ts';
 import { secretDetector } from './secrets.ts';
 
+/** For one guard. */
 export function dataDetectors(): DataDetectors {
   return { secrets: secretDetector(), personal: personalDetector() };
 }

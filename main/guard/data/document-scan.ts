@@ -38,6 +38,7 @@ interface Span {
   end: number;
 }
 
+/** Told of a document by its reader; gives what was found once it is complete. */
 export class DocumentScan implements JsonWatch {
   readonly #detect: Detector;
   readonly #found: FoundPlace[] = [];

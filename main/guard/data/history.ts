@@ -15,6 +15,7 @@ export interface CallHistory {
   past(): CallsBefore;
 }
 
+/** A past, as it stands at one moment. */
 export interface CallsBefore {
   readonly calls: number;
   /** Tools, prompts and resources, at most {@link maxNames}; the first stay. */
@@ -25,7 +26,7 @@ export interface CallsBefore {
 const silentMs = 3_600_000;
 /** Programs; the one that was silent for longest goes. */
 const maxPrograms = 4_096;
-export const maxNames = 256;
+const maxNames = 256;
 
 interface Kept {
   calls: number;
@@ -34,6 +35,7 @@ interface Kept {
   lastMs: number;
 }
 
+/** The pasts of all programs; `monotonicMs`: a clock that nobody sets. */
 export class CallHistories {
   readonly #byProgram = new Map<string, Kept>();
   readonly #monotonicMs: () => number;

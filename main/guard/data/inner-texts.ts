@@ -20,6 +20,7 @@ export interface InnerText {
 const maxLength = 256 * 1024;
 const texts = compilePath('$..text');
 
+/** All of them, up to {@link maxLength} characters together. */
 export function innerTexts(result: unknown): readonly InnerText[] {
   let left = maxLength;
   return texts(result).flatMap(({ value: text, within, key }) => {

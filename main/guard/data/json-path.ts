@@ -19,6 +19,7 @@ interface Segment {
 
 const segment = /(\.\.?)(\*|[A-Za-z_][\w-]*)|\[(?:(\*)|(\d+)|'([^']*)')\]/g;
 
+/** Finds the places of a path in a value; for paths that a contract's schema let through. */
 export function compilePath(path: string): (root: unknown) => readonly PlacedValue[] {
   const segments = [...path.slice(1).matchAll(segment)].map(([, dots, name, star, index, quoted]): Segment => ({
     deep: dots === '..',

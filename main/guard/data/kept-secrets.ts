@@ -5,6 +5,7 @@ const shortest = 8;
 /** Of longer ones the beginning is looked for. */
 const longest = 2 * 1024;
 
+/** One for an engine: told of a key when it is opened, asked by every guard that looks for secrets. */
 export class KeptSecrets {
   readonly #values = new Map<string, string>();
 

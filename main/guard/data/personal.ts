@@ -57,6 +57,7 @@ const ibanLengths = new Map(
 /** Phone numbers that are judged in one text; of more, the rest are taken by their form: each costs time that others wait for. */
 const judgedPhones = 32;
 
+/** One for all texts. */
 export function personalDetector(): Detector {
   return (text) => {
     const found: FoundText[] = text.includes('@') ? emails(text) : [];

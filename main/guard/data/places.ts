@@ -2,6 +2,7 @@
 import { isRecord } from '../json/strict-json.ts';
 import type { FoundPlace } from './document-scan.ts';
 
+/** Of one part of a document, as it stands when this is made. */
 export class Places {
   /** Path of every object and list of the part. */
   readonly #paths = new Map<object, string>();

@@ -15,6 +15,7 @@ interface Change {
   readonly inName: boolean;
 }
 
+/** Markers for what was found in one document. */
 export class Redaction {
   readonly #changes = new Map<object, Map<string | number, Change[]>>();
 
@@ -95,7 +96,7 @@ export class Redaction {
 }
 
 /** A text with markers in it; anything else becomes the marker. */
-export function marked(value: unknown, found: readonly FoundPlace[]): string {
+function marked(value: unknown, found: readonly FoundPlace[]): string {
   const [first] = found;
   if (typeof value !== 'string') return markerOf(first?.name ?? 'data');
   let written = '';

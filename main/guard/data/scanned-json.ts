@@ -8,6 +8,7 @@ export interface ScannedReading {
   readonly found: readonly FoundPlace[];
 }
 
+/** Reads one document, and scans it where there is something to look for. */
 export class ScannedJson {
   readonly #scan: DocumentScan | undefined;
   readonly #reader: JsonReader;

@@ -41,6 +41,7 @@ const classes: readonly (readonly [part: string, name: FoundClass])[] = [
 /** Shorter texts hold none of them. */
 const shortest = 12;
 
+/** One at a time: it is not asked again from within itself. */
 export function secretDetector(): Detector {
   let found: FoundText[] = [];
   let text = '';

@@ -2,6 +2,7 @@
 import { singleLine } from './json-strings.ts';
 import { JsonNumber } from './json-number.ts';
 
+/** One line, whatever is in it. */
 export function writeJson(value: unknown): string {
   return singleLine(written(value));
 }

@@ -11,6 +11,7 @@ import type { RpcMessage, RpcRefusal, RpcRequest } from './rpc.ts';
 /** A server's own error for what it will not do. Source: JSON-RPC 2.0 section 5.1, implementation-defined range. */
 const withheldError = -32_000;
 
+/** Why something does not go on, for the application and for the record. Never the value. */
 export interface DataRefusal extends RpcRefusal {
   readonly rule: string;
   readonly why: string;
@@ -24,6 +25,7 @@ export interface ShownMessage {
   readonly found: readonly DataFound[];
 }
 
+/** Of one session; what was found in a request is kept until the request is forgotten. */
 export class McpData {
   readonly #rules: CompiledDataRules | undefined;
   readonly #context: GuardContext;

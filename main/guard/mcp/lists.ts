@@ -22,6 +22,7 @@ const listFields = [
   ['resourceTemplates', 'resource', 'uriTemplate'],
 ] as const;
 
+/** Lists of one session's service. */
 export class McpLists {
   readonly #rules: McpRules;
   readonly #shown: CompiledMcpRules;

@@ -7,6 +7,7 @@ const halfLifeMs = 10 * 60_000;
 /** Programs whose score is kept; the one that was found nothing of for longest goes. */
 const maxPrograms = 4_096;
 
+/** Of all programs; bounded. */
 export class RiskScores {
   readonly #scores = new Map<string, { readonly score: number; readonly atMs: number }>();
 

@@ -4,7 +4,6 @@
  * Arguments are tags of an entity, each a text under its path (`to`, `cc.0`, `filter.name`): their names are the tool's, and no schema knows them.
  */
 import type { CedarValueJson, EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
-import type { LocalRule } from './cedar-rules.ts';
 
 /** Arguments as texts under their paths. */
 export interface ArgumentTexts {
@@ -49,7 +48,8 @@ export interface CallContextRead {
   readonly calledBefore: NamesRead;
 }
 
-export function callContextReadBy(rules: readonly LocalRule[]): CallContextRead {
+/** `conditions`: of each rule, as Cedar gives them in JSON. */
+export function callContextReadBy(conditions: readonly unknown[]): CallContextRead {
   const args = new Set<string>();
   const called = new Set<string>();
   let anyArgument = false;
@@ -72,7 +72,7 @@ export function callContextReadBy(rules: readonly LocalRule[]): CallContextRead 
       visit(operand);
     }
   };
-  for (const { policy } of rules) visit(policy.conditions);
+  visit(conditions);
   return { arguments: anyArgument ? 'all' : args, calledBefore: otherUses > 0 ? 'all' : called };
 }
 

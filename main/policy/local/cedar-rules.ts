@@ -48,7 +48,7 @@ export function cedarRules(cedar: Cedar, rules: readonly LocalRule[], options: C
   const byId = new Map(rules.map((rule) => [rule.id, rule]));
   const parsed = cedar.preparsePolicySet(options.setId, { staticPolicies: policySetOf(rules) });
   if (parsed.type === 'failure') throw new Error(parsed.errors[0]?.message ?? 'policy set refused');
-  const read = callContextReadBy(rules);
+  const read = callContextReadBy(rules.map(({ policy }) => policy.conditions));
   const format = zoneFormat(options.timezone) ?? zoneFormat(undefined);
 
   return {
