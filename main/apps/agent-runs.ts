@@ -22,6 +22,7 @@ export interface AgentRun {
 /** Longer chains of living parents are nobody's honest work. */
 const maxChain = 64;
 
+/** The runs under way, by the process namespace each has for itself. */
 export class AgentRuns {
   readonly #procRoot: string;
   readonly #byNamespace = new Map<string, AgentRun>();

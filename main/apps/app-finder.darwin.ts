@@ -15,6 +15,7 @@ const commandTimeoutMs = 2_000;
 const processesFreshMs = 500;
 const maxParents = 24;
 
+/** How the system's tools are run. */
 export interface DarwinAppFinderDeps {
   readonly log: Log;
   readonly clock: Clock;

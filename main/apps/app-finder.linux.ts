@@ -22,6 +22,7 @@ import { SocketHolders } from './socket-holders.linux.ts';
 import { findSocketRow } from './socket-table.linux.ts';
 import type { SocketEnds, SocketRow } from './socket-table.linux.ts';
 
+/** Where the kernel is read, and by what. */
 export interface LinuxAppFinderDeps {
   readonly log: Log;
   readonly clock: Clock;

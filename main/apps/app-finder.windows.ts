@@ -16,6 +16,7 @@ const commandTimeoutMs = 5_000;
 const processesFreshMs = 2_000;
 const maxParents = 24;
 
+/** How the system's tools are run, and the addon that needs none. */
 export interface WindowsAppFinderDeps {
   readonly log: Log;
   readonly clock: Clock;

@@ -29,6 +29,7 @@ export interface AppParent {
   readonly hash?: string;
 }
 
+/** The owner of a flow, as far as it is known; `attribution` says how surely. */
 export interface App {
   readonly attribution: Attribution;
   readonly pid?: number;
@@ -63,6 +64,7 @@ export interface App {
   readonly agent?: string;
 }
 
+/** The owner that nobody can name. */
 export const unknownApp: App = { attribution: 'unknown', parents: [] };
 
 /** Finds the owner of a flow's socket. Never throws: what cannot be found is `unknownApp`. */
@@ -88,6 +90,7 @@ export interface Ancestor {
   readonly start: string;
 }
 
+/** A program and the chain of processes it comes from. */
 export interface Ancestry {
   readonly app: App;
   /** The process itself, then its parents, nearest first, those too whose program may not be read. */
@@ -96,6 +99,7 @@ export interface Ancestry {
   readonly whole: boolean;
 }
 
+/** Reads where a process comes from. */
 export interface AncestryReader {
   /** Undefined where the process is gone. */
   read(pid: number): Promise<Ancestry | undefined>;

@@ -10,6 +10,7 @@ import { ancestryReader } from './ancestry.ts';
 import type { Ancestor, AncestryReader, App } from './app.ts';
 import { recognise, withAgent, type AgentRules, type Recognition } from './recognise.ts';
 
+/** Who a caller is to the engine's rights. */
 export type CallerKind =
   | { readonly kind: 'person' }
   | { readonly kind: 'agent'; readonly agent: string }
@@ -24,6 +25,7 @@ export interface CallerAttribution {
   of(pid: number | undefined): Promise<CallerKind>;
 }
 
+/** The rules agents are recognised by, and what this engine itself came from. */
 export interface CallerAttributionDeps {
   readonly rules: () => AgentRules;
   /** Agents (by the rule that recognised them) from below which every engine of this state directory was started. */

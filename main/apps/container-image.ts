@@ -11,6 +11,7 @@ const commandTimeoutMs = 2_000;
 const namespaces = ['k8s.io', 'moby', 'default'];
 const digest = /sha256:[0-9a-f]{64}/;
 
+/** Where container engines keep what they know. */
 export interface ContainerImagesDeps {
   readonly run: RunCommand;
   /** Default `/`: where the engines' directories begin. */

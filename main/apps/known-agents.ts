@@ -11,6 +11,7 @@ export interface KnownAgent {
   readonly paths: readonly string[];
 }
 
+/** The agents recognised without a binding. */
 export const knownAgents: readonly KnownAgent[] = [
   {
     name: 'claude-code',

@@ -28,6 +28,7 @@ export type Image = Pick<ProgramRun, 'path' | 'script' | 'doubt'>;
 /** Longer chains are shortened by what stands in them twice. */
 const maxDepth = 64;
 
+/** Processes and their starters, from the moment it is told of them. */
 export class Lineage {
   readonly #running = new Map<number, ProgramRun>();
   /** Processes that are said to have ended; their parent may still have to take note. */

@@ -14,6 +14,7 @@ import { narrowest, withAgent } from './recognise.ts';
 import type { AgentRules } from './recognise.ts';
 import { runCommand } from './run-command.ts';
 
+/** What every platform's finder is opened with. */
 export interface AppFinderDeps {
   readonly log: Log;
   readonly clock: Clock;

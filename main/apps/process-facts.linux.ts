@@ -5,6 +5,7 @@ import type { App, AppDoubt } from './app.ts';
 import { codeVariables, readStart } from './interpreter-script.ts';
 import type { Image } from './lineage.ts';
 
+/** What is told of a process beside its program. */
 export type ProcessFacts = Pick<App, 'uid' | 'user' | 'cgroup' | 'container'>;
 
 /** What was read of a program: at its start, or whenever it was first looked at. */
@@ -28,6 +29,7 @@ export interface ProcessStat {
   readonly executing: boolean;
 }
 
+/** Reads one process at a time. */
 export class ProcessReader {
   readonly #procRoot: string;
   readonly #users: UserNames;

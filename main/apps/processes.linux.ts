@@ -23,6 +23,7 @@ const youngTicks = 200n;
 /** The first of all processes, and the one that adopts orphans where no other says it does. */
 const firstPid = 1;
 
+/** Where `/proc` is, and what tells of processes as they begin. */
 export interface ProcessesDeps {
   readonly procRoot: string;
   readonly passwdPath: string;
@@ -36,6 +37,7 @@ export interface ProcessesDeps {
   readonly enginePid?: number;
 }
 
+/** The processes known now; disposing stops the watch. */
 export class Processes implements Disposable {
   readonly #procRoot: string;
   readonly #reader: ProcessReader;

@@ -24,6 +24,7 @@ export interface AgentBinding {
   readonly image?: OneOrMore | undefined;
 }
 
+/** The rules in force, compiled. */
 export interface AgentRules {
   readonly bound: readonly BoundRule[];
   readonly known: readonly KnownRule[];
@@ -49,6 +50,7 @@ interface KnownRule {
   readonly paths: PathPatterns;
 }
 
+/** The agent a program is, and by which rule. */
 export interface Recognition {
   readonly agent: string;
   /** Only where a binding names one. */

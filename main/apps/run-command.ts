@@ -1,6 +1,7 @@
 /** A tool of the operating system, run with a time limit. */
 import { execFile } from 'node:child_process';
 
+/** How it ended; `ok` is exit code 0 in time. */
 export interface CommandResult {
   readonly ok: boolean;
   readonly stdout: string;
@@ -10,6 +11,7 @@ export interface CommandResult {
 /** Never rejects: a tool that is missing, fails or takes too long is `ok: false`. No shell is involved. */
 export type RunCommand = (file: string, args: readonly string[], timeoutMs: number) => Promise<CommandResult>;
 
+/** Runs it without a shell; a tool that is missing or late is a result, not an exception. */
 export const runCommand: RunCommand = (file, args, timeoutMs) =>
   new Promise((resolve) => {
     execFile(

@@ -2,6 +2,7 @@
 import { addressBytes } from '../base/ip.ts';
 import type { Endpoint } from '../base/flow.ts';
 
+/** The socket of one end, and its owner's uid. */
 export interface SocketRow {
   readonly inode: number;
   readonly uid: number;

@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { extname, join, relative, sep } from 'node:path';
 import { TunnelerError } from '../base/errors.ts';
 
+/** One built file. */
 export interface Asset {
   readonly body: Buffer;
   readonly type: string;
@@ -22,6 +23,7 @@ const types: Readonly<Record<string, string>> = {
 /** Far above any build; a directory given by mistake fails here instead of filling memory. */
 const maxFiles = 500;
 
+/** All there is to serve. */
 export interface Assets {
   readonly page: Asset;
   /** Everything, the page included, by path (`/index.html`). */

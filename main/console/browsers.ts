@@ -21,6 +21,7 @@ const maxBrowsers = 64;
 /** Of one browser; the oldest is forgotten. */
 const maxTabs = 16;
 
+/** The browsers let in now, bounded, forgotten when they have not been seen for a while. */
 export class Browsers {
   /** The users an address was made for; undefined: whoever brings it. */
   readonly #tokens: Secrets<{ readonly uids: readonly number[] | undefined }>;

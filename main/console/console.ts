@@ -22,6 +22,7 @@ import { maxMessageBytes, serveWindow } from './engine-socket.ts';
 import { passGate, spokenProtocol, tabSecret, tokenTarget, type Gate, type GateRequest } from './gate.ts';
 import { refusalPage, securityHeaders } from './headers.ts';
 
+/** Where it listens, what it serves, and the dispatcher behind it. */
 export interface ConsoleDeps {
   /** Where to listen; port 0 takes a free one. The host must be a loopback address. */
   readonly listen: { readonly host: string; readonly port: number };
@@ -39,6 +40,7 @@ export interface ConsoleDeps {
   readonly log: Log;
 }
 
+/** A console that is served; disposing closes every connection. */
 export interface Console extends AsyncDisposable {
   readonly port: number;
   /**

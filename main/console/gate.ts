@@ -16,12 +16,14 @@ export interface GateRequest {
   readonly fetchDest: string | undefined;
 }
 
+/** What requests are compared with. */
 export interface Gate {
   /** True of `127.0.0.1:8441`, `localhost:8441`, and names it is hosted under; given in lower case. */
   readonly isOwnHost: (host: string) => boolean;
   readonly cookieName: string;
 }
 
+/** What a request is, by its line and headers alone. */
 export type GateVerdict =
   | { readonly kind: 'refuse'; readonly status: 400 | 403 | 405; readonly reason: string }
   /** Someone brings a token; it is not yet looked at. */

@@ -13,6 +13,7 @@ const contentSecurityPolicy = [
   "frame-ancestors 'none'",
 ].join('; ');
 
+/** Headers that keep other pages out and the page to itself. */
 export function securityHeaders(): Record<string, string> {
   return {
     'content-security-policy': contentSecurityPolicy,

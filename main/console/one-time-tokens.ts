@@ -10,6 +10,7 @@ interface Kept<T> {
   readonly value: T;
 }
 
+/** For how long a secret is good, and how many there may be. */
 export interface SecretsOptions {
   readonly clock: Clock;
   /** How long a secret is good; for browsers, since they were last seen. */

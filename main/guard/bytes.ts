@@ -96,6 +96,7 @@ export function adjoin(left: Uint8Array, right: Uint8Array): Uint8Array | undefi
 
 const encoder = new TextEncoder();
 
+/** The bytes of a text. */
 export function utf8(text: string): Uint8Array {
   return encoder.encode(text);
 }

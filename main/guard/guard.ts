@@ -11,6 +11,7 @@ import type { KeptSecrets } from './data/kept-secrets.ts';
 import type { HeldBudget } from './held-budget.ts';
 import type { ToolPins } from './mcp/pins.ts';
 
+/** The protocols there is a guard for. */
 export type GuardKind = 'mcp' | 'http' | 'modbus' | 's7' | 'enip' | 'opcua' | 'iec104' | 'dnp3';
 
 /** One call the guard read and judged. */
@@ -38,6 +39,7 @@ export interface GuardCall {
   readonly data?: readonly DataFound[];
 }
 
+/** What a guard wants done, in order. */
 export type GuardEffect =
   | { readonly kind: 'to-service'; readonly bytes: Uint8Array }
   | { readonly kind: 'to-app'; readonly bytes: Uint8Array }
@@ -58,6 +60,7 @@ export type GuardEffect =
   /** What flows is TLS or otherwise unreadable. Sent once; `open`: bytes pass unread; `closed`: a violation follows. */
   | { readonly kind: 'not-visible'; readonly direction: 'open' | 'closed' };
 
+/** One session's guard. */
 export interface Guard {
   /** A {@link GuardKind}; several joined by `+`. */
   readonly kind: string;

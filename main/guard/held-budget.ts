@@ -8,6 +8,7 @@ export interface HeldClaim {
   release(): void;
 }
 
+/** Claims on the room that all sessions have together. */
 export interface HeldBudget {
   /** `drop` is called where others need the room and this message has been unfinished for long; it releases the claim. */
   claim(drop: () => void, nowMs: number): HeldClaim;

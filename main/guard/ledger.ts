@@ -17,6 +17,7 @@ export interface SavedWindow {
   readonly uses: readonly (readonly [atMs: number, amount: number])[];
 }
 
+/** A ledger that can be kept over a restart. */
 export interface Ledger extends GuardLedger {
   freeAt(key: string, limit: number, windowMs: number, nowMs: number): number;
   /** Everything it knows, for a file. A call under way counts as what was set aside for it: whoever is killed has asked all the same. */

@@ -9,6 +9,7 @@ const timeoutMs = 3_000;
 /** No answer of identification is longer. */
 const maxBytes = 256 * 1024;
 
+/** A connection that is asked one thing after another. */
 export interface Conversation {
   /** Says `request` and returns the next whole message; `lengthOf` tells its length once enough has come. Throws `base.timeout` and the like. */
   ask(request: Uint8Array, lengthOf: (bytes: Buffer) => number | undefined): Promise<Buffer>;

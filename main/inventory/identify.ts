@@ -16,6 +16,7 @@ export interface DeviceFacts {
   readonly name?: string;
 }
 
+/** How devices of one protocol are asked who they are. */
 export interface Identification {
   readonly protocol: 'modbus' | 's7' | 'enip' | 'opcua';
   ask(conversation: Conversation): Promise<DeviceFacts>;

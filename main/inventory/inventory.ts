@@ -9,6 +9,7 @@ import { identifications, type DeviceFacts, type Identification } from './identi
 /** A device is not asked again before. */
 const restMs = 60_000;
 
+/** One machine behind a hosted service, and what it said of itself. */
 export interface InventoryItem extends DeviceFacts {
   readonly service: string;
   /** `10.20.0.7:502` */
@@ -20,6 +21,7 @@ export interface InventoryItem extends DeviceFacts {
   readonly askedAt: string;
 }
 
+/** Whether it may ask at all, and whom. */
 export interface InventoryDeps {
   /** Only where the device's owner switched it on. */
   readonly isOn: boolean;
@@ -30,11 +32,13 @@ export interface InventoryDeps {
   readonly hosted: () => readonly { readonly service: string; readonly target: string }[];
 }
 
+/** What stands behind the services hosted here. */
 export interface Inventory {
   /** Throws `inventory.off`. */
   list(): Promise<readonly InventoryItem[]>;
 }
 
+/** Asks nobody until it is listed. */
 export function openInventory(deps: InventoryDeps): Inventory {
   const { isOn, clock, hosted } = deps;
   const identificationFor = deps.identificationFor ?? ((port: number) => identifications[port]);

@@ -29,6 +29,7 @@ export function greet(stream: Pick<ByteStream, 'write'>, mark: Uint8Array, words
   stream.write(encodeWords(mark, words));
 }
 
+/** What came back, and the connection to go on with. */
 export interface Answered {
   /** Undefined where the dialler ended without one, or it has not the form of one. */
   readonly proof: CallerProof | undefined;

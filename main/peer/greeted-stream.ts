@@ -9,6 +9,7 @@ const patienceMs = 500;
 /** Sent at most before the host has greeted, and while its question is being answered: the answer must not stand behind more than it holds. */
 const unansweredBytes = 256 * 1024;
 
+/** What marks the host's words, and how a question of it is answered. */
 export interface GreetedOptions {
   readonly clock: Clock;
   /** The mark this dial named. */
@@ -20,6 +21,7 @@ export interface GreetedOptions {
 /** Once, with the host's first bytes: what it said, or undefined where it is no Culvert. */
 export type GreetingListener = (words: HostWords | undefined) => void;
 
+/** The dialled stream without the host's words. */
 export class GreetedStream implements ByteStream {
   readonly kind: StreamKind;
   readonly #inner: ByteStream;

@@ -10,6 +10,7 @@ import { openSecretStore, type SecretKeystore, type SecretStore } from '../ident
 const secretName = 'key';
 const publicFile = 'key.pub';
 
+/** The key pair of a device's recordings. */
 export interface RecordingKey {
   /** Makes it the first time. Throws `identity.passphrase_missing` and the like where nothing can keep its secret half. */
   publicKey(): Promise<Uint8Array>;
@@ -17,6 +18,7 @@ export interface RecordingKey {
   open(): Promise<{ readonly publicKey: Uint8Array; readonly secretKey: Uint8Array }>;
 }
 
+/** The key of the recordings under `directory`; nothing is made until it is asked for. */
 export function recordingKey(
   directory: string,
   parts: { readonly now: () => number; readonly unlock: KeyUnlock; readonly keystore: () => Promise<SecretKeystore> },

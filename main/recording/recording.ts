@@ -19,6 +19,7 @@ export interface Finished {
   readonly endedAtMs: number;
 }
 
+/** Whose recording it is, and where it goes. */
 export interface RecordingParts {
   readonly id: string;
   readonly path: string;
@@ -39,6 +40,7 @@ const pauseMs = 1_000;
 /** What may wait for the key. */
 const maxWaitingBytes = 4 * 1024 * 1024;
 
+/** A recording that is being made. */
 export class Recording implements SessionTap {
   readonly #parts: RecordingParts;
   readonly #capture: Capture;

@@ -44,6 +44,7 @@ const facts = v.object({
 /** What is known of a recording without opening it; without `endedAt` it goes on, or was cut off with the engine. */
 export type RecordingFacts = v.InferOutput<typeof facts>;
 
+/** Where recordings lie, and what is cut where one cannot be kept. */
 export interface RecordingsDeps {
   /** Holds the recordings and their key; made when first used. */
   readonly directory: string;
@@ -67,6 +68,7 @@ export interface Recordings extends AsyncDisposable {
   capture(session: string): Promise<Buffer>;
 }
 
+/** The recordings under a directory, those of earlier runs included. */
 export function openRecordings(deps: RecordingsDeps): Recordings {
   const { directory, key, audit, clock, log } = deps;
   const open = new Set<string>();

@@ -9,8 +9,10 @@ import sodium from 'sodium-native';
 import { TunnelerError } from '../base/errors.ts';
 
 const magic = Buffer.from('CULVREC1');
+/** What an entry holds. */
 export const entryKinds = { packets: 1, call: 2 } as const;
 
+/** One thing that was recorded. */
 export interface Entry {
   readonly kind: number;
   readonly bytes: Uint8Array;

@@ -25,6 +25,7 @@ export interface AgentStartOptions {
   readonly entered: (pid: number) => Promise<void>;
 }
 
+/** Starts of agents, and the bindings of the settings file. */
 export interface AgentBackend {
   start(options: AgentStartOptions): Promise<number>;
   inside(options: InsideOptions): Promise<number>;
@@ -34,7 +35,10 @@ export interface AgentBackend {
   unbind(stateDirectory: string, file: string, name: string): Promise<void>;
 }
 
-/** `program`: how this program is started again. `requirePerson` rejects where an agent asks; `settingsFile`: what a directory's engine last ran with. */
+/**
+ * `program`: how this program is started again. `requirePerson` rejects where an agent asks; `settingsFile`: what a directory's engine
+ * last ran with.
+ */
 export function agentBackend(
   program: readonly string[],
   requirePerson: (stateDirectory: string) => Promise<void>,

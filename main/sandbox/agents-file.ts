@@ -4,6 +4,7 @@ import { TunnelerError } from '../base/errors.ts';
 import { readIfThereSync } from '../files/read-if-there.ts';
 import { writeAtomicallySync } from '../files/write-atomically.ts';
 
+/** The fields of one binding; an undefined one stays as it is. */
 export type BindingFields = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /** What the file says of each agent. Throws `engine.config_invalid` where it cannot be read. */

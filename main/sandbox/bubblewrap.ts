@@ -19,6 +19,7 @@ export interface SandboxPlan {
 
 /** Descriptors of the child by which it is told of, and held until it is known. */
 export const infoDescriptor = 3;
+/** The descriptor on which the sandbox waits before it runs the program. */
 export const blockDescriptor = 4;
 
 /** Namespaces that every start has. The user's is what makes the others to be had without privileges. */
@@ -31,6 +32,7 @@ export const namespaceArguments: readonly string[] = [
   '--die-with-parent',
 ];
 
+/** The arguments that make a sandbox as planned. */
 export function bubblewrapArguments(plan: SandboxPlan): readonly string[] {
   const variables = Object.entries(plan.environment).flatMap(([name, value]) => ['--setenv', name, value]);
   return [

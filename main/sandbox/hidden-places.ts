@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
+/** What is covered in the sandbox's view of the file system. */
 export interface HiddenPlaces {
   readonly directories: readonly string[];
   readonly files: readonly string[];

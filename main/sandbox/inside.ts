@@ -8,6 +8,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { constants } from 'node:os';
 import { TunnelerError } from '../base/errors.ts';
 
+/** Where the gate is, and what to run. */
 export interface InsideOptions {
   /** The gate's Unix socket. */
   readonly gate: string;

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TunnelerError } from '../base/errors.ts';
 
+/** What all processes of a run may take together. */
 export interface Limits {
   /** Bytes, for all of it together. */
   readonly memory?: number | undefined;

@@ -8,6 +8,7 @@ import { requireSandbox } from './availability.ts';
 import { blockDescriptor, bubblewrapArguments, infoDescriptor, type SandboxPlan } from './bubblewrap.ts';
 import { planLimits, type Limits } from './limits.ts';
 
+/** One start, as planned. */
 export interface AgentStart extends Omit<SandboxPlan, 'ownSession'> {
   /** Names its control group; letters, digits, dashes. */
   readonly name: string;

@@ -1,6 +1,7 @@
 /** What makes the engine a service of this machine, as data: files to place and commands to run. A file a platform makes one. */
 import type { ServiceResource } from './resources.ts';
 
+/** A file to place. */
 export interface ServiceFile {
   readonly path: string;
   readonly content: string;
@@ -8,6 +9,7 @@ export interface ServiceFile {
   readonly keep?: true;
 }
 
+/** A command to run. */
 export interface ServiceStep {
   readonly command: string;
   readonly args: readonly string[];
@@ -19,6 +21,7 @@ export interface ServiceStep {
   readonly mayFail?: true;
 }
 
+/** What is placed and run to install it, and to take it away again. */
 export interface ServicePlan {
   readonly files: readonly ServiceFile[];
   /** Directories of ours; removed with the last file in them. */
@@ -31,6 +34,7 @@ export interface ServicePlan {
   readonly stays: readonly string[];
 }
 
+/** What is to be a service. */
 export interface ServiceRequest {
   /** The program and its first arguments, absolute: `[/usr/bin/culvert]` or `[node, culvert.mjs]`. */
   readonly program: readonly string[];
@@ -49,6 +53,7 @@ export function windowsArgument(word: string): string {
   return /[\s"]/.test(word) ? `"${word.replaceAll('"', '\\"')}"` : word;
 }
 
+/** `text` as it may stand in XML. */
 export function xmlText(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }

@@ -10,6 +10,7 @@ export interface ServiceChange {
   readonly content?: string;
 }
 
+/** What was done, or would be. */
 export interface ServiceReport {
   readonly action: 'install' | 'uninstall';
   readonly dryRun: boolean;

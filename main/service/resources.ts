@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TunnelerError } from '../base/errors.ts';
 
+/** A file that is shipped to be installed. */
 export type ServiceResource =
   | 'systemd/culvert.service'
   | 'systemd/culvert.sysusers'

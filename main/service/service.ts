@@ -15,6 +15,7 @@ import { windowsPlan } from './plan.windows.ts';
 import type { ServiceChange, ServiceReport } from './report.ts';
 import { readResource } from './resources.ts';
 
+/** What the verb `service` was given. */
 export interface ServiceOptions {
   readonly stateDirectory: string;
   readonly dryRun: boolean;
@@ -33,6 +34,7 @@ export interface ServiceHost {
   readonly managed: boolean;
 }
 
+/** The machine this process runs on. */
 export function thisHost(): ServiceHost {
   const { platform } = process;
   const packaged = '/usr/bin/culvert';

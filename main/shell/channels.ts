@@ -17,5 +17,7 @@ export const channels = {
 
 /** The window's own address: a scheme no web page can have. */
 export const windowScheme = 'culvert-window';
+/** The origin of the window's own page. */
 export const windowOrigin = `${windowScheme}://app`;
+/** The address of the window's own page. */
 export const windowAddress = `${windowOrigin}/index.html`;

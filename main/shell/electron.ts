@@ -5,16 +5,19 @@
  */
 import { createRequire } from 'node:module';
 
+/** Electron's `WebFrameMain`, as far as it is used. */
 export interface FrameLike {
   readonly url: string;
   readonly parent: FrameLike | null;
 }
 
+/** Electron's `IpcMainEvent`, as far as it is used. */
 export interface IpcEvent {
   readonly senderFrame: FrameLike | null;
   readonly sender: WebContentsLike;
 }
 
+/** Electron's `WebContents`, as far as it is used. */
 export interface WebContentsLike {
   readonly id: number;
   send(channel: string, ...args: readonly unknown[]): void;
@@ -28,6 +31,7 @@ export interface WebContentsLike {
   setWindowOpenHandler(handler: (details: { readonly url: string }) => { action: 'deny' }): void;
 }
 
+/** Electron's `BrowserWindow`, as far as it is used. */
 export interface BrowserWindowLike {
   readonly webContents: WebContentsLike;
   loadURL(url: string): Promise<void>;
@@ -42,6 +46,7 @@ export interface BrowserWindowLike {
   on(event: 'close', listener: (event: { preventDefault(): void }) => void): void;
 }
 
+/** Electron's `Session`, as far as it is used. */
 export interface SessionLike {
   setPermissionRequestHandler(
     handler: (contents: unknown, permission: string, decide: (granted: boolean) => void) => void,
@@ -55,18 +60,21 @@ export interface SessionLike {
   readonly protocol: { handle(scheme: string, handler: (request: Request) => Response | Promise<Response>): void };
 }
 
+/** Electron's `Notification`, as far as it is used. */
 export interface NotificationLike {
   show(): void;
   on(event: 'click', listener: () => void): void;
   on(event: 'action', listener: (event: unknown, index: number) => void): void;
 }
 
+/** Electron's `MenuItemConstructorOptions`, as far as it is used. */
 export interface MenuItemTemplate {
   readonly label?: string;
   readonly type?: 'separator';
   readonly click?: () => void;
 }
 
+/** Electron's `Tray`, as far as it is used. */
 export interface TrayLike {
   setToolTip(text: string): void;
   setContextMenu(menu: unknown): void;
@@ -79,6 +87,7 @@ export interface PowerMonitorLike {
   on(event: 'unlock-screen', listener: () => void): void;
 }
 
+/** What is used of the module `electron`. */
 export interface ElectronApi {
   readonly app: {
     requestSingleInstanceLock(): boolean;

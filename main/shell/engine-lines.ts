@@ -3,6 +3,7 @@ import type { TunnelerError } from '../base/errors.ts';
 import { toTunnelerError } from '../base/errors.ts';
 import type { Transport } from '../api/client.ts';
 
+/** How the engine is reached. */
 export interface EngineLinesDeps {
   /** Opens the engine's socket after checking its owner. */
   readonly connect: () => Promise<Transport>;
@@ -24,6 +25,7 @@ interface Line {
   readonly held: string[];
 }
 
+/** The connections open now; those of a window end with it. */
 export class EngineLines {
   readonly #deps: EngineLinesDeps;
   /** Keyed `window/id`. */

@@ -4,6 +4,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { defaultSocketPath } from '../ipc/socket-path.ts';
 
+/** What the shell was started with, and what is on this machine. */
 export interface EnginePathFacts {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;

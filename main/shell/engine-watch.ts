@@ -7,6 +7,7 @@ import { createClient, type Transport } from '../api/client.ts';
 import { schema } from '../api/schema.ts';
 import { applyDelta, type StateChange, type StateSnapshot } from '../api/state.ts';
 
+/** How the engine is reached, and who is told. */
 export interface EngineWatchDeps {
   readonly connect: () => Promise<Transport>;
   readonly clock: Clock;

@@ -7,6 +7,7 @@ import type { ElectronApi, IpcEvent } from './electron.ts';
 import type { EngineLines, LineSink } from './engine-lines.ts';
 import { isOwnFrame, mayOpenOutside } from './refusals.ts';
 
+/** What the handlers do. */
 export interface IpcDeps {
   readonly lines: EngineLines;
   readonly settings: () => ShellSettings;

@@ -4,6 +4,7 @@ import type { CloseReason } from '../base/reason.ts';
 import type { ServiceView, SessionView } from '../api/views.ts';
 import type { ShellWords } from './words.ts';
 
+/** One notification. */
 export interface Notice {
   /** The same key is told once until it has passed. */
   readonly key: string;

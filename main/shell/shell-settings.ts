@@ -2,6 +2,7 @@
 import { readJsonIfThereSync } from '../files/read-if-there.ts';
 import { writeAtomicallySync } from '../files/write-atomically.ts';
 
+/** What the file holds. */
 export interface KeptSettings {
   readonly notifications: boolean;
 }

@@ -29,6 +29,7 @@ export interface Updater {
   on(event: 'error', listener: (error: Error) => void): unknown;
 }
 
+/** Whose updates are trusted, and when they are looked for. */
 export interface UpdatesDeps {
   readonly clock: Clock;
   readonly log: Log;
@@ -37,6 +38,7 @@ export interface UpdatesDeps {
   readonly onReady: (version: string) => void;
 }
 
+/** The search for updates; disposing ends it. */
 export interface Updates extends Disposable {
   readonly state: () => ShellUpdate;
   /** Restart into the new version; nothing where none is ready. */

@@ -25,6 +25,7 @@ const contentSecurityPolicy = [
   "frame-ancestors 'none'",
 ].join('; ');
 
+/** The answer to one request of the window. */
 export interface FileAnswer {
   readonly status: 200 | 403 | 404;
   readonly headers: Readonly<Record<string, string>>;

@@ -1,6 +1,7 @@
 /** The few words the shell itself says: notifications and tray. The window's own stand in its catalogue. */
 import type { CloseReason } from '../base/reason.ts';
 
+/** The words of one language. */
 export interface ShellWords {
   readonly open: string;
   readonly quit: string;

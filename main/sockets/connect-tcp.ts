@@ -8,6 +8,7 @@ import { addressesOf, firstToConnect } from './address-race.ts';
 import { socketError } from './socket-error.ts';
 import { formatHostPort } from '../base/ip.ts';
 
+/** Where to, from where, and for how long to try. */
 export interface ConnectTcpOptions {
   /** Name or address. A name is resolved by the system, and the first of its addresses that answers is taken (RFC 8305). */
   readonly host: string;

@@ -12,6 +12,7 @@ import { errnoOf, socketError } from './socket-error.ts';
 /** Bytes that may wait in the socket before `write` asks to wait. */
 const sendQueueBytes = 256 * 1024;
 
+/** Where to, from where, and for how long to try. */
 export interface ConnectUdpOptions {
   /** Name or address; a name is resolved by the system, and the first of its addresses there is a way to is taken. */
   readonly host: string;

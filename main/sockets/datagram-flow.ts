@@ -9,6 +9,7 @@ import type { ByteSink, ByteStream } from '../base/stream.ts';
 /** Datagrams that may wait for a reader; openziti/ziti tunnel/udp_vconn queues 16 for a dial under way. */
 const defaultQueueDatagrams = 64;
 
+/** What sends a flow's datagrams. */
 export interface DatagramCarrier {
   /** Send one datagram, which is the carrier's from here on. False: wait until {@link DatagramFlow.drained} is called. */
   send(datagram: Uint8Array): boolean;
@@ -16,6 +17,7 @@ export interface DatagramCarrier {
   closed(): void;
 }
 
+/** One flow of datagrams. */
 export class DatagramFlow implements ByteStream {
   readonly kind = 'datagram';
   readonly #carrier: DatagramCarrier;

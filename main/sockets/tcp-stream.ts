@@ -11,6 +11,7 @@ import { defaultHighWaterMarkBytes } from '../base/stream.ts';
 import type { ByteSink, ByteStream } from '../base/stream.ts';
 import { socketError } from './socket-error.ts';
 
+/** How much may be queued. */
 export interface TcpStreamOptions {
   /** `write` answers false from this many queued bytes on. */
   readonly highWaterMarkBytes?: number;

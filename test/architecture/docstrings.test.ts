@@ -3,9 +3,25 @@ import { describe, expect, it } from 'vitest';
 import { undocumentedExports } from '../support/undocumented-exports.ts';
 
 /** Rooms of `main` where nothing is left to say. A room that is done comes here. */
-const done = ['api', 'base', 'hosting', 'intercept', 'policy', 'session'];
+const done = [
+  'api',
+  'apps',
+  'base',
+  'console',
+  'hosting',
+  'intercept',
+  'inventory',
+  'peer',
+  'policy',
+  'recording',
+  'sandbox',
+  'service',
+  'session',
+  'shell',
+  'sockets',
+];
 /** Of all other rooms together; it only falls. */
-const most = 627;
+const most = 444;
 
 describe('what is exported says what it is', () => {
   const main = undocumentedExports(fileURLToPath(new URL('../../main', import.meta.url)));

@@ -6,6 +6,7 @@ import { ByteReader, demand } from '../floor/byte-reader.ts';
 const headerBytes = 10;
 const blockBytes = 16;
 
+/** A link frame, its checksums taken out. */
 export interface LinkFrame {
   readonly control: number;
   readonly destination: number;
@@ -13,6 +14,7 @@ export interface LinkFrame {
   readonly user: Uint8Array;
 }
 
+/** The length of the frame that begins `bytes`; undefined while that cannot be told. Throws where none begins. */
 export function linkLength(bytes: Uint8Array): number | undefined {
   if (bytes.length < 3) return undefined;
   const reader = new ByteReader(bytes);
@@ -22,6 +24,7 @@ export function linkLength(bytes: Uint8Array): number | undefined {
   return headerBytes + user + 2 * Math.ceil(user / blockBytes);
 }
 
+/** Reads a whole frame. Throws where a checksum is wrong. */
 export function readLink(frame: Uint8Array): LinkFrame {
   const reader = new ByteReader(frame);
   const header = reader.bytes(8);
@@ -41,6 +44,7 @@ export function readLink(frame: Uint8Array): LinkFrame {
   return { control, destination, source, user };
 }
 
+/** The frame as it goes on the wire. */
 export function linkFrame({ control, destination, source, user }: LinkFrame): Uint8Array {
   const blocks = Math.ceil(user.length / blockBytes);
   const frame = new Uint8Array(headerBytes + user.length + 2 * blocks);
@@ -70,6 +74,7 @@ function checksum(bytes: Uint8Array): number {
 
 /** Function codes of the link's primary side. */
 export const linkFunctions = { resetLink: 0, testLink: 2, confirmedData: 3, data: 4, requestStatus: 9 } as const;
+/** Of a frame's control field: from the primary station. */
 export const primaryBit = 0x40;
 /** Set in frames of a master. */
 export const directionBit = 0x80;

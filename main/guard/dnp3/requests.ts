@@ -13,6 +13,7 @@ interface Points {
   readonly values?: readonly string[];
 }
 
+/** What a fragment asks for. */
 export interface Dnp3Request extends Asked {
   readonly code: number;
   /** Application control: the number in its low bits is echoed. */
@@ -27,6 +28,7 @@ export const confirm = 0;
 export const unanswered: readonly number[] = [6, 8, 10, 12];
 const controls: readonly number[] = [3, 4, 5, 6];
 
+/** Reads a whole fragment. Throws where it is malformed. */
 export function readRequest(fragment: Uint8Array, objects: Dnp3Rules['objects']): Dnp3Request {
   const [control = 0, code = -1] = fragment;
   const body = fragment.subarray(2);

@@ -4,6 +4,7 @@
  */
 import { ByteReader, demand } from '../floor/byte-reader.ts';
 
+/** What a request is asked of. */
 export interface CipPath {
   /** `Program:Main.Speed`, with members. */
   readonly tag: string | undefined;
@@ -14,12 +15,14 @@ export interface CipPath {
   readonly attribute: number | undefined;
 }
 
+/** A request, its path read. */
 export interface CipRequest {
   readonly service: number;
   readonly path: CipPath;
   readonly data: Uint8Array;
 }
 
+/** Reads one request. Throws where it is malformed or an answer. */
 export function readRequest(bytes: Uint8Array): CipRequest {
   const reader = new ByteReader(bytes);
   const service = reader.u8();

@@ -1,8 +1,10 @@
 /** EtherNet/IP's encapsulation, which carries CIP. Pure. Source: CIP Volume 2 (EtherNet/IP adaptation), chapters 2-3 to 2-6. */
 import { ByteReader, demand } from '../floor/byte-reader.ts';
 
+/** The length of an encapsulation header. */
 export const headerBytes = 24;
 
+/** Encapsulation commands by name. */
 export const commands = {
   nop: 0x00,
   listServices: 0x04,
@@ -22,6 +24,7 @@ export const items = {
   unconnectedData: 0x00b2,
 } as const;
 
+/** One frame. */
 export interface Encapsulated {
   readonly command: number;
   readonly status: number;
@@ -38,6 +41,7 @@ export function frameLength(bytes: Uint8Array): number | undefined {
   return headerBytes + reader.u16le();
 }
 
+/** Reads a whole frame. Throws where it is malformed. */
 export function readFrame(frame: Uint8Array): Encapsulated {
   const reader = new ByteReader(frame);
   const command = reader.u16le();

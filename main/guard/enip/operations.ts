@@ -16,6 +16,7 @@ const classes = {
   template: 0x6c,
 } as const;
 
+/** What a request means. */
 export type CipMeaning =
   | { readonly kind: 'operation'; readonly operation: FloorOperation | undefined }
   /** It carries other messages, which are judged. */
@@ -23,6 +24,7 @@ export type CipMeaning =
   /** It opens or closes a way for messages: nothing to judge yet. */
   | { readonly kind: 'session' };
 
+/** The meaning of a service with the class it is asked of. */
 export function meaningOf(request: CipRequest): CipMeaning {
   const { service, path } = request;
   const named = (name: string): CipMeaning => ({

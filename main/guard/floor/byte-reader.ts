@@ -3,6 +3,7 @@
 /** What was read is not what the protocol has; the sentence part says what. */
 export class Malformed extends Error {}
 
+/** A cursor over bytes. */
 export class ByteReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;

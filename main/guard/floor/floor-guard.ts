@@ -13,6 +13,7 @@ import type { Guard, GuardCall, GuardContext, GuardEffect } from '../guard.ts';
 import { Malformed, parsed } from './byte-reader.ts';
 import { OpenCalls } from './open-calls.ts';
 
+/** Which end a frame came from. */
 export type Side = 'app' | 'service';
 
 /** What a request is, as far as rules and record go. */
@@ -38,6 +39,7 @@ interface Direction {
   needed: number;
 }
 
+/** A guard to be completed by one protocol's reading and refusals. */
 export abstract class FloorGuard implements Guard {
   abstract readonly kind: FloorProtocol;
   /** As people call it. */

@@ -31,6 +31,7 @@ export interface Answering {
   ended?(): Reason | undefined;
 }
 
+/** What does with an answer's payload as its plan says. */
 export function answeringBy(
   plan: Exclude<AnswerPlan, { kind: 'withhold' }>,
   head: ResponseHead,

@@ -8,11 +8,13 @@ const [preludeBytes, crcBytes] = [12, 4];
 /** Longer messages are none. Source: the same, 16 MiB of payload. */
 const maxMessageBytes = 16 * 1024 * 1024 + 128 * 1024;
 
+/** One whole message. */
 export interface AwsMessage {
   readonly whole: Uint8Array;
   readonly payload: Uint8Array;
 }
 
+/** The messages of one answer. */
 export class AwsMessages {
   readonly #held = new ByteCollector();
 

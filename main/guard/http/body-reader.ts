@@ -3,6 +3,7 @@ import { HeldBytes, textOf } from '../bytes.ts';
 import { JsonReader } from '../json/json-reader.ts';
 import { fieldOf, mediaTypeOf, type RequestHead } from './head.ts';
 
+/** A body that was read, or kept, or why neither. */
 export type BodyReading =
   | {
       readonly kind: 'read';
@@ -23,11 +24,13 @@ export type BodyReading =
   /** JSON that says it is something else. */
   | { readonly kind: 'misnamed' };
 
+/** Reads one body. */
 export interface BodyReader {
   push(payload: Uint8Array): void;
   end(): BodyReading;
 }
 
+/** The reader for the body that this head announces. */
 export function bodyReaderFor(head: RequestHead): BodyReader {
   const type = mediaTypeOf(head);
   const coding = fieldOf(head, 'content-encoding');

@@ -6,6 +6,7 @@ import { HeldBytes, textOf, utf8 } from '../bytes.ts';
 
 const [lf, cr] = [10, 13];
 
+/** The events of one answer, each with the bytes it stood in. */
 export class EventSplitter {
   #held = new HeldBytes();
   #lineIsEmpty = true;
@@ -45,6 +46,7 @@ export class EventSplitter {
   }
 }
 
+/** One event, read. */
 export interface ServerEvent {
   /** `message` where none is named. */
   readonly type: string;

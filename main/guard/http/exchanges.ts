@@ -34,6 +34,7 @@ type Receiving =
   | { readonly kind: 'discarding' }
   | { readonly kind: 'holding'; readonly request: HeldRequest; readonly exchange: Exchange };
 
+/** Who judges, and where effects go. */
 export interface ExchangesDeps {
   readonly judge: HttpJudge;
   readonly out: Effects;
@@ -42,6 +43,7 @@ export interface ExchangesDeps {
   wake(): void;
 }
 
+/** One connection's exchanges. */
 export class HttpExchanges {
   readonly #deps: ExchangesDeps;
   readonly #out: Effects;

@@ -13,6 +13,7 @@ import { readTarget } from './target.ts';
 export const maxHeadBytes = 64 * 1024;
 const maxFields = 256;
 
+/** One field of a head. */
 export interface HttpField {
   /** Lower case. */
   readonly name: string;
@@ -31,19 +32,23 @@ interface CommonHead {
   readonly fieldsStart: number;
 }
 
+/** The head of a request. */
 export interface RequestHead extends CommonHead {
   readonly kind: 'request';
   readonly method: string;
   readonly target: string;
 }
 
+/** The head of a response. */
 export interface ResponseHead extends CommonHead {
   readonly kind: 'response';
   readonly status: number;
 }
 
+/** The head of either. */
 export type HttpHead = RequestHead | ResponseHead;
 
+/** How a body's end is told. */
 export type BodyFraming =
   | { readonly kind: 'none' }
   | { readonly kind: 'length'; readonly lengthBytes: number }
@@ -209,6 +214,7 @@ export function mediaTypeOf(head: HttpHead): string | undefined {
   return fieldOf(head, 'content-type')?.split(';')[0]?.trim().toLowerCase();
 }
 
+/** True for what was refused in place of a head. */
 export function isFault(value: { readonly kind: string }): value is HeadFault {
   return value.kind === 'fault';
 }

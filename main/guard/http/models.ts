@@ -74,6 +74,7 @@ const freeFields: ReadonlySet<string> = new Set([
   'query',
 ]);
 
+/** What a request says of models. */
 export interface ModelsNamed {
   /** Where the request, and each request of a batch, says which model it wants: none is left to what the service takes by default. */
   readonly chosen: string | undefined;

@@ -31,6 +31,7 @@ export interface HeldBody {
   judge(nowMs: number): HeldVerdict | Promise<HeldVerdict>;
 }
 
+/** What becomes of a request that was held until it was judged. */
 export type HeldVerdict =
   | {
       readonly kind: 'pass';
@@ -50,6 +51,7 @@ export interface AnswerWatch {
   over(complete: boolean, nowMs: number): void;
 }
 
+/** What is to be done with an answer. */
 export type AnswerPlan =
   | { readonly kind: 'pass'; /** Also sees the payload as it passes. */ tap?(payload: Uint8Array): void }
   | {

@@ -5,6 +5,7 @@
 import type { OwnAnswer } from './own-answer.ts';
 import { shownPath } from './target.ts';
 
+/** Why a request is refused, and what its client needs to say so. */
 export interface HttpRefusal {
   readonly status: number;
   readonly rule: string;
@@ -17,6 +18,7 @@ export interface HttpRefusal {
   readonly retryAfterSeconds?: number;
 }
 
+/** Whose words a client speaks. */
 export type Dialect = 'openai' | 'anthropic' | 'gemini' | 'ollama' | 'bedrock' | 'cohere';
 
 /** The dialect that a path belongs to; OpenAI's where it tells nothing, for most others show that too. */
@@ -31,6 +33,7 @@ export function dialectOf(target: string): Dialect {
   return 'openai';
 }
 
+/** The answer that refuses, in the dialect of the request. */
 export function refusalAnswer(refusal: HttpRefusal): OwnAnswer {
   const { status, rule, model, retryAfterSeconds } = refusal;
   const message = `Refused by contract: ${refusal.why}`;

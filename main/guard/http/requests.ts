@@ -71,6 +71,7 @@ export class HeldRequest {
   }
 }
 
+/** True where the client waits for `100 Continue` before it sends its body. */
 export function expectsLeave(head: RequestHead): boolean {
   return head.fields.some((field) => field.name === 'expect' && /^100-continue$/i.test(field.value));
 }

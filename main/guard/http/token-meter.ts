@@ -7,6 +7,7 @@ import { nearestDouble } from '../json/json-number.ts';
 import { isRecord } from '../json/strict-json.ts';
 import { estimateTokens } from './models.ts';
 
+/** Tokens of a prompt and of its answer. */
 export interface TokenUse {
   readonly input: number;
   readonly output: number;
@@ -39,6 +40,7 @@ const textHolders: ReadonlySet<string> = new Set([
   'input',
 ]);
 
+/** The figures of one answer. */
 export class TokenMeter {
   #input = 0;
   #output = 0;

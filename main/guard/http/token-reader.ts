@@ -16,6 +16,7 @@ import { TokenMeter, type TokenUse } from './token-meter.ts';
 const maxReadBytes = 32 * 1024 * 1024;
 const lf = 10;
 
+/** Where an answer is to be ended. */
 export interface TokenLimit {
   /** May this call have used so many, what it asks included? */
   allows(tokens: number): boolean;
@@ -23,6 +24,7 @@ export interface TokenLimit {
   readonly why: Reason;
 }
 
+/** Looks into one answer. */
 export class TokenReader {
   readonly #requestBytes: number;
   readonly #limit: TokenLimit | undefined;

@@ -30,6 +30,7 @@ export interface TokenSink {
 
 type State = 'head' | 'length' | 'until-close' | 'size' | 'chunk' | 'chunk-end' | 'trailer' | 'tunnel' | 'dead';
 
+/** One direction of one connection. */
 export class HttpTokenizer {
   readonly #side: 'request' | 'response';
   readonly #sink: TokenSink;

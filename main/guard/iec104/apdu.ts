@@ -10,11 +10,13 @@ import type { Asked } from '../floor/floor-guard.ts';
 /** Sequence numbers have 15 bits. */
 export const modulus = 0x8000;
 
+/** One frame, read. */
 export type Apdu =
   | { readonly kind: 'information'; readonly sent: number; readonly received: number; readonly asdu: Uint8Array }
   | { readonly kind: 'supervisory'; readonly received: number }
   | { readonly kind: 'unnumbered'; readonly canonical: Uint8Array };
 
+/** The length of the frame that begins `bytes`; undefined while that cannot be told. Throws where none begins. */
 export function apduLength(bytes: Uint8Array): number | undefined {
   if (bytes.length < 2) return undefined;
   demand(bytes[0] === 0x68, 'no start of a frame');
@@ -26,6 +28,7 @@ export function apduLength(bytes: Uint8Array): number | undefined {
 /** STARTDT, STOPDT and TESTFR, act and con. */
 const unnumbered: readonly number[] = [0x07, 0x0b, 0x13, 0x23, 0x43, 0x83];
 
+/** Reads a whole frame. Throws where it is malformed. */
 export function readApdu(frame: Uint8Array): Apdu {
   const reader = new ByteReader(frame, 2);
   const first = reader.u16le();
@@ -43,6 +46,7 @@ export function readApdu(frame: Uint8Array): Apdu {
   return { kind: 'unnumbered', canonical: frame };
 }
 
+/** An I-format frame as it goes on the wire. */
 export function informationFrame(sent: number, received: number, asdu: Uint8Array): Uint8Array {
   const frame = new Uint8Array(6 + asdu.length);
   frame.set([0x68, 4 + asdu.length, (sent << 1) & 0xff, sent >> 7, (received << 1) & 0xff, received >> 7]);
@@ -50,6 +54,7 @@ export function informationFrame(sent: number, received: number, asdu: Uint8Arra
   return frame;
 }
 
+/** An S-format frame as it goes on the wire. */
 export function supervisoryFrame(received: number): Uint8Array {
   return Uint8Array.of(0x68, 4, 1, 0, (received << 1) & 0xff, received >> 7);
 }

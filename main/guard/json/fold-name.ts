@@ -5,6 +5,7 @@
  */
 const beyondAscii = /[^\0-\x7f]/;
 
+/** The form in which two names are one to the most lenient of readers. */
 export function foldName(name: string): string {
   if (!beyondAscii.test(name)) return name.toLowerCase();
   return name.normalize('NFKC').toUpperCase().toLowerCase();

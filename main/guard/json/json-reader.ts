@@ -12,6 +12,7 @@ import { numberFrom, type JsonNumber } from './json-number.ts';
 import { closingQuote, hasLineEnds, readPiece, safeCut } from './json-strings.ts';
 import { hasControls, Utf8Pieces } from './utf8-pieces.ts';
 
+/** A document that was read whole. */
 export interface JsonDocument {
   readonly kind: 'json';
   /** Numbers that no double holds as written are `JsonNumber`. */
@@ -35,6 +36,7 @@ export interface JsonWatch {
   text(within: object, key: string | number, piece: string, complete: boolean): void;
 }
 
+/** A document, or why it is none that every reader takes alike. */
 export type JsonReading = JsonDocument | { readonly kind: 'fault'; readonly why: string };
 
 /** Deeper nesting is refused: readers differ in where they give up. Implementation limit. */
@@ -77,6 +79,7 @@ const words = new Map<number, readonly [string, unknown]>([
   [0x6e, ['null', null]],
 ]);
 
+/** Reads one document. */
 export class JsonReader {
   readonly #utf8 = new Utf8Pieces();
   readonly #keepsPlaces: boolean;

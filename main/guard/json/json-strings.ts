@@ -5,6 +5,7 @@ const controls = /[\0-\x1f]/;
 const lineEnds = /[\x85\u2028\u2029]/g;
 const lone = /\p{Surrogate}/u;
 
+/** A part of a string, read and as written. */
 export interface StringPiece {
   readonly text: string;
   /** As it is written between the quotes. */

@@ -3,6 +3,7 @@ import { utf8 } from '../bytes.ts';
 import { JsonNumber } from './json-number.ts';
 import { JsonReader, type JsonReading } from './json-reader.ts';
 
+/** A value, or why it is none that every reader takes alike. */
 export type JsonResult =
   { readonly kind: 'json'; readonly value: unknown } | { readonly kind: 'fault'; readonly why: string };
 

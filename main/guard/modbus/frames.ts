@@ -8,6 +8,7 @@ const headerBytes = 7;
 /** Unit and PDU: a PDU has 253 bytes at most. */
 const maxLengthField = 254;
 
+/** One frame of Modbus/TCP. */
 export interface ModbusFrame {
   /** The whole frame, header included. */
   readonly bytes: Uint8Array;
@@ -18,6 +19,7 @@ export interface ModbusFrame {
   readonly data: DataView;
 }
 
+/** The frames of one direction. */
 export class FrameReader {
   readonly #partial = new ByteCollector();
   #dead = false;

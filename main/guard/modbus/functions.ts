@@ -4,6 +4,7 @@
  */
 import { modbusOperations, type ModbusOperation } from '../../base/engagement/modbus-operations.ts';
 
+/** The tables of a device. */
 export type RegisterTable = 'coils' | 'discrete' | 'holding' | 'input';
 
 /** Registers a request touches; `to` inclusive. */
@@ -16,6 +17,7 @@ export interface RegisterAccess {
   readonly values?: readonly number[];
 }
 
+/** Exception codes by name. */
 export const exceptions = {
   illegalFunction: 1,
   illegalDataAddress: 2,

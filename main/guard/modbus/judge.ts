@@ -4,11 +4,13 @@ import type { ModbusRules, ModbusWriteRange } from '../../base/engagement/modbus
 import type { GuardContext } from '../guard.ts';
 import { exceptions, type ModbusRequest, type RegisterAccess } from './functions.ts';
 
+/** Why a request does not go on, and the exception that says so. */
 export interface Refused {
   readonly exception: number;
   readonly rule: string;
 }
 
+/** Undefined where the rules let the request through. */
 export function judgeRequest(
   rules: ModbusRules,
   context: GuardContext,

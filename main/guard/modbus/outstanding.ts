@@ -15,6 +15,7 @@ const maxOpen = 128;
 /** Transactions remembered as done, so that a second answer to one is known as such. */
 const maxSpent = 1_024;
 
+/** A request that waits for its answer. */
 export interface Outstanding {
   /** As the application numbered it. */
   readonly transaction: number;
@@ -26,6 +27,7 @@ export interface Outstanding {
   readonly call: GuardCall;
 }
 
+/** The requests of one session that wait, bounded. */
 export class OutstandingRequests {
   #open: Outstanding[] = [];
   readonly #spent = new Set<number>();

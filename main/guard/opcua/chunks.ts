@@ -6,9 +6,11 @@ import { ByteReader, demand } from '../floor/byte-reader.ts';
 /** A larger chunk is held back by nobody; the default of the standard's stacks is 64 KiB. */
 const maxChunkBytes = 1024 * 1024;
 
+/** What a chunk is for. */
 export type ChunkType = 'HEL' | 'ACK' | 'ERR' | 'RHE' | 'OPN' | 'MSG' | 'CLO';
 const chunkTypes: readonly ChunkType[] = ['HEL', 'ACK', 'ERR', 'RHE', 'OPN', 'MSG', 'CLO'];
 
+/** The length of the chunk that begins `bytes`; undefined while that cannot be told. Throws where none begins. */
 export function chunkLength(bytes: Uint8Array): number | undefined {
   if (bytes.length < 8) return undefined;
   const type = String.fromCharCode(...bytes.subarray(0, 3));
@@ -21,6 +23,7 @@ export function chunkLength(bytes: Uint8Array): number | undefined {
   return length;
 }
 
+/** One chunk, its headers read. */
 export interface Chunk {
   readonly type: ChunkType;
   /** `F`: the last of its message; `C`: more follow; `A`: the message is given up. */
@@ -28,6 +31,7 @@ export interface Chunk {
   readonly bytes: Uint8Array;
 }
 
+/** Reads a whole chunk. Throws where it is malformed. */
 export function readChunk(bytes: Uint8Array): Chunk {
   const type = String.fromCharCode(...bytes.subarray(0, 3));
   const final = String.fromCharCode(bytes[3] ?? 0);
@@ -47,6 +51,7 @@ export interface Conversation {
   readonly body: Uint8Array;
 }
 
+/** Reads the headers of the secure conversation, and what stands behind them. Throws where it is malformed. */
 export function readConversation(chunk: Chunk): Conversation {
   const reader = new ByteReader(chunk.bytes, 8);
   const channel = reader.u32le();
@@ -101,6 +106,7 @@ export function messageChunk(
 /** Bad_SecurityPolicyRejected. */
 export const policyRejected = 0x80550000;
 
+/** The message that ends a connection with this status. */
 export function errorChunk(status: number, sentence: string): Uint8Array {
   const text = new TextEncoder().encode(sentence);
   const bytes = new Uint8Array(16 + text.length);
@@ -116,6 +122,7 @@ export function errorChunk(status: number, sentence: string): Uint8Array {
 /** Sequence numbers grow by one with each chunk and begin anew behind the last kilobyte. OPC 10000-6 section 6.7.2.4. */
 const lastSequence = 4_294_966_271;
 
+/** Counts sequence numbers as the protocol wraps them. */
 export class SequenceCounter {
   #last: number | undefined;
 

@@ -14,6 +14,7 @@ import {
   readVariant,
 } from './values.ts';
 
+/** What a message asks for. */
 export interface UaRequest extends Asked {
   /** Id of its binary encoding. */
   readonly type: number;

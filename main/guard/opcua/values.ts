@@ -9,6 +9,7 @@ const maxDepth = 8;
 
 const decoder = new TextDecoder();
 
+/** Reads a String; undefined for a null one. */
 export function readText(reader: ByteReader): string | undefined {
   const bytes = readByteString(reader);
   return bytes === undefined ? undefined : decoder.decode(bytes);
@@ -46,6 +47,7 @@ function guidText(reader: ByteReader): string {
   return `${head}-${tail.slice(0, 4)}-${tail.slice(4)}`;
 }
 
+/** Reads a QualifiedName. */
 export function readQualifiedName(reader: ByteReader): string {
   const namespace = reader.u16le();
   return `${namespace}:${readText(reader) ?? ''}`;
@@ -131,11 +133,13 @@ export function readVariant(reader: ByteReader, depth = 0): unknown {
   return values;
 }
 
+/** A value and its status. */
 export interface DataValue {
   readonly value: unknown;
   readonly status: number;
 }
 
+/** Reads a DataValue. */
 export function readDataValue(reader: ByteReader, depth = 0): DataValue {
   const mask = reader.u8();
   demand(mask < 0x40, 'a value of an unknown form');
@@ -148,6 +152,7 @@ export function readDataValue(reader: ByteReader, depth = 0): DataValue {
   return { value, status };
 }
 
+/** Reads an array of what `read` reads. */
 export function readArray<T>(reader: ByteReader, one: (reader: ByteReader) => T): readonly T[] {
   const count = reader.i32le();
   if (count <= 0) return [];

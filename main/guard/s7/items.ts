@@ -5,8 +5,10 @@
 import type { S7Rules } from '../../base/engagement/floor/rules.ts';
 import { demand, type ByteReader } from '../floor/byte-reader.ts';
 
+/** A memory area of a controller. */
 export type S7Area = 'db' | 'inputs' | 'outputs' | 'flags' | 'counters' | 'timers';
 
+/** One place that a request names. */
 export interface S7Item {
   readonly area: S7Area;
   readonly db: number;

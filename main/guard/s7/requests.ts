@@ -9,6 +9,7 @@ import { isWithin, itemText, readItems, readValues, type S7Item } from './items.
 /** Kinds of PDU (ROSCTR). */
 export const kinds = { job: 1, ack: 2, ackData: 3, userData: 7 } as const;
 
+/** One protocol data unit, its header read. */
 export interface S7Pdu {
   readonly kind: number;
   readonly reference: number;
@@ -32,6 +33,7 @@ export function readPdu(bytes: Uint8Array): S7Pdu {
   return { kind, reference, parameter, data };
 }
 
+/** What a unit asks for. */
 export interface S7Request extends Asked {
   readonly items: readonly S7Item[];
   /** It only sets up the conversation: nothing to judge. */

@@ -27,6 +27,7 @@ const connectionTypes: readonly number[] = [0xe0, 0xd0, 0x80, 0x70];
 /** Parameters of a connection request: TPDU size, calling and called TSAP. */
 const connectionParameters: readonly number[] = [0xc0, 0xc1, 0xc2];
 
+/** Reads one packet of the transport beneath. Throws where it is malformed. */
 export function readTransport(tpkt: Uint8Array): Transport {
   const reader = new ByteReader(tpkt, tpktBytes);
   const header = new ByteReader(reader.bytes(reader.u8()));
