@@ -126,7 +126,7 @@ export interface ServiceView {
 }
 
 /** Protocols that a guard reads. */
-export type GuardName = 'mcp' | 'http' | 'modbus' | 's7' | 'enip' | 'opcua' | 'iec104' | 'dnp3';
+export type GuardName = 'mcp' | 'http' | 'a2a' | 'modbus' | 's7' | 'enip' | 'opcua' | 'iec104' | 'dnp3';
 
 /** The contract in force for a service. */
 export interface ContractView {

@@ -5,6 +5,7 @@
  * file in `engagement/`; a field stands here only once something enforces it.
  */
 import * as v from 'valibot';
+import { a2a } from './engagement/a2a.ts';
 import { approval } from './engagement/approval.ts';
 import { apps } from './engagement/apps.ts';
 import { data } from './engagement/data.ts';
@@ -17,6 +18,7 @@ import { schedule } from './engagement/schedule.ts';
 import { positive, terms } from './engagement/terms.ts';
 import { TunnelerError } from './errors.ts';
 
+export type { A2aRules } from './engagement/a2a.ts';
 export type { ApprovalRules } from './engagement/approval.ts';
 export type { DataRules } from './engagement/data.ts';
 export type { HttpRules } from './engagement/http.ts';
@@ -50,6 +52,8 @@ export const engagementSchema = terms({
   mcp: v.optional(mcp),
   /** The sessions speak HTTP, those of model providers included. */
   http: v.optional(http),
+  /** The sessions speak A2A, agent to agent. */
+  a2a: v.optional(a2a),
   /** What is looked for in the values that pass, and what becomes of it. */
   data: v.optional(data),
   /** The sessions speak Modbus TCP. */

@@ -6,7 +6,8 @@ import { Dnp3Guard } from './dnp3/dnp3-guard.ts';
 import { EnipGuard } from './enip/enip-guard.ts';
 import type { Guard, GuardContext, GuardKind } from './guard.ts';
 import { LateGuard } from './late-guard.ts';
-import { HttpGuard } from './http/http-guard.ts';
+import { a2aGuard } from './a2a/a2a-guard.ts';
+import { httpGuard } from './http/http-guard.ts';
 import { Iec104Guard } from './iec104/iec104-guard.ts';
 import { McpGuard } from './mcp/mcp-guard.ts';
 import { ModbusGuard } from './modbus/modbus-guard.ts';
@@ -14,7 +15,7 @@ import { OpcuaGuard } from './opcua/opcua-guard.ts';
 import { S7Guard } from './s7/s7-guard.ts';
 
 /** In the order in which a contract's own guard is named. */
-const guarded: readonly GuardKind[] = ['mcp', 'http', 'modbus', 's7', 'enip', 'opcua', 'iec104', 'dnp3'];
+const guarded: readonly GuardKind[] = ['mcp', 'http', 'a2a', 'modbus', 's7', 'enip', 'opcua', 'iec104', 'dnp3'];
 
 /** The protocol a contract asks a guard for; undefined where it asks for none. `mcp` beside `http` is MCP's. */
 export function guardedProtocol(contract: EngagementContract): GuardKind | undefined {
@@ -40,7 +41,7 @@ export function createGuard(contract: EngagementContract, context: GuardContext)
       'a contract can set rules for data only beside mcp: nothing else is looked through',
     );
   }
-  const { mcp, http, modbus, s7, enip, opcua, iec104, dnp3 } = contract;
+  const { mcp, http, a2a, modbus, s7, enip, opcua, iec104, dnp3 } = contract;
   if (mcp !== undefined && data !== undefined) {
     const loading = import('./data/detectors.ts').then(({ dataDetectors }) => {
       const rules = new CompiledDataRules(data, dataDetectors(), context.keptSecrets);
@@ -49,7 +50,8 @@ export function createGuard(contract: EngagementContract, context: GuardContext)
     return new LateGuard(guardKindOf(contract) ?? 'mcp', loading);
   }
   if (mcp !== undefined) return new McpGuard(mcp, contract, context);
-  if (http !== undefined) return new HttpGuard(http, context);
+  if (http !== undefined) return httpGuard(http, context);
+  if (a2a !== undefined) return a2aGuard(a2a, contract, context);
   if (modbus !== undefined) return new ModbusGuard(modbus, context);
   if (s7 !== undefined) return new S7Guard(s7, context);
   if (enip !== undefined) return new EnipGuard(enip, context);

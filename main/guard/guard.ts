@@ -12,7 +12,7 @@ import type { HeldBudget } from './held-budget.ts';
 import type { ToolPins } from './mcp/pins.ts';
 
 /** The protocols there is a guard for. */
-export type GuardKind = 'mcp' | 'http' | 'modbus' | 's7' | 'enip' | 'opcua' | 'iec104' | 'dnp3';
+export type GuardKind = 'mcp' | 'http' | 'a2a' | 'modbus' | 's7' | 'enip' | 'opcua' | 'iec104' | 'dnp3';
 
 /** One call the guard read and judged. */
 export interface GuardCall {

@@ -4,7 +4,15 @@
  */
 import { defined } from '../base/defined.ts';
 import { TunnelerError } from '../base/errors.ts';
-import type { ApprovalRules, EngagementContract, HttpRules, McpRule, McpRules, Schedule } from '../base/engagement.ts';
+import type {
+  A2aRules,
+  ApprovalRules,
+  EngagementContract,
+  HttpRules,
+  McpRule,
+  McpRules,
+  Schedule,
+} from '../base/engagement.ts';
 import { defaultPin } from '../base/engagement/mcp.ts';
 import { narrowData } from './narrow-data.ts';
 import { narrowModbus, narrowFloor, overlapEnip, overlapPoints, overlapS7 } from './narrow-devices.ts';
@@ -32,6 +40,7 @@ export function narrowContracts(left: EngagementContract, right: EngagementContr
     schedule: both(left.schedule, right.schedule, narrowSchedule),
     mcp: both(left.mcp, right.mcp, narrowMcp),
     http: both(left.http, right.http, narrowHttp),
+    a2a: both(left.a2a, right.a2a, narrowA2a),
     data: both(left.data, right.data, narrowData),
     modbus: both(left.modbus, right.modbus, narrowModbus),
     s7: both(left.s7, right.s7, (a, b) => narrowFloor('s7', a, b, overlapS7)),
@@ -57,6 +66,15 @@ function narrowApproval(a: ApprovalRules, b: ApprovalRules): ApprovalRules {
     throw new TunnelerError('contract.invalid', 'two contracts name nobody who may approve for both');
   const reason = a.reason === 'required' || b.reason === 'required' ? ('required' as const) : undefined;
   return defined({ by, forSeconds: Math.min(a.forSeconds, b.forSeconds), reason });
+}
+
+function narrowA2a(a: A2aRules, b: A2aRules): A2aRules {
+  return defined({
+    skills: both(a.skills, b.skills, overlapNames),
+    messageTypes: both(a.messageTypes, b.messageTypes, overlapNames),
+    maxMessages: least(a.maxMessages, b.maxMessages),
+    maxMessageBytes: least(a.maxMessageBytes, b.maxMessageBytes),
+  });
 }
 
 function narrowMcp(a: McpRules, b: McpRules): McpRules {

@@ -57,6 +57,30 @@ guardConformance({
   meaning: withoutChunks,
 });
 
+const a2aMessage = (text: string, more: object = {}): unknown => ({
+  message: { messageId: 'm', role: 'ROLE_USER', parts: [{ text }], ...more },
+});
+
+guardConformance({
+  name: 'A2A over JSON-RPC',
+  make: guardOf({ a2a: { skills: ['quote', '*'], messageTypes: ['text'], maxMessages: 9 } }),
+  conversation: [
+    ['app', 'GET /.well-known/agent-card.json HTTP/1.1\r\nHost: broker\r\n\r\n'],
+    [
+      'service',
+      answer('{"name":"b","skills":[{"id":"quote"},{"name":"x"}],"supportedInterfaces":[{"protocolBinding":"GRPC"}]}'),
+    ],
+    ['app', post(rpc(1, 'SendMessage', a2aMessage('hé"\\\u2028'))) + post(rpc(2, 'tasks/get', { id: 't' }))],
+    ['service', answer(result(1, a2aMessage('yes')))],
+    ['service', answer(result(2, { id: 't', artifacts: [{ parts: [{ kind: 'data', data: {} }] }] }))],
+    ['app', post(rpc(3, 'SendStreamingMessage', a2aMessage('go', { metadata: { skillId: 'quote' } })))],
+    ['service', chunked([`data: ${result(3, { task: { id: 't' } })}\r\n`, '\r\n', ': ping\n\n'])],
+    ['app', post(rpc(4, 'SendMessage', a2aMessage('x', { content: 1 }))) + post('{"broken":')],
+    ['app', post(rpc(undefined, 'SendMessage', a2aMessage('x')))],
+  ],
+  meaning: withoutChunks,
+});
+
 guardConformance({
   name: 'MCP as lines',
   make: guardOf({ mcp }),

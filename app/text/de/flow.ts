@@ -85,6 +85,7 @@ export const flowDe: Translation<typeof flowEn> = {
   'guard.none': 'Kein Wächter',
   'guard.mcp': 'MCP-Wächter',
   'guard.http': 'HTTP-Wächter',
+  'guard.a2a': 'A2A-Wächter',
   'guard.modbus': 'Modbus-Wächter',
   'guard.s7': 'S7-Wächter',
   'guard.enip': 'EtherNet/IP-Wächter',

@@ -83,6 +83,7 @@ export const flowEn = {
   'guard.none': 'No guard',
   'guard.mcp': 'MCP guard',
   'guard.http': 'HTTP guard',
+  'guard.a2a': 'A2A guard',
   'guard.modbus': 'Modbus guard',
   'guard.s7': 'S7 guard',
   'guard.enip': 'EtherNet/IP guard',

@@ -36,7 +36,7 @@ export const whatIsSaid: readonly Control[] = [
     configured: anyGuard,
     shownBy: ['call'],
     whole: allGuarded,
-    remedy: 'put mcp, http, modbus … into the contract',
+    remedy: 'put mcp, http, a2a, modbus … into the contract',
     effort: 'days',
     weight: 3,
   },

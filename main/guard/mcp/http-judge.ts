@@ -17,10 +17,10 @@ import {
   type RequestHead,
   type ResponseHead,
 } from '../http/head.ts';
+import { isJson, unreadableHead } from '../http/json-post.ts';
 import type { OwnAnswer } from '../http/own-answer.ts';
 import type { AnswerPlan, AnswerWatch, HeldVerdict, HttpJudge, RequestPlan } from '../http/plans.ts';
 import { withoutParameters } from '../http/target.ts';
-import { asksForWebSocket } from '../http/websocket.ts';
 import { ScannedJson, type ScannedReading } from '../data/scanned-json.ts';
 import { writeJson } from '../json/write-json.ts';
 import type { JsonDocument } from '../json/json-reader.ts';
@@ -99,14 +99,9 @@ export class McpHttpJudge implements HttpJudge {
       this.#calls.unreadable(`${head.method} ${head.target}`, why, nowMs);
       return rpcAnswer(status, rpcErrors.invalidRequest, why);
     };
-    if (asksForWebSocket(head))
-      return refuse(426, 'what flows in a websocket cannot be held to the contract: ask over plain HTTP');
-    if (head.version === '1.0') return refuse(400, 'HTTP/1.0 is not spoken here');
+    const unread = unreadableHead(head);
+    if (unread !== undefined) return refuse(unread.status, unread.why);
     if (head.method === 'POST') {
-      const coding = fieldOf(head, 'content-encoding');
-      if (coding !== undefined && coding !== 'identity') return refuse(415, `a body in ${coding} cannot be read`);
-      const charset = foreignCharset(head);
-      if (charset !== undefined) return refuse(415, `a body in ${charset} cannot be read`);
       const type = mediaTypeOf(head);
       return type === undefined || type === form || isJson(type)
         ? undefined
@@ -340,10 +335,6 @@ const withItsBatch: RpcRefusal = {
   message: 'Refused with another call of its batch',
   data: { by: 'culvert' },
 };
-
-function isJson(type: string): boolean {
-  return type === 'application/json' || type.endsWith('+json');
-}
 
 function beginsAsJson(body: readonly Uint8Array[]): boolean {
   const first = body.flatMap((part) => [...part.subarray(0, 64)]).find((byte) => byte > 0x20);

@@ -23,7 +23,7 @@ export type RpcRequest = Extract<RpcMessage, { kind: 'request' }>;
 export interface RpcRefusal {
   readonly code: number;
   readonly message: string;
-  readonly data: Readonly<Record<string, unknown>>;
+  readonly data: unknown;
 }
 
 export type RpcParams = Readonly<Record<string, unknown>>;

@@ -1,0 +1,64 @@
+/** Reads what an agent answers: the answer to one request, or its card. Pure. */
+import type { GuardCall } from '../guard.ts';
+import type { JsonReading } from '../json/json-reader.ts';
+import { isRecord } from '../json/strict-json.ts';
+import { writeJson } from '../json/write-json.ts';
+import { readRpc, rpcError, type RpcId } from '../mcp/rpc.ts';
+import type { A2aCalls } from './calls.ts';
+import { shownCard } from './cards.ts';
+import { kindOf } from './methods.ts';
+
+/** A request that went on and waits for its answer. */
+export interface Question {
+  readonly id: RpcId;
+  readonly method: string;
+  /** Absent for what is not recorded. */
+  readonly call: GuardCall | undefined;
+}
+
+export interface AnswerReading {
+  /** What goes to the application: as it came, or another text for it. */
+  readonly shown: 'as-is' | string;
+  readonly failed: boolean;
+  /** It was kept back by the contract, and an error stands in its place. */
+  readonly withheld: boolean;
+  /** In words, why it is no answer to the question. */
+  readonly fault?: string;
+}
+
+/** Read one message of the agent. */
+export function readAnswer(json: JsonReading, { id, method }: Question, calls: A2aCalls): AnswerReading {
+  if (json.kind === 'fault') return faulty(json.why);
+  const rpc = readRpc(json.value, false);
+  if (rpc.kind === 'fault') return faulty(rpc.why);
+  const [message] = rpc.messages;
+  if (rpc.batch || message?.kind !== 'response') return faulty('what is no answer');
+  const { result, failed } = message;
+  // An error may have no id, where the agent could not read the request.
+  if (message.id !== id && !(failed && message.id === null)) return faulty('an answer to another question');
+  // Every result of A2A is an object, or nothing where there is nothing to say.
+  if (!failed && result === undefined && isRecord(json.value) && json.value.result !== null) {
+    return faulty('a result that is no object');
+  }
+  const refusal = calls.withheld(result);
+  if (refusal !== undefined) {
+    const shown = JSON.stringify(rpcError(id, refusal.code, refusal.message, refusal.data));
+    return { shown, failed, withheld: true };
+  }
+  if (result === undefined || kindOf(method) !== 'card') return { shown: 'as-is', failed, withheld: false };
+  const card = shownCard(result, (skill) => calls.shows(skill));
+  if (card === result || !isRecord(json.value)) return { shown: 'as-is', failed, withheld: false };
+  return { shown: writeJson({ ...json.value, result: card }), failed, withheld: false };
+}
+
+/** Read an agent's card, and leave out what the contract does not show. */
+export function readCard(json: JsonReading, calls: A2aCalls): AnswerReading {
+  if (json.kind === 'fault') return faulty(json.why);
+  if (!isRecord(json.value)) return faulty('a card that is no object');
+  const card = shownCard(json.value, (skill) => calls.shows(skill));
+  return { shown: card === json.value ? 'as-is' : writeJson(card), failed: false, withheld: false };
+}
+
+function faulty(fault: string): AnswerReading {
+  return { shown: 'as-is', failed: true, withheld: false, fault };
+}

@@ -1,0 +1,232 @@
+/** Judges what one A2A session asks and is answered. Pure but for the ledger it counts in. */
+import type { A2aRules } from '../../base/engagement.ts';
+import { compileGlob, type Glob } from '../../base/glob.ts';
+import type { Effects } from '../effects.ts';
+import type { GuardCall, GuardContext } from '../guard.ts';
+import { rpcErrors, type RpcRefusal, type RpcRequest } from '../mcp/rpc.ts';
+import { answeredParts, readSent, type PartType } from './messages.ts';
+import { a2aErrors, kindOf } from './methods.ts';
+
+const defaultMaxMessageBytes = 16 * 1024 * 1024;
+/** Messages are counted over so long where the contract gives no time of its own. */
+const daySeconds = 86_400;
+/** A server's own error for "not now". Source: JSON-RPC 2.0 section 5.1, implementation-defined range. */
+const limitError = -32_000;
+/** Longer names are shortened where they are told. */
+const maxNameLength = 512;
+
+export type A2aVerdict =
+  /** `call` undefined: what is only looked at is not recorded. */
+  | { readonly kind: 'pass'; readonly call: GuardCall | undefined }
+  | { readonly kind: 'refuse'; readonly refusal: RpcRefusal };
+
+interface Refused {
+  readonly code: number;
+  readonly message: string;
+  readonly rule: string;
+  readonly why: string;
+}
+
+interface A2aCallsDeps {
+  readonly grantSeconds: number | undefined;
+  readonly context: GuardContext;
+  readonly out: Effects;
+}
+
+export class A2aCalls {
+  readonly maxMessageBytes: number;
+  readonly context: GuardContext;
+  readonly #rules: A2aRules;
+  readonly #out: Effects;
+  readonly #windowMs: number;
+  readonly #skills: readonly Glob[] | undefined;
+  readonly #types: readonly Glob[] | undefined;
+
+  constructor(rules: A2aRules, { grantSeconds, context, out }: A2aCallsDeps) {
+    this.#rules = rules;
+    this.maxMessageBytes = rules.maxMessageBytes ?? defaultMaxMessageBytes;
+    this.#windowMs = (grantSeconds ?? daySeconds) * 1000;
+    this.context = context;
+    this.#out = out;
+    this.#skills = rules.skills?.map((pattern) => compileGlob(pattern));
+    this.#types = rules.messageTypes?.map((pattern) => compileGlob(pattern));
+  }
+
+  /** Judge a request of the application; `digest` is of its parameters. A refusal is recorded at once. */
+  judge(request: RpcRequest, digest: string, nowMs: number): A2aVerdict {
+    const { method } = request;
+    const asked: Asked = { request, digest, nowMs };
+    switch (kindOf(method)) {
+      case 'send':
+        return this.#judgeSent(asked);
+      case 'cancel':
+        return { kind: 'pass', call: callOf(asked, taskOf(request), 'allow') };
+      case 'task':
+      case 'card':
+        return { kind: 'pass', call: undefined };
+      case 'push':
+        return this.#refuse(asked, taskOf(request), pushRefused);
+      case undefined:
+        return this.#refuse(asked, shortened(method), {
+          code: rpcErrors.methodNotFound,
+          message: `Method not found: ${shortened(method)}`,
+          rule: 'guard:a2a.method',
+          why: 'the guard does not know this method, so it does not pass',
+        });
+    }
+  }
+
+  /** Why an answer may not be given: it holds a part of another type, or one that cannot be read. The call is recorded as refused. */
+  withheld(result: unknown): RpcRefusal | undefined {
+    if (this.#types === undefined) return undefined;
+    const parts = answeredParts(result);
+    const why =
+      typeof parts === 'string' ? parts : this.#foreign(parts).map((part) => `${part.mediaType} (${part.kind})`)[0];
+    return why === undefined ? undefined : refusalOf(this.#typeRefused(`The answer holds ${why}`));
+  }
+
+  /** Is this skill shown in cards? */
+  shows(skill: string): boolean {
+    return this.#skills === undefined || this.#skills.some((glob) => glob.matches(skill));
+  }
+
+  /** The answer to a call came; `withheld`: it was not given to the application. Undefined where none will come any more. */
+  answered(
+    call: GuardCall,
+    answer: { readonly failed: boolean; readonly withheld: boolean } | undefined,
+    nowMs: number,
+  ): void {
+    const outcome = answer === undefined ? {} : { failed: answer.failed, durationMs: nowMs - call.startedAtMs };
+    const refused = answer?.withheld === true ? { decision: 'deny' as const, rule: 'contract:a2a.messageTypes' } : {};
+    this.#out.call({ ...call, ...outcome, ...refused });
+  }
+
+  /** A call refused before it could be read as one. */
+  unreadable(target: string, why: string, nowMs: number): void {
+    this.#out.call({
+      protocol: 'a2a',
+      method: 'unreadable',
+      target: shortened(target),
+      decision: 'deny',
+      rule: `guard:a2a ${why}`,
+      startedAtMs: nowMs,
+    });
+  }
+
+  #judgeSent(asked: Asked): A2aVerdict {
+    const { request, nowMs } = asked;
+    const sent = readSent(request.params, this.#skills !== undefined);
+    if (typeof sent === 'string') {
+      return this.#refuse(asked, request.method, {
+        code: rpcErrors.invalidParams,
+        message: `Invalid params of ${request.method}: ${sent}`,
+        rule: 'guard:a2a.params',
+        why: `what it sends cannot be read: ${sent}`,
+      });
+    }
+    const target = shortened(sent.skill ?? [...new Set(sent.parts.map((part) => part.mediaType))].join(' '));
+    if (sent.push) return this.#refuse(asked, target, pushRefused);
+    const skillRefused = this.#skillRefused(sent.skill);
+    if (skillRefused !== undefined) return this.#refuse(asked, target, skillRefused);
+    const [foreign] = this.#foreign(sent.parts);
+    if (foreign !== undefined) {
+      const what = `The message holds ${foreign.mediaType} (${foreign.kind})`;
+      return this.#refuse(asked, target, this.#typeRefused(what));
+    }
+    const { maxMessages } = this.#rules;
+    const key = `${this.context.budgetKey ?? this.context.ledgerKey}|a2a.messages`;
+    if (maxMessages !== undefined && !this.context.ledger.take(key, 1, maxMessages, this.#windowMs, nowMs)) {
+      return this.#refuse(asked, target, {
+        code: limitError,
+        message: `The contract's ${maxMessages} messages are used`,
+        rule: 'contract:a2a.maxMessages',
+        why: `${maxMessages} messages may be sent to this agent`,
+      });
+    }
+    return { kind: 'pass', call: callOf(asked, target, 'allow') };
+  }
+
+  #skillRefused(skill: string | undefined): Refused | undefined {
+    const rules = this.#skills;
+    if (rules === undefined) return undefined;
+    const refused = { code: a2aErrors.unsupportedOperation, rule: 'contract:a2a.skills' };
+    if (skill !== undefined) {
+      if (this.shows(skill)) return undefined;
+      return { ...refused, message: `Unknown skill: ${shortened(skill)}`, why: 'the contract does not allow it' };
+    }
+    if (this.#rules.skills?.includes('*') === true) return undefined;
+    const why = 'the contract allows some skills alone, and the message names none in metadata.skillId';
+    return { ...refused, message: 'The message names no skill in metadata.skillId', why };
+  }
+
+  #foreign(parts: readonly PartType[]): readonly PartType[] {
+    const types = this.#types;
+    if (types === undefined) return [];
+    return parts.filter(({ kind, mediaType }) => !types.some((glob) => glob.matches(kind) || glob.matches(mediaType)));
+  }
+
+  #typeRefused(message: string): Refused {
+    return {
+      code: a2aErrors.contentTypeNotSupported,
+      message,
+      rule: 'contract:a2a.messageTypes',
+      why: 'the contract does not allow messages of this type',
+    };
+  }
+
+  #refuse(asked: Asked, target: string, refused: Refused): A2aVerdict {
+    this.#out.call(callOf(asked, target, 'deny', refused.rule));
+    return { kind: 'refuse', refusal: refusalOf(refused) };
+  }
+}
+
+interface Asked {
+  readonly request: RpcRequest;
+  readonly digest: string;
+  readonly nowMs: number;
+}
+
+const pushRefused: Refused = {
+  code: a2aErrors.pushNotSupported,
+  message: 'Push notifications do not pass',
+  rule: 'guard:a2a.push',
+  why: 'the agent would call an address outside of this session: ask for the task or subscribe to it',
+};
+
+/** Source: A2A 1.0.0, "JSON-RPC error mapping": details are a list of typed objects, `google.rpc.ErrorInfo` among them. */
+function refusalOf({ code, message, rule, why }: Refused): RpcRefusal {
+  const info = {
+    '@type': 'type.googleapis.com/google.rpc.ErrorInfo',
+    reason: 'CONTRACT_REFUSED',
+    domain: 'culvert',
+    metadata: { rule, reason: why },
+  };
+  return { code, message, data: [info] };
+}
+
+function callOf(
+  { request, digest, nowMs }: Asked,
+  target: string,
+  decision: 'allow' | 'deny',
+  rule?: string,
+): GuardCall {
+  return {
+    protocol: 'a2a',
+    method: shortened(request.method),
+    target: target === '' ? shortened(request.method) : target,
+    decision,
+    digest,
+    startedAtMs: nowMs,
+    ...(rule === undefined ? {} : { rule }),
+  };
+}
+
+function taskOf({ params, method }: RpcRequest): string {
+  const id = params.taskId ?? params.id ?? params.name;
+  return shortened(typeof id === 'string' ? id : method);
+}
+
+/** Names come from outside: in records and answers they have an end. */
+function shortened(name: string): string {
+  return name.length <= maxNameLength ? name : `${name.slice(0, maxNameLength)}…`;
+}
