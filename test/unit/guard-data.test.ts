@@ -283,6 +283,19 @@ describe('classes of one’s own', () => {
     expect(histories.of('third').past().classesRead).toEqual(['classified']);
   });
 
+  it('keep their own action beside one for all that is found', () => {
+    const own = { classes: { classified: { action: 'record', tools: ['read_*'] } } };
+    const history = new CallHistories(() => 0).of('claude');
+    const driver = drive({ secrets: 'refuse', personal: 'redact', ...own }, { history });
+    driver.app(post(call(1, 'read_record', {}))).service(answer(result(1, text('mail ada@example.org'))));
+    expect(bodyOf(driver.takeApp())).toMatchObject({ result: text('mail [redacted:email]') });
+    expect(driver.outcome.calls[0]?.data).toMatchObject([
+      { class: 'email', action: 'redact' },
+      { class: 'classified', action: 'record', places: ['$'] },
+    ]);
+    expect(history.past().classesRead).toEqual(['classified']);
+  });
+
   it('is forgotten after an hour of silence', () => {
     let nowMs = 0;
     const histories = new CallHistories(() => nowMs);

@@ -3,7 +3,6 @@ import {
   actionFor,
   foundClasses,
   ownClasses,
-  stricterAction,
   type DataAction,
   type DataRules,
   type FoundClass,
@@ -142,9 +141,10 @@ export class CompiledDataRules {
     return true;
   }
 
+  /** A class of the contract's own has nothing to do with the kinds that are found. */
   #actionOf(name: string): DataAction {
     const own = this.#own.find((one) => one.name === name)?.action;
-    return stricterAction(own, actionFor(this.#rules, name as FoundClass)) ?? 'record';
+    return own ?? actionFor(this.#rules, name as FoundClass) ?? 'record';
   }
 }
 
