@@ -1,10 +1,17 @@
 /** `npm start` as root: what it prints works from elsewhere, with a TUN and without. Runs inside a namespace: see `tun-world.ts`. */
 import { spawn } from 'node:child_process';
-import { readFile, readdir } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdtemp, readFile, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { culvertProgram } from '../../support/culvert.ts';
 import { until } from '../../support/until.ts';
 import { check, expectThat, run, scenarioMain } from './tun-world.ts';
+
+/** Nobody else's, so that another demo of this machine does not count. */
+const temporary = await mkdtemp(join(tmpdir(), 'demo-in-tun-'));
+process.env['TMPDIR'] = temporary;
+process.once('exit', () => rmSync(temporary, { recursive: true, force: true }));
 
 /** Everything that a run may change on a host. */
 async function host(): Promise<string> {
@@ -18,7 +25,7 @@ async function host(): Promise<string> {
         ['nft', 'list', 'ruleset'],
       ].map(async ([command = '', ...args]) => (await run(command, args)).out),
     )),
-    (await readdir(tmpdir())).filter((name) => name.startsWith('culvert-demo')).join(),
+    (await readdir(temporary)).join(),
     (await readdir('/etc')).join(),
   ];
   return parts.join('\n');

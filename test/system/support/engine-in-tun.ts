@@ -102,10 +102,12 @@ async function scenario(world: World): Promise<void> {
     const [resetMs, nameMs] = (await Promise.all([closed, nameGone])).map((at) => Math.round(at - answered));
     const took = { answerMs: Math.round(answered - start), resetAfterAnswerMs: resetMs, nameGoneAfterAnswerMs: nameMs };
     expectThat(Math.max(resetMs ?? Infinity, nameMs ?? Infinity) < 500, JSON.stringify(took));
+    let reasons: readonly (string | undefined)[] = [];
     await until(async () => {
       const rows = await culvertJson<SessionView[]>(['sessions', '--state', at('device')]);
-      return rows.some((row) => row.service === 'wild' && row.closeReason === 'policy_revoked');
-    }, 3000);
+      reasons = rows.filter((row) => row.service === 'wild').map((row) => row.closeReason);
+      return reasons.includes('policy_revoked');
+    }, 10_000).catch(() => expectThat(false, `closed for: ${reasons.join(', ')}`));
     return took;
   });
   await check('stopped: routes and resolver as before', async () => {
