@@ -1,4 +1,5 @@
 /** Dialling a service: its session, the nearest connected router, the connection; one more try where a session went stale. */
+import { setMaxListeners } from 'node:events';
 import { linkSignals } from '../../base/abort.ts';
 import type { Clock } from '../../base/clock.ts';
 import { TunnelerError, isTunnelerError } from '../../base/errors.ts';
@@ -51,7 +52,7 @@ export class Dialer {
   readonly #open = new Map<string, number>();
 
   /** Aborted with the API session: dials that still wait for an answer under it begin again. */
-  #sessionEnd = new AbortController();
+  #sessionEnd = sharedAbort();
 
   readonly #watcher: StreamWatcher;
 
@@ -95,7 +96,7 @@ export class Dialer {
   /** The API session is over. */
   sessionEnded(): void {
     this.#sessionEnd.abort();
-    this.#sessionEnd = new AbortController();
+    this.#sessionEnd = sharedAbort();
     this.#allowed.clear();
   }
 
@@ -327,4 +328,11 @@ function withAbort(dialling: Promise<ZitiStream>, signal: AbortSignal, clock: Cl
         signal.removeEventListener('abort', onAbort);
       });
   });
+}
+
+/** Each dial under way listens to it, and there may be a thousand: Node's warning of a leak at eleven is not meant for that. */
+function sharedAbort(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
 }
