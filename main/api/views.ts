@@ -184,6 +184,8 @@ export interface SessionView {
   /** Hosted sessions: who vouches for the caller. */
   readonly callerAsserted?: 'router' | 'signature' | 'nobody';
   readonly mcp?: { readonly calls: number; readonly denied: number };
+  /** Only where the contract observes: calls that went on though it would have refused them. */
+  readonly observed?: number;
   /** What is left of the contract; absent fields have no limit. */
   readonly remaining?: {
     readonly seconds?: number;
@@ -214,6 +216,8 @@ export interface GuardCallView {
   readonly target: string;
   readonly decision: 'allow' | 'deny';
   readonly rule?: string;
+  /** Allowed by a contract that only observes: the rule that would have refused it. */
+  readonly observed?: string;
   readonly durationMs?: number;
   /** SHA-256 of the canonical arguments. */
   readonly digest?: string;

@@ -51,7 +51,7 @@ const sentences: Readonly<Record<string, (record: Fields) => string>> = {
   'session.closed': (record) =>
     `${whoAndWhere(record)}: ${text(record, 'reason')}, ${size(record, 'bytesSent')} sent, ${size(record, 'bytesReceived')} received in ${text(record, 'durationMs')} ms`,
   call: (record) =>
-    `${whoAndWhere(record)}: ${called(text(record, 'method'), text(record, 'target'))}${ruleOf(record)}`,
+    `${whoAndWhere(record)}: ${called(text(record, 'method'), text(record, 'target'))}${ruleOf(record)}${optional(', would be refused by ', record['observed'])}`,
   violation: (record) => `${because(record)}; ${text(record, 'action')}`,
   'service.gained': (record) => `${text(record, 'identity')} may ${may(record)} ${text(record, 'service')}`,
   'service.lost': (record) => `${text(record, 'identity')} may no more ${may(record)} ${text(record, 'service')}`,

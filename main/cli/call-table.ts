@@ -35,11 +35,17 @@ export function callTable(rows: readonly AuditRecordView[], cli: Cli): string {
         tint: (row) => (row['decision'] === 'deny' ? 'red' : 'green'),
         whole: true,
       },
-      { title: 'RULE', text: (row) => text(row, 'rule') || '–' },
+      { title: 'RULE', text: ruleOf },
       { title: 'MS', align: 'right', text: (row) => text(row, 'durationMs') || '–', spare: 3 },
     ],
     cli,
   );
+}
+
+/** Where the contract only observes: the rule that would have refused it. */
+function ruleOf({ observed, rule }: AuditRecordView): string {
+  if (typeof observed === 'string') return `observed: ${observed}`;
+  return typeof rule === 'string' && rule !== '' ? rule : '–';
 }
 
 function programOf(path: string): string {

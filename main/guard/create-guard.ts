@@ -1,5 +1,6 @@
 /** Which guard a contract turns on. A contract with rules for one protocol has one; rules for more than one need a closer look. */
 import type { EngagementContract } from '../base/engagement.ts';
+import { guardedProtocols } from '../base/engagement/guarded.ts';
 import { TunnelerError } from '../base/errors.ts';
 import { CompiledDataRules } from './data/data-rules.ts';
 import { Dnp3Guard } from './dnp3/dnp3-guard.ts';
@@ -14,20 +15,18 @@ import { ModbusGuard } from './modbus/modbus-guard.ts';
 import { OpcuaGuard } from './opcua/opcua-guard.ts';
 import { S7Guard } from './s7/s7-guard.ts';
 
-/** In the order in which a contract's own guard is named. */
-const guarded: readonly GuardKind[] = ['mcp', 'http', 'a2a', 'modbus', 's7', 'enip', 'opcua', 'iec104', 'dnp3'];
-
 /** The protocol a contract asks a guard for; undefined where it asks for none. `mcp` beside `http` is MCP's. */
 export function guardedProtocol(contract: EngagementContract): GuardKind | undefined {
-  return guarded.find((protocol) => contract[protocol] !== undefined);
+  return guardedProtocols.find((protocol) => contract[protocol] !== undefined);
 }
 
 /**
  * The guard for one session, or undefined where the contract asks for none. `mcp` beside `http`: the MCP guard also holds methods and
  * paths. Throws `contract.invalid` for any other two beside each other: no stream is both; and for `data` where nothing looks for it.
  */
-export function createGuard(contract: EngagementContract, context: GuardContext): Guard | undefined {
-  const asked = guarded.filter((protocol) => contract[protocol] !== undefined);
+export function createGuard(contract: EngagementContract, given: GuardContext): Guard | undefined {
+  const context = contract.enforce === 'observe' ? { ...given, observes: true } : given;
+  const asked = guardedProtocols.filter((protocol) => contract[protocol] !== undefined);
   if (asked.length > 1 && asked.join() !== 'mcp,http') {
     throw new TunnelerError(
       'contract.invalid',
@@ -62,6 +61,6 @@ export function createGuard(contract: EngagementContract, context: GuardContext)
 
 /** What the guard of {@link createGuard} calls itself; undefined where it makes none. */
 export function guardKindOf(contract: EngagementContract): string | undefined {
-  const asked = guarded.filter((protocol) => contract[protocol] !== undefined);
+  const asked = guardedProtocols.filter((protocol) => contract[protocol] !== undefined);
   return asked.length === 0 ? undefined : asked.join('+');
 }

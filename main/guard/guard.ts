@@ -4,6 +4,7 @@
  * One Guard lives as long as one session. `fromApp` and `fromService` are given every chunk of their direction in order, and say
  * what goes on instead. Where nothing is read or changed the very same chunk is passed on: no copy.
  */
+import type { GuardedProtocol } from '../base/engagement/guarded.ts';
 import type { Reason } from '../base/reason.ts';
 import type { DataFound } from './data/found.ts';
 import type { CallHistory } from './data/history.ts';
@@ -12,7 +13,7 @@ import type { HeldBudget } from './held-budget.ts';
 import type { ToolPins } from './mcp/pins.ts';
 
 /** The protocols there is a guard for. */
-export type GuardKind = 'mcp' | 'http' | 'a2a' | 'modbus' | 's7' | 'enip' | 'opcua' | 'iec104' | 'dnp3';
+export type GuardKind = GuardedProtocol;
 
 /** One call the guard read and judged. */
 export interface GuardCall {
@@ -25,6 +26,8 @@ export interface GuardCall {
   readonly rule?: string;
   /** Why it was refused, in a sentence. */
   readonly reason?: string;
+  /** Allowed by a contract that only observes: the rule that would have refused it. */
+  readonly observed?: string;
   /** Lower-hex SHA-256 of the canonical JSON of the arguments. */
   readonly digest?: string;
   /** What was asked: of MCP only where the contract says so; of a device the registers, the count and the values written. */
@@ -167,6 +170,8 @@ export interface GuardContext {
   readonly ledgerKey: string;
   /** Names whose budgets of tokens and money these are: identity and service. Absent: `ledgerKey`. */
   readonly budgetKey?: string;
+  /** The contract only observes (`enforce: observe`). */
+  readonly observes?: boolean;
   /** Lower-hex SHA-256 of the text's UTF-8 bytes. */
   digest(text: string): string;
   /** Each chunk is one datagram (UDP); default: a stream. */

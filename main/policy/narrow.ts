@@ -14,6 +14,7 @@ import type {
   Schedule,
 } from '../base/engagement.ts';
 import { defaultPin } from '../base/engagement/mcp.ts';
+import { guardedProtocols } from '../base/engagement/guarded.ts';
 import { narrowData } from './narrow-data.ts';
 import { narrowModbus, narrowFloor, overlapEnip, overlapPoints, overlapS7 } from './narrow-devices.ts';
 import { both, either, least, overlap, overlapNames } from './narrow-parts.ts';
@@ -51,10 +52,19 @@ export function narrowContracts(left: EngagementContract, right: EngagementContr
     record: both(left.record, right.record, (a, b) =>
       defined({ values: both(a.values, b.values, (x, y) => x || y), pcap: both(a.pcap, b.pcap, (x, y) => x || y) }),
     ),
+    enforce: narrowEnforce(left, right),
     onViolation: both(left.onViolation, right.onViolation, (a, b) =>
       strictness.indexOf(a) > strictness.indexOf(b) ? a : b,
     ),
   });
+}
+
+/** Observes only where nobody means its lists; one that neither says so nor has any leaves it to the other. */
+function narrowEnforce(left: EngagementContract, right: EngagementContract): EngagementContract['enforce'] {
+  const lists = (contract: EngagementContract): boolean => guardedProtocols.some((one) => contract[one] !== undefined);
+  const words = [left, right].flatMap((one) => one.enforce ?? (lists(one) ? ['enforce' as const] : []));
+  if (words.length > 0 && words.every((word) => word === 'observe')) return 'observe';
+  return [left, right].find((one) => one.enforce === 'enforce')?.enforce;
 }
 
 const pinStrictness = ['alert', 'hide', 'refuse'] as const;

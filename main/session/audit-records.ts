@@ -25,6 +25,7 @@ export function openedRecord(session: LiveSession): AuditEvent {
     code: facts.decision.code,
     reason: facts.decision.sentence,
     rule: facts.decision.rule ?? null,
+    ...(facts.contract?.enforce === 'observe' ? { enforce: 'observe' } : {}),
     contract: facts.contract ?? null,
     attribution: facts.app.attribution,
     pid: facts.app.pid ?? null,
@@ -43,6 +44,7 @@ export function closedRecord(session: LiveSession): AuditEvent {
     durationMs: (session.endedAtMs ?? session.startedAtMs) - session.startedAtMs,
     calls: session.calls,
     denied: session.denied,
+    ...(session.observed === 0 ? {} : { observed: session.observed }),
   };
 }
 
@@ -60,6 +62,7 @@ export function callRecord(session: LiveSession, call: GuardCall): AuditEvent {
     end: session.facts.direction,
     decision: call.decision,
     rule: call.rule ?? null,
+    ...defined({ observed: call.observed }),
     digest: call.digest ?? null,
     durationMs: call.durationMs ?? null,
     failed: call.failed ?? null,

@@ -65,6 +65,7 @@ export class LiveSession {
   bytesReceived = 0;
   calls = 0;
   denied = 0;
+  observed = 0;
   /** Undefined where nothing is known of the other end. */
   farEnd: FarEnd | undefined;
   readonly #terms: CompiledContract | undefined;
@@ -349,6 +350,7 @@ export class LiveSession {
   #call(call: GuardCall): void {
     this.calls += 1;
     if (call.decision === 'deny') this.denied += 1;
+    else if (call.observed !== undefined) this.observed += 1;
     this.note('call', { sentence: `${call.method} ${call.target}` }, withoutLargeArguments(call));
     this.#tap?.called(call);
     this.#keeper.called(this, call);

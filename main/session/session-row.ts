@@ -19,6 +19,7 @@ export interface RowSource {
   readonly guardedAt: SessionSnapshot['guardedAt'];
   readonly calls: number;
   readonly denied: number;
+  readonly observed: number;
 }
 
 /** A copy that never changes. */
@@ -49,6 +50,7 @@ export class SessionRow implements SessionSnapshot {
   readonly guardedAt: SessionSnapshot['guardedAt'];
   readonly calls: number;
   readonly denied: number;
+  readonly observed: number;
   readonly timeline: readonly SessionMoment[];
   readonly #remaining: () => SessionSnapshot['remaining'];
   #reckoned: SessionSnapshot['remaining'] | undefined;
@@ -81,6 +83,7 @@ export class SessionRow implements SessionSnapshot {
     this.guardedAt = session.guardedAt;
     this.calls = session.calls;
     this.denied = session.denied;
+    this.observed = session.observed;
     this.timeline = timeline;
     this.#remaining = remaining;
   }

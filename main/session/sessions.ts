@@ -93,6 +93,8 @@ export interface SessionSnapshot extends SessionFacts {
   readonly guardedAt: readonly SessionEnd[];
   readonly calls: number;
   readonly denied: number;
+  /** Calls that went on because the contract only observes. */
+  readonly observed: number;
   readonly remaining: { readonly seconds?: number; readonly bytes?: number; readonly calls?: number };
   /** Newest last, bounded; a new array whenever it grows. */
   readonly timeline: readonly SessionMoment[];

@@ -142,12 +142,24 @@ guardConformance({
 const frame = (transaction: number, pdu: readonly number[]): Uint8Array =>
   Uint8Array.of(transaction >> 8, transaction & 255, 0, 0, 0, pdu.length + 1, 1, ...pdu);
 
+const modbus: readonly Segment[] = [
+  ['app', Buffer.concat([frame(1, [3, 0, 0, 0, 1]), frame(2, [6, 0, 0, 0, 9]), frame(3, [3, 0, 1, 0, 1])])],
+  ['service', Buffer.concat([frame(1, [3, 2, 0, 7]), frame(3, [3, 2, 0, 7])])],
+  ['app', frame(4, [8, 0, 1, 0, 0])],
+];
+
+guardConformance({ name: 'Modbus', make: guardOf({ modbus: { allow: 'read' } }), conversation: modbus });
+
+// A contract that observes keeps all of it too.
 guardConformance({
-  name: 'Modbus',
-  make: guardOf({ modbus: { allow: 'read' } }),
-  conversation: [
-    ['app', Buffer.concat([frame(1, [3, 0, 0, 0, 1]), frame(2, [6, 0, 0, 0, 9]), frame(3, [3, 0, 1, 0, 1])])],
-    ['service', Buffer.concat([frame(1, [3, 2, 0, 7]), frame(3, [3, 2, 0, 7])])],
-    ['app', frame(4, [8, 0, 1, 0, 0])],
-  ],
+  name: 'Modbus, observed',
+  make: guardOf({ modbus: { allow: 'read' }, enforce: 'observe' }),
+  conversation: modbus,
+});
+
+guardConformance({
+  name: 'MCP over HTTP, observed',
+  make: guardOf({ mcp, http: { methods: ['POST'], paths: ['/v1/**'] }, enforce: 'observe' }),
+  conversation: mcpOverHttp,
+  meaning: withoutChunks,
 });

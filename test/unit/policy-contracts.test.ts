@@ -113,6 +113,39 @@ describe('two contracts', () => {
   });
 });
 
+describe('two contracts, one of which observes', () => {
+  const enforce = (...contracts: readonly unknown[]): unknown =>
+    contracts.map((one) => contract(one)).reduce((left, right) => narrowContracts(left, right)).enforce ?? 'enforce';
+  const lists = { mcp: { allow: ['a'] } };
+
+  it('observe only where every one that has lists does', () => {
+    const observe = { ...lists, enforce: 'observe' };
+    expect(enforce(observe, observe)).toBe('observe');
+    expect(enforce(observe, { maxBytes: 1 })).toBe('observe');
+    expect(enforce(observe, lists)).toBe('enforce');
+    expect(enforce(observe, { enforce: 'enforce' })).toBe('enforce');
+    expect(enforce(lists, { enforce: 'observe' })).toBe('enforce');
+    expect(() => contract({ ...lists, enforce: 'watch' })).toThrow(/enforce/);
+  });
+
+  it('never stop enforcing what one of them enforces, in whatever order they are read', () => {
+    const word = fc.constantFrom('enforce', 'observe', undefined);
+    const part = fc.record({ enforce: word, lists: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(part, { minLength: 1, maxLength: 4 }), (parts) => {
+        const raw = parts.map((one) => ({
+          ...(one.lists ? lists : {}),
+          ...(one.enforce === undefined ? {} : { enforce: one.enforce }),
+        }));
+        const means = (one: { enforce: string | undefined; lists: boolean }): boolean =>
+          one.enforce === 'enforce' || (one.enforce === undefined && one.lists);
+        if (parts.some(means)) expect(enforce(...raw)).toBe('enforce');
+        else if (parts.some((one) => one.enforce === 'observe')) expect(enforce(...raw)).toBe('observe');
+      }),
+    );
+  });
+});
+
 describe('a schedule', () => {
   const at = (schedule: unknown, iso: string) =>
     compileSchedule(contract({ schedule }).schedule ?? {}).at(Date.parse(iso));
@@ -242,6 +275,7 @@ describe('the contract parser', () => {
     },
     http: { methods: ['GET'], paths: ['/**'], models: ['m'], tokenBudget: { tokens: 1, perSeconds: 1 } },
     modbus: { allow: 'read', units: [1], ranges: [{ table: 'coils', from: 0, to: 1 }] },
+    enforce: 'observe',
     onViolation: 'alert',
   };
   const refusal = (raw: unknown): TunnelerError | undefined => {

@@ -258,6 +258,30 @@ describe('a guard on a session', () => {
     expect(world.sessions.get(id)).toMatchObject({ calls: 1, denied: 1, guard: 'http' });
     expect(world.events.map((event) => event.kind)).toEqual(['opened', 'called']);
     expect(world.audit.records[1]).toMatchObject({ kind: 'call', tool: '/', decision: 'deny', session: id });
+    expect(world.audit.records[1]).not.toHaveProperty('observed');
+  });
+
+  it('of a contract that observes is no denial anywhere, and says what it would have been', async () => {
+    const observed = 'contract:http.methods';
+    const call = {
+      protocol: 'http',
+      method: 'PUT',
+      target: '/',
+      decision: 'allow',
+      startedAtMs: 0,
+      rule: 'contract:enforce observe',
+      observed,
+    } as const;
+    const { world, id, app } = guarded([{ kind: 'call', call }], { enforce: 'observe' });
+    app.write(bytes('ask'));
+    await until(() => world.sessions.get(id)?.calls === 1);
+    expect(world.sessions.get(id)).toMatchObject({ denied: 0, observed: 1 });
+    world.sessions.close(id, 'consumer_close');
+    expect(world.audit.records).toMatchObject([
+      { kind: 'session.opened', enforce: 'observe' },
+      { kind: 'call', decision: 'allow', observed },
+      { kind: 'session.closed', denied: 0, observed: 1 },
+    ]);
   });
 
   it.each([

@@ -36,6 +36,7 @@ function callFacts(call: GuardCallView): string {
     call.method,
     call.durationMs === undefined ? undefined : `${Math.round(call.durationMs)} ms`,
     call.rule,
+    call.observed,
     call.arguments === undefined ? call.digest?.slice(0, 12) : JSON.stringify(call.arguments),
   ]
     .filter((part) => part !== undefined)

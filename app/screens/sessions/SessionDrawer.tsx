@@ -40,6 +40,9 @@ export function SessionDrawer({
             {sessionStateText(session, t)}
           </Tag>
           {session.guard === 'none' ? null : <Tag>{guardText(session.guard, t)}</Tag>}
+          {session.observed === undefined ? null : (
+            <Tag tone="warn">{t('session.observed', { calls: session.observed })}</Tag>
+          )}
           <Tag {...(session.encrypted ? {} : { tone: 'warn' as const })}>
             {t(session.encrypted ? 'session.encrypted' : 'session.notEncrypted')}
           </Tag>

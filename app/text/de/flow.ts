@@ -43,6 +43,7 @@ export const flowDe: Translation<typeof flowEn> = {
   'session.unknownProgram': 'Unbekanntes Programm',
   'session.calls': (p) =>
     `${germanNumber(p.calls)} ${plural(p.calls, 'Aufruf', 'Aufrufe')}${p.denied > 0 ? `, ${germanNumber(p.denied)} abgelehnt` : ''}`,
+  'session.observed': (p) => `Beobachtet: ${germanNumber(p.calls)} würden abgelehnt`,
   'session.state.open': 'Offen',
   'session.state.closed': 'Beendet',
   'session.close': 'Sitzung schließen',

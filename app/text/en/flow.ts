@@ -42,6 +42,7 @@ export const flowEn = {
   'session.unknownProgram': 'Unknown program',
   'session.calls': (p: { calls: number; denied: number }) =>
     `${englishNumber(p.calls)} ${plural(p.calls, 'call', 'calls')}${p.denied > 0 ? `, ${englishNumber(p.denied)} denied` : ''}`,
+  'session.observed': (p: { calls: number }) => `Observed: ${englishNumber(p.calls)} would be denied`,
   'session.state.open': 'Open',
   'session.state.closed': 'Closed',
   'session.close': 'Close session',

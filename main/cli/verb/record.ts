@@ -59,8 +59,11 @@ function recordTable(rows: readonly RecordingView[], cli: Page): string {
 function operation(call: Readonly<Record<string, unknown>>): string {
   const at = typeof call['startedAtMs'] === 'number' ? new Date(call['startedAtMs']).toISOString() : '';
   const denied = call['decision'] === 'deny' ? `denied (${String(call['rule'])})` : '';
+  const observed = call['observed'] === undefined ? '' : `would be refused (${String(call['observed'])})`;
   const values = call['arguments'] === undefined ? '' : JSON.stringify(call['arguments']);
   return oneLine(
-    [at, String(call['method']), String(call['target']), denied, values].filter((part) => part !== '').join('  '),
+    [at, String(call['method']), String(call['target']), denied, observed, values]
+      .filter((part) => part !== '')
+      .join('  '),
   );
 }

@@ -58,11 +58,16 @@ export function sessionTable(sessions: readonly SessionView[], cli: Page & Pick<
       { title: 'AGE', align: 'right', text: (row) => span(Date.parse(row.startedAt), endOf(row, now)) },
       { title: 'SENT', align: 'right', text: (row) => bytes(row.bytesSent), spare: 2 },
       { title: 'RECEIVED', align: 'right', text: (row) => bytes(row.bytesReceived), spare: 1 },
-      { title: 'STATE', text: (row) => row.closeReason ?? row.state, tint: (row) => stateTint(row.state), whole: true },
+      { title: 'STATE', text: stateOf, tint: (row) => stateTint(row.state), whole: true },
       { title: 'DESTINATION', text: (row) => row.destination, spare: 4 },
     ],
     cli,
   );
+}
+
+/** Also says where a contract only observes. */
+function stateOf({ closeReason, state, observed }: SessionView): string {
+  return `${closeReason ?? state}${observed === undefined ? '' : ', observed'}`;
 }
 
 async function watch(engine: Engine, options: CommonOptions, cli: Cli): Promise<void> {
@@ -84,7 +89,7 @@ async function watch(engine: Engine, options: CommonOptions, cli: Cli): Promise<
 }
 
 function line(session: SessionView, cli: Cli): string {
-  const state = session.closeReason ?? session.state;
+  const state = stateOf(session);
   return [
     new Date(cli.clock.now()).toISOString().slice(11, 23),
     cli.paint(stateTint(session.state), state.padEnd(8)),

@@ -54,6 +54,7 @@ export function sessionView(session: SessionSnapshot): SessionView {
     guardedAt: session.guardedAt,
     ...defined({ callerAsserted: session.caller?.asserted }),
     ...(session.contract?.mcp === undefined ? {} : { mcp: { calls: session.calls, denied: session.denied } }),
+    ...(session.contract?.enforce === 'observe' ? { observed: session.observed } : {}),
     ...(Object.keys(session.remaining).length === 0 ? {} : { remaining: session.remaining }),
     decision: session.decision,
     timeline: session.timeline.map((moment) => ({
@@ -71,7 +72,13 @@ function callView(call: GuardCall) {
     method: call.method,
     target: call.target,
     decision: call.decision,
-    ...defined({ rule: call.rule, durationMs: call.durationMs, digest: call.digest, arguments: call.arguments }),
+    ...defined({
+      rule: call.rule,
+      observed: call.observed,
+      durationMs: call.durationMs,
+      digest: call.digest,
+      arguments: call.arguments,
+    }),
   };
 }
 

@@ -22,6 +22,8 @@ export interface AnswerReading {
   readonly failed: boolean;
   /** It was kept back by the contract, and an error stands in its place. */
   readonly withheld: boolean;
+  /** It was given only because the contract observes. */
+  readonly observed: boolean;
   /** In words, why it is no answer to the question. */
   readonly fault?: string;
 }
@@ -40,15 +42,15 @@ export function readAnswer(json: JsonReading, { id, method }: Question, calls: A
   if (!failed && result === undefined && isRecord(json.value) && json.value.result !== null) {
     return faulty('a result that is no object');
   }
-  const refusal = calls.withheld(result);
+  const { refusal, observed = false } = calls.withheld(result);
   if (refusal !== undefined) {
     const shown = JSON.stringify(rpcError(id, refusal.code, refusal.message, refusal.data));
-    return { shown, failed, withheld: true };
+    return { shown, failed, withheld: true, observed };
   }
-  if (result === undefined || kindOf(method) !== 'card') return { shown: 'as-is', failed, withheld: false };
+  if (result === undefined || kindOf(method) !== 'card') return { shown: 'as-is', failed, withheld: false, observed };
   const card = shownCard(result, (skill) => calls.shows(skill));
-  if (card === result || !isRecord(json.value)) return { shown: 'as-is', failed, withheld: false };
-  return { shown: writeJson({ ...json.value, result: card }), failed, withheld: false };
+  if (card === result || !isRecord(json.value)) return { shown: 'as-is', failed, withheld: false, observed };
+  return { shown: writeJson({ ...json.value, result: card }), failed, withheld: false, observed };
 }
 
 /** Read an agent's card, and leave out what the contract does not show. */
@@ -56,9 +58,9 @@ export function readCard(json: JsonReading, calls: A2aCalls): AnswerReading {
   if (json.kind === 'fault') return faulty(json.why);
   if (!isRecord(json.value)) return faulty('a card that is no object');
   const card = shownCard(json.value, (skill) => calls.shows(skill));
-  return { shown: card === json.value ? 'as-is' : writeJson(card), failed: false, withheld: false };
+  return { shown: card === json.value ? 'as-is' : writeJson(card), failed: false, withheld: false, observed: false };
 }
 
 function faulty(fault: string): AnswerReading {
-  return { shown: 'as-is', failed: true, withheld: false, fault };
+  return { shown: 'as-is', failed: true, withheld: false, observed: false, fault };
 }

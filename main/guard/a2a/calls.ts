@@ -3,6 +3,7 @@ import type { A2aRules } from '../../base/engagement.ts';
 import { compileGlob, type Glob } from '../../base/glob.ts';
 import type { Effects } from '../effects.ts';
 import type { GuardCall, GuardContext } from '../guard.ts';
+import { isOnlyNoted, judged, notedIn } from '../judgement.ts';
 import { rpcErrors, type RpcRefusal, type RpcRequest } from '../mcp/rpc.ts';
 import { answeredParts, readSent, type PartType } from './messages.ts';
 import { a2aErrors, kindOf } from './methods.ts';
@@ -12,6 +13,7 @@ const defaultMaxMessageBytes = 16 * 1024 * 1024;
 const daySeconds = 86_400;
 /** A server's own error for "not now". Source: JSON-RPC 2.0 section 5.1, implementation-defined range. */
 const limitError = -32_000;
+const typesRule = 'contract:a2a.messageTypes';
 /** Longer names are shortened where they are told. */
 const maxNameLength = 512;
 
@@ -76,29 +78,37 @@ export class A2aCalls {
     }
   }
 
-  /** Why an answer may not be given: it holds a part of another type, or one that cannot be read. The call is recorded as refused. */
-  withheld(result: unknown): RpcRefusal | undefined {
-    if (this.#types === undefined) return undefined;
+  /**
+   * Why an answer may not be given: it holds a part of another type, or one that cannot be read. The call is recorded as refused. `observed`: it
+   * is given all the same.
+   */
+  withheld(result: unknown): { readonly refusal?: RpcRefusal; readonly observed?: true } {
+    if (this.#types === undefined) return {};
     const parts = answeredParts(result);
-    const why =
-      typeof parts === 'string' ? parts : this.#foreign(parts).map((part) => `${part.mediaType} (${part.kind})`)[0];
-    return why === undefined ? undefined : refusalOf(this.#typeRefused(`The answer holds ${why}`));
+    const isRead = typeof parts !== 'string';
+    const why = isRead ? this.#foreign(parts).map((part) => `${part.mediaType} (${part.kind})`)[0] : parts;
+    if (why === undefined) return {};
+    if (isRead && isOnlyNoted(typesRule, this.context)) return { observed: true };
+    return { refusal: refusalOf(this.#typeRefused(`The answer holds ${why}`)) };
   }
 
   /** Is this skill shown in cards? */
   shows(skill: string): boolean {
-    return this.#skills === undefined || this.#skills.some((glob) => glob.matches(skill));
+    return (
+      this.#skills === undefined || this.context.observes === true || this.#skills.some((glob) => glob.matches(skill))
+    );
   }
 
   /** The answer to a call came; `withheld`: it was not given to the application. Undefined where none will come any more. */
   answered(
     call: GuardCall,
-    answer: { readonly failed: boolean; readonly withheld: boolean } | undefined,
+    answer: { readonly failed: boolean; readonly withheld: boolean; readonly observed: boolean } | undefined,
     nowMs: number,
   ): void {
     const outcome = answer === undefined ? {} : { failed: answer.failed, durationMs: nowMs - call.startedAtMs };
-    const refused = answer?.withheld === true ? { decision: 'deny' as const, rule: 'contract:a2a.messageTypes' } : {};
-    this.#out.call({ ...call, ...outcome, ...refused });
+    const refused = answer?.withheld === true ? { decision: 'deny' as const, rule: typesRule } : {};
+    const noted = answer?.observed === true ? notedIn(call.observed ?? typesRule) : {};
+    this.#out.call({ ...call, ...outcome, ...noted, ...refused });
   }
 
   /** A call refused before it could be read as one. */
@@ -126,24 +136,29 @@ export class A2aCalls {
     }
     const target = shortened(sent.skill ?? [...new Set(sent.parts.map((part) => part.mediaType))].join(' '));
     if (sent.push) return this.#refuse(asked, target, pushRefused);
-    const skillRefused = this.#skillRefused(sent.skill);
-    if (skillRefused !== undefined) return this.#refuse(asked, target, skillRefused);
-    const [foreign] = this.#foreign(sent.parts);
+    const { refused, observed } = judged(this.#objections(sent.skill, sent.parts, nowMs), this.context);
+    if (refused !== undefined) return this.#refuse(asked, target, refused);
+    return { kind: 'pass', call: { ...callOf(asked, target, 'allow'), ...notedIn(observed) } };
+  }
+
+  /** What the rules say against a message, in the order it is told. */
+  *#objections(skill: string | undefined, parts: readonly PartType[], nowMs: number): Generator<Refused> {
+    const skillRefused = this.#skillRefused(skill);
+    if (skillRefused !== undefined) yield skillRefused;
+    const [foreign] = this.#foreign(parts);
     if (foreign !== undefined) {
-      const what = `The message holds ${foreign.mediaType} (${foreign.kind})`;
-      return this.#refuse(asked, target, this.#typeRefused(what));
+      yield this.#typeRefused(`The message holds ${foreign.mediaType} (${foreign.kind})`);
     }
     const { maxMessages } = this.#rules;
     const key = `${this.context.budgetKey ?? this.context.ledgerKey}|a2a.messages`;
     if (maxMessages !== undefined && !this.context.ledger.take(key, 1, maxMessages, this.#windowMs, nowMs)) {
-      return this.#refuse(asked, target, {
+      yield {
         code: limitError,
         message: `The contract's ${maxMessages} messages are used`,
         rule: 'contract:a2a.maxMessages',
         why: `${maxMessages} messages may be sent to this agent`,
-      });
+      };
     }
-    return { kind: 'pass', call: callOf(asked, target, 'allow') };
   }
 
   #skillRefused(skill: string | undefined): Refused | undefined {
@@ -151,7 +166,7 @@ export class A2aCalls {
     if (rules === undefined) return undefined;
     const refused = { code: a2aErrors.unsupportedOperation, rule: 'contract:a2a.skills' };
     if (skill !== undefined) {
-      if (this.shows(skill)) return undefined;
+      if (rules.some((glob) => glob.matches(skill))) return undefined;
       return { ...refused, message: `Unknown skill: ${shortened(skill)}`, why: 'the contract does not allow it' };
     }
     if (this.#rules.skills?.includes('*') === true) return undefined;
@@ -169,7 +184,7 @@ export class A2aCalls {
     return {
       code: a2aErrors.contentTypeNotSupported,
       message,
-      rule: 'contract:a2a.messageTypes',
+      rule: typesRule,
       why: 'the contract does not allow messages of this type',
     };
   }

@@ -34,6 +34,13 @@ const methodParameter: ReadonlySet<string> = new Set(['_method']);
 /** Longer messages are hashed in slices. */
 const slicedBytes = 256 * 1024;
 
+/** What came of an answer, or of the events of one so far. */
+interface Told {
+  failed: boolean;
+  withheld: boolean;
+  observed: boolean;
+}
+
 export class A2aHttpJudge implements HttpJudge {
   readonly violationCode = 'guard.a2a.unparseable';
   readonly #calls: A2aCalls;
@@ -121,7 +128,7 @@ export class A2aHttpJudge implements HttpJudge {
   }
 
   #watch(question: Question): AnswerWatch {
-    const told = { failed: false, withheld: false };
+    const told = { failed: false, withheld: false, observed: false };
     let status = 0;
     return {
       head: (head, framing) => {
@@ -135,6 +142,7 @@ export class A2aHttpJudge implements HttpJudge {
           const read = readAnswer(json, question, this.#calls);
           told.failed ||= read.failed;
           told.withheld ||= read.withheld;
+          told.observed ||= read.observed;
           // Nobody takes an error page for an answer.
           if (read.fault !== undefined && status >= 300) return 'as-is';
           return read.fault === undefined ? read.shown : this.#fault(question.id, read.fault);
@@ -179,7 +187,7 @@ export class A2aHttpJudge implements HttpJudge {
     };
   }
 
-  #events(question: Question, told: { failed: boolean; withheld: boolean }): AnswerPlan {
+  #events(question: Question, told: Told): AnswerPlan {
     const splitter = new EventSplitter();
     const limit = this.#calls.maxMessageBytes;
     return {
@@ -192,11 +200,7 @@ export class A2aHttpJudge implements HttpJudge {
     };
   }
 
-  #event(
-    parts: readonly Uint8Array[],
-    question: Question,
-    told: { failed: boolean; withheld: boolean },
-  ): readonly Uint8Array[] {
+  #event(parts: readonly Uint8Array[], question: Question, told: Told): readonly Uint8Array[] {
     const event = parseEvent(parts);
     if (event === undefined) return this.#dropped('no UTF-8');
     // A comment that keeps the stream open.
@@ -204,6 +208,7 @@ export class A2aHttpJudge implements HttpJudge {
     const read = readAnswer(readJson([utf8(event.data)]), question, this.#calls);
     told.failed ||= read.failed;
     told.withheld ||= read.withheld;
+    told.observed ||= read.observed;
     if (read.fault !== undefined) return this.#dropped(read.fault);
     return read.shown === 'as-is' ? parts : [encodeEvent(event, read.shown)];
   }

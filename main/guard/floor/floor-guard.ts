@@ -11,6 +11,7 @@ import { ByteCollector } from '../bytes.ts';
 import { Effects } from '../effects.ts';
 import type { Guard, GuardCall, GuardContext, GuardEffect } from '../guard.ts';
 import { Malformed, parsed } from './byte-reader.ts';
+import { judged, notedIn, type Judgement } from '../judgement.ts';
 import { OpenCalls } from './open-calls.ts';
 
 /** Which end a frame came from. */
@@ -27,6 +28,20 @@ export interface Asked {
   /** Does all it addresses lie within the contract's objects? Undefined: the contract names none. */
   readonly within: boolean | undefined;
   readonly facts?: Readonly<Record<string, unknown>>;
+}
+
+/** What a contract says against a request, in the order it is told. */
+export function* floorObjections(
+  protocol: FloorProtocol,
+  rules: FloorRules,
+  { operation, within }: Pick<Asked, 'operation' | 'within'>,
+): Generator<{ readonly rule: string }> {
+  if (operation === undefined) {
+    yield { rule: `guard:${protocol}.unknown` };
+    return;
+  }
+  if (!floorAllows(rules.allow, operation)) yield { rule: `contract:${protocol}.allow` };
+  if (within === false) yield { rule: `contract:${protocol}.objects` };
 }
 
 /** Longest target and facts, as JSON, that a record has in full. */
@@ -89,11 +104,17 @@ export abstract class FloorGuard implements Guard {
   protected abstract answer(frame: Uint8Array, nowMs: number): void;
 
   /** The rule that refuses what is asked; undefined where it may go on. */
-  protected refusalOf({ operation, within }: Asked): string | undefined {
-    const field = `contract:${this.kind}`;
-    if (operation === undefined) return `guard:${this.kind}.unknown`;
-    if (!floorAllows(this.#rules.allow, operation)) return `${field}.allow`;
-    return within === false ? `${field}.objects` : undefined;
+  protected refusalOf(asked: Asked): string | undefined {
+    return this.#judged(asked).refused?.rule;
+  }
+
+  /** It goes on only because the contract observes. */
+  protected isObserved(asked: Asked): boolean {
+    return this.#judged(asked).observed !== undefined;
+  }
+
+  #judged(asked: Asked): Judgement<{ readonly rule: string }> {
+    return judged(floorObjections(this.kind, this.#rules, asked), this.context);
   }
 
   protected refused(asked: Asked, rule: string, nowMs: number): void {
@@ -102,7 +123,8 @@ export abstract class FloorGuard implements Guard {
 
   /** It went on and will be answered under `key`; without a key nothing answers it. */
   protected allowed(key: string | number | undefined, asked: Asked, nowMs: number): void {
-    const call = this.#callOf(asked, 'allow', `contract:${this.kind}.allow`, nowMs);
+    const noted = notedIn(this.#judged(asked).observed);
+    const call = { ...this.#callOf(asked, 'allow', `contract:${this.kind}.allow`, nowMs), ...noted };
     if (key === undefined) this.out.call(call);
     else for (const letGo of this.#open.add(key, call)) this.out.call({ ...letGo, failed: true });
   }

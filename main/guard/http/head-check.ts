@@ -2,68 +2,78 @@
 import type { HttpRules } from '../../base/engagement.ts';
 import { compileGlob } from '../../base/glob.ts';
 import type { Effects } from '../effects.ts';
+import type { GuardCall } from '../guard.ts';
 import type { RequestHead } from './head.ts';
 import type { OwnAnswer } from './own-answer.ts';
-import { refusalAnswer } from './refusal.ts';
+import { judged, type Judging } from '../judgement.ts';
+import { refusalAnswer, type HttpRefusal } from './refusal.ts';
 import { plainPath, readTarget, shownPath } from './target.ts';
 import { asksForWebSocket, isWebSocketHandshake } from './websocket.ts';
 
-/** Refuses a head, or says nothing. */
-export type HeadCheck = (head: RequestHead, nowMs: number) => OwnAnswer | undefined;
+/** Refuses a head, or says what it would have been refused for. */
+export type HeadCheck = (
+  head: RequestHead,
+  nowMs: number,
+) => { readonly refused: OwnAnswer | undefined; readonly observed: string | undefined };
+
+type Objection = Pick<HttpRefusal, 'status' | 'rule' | 'why'>;
 
 /** They make a tunnel, or give back what the hosting side put in. */
 const neverPassing: ReadonlySet<string> = new Set(['CONNECT', 'TRACE', 'TRACK']);
 
 /** A check that refuses what the rules do not allow, and records the refusal. */
-export function headCheck(rules: HttpRules, out: Effects): HeadCheck {
+export function headCheck(rules: HttpRules, out: Effects, judging: Judging): HeadCheck {
+  const objections = headObjections(rules);
+  return (head, nowMs) => {
+    const { refused, observed } = judged(objections(head), judging);
+    if (refused === undefined) return { refused, observed };
+    out.call({ ...callFor(head, nowMs), decision: 'deny', rule: refused.rule });
+    return { refused: refusalAnswer({ ...refused, target: head.target }), observed };
+  };
+}
+
+/** What the record will have of a request, allowed until something refuses it. */
+export function callFor({ method, target }: RequestHead, nowMs: number): GuardCall {
+  return { protocol: 'http', method, target: shownPath(target), decision: 'allow', startedAtMs: nowMs };
+}
+
+/** What rules say against a head, in the order it is told. */
+export function headObjections(rules: HttpRules): (head: RequestHead) => Generator<Objection> {
   const paths = rules.paths?.map((pattern) => compileGlob(pattern, 'path'));
   const reads = rules.models !== undefined || rules.tokenBudget !== undefined;
-  return (head, nowMs) => {
-    const refuse = (status: number, rule: string, why: string): OwnAnswer => {
-      out.call({
-        protocol: 'http',
-        method: head.method,
-        target: shownPath(head.target),
-        decision: 'deny',
-        rule,
-        startedAtMs: nowMs,
-      });
-      return refusalAnswer({ status, rule, why, target: head.target });
-    };
-    if (neverPassing.has(head.method)) return refuse(405, 'guard:http.method', `${head.method} does not pass`);
+  return function* (head) {
+    const says = (status: number, rule: string, why: string): Objection => ({ status, rule, why });
+    if (neverPassing.has(head.method)) yield says(405, 'guard:http.method', `${head.method} does not pass`);
     if (rules.methods !== undefined && !rules.methods.includes(head.method)) {
-      return refuse(405, 'contract:http.methods', `${head.method} is not among the methods allowed`);
+      yield says(405, 'contract:http.methods', `${head.method} is not among the methods allowed`);
     }
     if (asksForWebSocket(head)) {
       if (rules.websocket !== true) {
-        return refuse(
+        yield says(
           426,
           'contract:http.websocket',
           'websockets are not among what the contract allows; ask over plain HTTP',
         );
       }
       if (reads) {
-        return refuse(
-          426,
-          'guard:http.websocket',
-          'models and tokens cannot be read in a websocket; ask over plain HTTP',
-        );
+        yield says(426, 'guard:http.websocket', 'models and tokens cannot be read in a websocket; ask over plain HTTP');
       }
-      if (!isWebSocketHandshake(head)) return refuse(400, 'guard:http.websocket', 'a websocket handshake that is none');
+      if (!isWebSocketHandshake(head)) yield says(400, 'guard:http.websocket', 'a websocket handshake that is none');
     }
     if (readTarget(head.target, head.method) === undefined) {
-      return refuse(
+      yield says(
         400,
         'guard:http.path',
         'a request target that two readers could understand differently does not pass',
       );
     }
-    if (paths === undefined && !reads) return undefined;
+    if (paths === undefined && !reads) return;
     const path = plainPath(head.target);
     if (path === undefined) {
-      return refuse(400, 'guard:http.path', 'a path that two readers could understand differently does not pass');
+      yield says(400, 'guard:http.path', 'a path that two readers could understand differently does not pass');
+      return;
     }
-    if (paths === undefined || paths.some((glob) => glob.matches(path))) return undefined;
-    return refuse(403, 'contract:http.paths', `${path} is not among the paths allowed`);
+    if (paths === undefined || paths.some((glob) => glob.matches(path))) return;
+    yield says(403, 'contract:http.paths', `${path} is not among the paths allowed`);
   };
 }

@@ -5,7 +5,8 @@ import type { Reason } from '../../base/reason.ts';
 import type { Effects } from '../effects.ts';
 import type { GuardCall, GuardContext } from '../guard.ts';
 import { bodyReaderFor, type BodyReading } from './body-reader.ts';
-import { headCheck, type HeadCheck } from './head-check.ts';
+import { callFor, headCheck, type HeadCheck } from './head-check.ts';
+import { isOnlyNoted, notedIn } from '../judgement.ts';
 import { foreignCharset, type BodyFraming, type HeadChanges, type RequestHead } from './head.ts';
 import type { JsonDocument } from '../json/json-reader.ts';
 import { answerLimit, estimateTokens, modelInPath, modelsInBody, namesForeignBatch } from './models.ts';
@@ -47,16 +48,16 @@ export class RulesJudge implements HttpJudge {
     this.#rules = rules;
     this.#context = context;
     this.#out = out;
-    this.#checkHead = headCheck(rules, out);
+    this.#checkHead = headCheck(rules, out, context);
     this.#models = rules.models?.map((pattern) => compileGlob(pattern));
     this.#reads = rules.models !== undefined || rules.tokenBudget !== undefined;
   }
 
   request(head: RequestHead, framing: BodyFraming, nowMs: number): RequestPlan {
-    const refused = this.#checkHead(head, nowMs);
+    const { refused, observed } = this.#checkHead(head, nowMs);
     if (refused !== undefined) return { kind: 'refuse', answer: refused };
     const { target } = head;
-    const call = callFor(head, nowMs);
+    const call = { ...callFor(head, nowMs), ...notedIn(observed) };
     const asked: Asked = { head, call };
     const changes: HeadChanges = {
       ...(this.#rules.methods === undefined ? {} : { target: withoutParameters(target, overrides) }),
@@ -136,11 +137,10 @@ export class RulesJudge implements HttpJudge {
     const inBody = modelsInBody(body);
     const models = [...(inPath === undefined ? [] : [inPath]), ...inBody.names];
     const model = inPath ?? inBody.chosen;
-    const call: GuardCall = model === undefined ? asked.call : { ...asked.call, model };
+    let call: GuardCall = model === undefined ? asked.call : { ...asked.call, model };
     const refuse = (refused: Refused): Extract<HeldVerdict, { kind: 'refuse' }> => this.#refuse(asked, call, refused);
     const allowed = this.#models;
     if (allowed !== undefined) {
-      const rule = 'contract:http.models';
       if (inBody.misspelt !== undefined) {
         return refuse({
           status: 400,
@@ -148,13 +148,9 @@ export class RulesJudge implements HttpJudge {
           why: `the field "${inBody.misspelt}" in a spelling that readers take differently`,
         });
       }
-      const foreign = models.find((named) => !allowed.some((glob) => glob.matches(named)));
-      if (foreign !== undefined) {
-        return refuse({ status: 404, rule, why: `${foreign} is not among the models allowed`, model: foreign });
-      }
-      if (model === undefined && bytes > 0) {
-        return refuse({ status: 403, rule, why: 'a request that names no model does not pass' });
-      }
+      const refused = refusedModel(allowed, models, model === undefined && bytes > 0);
+      if (refused !== undefined && !isOnlyNoted(refused.rule, this.#context)) return refuse(refused);
+      call = { ...call, ...notedIn(call.observed ?? refused?.rule) };
     }
     if (namesForeignBatch(body)) {
       return refuse({
@@ -232,6 +228,20 @@ export class RulesJudge implements HttpJudge {
 
 type Refused = Omit<HttpRefusal, 'target'>;
 
+/** What a contract's list of models says against a request that names these; `mustName`: it has a body, and names none. */
+export function refusedModel(
+  allowed: readonly Glob[],
+  models: readonly string[],
+  mustName: boolean,
+): Refused | undefined {
+  const rule = 'contract:http.models';
+  const foreign = models.find((named) => !allowed.some((glob) => glob.matches(named)));
+  if (foreign !== undefined) {
+    return { status: 404, rule, why: `${foreign} is not among the models allowed`, model: foreign };
+  }
+  return mustName ? { status: 403, rule, why: 'a request that names no model does not pass' } : undefined;
+}
+
 function typeOf(body: BodyReading): { readonly contentType?: string } {
   return body.kind === 'read' ? { contentType: body.contentType } : {};
 }
@@ -243,9 +253,4 @@ function isFree(target: string): boolean {
 
 function isBatch(body: unknown): boolean {
   return typeof body === 'object' && body !== null && Array.isArray((body as { requests?: unknown }).requests);
-}
-
-/** What the record will have of a request, allowed until something refuses it. */
-function callFor({ method, target }: RequestHead, nowMs: number): GuardCall {
-  return { protocol: 'http', method, target: shownPath(target), decision: 'allow', startedAtMs: nowMs };
 }

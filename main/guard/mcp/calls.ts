@@ -7,6 +7,7 @@ import type { ApprovalAnswer, GuardCall, GuardContext, LocalVerdict } from '../g
 import { argumentTexts } from './argument-texts.ts';
 import { McpData } from './call-data.ts';
 import { digestInTurns, digestOf } from './digests.ts';
+import { isOnlyNoted, notedIn } from '../judgement.ts';
 import { actionOf, isCall, isKnownNotification, isKnownRequest, thingsNamed, type NamedThing } from './methods.ts';
 import type { CallAnswer, OpenCall } from './open-calls.ts';
 import { rpcErrors, type RpcMessage, type RpcRefusal, type RpcRequest } from './rpc.ts';
@@ -135,13 +136,18 @@ export class McpCalls {
       });
     }
     let rule: string | undefined;
+    let observed: string | undefined;
     for (const thing of things) {
       const verdict = this.#compiled.judge(thing.kind, thing.name, thing.arguments);
-      if (!verdict.allowed)
+      if (!verdict.allowed && isOnlyNoted(verdict.rule, this.#context)) observed ??= verdict.rule;
+      else if (!verdict.allowed)
         return this.#refuseThing(request, thing, verdict.rule, 'the contract does not allow it', nowMs);
       const withheld = this.data.refusal(request);
       if (withheld !== undefined) return this.#refuse(request, thing.name, thing, nowMs, withheld);
-      const local = this.#local(request, thing, this.#asks(method, thing) !== undefined);
+      const asking = this.#asks(method, thing);
+      const asks = asking !== undefined && !isOnlyNoted(asking, this.#context);
+      if (asking !== undefined && !asks) observed ??= asking;
+      const local = this.#local(request, thing, asks);
       if (local.kind === 'deny') return this.#refuseLocally(request, thing, local.reason, nowMs);
       const held = method === 'tools/call' ? this.#context.pins?.holds(thing.name, pinRulesOf(this.#rules)) : undefined;
       if (held !== undefined) return this.#refuseThing(request, thing, held.rule, held.why, nowMs);
@@ -149,21 +155,36 @@ export class McpCalls {
     }
     const withheld = this.data.refusal(request);
     if (withheld !== undefined) return this.#refuse(request, method, undefined, nowMs, withheld);
-    if (!isCall(method)) return { kind: 'pass', open: { method, call: undefined } };
+    if (!isCall(method)) {
+      const noted = observed === undefined ? undefined : this.#callOf(request, things[0], 'allow', rule, nowMs);
+      return { kind: 'pass', open: { method, call: noted && { ...noted, ...notedIn(observed) } } };
+    }
     const [thing] = things;
     const asking = thing === undefined ? undefined : this.#asks(method, thing);
-    if (asking !== undefined && thing !== undefined) return this.#ask(request, thing, asking, nowMs);
-    return this.#pass(request, thing, rule, nowMs);
+    if (asking !== undefined && thing !== undefined && !isOnlyNoted(asking, this.#context)) {
+      return this.#ask(request, thing, asking, nowMs);
+    }
+    return this.#pass(request, thing, rule, nowMs, observed);
   }
 
-  #pass(request: Request, thing: NamedThing | undefined, rule: string | undefined, nowMs: number): SettledVerdict {
+  #pass(
+    request: Request,
+    thing: NamedThing | undefined,
+    rule: string | undefined,
+    nowMs: number,
+    observed?: string,
+  ): SettledVerdict {
     const { method } = request;
     const limited = this.#limitOf(nowMs);
-    if (limited !== undefined) return this.#refuse(request, thing?.name ?? method, thing, nowMs, limited);
+    if (limited !== undefined && !isOnlyNoted(limited.rule, this.#context)) {
+      return this.#refuse(request, thing?.name ?? method, thing, nowMs, limited);
+    }
     this.#allowedCalls += 1;
+    const noted = notedIn(observed ?? limited?.rule);
     const named = thing === undefined ? {} : { thing: thing.name };
     if (thing !== undefined) this.#context.history?.called(thing.name);
-    return { kind: 'pass', open: { method, call: this.#callOf(request, thing, 'allow', rule, nowMs), ...named } };
+    const call = { ...this.#callOf(request, thing, 'allow', rule, nowMs), ...noted };
+    return { kind: 'pass', open: { method, call, ...named } };
   }
 
   #asks(method: string, thing: NamedThing): string | undefined {

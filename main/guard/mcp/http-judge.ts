@@ -8,7 +8,7 @@ import type { Reason } from '../../base/reason.ts';
 import { HeldBytes, textOf, utf8 } from '../bytes.ts';
 import type { Effects } from '../effects.ts';
 import { encodeEvent, EventSplitter, parseEvent } from '../http/event-stream.ts';
-import type { HeadCheck } from '../http/head-check.ts';
+import { callFor, type HeadCheck } from '../http/head-check.ts';
 import {
   fieldOf,
   foreignCharset,
@@ -23,6 +23,7 @@ import type { AnswerPlan, AnswerWatch, HeldVerdict, HttpJudge, RequestPlan } fro
 import { withoutParameters } from '../http/target.ts';
 import { ScannedJson, type ScannedReading } from '../data/scanned-json.ts';
 import { writeJson } from '../json/write-json.ts';
+import { notedIn } from '../judgement.ts';
 import type { JsonDocument } from '../json/json-reader.ts';
 import { AnswerScan } from './answer-scan.ts';
 import { isForeign, readAnswer } from './answers.ts';
@@ -64,7 +65,9 @@ export class McpHttpJudge implements HttpJudge {
   }
 
   request(head: RequestHead, framing: BodyFraming, nowMs: number): RequestPlan {
-    const refused = this.#checkHead?.(head, nowMs) ?? this.#headRefusal(head, framing, nowMs);
+    const checked = this.#checkHead?.(head, nowMs);
+    if (checked?.observed !== undefined) this.#out.call({ ...callFor(head, nowMs), ...notedIn(checked.observed) });
+    const refused = checked?.refused ?? this.#headRefusal(head, framing, nowMs);
     if (refused !== undefined) return { kind: 'refuse', answer: refused };
     const changes = { without: hiding, target: withoutParameters(head.target, methodParameter) };
     if (head.method !== 'POST') {

@@ -77,7 +77,7 @@ export class McpLists {
 
   #isShown(kind: ThingKind, item: unknown, key: string): boolean {
     const name = isRecord(item) ? item[key] : undefined;
-    return typeof name === 'string' && this.#shown.shows(kind, name);
+    return typeof name === 'string' && (this.#context.observes === true || this.#shown.shows(kind, name));
   }
 }
 

@@ -111,7 +111,7 @@ export class McpGuard implements Guard {
     const judge = new McpHttpJudge({
       calls: this.#calls,
       out: this.#out,
-      checkHead: rules === undefined ? undefined : headCheck(rules, this.#out),
+      checkHead: rules === undefined ? undefined : headCheck(rules, this.#out, this.#context),
       models: reads ? new ModelRules(rules, this.#context, this.#out) : undefined,
     });
     const deps = { judge, out: this.#out, held: this.#context.held, wake: () => this.#wake() };

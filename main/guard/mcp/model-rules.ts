@@ -4,7 +4,8 @@
 import type { HttpRules } from '../../base/engagement.ts';
 import { compileGlob, type Glob } from '../../base/glob.ts';
 import type { Effects } from '../effects.ts';
-import type { GuardContext } from '../guard.ts';
+import type { GuardCall, GuardContext } from '../guard.ts';
+import { isOnlyNoted, notedIn } from '../judgement.ts';
 import { answerLimit, estimateTokens, modelsInBody } from '../http/models.ts';
 import type { HeldVerdict } from '../http/plans.ts';
 import { BudgetShare } from '../http/token-budget.ts';
@@ -49,7 +50,10 @@ export class ModelRules {
   refusal(request: RpcRequest, nowMs: number): SettledVerdict | undefined {
     const named = modelsInBody(request.params);
     const foreign = named.names.find((model) => this.#models?.some((glob) => glob.matches(model)) === false);
-    if (this.#models !== undefined && (foreign ?? named.misspelt) !== undefined) {
+    const isNoted = isOnlyNoted('contract:http.models', this.#context) && named.misspelt === undefined;
+    if (this.#models !== undefined && foreign !== undefined && isNoted) {
+      this.#out.call({ ...this.#callOf(request, nowMs), decision: 'allow', ...notedIn('contract:http.models') });
+    } else if (this.#models !== undefined && (foreign ?? named.misspelt) !== undefined) {
       return this.#refuse(
         request,
         'contract:http.models',
@@ -79,12 +83,16 @@ export class ModelRules {
   }
 
   #refuse(request: RpcRequest, rule: string, why: string, nowMs: number): SettledVerdict {
-    const target = typeof request.params.name === 'string' ? request.params.name.slice(0, 512) : request.method;
-    this.#out.call({ protocol: 'mcp', method: request.method, target, decision: 'deny', rule, startedAtMs: nowMs });
+    this.#out.call({ ...this.#callOf(request, nowMs), decision: 'deny', rule });
     return {
       kind: 'refuse',
       refusal: { code: -32_000, message: `Refused: ${why}`, data: { reason: why, rule, by: 'culvert' } },
     };
+  }
+
+  #callOf({ method, params }: RpcRequest, nowMs: number): Omit<GuardCall, 'decision'> {
+    const target = typeof params.name === 'string' ? params.name.slice(0, 512) : method;
+    return { protocol: 'mcp', method, target, startedAtMs: nowMs };
   }
 
   get #key(): string {

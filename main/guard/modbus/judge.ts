@@ -1,4 +1,4 @@
-/** One Modbus request held to its contract: undefined where it may go on, else the exception and the rule. Pure but for the ledger. */
+/** What a contract says against one Modbus request, each with the exception that tells it. Pure but for the ledger. */
 import { modbusAllows } from '../../base/engagement/modbus-operations.ts';
 import type { ModbusRules, ModbusWriteRange } from '../../base/engagement/modbus.ts';
 import type { GuardContext } from '../guard.ts';
@@ -10,35 +10,37 @@ export interface Refused {
   readonly rule: string;
 }
 
-/** Undefined where the rules let the request through. */
-export function judgeRequest(
+/** In the order they are told; what stands behind one that refuses is not to be asked for. */
+export function* modbusObjections(
   rules: ModbusRules,
-  context: GuardContext,
+  context: Pick<GuardContext, 'authorize' | 'ledger' | 'ledgerKey'>,
   unit: number,
   request: ModbusRequest,
   nowMs: number,
-): Refused | undefined {
+): Generator<Refused> {
   const { operation, accesses, fault } = request;
-  if (operation === undefined) return fault;
+  if (operation === undefined) {
+    if (fault !== undefined) yield fault;
+    return;
+  }
   if (rules.units !== undefined && !rules.units.includes(unit)) {
-    return { exception: exceptions.gatewayPathUnavailable, rule: 'contract:modbus.units' };
+    yield { exception: exceptions.gatewayPathUnavailable, rule: 'contract:modbus.units' };
   }
   if (!modbusAllows(rules.allow, operation)) {
-    return { exception: exceptions.illegalFunction, rule: 'contract:modbus.allow' };
+    yield { exception: exceptions.illegalFunction, rule: 'contract:modbus.allow' };
   }
-  if (fault !== undefined) return fault;
-  return (
-    outsideRanges(rules, unit, request) ??
-    refusedLocally(context, unit, accesses) ??
-    refusedValues(rules, context, unit, request, nowMs)
-  );
+  if (fault !== undefined) yield fault;
+  yield* outsideRanges(rules, unit, request);
+  const local = refusedLocally(context, unit, accesses);
+  if (local !== undefined) yield local;
+  yield* refusedValues(rules, context, unit, request, nowMs);
 }
 
-function outsideRanges(
+function* outsideRanges(
   { ranges, read, write }: ModbusRules,
   unit: number,
   request: ModbusRequest,
-): Refused | undefined {
+): Generator<Refused> {
   const limits = [
     { rule: 'contract:modbus.ranges', ranges, access: undefined },
     { rule: 'contract:modbus.read', ranges: read, access: 'read' },
@@ -49,13 +51,13 @@ function outsideRanges(
     // What touches no register a range could name cannot be held to one.
     if (request.accesses.length === 0) {
       if (limit.access !== undefined && limit.access !== request.operation?.class) continue;
-      return { exception: exceptions.illegalFunction, rule: limit.rule };
+      yield { exception: exceptions.illegalFunction, rule: limit.rule };
+      continue;
     }
     const concerned = request.accesses.filter((access) => limit.access === undefined || limit.access === access.access);
     const within = concerned.every((access) => limit.ranges?.some((range) => holds(range, unit, access)));
-    if (!within) return { exception: exceptions.illegalDataAddress, rule: limit.rule };
+    if (!within) yield { exception: exceptions.illegalDataAddress, rule: limit.rule };
   }
-  return undefined;
 }
 
 function holds(range: Omit<ModbusWriteRange, 'rate'>, unit: number, access: RegisterAccess): boolean {
@@ -68,13 +70,13 @@ function holds(range: Omit<ModbusWriteRange, 'rate'>, unit: number, access: Regi
 }
 
 /** Value limits and rates of the first range that holds the registers written. */
-function refusedValues(
+function* refusedValues(
   { write }: ModbusRules,
-  context: GuardContext,
+  context: Pick<GuardContext, 'ledger' | 'ledgerKey'>,
   unit: number,
   request: ModbusRequest,
   nowMs: number,
-): Refused | undefined {
+): Generator<Refused> {
   for (const access of request.accesses) {
     if (access.access !== 'write') continue;
     const index = write?.findIndex((range) => holds(range, unit, access)) ?? -1;
@@ -84,17 +86,20 @@ function refusedValues(
     if (min !== undefined || max !== undefined) {
       // The outcome of a mask depends on what the register holds: it cannot be held to a bound.
       const fits = access.values?.every((value) => value >= (min ?? 0) && value <= (max ?? 0xffff)) ?? false;
-      if (!fits) return { exception: exceptions.illegalDataValue, rule: 'contract:modbus.write.value' };
+      if (!fits) yield { exception: exceptions.illegalDataValue, rule: 'contract:modbus.write.value' };
     }
     const key = `${context.ledgerKey}|modbus.write|${index}`;
     if (rate !== undefined && !context.ledger.take(key, 1, rate.writes, rate.perSeconds * 1000, nowMs)) {
-      return { exception: exceptions.serverBusy, rule: 'contract:modbus.write.rate' };
+      yield { exception: exceptions.serverBusy, rule: 'contract:modbus.write.rate' };
     }
   }
-  return undefined;
 }
 
-function refusedLocally(context: GuardContext, unit: number, accesses: readonly RegisterAccess[]): Refused | undefined {
+function refusedLocally(
+  context: Pick<GuardContext, 'authorize'>,
+  unit: number,
+  accesses: readonly RegisterAccess[],
+): Refused | undefined {
   for (const access of accesses) {
     if (access.access !== 'write' || (access.table !== 'coils' && access.table !== 'holding')) continue;
     const local = context.authorize?.({

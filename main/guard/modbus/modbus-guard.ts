@@ -11,7 +11,8 @@ import { Effects } from '../effects.ts';
 import type { Guard, GuardCall, GuardContext, GuardEffect } from '../guard.ts';
 import { exceptionTo, frameOfDatagram, FrameReader, isRtuFrame, readdressed, type ModbusFrame } from './frames.ts';
 import { readRequest, registersAt, type ModbusRequest, type RegisterAccess } from './functions.ts';
-import { judgeRequest, targetOf } from './judge.ts';
+import { judged, notedIn } from '../judgement.ts';
+import { modbusObjections, targetOf } from './judge.ts';
 import { OutstandingRequests, readAccess, valueBytes, type Outstanding } from './outstanding.ts';
 import { SeenValues } from './seen-values.ts';
 
@@ -81,7 +82,8 @@ export class ModbusGuard implements Guard {
     if (this.#dead) return;
     const { transaction, unit, code } = frame;
     const request = readRequest(code, frame.data);
-    const refused = judgeRequest(this.#rules, this.#context, unit, request, nowMs);
+    const objections = modbusObjections(this.#rules, this.#context, unit, request, nowMs);
+    const { refused, observed } = judged(objections, this.#context);
     const facts = this.#factsOf(unit, request, nowMs);
     const call: GuardCall = {
       protocol: 'modbus',
@@ -90,6 +92,7 @@ export class ModbusGuard implements Guard {
       decision: refused === undefined ? 'allow' : 'deny',
       startedAtMs: nowMs,
       rule: refused?.rule ?? 'contract:modbus.allow',
+      ...notedIn(observed),
       ...(facts === undefined ? {} : { arguments: facts }),
     };
     if (refused !== undefined) {

@@ -92,6 +92,7 @@ export class S7Guard extends FloorGuard {
     const asked = readAnswer(pdu);
     const rule = this.refusalOf(asked);
     if (rule !== undefined) this.refused(asked, rule, nowMs);
+    else if (this.isObserved(asked)) this.allowed(undefined, asked, nowMs);
     return rule === undefined;
   }
 

@@ -84,11 +84,12 @@ export const recordKinds: Readonly<Record<AuditKind, Kind>> = {
       'contract',
       'attribution',
       'pid',
+      'enforce',
     ],
   },
   'session.closed': {
     says: 'a session ended',
-    fields: [...session, 'reason', 'detail', 'bytesSent', 'bytesReceived', 'durationMs', 'calls', 'denied'],
+    fields: [...session, 'reason', 'detail', 'bytesSent', 'bytesReceived', 'durationMs', 'calls', 'denied', 'observed'],
   },
   call: {
     says: 'a guard judged one message: a tool call, a request, a read or write of a machine',
@@ -103,6 +104,7 @@ export const recordKinds: Readonly<Record<AuditKind, Kind>> = {
       'decision',
       'rule',
       'reason',
+      'observed',
       'digest',
       'durationMs',
       'failed',
@@ -218,6 +220,7 @@ export const fieldMeanings: Readonly<Record<string, string>> = {
   enabled: 'whether the identity may work',
   encrypted: 'end to end',
   end: 'which end judged: `dial` or `host`',
+  enforce: '`observe` where the contract only observes',
   entry: 'how it came in: `tun`, `socks5`, `http-connect`, `forward`, `mcp`',
   epoch: 'number of the signing key',
   expiresAt: 'end of the certificate',
@@ -237,6 +240,8 @@ export const fieldMeanings: Readonly<Record<string, string>> = {
   model: 'the model a request named',
   new: 'SHA-256 of the definition now',
   note: 'the signed checkpoint (signed-note format)',
+  observed:
+    'of a call that went on under a contract that observes: the rule that would have refused it; of a session: how many',
   of: 'records it vouches for',
   ok: 'whether everything could be used',
   old: 'SHA-256 of the definition as it was kept',
