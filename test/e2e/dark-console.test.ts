@@ -2,7 +2,6 @@
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,16 +14,9 @@ import { culvert, culvertJson, startCulvert, type RunningCulvert } from '../supp
 import { describeNetworks } from '../support/networks.ts';
 import { mustSkip } from '../support/optional.ts';
 import { until } from '../support/until.ts';
+import { freePort } from '../support/child.ts';
 
 const root = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 describe.skipIf(mustSkip(browserMissing()))('a console that is a dark service', () => {
   let browser: Browser;

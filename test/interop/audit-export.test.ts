@@ -3,7 +3,6 @@ import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
-import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -18,6 +17,7 @@ import { silentLog } from '../../main/base/log.ts';
 import { until } from '../support/until.ts';
 import { mustSkip } from '../support/optional.ts';
 import { findTool, toolsMissing } from '../support/tools.ts';
+import { freePort } from '../support/child.ts';
 
 const cleanUps: (() => unknown)[] = [];
 afterEach(async () => {
@@ -52,14 +52,6 @@ function call(audit: Audit, n: number): void {
     tool: `tool-${n}`,
     decision: n % 2 ? 'allow' : 'deny',
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = createTcpServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 describe('OCSF file', () => {

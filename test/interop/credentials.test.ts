@@ -16,44 +16,53 @@ import {
 import { hardwareLike } from '../support/hardware-key.ts';
 import { describeNetworks } from '../support/networks.ts';
 import { until } from '../support/until.ts';
-import {
-  arrange,
-  drain,
-  echo,
-  host,
-  join,
-  open,
-  sees,
-  uniqueName,
-  type Arranged,
-  type Member,
-} from '../support/ziti-world.ts';
+import { drain, echo, host, join, open, sees, uniqueName, type Arranged, type Member } from '../support/ziti-world.ts';
+import { echoOf, openEchoWorld, type EchoWorld } from '../support/echo-world.ts';
 
 describeNetworks('credentials', (network) => {
-  let bob: Member;
+  let world: EchoWorld;
   let alice: Member;
+  let bob: Member;
   let echoing: Arranged;
-  let binding: AsyncDisposable;
 
   beforeAll(async () => {
-    bob = await join(network());
-    alice = await join(network());
-    echoing = await arrange(network(), alice, bob);
-    binding = await host(network(), bob, echoing.serviceId, echo);
+    world = await openEchoWorld(network());
+    ({ alice, bob, echoing } = world);
   });
 
-  afterAll(async () => {
-    await binding?.[Symbol.asyncDispose]();
-    await alice?.context[Symbol.asyncDispose]();
-    await bob?.context[Symbol.asyncDispose]();
-  });
+  afterAll(() => world?.[Symbol.asyncDispose]());
 
   async function echoes(member: Member, serviceId = echoing.serviceId): Promise<void> {
-    const stream = await member.context.dial(serviceId);
-    const over = drain(stream);
-    stream.write(Buffer.from('echo'));
-    stream.end();
-    expect((await over).text).toBe('echo');
+    expect(await echoOf(member, serviceId)).toBe('echo');
+  }
+
+  /** The router may not have heard of it yet; the time limit decides. */
+  function echoesSoon(member: Member, serviceId: string): Promise<void> {
+    const works = (): Promise<boolean> =>
+      echoOf(member, serviceId).then(
+        (text) => text === 'echo',
+        () => false,
+      );
+    return until(works, 15_000);
+  }
+
+  async function refusedByPosture(member: Member, serviceId: string): Promise<void> {
+    await expect(member.context.dial(serviceId)).rejects.toMatchObject({
+      code: expect.stringMatching(/posture_failed|access_denied/) as string,
+    });
+  }
+
+  /** A service that `member` may dial while `check` passes, hosted until it is disposed. */
+  async function behind(check: string, member: Member): Promise<AsyncDisposable & { readonly serviceId: string }> {
+    const { admin } = network();
+    const serviceId = await admin.createService({ name: uniqueName('guarded') });
+    await admin.createServicePolicy({ type: 'Bind', services: [serviceId], identities: [bob.id] });
+    const dial = { type: 'Dial', services: [serviceId], identities: [member.id], postureChecks: [check] } as const;
+    await admin.createServicePolicy(dial);
+    await sees(bob.context, serviceId, 'Bind');
+    await sees(member.context, serviceId, 'Dial');
+    const binding = await host(network(), bob, serviceId, echo);
+    return { serviceId, [Symbol.asyncDispose]: () => Promise.resolve(binding[Symbol.asyncDispose]()) };
   }
 
   test('just in time: a throw-away key and a session certificate do the work', async () => {
@@ -204,34 +213,15 @@ describeNetworks('credentials', (network) => {
       promptOnUnlock: true,
       timeoutSeconds: 3600,
     });
-    const serviceId = await admin.createService({ name: uniqueName('behind-mfa') });
-    await admin.createServicePolicy({ type: 'Bind', services: [serviceId], identities: [bob.id] });
-    await admin.createServicePolicy({
-      type: 'Dial',
-      services: [serviceId],
-      identities: [member.id],
-      postureChecks: [check],
-    });
-    await sees(bob.context, serviceId, 'Bind');
-    await sees(member.context, serviceId, 'Dial');
-    await using _ = await host(network(), bob, serviceId, echo);
+    await using guarded = await behind(check, member);
+    const { serviceId } = guarded;
     // A router's verdict comes a moment after the service does, where it is the router that judges.
     const checks = (): unknown => member.context.services().find(({ id }) => id === serviceId)?.postureChecks;
     await expect.poll(checks, { timeout: 5_000 }).toMatchObject([{ queryType: 'MFA', isPassing: false }]);
-    await expect(member.context.dial(serviceId)).rejects.toMatchObject({
-      code: expect.stringMatching(/posture_failed|access_denied/) as string,
-    });
+    await refusedByPosture(member, serviceId);
     const totp = URI.parse((await member.context.mfa.enroll()).provisioningUrl) as TOTP;
     await member.context.mfa.verify(totp.generate());
-    await until(async () => {
-      try {
-        await echoes(member, serviceId);
-        return true;
-      } catch {
-        // The router may not have heard of it yet; the time limit decides.
-        return false;
-      }
-    }, 15_000);
+    await echoesSoon(member, serviceId);
     const remains = (): number | undefined =>
       member.context.services().find(({ id }) => id === serviceId)?.postureChecks[0]?.timeoutRemainingSeconds;
     let facts: { wokenAt?: number; unlockedAt?: number } = {};
@@ -255,20 +245,9 @@ describeNetworks('credentials', (network) => {
     // 2.0 takes a check without a signer for one that asks for an empty one.
     const signerFingerprint = 'ab'.repeat(20);
     const check = await admin.createPostureCheck({ type: 'PROCESS', osType: 'Linux', path, signerFingerprint });
-    const serviceId = await admin.createService({ name: uniqueName('behind-process') });
-    await admin.createServicePolicy({ type: 'Bind', services: [serviceId], identities: [bob.id] });
-    await admin.createServicePolicy({
-      type: 'Dial',
-      services: [serviceId],
-      identities: [member.id],
-      postureChecks: [check],
-    });
-    await sees(bob.context, serviceId, 'Bind');
-    await sees(member.context, serviceId, 'Dial');
-    await using _ = await host(network(), bob, serviceId, echo);
-    await expect(member.context.dial(serviceId)).rejects.toMatchObject({
-      code: expect.stringMatching(/posture_failed|access_denied/) as string,
-    });
+    await using guarded = await behind(check, member);
+    const { serviceId } = guarded;
+    await refusedByPosture(member, serviceId);
     member.context.setPosture((checks) => {
       expect(checks).toMatchObject([{ queryType: 'PROCESS', process: { path } }]);
       return Promise.resolve({

@@ -11,6 +11,7 @@ import { culvert, culvertJson, startCulvert, type RunningCulvert } from '../supp
 import { describeNetworks } from '../support/networks.ts';
 import { dialSocks, echo, ended, SocksRefusal } from '../support/socks-client.ts';
 import { until } from '../support/until.ts';
+import { freePort } from '../support/child.ts';
 
 const run = promisify(execFile);
 
@@ -376,11 +377,3 @@ describeNetworks('culvert from the command line', (network) => {
     expect(identity).not.toContain('PRIVATE KEY');
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

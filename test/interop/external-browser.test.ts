@@ -1,15 +1,13 @@
 /** Signing in with an external provider as a person does: a real controller, a real OpenID provider, a real browser, and the command line. */
-import { createServer, type Server } from 'node:http';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import Provider from 'oidc-provider';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { IdentityView, LoginView } from '../../main/api/views.ts';
 import { browserMissing, launchBrowser, openPage } from '../support/browser.ts';
 import { culvert, culvertJson, startCulvert, type RunningCulvert } from '../support/culvert.ts';
+import { openOidcProvider, type OidcProvider } from '../support/openid-provider.ts';
 import { openZitiMissing } from '../support/openziti-binary.ts';
 import { mustSkip } from '../support/optional.ts';
 import type { RealAdmin } from '../support/real-admin.ts';
@@ -22,7 +20,7 @@ describe.skipIf(mustSkip(openZitiMissing() ?? browserMissing()))('a person signs
   let home: string;
   let state: string;
   let env: Record<string, string>;
-  let server: Server;
+  let provider: OidcProvider;
   let browser: Browser;
   let engine: RunningCulvert;
   let authPolicyId: string;
@@ -34,10 +32,8 @@ describe.skipIf(mustSkip(openZitiMissing() ?? browserMissing()))('a person signs
     state = join(home, 'state');
     await writeFile(join(home, 'culvert-passphrase'), 'correct horse\n', { mode: 0o600 });
     env = { CREDENTIALS_DIRECTORY: home };
-    server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    server.on('request', openProvider(issuer).callback());
+    provider = await openOidcProvider();
+    const { issuer } = provider;
     const { api } = network.admin as RealAdmin;
     const signerId = await api.create('external-jwt-signers', {
       ...{ name: 'company', enabled: true, issuer, audience: 'culvert', clientId: 'culvert', targetToken: 'ID' },
@@ -77,8 +73,7 @@ describe.skipIf(mustSkip(openZitiMissing() ?? browserMissing()))('a person signs
   afterAll(async () => {
     await engine?.[Symbol.asyncDispose]();
     await browser?.close();
-    server?.closeAllConnections();
-    server?.close();
+    provider?.[Symbol.dispose]();
     await network?.[Symbol.asyncDispose]();
     await rm(home, { recursive: true, force: true });
   }, 60_000);
@@ -147,23 +142,3 @@ describe.skipIf(mustSkip(openZitiMissing() ?? browserMissing()))('a person signs
     expect((await identity('by-token'))?.state).toBe('ready');
   }, 60_000);
 });
-
-/** A provider whose sign-in takes any name for its subject. */
-function openProvider(issuer: string): Provider {
-  return new Provider(issuer, {
-    clients: [
-      {
-        client_id: 'culvert',
-        token_endpoint_auth_method: 'none',
-        application_type: 'native',
-        redirect_uris: ['http://localhost:20314/auth/callback'],
-        grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
-        response_types: ['code'],
-      },
-    ],
-    pkce: { required: () => true },
-    scopes: ['openid', 'offline_access', 'email'],
-    features: { devInteractions: { enabled: true }, deviceFlow: { enabled: true } },
-    cookies: { keys: ['test'] },
-  });
-}

@@ -1,49 +1,25 @@
 /** Signing in with a real OpenID provider: by browser and by device code, and again without a person. */
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import Provider from 'oidc-provider';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { silentLog } from '../../main/base/log.ts';
 import { systemClock } from '../../main/base/clock.ts';
 import type { Identities } from '../../main/engine/identities/identities.ts';
 import { ExternalLogin } from '../../main/engine/sign-in/external-login.ts';
 import type { ExternalSigner } from '../../main/ziti/ziti.ts';
+import { openOidcProvider, type OidcProvider } from '../support/openid-provider.ts';
 import { until } from '../support/until.ts';
 
-let server: Server;
+let provider: OidcProvider;
 let issuer: string;
 let given: string[];
 let signer: ExternalSigner;
 let laterMs = 0;
 
 beforeAll(async () => {
-  server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const provider = new Provider(issuer, {
-    clients: [
-      {
-        client_id: 'culvert',
-        token_endpoint_auth_method: 'none',
-        application_type: 'native',
-        redirect_uris: ['http://localhost:20314/auth/callback'],
-        grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
-        response_types: ['code'],
-      },
-    ],
-    pkce: { required: () => true },
-    scopes: ['openid', 'offline_access', 'email'],
-    features: { devInteractions: { enabled: true }, deviceFlow: { enabled: true } },
-    issueRefreshToken: () => Promise.resolve(true),
-    cookies: { keys: ['test'] },
-  });
-  server.on('request', provider.callback());
+  provider = await openOidcProvider({ issueRefreshToken: () => Promise.resolve(true) });
+  ({ issuer } = provider);
 });
 
-afterAll(() => {
-  server.closeAllConnections();
-  server.close();
-});
+afterAll(() => provider[Symbol.dispose]());
 
 beforeEach(() => {
   given = [];

@@ -20,26 +20,16 @@ import { mustSkip } from '../support/optional.ts';
 import { openZitiMissing } from '../support/openziti-binary.ts';
 import { selfSigned, type KeyAndCertificate } from '../support/self-signed.ts';
 import { until } from '../support/until.ts';
-import {
-  arrange,
-  drain,
-  echo,
-  host,
-  join,
-  open,
-  sees,
-  uniqueName,
-  type Arranged,
-  type Member,
-} from '../support/ziti-world.ts';
+import { open, sees, uniqueName, type Arranged, type Member } from '../support/ziti-world.ts';
+import { echoOf, openEchoWorld, type EchoWorld } from '../support/echo-world.ts';
 
 /** What only the real controller's administration offers: external providers and third-party authorities. */
 describe.skipIf(mustSkip(openZitiMissing()))('other authorities (OpenZiti)', () => {
   let network: RealNetwork;
   let admin: RealAdmin;
+  let world: EchoWorld;
   let bob: Member;
   let echoing: Arranged;
-  let binding: AsyncDisposable;
   /** Keys of the providers, by name. */
   const providers = new Map<string, KeyAndCertificate>();
   const issuer = 'https://issuer.test';
@@ -47,14 +37,12 @@ describe.skipIf(mustSkip(openZitiMissing()))('other authorities (OpenZiti)', () 
   beforeAll(async () => {
     network = await openRealNetwork();
     admin = network.admin as RealAdmin;
-    bob = await join(network);
-    echoing = await arrange(network, bob, bob);
-    binding = await host(network, bob, echoing.serviceId, echo);
+    world = await openEchoWorld(network);
+    ({ bob, echoing } = world);
   }, realNetworkTimeoutMs);
 
   afterAll(async () => {
-    await binding?.[Symbol.asyncDispose]();
-    await bob?.context[Symbol.asyncDispose]();
+    await world?.[Symbol.asyncDispose]();
     await network?.[Symbol.asyncDispose]();
   }, 60_000);
 
@@ -107,11 +95,7 @@ describe.skipIf(mustSkip(openZitiMissing()))('other authorities (OpenZiti)', () 
   async function echoes(member: Member): Promise<void> {
     await network.admin.createServicePolicy({ type: 'Dial', services: [echoing.serviceId], identities: [member.id] });
     await sees(member.context, echoing.serviceId, 'Dial');
-    const stream = await member.context.dial(echoing.serviceId);
-    const over = drain(stream);
-    stream.write(Buffer.from('vouched for'));
-    stream.end();
-    expect((await over).text).toBe('vouched for');
+    expect(await echoOf(member, echoing.serviceId, 'vouched for')).toBe('vouched for');
   }
 
   const noKey = (): Promise<IdentityKey> => Promise.reject(new Error('no key is needed'));

@@ -6,36 +6,26 @@ import { describeNetworks } from '../support/networks.ts';
 import { freePorts } from '../support/child.ts';
 import { selfSigned } from '../support/self-signed.ts';
 import { until } from '../support/until.ts';
-import { arrange, drain, echo, host, join, open, type Arranged, type Member } from '../support/ziti-world.ts';
+import { drain, open, type Arranged, type Member } from '../support/ziti-world.ts';
+import { echoOf, openEchoWorld, type EchoWorld } from '../support/echo-world.ts';
 
 describeNetworks('recovery', (network) => {
+  let world: EchoWorld;
   let alice: Member;
-  let bob: Member;
   let echoing: Arranged;
-  let binding: AsyncDisposable;
 
   beforeAll(async () => {
-    alice = await join(network());
-    bob = await join(network());
-    echoing = await arrange(network(), alice, bob);
-    binding = await host(network(), bob, echoing.serviceId, echo);
+    world = await openEchoWorld(network());
+    ({ alice, echoing } = world);
   });
 
-  afterAll(async () => {
-    await binding?.[Symbol.asyncDispose]();
-    await alice?.context[Symbol.asyncDispose]();
-    await bob?.context[Symbol.asyncDispose]();
-  });
+  afterAll(() => world?.[Symbol.asyncDispose]());
 
   /** A dial that works, tried until it does. */
   async function works(member: Member = alice, withinMs = 30_000): Promise<void> {
     await until(async () => {
       try {
-        const stream = await member.context.dial(echoing.serviceId, { timeoutMs: 5000 });
-        const over = drain(stream);
-        stream.write(Buffer.from('again'));
-        stream.end();
-        return (await over).text === 'again';
+        return (await echoOf(member, echoing.serviceId, 'again', { timeoutMs: 5000 })) === 'again';
       } catch {
         // Not yet; the time limit decides.
         return false;

@@ -2,8 +2,6 @@
 import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,6 +15,7 @@ import { mustSkip } from '../support/optional.ts';
 import { softKeyringMissing, startSoftKeyring, type SoftKeyring } from '../support/soft-keyring.ts';
 import { until } from '../support/until.ts';
 import { rootMissing, toolsMissing } from '../support/tools.ts';
+import { openPrivateService } from '../support/private-service.ts';
 
 const execute = promisify(execFile);
 const group = 'users';
@@ -47,9 +46,8 @@ describe.skipIf(mustSkip(missing()))('identities of scope user', () => {
   let network: Network;
   let home: string;
   let state: string;
-  let backend: Server;
   let keyring: SoftKeyring;
-  let box: RunningCulvert;
+  let hosted: AsyncDisposable;
   let engine: RunningCulvert;
   const shells: ChildProcess[] = [];
 
@@ -63,37 +61,15 @@ describe.skipIf(mustSkip(missing()))('identities of scope user', () => {
     await writeFile(join(home, 'credentials', 'culvert-passphrase'), 'x');
     await writeFile(join(state, 'culvert.yaml'), `socket: { group: ${group} }\n`);
     keyring = await startSoftKeyring({ uid: ada, gid });
-    backend = createServer((_request, response) => response.end('for ada'));
-    await new Promise<void>((resolve) => backend.listen(0, '127.0.0.1', resolve));
-    const { admin } = network;
-    const service = await admin.createService({
-      name: 'private',
-      configs: {
-        'intercept.v1': { protocols: ['tcp'], addresses: ['private.dark'], portRanges: [{ low: 80, high: 80 }] },
-        'host.v1': { protocol: 'tcp', address: '127.0.0.1', port: (backend.address() as AddressInfo).port },
-      },
-    });
-    for (const [name, type] of [
-      ['box', 'Bind'],
-      ['hers', 'Dial'],
-    ] as const) {
-      const { id, jwt } = await admin.createIdentity(name);
-      await admin.createServicePolicy({ type, services: [service], identities: [id] });
-      await writeFile(join(home, `${name}.jwt`), jwt, { mode: 0o644 });
-    }
-    const env = { CREDENTIALS_DIRECTORY: join(home, 'credentials') };
-    await culvertJson(['enroll', join(home, 'box.jwt'), '--keystore', 'file', '--state', join(home, 'box')], { env });
-    box = await startCulvert(['run', '--mode', 'host', '--state', join(home, 'box')], { env });
-    await until(async () => (await admin.terminators(service)).length > 0, 20_000);
+    hosted = await openPrivateService(network, home, { CREDENTIALS_DIRECTORY: join(home, 'credentials') });
     engine = await run();
   }, 90_000);
 
   afterAll(async () => {
     for (const shell of shells) shell.kill('SIGKILL');
     await engine?.[Symbol.asyncDispose]();
-    await box?.[Symbol.asyncDispose]();
+    await hosted?.[Symbol.asyncDispose]();
     await keyring?.[Symbol.asyncDispose]();
-    backend?.close();
     await network?.[Symbol.asyncDispose]();
     await rm(home, { recursive: true, force: true });
   }, 60_000);

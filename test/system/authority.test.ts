@@ -2,8 +2,6 @@
 import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { chmodSync, chownSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -23,6 +21,7 @@ import { openEmbeddedNetwork } from '../support/embedded-network.ts';
 import type { Network } from '../support/network.ts';
 import { mustSkip } from '../support/optional.ts';
 import { until } from '../support/until.ts';
+import { openPrivateService } from '../support/private-service.ts';
 
 const execute = promisify(execFile);
 
@@ -51,8 +50,7 @@ describe.skipIf(mustSkip(missing()))('an engine that an ordinary user runs', () 
   let network: Network;
   let home: string;
   let state: string;
-  let backend: Server;
-  let box: RunningCulvert;
+  let hosted: AsyncDisposable;
   let engine: RunningCulvert | undefined;
   const living: ChildProcess[] = [];
   const env = (): Record<string, string> => ({ CREDENTIALS_DIRECTORY: join(home, 'credentials'), HOME: home });
@@ -69,32 +67,11 @@ describe.skipIf(mustSkip(missing()))('an engine that an ordinary user runs', () 
     chownSync(state, ada, ada);
     copyFileSync('/bin/sh', join(home, 'robot'));
     chmodSync(join(home, 'robot'), 0o755);
-    backend = createServer((_request, response) => response.end('for ada'));
-    await new Promise<void>((resolve) => backend.listen(0, '127.0.0.1', resolve));
-    const { admin } = network;
-    const service = await admin.createService({
-      name: 'private',
-      configs: {
-        'intercept.v1': { protocols: ['tcp'], addresses: ['private.dark'], portRanges: [{ low: 80, high: 80 }] },
-        'host.v1': { protocol: 'tcp', address: '127.0.0.1', port: (backend.address() as AddressInfo).port },
-      },
-    });
-    for (const [name, type] of [
-      ['box', 'Bind'],
-      ['hers', 'Dial'],
-    ] as const) {
-      const { id, jwt } = await admin.createIdentity(name);
-      await admin.createServicePolicy({ type, services: [service], identities: [id] });
-      writeFileSync(join(home, `${name}.jwt`), jwt, { mode: 0o644 });
-    }
-    const keystore = ['--keystore', 'file'];
-    await culvertJson(['enroll', join(home, 'box.jwt'), ...keystore, '--state', join(home, 'box')], { env: env() });
-    await culvertJson(['enroll', join(home, 'hers.jwt'), '--name', 'hers', ...keystore, '--state', state], {
+    hosted = await openPrivateService(network, home, env());
+    await culvertJson(['enroll', join(home, 'hers.jwt'), '--name', 'hers', '--keystore', 'file', '--state', state], {
       env: env(),
       within: as(ada),
     });
-    box = await startCulvert(['run', '--mode', 'host', '--state', join(home, 'box')], { env: env() });
-    await until(async () => (await admin.terminators(service)).length > 0, 30_000);
     const run = ['run', '--mode', 'proxy', '--proxy-listen', '127.0.0.1:0', '--forward', 'private:0', '--state', state];
     engine = await startCulvert(run, { env: env(), within: as(ada) });
     await until(async () => (await fetches(ada)) === 'for ada', 30_000);
@@ -103,8 +80,7 @@ describe.skipIf(mustSkip(missing()))('an engine that an ordinary user runs', () 
   afterAll(async () => {
     for (const child of living) child.kill('SIGKILL');
     await engine?.[Symbol.asyncDispose]();
-    await box?.[Symbol.asyncDispose]();
-    backend?.close();
+    await hosted?.[Symbol.asyncDispose]();
     await network?.[Symbol.asyncDispose]();
     await rm(home, { recursive: true, force: true });
   }, 60_000);
