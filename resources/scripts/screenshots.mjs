@@ -1,4 +1,4 @@
-/** Takes the pictures of every screen for the README: the real window over the fake engine's scene, in an installed Chromium. */
+/** Takes the pictures of every screen for the gallery: the real window over the fake engine's scene, in an installed Chromium. */
 import { createServer } from 'node:http';
 import { mkdir, readFile } from 'node:fs/promises';
 import { extname, join, normalize } from 'node:path';

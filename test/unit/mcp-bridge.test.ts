@@ -482,5 +482,8 @@ test('the end of the client is the end of its requests and its session', async (
   client.end();
   await client.ended;
   await until(() => aborted, 8_000);
+  expect(client.answersTo(1)).toMatchObject([
+    { error: { message: expect.stringContaining('did not answer') as string } },
+  ]);
   expect(asked.at(-1)).toMatchObject({ method: 'DELETE', headers: { 'mcp-session-id': 'session-1' } });
 });

@@ -68,6 +68,7 @@ export async function bridge(deps: BridgeDeps): Promise<void> {
   await Promise.race([Promise.all(running), linger.catch(() => undefined)]);
   over.abort();
   stop.abort();
+  client.leave();
   await Promise.race([client.flushed(), delay(flushMs, undefined, { ref: false })]);
 }
 
@@ -119,6 +120,14 @@ class ClientEnd {
       return;
     }
     if (this.#waiting.delete(id)) this.#write(errorText(id, `the dark service could not be asked: ${why}`, refused));
+  }
+
+  /** The client's input ended long ago: what is still waited for is answered all the same, for its output may be read yet. */
+  leave(): void {
+    for (const id of this.#waiting.keys()) {
+      this.#write(errorText(id, 'the dark service did not answer before the client ended', undefined));
+    }
+    this.#waiting.clear();
   }
 
   /** What is no message is answered as JSON-RPC has it, under an id only where one can be told. */
