@@ -295,6 +295,27 @@ describe('what ends a stream', () => {
     expect(channels[0].connections.streams()).toBe(0);
   });
 
+  it('a close while our last messages are unanswered leaves a reader that pauses what it holds, however late it reads on', async () => {
+    const clock = new ManualClock();
+    let cut = false;
+    const { near, far, channels } = linkedStreams({ clock, kind: 'datagram', fate: () => (cut ? [] : [0]) });
+    const a = listen(near);
+    listen(far);
+    near.pause();
+    far.write(Uint8Array.of(1));
+    await turn(clock, 5);
+    cut = true;
+    near.write(Uint8Array.of(2));
+    near.end();
+    await turn(clock, 5);
+    channels[0].arrive(stateClosed(1, 'xgress unrouted'));
+    await turn(clock, 30_000, 100);
+    expect([a.closed, clock.pending()]).toEqual([false, 0]);
+    near.resume();
+    await turn(clock, 1);
+    expect([a.chunks.map((chunk) => [...chunk]), a.ends, a.closed, a.error]).toEqual([[[1]], 1, true, undefined]);
+  });
+
   it('the loss of the channel ends every stream on it, with its code', async () => {
     const clock = new ManualClock();
     const { near, channels } = linkedStreams({ clock });

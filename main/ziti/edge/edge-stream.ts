@@ -1,30 +1,17 @@
-/**
- * One connection as a ByteStream: messages, encryption and half-close above, a carrier beneath.
- *
- * Writes gather until the channel's next flush; then messages are cut, sealed straight into their frames, and handed to
- * the carrier as far as its window goes.
- */
+/** One connection as a ByteStream: two halves above a carrier, and what closes both. */
 import { TunnelerError, toTunnelerError } from '../../base/errors.ts';
 import type { ByteSink, StreamKind } from '../../base/stream.ts';
 import type { ZitiStream } from '../model.ts';
 import type { EdgeFault } from '../wire/edge-error.ts';
 import type { Frame } from '../wire/frame.ts';
 import { connType, edgeFlag } from '../wire/header-id.ts';
-import { copyBytes, noBytes } from '../wire/little-endian.ts';
-import { readMultipart } from '../wire/multipart.ts';
 import type { FlowControl, CarrierOwner } from './flow-control.ts';
 import type { Connection, ConnectionHost, Flushable } from './connection.ts';
-import { Opener, Sealer, sealOverheadBytes, type SessionKeys } from './end-to-end.ts';
+import type { SessionKeys } from './end-to-end.ts';
 import { accessLost, isAccessLoss, streamReset } from './fault.ts';
-import { SendQueue } from './send-queue.ts';
+import { ReceiveHalf } from './receive-half.ts';
+import { SendHalf } from './send-half.ts';
 
-/** Plain bytes of a stream's message at most: what a socket reads in two goes. Peers take messages of any size. */
-export const maxMessageBytes = 128 * 1024;
-
-/** Written bytes waiting above this: the writer is told to wait. */
-const highWaterBytes = 512 * 1024;
-/** One stream's share of a flush, so that a busy one leaves room for others. */
-const flushShareBytes = 256 * 1024;
 /** Both sides have ended: how long to wait for the last acknowledgements before closing regardless. */
 const lingerMs = 15_000;
 
@@ -39,6 +26,22 @@ export interface EdgeStreamOptions {
   carrier(owner: CarrierOwner & Flushable): FlowControl;
 }
 
+/** Where the stream as a whole stands. */
+type Life =
+  | { readonly kind: 'open' }
+  /** Both sides have ended; the last acknowledgements are waited for. */
+  | { readonly kind: 'lingering'; readonly timer: Disposable }
+  /** The router closed it: nothing can be sent, and once the reader has what is held it closes, with `error`. */
+  | { readonly kind: 'draining'; readonly error: TunnelerError | undefined }
+  /** Over; the sink is told in a microtask. */
+  | { readonly kind: 'closed'; readonly error: TunnelerError | undefined }
+  /** Over, and the sink knows. */
+  | { readonly kind: 'told' };
+
+const open: Life = { kind: 'open' };
+const told: Life = { kind: 'told' };
+
+/** A dialled or accepted connection; lives until `closed` is told, and its connection id may then be used again. */
 export class EdgeStream implements ZitiStream, Connection, CarrierOwner, Flushable {
   readonly kind: StreamKind;
   readonly circuitId: string | undefined;
@@ -48,109 +51,68 @@ export class EdgeStream implements ZitiStream, Connection, CarrierOwner, Flushab
   readonly #host: ConnectionHost;
   readonly #connId: number;
   readonly #carrier: FlowControl;
-  readonly #sealer: Sealer | undefined;
-  #receiveKey: Uint8Array | undefined;
-  #opener: Opener | undefined;
+  readonly #send: SendHalf;
+  readonly #receive: ReceiveHalf;
+  #life: Life = open;
   #sink: ByteSink | undefined;
-  // Outbound.
-  readonly #outbound = new SendQueue();
-  #opened = false;
-  #writerWaits = false;
-  #ended = false;
-  #finSent = false;
-  /** The other side takes no more. */
-  #refused = false;
-  /** Something written was not taken for that reason. */
-  #lost = false;
-  // Inbound.
-  #held: Uint8Array[] = [];
-  #heldBytes = 0;
-  #paused = false;
   #deliveryScheduled = false;
-  #remoteEnded = false;
-  #endTold = false;
-  // Life.
-  /** The router closed it; what is held is still delivered. */
-  #gone: { readonly error: TunnelerError | undefined } | undefined;
-  #over = false;
-  #overWith: TunnelerError | undefined;
-  #closedTold = false;
-  #lingering: Disposable | undefined;
   #overListener: (() => void) | undefined;
 
   constructor(options: EdgeStreamOptions) {
-    this.kind = options.kind;
+    const { host, connId, kind, keys } = options;
+    this.kind = kind;
     this.circuitId = options.circuitId;
-    this.routerName = options.host.routerName;
-    this.encrypted = options.keys !== undefined;
-    this.#host = options.host;
-    this.#connId = options.connId;
-    this.#sealer = options.keys === undefined ? undefined : new Sealer(options.keys.send);
-    this.#receiveKey = options.keys?.receive;
-    this.#carrier = options.carrier(this);
-    // The encryption header goes out at once, before anything is written, for the other side waits for it.
-    if (this.#sealer !== undefined) this.#host.wantsFlush(this);
+    this.routerName = host.routerName;
+    this.encrypted = keys !== undefined;
+    this.#host = host;
+    this.#connId = connId;
+    const carrier = options.carrier(this);
+    this.#carrier = carrier;
+    const drained = (): void => this.#sink?.drain();
+    this.#send = new SendHalf({ host, connId, kind, carrier, key: keys?.send, stream: this, drained });
+    this.#receive = new ReceiveHalf(carrier, keys?.receive);
   }
 
   start(sink: ByteSink): void {
     if (this.#sink !== undefined) throw new TunnelerError('base.internal', 'a stream is started once');
     this.#sink = sink;
+    this.#receive.start(sink);
     this.#scheduleDelivery();
   }
 
   write(chunk: Uint8Array): boolean {
-    if (this.#ended || this.#over || this.#gone !== undefined) return false;
-    if (chunk.length === 0 && !this.#carriesEmpty()) return true;
-    if (this.#refused) {
-      this.#lost = true;
-      return true;
-    }
-    this.#outbound.push(chunk);
-    this.#host.wantsFlush(this);
-    if (this.#outbound.bytes < highWaterBytes) return true;
-    this.#writerWaits = true;
-    return false;
-  }
-
-  /** Of datagrams. In clear text an empty message is a mere flag to the peers, and cannot be one. */
-  #carriesEmpty(): boolean {
-    if (this.kind !== 'datagram') return false;
-    if (this.#sealer === undefined) this.#host.log.debug('ziti.empty_datagram_dropped', { connId: this.#connId });
-    return this.#sealer !== undefined;
+    return this.#send.write(chunk);
   }
 
   end(): void {
-    if (this.#ended || this.#over) return;
-    this.#ended = true;
-    if (this.#gone !== undefined) this.#scheduleDelivery();
-    else this.#host.wantsFlush(this);
+    this.#send.end();
   }
 
   reset(error?: TunnelerError): void {
-    if (this.#over) return;
+    if (this.#isOver()) return;
     this.#carrier.close('abort');
     this.#finish(error ?? new TunnelerError('base.closed', 'the stream was reset here'));
   }
 
   pause(): void {
-    this.#paused = true;
+    this.#receive.pause();
   }
 
   resume(): void {
-    this.#paused = false;
+    this.#receive.resume();
     this.#scheduleDelivery();
   }
 
   /** Call back once when the stream is over; at once where it is. One listener. */
   onOver(listener: () => void): void {
-    if (this.#over) listener();
+    if (this.#isOver()) listener();
     else this.#overListener = listener;
   }
 
   // Called by the channel's side.
 
   receive(frame: Frame): void {
-    if (!this.#over) this.#carrier.receive(frame);
+    if (!this.#isOver()) this.#carrier.receive(frame);
   }
 
   channelLost(error: TunnelerError): void {
@@ -163,10 +125,10 @@ export class EdgeStream implements ZitiStream, Connection, CarrierOwner, Flushab
   }
 
   flush(): boolean {
-    if (this.#over) return false;
+    if (this.#isOver()) return false;
     // What is owed first: a sender that waits for it is worse than one of ours that waits.
     this.#carrier.flush();
-    const more = this.#pump();
+    const more = this.#send.flush();
     this.#finishIfDone();
     return more;
   }
@@ -174,86 +136,74 @@ export class EdgeStream implements ZitiStream, Connection, CarrierOwner, Flushab
   // Called by the carrier.
 
   message(body: Uint8Array, edgeFlags: number): void {
-    if (this.#remoteEnded || this.#over) return;
-    if (body.length > 0) {
-      const plain = this.#open(body);
-      if (plain !== undefined) this.#split(plain, edgeFlags);
-    }
+    if (body.length > 0) this.#receive.message(body, edgeFlags);
     if ((edgeFlags & edgeFlag.fin) !== 0) this.remoteEnded();
   }
 
   remoteEnded(): void {
-    if (this.#remoteEnded || this.#over) return;
-    this.#remoteEnded = true;
-    this.#deliver();
+    if (this.#receive.ended()) this.#deliver();
   }
 
   sendingRefused(): void {
     // What is written from here on is lost, and the close will say so; the other direction may go on.
-    this.#refused = true;
-    this.#finSent = true;
-    if (!this.#outbound.empty) this.#lost = true;
-    this.#outbound.clear();
-    this.#tellDrain();
+    this.#send.stopped();
     this.#finishIfDone();
   }
 
   closedByRouter(reason: string, fault: EdgeFault, complete: boolean): void {
-    if (this.#over || this.#gone !== undefined) return;
-    const nothingUnsent = this.#outbound.empty && this.#carrier.settled();
+    const life = this.#life;
+    switch (life.kind) {
+      case 'open':
+      case 'lingering':
+        this.#takeClose(reason, fault, complete);
+        return;
+      case 'draining':
+      case 'closed':
+      case 'told':
+        return;
+      default:
+        life satisfies never;
+    }
+  }
+
+  progressed(): void {
+    if (this.#send.wantsFlush) this.#host.wantsFlush(this);
+  }
+
+  #takeClose(reason: string, fault: EdgeFault, complete: boolean): void {
+    const nothingUnsent = !this.#send.hasUnsent && this.#carrier.settled();
     this.#carrier.dispose();
     if (isAccessLoss(reason, fault)) {
       this.#finish(accessLost(reason, fault));
       return;
     }
-    const orderly = this.kind === 'datagram' || (this.#remoteEnded && this.#finSent);
-    if (!complete || (!orderly && !this.#remoteEnded && this.#isReset(reason))) {
+    const remoteEnded = this.#receive.state !== 'Recv';
+    const orderly = this.kind === 'datagram' || (remoteEnded && this.#send.hasEnded);
+    if (!complete || (!orderly && !remoteEnded && this.#isReset(reason))) {
       this.#finish(streamReset(reason));
       return;
     }
-    this.#gone = { error: orderly || nothingUnsent ? undefined : streamReset(reason) };
-    this.#remoteEnded = true;
+    this.#stopLingering();
+    this.#life = { kind: 'draining', error: orderly || nothingUnsent ? undefined : streamReset(reason) };
+    this.#send.cut();
+    this.#receive.ended();
     this.#deliver();
-  }
-
-  progressed(): void {
-    if (!this.#outbound.empty || this.#finSent || !this.#opened || this.#ended) this.#host.wantsFlush(this);
   }
 
   #isReset(reason: string): boolean {
     return this.#carrier.tellsEnds || !(/^close called$/i.test(reason) || reason === '');
   }
 
-  #open(body: Uint8Array): Uint8Array | undefined {
-    if (this.#opener !== undefined) return this.#opener.open(body);
-    if (this.#receiveKey === undefined) return copyBytes(body);
-    this.#opener = new Opener(this.#receiveKey, body);
-    // Its state has the key from here on.
-    this.#receiveKey = undefined;
-    return undefined;
-  }
-
-  #split(plain: Uint8Array, edgeFlags: number): void {
-    if ((edgeFlags & edgeFlag.multipartMessage) === 0) {
-      this.#arrived(plain);
-    } else if (!readMultipart(plain, (part) => this.#arrived(part))) {
-      throw new TunnelerError('ziti.stream.reset', 'a message of several parts is malformed');
-    }
-  }
-
-  #arrived(chunk: Uint8Array): void {
-    if (this.#sink !== undefined && !this.#paused && this.#held.length === 0 && !this.#over) {
-      this.#sink.data(chunk);
-      return;
-    }
-    this.#held.push(chunk);
-    this.#heldBytes += chunk.length;
-    this.#carrier.held(this.#heldBytes);
-  }
-
-  /** A look that the compiler does not remember: calls in between may end the stream. */
   #isOver(): boolean {
-    return this.#over;
+    switch (this.#life.kind) {
+      case 'open':
+      case 'lingering':
+      case 'draining':
+        return false;
+      case 'closed':
+      case 'told':
+        return true;
+    }
   }
 
   #scheduleDelivery(): void {
@@ -270,126 +220,77 @@ export class EdgeStream implements ZitiStream, Connection, CarrierOwner, Flushab
     });
   }
 
+  /** Tell the sink what there is to tell. */
   #deliver(): void {
-    const sink = this.#sink;
-    if (sink === undefined) return;
-    if (this.#over) {
-      this.#tellClosed();
-      return;
+    if (this.#sink === undefined) return;
+    const life = this.#life;
+    switch (life.kind) {
+      case 'open':
+      case 'lingering':
+      case 'draining':
+        this.#receive.deliver();
+        this.#finishIfDone();
+        return;
+      case 'closed':
+        this.#life = told;
+        this.#sink.closed(life.error);
+        return;
+      case 'told':
+        return;
+      default:
+        life satisfies never;
     }
-    if (this.#held.length > 0) {
-      let taken = 0;
-      for (const chunk of this.#held) {
-        if (this.#paused || this.#isOver()) break;
-        taken += 1;
-        this.#heldBytes -= chunk.length;
-        sink.data(chunk);
-      }
-      this.#held.splice(0, taken);
-      if (!this.#isOver()) this.#carrier.held(this.#heldBytes);
-    }
-    if (this.#held.length > 0 || this.#isOver()) return;
-    if (this.#remoteEnded && !this.#endTold) {
-      this.#endTold = true;
-      sink.end();
-    }
-    this.#finishIfDone();
-  }
-
-  /** Send as much as window, channel and share allow; true where only the share is used up. */
-  #pump(): boolean {
-    const carrier = this.#carrier;
-    let share = flushShareBytes;
-    if (this.#sealer !== undefined && !this.#opened) {
-      if (!carrier.mayStart()) return false;
-      this.#opened = true;
-      carrier.sendFlagged(this.#openingFlags(), this.#sealer.takeHeader());
-    }
-    while (!this.#outbound.empty && share > 0 && carrier.mayStart()) {
-      if (!this.#host.channel.writable()) {
-        this.#host.waitsForChannel(this);
-        break;
-      }
-      share -= this.#sendOne();
-    }
-    this.#tellDrain();
-    if (this.#outbound.empty && this.#ended && !this.#finSent && carrier.mayStart()) {
-      this.#finSent = true;
-      // Empty and never encrypted; without the EOF flag, which peers under the router's flow control do not get.
-      if (this.kind === 'stream') carrier.sendFlagged(edgeFlag.fin, noBytes);
-    }
-    return share <= 0 && !this.#outbound.empty;
-  }
-
-  #sendOne(): number {
-    const plain =
-      this.kind === 'datagram'
-        ? this.#outbound.takeWhole()
-        : this.#outbound.takeCoalesced(maxMessageBytes, this.#host.pool.scratch);
-    if (this.#sealer !== undefined) {
-      this.#sealer.seal(this.#carrier.begin(plain.length + sealOverheadBytes), plain);
-      this.#carrier.commit();
-    } else if (this.#opened) {
-      this.#carrier.begin(plain.length).set(plain);
-      this.#carrier.commit();
-    } else {
-      this.#opened = true;
-      this.#carrier.sendFlagged(this.#openingFlags(), plain);
-    }
-    return plain.length;
-  }
-
-  /** On the first message: what the other side may do with what it sends us. */
-  #openingFlags(): number {
-    return this.kind === 'stream' ? edgeFlag.multipart | edgeFlag.stream : edgeFlag.multipart;
-  }
-
-  #tellDrain(): void {
-    if (!this.#writerWaits || this.#outbound.bytes > highWaterBytes / 2) return;
-    this.#writerWaits = false;
-    if (!this.#ended) this.#sink?.drain();
   }
 
   #finishIfDone(): void {
-    if (this.#over) return;
-    if (this.#gone !== undefined) {
-      if (this.#held.length === 0 && this.#endTold) this.#finish(this.#gone.error);
-      return;
+    const life = this.#life;
+    switch (life.kind) {
+      case 'open':
+        if (!this.#bothEnded()) return;
+        if (this.#carrier.settled()) this.#closeDone();
+        else this.#life = { kind: 'lingering', timer: this.#host.clock.after(lingerMs, () => this.#closeDone()) };
+        return;
+      case 'lingering':
+        if (this.#carrier.settled()) this.#closeDone();
+        return;
+      case 'draining':
+        if (this.#receive.state === 'DataRead') this.#finish(life.error);
+        return;
+      case 'closed':
+      case 'told':
+        return;
+      default:
+        life satisfies never;
     }
-    const bothEnded = this.kind === 'datagram' ? this.#finSent || this.#endTold : this.#finSent && this.#endTold;
-    if (!bothEnded) return;
-    if (this.#carrier.settled()) {
-      this.#closeDone();
-      return;
-    }
-    this.#lingering ??= this.#host.clock.after(lingerMs, () => {
-      if (!this.#over) this.#closeDone();
-    });
+  }
+
+  #bothEnded(): boolean {
+    const received = this.#receive.state === 'DataRead';
+    return this.kind === 'datagram' ? this.#send.hasEnded || received : this.#send.hasEnded && received;
   }
 
   #closeDone(): void {
+    const { state } = this.#send;
     this.#carrier.close('done');
-    this.#finish(this.#lost ? streamReset('the other side stopped reading') : undefined);
+    this.#send.arrived();
+    const lost = state.kind === 'ResetSent' && state.lost;
+    this.#finish(lost ? streamReset('the other side stopped reading') : undefined);
+  }
+
+  #stopLingering(): void {
+    if (this.#life.kind === 'lingering') this.#life.timer[Symbol.dispose]();
   }
 
   /** Over, once and for all. The carrier is closed or disposed already. */
   #finish(error: TunnelerError | undefined): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#overWith = error;
-    this.#lingering?.[Symbol.dispose]();
-    this.#outbound.clear();
-    this.#held = [];
-    this.#heldBytes = 0;
+    if (this.#isOver()) return;
+    this.#stopLingering();
+    this.#life = { kind: 'closed', error };
+    this.#send.cut();
+    this.#receive.cut();
     this.#host.unregister(this.#connId, this);
     this.#overListener?.();
     this.#overListener = undefined;
     this.#scheduleDelivery();
-  }
-
-  #tellClosed(): void {
-    if (this.#closedTold) return;
-    this.#closedTold = true;
-    this.#sink?.closed(this.#overWith);
   }
 }

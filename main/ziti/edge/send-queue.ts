@@ -1,12 +1,14 @@
-/** Written bytes waiting to be sent, cut into messages without copying where a message lies within one chunk. */
+/** Written bytes waiting to be sent, and the end behind them, cut into messages without copying where a message lies within one chunk. */
 import { noBytes } from '../wire/little-endian.ts';
 
+/** Owns the chunks pushed until they are taken; what it gives out is read before anything else is asked of it. */
 export class SendQueue {
   #chunks: Uint8Array[] = [];
   #head = 0;
   /** Bytes of the head chunk already taken. */
   #offset = 0;
   #bytes = 0;
+  #ended = false;
 
   get bytes(): number {
     return this.#bytes;
@@ -14,6 +16,16 @@ export class SendQueue {
 
   get empty(): boolean {
     return this.#head === this.#chunks.length;
+  }
+
+  /** The end stands behind what is here; nothing is pushed any more. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Idempotent. */
+  end(): void {
+    this.#ended = true;
   }
 
   push(chunk: Uint8Array): void {
@@ -54,6 +66,7 @@ export class SendQueue {
     return chunk;
   }
 
+  /** Drop what waits; the end, where it was put, stands. */
   clear(): void {
     this.#chunks = [];
     this.#head = 0;
