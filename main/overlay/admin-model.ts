@@ -28,12 +28,14 @@ export interface NewIdentityOptions {
   readonly serviceHostingPrecedences?: Readonly<Record<string, PrecedenceName>>;
 }
 
+/** An identity just made, and how it may enrol. */
 export interface CreatedIdentity {
   readonly id: string;
   /** One-time enrolment token; empty where it enrols by none. */
   readonly jwt: string;
 }
 
+/** A service and its configs, each made with it. */
 export interface NewService {
   readonly name: string;
   /** Data by config type name; a type not known yet is made. */
@@ -45,6 +47,7 @@ export interface NewService {
   readonly tags?: Readonly<Record<string, unknown>>;
 }
 
+/** A service policy; without a name it gets one of its own. */
 export interface NewPolicy {
   readonly name?: string;
   readonly type: PolicyType;
@@ -69,6 +72,7 @@ export type NewPostureCheck = Pick<
   | 'promptOnUnlock'
 > & { readonly name?: string; readonly roleAttributes?: readonly string[] };
 
+/** An open circuit; `bytes` of both ways together. */
 export interface CircuitView {
   readonly id: string;
   readonly serviceId: string;

@@ -41,6 +41,7 @@ export function addAuthority(network: Network, authority: NewAuthority): string 
   return network.authorities.put(record).id;
 }
 
+/** Returns its id. Throws `overlay.invalid` where it has neither keys nor a place to get them. */
 export function addSigner(network: Network, signer: NewSigner): string {
   if (signer.jwksEndpoint === undefined && signer.certPem === undefined) {
     throw new TunnelerError('overlay.invalid', 'a signer needs a jwksEndpoint or a certPem');

@@ -1,10 +1,19 @@
 /** What the overlay's controller knows: records as kept on disk, and the words of OpenZiti's own model for them. */
 import type { PkiRecord } from './pki.ts';
 
+/** What a service policy, or a service session, is leave for. */
 export type PolicyType = 'Dial' | 'Bind';
+
+/** Whether one attribute among a policy's roles suffices, or every one is needed. */
 export type Semantic = 'AnyOf' | 'AllOf';
+
+/** Of terminators: `required` before `default` before `failed`. */
 export type PrecedenceName = 'default' | 'required' | 'failed';
+
+/** What a posture check asks about. */
 export type PostureKind = 'OS' | 'MAC' | 'DOMAIN' | 'MFA' | 'PROCESS' | 'PROCESS_MULTI';
+
+/** By one-time token, by one for a certificate of a third-party authority, or by name and password. */
 export type EnrollmentMethod = 'ott' | 'ottca' | 'updb';
 /** How the server terminators of a service are chosen among. */
 export type TerminatorStrategy = 'smartrouting' | 'weighted' | 'random' | 'sticky';
@@ -15,6 +24,7 @@ interface Entity {
   updatedAt: number;
 }
 
+/** TOTP of an identity; `secret` in base32, and recovery codes leave the list as they are used. */
 export interface MfaRecord {
   readonly id: string;
   secret: string;
@@ -22,6 +32,7 @@ export interface MfaRecord {
   recoveryCodes: string[];
 }
 
+/** An identity as kept. */
 export interface IdentityFile extends Entity {
   name: string;
   isAdmin: boolean;
@@ -40,6 +51,7 @@ export interface IdentityFile extends Entity {
   mfa: MfaRecord | undefined;
 }
 
+/** One way in which an identity proves itself; which fields there are depends on `method`. */
 export interface AuthenticatorRecord extends Entity {
   readonly identityId: string;
   readonly method: 'cert' | 'updb';
@@ -58,6 +70,7 @@ export interface AuthenticatorRecord extends Entity {
   hash?: string;
 }
 
+/** An enrolment not yet used; gone once it was. */
 export interface EnrollmentRecord extends Entity {
   readonly identityId: string;
   readonly method: EnrollmentMethod;
@@ -68,10 +81,12 @@ export interface EnrollmentRecord extends Entity {
   readonly caId?: string;
 }
 
+/** A name for configs of one shape; the overlay does not check the shape. */
 export interface ConfigTypeRecord extends Entity {
   readonly name: string;
 }
 
+/** A config, shared by the services that name it. */
 export interface ConfigRecord extends Entity {
   name: string;
   readonly configTypeId: string;
@@ -79,6 +94,7 @@ export interface ConfigRecord extends Entity {
   tags: Record<string, unknown>;
 }
 
+/** A service; `configs` are ids, at most one of a type. */
 export interface ServiceRecord extends Entity {
   name: string;
   encryptionRequired: boolean;
@@ -89,6 +105,7 @@ export interface ServiceRecord extends Entity {
   tags: Record<string, unknown>;
 }
 
+/** A service policy; posture check roles that select several checks ask all of them. */
 export interface PolicyRecord extends Entity {
   name: string;
   readonly type: PolicyType;
@@ -100,6 +117,7 @@ export interface PolicyRecord extends Entity {
   tags: Record<string, unknown>;
 }
 
+/** A program that must run; hashes and signers as clients report them, and an empty list asks for none. */
 export interface ProcessRequirement {
   readonly path: string;
   readonly osType: string;
@@ -107,6 +125,7 @@ export interface ProcessRequirement {
   readonly signerFingerprints: readonly string[];
 }
 
+/** A posture check; fields beyond the first group belong to the kind named beside them. */
 export interface PostureCheckRecord extends Entity {
   name: string;
   readonly kind: PostureKind;
@@ -124,6 +143,7 @@ export interface PostureCheckRecord extends Entity {
   promptOnUnlock?: boolean;
 }
 
+/** A third party's certificate authority; `fingerprint` is the lower-hex SHA-1 of its certificate. */
 export interface AuthorityRecord extends Entity {
   name: string;
   readonly certPem: string;
@@ -137,6 +157,7 @@ export interface AuthorityRecord extends Entity {
   identityRoles: string[];
 }
 
+/** An external provider whose tokens are taken (OpenZiti: external JWT signer). */
 export interface SignerRecord extends Entity {
   name: string;
   enabled: boolean;
@@ -158,6 +179,7 @@ export interface SignerRecord extends Entity {
   enrollAttributes: string[];
 }
 
+/** Which proofs an identity may, and which it must, sign in with. */
 export interface AuthPolicyRecord extends Entity {
   name: string;
   certAllowed: boolean;
@@ -224,4 +246,5 @@ export const builtInConfigTypes = [
   'culvert.contract.v1',
 ] as const;
 
+/** Of the policy that identities without one of their own are under; every network has it. */
 export const defaultAuthPolicyId = 'default';

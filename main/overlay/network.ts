@@ -41,6 +41,7 @@ export type AccessDecision =
 export type NetworkChange =
   { readonly kind: 'access-changed' } | { readonly kind: 'api-session-removed'; readonly apiSessionId: string };
 
+/** What the network was when it was last kept, and how long its sessions last. */
 export interface NetworkOptions {
   readonly clock: Clock;
   readonly kept: StateDocument['entities'] | undefined;
@@ -58,6 +59,7 @@ export interface VisibleService {
   readonly permissions: readonly PolicyType[];
 }
 
+/** Records, sessions and posture, and who may do what; every change is told before the call that made it returns. */
 export class Network {
   readonly changes = new Emitter<NetworkChange>();
   readonly clock: Clock;

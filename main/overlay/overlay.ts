@@ -28,6 +28,7 @@ export type { AuthenticationOffer } from './controller/context.ts';
 export { OverlayAdmin } from './admin.ts';
 export { readOverlayRelease, type OverlayRelease } from './release.ts';
 
+/** Where it listens, what it keeps, and which OpenZiti it behaves as. */
 export interface OverlayOptions {
   /** The controller's `HOST:PORT`, default `127.0.0.1:0`; port 0 takes the one of the last start, else a free one. */
   readonly listen?: string;

@@ -13,6 +13,7 @@ export interface PostureFacts {
   totpPassedAt?: number | undefined;
 }
 
+/** A program as a client reports it; hash and fingerprints in lower hex, the hash empty where it does not run. */
 export interface ReportedProcess {
   readonly path: string;
   readonly isRunning: boolean;

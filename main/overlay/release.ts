@@ -6,6 +6,8 @@ import { TunnelerError } from '../base/errors.ts';
  * `2.1`: routers push services and posture verdicts, take dials without a service session, and refuse with a structure.
  */
 export const overlayReleases = ['1.7', '2.0', '2.1'] as const;
+
+/** A release line of OpenZiti that the overlay can behave as. */
 export type OverlayRelease = (typeof overlayReleases)[number];
 
 /** As `/version` has it. */

@@ -1,6 +1,7 @@
 /** Roles of policies: `#all`, `#attribute`, `@id` (openziti/ziti: controller/models and controller/db role evaluation). */
 import type { Semantic } from './model.ts';
 
+/** What roles can select: by its id, or by an attribute. */
 export interface Rolled {
   readonly id: string;
   readonly roleAttributes: readonly string[];

@@ -27,6 +27,7 @@ const seed = v.strictObject({
   ),
 });
 
+/** A seed as read. */
 export type Seed = v.InferOutput<typeof seed>;
 
 /** What a seed did. */

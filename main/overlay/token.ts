@@ -1,11 +1,13 @@
 /** JSON web tokens of the overlay's own controller: made and checked synchronously with one key (RFC 7515, RS256). */
 import { createPublicKey, sign, verify, type KeyObject } from 'node:crypto';
 
+/** Of a verified token; what a claim holds is for its reader to check. */
 export type Claims = Readonly<Record<string, unknown>>;
 
 /** Why a token was not taken. */
 export type TokenRefusal = 'malformed' | 'signature' | 'expired';
 
+/** The claims, or why the token is not taken. */
 export type TokenResult =
   { readonly ok: true; readonly claims: Claims } | { readonly ok: false; readonly refusal: TokenRefusal };
 

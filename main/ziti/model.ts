@@ -40,6 +40,7 @@ export interface PostureCheck {
   readonly processes?: readonly { readonly path: string; readonly osType: string }[];
 }
 
+/** One router of the identity's network, and how its channel stands now. */
 export interface RouterState {
   readonly name: string;
   readonly address: string;
@@ -71,6 +72,7 @@ export type ZitiEvent =
   | { readonly kind: 'certificate-renewal-failed'; readonly error: TunnelerError }
   | { readonly kind: 'controllers-changed'; readonly apis: readonly string[] };
 
+/** How one dial is made; without any, a byte stream to whichever terminator the network's strategy chooses. */
 export interface DialOptions {
   readonly signal?: AbortSignal;
   /** Overall, default 15 000. */
@@ -91,8 +93,10 @@ export interface ZitiStream extends ByteStream {
   readonly encrypted: boolean;
 }
 
+/** Terminators of a better precedence take every dial while there is one: `required`, then `default`, then `failed`. */
 export type Precedence = 'default' | 'required' | 'failed';
 
+/** How a service is hosted; cost and precedence left out are those of the identity at the controller. */
 export interface BindOptions {
   readonly terminatorIdentity?: string;
   /** 0–65535. */
@@ -113,6 +117,7 @@ export interface IncomingDial {
   reject(reason: string): void;
 }
 
+/** What happens to a binding at one router, and when all of it is over. */
 export type BindingEvent =
   | { readonly kind: 'established'; readonly routerName: string }
   | { readonly kind: 'lost'; readonly routerName: string; readonly error: TunnelerError }

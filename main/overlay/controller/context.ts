@@ -41,6 +41,7 @@ export interface RouterFacts {
   terminators(): readonly TerminatorView[];
 }
 
+/** What the routes may ask: records, keys, the router, and how long what they issue lasts. */
 export interface ControllerContext {
   readonly network: Network;
   readonly pki: Pki;

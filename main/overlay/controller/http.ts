@@ -33,6 +33,7 @@ export interface ApiReply {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** Answers a request, or throws {@link ApiError}. */
 export type Handler = (request: ApiRequest) => ApiReply | Promise<ApiReply>;
 
 /** A refusal with OpenZiti's words (openziti/ziti: controller/apierror/messages.go). */
@@ -109,6 +110,7 @@ export class Routes {
   }
 }
 
+/** Where to listen, as whom, and what is served. */
 export interface HttpsOptions {
   readonly host: string;
   readonly port: number;
@@ -263,6 +265,7 @@ export function requiredString(body: Readonly<Record<string, unknown>>, field: s
   );
 }
 
+/** A field that is a string; anything else reads as absent. */
 export function optionalString(body: Readonly<Record<string, unknown>>, field: string): string | undefined {
   const value = body[field];
   return typeof value === 'string' ? value : undefined;

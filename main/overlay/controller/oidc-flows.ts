@@ -29,6 +29,7 @@ export interface Login {
   signedCertificate: string | undefined;
 }
 
+/** What a login or a refresh ends in, each a JWT. */
 export interface Tokens {
   readonly access: string;
   readonly refresh: string;
@@ -45,6 +46,7 @@ export class OauthError extends Error {
   }
 }
 
+/** Logins and tokens under way, in memory alone: a restart ends logins, while tokens stand by their signature. */
 export class OidcFlows {
   readonly #context: ControllerContext;
   readonly #logins = new Map<string, Login>();

@@ -12,6 +12,7 @@ import { mfaRemainingMs } from '../posture.ts';
 import type { Network, VisibleService } from '../network.ts';
 import type { ControllerContext } from './context.ts';
 
+/** RFC 3339 in UTC with milliseconds. */
 export const iso = (atMs: number): string => new Date(atMs).toISOString();
 
 function entity(record: { readonly id: string; readonly createdAt: number; readonly updatedAt: number }, path: string) {
@@ -240,6 +241,7 @@ export function routerView(context: ControllerContext) {
   };
 }
 
+/** As anybody may see it, without the keys. */
 export function signerView(context: ControllerContext, signer: SignerRecord) {
   return {
     ...entity(signer, 'external-jwt-signers'),
@@ -257,6 +259,7 @@ export function signerView(context: ControllerContext, signer: SignerRecord) {
   };
 }
 
+/** With its type's name, which clients tell configs apart by. */
 export function configView(network: Network, config: ConfigRecord) {
   const type = network.configTypes.get(config.configTypeId);
   return {
@@ -269,6 +272,7 @@ export function configView(network: Network, config: ConfigRecord) {
   };
 }
 
+/** Roles as they were given, `@id` or `#attribute`. */
 export function policyView(policy: PolicyRecord) {
   return {
     ...entity(policy, 'service-policies'),

@@ -5,6 +5,7 @@ import type { ApiSessionRecord } from '../model.ts';
 import { fingerprintOf } from '../pki.ts';
 import type { RouterContext } from './context.ts';
 
+/** As whom a channel was admitted, and until when. */
 export interface Admission {
   readonly session: ApiSessionRecord;
   /** Wall clock, `Infinity` for legacy tokens. */

@@ -25,6 +25,7 @@ interface Waiter {
   readonly timeout: Disposable;
 }
 
+/** Frames are handed on in order until it is closed; a request without an answer in its time is answered with nothing. */
 export class RouterChannel {
   /** Channel id, told to the client in the Hello's Result. */
   readonly id: string;

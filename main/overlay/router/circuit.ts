@@ -24,6 +24,7 @@ const relayLimitBytes = 16 * 1024 * 1024;
 /** A side that keeps a circuit after the other has left is told so after this. */
 const lingerMs = 5000;
 
+/** Which side of a circuit a client is. */
 export type CircuitRole = 'dialer' | 'host';
 
 /** One side of a circuit on its channel. */
@@ -41,6 +42,7 @@ interface Side extends CircuitSide {
   isOpen: boolean;
 }
 
+/** The two sides a circuit joins, and who hears of its end. */
 export interface CircuitOptions {
   readonly id: string;
   readonly clock: Clock;
@@ -49,6 +51,7 @@ export interface CircuitOptions {
   onClosed(): void;
 }
 
+/** Its end is told once, by `onClosed`; what comes for it after that is dropped. */
 export class Circuit {
   readonly id: string;
   readonly #clock: Clock;

@@ -24,6 +24,7 @@ const firstHostedConnId = 0x8000_0000;
 /** Release 2.1's: several control underlays, ConnectV2, service updates, posture checks, BindSuccess, and one that is not for clients. */
 const capabilities = Uint8Array.of(0x40, 0, 0, 0, 0, 0, 0, 0x76);
 
+/** A {@link Client} from its first frame on; it lives as long as its channel. */
 export class EdgeSession implements Client {
   readonly channel: RouterChannel;
   readonly connections = new Map<number, Connection>();

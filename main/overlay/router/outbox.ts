@@ -21,6 +21,7 @@ export interface Outbox {
   afterwards(then: () => void): void;
 }
 
+/** Hands out one {@link Outbox} a connection, and serves those that wait in turn. */
 export class ChannelWriter {
   readonly #socket: TLSSocket;
   #corked = false;

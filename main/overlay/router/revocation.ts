@@ -8,6 +8,7 @@ import type { RouterContext } from './context.ts';
 /** What has been lost: access itself, by its policy or by posture, or just the service session that stood for it. */
 type Loss = 'access' | 'posture' | 'session';
 
+/** Runs to its end within the change that called for it. */
 export function judgeAll(router: RouterContext): void {
   for (const client of [...router.clients]) {
     if (client.apiSession === undefined) continue;

@@ -3,6 +3,7 @@ import type { ApiSessionRecord, PolicyType } from '../model.ts';
 import type { Network } from '../network.ts';
 import { stringClaim, type TokenSigner } from '../token.ts';
 
+/** A token that was checked; `id` is the service session's. */
 export interface ServiceToken {
   readonly id: string;
   readonly serviceId: string;

@@ -9,6 +9,7 @@ const failureCost = 50;
 
 const rank: Readonly<Record<PrecedenceName, number>> = { required: 0, default: 1, failed: 2 };
 
+/** In memory alone: hosts bind again after a restart. */
 export class Terminators {
   readonly #byId = new Map<string, Terminator>();
 

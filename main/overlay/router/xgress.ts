@@ -48,6 +48,7 @@ interface Unacknowledged {
   resent: boolean;
 }
 
+/** Keeps what it sent until that is acknowledged, and puts what comes in order. */
 export class XgressEnd {
   readonly #listener: XgressListener;
   readonly #clock: Clock;

@@ -25,6 +25,7 @@ const settleMs = 100;
 /** Underlay type of the one connection of our group (openziti/sdk-golang: ziti/edge/channel.go). */
 const underlayType = 'edge.default';
 
+/** Where a channel leads, as whom it greets, and how long that may take: 15 s where `connectTimeoutMs` is absent. */
 export interface ChannelOptions {
   /** Names the router in errors and logs. */
   readonly name: string;
@@ -56,6 +57,7 @@ export interface HelloResult {
   readonly capabilities: RouterCapabilities;
 }
 
+/** A message still to be numbered and framed; `body` is copied. */
 export interface OutgoingMessage {
   readonly contentType: number;
   readonly headers?: HeaderList;
@@ -115,6 +117,7 @@ export type FrameChannel = Pick<
   | 'resumeReading'
 >;
 
+/** One greeted connection to a router: frames in and out, requests and replies, probes, and the reason of its end in `closed`. */
 export class Channel implements AsyncDisposable {
   /** Resolves once, with why the channel is gone. */
   readonly closed: Promise<TunnelerError>;

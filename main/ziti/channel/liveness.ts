@@ -3,7 +3,10 @@
  * Intervals as the reference client has them (openziti/channel: latency/latency.go; openziti/sdk-golang: ziti/ziti.go).
  */
 
+/** Between two latency probes. */
 export const probeEveryMs = 30_000;
+
+/** A probe unanswered after this makes {@link Liveness.probeTimedOut} look at how long nothing came in. */
 export const probeTimeoutMs = 10_000;
 /** A probe may go unanswered on a busy channel; silence that long may not. */
 const silenceLimitMs = 30_000;
@@ -11,6 +14,7 @@ const silenceLimitMs = 30_000;
 /** The mean follows the latest round trips. */
 const meanWeight = 0.25;
 
+/** Round trips and silence of one channel; every time it takes or gives is monotonic. */
 export class Liveness {
   #meanMs: number;
   #lastInboundMs: number;

@@ -5,6 +5,7 @@ import type { Writable } from 'node:stream';
 const highWaterBytes = 512 * 1024;
 const lowWaterBytes = 256 * 1024;
 
+/** Who fills an outbox. */
 export interface OutboxHandlers {
   /** Called at the start of each flush: the last chance to add frames to it. */
   gather(): void;
@@ -12,6 +13,7 @@ export interface OutboxHandlers {
   drained(): void;
 }
 
+/** The way out of one channel: never blocks, asks for a pause at 512 KiB queued and lets go on at 256 KiB. */
 export class Outbox {
   readonly #socket: Writable;
   readonly #handlers: OutboxHandlers;

@@ -11,6 +11,10 @@ interface Pending {
   readonly timer: Disposable;
 }
 
+/**
+ * Each request is answered once, by its reply, its time-out or the end of the channel; disposing what `expect` returned gives up in
+ * silence.
+ */
 export class PendingReplies {
   readonly #clock: Clock;
   readonly #pending = new Map<number, Pending>();

@@ -14,12 +14,14 @@ const readBufferBytes = 64 * 1024;
 
 const keepAliveMs = 15_000;
 
+/** PEM, all three: client chain leaf first, its private key, and the authorities a router may be signed by. */
 export interface TlsCredentials {
   readonly cert: string;
   readonly key: string;
   readonly ca: string;
 }
 
+/** Where a router listens; `host` may be a name or an address of either family, without brackets. */
 export interface TlsTarget {
   readonly host: string;
   readonly port: number;

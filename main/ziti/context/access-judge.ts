@@ -14,6 +14,7 @@ const questionMs = 1500;
 const identityMs = 400;
 const lookEveryMs = 10;
 
+/** Whom the judge asks, and what it must not disturb. */
 export interface AccessJudgeDeps {
   readonly clock: Clock;
   service(id: string): ZitiService | undefined;
@@ -29,6 +30,7 @@ export interface AccessJudgeDeps {
   closing(): boolean;
 }
 
+/** Answers by the list of services first, then by asking, so that a dial that failed is told its true cause. */
 export class AccessJudge {
   readonly #deps: AccessJudgeDeps;
 

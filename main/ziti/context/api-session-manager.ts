@@ -23,6 +23,7 @@ const pendingLifeMs = 9 * 60_000;
 /** Checks asked for in quick succession are one. */
 const checkSpacingMs = 200;
 
+/** With what a session is made and kept, and who hears of it. */
 export interface SessionKeeperDeps {
   readonly authenticator: Authenticator;
   readonly clock: Clock;
@@ -41,6 +42,7 @@ export interface SessionKeeperDeps {
   signerNames(): Promise<readonly string[]>;
 }
 
+/** Begins at once and runs until disposed, which signs out. */
 export class ApiSessionManager implements AsyncDisposable {
   readonly #deps: SessionKeeperDeps;
   readonly #abort = new AbortController();

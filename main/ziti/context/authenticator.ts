@@ -65,6 +65,7 @@ export class SignedIn implements AsyncDisposable {
   }
 }
 
+/** Signed in, or half: `complete` makes the whole of it once the last proof was given. */
 export type SignInOutcome =
   | { readonly kind: 'signed-in'; readonly signedIn: SignedIn }
   | {
@@ -78,6 +79,7 @@ const sessionCertificateReserveMs = 2 * 3_600_000;
 /** A controller of the same cluster that is well answers a question without a session in far less. */
 const probeTimeoutMs = 3000;
 
+/** Finds the controller that answers, proves the identity to it, and renews what the session hangs on; throws `ziti.controller.*`. */
 export class Authenticator implements AsyncDisposable {
   readonly #options: ZitiContextOptions;
   readonly #open: OpenTransport;

@@ -15,6 +15,7 @@ const lastPart = 1 / 4;
 const lookEveryMs = 6 * 3_600_000;
 const dayMs = 86_400_000;
 
+/** Whose certificate it is, with whom it is renewed, and who hears how that went. */
 export interface CertificateKeeperDeps {
   readonly clock: Clock;
   readonly log: Log;
@@ -38,6 +39,7 @@ interface Doubt {
   triesStaged: boolean;
 }
 
+/** One renewal at a time, each step durable before the next; what was cut short is settled by the next sign-in. */
 export class CertificateKeeper implements Disposable {
   readonly #deps: CertificateKeeperDeps;
   readonly #timer: Disposable;

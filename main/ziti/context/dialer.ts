@@ -16,6 +16,7 @@ const defaultTimeoutMs = 15_000;
 /** A router whose controller is gone waits for it; a dial that takes this long makes us look whether ours is there. */
 const doubtAfterMs = 1500;
 
+/** What a dial stands on: sessions, routers, and whoever knows whether access is still there. */
 export interface DialerDeps {
   readonly clock: Clock;
   readonly sessions: ServiceSessions;
@@ -40,6 +41,7 @@ export interface DialerDeps {
   revalidateSession(): void;
 }
 
+/** Dials within the time of the caller, all attempts together, and throws `ziti.dial.*` or `ziti.controller.*`. */
 export class Dialer {
   readonly #deps: DialerDeps;
   /** By service and terminator identity. Source: openziti/ziti sticky strategy; forgotten where an answer brings none. */

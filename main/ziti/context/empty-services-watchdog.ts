@@ -7,6 +7,7 @@ import type { Clock } from '../../base/clock.ts';
 const firstMs = 2 * 60_000;
 const maxMs = 60 * 60_000;
 
+/** Asked only where the controller has answered; each restart doubles its patience, and a service seen makes it begin anew. */
 export class EmptyServicesWatchdog {
   readonly #clock: Clock;
   readonly #restart: () => void;

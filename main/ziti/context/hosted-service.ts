@@ -14,6 +14,7 @@ import type { SignedIn } from './authenticator.ts';
 import type { RouterSet } from './router-set.ts';
 import type { ServiceSessions } from './service-sessions.ts';
 
+/** What hosting stands on, and whom to ask to look again when a router says no. */
 export interface HostedServiceDeps {
   readonly clock: Clock;
   readonly log: Log;
@@ -40,6 +41,7 @@ interface Place {
   established: boolean;
 }
 
+/** A {@link Binding}: at most `maxConnections` routers, 3 where that is absent, and never two terminators at one router. */
 export class HostedService implements Binding {
   readonly events = new Emitter<BindingEvent>();
   readonly service: ZitiService;

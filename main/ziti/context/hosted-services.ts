@@ -3,6 +3,7 @@ import { TunnelerError } from '../../base/errors.ts';
 import type { Binding, BindOptions, IncomingDial, ZitiService } from '../model.ts';
 import { HostedService, type HostedServiceDeps } from './hosted-service.ts';
 
+/** Disposing stops the hosting of every service; connections that came through live on. */
 export class HostedServices implements Disposable {
   readonly #deps: HostedServiceDeps;
   readonly #hosted = new Set<HostedService>();

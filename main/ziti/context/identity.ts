@@ -3,6 +3,7 @@ import type * as v from 'valibot';
 import type { identityAnswer } from '../controller/answers.ts';
 import type { Precedence, ZitiIdentity } from '../model.ts';
 
+/** Costs that are absent are 0, precedences that are absent or unknown `default`. */
 export function toIdentity(answer: v.InferOutput<typeof identityAnswer>): ZitiIdentity {
   const precedences = Object.entries(answer.serviceHostingPrecedences).map(([id, value]) => [id, toPrecedence(value)]);
   return {

@@ -8,6 +8,7 @@ import type { SignedIn } from './authenticator.ts';
 import type { PostureKeeper } from './posture-keeper.ts';
 import type { ApiSessionManager } from './api-session-manager.ts';
 
+/** Where a code is asked for, and where an accepted one counts. */
 export interface MfaDeps {
   readonly clock: Clock;
   readonly log: Log;
@@ -17,6 +18,7 @@ export interface MfaDeps {
   verified(): void;
 }
 
+/** The MFA calls of one context: a code answers the sign-in that waits for it, else the enrolment, else the posture check. */
 export class ContextMfa implements MfaCalls {
   readonly #deps: MfaDeps;
   #lastVerifiedAt: number | undefined;

@@ -33,8 +33,10 @@ export interface RenewalKeeper {
   abandoned?(): Promise<void>;
 }
 
+/** Connects to one router and greets it; rejects with `ziti.channel.*`. */
 export type OpenEdgeRouter = (options: EdgeRouterOptions) => Promise<EdgeRouter>;
 
+/** One identity, its network and its host; the context holds `credential` in memory and keeps nothing on disk but by `renewal`. */
 export interface ZitiContextOptions {
   /** Local name, for logs only. */
   readonly name: string;

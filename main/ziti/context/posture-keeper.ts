@@ -11,6 +11,7 @@ import { encodePosture } from './posture-message.ts';
 /** As the Go SDK looks (sdk-golang `ziti/edge/posture`). */
 const periodMs = 10_000;
 
+/** Who judges posture, and what it is asked for. */
 export interface PostureKeeperDeps {
   readonly clock: Clock;
   readonly log: Log;
@@ -21,8 +22,10 @@ export interface PostureKeeperDeps {
   answered(): void;
 }
 
+/** Reads of the host just the facts that these checks ask for; one that rejects leaves the facts as they were. */
 export type GatherPosture = (checks: readonly PostureCheck[]) => Promise<PostureFacts>;
 
+/** Looks every so often and when told, one look at a time; what did not change is not sent again. */
 export class PostureKeeper implements Disposable {
   readonly #deps: PostureKeeperDeps;
   readonly #timer: Disposable;

@@ -3,6 +3,7 @@ import { TunnelerError } from '../../base/errors.ts';
 import type { ContextState } from '../model.ts';
 import type { SignedIn } from './authenticator.ts';
 
+/** Shut at first; opened by a session that has everything loaded, shut again when that is over. */
 export class ReadinessLatch {
   readonly #state: () => ContextState;
   readonly #waiting = new Set<() => void>();

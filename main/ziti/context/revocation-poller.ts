@@ -40,6 +40,7 @@ export class PollPace {
   }
 }
 
+/** What is watched for, and how it is looked at. */
 export interface ServiceWatchDeps {
   readonly clock: Clock;
   /** There is something to watch for. */
@@ -48,6 +49,7 @@ export interface ServiceWatchDeps {
   look(): Promise<void>;
 }
 
+/** Stops by itself once there is nothing to watch for, and begins again with {@link start}. */
 export class RevocationPoller implements Disposable {
   readonly #deps: ServiceWatchDeps;
   readonly #pace = new PollPace();

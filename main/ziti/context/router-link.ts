@@ -17,6 +17,7 @@ export interface RouterAccess {
   readonly callerId: string;
 }
 
+/** With what a router is connected to, and who hears how it stands. */
 export interface RouterLinkDeps {
   readonly clock: Clock;
   readonly log: Log;
@@ -39,6 +40,7 @@ const drainPollMs = 1000;
 /** After the network changed, a router that says nothing for so long is taken for gone. */
 const confirmMs = 3000;
 
+/** One attempt or channel at a time until disposed; retired, it lives on only as long as its streams do. */
 export class RouterLink implements AsyncDisposable {
   readonly name: string;
   readonly address: string;

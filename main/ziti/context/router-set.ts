@@ -10,6 +10,7 @@ const onceMoreMs = 300;
 /** A router not tried to the end yet is waited for so long. */
 const patienceMs = 3000;
 
+/** Holds one {@link RouterLink} for each router that the controller names; one no longer named is retired, not cut. */
 export class RouterSet implements AsyncDisposable {
   readonly #deps: RouterLinkDeps;
   readonly #links = new Map<string, RouterLink>();

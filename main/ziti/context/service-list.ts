@@ -12,6 +12,7 @@ import type { ControllerClient } from '../controller/controller-client.ts';
 import { postureQueryTypes, type PostureCheck, type ZitiService } from '../model.ts';
 import { RevocationPoller } from './revocation-poller.ts';
 
+/** How the list is asked for and confirmed, and who hears what differs. */
 export interface ServiceListDeps {
   readonly clock: Clock;
   readonly log: Log;
@@ -42,6 +43,7 @@ const freshMs = 20;
 /** More services than this are not asked for one by one: their ids stand in the address of the request. */
 const maxAskedById = 64;
 
+/** The list as it is known; never throws but from `reload`, and keeps the old one where a new one cannot be had. */
 export class ServiceList implements Disposable {
   readonly #deps: ServiceListDeps;
   #services: readonly ZitiService[] = [];

@@ -13,6 +13,7 @@ const settleMs = 1000;
 /** Everything asked for anew is waited for so long; it is a round trip to the router. */
 const wholeWithinMs = 1000;
 
+/** Which routers there are, and who takes over what they push. */
 export interface ServicePushesDeps {
   readonly clock: Clock;
   readonly log: Log;
@@ -30,6 +31,7 @@ interface Active {
   readonly settling: Disposable;
 }
 
+/** Follows the stream of one router at a time; another's is begun when that one is gone, and everything is asked for again after a gap. */
 export class ServicePushes implements Disposable {
   readonly #deps: ServicePushesDeps;
   readonly #waiting = new Set<() => void>();

@@ -1,6 +1,7 @@
 /** Service sessions, one a service and type for as long as the API session lives: asked for once, kept, dropped when stale. */
 import type { ControllerClient, ServiceSession } from '../controller/controller-client.ts';
 
+/** What a service session is leave for. */
 export type SessionType = 'Dial' | 'Bind';
 
 /**

@@ -17,6 +17,7 @@ export type Applied = 'changed' | 'unchanged' | 'gap';
 
 type Verdict = PostureStateChange['checks'][number];
 
+/** Takes pushes in the order they came; `gap` says that something between them is missing and all of it has to be asked for again. */
 export class ServiceStream {
   readonly #services = new Map<string, PushedService>();
   readonly #policies = new Map<string, PushedPolicy>();

@@ -18,6 +18,7 @@ export interface StreamWatcher {
   identityLost(): Promise<TunnelerError | undefined>;
 }
 
+/** As the stream beneath, but an end that may be revocation is first asked about: then `cut` comes at once, and `closed` says why. */
 export class WatchedStream implements ZitiStream {
   readonly #stream: ZitiStream;
   readonly #serviceId: string;

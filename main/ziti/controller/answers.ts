@@ -17,12 +17,14 @@ const record = <T extends v.GenericSchema>(value: T) => v.nullish(v.record(v.str
 
 const apiVersion = v.object({ path: optionalText, apiBaseUrls: list(v.string()) });
 
+/** Of `GET /version`. */
 export const versionAnswer = v.object({
   version: v.string(),
   capabilities: list(v.string()),
   apiVersions: record(record(apiVersion)),
 });
 
+/** One proof that a sign-in or a session still lacks. */
 export const authQuery = v.object({
   typeId: optionalText,
   provider: optionalText,
@@ -30,8 +32,11 @@ export const authQuery = v.object({
   httpUrl: optionalText,
   isTotpEnrolled: optionalFlag,
 });
+
+/** As {@link authQuery} reads it. */
 export type AuthQuery = v.InferOutput<typeof authQuery>;
 
+/** Of `POST /authenticate` and `GET /current-api-session`. */
 export const apiSessionAnswer = v.object({
   id: v.string(),
   token: v.string(),
@@ -44,9 +49,14 @@ export const apiSessionAnswer = v.object({
   isCertExtendRequested: optionalFlag,
   isCertKeyRollRequested: optionalFlag,
 });
+
+/** As {@link apiSessionAnswer} reads it. */
 export type ApiSessionAnswer = v.InferOutput<typeof apiSessionAnswer>;
 
+/** Of a login step at the OpenID provider that wants another proof. */
 export const oidcLoginAnswer = v.object({ authQueries: list(authQuery) });
+
+/** Of the token endpoint (RFC 6749 section 5.1), with the session certificate that a CSR asked for; `expires_in` in seconds. */
 export const tokenAnswer = v.object({
   access_token: v.string(),
   refresh_token: optionalText,
@@ -54,6 +64,8 @@ export const tokenAnswer = v.object({
   expires_in: maybe(v.number()),
   session_cert: optionalText,
 });
+
+/** Of `GET /current-identity/mfa`, and of an enrolment begun in the course of a login. */
 export const totpEnrolmentAnswer = v.object({
   isVerified: optionalFlag,
   provisioningUrl: optionalText,
@@ -87,6 +99,7 @@ const postureQueries = v.object({
   postureQueries: list(postureQuery),
 });
 
+/** One service of `GET /services`. */
 export const serviceAnswer = v.object({
   id: v.string(),
   name: v.string(),
@@ -97,11 +110,17 @@ export const serviceAnswer = v.object({
   terminatorStrategy: optionalText,
   postureQueries: list(postureQueries),
 });
+
+/** As {@link serviceAnswer} reads it. */
 export type ServiceAnswer = v.InferOutput<typeof serviceAnswer>;
+
+/** Of `GET /services`; unlike other lists it must be there, for an empty one takes every service away. */
 export const serviceListAnswer = v.array(serviceAnswer);
 
+/** Of `GET /current-api-session/service-updates`: a marker to be compared, not a time to be reckoned with. */
 export const serviceUpdatesAnswer = v.object({ lastChangeAt: v.string() });
 
+/** One router; `supportedProtocols` has its addresses by protocol, `tls://host:port` under `tls`. */
 export const edgeRouterAnswer = v.object({
   name: v.string(),
   hostname: optionalText,
@@ -110,10 +129,17 @@ export const edgeRouterAnswer = v.object({
   supportedProtocols: record(v.string()),
   urls: record(v.string()),
 });
+
+/** As {@link edgeRouterAnswer} reads it. */
 export type EdgeRouterAnswer = v.InferOutput<typeof edgeRouterAnswer>;
+
+/** Of `GET /current-identity/edge-routers`. */
 export const edgeRouterListAnswer = list(edgeRouterAnswer);
+
+/** Of `GET /services/{id}/edge-routers`. */
 export const serviceEdgeRoutersAnswer = v.object({ edgeRouters: list(edgeRouterAnswer) });
 
+/** Of `POST /sessions`. */
 export const sessionAnswer = v.object({
   id: v.string(),
   token: v.string(),
@@ -121,6 +147,7 @@ export const sessionAnswer = v.object({
   edgeRouters: list(edgeRouterAnswer),
 });
 
+/** Of `GET /current-identity`. */
 export const identityAnswer = v.object({
   id: v.string(),
   name: v.string(),
@@ -133,17 +160,29 @@ export const identityAnswer = v.object({
   isMfaEnabled: optionalFlag,
 });
 
+/** Of `GET /services/{id}/terminators`. */
 export const terminatorListAnswer = list(v.object({ id: v.string(), identity: optionalText }));
+
+/** Of `POST /current-api-session/certificates`; both PEM. */
 export const sessionCertificateAnswer = v.object({ certificate: v.string(), cas: optionalText });
+
+/** Of `POST /current-identity/authenticators/{id}/extend`; both PEM. */
 export const extendedCertificateAnswer = v.object({ clientCert: v.string(), ca: optionalText });
+
+/** Of `GET` and `POST /current-identity/mfa/recovery-codes`. */
 export const recoveryCodesAnswer = v.object({ recoveryCodes: list(v.string()) });
+
+/** Of `POST /current-api-session/totp-token`: what proves to routers that a code was accepted. */
 export const totpTokenAnswer = v.object({ token: v.string() });
 
 const controllerAddress = v.object({ url: v.string(), version: optionalText });
+
+/** Of `GET /controllers`: a cluster's members, with their addresses by API. */
 export const controllerListAnswer = list(
   v.object({ id: v.string(), isOnline: optionalFlag, apiAddresses: record(list(controllerAddress)) }),
 );
 
+/** Of `GET /external-jwt-signers`, which asks for no session. */
 export const externalSignerListAnswer = list(
   v.object({
     id: v.string(),
@@ -159,6 +198,7 @@ export const externalSignerListAnswer = list(
   }),
 );
 
+/** Of `GET /network-jwts`, which asks for no session. */
 export const networkTokenListAnswer = list(v.object({ name: optionalText, token: v.string() }));
 const enveloped = v.object({ data: v.unknown() });
 const paged = v.object({
@@ -215,6 +255,7 @@ function parseBody(answer: HttpAnswer, doing: string): unknown {
   }
 }
 
+/** Of `POST /enroll`; which of these are there depends on the method. */
 export const enrolledAnswer = v.object({
   cert: optionalText,
   ca: optionalText,

@@ -1,5 +1,6 @@
 /** Full-jitter back-off: a random wait below a ceiling that doubles with each failure, so that clients spread out. */
 
+/** In milliseconds: the first ceiling, and the one it stops doubling at. */
 export interface BackoffOptions {
   readonly firstMs: number;
   readonly maxMs: number;
@@ -9,6 +10,7 @@ export interface BackoffOptions {
   readonly random?: () => number;
 }
 
+/** Counts the failures since the last success of one thing that is tried again. */
 export class Backoff {
   readonly #options: BackoffOptions;
   #failures = 0;

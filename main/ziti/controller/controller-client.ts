@@ -35,6 +35,7 @@ import { clientApiPath } from './version.ts';
 const pageSize = 500;
 const readAttempts = 3;
 
+/** Leave to dial or bind one service, and the routers it may be done over. */
 export interface ServiceSession {
   readonly id: string;
   /** The JWT that Connect and Bind carry. */
@@ -42,6 +43,7 @@ export interface ServiceSession {
   readonly edgeRouters: readonly EdgeRouterAnswer[];
 }
 
+/** Where the calls go, and as whom. */
 export interface ControllerClientOptions {
   readonly endpoints: Endpoints;
   /** The session in use; asked anew for each request. */

@@ -2,6 +2,7 @@
 import { TunnelerError, isTunnelerError } from '../../base/errors.ts';
 import type { HttpTransport, OpenTransport, TransportCredential } from './transport.ts';
 
+/** The controllers of one network, and how they are reached. */
 export interface EndpointsOptions {
   /** API URLs (`https://host:port/edge/client/v1`); the first is preferred. */
   readonly apis: readonly string[];

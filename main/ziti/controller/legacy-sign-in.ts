@@ -16,6 +16,7 @@ import { clientApiPath } from './version.ts';
 /** Half an hour, the controller's default; only where it does not say. */
 const defaultLifetimeSeconds = 1800;
 
+/** Who signs in, with what, and which config types services are to be told with. */
 export interface LegacySignInOptions {
   readonly proof: PrimaryProof;
   readonly configTypes: readonly string[];
@@ -154,6 +155,7 @@ export function requireCodeAccepted(answer: HttpAnswer, doing: string): void {
   requireSuccess(answer, doing);
 }
 
+/** Headers of a request under a legacy session; `zt-session` is its token, the bearer an external provider's. */
 export function sessionHeaders(session: Pick<LegacySession, 'token' | 'bearer'>): Record<string, string> {
   return {
     ...jsonHeaders,
@@ -162,6 +164,7 @@ export function sessionHeaders(session: Pick<LegacySession, 'token' | 'bearer'>)
   };
 }
 
+/** Headers of a request with a JSON body. */
 export const jsonHeaders = { accept: 'application/json', 'content-type': 'application/json' } as const;
 
 function toSession(data: ApiSessionAnswer, answer: HttpAnswer, bearer: string | undefined): LegacySession {

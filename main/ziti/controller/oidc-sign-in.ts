@@ -29,6 +29,7 @@ import {
 const redirectUri = 'http://localhost:20314/auth/callback';
 const scope = 'openid offline_access';
 
+/** Who signs in, with what, and which config types services are to be told with. */
 export interface OidcSignInOptions {
   /** From the controller's version answer. */
   readonly oidcPath: string;

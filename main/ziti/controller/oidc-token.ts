@@ -8,6 +8,8 @@ import type { HttpTransport } from './transport.ts';
 
 /** Client id without a secret. Source: ziti `common/oidc_tokens.go`; a refresh must name the same as the sign-in. */
 export const oidcClientId = 'openziti';
+
+/** Headers of a request with a form body, as RFC 6749 has it. */
 export const formBody = { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded' } as const;
 
 /** Only where the answer does not say. Source: ziti default access token duration. */

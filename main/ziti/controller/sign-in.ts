@@ -24,10 +24,12 @@ interface Common {
   readonly bearer: string | undefined;
 }
 
+/** A session of one opaque token, whose expiry slides with its use. */
 export interface LegacySession extends Common {
   readonly kind: 'legacy';
 }
 
+/** A session of an access token that is refreshed before it runs out, if there is a refresh token. */
 export interface OidcSession extends Common {
   readonly kind: 'oidc';
   readonly refreshToken: string | undefined;
@@ -35,6 +37,7 @@ export interface OidcSession extends Common {
   readonly sessionCertPem: string | undefined;
 }
 
+/** An identity signed in, whichever way the controller offers. */
 export type ApiSession = LegacySession | OidcSession;
 
 /** First proof of who we are. The certificate itself is in the transport. */
@@ -60,11 +63,13 @@ export interface PendingSignIn {
   provideExternal(token: string): Promise<SignIn>;
 }
 
+/** An `otpauth://` URL for the authenticator, and single-use codes for when it is lost. */
 export interface TotpEnrolment {
   readonly provisioningUrl: string;
   readonly recoveryCodes: readonly string[];
 }
 
+/** The host as the controller's administrators see it (edge-api: EnvInfo). */
 export interface EnvironmentInfo {
   readonly arch: string;
   readonly os: string;

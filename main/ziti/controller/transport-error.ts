@@ -3,6 +3,8 @@ import { TunnelerError } from '../../base/errors.ts';
 
 /** Codes of our own, beside Node's. */
 export const connectTimedOut = 'CONNECT_TIMED_OUT';
+
+/** As {@link connectTimedOut}: the body grew beyond what is taken. */
 export const answerTooLarge = 'ANSWER_TOO_LARGE';
 
 /** Codes before any byte of a request left. Source: Node `dns`, `net`. */

@@ -23,8 +23,10 @@ export interface TransportSigner {
   sign(data: Uint8Array): Promise<Uint8Array>;
 }
 
+/** By name, in any letter case. */
 export type HttpHeaders = Readonly<Record<string, string | readonly string[]>>;
 
+/** One request, its body already text. */
 export interface HttpRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Path with query, from `/` on. */
@@ -39,6 +41,7 @@ export interface HttpRequest {
   readonly signal?: AbortSignal;
 }
 
+/** An answer, whatever its status, with its body read to the end. */
 export interface HttpAnswer {
   readonly status: number;
   /** Value of a header, lower-case name; the first of several. */

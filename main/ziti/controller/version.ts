@@ -2,6 +2,7 @@
 import { readData, versionAnswer } from './answers.ts';
 import type { HttpTransport } from './transport.ts';
 
+/** A controller as it describes itself, before anybody signs in. */
 export interface ControllerVersion {
   readonly version: string;
   readonly capabilities: readonly string[];

@@ -19,6 +19,7 @@ import { StreamGroups } from './stream-groups.ts';
 const replyTimeoutMs = 5_000;
 const establishTimeoutMs = 60_000;
 
+/** The request, the id it goes out under, and the table its children are put in. */
 export interface BindOptions {
   readonly host: ConnectionHost;
   readonly connId: number;

@@ -26,6 +26,7 @@ const acknowledgeWithinMs = 2;
 /** Ids of ours; from 2³¹ on they are the router's (openziti/ziti: router/xgress_edge/fabric.go, nextDialConnId). */
 const maxOwnConnId = 0x7fffffff - 1;
 
+/** Whose connections these are. */
 export interface ConnectionsOptions {
   /** The router's name. */
   readonly name: string;

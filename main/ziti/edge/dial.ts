@@ -18,6 +18,7 @@ import { XgressFlowControl } from './xgress-flow-control.ts';
 /** What may come before the answer is kept up to this; the rest is sent again by whoever misses its acknowledgement. */
 const maxEarlyBytes = 1024 * 1024;
 
+/** The request, the id it goes out under, and who takes over the stream. */
 export interface DialOptions {
   readonly host: ConnectionHost;
   readonly connId: number;

@@ -31,6 +31,7 @@ export interface EdgeRouterOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What one Connect asks for. */
 export interface EdgeDialRequest {
   readonly serviceId: string;
   /**
@@ -54,6 +55,7 @@ export interface EdgeDialRequest {
   readonly signal?: AbortSignal;
 }
 
+/** What one Bind asks for, and who answers the dials that come. */
 export interface EdgeBindRequest {
   /** Bind service session JWT. */
   readonly sessionToken: string;
@@ -74,11 +76,13 @@ export interface EdgeBindRequest {
   onClosed(cause: { readonly error: TunnelerError; readonly then: 'retry' | 'start-over' | 'stop' }): void;
 }
 
+/** X25519, 32 bytes each. */
 export interface ListenerKeys {
   readonly publicKey: Uint8Array;
   readonly secretKey: Uint8Array;
 }
 
+/** One terminator at one router. */
 export interface EdgeBinding {
   update(change: { readonly cost?: number; readonly precedence?: Precedence }): void;
   /** End every connection that came through it, with `error`. */
@@ -87,6 +91,7 @@ export interface EdgeBinding {
   unbind(): void;
 }
 
+/** A dial that came through; `stickinessToken` leads the next one to the same terminator. */
 export interface EdgeStreamOpened {
   readonly stream: ZitiStream;
   readonly stickinessToken?: Uint8Array;

@@ -15,6 +15,7 @@ import { SendHalf } from './send-half.ts';
 /** Both sides have ended: how long to wait for the last acknowledgements before closing regardless. */
 const lingerMs = 15_000;
 
+/** One connection of a channel, and how its messages travel. */
 export interface EdgeStreamOptions {
   readonly host: ConnectionHost;
   readonly connId: number;

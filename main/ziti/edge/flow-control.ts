@@ -16,6 +16,7 @@ export interface CarrierOwner {
   progressed(): void;
 }
 
+/** What carries a connection's messages, in order and each once, and says when another may go. */
 export interface FlowControl {
   /** The other side's end is always told before the close: a close without it has lost something. */
   readonly tellsEnds: boolean;

@@ -13,6 +13,7 @@ const keptMs = 5_000;
 /** Smaller frames come from the allocator. */
 const smallFrameBytes = 8 * 1024;
 
+/** Of one channel; a buffer given out is the taker's until `release`, and one never released is merely lost to the pool. */
 export class FramePool {
   /** A message's worth of memory for putting small writes together; whoever uses it is done before it returns. */
   readonly scratch = new Uint8Array(128 * 1024);

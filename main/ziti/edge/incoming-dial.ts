@@ -17,6 +17,7 @@ import { XgressFlowControl } from './xgress-flow-control.ts';
 /** Routers wait 5 s for the answer (openziti/ziti: router/xgress_edge/dialer.go). */
 const answerWithinMs = 4_500;
 
+/** The Dial and the listener it reached. */
 export interface IncomingDialOptions {
   readonly host: ConnectionHost;
   /** The Dial, borrowed. */
@@ -31,6 +32,7 @@ export interface IncomingDialOptions {
   opened(stream: EdgeStream): void;
 }
 
+/** Answers once; unanswered, it is refused before the router gives up waiting. */
 export class ReceivedDial implements IncomingDial {
   readonly circuitId: string | undefined;
   readonly appData: Uint8Array | undefined;

@@ -29,6 +29,7 @@ const maxLingers = 24;
 /** Go reports its buffer again when it has halved, unless it is smaller than this. */
 const smallReportBytes = 10_000;
 
+/** What a carrier leaves behind. */
 export interface LingeringCircuitOptions {
   readonly host: ConnectionHost;
   readonly connId: number;
@@ -39,6 +40,7 @@ export interface LingeringCircuitOptions {
   readonly receiver: XgressReceiver<unknown>;
 }
 
+/** Answers and sends again in the carrier's place until the circuit closes; nobody is told of that. */
 export class LingeringCircuit implements Connection, Flushable {
   readonly connType = connType.dial;
   readonly #options: LingeringCircuitOptions;

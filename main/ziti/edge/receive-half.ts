@@ -11,6 +11,7 @@ import { readMultipart } from '../wire/multipart.ts';
 import { Opener } from './end-to-end.ts';
 import type { FlowControl } from './flow-control.ts';
 
+/** Where a receiving half stands; from one to the next as they are listed, but that a reset may come before `DataRead`. */
 export type ReceiveState =
   /** More may come. */
   | 'Recv'
@@ -21,6 +22,7 @@ export type ReceiveState =
   /** Cut off before that; what was held is dropped. Terminal. */
   | 'ResetRecvd';
 
+/** Never calls its reader before `start`, nor after the end or a cut; what is held counts against the sender's window. */
 export class ReceiveHalf {
   readonly #carrier: FlowControl;
   #key: Uint8Array | undefined;

@@ -6,6 +6,7 @@ const initialTimeoutMs = 1_000;
 const minTimeoutMs = 250;
 const maxTimeoutMs = 10_000;
 
+/** Of one circuit, from samples of messages that were sent once (Karn's rule). */
 export class RoundTrip {
   #smoothedMs: number | undefined;
   #variationMs = 0;

@@ -16,12 +16,14 @@ const heldLimitBytes = 8 * 1024 * 1024;
 
 const headerBytes = 12;
 
+/** The connection, and whom its messages are for. */
 export interface RouterCarrierOptions {
   readonly host: ConnectionHost;
   readonly connId: number;
   readonly owner: CarrierOwner & object;
 }
 
+/** Messages as Data frames; nothing is acknowledged, and half-close goes one way only. */
 export class RouterFlowControl implements FlowControl {
   readonly tellsEnds = false;
   readonly #host: ConnectionHost;

@@ -15,6 +15,7 @@ const maxWindow = 1024;
 const minCountedMs = 50;
 const maxCountedMs = 1_000;
 
+/** Of one channel; every time it takes is monotonic milliseconds. */
 export class SendBudget {
   /** When each message that still counts was sent, oldest first from `#head` on. */
   #sentAtMs: number[] = [];

@@ -40,6 +40,7 @@ const resetSent: SendState = { kind: 'ResetSent', lost: false };
 const resetSentWithLoss: SendState = { kind: 'ResetSent', lost: true };
 const resetRecvd: SendState = { kind: 'ResetRecvd' };
 
+/** Over what the half sends, sealed or not, and who hears that there is room. */
 export interface SendHalfOptions {
   readonly host: ConnectionHost;
   readonly connId: number;
@@ -53,6 +54,7 @@ export interface SendHalfOptions {
   drained(): void;
 }
 
+/** Holds at most what is written to it, asks its writer to wait from 512 KiB on, and sends only when flushed. */
 export class SendHalf {
   readonly #options: SendHalfOptions;
   readonly #carrier: FlowControl;

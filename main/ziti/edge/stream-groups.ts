@@ -2,6 +2,7 @@
 import type { TunnelerError } from '../../base/errors.ts';
 import type { EdgeStream } from './edge-stream.ts';
 
+/** A stream is in one group, and leaves it by itself. */
 export class StreamGroups {
   readonly #groups = new Map<string, Set<EdgeStream>>();
 

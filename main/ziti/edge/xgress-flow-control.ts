@@ -39,6 +39,7 @@ interface Stashed {
   readonly capabilities: boolean;
 }
 
+/** The connection, its circuit, which side of it we are, and whom its messages are for. */
 export interface XgressCarrierOptions {
   readonly host: ConnectionHost;
   readonly connId: number;
@@ -47,6 +48,7 @@ export interface XgressCarrierOptions {
   readonly owner: CarrierOwner & { flush(): boolean };
 }
 
+/** Messages as payloads with sequences, under a window; after an orderly close a {@link LingeringCircuit} takes its place. */
 export class XgressFlowControl implements FlowControl {
   readonly tellsEnds = true;
   readonly #host: ConnectionHost;

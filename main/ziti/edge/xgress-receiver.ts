@@ -12,6 +12,7 @@ const maxStashedBytes = 4 * 1024 * 1024;
 const littleMessages = 2;
 const littleBytes = 8 * 1024;
 
+/** What becomes of a message that came. */
 export type Acceptance =
   /** Its turn: handle it, then ask `next`. */
   | 'now'
@@ -24,6 +25,7 @@ export type Acceptance =
 
 const empty = new Map<number, never>();
 
+/** Holds at most 4 MiB of early messages; sequences begin at 0. */
 export class XgressReceiver<Message> {
   #expected = 0;
   /** One of its own only while something waits: most connections never need one. */

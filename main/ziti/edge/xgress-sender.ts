@@ -40,6 +40,7 @@ interface Flight {
   sentAgain: boolean;
 }
 
+/** What an acknowledgement changed. */
 export interface AckOutcome {
   /** Messages that were in flight until now. */
   readonly answered: number;
@@ -51,6 +52,7 @@ export interface AckOutcome {
 
 const empty = new Map<number, never>();
 
+/** Of one circuit; every time it takes or gives is monotonic milliseconds. */
 export class XgressSender {
   readonly roundTrip = new RoundTrip();
   /** One of its own only while something is in flight. */

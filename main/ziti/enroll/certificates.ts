@@ -8,6 +8,7 @@ export function splitPem(bundle: string): string[] {
   return blocks.map((block) => `${block.replace(/\r\n/g, '\n')}\n`);
 }
 
+/** One certificate, base64 in lines of 64. */
 export function toPem(der: Uint8Array): string {
   const lines =
     Buffer.from(der)

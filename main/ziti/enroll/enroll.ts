@@ -37,6 +37,7 @@ export interface ProvenToken {
   readonly caPem: string;
 }
 
+/** A token, and how the key it will be spent on is made. */
 export interface EnrolRequest {
   /** The token as text. */
   readonly jwt: string;
@@ -103,6 +104,7 @@ export async function enroll(
   }
 }
 
+/** Enrolment by an external provider's word instead of a token of the network. */
 export interface TokenEnrolRequest {
   /** From an earlier look at the network. */
   readonly apis: readonly string[];

@@ -8,6 +8,7 @@ import type { ControllerClient } from '../controller/controller-client.ts';
 import { certificateExpiry } from './certificates.ts';
 import { createSigningRequest, type IdentityKey } from './signing-request.ts';
 
+/** What a renewal brought: a chain PEM, leaf first, and authorities where they changed. */
 export interface Renewal {
   readonly certPem: string;
   /** Authorities as the controller now names them; absent: unchanged. */
@@ -16,6 +17,7 @@ export interface Renewal {
   readonly expiresAt: number;
 }
 
+/** How the caller keeps it; a step that rejects stops the renewal there. */
 export interface RenewalSteps {
   /** Write the new certificate (and that its key is the new one) beside the old, durably. Both work from here on. */
   staged(renewal: Renewal): Promise<void>;
@@ -23,6 +25,7 @@ export interface RenewalSteps {
   committed(): Promise<void>;
 }
 
+/** Whose certificate is extended, with which key, and how it is kept. */
 export interface RenewalRequest {
   /** Signed in over TLS with the certificate in force: the controller compares. */
   readonly client: ControllerClient;

@@ -2,6 +2,7 @@
 import { createPrivateKey, createPublicKey, webcrypto } from 'node:crypto';
 import { TunnelerError } from '../../base/errors.ts';
 
+/** ECDSA over P-256 or P-384, by its JOSE name (RFC 7518 section 3.1). */
 export type KeyAlgorithm = 'ES256' | 'ES384';
 
 /** A private key at work: software keys can be put into TLS, hardware ones only sign. */

@@ -6,9 +6,13 @@ import * as v from 'valibot';
 import { TunnelerError } from '../../base/errors.ts';
 import { bareToken } from '../../base/token-text.ts';
 
+/** Values of a token's `em` claim. Source: openziti/sdk-golang `ziti/enroll.go`. */
 export const enrolmentMethods = ['ott', 'ottca', 'ca', 'updb', 'network'] as const;
+
+/** One of {@link enrolmentMethods}. */
 export type EnrolmentMethod = (typeof enrolmentMethods)[number];
 
+/** A token as read; nothing in it is proved until {@link verifyTokenSignature} says so. */
 export interface EnrolmentToken {
   readonly jwt: string;
   /** `https://host:port` of the controller that issued it. */
@@ -68,6 +72,7 @@ export function parseEnrolmentToken(text: string): EnrolmentToken {
   };
 }
 
+/** What a signature proves about a certificate shown. */
 export type SignatureVerdict = 'good' | 'tampered' | 'foreign';
 
 /**

@@ -19,6 +19,7 @@ import { verifyTokenSignature, type EnrolmentToken } from './token.ts';
 
 const connectTimeoutMs = 10_000;
 
+/** How the controller is reached, and by whose time tokens expire. */
 export interface TrustDeps {
   readonly open: OpenTransport;
   readonly clock: Clock;

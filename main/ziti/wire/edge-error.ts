@@ -21,6 +21,7 @@ export const edgeErrorCode = {
   postureCheckFailed: 15,
 } as const;
 
+/** What a router advises after a failure, in the order of its numbers. */
 export type RetryHint = 'default' | 'too-busy' | 'start-over' | 'not-retriable';
 
 const retryHints: readonly RetryHint[] = ['default', 'too-busy', 'start-over', 'not-retriable'];

@@ -4,6 +4,7 @@ import { frameHeadBytes, frameMagic, unknownVersionMagic, type Frame } from './f
 import { HeaderBlock } from './header-block.ts';
 import { noBytes, readI32, readU32 } from './little-endian.ts';
 
+/** A frame that claims more than either is malformed. */
 export interface FrameLimits {
   readonly headersBytes: number;
   readonly bodyBytes: number;

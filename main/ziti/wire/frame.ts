@@ -25,6 +25,7 @@ export interface Frame {
   readonly body: Uint8Array;
 }
 
+/** A frame to encode. */
 export interface OutgoingFrame {
   readonly contentType: number;
   readonly sequence: number;

@@ -1,6 +1,7 @@
 /** Header 1039: what a router says it takes. */
 import { routerCapability } from './header-id.ts';
 
+/** Those that Culvert acts upon. */
 export interface RouterCapabilities {
   /** It said so at all: release 2.1 or later. */
   readonly known: boolean;

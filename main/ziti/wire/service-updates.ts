@@ -27,6 +27,7 @@ export interface PushedService {
   readonly configs: readonly { readonly typeId: string; readonly typeName: string; readonly dataJson: string }[];
 }
 
+/** A policy that grants the subscribing identity something, with the checks it asks. */
 export interface PushedPolicy {
   readonly op: UpdateOp;
   readonly id: string;
@@ -112,6 +113,7 @@ export function readPostureStateChange(body: Uint8Array): PostureStateChange | u
   };
 }
 
+/** The body of 10903, as a router writes it. */
 export function encodeServiceChangeSet(set: ServiceChangeSet): Uint8Array {
   return joined([
     varintField(1, set.index),

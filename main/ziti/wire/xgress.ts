@@ -83,6 +83,7 @@ export class PayloadWriter {
   }
 }
 
+/** A payload that carries more than data. */
 export interface SpecialPayload {
   /** Bits of payloadFlag; the originator's is added. */
   readonly flags?: number;
@@ -134,6 +135,7 @@ export function readPayload(headers: HeaderBlock): Readonly<PayloadFields> | und
   return fields.sequence < 0 ? undefined : fields;
 }
 
+/** What one acknowledgement tells; each sequence in 32 bits, big-endian. */
 export interface Acknowledgement {
   readonly frameSequence: number;
   readonly connId: number;
@@ -148,6 +150,7 @@ export interface Acknowledgement {
   readonly sequences: readonly number[];
 }
 
+/** The whole frame, in a buffer of its own. */
 export function encodeAcknowledgement(ack: Acknowledgement): Uint8Array {
   const body = new Uint8Array(ack.sequences.length * 4);
   let at = 0;
