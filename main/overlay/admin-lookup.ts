@@ -58,13 +58,6 @@ export function asObject(data: unknown, type: string): Record<string, unknown> {
   });
 }
 
-/** The same without what is undefined. */
-export function definedOnly<T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
-}
-
 /** Take an entity that is gone out of policies' roles. */
 export function dropRole(policies: Table<PolicyRecord>, rolesOf: (policy: PolicyRecord) => string[], id: string): void {
   for (const policy of policies.list()) {

@@ -1,5 +1,6 @@
 /** The administrator's side of the overlay, as typed calls. What refers to something takes its id or its name. */
-import { asObject, configType, definedOnly, dropRole, find, requireFree, roles, update } from './admin-lookup.ts';
+import { defined } from '../base/defined.ts';
+import { asObject, configType, dropRole, find, requireFree, roles, update } from './admin-lookup.ts';
 import type {
   CircuitView,
   CreatedIdentity,
@@ -47,13 +48,13 @@ export class OverlayAdmin {
     const authPolicyId =
       authPolicy === undefined ? undefined : find(context.network.authPolicies, authPolicy, 'auth policy').id;
     const identity = addIdentity(context, name, {
-      ...definedOnly(rest as Partial<IdentityFile>),
-      ...(authPolicyId === undefined ? {} : { authPolicyId }),
+      ...defined(rest as Partial<IdentityFile>),
+      ...defined({ authPolicyId }),
     });
     const jwt =
       enrollment === 'none'
         ? ''
-        : addEnrollment(context, identity.id, enrollment, definedOnly({ username, caId, expiresInMs })).jwt;
+        : addEnrollment(context, identity.id, enrollment, defined({ username, caId, expiresInMs })).jwt;
     await this.#deps.flush();
     return { id: identity.id, jwt };
   }
@@ -70,7 +71,7 @@ export class OverlayAdmin {
       context,
       record.id,
       options.method ?? 'ott',
-      definedOnly({ expiresInMs: options.expiresInMs }),
+      defined({ expiresInMs: options.expiresInMs }),
     );
     await this.#deps.flush();
     return jwt;
@@ -244,7 +245,7 @@ export class OverlayAdmin {
     const record = find(network.policies, policy, 'policy');
     const { identities, services, postureChecks, ...rest } = change;
     update(this.#deps.context.network, network.policies, record, {
-      ...definedOnly(rest),
+      ...defined(rest),
       ...(identities === undefined ? {} : { identityRoles: roles(network.identities, identities, 'identity') }),
       ...(services === undefined ? {} : { serviceRoles: roles(network.services, services, 'service') }),
       ...(postureChecks === undefined
@@ -306,7 +307,7 @@ export class OverlayAdmin {
       allowedSigners: [],
       requireTotp: false,
       requireExtJwtSigner: undefined,
-      ...definedOnly(rules),
+      ...defined(rules),
       ...network.stamp(),
       name,
     });

@@ -1,5 +1,6 @@
 /** Enrolment: a one-time token, a third-party certificate or a password becomes a way to authenticate. */
 import { randomBytes, X509Certificate } from 'node:crypto';
+import { defined } from '../../base/defined.ts';
 import { isTunnelerError } from '../../base/errors.ts';
 import { newUuid } from '../ids.ts';
 import { defaultAuthPolicyId, type AuthorityRecord, type EnrollmentRecord, type IdentityFile } from '../model.ts';
@@ -266,7 +267,6 @@ export function addEnrollment(
     token,
     jwt,
     expiresAt,
-    ...(options.username === undefined ? {} : { username: options.username }),
-    ...(options.caId === undefined ? {} : { caId: options.caId }),
+    ...defined({ username: options.username, caId: options.caId }),
   });
 }

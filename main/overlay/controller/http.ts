@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { newUuid } from '../ids.ts';
 
@@ -202,7 +203,7 @@ export function errorReply(error: unknown): ApiReply {
         code: known.code,
         message: known.message,
         requestId: newUuid(),
-        ...(known.reason === undefined ? {} : { cause: known.reason }),
+        ...defined({ cause: known.reason }),
       },
       meta: { apiEnrollmentVersion: '0.0.1', apiVersion: '0.0.1' },
     },

@@ -1,4 +1,5 @@
 /** A subset of the management API, for who signs in as an administrator: the common entities, made, changed and deleted. */
+import { defined } from '../../base/defined.ts';
 import { isTunnelerError } from '../../base/errors.ts';
 import { OverlayAdmin } from '../admin.ts';
 import type { ControllerContext } from './context.ts';
@@ -146,7 +147,7 @@ function mountIdentities(mount: Mount, add: Add, admin: OverlayAdmin, context: C
         enrollment: method,
         isAdmin: body['isAdmin'] === true,
         roleAttributes: stringList(body, 'roleAttributes'),
-        ...(externalId === undefined ? {} : { externalId }),
+        ...defined({ externalId }),
         ...(method === 'updb' ? { username: String(enrollment['updb']) } : {}),
         ...(method === 'ottca' ? { authority: String(enrollment['ottca']) } : {}),
         appData: (body['appData'] ?? {}) as Record<string, unknown>,
@@ -254,7 +255,7 @@ function rolesOf(body: Readonly<Record<string, unknown>>, onlyGiven = false) {
   const roles = (field: string, name: 'identities' | 'services' | 'postureChecks') =>
     onlyGiven && body[field] === undefined ? {} : { [name]: stringList(body, field) };
   return {
-    ...(semantic === undefined ? {} : { semantic: semantic as Semantic }),
+    ...defined({ semantic: semantic as Semantic | undefined }),
     ...roles('identityRoles', 'identities'),
     ...roles('serviceRoles', 'services'),
     ...roles('postureCheckRoles', 'postureChecks'),

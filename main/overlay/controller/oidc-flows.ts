@@ -1,5 +1,6 @@
 /** The state of logins under way at the controller's OpenID provider, and the tokens that come of them. */
 import { createHash } from 'node:crypto';
+import { defined } from '../../base/defined.ts';
 import { newUuid } from '../ids.ts';
 import type { ApiSessionRecord, IdentityFile } from '../model.ts';
 import { fingerprintOf, fingerprintOfPem } from '../pki.ts';
@@ -187,7 +188,7 @@ export class OidcFlows {
       exp: seconds + Math.floor(lifetimes.accessTokenMs / 1000),
       auth_time: Math.floor(session.createdAt / 1000),
       name: this.#identityOf(session)?.name ?? '',
-      ...(nonce === undefined ? {} : { nonce }),
+      ...defined({ nonce }),
     });
   }
 

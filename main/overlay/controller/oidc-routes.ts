@@ -1,4 +1,5 @@
 /** The controller as OpenID provider: authorization code with PKCE, headless login, refresh (openziti/ziti: controller/oidc_auth). */
+import { defined } from '../../base/defined.ts';
 import { authQueries } from './views.ts';
 import { bearerTokens, type ControllerContext } from './context.ts';
 import { authenticate } from './credentials.ts';
@@ -282,7 +283,7 @@ function tokenReply(context: ControllerContext, tokens: Tokens, certificate: str
     id_token: tokens.id,
     expires_in: expiresIn(context),
     scope: 'openid offline_access',
-    ...(certificate === undefined ? {} : { session_cert: certificate }),
+    ...defined({ session_cert: certificate }),
   };
 }
 

@@ -2,6 +2,7 @@
 import type { TLSSocket } from 'node:tls';
 import { linkSignals } from '../../base/abort.ts';
 import type { Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { contentType } from '../wire/content-type.ts';
@@ -403,7 +404,7 @@ export class Channel implements AsyncDisposable {
 
   #lossError(cause?: Error): TunnelerError {
     const { name } = this.#options;
-    const options = cause === undefined ? {} : { cause };
+    const options = defined({ cause });
     if (this.#hello === undefined) {
       return new TunnelerError(
         'ziti.channel.unreachable',

@@ -1,5 +1,6 @@
 /** Whether an identity may still reach a service, and if not, why in truth: policy, posture, or the identity itself. */
 import { sleep, type Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { accessLost, postureLost } from '../edge/fault.ts';
 import type { ContextState, ZitiService } from '../model.ts';
@@ -48,7 +49,7 @@ export class AccessJudge {
     if (failing.length === 0) return undefined;
     return postureLost(
       'posture access lost',
-      failing.map(({ id, name, queryType }) => ({ id, queryType, ...(name === undefined ? {} : { name }) })),
+      failing.map(({ id, name, queryType }) => ({ id, queryType, ...defined({ name }) })),
     );
   }
 

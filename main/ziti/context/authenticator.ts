@@ -4,6 +4,7 @@
  */
 import { arch, hostname, platform, release, version as osVersion } from 'node:os';
 import type { Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError, isTunnelerError } from '../../base/errors.ts';
 import { clockIsOff, clockSkew } from '../controller/controller-clock.ts';
 import { ControllerClient } from '../controller/controller-client.ts';
@@ -278,7 +279,7 @@ export class Authenticator implements AsyncDisposable {
       configTypes: this.#options.configTypes ?? ['all'],
       info: clientInfo(this.#options.version),
       signal,
-      ...(secondary === undefined ? {} : { secondaryToken: secondary }),
+      ...defined({ secondaryToken: secondary }),
     };
     if (way === 'legacy') return signInLegacy(http, common);
     const withCsr = csrPem !== undefined && controller.capabilities.includes('OIDC_AUTH_WITH_CSR');
@@ -330,7 +331,7 @@ export class Authenticator implements AsyncDisposable {
     // A session begins where the sign-in was, so the preferred controller is the one that last worked.
     const last = this.#login?.current;
     const apis = last === undefined ? this.#apis : [last, ...this.#apis];
-    return new Endpoints({ apis, credential, open: this.#open, ...(random ? { random } : {}) });
+    return new Endpoints({ apis, credential, open: this.#open, ...defined({ random }) });
   }
 }
 

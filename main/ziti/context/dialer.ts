@@ -2,6 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import { linkSignals } from '../../base/abort.ts';
 import type { Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError, isTunnelerError } from '../../base/errors.ts';
 import type { ServiceSession } from '../controller/controller-client.ts';
 import type { EdgeRouter } from '../edge/edge-router.ts';
@@ -254,13 +255,12 @@ export class Dialer {
     const key = `${service.id}/${options.terminatorIdentity ?? ''}`;
     const opened = await router.dial({
       serviceId: service.id,
-      ...(session === undefined ? {} : { sessionToken: session.token }),
+      ...defined({ sessionToken: session?.token }),
       encryptionRequired: service.encryptionRequired,
       kind: options.kind ?? 'stream',
       timeoutMs: left(),
       signal,
-      ...(options.terminatorIdentity === undefined ? {} : { terminatorIdentity: options.terminatorIdentity }),
-      ...(options.appData === undefined ? {} : { appData: options.appData }),
+      ...defined({ terminatorIdentity: options.terminatorIdentity, appData: options.appData }),
       ...this.#sticky(key),
       hostedByUs: this.#deps.hosts(service.id),
     });
@@ -300,7 +300,7 @@ export class Dialer {
 
   #sticky(key: string): { stickinessToken?: Uint8Array } {
     const token = this.#stickiness.get(key);
-    return token === undefined ? {} : { stickinessToken: token };
+    return defined({ stickinessToken: token });
   }
 }
 

@@ -1,6 +1,7 @@
 /** One service being hosted: bound on as many routers as asked, bound again where a router is lost, until disposed. */
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import { Emitter } from '../../base/emitter.ts';
 import type { TunnelerError } from '../../base/errors.ts';
 import { isTunnelerError, toTunnelerError } from '../../base/errors.ts';
@@ -169,7 +170,7 @@ export class HostedService implements Binding {
         keyPerConnection: handsOnKeys(this.#deps.signedIn()),
         cost: this.#cost,
         precedence: this.#precedence,
-        ...(this.#terminatorIdentity === undefined ? {} : { terminatorIdentity: this.#terminatorIdentity }),
+        ...defined({ terminatorIdentity: this.#terminatorIdentity }),
         onDial: (dial) => this.#onDial(dial),
         onEstablished: () => this.#established(place),
         onClosed: (cause) => this.#lost(place, cause.error, cause.then, sessionToken),

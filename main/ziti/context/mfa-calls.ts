@@ -1,5 +1,6 @@
 /** TOTP of one identity, whichever state it is in: asked for at sign-in, set up later, asked again by a posture check. */
 import type { Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError, toTunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { isTotpQuery } from '../controller/sign-in.ts';
@@ -30,7 +31,7 @@ export class ContextMfa implements MfaCalls {
   }
 
   async status(): Promise<{ enrolled: boolean; verified: boolean; lastVerifiedAt?: number }> {
-    const last = this.#lastVerifiedAt === undefined ? {} : { lastVerifiedAt: this.#lastVerifiedAt };
+    const last = defined({ lastVerifiedAt: this.#lastVerifiedAt });
     const asked = this.#deps.keeper.pending()?.queries.find(isTotpQuery);
     if (asked !== undefined) return { enrolled: asked.isTotpEnrolled !== false, verified: false, ...last };
     const enrolment = await this.#signedIn().client.mfa();

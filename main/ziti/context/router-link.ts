@@ -1,6 +1,7 @@
 /** One router, kept connected: connect, serve, notice the loss, wait with jitter, connect again. */
 import { linkSignals } from '../../base/abort.ts';
 import type { Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import { toTunnelerError, type TunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { Backoff } from '../controller/backoff.ts';
@@ -193,7 +194,7 @@ export class RouterLink implements AsyncDisposable {
   }
 
   async #serve(router: EdgeRouter): Promise<TunnelerError> {
-    const version = router.version === undefined ? {} : { version: router.version };
+    const version = defined({ version: router.version });
     this.#router = router;
     this.#failed = false;
     this.#become({ name: this.name, address: this.address, state: 'connected', ...version });

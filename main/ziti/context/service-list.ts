@@ -3,6 +3,7 @@
  * controller is asked for changes every so often.
  */
 import { sleep, type Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import type { Log } from '../../base/log.ts';
 import { toTunnelerError, type TunnelerError } from '../../base/errors.ts';
 import { watchSleep } from '../../base/sleep-watch.ts';
@@ -399,11 +400,11 @@ function toChecks(set: ServiceAnswer['postureQueries'][number]): PostureCheck[] 
         queryType,
         isPassing: query.isPassing === true,
         timeoutSeconds: query.timeout ?? -1,
-        ...(query.timeoutRemaining === undefined ? {} : { timeoutRemainingSeconds: query.timeoutRemaining }),
+        ...defined({ timeoutRemainingSeconds: query.timeoutRemaining }),
         promptOnWake: query.promptOnWake === true,
         promptOnUnlock: query.promptOnUnlock === true,
         ...(query.process === undefined ? {} : { process: toProcess(query.process) }),
-        ...(query.processes === undefined ? {} : { processes: query.processes.map(toProcess) }),
+        ...defined({ processes: query.processes?.map(toProcess) }),
       } satisfies PostureCheck,
     ];
   });
@@ -419,5 +420,5 @@ function pick(configs: ZitiService['configs'], wanted: readonly string[]): ZitiS
 
 function namedChecks(error: TunnelerError): ReadonlyMap<string, { readonly name?: string }> {
   const named = (error.details['failingChecks'] ?? []) as readonly { readonly id: string; readonly name?: string }[];
-  return new Map(named.map(({ id, name }) => [id, name === undefined ? {} : { name }]));
+  return new Map(named.map(({ id, name }) => [id, defined({ name })]));
 }

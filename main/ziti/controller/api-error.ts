@@ -1,5 +1,6 @@
 /** The controller's refusals as TunnelerErrors. Source of codes: ziti `controller/apierror/messages.go`, foundation `errorz`. */
 import * as v from 'valibot';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError, type ErrorCode } from '../../base/errors.ts';
 import type { HttpAnswer } from './transport.ts';
 
@@ -132,8 +133,7 @@ export function apiError(answer: HttpAnswer, doing: string): TunnelerError {
     httpStatus: answer.status,
     apiCode: failure.code,
     ...(failure.message === '' ? {} : { apiMessage: failure.message }),
-    ...(failure.field === undefined ? {} : { field: failure.field }),
-    ...(failure.reason === undefined ? {} : { reason: failure.reason }),
+    ...defined({ field: failure.field, reason: failure.reason }),
   };
   const meaning = meaningOf(answer.status, failure);
   return new TunnelerError(meaning.code, `${doing}: ${meaning.sentence}`, {

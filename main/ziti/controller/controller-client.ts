@@ -2,6 +2,7 @@
 import type * as v from 'valibot';
 import type { Clock } from '../../base/clock.ts';
 import { sleep } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import { isTunnelerError } from '../../base/errors.ts';
 import {
   controllerListAnswer,
@@ -219,8 +220,7 @@ export class ControllerClient {
     const call: Call = {
       method: 'GET',
       path,
-      ...(headers ? { headers } : {}),
-      ...(signal ? { signal } : {}),
+      ...defined({ headers, signal }),
       ...(urgent === true ? { urgent } : {}),
     };
     for (let attempt = 1; ; attempt += 1) {
@@ -241,7 +241,7 @@ export class ControllerClient {
     signal?: AbortSignal,
     repeatable = false,
   ): Promise<HttpAnswer> {
-    const call: Call = { method, path, body: JSON.stringify(body), repeatable, ...(signal ? { signal } : {}) };
+    const call: Call = { method, path, body: JSON.stringify(body), repeatable, ...defined({ signal }) };
     try {
       return await this.#send(call);
     } catch (error) {

@@ -1,5 +1,6 @@
 /** A controller's clock beside ours: what certificates and tokens are refused for is often a wrong clock, and then that is what to say. */
 import type { Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import type { OpenTransport } from './transport.ts';
 import { clientApiPath } from './version.ts';
@@ -41,7 +42,7 @@ export function clockSkew(origin: string, cause: unknown): TunnelerError {
     'ziti.controller.clock_skew',
     `this device's clock and that of ${origin} differ by minutes or more`,
     {
-      ...(cause === undefined ? {} : { cause }),
+      ...defined({ cause }),
       details: { origin, next: "set this device's clock, then try again" },
     },
   );

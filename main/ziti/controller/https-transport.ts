@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { ConnectionOptions } from 'node:tls';
 import { linkSignals } from '../../base/abort.ts';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { secureConnector, type SecureConnector } from './secure-connector.ts';
 import { answerTooLarge, transportError } from './transport-error.ts';
@@ -65,7 +66,7 @@ class HttpsTransport implements HttpTransport {
       minVersion: 'TLSv1.2',
       rejectUnauthorized: credential.unverified !== true,
       ...(credential.partialChain === true ? { allowPartialTrustChain: true } : {}),
-      ...(credential.certPem === undefined ? {} : { cert: credential.certPem, key: credential.keyPem }),
+      ...defined({ cert: credential.certPem, key: credential.keyPem }),
     };
     this.#agent = this.#newAgent();
   }

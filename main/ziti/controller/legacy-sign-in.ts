@@ -1,4 +1,5 @@
 /** The older API session: one POST, a token, a sliding expiry. Source: edge-api client.yml `/authenticate`. */
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { apiSessionAnswer, readData, requireSuccess, totpEnrolmentAnswer, type ApiSessionAnswer } from './answers.ts';
 import type { HttpAnswer, HttpTransport } from './transport.ts';
@@ -36,7 +37,7 @@ export async function signInLegacy(http: HttpTransport, options: LegacySignInOpt
     path: `${clientApiPath}/authenticate?method=${proof.kind}`,
     headers: { ...jsonHeaders, ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }) },
     body: JSON.stringify({ ...credentials, configTypes: options.configTypes, ...clientInfoFields(options.info) }),
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    ...defined({ signal: options.signal }),
   });
   const data = readData(answer, apiSessionAnswer, 'signing in');
   return toSignIn(http, options, data, answer, bearer);
@@ -52,7 +53,7 @@ export async function readLegacySession(
     method: 'GET',
     path: `${clientApiPath}/current-api-session`,
     headers: sessionHeaders(session),
-    ...(signal === undefined ? {} : { signal }),
+    ...defined({ signal }),
   });
   const data = readData(answer, apiSessionAnswer, 'refreshing the session');
   return { session: toSession(data, answer, session.bearer), pendingQueries: data.authQueries };

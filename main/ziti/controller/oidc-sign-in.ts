@@ -3,6 +3,7 @@
  * never followed. The whole flow stays on one controller, for its state lives there. Source: ziti `controller/oidc_auth`.
  */
 import { createHash, randomBytes } from 'node:crypto';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import {
   oidcLoginAnswer,
@@ -93,7 +94,7 @@ class OidcLogin {
       ...(proof.kind === 'password' ? { username: proof.username, password: proof.password } : {}),
       configTypes,
       ...clientInfoFields(info),
-      ...(csrPem === undefined ? {} : { csrPem }),
+      ...defined({ csrPem }),
     };
     const headers = bearer.length === 0 ? {} : { authorization: bearer.map((token) => `Bearer ${token}`) };
     const path = `${this.#options.oidcPath}/login/${proof.kind}`;
@@ -164,8 +165,7 @@ class OidcLogin {
       method,
       path,
       headers,
-      ...(body === undefined ? {} : { body }),
-      ...(this.#options.signal === undefined ? {} : { signal: this.#options.signal }),
+      ...defined({ body, signal: this.#options.signal }),
     });
   }
 

@@ -1,6 +1,7 @@
 /** Tokens of the controller's OpenID provider: reading, refreshing, revoking. */
 import { decodeJwt } from 'jose';
 import * as v from 'valibot';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { accessClaims, readJson, tokenAnswer } from './answers.ts';
 import type { OidcSession } from './sign-in.ts';
@@ -65,7 +66,7 @@ export async function refreshOidc(
     path: `${options.oidcPath}/oauth/token`,
     headers: formBody,
     body: form.toString(),
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    ...defined({ signal: options.signal }),
   });
   const next = toOidcSession(readJson(answer, tokenAnswer, 'refreshing the token'), session.bearer);
   return {

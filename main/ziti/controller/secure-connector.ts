@@ -1,6 +1,7 @@
 /** How a controller is connected to: TLS to the first of the controller's addresses that answers, sessions taken up again where the controller lets them. */
 import { isIP } from 'node:net';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import { defined } from '../../base/defined.ts';
 import { addressesOf, firstToConnect } from '../../sockets/address-race.ts';
 import { connectTimedOut } from './transport-error.ts';
 
@@ -17,7 +18,7 @@ export function secureConnector(options: ConnectionOptions, timeoutMs: number): 
       port,
       ALPNProtocols: ['http/1.1'],
       ...(isIP(host) === 0 ? { servername: host } : {}),
-      ...(session === undefined ? {} : { session }),
+      ...defined({ session }),
     });
     socket.setNoDelay(true);
     socket.on('session', (fresh: Buffer) => (session = fresh));

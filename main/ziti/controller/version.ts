@@ -1,4 +1,5 @@
 /** What a controller offers, and the choice between the two ways of authentication. */
+import { defined } from '../../base/defined.ts';
 import { readData, versionAnswer } from './answers.ts';
 import type { HttpTransport } from './transport.ts';
 
@@ -25,8 +26,7 @@ export async function discoverVersion(
     method: 'GET',
     path: `${clientApiPath}/version`,
     headers: { accept: 'application/json' },
-    ...(signal === undefined ? {} : { signal }),
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...defined({ signal, timeoutMs }),
   });
   const data = readData(answer, versionAnswer, 'reading the controller version');
   const oidc = data.apiVersions['edge-oidc']?.['v1'];

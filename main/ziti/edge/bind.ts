@@ -1,4 +1,5 @@
 /** One service hosted over one router: Bind, the dials that come, updates, and how it ends. */
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import type { Precedence } from '../model.ts';
 import { contentType } from '../wire/content-type.ts';
@@ -212,7 +213,7 @@ function refused(reason: string, fault: EdgeFault): TunnelerError {
       details: {
         reason,
         then: whatThen(reason, fault),
-        ...(fault.code === undefined ? {} : { routerCode: fault.code }),
+        ...defined({ routerCode: fault.code }),
       },
     },
   );

@@ -2,6 +2,7 @@
  * Routers and controllers say why in English; callers want a code. Matched without regard to case, by substring, first
  * hit wins (texts: openziti/ziti: router/xgress_edge/listener.go, dialer.go, controller/network/*.go).
  */
+import { defined } from '../../base/defined.ts';
 import { TunnelerError, type ErrorCode } from '../../base/errors.ts';
 import { edgeErrorCode, type EdgeFault } from '../wire/edge-error.ts';
 
@@ -50,7 +51,7 @@ const dialCodes: Partial<Record<number, readonly [code: ErrorCode, sentence: str
 export function dialFailure(reason: string, fault: EdgeFault): TunnelerError {
   const details = {
     reason,
-    ...(fault.code === undefined ? {} : { routerCode: fault.code }),
+    ...defined({ routerCode: fault.code }),
     ...failingChecks(reason, fault),
   };
   const coded = fault.code === undefined ? undefined : dialCodes[fault.code];

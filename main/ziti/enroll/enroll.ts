@@ -1,6 +1,7 @@
 /** From a token to an identity's certificate. Nothing is kept here: the caller persists, and decides where the key lives. */
 import type * as v from 'valibot';
 import type { Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { enrolledAnswer, readData } from '../controller/answers.ts';
 import { openHttpsTransport } from '../controller/https-transport.ts';
@@ -96,7 +97,7 @@ export async function enroll(
       }
       const path = `/enroll?method=updb&token=${encodeURIComponent(tokenId(token))}`;
       const data = await exchange.post(path, { password: request.password });
-      const username = data.username === undefined ? {} : { username: data.username };
+      const username = defined({ username: data.username });
       return { ...withControllers(common, data), ...username, signIn: 'password', controllerId: token.subject };
     }
     case 'network':
@@ -165,7 +166,7 @@ class Exchange {
       path: `${clientApiPath}${path}`,
       headers: { accept: 'application/json', 'content-type': 'application/json', ...headers },
       body: JSON.stringify(body),
-      ...(this.#signal === undefined ? {} : { signal: this.#signal }),
+      ...defined({ signal: this.#signal }),
     });
     try {
       return readData(answer, enrolledAnswer, 'enrolling');

@@ -1,4 +1,5 @@
 /** External providers that may vouch for identities of a network, and networks known by URL. */
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { externalSignerListAnswer, networkTokenListAnswer, readData } from '../controller/answers.ts';
 import type { OpenTransport } from '../controller/transport.ts';
@@ -32,7 +33,7 @@ export async function listSigners(
     method: 'GET',
     path: `${clientApiPath}/external-jwt-signers?limit=500`,
     headers: { accept: 'application/json' },
-    ...(deps.signal === undefined ? {} : { signal: deps.signal }),
+    ...defined({ signal: deps.signal }),
   });
   return readData(answer, externalSignerListAnswer, 'listing external signers').map((signer) => ({
     id: signer.id,
@@ -74,7 +75,7 @@ export async function inspectNetwork(
     method: 'GET',
     path: `${clientApiPath}/network-jwts`,
     headers: { accept: 'application/json' },
-    ...(deps.signal === undefined ? {} : { signal: deps.signal }),
+    ...defined({ signal: deps.signal }),
   });
   for (const { token } of readData(answer, networkTokenListAnswer, 'reading the network token')) {
     if ((await verifyTokenSignature(parseEnrolmentToken(token), trust.leaf)) === 'good') continue;

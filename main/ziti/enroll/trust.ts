@@ -8,6 +8,7 @@ import { connect, rootCertificates, type TLSSocket } from 'node:tls';
 import { linkSignals, orAborted } from '../../base/abort.ts';
 import { addressesOf, firstToConnect } from '../../sockets/address-race.ts';
 import type { Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError, isTunnelerError } from '../../base/errors.ts';
 import { requireSuccess } from '../controller/answers.ts';
 import { clockIsOff, clockSkew, controllerTime, explainTimeoutMs } from '../controller/controller-clock.ts';
@@ -93,7 +94,7 @@ async function takeAuthorities(origin: string, leaf: X509Certificate, deps: Trus
       method: 'GET',
       path: `${clientApiPath}/.well-known/est/cacerts`,
       headers: { accept: 'application/pkcs7-mime' },
-      ...(deps.signal === undefined ? {} : { signal: deps.signal }),
+      ...defined({ signal: deps.signal }),
     });
     requireSuccess(answer, "fetching the network's authorities");
     const certificates = parseCertsOnly(Buffer.from(answer.text, 'base64'));
