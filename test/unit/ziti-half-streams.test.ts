@@ -35,15 +35,8 @@ function below() {
 
 function sender(options: { readonly key?: Uint8Array; readonly kind?: StreamKind } = {}) {
   const { carrier, host, sent, seen } = below();
-  const half = new SendHalf({
-    host,
-    connId: 1,
-    kind: options.kind ?? 'stream',
-    carrier,
-    key: options.key,
-    stream: { flush: () => half.flush() },
-    drained: () => void (seen.drains += 1),
-  });
+  const stream = { kind: options.kind ?? 'stream', flush: () => half.flush(), drained: () => void (seen.drains += 1) };
+  const half = new SendHalf(stream, { host, carrier, key: options.key });
   return { half, sent, seen };
 }
 

@@ -10,7 +10,7 @@ import type { Connection, ConnectionHost, Flushable } from './connection.ts';
 import type { SessionKeys } from './end-to-end.ts';
 import { accessLost, isAccessLoss, streamReset } from './fault.ts';
 import { ReceiveHalf } from './receive-half.ts';
-import { SendHalf } from './send-half.ts';
+import { SendHalf, type SendingStream } from './send-half.ts';
 
 /** Both sides have ended: how long to wait for the last acknowledgements before closing regardless. */
 const lingerMs = 15_000;
@@ -43,7 +43,7 @@ const open: Life = { kind: 'open' };
 const told: Life = { kind: 'told' };
 
 /** A dialled or accepted connection; lives until `closed` is told, and its connection id may then be used again. */
-export class EdgeStream implements ZitiStream, Connection, CarrierOwner, Flushable {
+export class EdgeStream implements ZitiStream, Connection, CarrierOwner, SendingStream {
   readonly kind: StreamKind;
   readonly circuitId: string | undefined;
   readonly routerName: string;
@@ -69,8 +69,7 @@ export class EdgeStream implements ZitiStream, Connection, CarrierOwner, Flushab
     this.#connId = connId;
     const carrier = options.carrier(this);
     this.#carrier = carrier;
-    const drained = (): void => this.#sink?.drain();
-    this.#send = new SendHalf({ host, connId, kind, carrier, key: keys?.send, stream: this, drained });
+    this.#send = new SendHalf(this, { host, carrier, key: keys?.send });
     this.#receive = new ReceiveHalf(carrier, keys?.receive);
   }
 
@@ -132,6 +131,12 @@ export class EdgeStream implements ZitiStream, Connection, CarrierOwner, Flushab
     const more = this.#send.flush();
     this.#finishIfDone();
     return more;
+  }
+
+  // Called by the sending half.
+
+  drained(): void {
+    this.#sink?.drain();
   }
 
   // Called by the carrier.

@@ -40,35 +40,38 @@ const resetSent: SendState = { kind: 'ResetSent', lost: false };
 const resetSentWithLoss: SendState = { kind: 'ResetSent', lost: true };
 const resetRecvd: SendState = { kind: 'ResetRecvd' };
 
-/** Over what the half sends, sealed or not, and who hears that there is room. */
-export interface SendHalfOptions {
-  readonly host: ConnectionHost;
-  readonly connId: number;
+/** The stream that a half belongs to: its `flush` calls the half's. */
+export interface SendingStream extends Flushable {
   readonly kind: StreamKind;
-  readonly carrier: FlowControl;
-  /** 32 bytes; absent: clear text. */
-  readonly key: Uint8Array | undefined;
-  /** Whose `flush` calls ours. */
-  readonly stream: Flushable;
   /** A writer that was told to wait may write again. */
   drained(): void;
 }
 
+/** Over what the half sends, and sealed with what. */
+export interface SendHalfOptions {
+  readonly host: ConnectionHost;
+  readonly carrier: FlowControl;
+  /** 32 bytes; undefined: clear text. */
+  readonly key: Uint8Array | undefined;
+}
+
 /** Holds at most what is written to it, asks its writer to wait from 512 KiB on, and sends only when flushed. */
 export class SendHalf {
-  readonly #options: SendHalfOptions;
+  readonly #stream: SendingStream;
+  readonly #host: ConnectionHost;
   readonly #carrier: FlowControl;
   readonly #sealer: Sealer | undefined;
   readonly #queue = new SendQueue();
   #state: SendState = ready;
   #writerWaits = false;
 
-  constructor(options: SendHalfOptions) {
-    this.#options = options;
-    this.#carrier = options.carrier;
-    this.#sealer = options.key === undefined ? undefined : new Sealer(options.key);
+  constructor(stream: SendingStream, { host, carrier, key }: SendHalfOptions) {
+    this.#stream = stream;
+    this.#host = host;
+    this.#carrier = carrier;
+    this.#sealer = key === undefined ? undefined : new Sealer(key);
     // The encryption header goes out at once, before anything is written, for the other side waits for it.
-    if (this.#sealer !== undefined) options.host.wantsFlush(options.stream);
+    if (this.#sealer !== undefined) host.wantsFlush(stream);
   }
 
   get state(): SendState {
@@ -117,7 +120,7 @@ export class SendHalf {
       case 'Send':
         if (chunk.length === 0 && !this.#carriesEmpty()) return true;
         this.#queue.push(chunk);
-        this.#options.host.wantsFlush(this.#options.stream);
+        this.#host.wantsFlush(this.#stream);
         if (this.#queue.bytes < highWaterBytes) return true;
         this.#writerWaits = true;
         return false;
@@ -138,7 +141,7 @@ export class SendHalf {
       case 'Send':
       case 'ResetSent':
         this.#queue.end();
-        this.#options.host.wantsFlush(this.#options.stream);
+        this.#host.wantsFlush(this.#stream);
         return;
       case 'DataSent':
       case 'DataRecvd':
@@ -220,9 +223,8 @@ export class SendHalf {
 
   /** Of datagrams. In clear text an empty message is a mere flag to the peers, and cannot be one. */
   #carriesEmpty(): boolean {
-    const { kind, host, connId } = this.#options;
-    if (kind !== 'datagram') return false;
-    if (this.#sealer === undefined) host.log.debug('ziti.empty_datagram_dropped', { connId });
+    if (this.#stream.kind !== 'datagram') return false;
+    if (this.#sealer === undefined) this.#host.log.debug('ziti.empty_datagram_dropped');
     return this.#sealer !== undefined;
   }
 
@@ -236,13 +238,13 @@ export class SendHalf {
   }
 
   #sendQueued(): boolean {
-    const { host, stream, kind } = this.#options;
+    const host = this.#host;
     const carrier = this.#carrier;
     const queue = this.#queue;
     let share = flushShareBytes;
     while (!queue.empty && share > 0 && carrier.mayStart()) {
       if (!host.channel.writable()) {
-        host.waitsForChannel(stream);
+        host.waitsForChannel(this.#stream);
         break;
       }
       share -= this.#sendOne();
@@ -251,7 +253,7 @@ export class SendHalf {
     if (queue.empty && queue.ended && !this.hasEnded && carrier.mayStart()) {
       this.#state = dataSent;
       // Empty and never encrypted; without the EOF flag, which peers under the router's flow control do not get.
-      if (kind === 'stream') carrier.sendFlagged(edgeFlag.fin, noBytes);
+      if (this.#stream.kind === 'stream') carrier.sendFlagged(edgeFlag.fin, noBytes);
     }
     return share <= 0 && !queue.empty;
   }
@@ -259,9 +261,9 @@ export class SendHalf {
   #sendOne(): number {
     const carrier = this.#carrier;
     const plain =
-      this.#options.kind === 'datagram'
+      this.#stream.kind === 'datagram'
         ? this.#queue.takeWhole()
-        : this.#queue.takeCoalesced(maxMessageBytes, this.#options.host.pool.scratch);
+        : this.#queue.takeCoalesced(maxMessageBytes, this.#host.pool.scratch);
     if (this.#sealer !== undefined) {
       this.#sealer.seal(carrier.begin(plain.length + sealOverheadBytes), plain);
       carrier.commit();
@@ -277,12 +279,12 @@ export class SendHalf {
 
   /** On the first message: what the other side may do with what it sends us. */
   #openingFlags(): number {
-    return this.#options.kind === 'stream' ? edgeFlag.multipart | edgeFlag.stream : edgeFlag.multipart;
+    return this.#stream.kind === 'stream' ? edgeFlag.multipart | edgeFlag.stream : edgeFlag.multipart;
   }
 
   #tellDrain(): void {
     if (!this.#writerWaits || this.#queue.bytes > highWaterBytes / 2) return;
     this.#writerWaits = false;
-    if (!this.#queue.ended) this.#options.drained();
+    if (!this.#queue.ended) this.#stream.drained();
   }
 }
