@@ -193,7 +193,7 @@ export class A2aHttpJudge implements HttpJudge {
     return {
       kind: 'rewrite',
       write: (payload) => {
-        const events = splitter.push(payload).flatMap((parts) => this.#event(parts, question, told));
+        const events = splitter.push(payload).flatMap(({ parts }) => this.#event(parts, question, told));
         if (splitter.heldBytes > limit) this.#out.violation(tooLarge(`an event is larger than ${limit} bytes`), true);
         return events;
       },

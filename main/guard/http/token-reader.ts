@@ -100,7 +100,7 @@ export class TokenReader {
 
   #pieces(bytes: Uint8Array): readonly Piece[] {
     if (this.#how === 'events') {
-      return this.#splitter.push(bytes).map((parts) => ({ bytes: parts, text: parseEvent(parts)?.data }));
+      return this.#splitter.push(bytes).map(({ parts }) => ({ bytes: parts, text: parseEvent(parts)?.data }));
     }
     if (this.#how === 'aws') {
       const messages = this.#aws.push(bytes);

@@ -7,7 +7,7 @@
 import type { Reason } from '../../base/reason.ts';
 import { HeldBytes, textOf, utf8 } from '../bytes.ts';
 import type { Effects } from '../effects.ts';
-import { encodeEvent, EventSplitter, parseEvent } from '../http/event-stream.ts';
+import { encodeEvent, EventSplitter, parseEvent, type SplitEvent } from '../http/event-stream.ts';
 import { callFor, type HeadCheck } from '../http/head-check.ts';
 import {
   fieldOf,
@@ -28,7 +28,8 @@ import type { JsonDocument } from '../json/json-reader.ts';
 import { AnswerScan } from './answer-scan.ts';
 import { isForeign, readAnswer } from './answers.ts';
 import type { McpCalls, SettledVerdict, Written } from './calls.ts';
-import { headerNameOf, isList } from './methods.ts';
+import { headerDisagreement } from './standard-headers.ts';
+import { isList } from './methods.ts';
 import type { ModelRules, TokenShare } from './model-rules.ts';
 import { OpenCalls } from './open-calls.ts';
 import { readRpc, rpcError, rpcErrors, type RpcMessage, type RpcRefusal } from './rpc.ts';
@@ -250,11 +251,11 @@ export class McpHttpJudge implements HttpJudge {
     }
     const type = mediaTypeOf(head);
     if (type === 'text/event-stream') {
-      const splitter = new EventSplitter();
+      const splitter = new EventSplitter(() => this.#reader());
       return {
         kind: 'rewrite',
         write: (payload, nowMs) => {
-          const events = splitter.push(payload).flatMap((parts) => this.#event(parts, open, nowMs));
+          const events = splitter.push(payload).flatMap((event) => this.#event(event, open, nowMs));
           if (splitter.heldBytes > this.#calls.maxMessageBytes) {
             this.#out.violation(tooLargeReason(`an event is larger than ${this.#calls.maxMessageBytes} bytes`), true);
           }
@@ -269,7 +270,7 @@ export class McpHttpJudge implements HttpJudge {
       // The answer to one known call holds nothing to hide: it passes as it comes.
       return { kind: 'pass', tap: (payload) => this.#scanned(scan, payload) };
     }
-    const reader = new ScannedJson(this.#calls.data.scan(), { places: true });
+    const reader = this.#reader();
     const raw = new HeldBytes();
     return {
       kind: 'hold',
@@ -305,22 +306,37 @@ export class McpHttpJudge implements HttpJudge {
     return utf8(JSON.stringify(rpcError(null, rpcErrors.parse, 'The answer could not be read')));
   }
 
-  #read(text: string): ScannedReading {
-    const reader = new ScannedJson(this.#calls.data.scan(), { places: true });
-    reader.push(utf8(text));
+  #reader(): ScannedJson {
+    return new ScannedJson(this.#calls.data.scan(), { places: true });
+  }
+
+  #event({ parts, sink }: SplitEvent<ScannedJson>, open: OpenCalls, nowMs: number): readonly Uint8Array[] {
+    const read = sink === undefined ? this.#readAtOnce(parts) : sink.end();
+    if (read?.json.kind === 'json') {
+      if (isForeign(read.json)) return parts;
+      const reading = readAnswer(read, open, this.#calls, nowMs);
+      if (reading.kind === 'as-is') return parts;
+      const event = parseEvent(parts);
+      if (event !== undefined && reading.kind === 'edited') return [encodeEvent(event, reading.edit(event.data))];
+      return this.#withheldEvent(reading.kind === 'fault' ? reading.why : 'no UTF-8');
+    }
+    const event = parseEvent(parts);
+    if (event === undefined) return this.#withheldEvent('no UTF-8');
+    // Heartbeats, addresses of the older transport, other people's events: no client takes them for a message.
+    if (!/^\s*[[{]/.test(event.data)) return parts;
+    return this.#withheldEvent(read?.json.kind === 'fault' ? read.json.why : 'no JSON');
+  }
+
+  #readAtOnce(parts: readonly Uint8Array[]): ScannedReading | undefined {
+    const event = parseEvent(parts);
+    if (event === undefined) return undefined;
+    const reader = this.#reader();
+    reader.push(utf8(event.data));
     return reader.end();
   }
 
-  #event(parts: readonly Uint8Array[], open: OpenCalls, nowMs: number): readonly Uint8Array[] {
-    const event = parseEvent(parts);
-    // Heartbeats, addresses of the older transport, other people's events: no client takes them for a message.
-    if (event !== undefined && !/^\s*[[{]/.test(event.data)) return parts;
-    const read = event === undefined ? undefined : this.#read(event.data);
-    if (read !== undefined && isForeign(read.json)) return parts;
-    const reading = read === undefined ? undefined : readAnswer(read, open, this.#calls, nowMs);
-    if (reading?.kind === 'as-is') return parts;
-    if (event !== undefined && reading?.kind === 'edited') return [encodeEvent(event, reading.edit(event.data))];
-    this.#out.serviceFault(unreadable(`an event holds ${reading?.kind === 'fault' ? reading.why : 'no UTF-8'}`), false);
+  #withheldEvent(what: string): readonly Uint8Array[] {
+    this.#out.serviceFault(unreadable(`an event holds ${what}`), false);
     return [];
   }
 }
@@ -348,29 +364,6 @@ function beginsAsJson(body: readonly Uint8Array[]): boolean {
 function isLegacy(head: RequestHead): boolean {
   const streams = (fieldOf(head, 'accept') ?? '').includes('text/event-stream');
   return !streams && fieldOf(head, 'mcp-session-id') === undefined && /[?&]session_?id=/i.test(head.target);
-}
-
-function headerDisagreement(head: RequestHead, message: RpcMessage | undefined): string | undefined {
-  if (message === undefined || message.kind === 'response') return undefined;
-  const method = fieldOf(head, 'mcp-method');
-  if (method !== undefined && method !== message.method) return 'Mcp-Method is not the method of the body';
-  const raw = fieldOf(head, 'mcp-name');
-  if (raw === undefined) return undefined;
-  return decodeHeaderValue(raw) === headerNameOf(message.method, message.params)
-    ? undefined
-    : 'Mcp-Name is not what the body names';
-}
-
-/** Plain, or `=?base64?…?=` over UTF-8. Source: SEP-2243. */
-function decodeHeaderValue(raw: string): string | undefined {
-  const encoded = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/.exec(raw)?.[1];
-  if (encoded === undefined) return raw;
-  try {
-    return textOf([Uint8Array.from(atob(encoded), (char) => char.charCodeAt(0))]);
-  } catch (error) {
-    // atob names bad input by a DOMException; there is nothing else it throws.
-    return error instanceof Error ? undefined : raw;
-  }
 }
 
 function rpcAnswer(status: number, code: number, message: string): OwnAnswer {
