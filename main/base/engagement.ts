@@ -20,7 +20,7 @@ import { TunnelerError } from './errors.ts';
 
 export type { A2aRules } from './engagement/a2a.ts';
 export type { ApprovalRules } from './engagement/approval.ts';
-export type { HttpRules } from './engagement/http.ts';
+export { asksModels, type HttpRules } from './engagement/http.ts';
 export type { McpRule, McpRules } from './engagement/mcp.ts';
 export type { Schedule } from './engagement/schedule.ts';
 

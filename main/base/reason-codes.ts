@@ -91,6 +91,7 @@ const ownCodes = [
   'guard.http.unparseable',
   'guard.http.too_large',
   'guard.http.budget_used',
+  'guard.http.budget_low',
   'guard.a2a.not_visible',
   'guard.a2a.unparseable',
   'guard.a2a.too_large',
@@ -101,6 +102,7 @@ const ownCodes = [
   'guard.floor.opaque',
   // detectors and alerts
   'alert.violation',
+  'alert.budget',
   'alert.fleet.silent',
   'alert.fleet.back',
   'alert.fleet.less',

@@ -53,14 +53,23 @@ function programOf(path: string): string {
 }
 
 function withWhat(row: AuditRecordView): string {
-  const { arguments: given, digest, model, tokensIn, tokensOut } = row as Readonly<Record<string, unknown>>;
+  const {
+    arguments: given,
+    digest,
+    model,
+    tokensIn,
+    tokensOut,
+    cost,
+    currency,
+  } = row as Readonly<Record<string, unknown>>;
   if (given !== undefined) {
     const json = JSON.stringify(given);
     return json.length <= shownArguments ? json : `${json.slice(0, shownArguments)}…`;
   }
   if (typeof model === 'string') {
     const tokens = typeof tokensIn === 'number' ? ` ${tokensIn}+${String(tokensOut)} tokens` : '';
-    return model + tokens;
+    const money = typeof cost === 'number' ? ` ${cost} ${String(currency)}` : '';
+    return model + tokens + money;
   }
   return typeof digest === 'string' ? `sha256:${digest.slice(0, shownDigest)}` : '–';
 }

@@ -40,6 +40,12 @@ export function createGuard(contract: EngagementContract, given: GuardContext): 
       'a contract can set rules for data only beside mcp: nothing else is looked through',
     );
   }
+  if (contract.mcp !== undefined && contract.http?.costBudget !== undefined) {
+    throw new TunnelerError(
+      'contract.invalid',
+      'a contract cannot set http.costBudget beside mcp: its calls have no price',
+    );
+  }
   const { mcp, http, a2a, modbus, s7, enip, opcua, iec104, dnp3 } = contract;
   if (mcp !== undefined && data !== undefined) {
     const loading = import('./data/detectors.ts').then(({ dataDetectors }) => {

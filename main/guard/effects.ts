@@ -32,6 +32,10 @@ export class Effects {
     this.#list.push({ kind: 'end', reason });
   }
 
+  warning(reason: Reason): void {
+    this.#list.push({ kind: 'warning', reason });
+  }
+
   notVisible(direction: 'open' | 'closed'): void {
     this.#list.push({ kind: 'not-visible', direction });
   }

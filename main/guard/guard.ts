@@ -10,6 +10,7 @@ import type { DataFound } from './data/found.ts';
 import type { CallHistory } from './data/history.ts';
 import type { KeptSecrets } from './data/kept-secrets.ts';
 import type { HeldBudget } from './held-budget.ts';
+import type { Cost, PriceBook } from './http/prices.ts';
 import type { ToolPins } from './mcp/pins.ts';
 
 /** The protocols there is a guard for. */
@@ -38,6 +39,8 @@ export interface GuardCall {
   readonly failed?: boolean;
   readonly model?: string;
   readonly tokens?: { readonly input: number; readonly output: number };
+  /** What they cost, where their price is known. */
+  readonly cost?: Cost;
   /** Classes of data that the contract asks for and that were in it. */
   readonly data?: readonly DataFound[];
 }
@@ -60,6 +63,8 @@ export type GuardEffect =
   | { readonly kind: 'service-fault'; readonly reason: Reason; readonly lost: boolean }
   /** The guard ended what flows, in the protocol's own words: once that is delivered both ends are let go. No violation. */
   | { readonly kind: 'end'; readonly reason: Reason }
+  /** What somebody should know before it is too late; nothing is withheld for it. Recorded and told. */
+  | { readonly kind: 'warning'; readonly reason: Reason }
   /** What flows is TLS or otherwise unreadable. Sent once; `open`: bytes pass unread; `closed`: a violation follows. */
   | { readonly kind: 'not-visible'; readonly direction: 'open' | 'closed' };
 
@@ -100,6 +105,8 @@ export interface GuardLedger {
   hold(key: string, amount: number, windowMs: number, nowMs: number): () => void;
   /** What the window holds now, what is set aside included. */
   used(key: string, windowMs: number, nowMs: number): number;
+  /** What the window holds of what was used, without what is set aside. */
+  spent(key: string, windowMs: number, nowMs: number): number;
   /** When the window will hold less than `limit` again, if nothing more is used. */
   freeAt?(key: string, limit: number, windowMs: number, nowMs: number): number;
 }
@@ -170,6 +177,8 @@ export interface GuardContext {
   readonly ledgerKey: string;
   /** Names whose budgets of tokens and money these are: identity and service. Absent: `ledgerKey`. */
   readonly budgetKey?: string;
+  /** What models cost. Absent: nobody knows. */
+  readonly prices?: PriceBook;
   /** The contract only observes (`enforce: observe`). */
   readonly observes?: boolean;
   /** Lower-hex SHA-256 of the text's UTF-8 bytes. */

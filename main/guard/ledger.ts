@@ -86,6 +86,7 @@ export function createLedger(before: readonly SavedWindow[] = [], changed: () =>
       const aside = [...(held.get(key) ?? [])].filter((use) => use.atMs > nowMs - windowMs);
       return sum(current(key, windowMs, nowMs)) + sum(aside);
     },
+    spent: (key, windowMs, nowMs) => sum(current(key, windowMs, nowMs)),
     freeAt(key, limit, windowMs, nowMs) {
       let total = sum(current(key, windowMs, nowMs));
       for (const use of current(key, windowMs, nowMs)) {

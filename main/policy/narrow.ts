@@ -119,7 +119,22 @@ function narrowHttp(a: HttpRules, b: HttpRules): HttpRules {
       tokens: Math.min(x.tokens, y.tokens),
       perSeconds: Math.max(x.perSeconds, y.perSeconds),
     })),
+    costBudget: both(a.costBudget, b.costBudget, narrowCost),
   });
+}
+
+type CostBudget = NonNullable<HttpRules['costBudget']>;
+
+/** Amounts of two currencies are not compared: what one is worth in the other is nobody's to say here. */
+function narrowCost(a: CostBudget, b: CostBudget): CostBudget {
+  if (a.currency !== b.currency) {
+    throw new TunnelerError(
+      'contract.invalid',
+      `two contracts set budgets in different currencies (${a.currency}, ${b.currency})`,
+    );
+  }
+  const { currency } = a;
+  return { amount: Math.min(a.amount, b.amount), currency, perSeconds: Math.max(a.perSeconds, b.perSeconds) };
 }
 
 function narrowSchedule(a: Schedule, b: Schedule): Schedule {

@@ -69,6 +69,7 @@ export function callRecord(session: LiveSession, call: GuardCall): AuditEvent {
     startedAtMs: call.startedAtMs,
     ...defined({ reason: call.reason, arguments: call.arguments, data: call.data, model: call.model }),
     ...(call.tokens === undefined ? {} : { tokensIn: call.tokens.input, tokensOut: call.tokens.output }),
+    ...(call.cost === undefined ? {} : { cost: call.cost.amount, currency: call.cost.currency }),
   };
 }
 

@@ -63,6 +63,9 @@ export function createSessions(deps: SessionsDeps): Sessions {
     faulted(session, reason) {
       recordOrCut(session, faultRecord(session, reason));
     },
+    warned(session, reason) {
+      events.emit({ kind: 'warned', session: session.snapshot(), reason });
+    },
     violated(session, reason, lost) {
       const ending = endingOfViolation(session.facts.contract, reason, lost);
       recordOrCut(session, violationRecord(session, reason, ending));

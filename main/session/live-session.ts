@@ -47,6 +47,8 @@ export interface SessionObserver {
   violated(session: LiveSession, reason: Reason, lost: boolean): Ending | undefined;
   /** The service said what a guard withheld. */
   faulted(session: LiveSession, reason: Reason): void;
+  /** A guard told of what somebody should know before it is too late. */
+  warned(session: LiveSession, reason: Reason): void;
 }
 
 /** What a live session holds as its own: the identity may get another name while it lives. */
@@ -296,6 +298,9 @@ export class LiveSession {
           this.#keeper.faulted(this, effect.reason);
           if (effect.lost) this.#cutDelivered({ reason: 'provider_close', why: effect.reason }, 'consumer');
           break;
+        case 'warning':
+          this.#warned(effect.reason);
+          break;
         case 'end':
           this.#cutDelivered({ reason: 'provider_close', why: effect.reason }, 'consumer');
           break;
@@ -342,9 +347,17 @@ export class LiveSession {
   #told(): void {
     const nowMs = this.#keeper.clock.now();
     const effects = [...(this.#guard?.appEnded(nowMs) ?? []), ...(this.#guard?.serviceEnded(nowMs) ?? [])];
-    for (const effect of effects) if (effect.kind === 'call') this.#call(effect.call);
+    for (const effect of effects) {
+      if (effect.kind === 'call') this.#call(effect.call);
+      if (effect.kind === 'warning') this.#warned(effect.reason);
+    }
     this.#tap?.closed(nowMs);
     this.#keeper.settled(this);
+  }
+
+  #warned(reason: Reason): void {
+    this.note('alert', reason);
+    this.#keeper.warned(this, reason);
   }
 
   #call(call: GuardCall): void {

@@ -109,7 +109,7 @@ export interface SessionMoment {
   readonly call?: GuardCall;
 }
 
-/** What happened to a session; told after it was recorded. */
+/** What happened to a session; told after it was recorded, unless it says otherwise. */
 export type SessionEvent =
   | { readonly kind: 'opened'; readonly session: SessionSnapshot }
   | { readonly kind: 'closed'; readonly session: SessionSnapshot }
@@ -118,7 +118,9 @@ export type SessionEvent =
   /** Its other end said how it holds it. */
   | { readonly kind: 'met'; readonly session: SessionSnapshot }
   | { readonly kind: 'called'; readonly session: SessionSnapshot; readonly call: GuardCall }
-  | { readonly kind: 'violated'; readonly session: SessionSnapshot; readonly reason: Reason };
+  | { readonly kind: 'violated'; readonly session: SessionSnapshot; readonly reason: Reason }
+  /** Nothing is wrong yet. Recorded by whoever raises the alert. */
+  | { readonly kind: 'warned'; readonly session: SessionSnapshot; readonly reason: Reason };
 
 /** All sessions of an engine. Disposing ends them all. */
 export interface Sessions extends AsyncDisposable {

@@ -1,7 +1,7 @@
 /** Which changes of the engine's state are worth a notification, and what pressing it does. Pure. */
 import type { EngineState, StateChange } from '../api/state.ts';
 import type { CloseReason } from '../base/reason.ts';
-import type { ServiceView, SessionView } from '../api/views.ts';
+import type { AlertView, ServiceView, SessionView } from '../api/views.ts';
 import type { ShellWords } from './words.ts';
 
 /** One notification. */
@@ -49,6 +49,7 @@ export class Notices {
     if (change.kind === 'service-changed') return this.#service(change.key, change.value);
     if (change.kind === 'service-removed') this.#waiting.delete(change.key);
     if (change.kind === 'session-changed') return this.#session(change.value);
+    if (change.kind === 'alert-raised') return this.#alert(change.value);
     if (change.kind === 'session-removed') this.#ended.delete(change.key);
     return undefined;
   }
@@ -100,6 +101,14 @@ export class Notices {
     return status === 'mfa-required' && !before;
   }
 
+  /** Of alerts, those that leave time to do something. */
+  #alert({ id, kind, details }: AlertView): Notice | undefined {
+    const service = details?.['service'];
+    if (kind !== 'budget' || typeof service !== 'string') return undefined;
+    const { budgetLow: title, budgetLowBody, show: action } = this.#words;
+    return { key: `alert:${id}`, title, body: budgetLowBody(service), screen: 'sessions', action };
+  }
+
   #session(session: SessionView): Notice | undefined {
     const reason = session.closeReason;
     if (session.state !== 'closed' || reason === undefined || !told.has(reason) || this.#ended.has(session.id))
@@ -123,9 +132,10 @@ export function gather(all: readonly Notice[], words: ShellWords): readonly Noti
     // One code answers for every service of an identity; the first names what it is for.
     return screen !== 'identities' || all.findIndex((other) => other.key === key) === at;
   });
-  const sessions = notices.filter(({ screen }) => screen === 'sessions');
+  const isSession = ({ key }: Notice): boolean => key.startsWith('session:');
+  const sessions = notices.filter(isSession);
   if (sessions.length <= 3) return notices;
-  const rest = notices.filter(({ screen }) => screen !== 'sessions');
+  const rest = notices.filter((notice) => !isSession(notice));
   const [first] = sessions;
   if (first === undefined) return notices;
   return [

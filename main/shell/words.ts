@@ -19,6 +19,8 @@ export interface ShellWords {
   readonly closedBecause: (reason: CloseReason, detail: string | undefined) => string;
   readonly sessionsClosed: (count: number) => string;
   readonly sessionsClosedBody: string;
+  readonly budgetLow: string;
+  readonly budgetLowBody: (service: string) => string;
   readonly updateReady: (version: string) => string;
   readonly restart: string;
   readonly status: (open: number) => string;
@@ -41,6 +43,8 @@ const en: ShellWords = {
   closedBecause: (reason, detail) => detail ?? reason.replaceAll('_', ' '),
   sessionsClosed: (count) => `${count} sessions closed`,
   sessionsClosedBody: 'Open Culvert to see why.',
+  budgetLow: 'A budget is nearly used',
+  budgetLowBody: (service) => `Four fifths of what may be used of ${service} are used.`,
   updateReady: (version) => `Culvert ${version} is ready`,
   restart: 'Restart',
   status: (open) => (open === 1 ? 'Culvert: 1 open session' : `Culvert: ${open} open sessions`),
@@ -76,6 +80,8 @@ const de: ShellWords = {
   closedBecause: (reason) => closedDe[reason],
   sessionsClosed: (count) => `${count} Sitzungen geschlossen`,
   sessionsClosedBody: 'Culvert zeigt, warum.',
+  budgetLow: 'Ein Budget ist fast verbraucht',
+  budgetLowBody: (service) => `Vier Fünftel dessen, was von ${service} genutzt werden darf, sind verbraucht.`,
   updateReady: (version) => `Culvert ${version} steht bereit`,
   restart: 'Neu starten',
   status: (open) => (open === 1 ? 'Culvert: 1 offene Sitzung' : `Culvert: ${open} offene Sitzungen`),

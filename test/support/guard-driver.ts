@@ -15,6 +15,8 @@ export interface Outcome {
   faults: string[];
   /** Codes of why the guard ended what flows. */
   ends: string[];
+  /** What somebody should know before it is too late. */
+  warnings: string[];
   /** Effects that passed bytes on. */
   passes: number;
 }
@@ -35,6 +37,7 @@ export class GuardDriver {
     notVisible: [],
     faults: [],
     ends: [],
+    warnings: [],
     passes: 0,
   };
   nowMs = 1_000;
@@ -88,6 +91,7 @@ export class GuardDriver {
       if (effect.kind === 'call') outcome.calls.push(effect.call);
       if (effect.kind === 'violation') outcome.violations.push(effect.reason.code);
       if (effect.kind === 'end') outcome.ends.push(effect.reason.code);
+      if (effect.kind === 'warning') outcome.warnings.push(effect.reason.sentence);
       if (effect.kind === 'service-fault') outcome.faults.push(effect.reason.code);
       if (effect.kind === 'not-visible') outcome.notVisible.push(effect.direction);
     }

@@ -17,6 +17,7 @@ import { checkPolicies } from '../../main/policy/local/policy-files.ts';
 import { narrowContracts } from '../../main/policy/narrow.ts';
 import { openPolicy, type Policy } from '../../main/policy/policy.ts';
 import type { SessionFacts } from '../../main/session/sessions.ts';
+import { priceBook } from '../../main/guard/http/prices.ts';
 import { GuardDriver } from '../support/guard-driver.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { curl, facts, machine } from '../support/policy-world.ts';
@@ -70,6 +71,7 @@ class World {
     return {
       policy,
       ledger: this.#ledger,
+      prices: priceBook([]),
       pins: { of: () => ({ listed: () => new Map(), holds: () => undefined }) },
       facts: () => facts({ laptop: machine }, { nowMs: this.nowMs }),
       recentCalls: new RecentUse(this.#clock),

@@ -273,7 +273,13 @@ describe('the contract parser', () => {
       rateLimit: { calls: 1, perSeconds: 1 },
       recordArguments: true,
     },
-    http: { methods: ['GET'], paths: ['/**'], models: ['m'], tokenBudget: { tokens: 1, perSeconds: 1 } },
+    http: {
+      methods: ['GET'],
+      paths: ['/**'],
+      models: ['m'],
+      tokenBudget: { tokens: 1, perSeconds: 1 },
+      costBudget: { amount: 0.5, currency: 'USD', perSeconds: 1 },
+    },
     modbus: { allow: 'read', units: [1], ranges: [{ table: 'coils', from: 0, to: 1 }] },
     enforce: 'observe',
     onViolation: 'alert',
@@ -297,6 +303,7 @@ describe('the contract parser', () => {
       ['mcp'],
       ['mcp', 'rateLimit'],
       ['http', 'tokenBudget'],
+      ['http', 'costBudget'],
       ['modbus'],
     ]) {
       const copy = structuredClone(whole) as Record<string, unknown>;

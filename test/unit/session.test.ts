@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { parseEngagement } from '../../main/base/engagement.ts';
 import { isTunnelerError, TunnelerError } from '../../main/base/errors.ts';
 import type { Reason } from '../../main/base/reason.ts';
+import { createConsequences } from '../../main/engine/containment/consequences.ts';
 import type { Guard, GuardEffect } from '../../main/guard/guard.ts';
+import type { Quarantine } from '../../main/policy/quarantine.ts';
 import { memoryStreamPair, until } from '../support/memory-stream.ts';
 import { RecordingSink } from '../support/recording-sink.ts';
 import { SessionWorld, someFacts } from '../support/session-world.ts';
@@ -310,6 +312,35 @@ describe('a guard on a session', () => {
     lost.app.write(bytes('bad'));
     await until(() => lost.world.sessions.get(lost.id)?.state === 'closed');
     expect(lost.world.reasonOf(lost.id)).toBe('contract_violation');
+  });
+
+  it('that warns leaves the session alone, and is heard even at its end', async () => {
+    const low: Reason = { code: 'guard.http.budget_low', sentence: 'four fifths are used' };
+    const world = new SessionWorld(() => ({
+      ...scripted(() => [{ kind: 'warning', reason: low }]),
+      serviceEnded: () => [{ kind: 'warning', reason: low }],
+    }));
+    const { id, app } = world.open({}, { contract: contract({}) });
+    const raised: unknown[] = [];
+    const nothing = (): void => undefined;
+    const { session } = createConsequences({
+      sessions: world.sessions,
+      quarantine: { add: nothing } as unknown as Quarantine,
+      onSession: nothing,
+      onCall: nothing,
+      raise: (alert) => raised.push(alert),
+      refresh: nothing,
+    });
+    world.sessions.subscribe(session);
+    app.write(bytes('ask'));
+    await until(() => raised.length === 1);
+    expect(world.sessions.get(id)?.state).toBe('open');
+    expect(world.sessions.get(id)?.timeline.at(-1)).toMatchObject({ kind: 'alert', said: low });
+    expect(raised).toMatchObject([
+      { severity: 'warning', kind: 'budget', code: 'alert.budget', text: `web: ${low.sentence}`, session: id },
+    ]);
+    world.sessions.close(id, 'quarantined');
+    expect(raised).toHaveLength(2);
   });
 
   it('whose call cannot be recorded ends the session', async () => {

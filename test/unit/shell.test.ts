@@ -14,6 +14,7 @@ import { EngineLines } from '../../main/shell/engine-lines.ts';
 import { enginePath } from '../../main/shell/engine-path.ts';
 import { watchEngine } from '../../main/shell/engine-watch.ts';
 import { serveIpc } from '../../main/shell/ipc.ts';
+import { defined } from '../../main/base/defined.ts';
 import { gather, Notices } from '../../main/shell/notices.ts';
 import { tellUnlocks } from '../../main/shell/screen-unlock.ts';
 import { readSettings, writeSettings } from '../../main/shell/shell-settings.ts';
@@ -318,8 +319,23 @@ describe('notices', () => {
     expect(told.of({ kind: 'session-changed', key: over!.id, value: over! })).toBeUndefined();
   });
 
+  it('tell of a budget that is nearly used while there is time, and not of other alerts', () => {
+    const raised = (kind: string, details?: Record<string, unknown>) =>
+      notices().of({
+        kind: 'alert-raised',
+        value: { id: 'a', at: '', severity: 'warning', kind, text: 'claude: low', ...defined({ details }) },
+      });
+    expect(raised('budget', { service: 'claude' })).toMatchObject({
+      key: 'alert:a',
+      body: 'Four fifths of what may be used of claude are used.',
+    });
+    expect(raised('quarantine', { service: 'claude' })).toBeUndefined();
+    const budgets = Array.from({ length: 5 }, () => raised('budget', { service: 'claude' })!);
+    expect(gather(budgets, shellWords('en'))).toEqual(budgets);
+  });
+
   it('become one where many come at once', () => {
-    const one = { key: 'k', title: 't', body: 'b', screen: 'sessions', action: 'Show' } as const;
+    const one = { key: 'session:k', title: 't', body: 'b', screen: 'sessions', action: 'Show' } as const;
     const words = shellWords('de');
     expect(gather([one, one], words)).toHaveLength(2);
     expect(

@@ -36,9 +36,12 @@ function ruleLines(term: string, rule: string, value: unknown, t: Text): readonl
   if (rule === 'recordArguments') return value === true ? [t('contract.rule.recordArguments')] : [];
   if (isRules(value) && typeof value['perSeconds'] === 'number') {
     const span = t.format.span(value['perSeconds'] * 1000);
-    const { calls, tokens } = value;
+    const { calls, tokens, amount, currency } = value;
     if (typeof calls === 'number') return [t('contract.rule.rate', { calls, span })];
     if (typeof tokens === 'number') return [t('contract.rule.tokens', { tokens, span })];
+    if (typeof amount === 'number' && typeof currency === 'string') {
+      return [t('contract.rule.cost', { amount, currency, span })];
+    }
   }
   if ((rule === 'notBefore' || rule === 'notAfter') && typeof value === 'string')
     return [t(`contract.rule.${rule}`, { when: t.format.dateTime(value) })];

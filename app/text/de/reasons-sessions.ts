@@ -34,7 +34,11 @@ export const sessionReasonsDe = {
   'guard.http.not_visible': { sentence: 'Der Vertrag verlangt HTTP, und was hier fließt, ist keines.' },
   'guard.http.unparseable': { sentence: 'Was hier fließt, lässt sich nicht als HTTP lesen.' },
   'guard.http.too_large': { sentence: 'Eine HTTP-Anfrage ist größer, als geprüft werden kann.' },
-  'guard.http.budget_used': { sentence: 'Eine Antwort wurde beendet: das Budget an Token ist verbraucht.' },
+  'guard.http.budget_used': { sentence: 'Eine Antwort wurde beendet: das Budget ist verbraucht.' },
+  'guard.http.budget_low': {
+    sentence: 'Vier Fünftel eines Budgets sind verbraucht.',
+    next: 'Fragen Sie weniger, oder lassen Sie im Vertrag mehr zu.',
+  },
   'guard.data.unavailable': { sentence: 'Was der Vertrag zu Daten verlangt, lässt sich hier nicht prüfen.' },
   'guard.a2a.not_visible': { sentence: 'Der Vertrag verlangt A2A, und was hier fließt, ist keines.' },
   'guard.a2a.unparseable': { sentence: 'Was hier fließt, lässt sich nicht als A2A lesen.' },
@@ -49,6 +53,7 @@ export const sessionReasonsDe = {
     next: 'Nehmen Sie {protocol} ohne Verschlüsselung, oder setzen Sie „opaque: alert“ in den Vertrag.',
   },
   'alert.violation': { sentence: '{service}: {cause}.' },
+  'alert.budget': { sentence: '{service}: {cause}.' },
   // What detectors find
   'breaker.failures': { sentence: '{subject}: zu viele Fehlschläge in kurzer Zeit.' },
   'breaker.violations': { sentence: '{subject}: zu viele Vertragsverletzungen in kurzer Zeit.' },

@@ -61,6 +61,7 @@ export const rulesDe: Translation<typeof rulesEn> = {
   'contract.rule.maxCalls': (p) => `Höchstens ${germanNumber(p.calls)} ${plural(p.calls, 'Aufruf', 'Aufrufe')}`,
   'contract.rule.rate': (p) => `${germanNumber(p.calls)} ${plural(p.calls, 'Aufruf', 'Aufrufe')} in ${p.span}`,
   'contract.rule.tokens': (p) => `${germanNumber(p.tokens)} Token in ${p.span}`,
+  'contract.rule.cost': (p) => `${germanNumber(p.amount)} ${p.currency} in ${p.span}`,
   'contract.rule.maxMessage': (p) => `Nachrichten bis ${p.size}`,
   'contract.rule.recordArguments': 'Argumente werden aufgezeichnet',
   'contract.rule.methods': (p) => `Methoden ${p.what}`,

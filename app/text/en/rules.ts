@@ -62,6 +62,8 @@ export const rulesEn = {
   'contract.rule.rate': (p: { calls: number; span: string }) =>
     `${englishNumber(p.calls)} ${plural(p.calls, 'call', 'calls')} in ${p.span}`,
   'contract.rule.tokens': (p: { tokens: number; span: string }) => `${englishNumber(p.tokens)} tokens in ${p.span}`,
+  'contract.rule.cost': (p: { amount: number; currency: string; span: string }) =>
+    `${englishNumber(p.amount)} ${p.currency} in ${p.span}`,
   'contract.rule.maxMessage': (p: { size: string }) => `Messages up to ${p.size}`,
   'contract.rule.recordArguments': 'Arguments are recorded',
   'contract.rule.methods': (p: { what: string }) => `Methods ${p.what}`,

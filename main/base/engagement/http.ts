@@ -1,6 +1,9 @@
 /** What may be asked of an HTTP service. */
 import * as v from 'valibot';
-import { globs, positive, terms } from './terms.ts';
+import { exact, globs, positive, terms } from './terms.ts';
+
+/** The largest amount of money whose millionths are still counted exactly. */
+const maxAmount = 9_000_000_000;
 
 /** Terms that turn the HTTP guard on. */
 export const http = terms({
@@ -21,7 +24,30 @@ export const http = terms({
       perSeconds: positive,
     }),
   ),
+  /**
+   * Money that an identity may spend on models at this service within a rolling span, kept over restarts. A model whose price is not known is
+   * refused. Not beside `mcp`, whose calls have no price.
+   */
+  costBudget: v.optional(
+    terms({
+      /** So much money, in units of the currency. */
+      amount: v.pipe(
+        exact,
+        v.minValue(0.000_001, 'expected at least a millionth'),
+        v.maxValue(maxAmount, `expected at most ${maxAmount}`),
+      ),
+      /** Code of the currency, such as `USD`: only prices in it count. */
+      currency: v.pipe(v.string(), v.regex(/^[A-Z]{3}$/, 'expected the three capitals of a currency')),
+      /** Length of that span. */
+      perSeconds: positive,
+    }),
+  ),
 });
 
 /** The parsed `http` part of a contract. */
 export type HttpRules = Readonly<v.InferOutput<typeof http>>;
+
+/** Do these rules ask what model a request names, or what its answer used? */
+export function asksModels(rules: HttpRules): boolean {
+  return [rules.models, rules.tokenBudget, rules.costBudget].some((rule) => rule !== undefined);
+}

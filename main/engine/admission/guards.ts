@@ -8,6 +8,7 @@ import { createGuard } from '../../guard/create-guard.ts';
 import type { Approvals } from '../../policy/approvals.ts';
 import type { CallHistories, CallHistory } from '../../guard/data/history.ts';
 import type { KeptSecrets } from '../../guard/data/kept-secrets.ts';
+import type { PriceBook } from '../../guard/http/prices.ts';
 import type { Approve, Guard, GuardedAction, GuardLedger, LocalVerdict } from '../../guard/guard.ts';
 import { createHeldBudget } from '../../guard/held-budget.ts';
 import { askingProgram, callQuestion } from '../../policy/local/questions.ts';
@@ -21,6 +22,7 @@ import type { RecentUse } from './facts.ts';
 export interface GuardsDeps {
   readonly policy: Pick<Policy, 'ask'>;
   readonly ledger: GuardLedger;
+  readonly prices: PriceBook;
   readonly pins: Pick<PinStore, 'of'>;
   readonly facts: (app: App) => DecisionFacts;
   readonly recentCalls: RecentUse;
@@ -41,6 +43,7 @@ export function guardsFor(deps: GuardsDeps): SessionsDeps['guard'] {
     const history = deps.histories.of(pastOf(session, deps).join('|'));
     return createGuard(contract, {
       ledger: deps.ledger,
+      prices: deps.prices,
       held,
       // Whoever opens a second session must not get a second budget.
       ledgerKey: spenderOf(session, deps).join('|'),

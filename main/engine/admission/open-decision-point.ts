@@ -26,6 +26,7 @@ import { factsFor, RecentUse } from './facts.ts';
 import { guardsFor } from './guards.ts';
 import { openKeptLedger } from './kept-ledger.ts';
 import { openAppFinder } from './open-app-finder.ts';
+import { pricesFor } from './prices.ts';
 import { openPins } from './pins-file.ts';
 import { CallHistories } from '../../guard/data/history.ts';
 import { KeptSecrets } from '../../guard/data/kept-secrets.ts';
@@ -102,6 +103,7 @@ export async function openDecisionPoint(parts: DecisionPointParts, stack: Dispos
     pins,
     policy,
     ledger: stack.use(openKeptLedger(parts)),
+    prices: pricesFor(config.llm),
     facts,
     recentCalls,
     idOf: (identity) => identities.follow(identity)?.account() ?? identity,

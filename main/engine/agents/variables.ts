@@ -1,6 +1,8 @@
 /** Environment variables by which a program finds its way through Culvert. Pure. */
 import type { ServiceView } from '../../api/views.ts';
 
+/** Terms of a contract that only a model has. */
+const modelTerms = ['models', 'tokenBudget', 'costBudget'] as const;
 /** What is on this very host is never asked of a proxy. */
 const direct = 'localhost,127.0.0.1,::1';
 
@@ -36,10 +38,10 @@ function proxyVariables(proxy: string): Readonly<Record<string, string>> {
   return { ...upper, ...lower, NODE_USE_ENV_PROXY: '1' };
 }
 
-/** A contract that speaks of models or of tokens is of a model. */
+/** A contract that speaks of models, of tokens or of their price is of a model. */
 function isModelService({ permissions, contract }: ServiceView): boolean {
   const http = contract?.terms['http'];
-  const isModel = typeof http === 'object' && http !== null && ('models' in http || 'tokenBudget' in http);
+  const isModel = typeof http === 'object' && http !== null && modelTerms.some((term) => term in http);
   return permissions.includes('Dial') && isModel;
 }
 

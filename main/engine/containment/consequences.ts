@@ -41,13 +41,18 @@ export function createConsequences(deps: ConsequencesDeps): Consequences {
         deps.raise({
           severity: 'critical',
           kind: 'contract-violation',
-          ...violation(session.service, reason),
+          ...told('alert.violation', session.service, reason),
           session: session.id,
         });
         if (session.contract?.onViolation === 'quarantine') {
           const subject = quarantineSubject(session.app) ?? `identity:${session.identity}`;
           deps.quarantine.add(subject, reason, 'contract');
         }
+      }
+      if (event.kind === 'warned') {
+        const { session, reason } = event;
+        const text = told('alert.budget', session.service, reason);
+        deps.raise({ severity: 'warning', kind: 'budget', ...text, session: session.id });
       }
       if (event.kind === 'opened' || event.kind === 'closed') deps.refresh();
     },
@@ -66,8 +71,12 @@ export function createConsequences(deps: ConsequencesDeps): Consequences {
   };
 }
 
-function violation(service: string, cause: Reason): Pick<AlertView, 'text' | 'code' | 'details'> {
-  return { text: `${service}: ${cause.sentence}`, code: 'alert.violation', details: { service, cause } };
+function told(
+  code: 'alert.violation' | 'alert.budget',
+  service: string,
+  cause: Reason,
+): Pick<AlertView, 'text' | 'code' | 'details'> {
+  return { text: `${service}: ${cause.sentence}`, code, details: { service, cause } };
 }
 
 /** A cause that other languages can say as well, where Culvert said it. */

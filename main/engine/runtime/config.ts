@@ -253,6 +253,36 @@ const hosting = v.strictObject({
   keys: v.optional(v.array(providerKey)),
 });
 
+const money = v.pipe(v.number(), v.minValue(0));
+const day = v.pipe(v.string(), v.regex(/^\d{4}-\d\d-\d\d$/, 'expected a day such as 2026-11-30'));
+
+/** What a model costs, in units of the currency a million tokens; see `guard/http/prices.ts`. */
+const price = v.strictObject({
+  /** Glob over the model's name. The first line that names it holds, before what Culvert ships. */
+  model: text,
+  /** Default `USD`. */
+  currency: v.optional(v.pipe(v.string(), v.regex(/^[A-Z]{3}$/, 'expected the three capitals of a currency'))),
+  /** A million tokens of the prompt. */
+  input: money,
+  /** Those of them that the provider had kept from before. Default: as `input`. */
+  cached: v.optional(money),
+  /** Those of them that it keeps for later. Default: as `input`. */
+  cacheWrite: v.optional(money),
+  /** A million tokens of the answer. */
+  output: money,
+  /** Those of them that were thought and not shown. Default: as `output`. */
+  reasoning: v.optional(money),
+  /** The day it was looked up. */
+  checked: day,
+  /** Where it stands: an address, a contract's number. */
+  source: text,
+});
+
+const llm = v.strictObject({
+  /** What models cost, where it is not what Culvert ships. Used by `costBudget` and for the record. */
+  prices: v.optional(v.array(price)),
+});
+
 const pkcs11 = v.strictObject({
   /** Modules that may be loaded though others than root could change them; by their full path. */
   modules: v.optional(v.array(text)),
@@ -280,6 +310,8 @@ export const configSchema = v.strictObject({
   agents: v.optional(v.record(v.pipe(v.string(), v.regex(/^[A-Za-z0-9_.-]{1,64}$/, 'expected a short name')), agent)),
   /** What is put into the requests of services hosted here. */
   hosting: v.optional(hosting),
+  /** Models: what they cost. */
+  llm: v.optional(llm),
   /** Local rules, and what follows from odd behaviour. */
   policy: v.optional(policy),
   /** The journal. */
@@ -300,6 +332,8 @@ export const configSchema = v.strictObject({
 export type EngineConfig = Readonly<v.InferOutput<typeof configSchema>>;
 /** One entry of `agents:`. */
 export type AgentConfig = Readonly<v.InferOutput<typeof agent>>;
+/** The `llm:` part. */
+export type LlmConfig = NonNullable<EngineConfig['llm']>;
 /** The `hosting:` part. */
 export type HostingConfig = NonNullable<EngineConfig['hosting']>;
 

@@ -95,6 +95,7 @@ function count(counts: SessionCounts, event: SessionEvent): void {
       break;
     case 'renamed':
     case 'met':
+    case 'warned':
       break; // counts have no names
     case 'closed': {
       const { closeReason = 'unknown', bytesSent, bytesReceived } = event.session;

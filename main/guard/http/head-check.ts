@@ -1,5 +1,5 @@
 /** Methods and paths of an HTTP contract, asked of a request's head. Pure. */
-import type { HttpRules } from '../../base/engagement.ts';
+import { asksModels, type HttpRules } from '../../base/engagement.ts';
 import { compileGlob } from '../../base/glob.ts';
 import type { Effects } from '../effects.ts';
 import type { GuardCall } from '../guard.ts';
@@ -40,7 +40,7 @@ export function callFor({ method, target }: RequestHead, nowMs: number): GuardCa
 /** What rules say against a head, in the order it is told. */
 export function headObjections(rules: HttpRules): (head: RequestHead) => Generator<Objection> {
   const paths = rules.paths?.map((pattern) => compileGlob(pattern, 'path'));
-  const reads = rules.models !== undefined || rules.tokenBudget !== undefined;
+  const reads = asksModels(rules);
   return function* (head) {
     const says = (status: number, rule: string, why: string): Objection => ({ status, rule, why });
     if (neverPassing.has(head.method)) yield says(405, 'guard:http.method', `${head.method} does not pass`);

@@ -1,10 +1,11 @@
-/** Holds the requests of one HTTP session to methods, paths, models and a token budget. Pure. */
-import type { HttpRules } from '../../base/engagement.ts';
+/** Holds the requests of one HTTP session to methods, paths, models and budgets of tokens and money. Pure. */
+import { asksModels, type HttpRules } from '../../base/engagement.ts';
+import { defined } from '../../base/defined.ts';
 import { compileGlob, type Glob } from '../../base/glob.ts';
-import type { Reason } from '../../base/reason.ts';
 import type { Effects } from '../effects.ts';
 import type { GuardCall, GuardContext } from '../guard.ts';
 import { bodyReaderFor, type BodyReading } from './body-reader.ts';
+import { Budgets, type CallShare } from './budgets.ts';
 import { callFor, headCheck, type HeadCheck } from './head-check.ts';
 import { isOnlyNoted, notedIn } from '../judgement.ts';
 import { foreignCharset, type BodyFraming, type HeadChanges, type RequestHead } from './head.ts';
@@ -13,7 +14,7 @@ import { answerLimit, estimateTokens, modelInPath, modelsInBody, namesForeignBat
 import type { AnswerWatch, HeldVerdict, HttpJudge, RequestPlan } from './plans.ts';
 import { refusalAnswer, type HttpRefusal } from './refusal.ts';
 import { plainPath, shownPath, withoutParameters } from './target.ts';
-import { BudgetShare } from './token-budget.ts';
+import type { TokenUse } from './token-meter.ts';
 import { TokenReader } from './token-reader.ts';
 import { isWebSocketHandshake } from './websocket.ts';
 
@@ -42,6 +43,9 @@ export class RulesJudge implements HttpJudge {
   readonly #out: Effects;
   readonly #checkHead: HeadCheck;
   readonly #models: readonly Glob[] | undefined;
+  readonly #budgets: Budgets;
+  /** A model that cannot be read is refused. */
+  readonly #asksModel: boolean;
   readonly #reads: boolean;
 
   constructor(rules: HttpRules, context: GuardContext, out: Effects) {
@@ -50,7 +54,9 @@ export class RulesJudge implements HttpJudge {
     this.#out = out;
     this.#checkHead = headCheck(rules, out, context);
     this.#models = rules.models?.map((pattern) => compileGlob(pattern));
-    this.#reads = rules.models !== undefined || rules.tokenBudget !== undefined;
+    this.#budgets = new Budgets(rules, context, (reason) => out.warning(reason));
+    this.#asksModel = rules.models !== undefined || rules.costBudget !== undefined;
+    this.#reads = asksModels(rules);
   }
 
   request(head: RequestHead, framing: BodyFraming, nowMs: number): RequestPlan {
@@ -116,7 +122,7 @@ export class RulesJudge implements HttpJudge {
       const why = 'JSON under another content type does not pass';
       return this.#refuse(asked, call, { status: 415, rule: 'guard:http.body', why });
     }
-    if (body.kind === 'fault' && (this.#models !== undefined || body.json)) {
+    if (body.kind === 'fault' && (this.#asksModel || body.json)) {
       const why = `a body whose model cannot be read (${body.why})`;
       return this.#refuse(asked, call, { status: 400, rule: 'guard:http.body', why });
     }
@@ -139,15 +145,15 @@ export class RulesJudge implements HttpJudge {
     const model = inPath ?? inBody.chosen;
     let call: GuardCall = model === undefined ? asked.call : { ...asked.call, model };
     const refuse = (refused: Refused): Extract<HeldVerdict, { kind: 'refuse' }> => this.#refuse(asked, call, refused);
+    if (this.#asksModel && inBody.misspelt !== undefined) {
+      return refuse({
+        status: 400,
+        rule: 'guard:http.body',
+        why: `the field "${inBody.misspelt}" in a spelling that readers take differently`,
+      });
+    }
     const allowed = this.#models;
     if (allowed !== undefined) {
-      if (inBody.misspelt !== undefined) {
-        return refuse({
-          status: 400,
-          rule: 'guard:http.body',
-          why: `the field "${inBody.misspelt}" in a spelling that readers take differently`,
-        });
-      }
       const refused = refusedModel(allowed, models, model === undefined && bytes > 0);
       if (refused !== undefined && !isOnlyNoted(refused.rule, this.#context)) return refuse(refused);
       call = { ...call, ...notedIn(call.observed ?? refused?.rule) };
@@ -159,25 +165,13 @@ export class RulesJudge implements HttpJudge {
         why: 'a batch whose requests stand in a file cannot be judged',
       });
     }
-    const budget = this.#rules.tokenBudget;
-    if (budget === undefined || (model === undefined && bytes === 0) || isFree(target)) {
-      return { kind: 'pass', answer: this.#watch(asked, call, bytes) };
-    }
-    const most = estimateTokens(bytes) + answerLimit(body);
-    const share = BudgetShare.reserve(budget, this.#context.ledger, this.#budgetKey, most, nowMs);
-    if (share === undefined) {
-      const retryAfterSeconds = this.#freeAgain(nowMs);
-      const why = `the budget of ${budget.tokens} tokens in ${budget.perSeconds} s is used`;
-      return refuse({ status: 429, rule: 'contract:http.tokenBudget', why, retryAfterSeconds });
-    }
-    return { kind: 'pass', answer: this.#watch(asked, call, bytes, share, isBatch(body) ? most : undefined) };
-  }
-
-  #freeAgain(nowMs: number): number {
-    const { tokens, perSeconds } = this.#rules.tokenBudget ?? { tokens: 0, perSeconds: 1 };
-    const atMs =
-      this.#context.ledger.freeAt?.(this.#budgetKey, tokens, perSeconds * 1000, nowMs) ?? nowMs + perSeconds * 1000;
-    return Math.max(1, Math.ceil((atMs - nowMs) / 1000));
+    const asks = model !== undefined || bytes > 0;
+    if (!this.#reads || !asks || isFree(target)) return { kind: 'pass', answer: this.#watch(asked, call, bytes) };
+    const most = { input: estimateTokens(bytes), output: answerLimit(body) };
+    const reserved = this.#budgets.reserve({ models: [...new Set(models)], ...most }, nowMs);
+    if (reserved.kind === 'refuse') return refuse(reserved.refusal);
+    const atOnce = isBatch(body) ? most : undefined;
+    return { kind: 'pass', answer: this.#watch(asked, call, bytes, { share: reserved.share, atOnce }) };
   }
 
   #refuse(asked: Asked, call: GuardCall, refused: Refused): Extract<HeldVerdict, { kind: 'refuse' }> {
@@ -185,12 +179,9 @@ export class RulesJudge implements HttpJudge {
     return { kind: 'refuse', answer: refusalAnswer({ ...refused, target: asked.head.target }) };
   }
 
-  /** `atOnce`: charged before the answer, which tells nothing (a batch is answered later, somewhere else). */
-  #watch(asked: Asked, call: GuardCall, requestBytes: number, share?: BudgetShare, atOnce?: number): AnswerWatch {
-    const allows = (tokens: number): boolean => share?.allows(tokens) !== false;
-    const limit = share === undefined ? undefined : { allows, why: this.#budgetUsed() };
-    const reader = new TokenReader(asked.head.target, requestBytes, limit);
-    const asksModel = this.#reads && (call.model !== undefined || requestBytes > 0) && !isFree(asked.head.target);
+  /** `counting`: absent where a request asks no model. */
+  #watch(asked: Asked, call: GuardCall, requestBytes: number, counting?: Counting): AnswerWatch {
+    const reader = new TokenReader(asked.head.target, requestBytes, counting?.share);
     let status: number | undefined;
     return {
       head: (head, framing) => {
@@ -198,33 +189,31 @@ export class RulesJudge implements HttpJudge {
         return !this.#reads || framing.kind === 'none' ? { kind: 'pass' } : reader.read(head);
       },
       over: (complete, nowMs) => {
-        const answered = asksModel && status !== undefined && status < 400;
-        const tokens = answered && atOnce === undefined ? reader.total() : undefined;
+        const answered = counting !== undefined && status !== undefined && status < 400;
+        const tokens = answered && counting.atOnce === undefined ? reader.total() : undefined;
         // Whoever hangs up before the answer has had it made all the same.
-        const unanswered = status === undefined ? (share?.reserved ?? 0) : 0;
-        share?.settle(
-          answered ? (atOnce ?? (tokens === undefined ? 0 : tokens.input + tokens.output)) : unanswered,
-          nowMs,
-        );
+        if (status === undefined) counting?.share.settleWhole(nowMs);
+        else counting?.share.settle((answered ? (counting.atOnce ?? tokens) : undefined) ?? nothing, nowMs);
         this.#out.call({
           ...call,
           ...(complete ? { durationMs: nowMs - call.startedAtMs, failed: (status ?? 500) >= 400 } : {}),
-          ...(tokens === undefined ? {} : { tokens }),
+          ...(tokens === undefined
+            ? {}
+            : defined({ tokens: { input: tokens.input, output: tokens.output }, cost: counting?.share.cost(tokens) })),
         });
       },
     };
   }
-
-  #budgetUsed(): Reason {
-    const { tokens, perSeconds } = this.#rules.tokenBudget ?? { tokens: 0, perSeconds: 0 };
-    const sentence = `an answer was ended: the budget of ${tokens} tokens in ${perSeconds} s is used`;
-    return { code: 'guard.http.budget_used', sentence, rule: 'contract:http.tokenBudget' };
-  }
-
-  get #budgetKey(): string {
-    return `${this.#context.budgetKey ?? this.#context.ledgerKey}|http.tokens`;
-  }
 }
+
+/** How the use of one call is counted. */
+interface Counting {
+  readonly share: CallShare;
+  /** Charged before the answer, which tells nothing: a batch is answered later, somewhere else. */
+  readonly atOnce: TokenUse | undefined;
+}
+
+const nothing: TokenUse = { input: 0, output: 0 };
 
 type Refused = Omit<HttpRefusal, 'target'>;
 

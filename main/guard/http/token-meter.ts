@@ -11,6 +11,12 @@ import { estimateTokens } from './models.ts';
 export interface TokenUse {
   readonly input: number;
   readonly output: number;
+  /** Of the input: what the provider had kept from before. */
+  readonly cached?: number;
+  /** Of the input: what it keeps for later. */
+  readonly cacheWritten?: number;
+  /** Of the output: what was thought and not shown. */
+  readonly reasoning?: number;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -44,6 +50,9 @@ const textHolders: ReadonlySet<string> = new Set([
 export class TokenMeter {
   #input = 0;
   #output = 0;
+  #cached = 0;
+  #cacheWritten = 0;
+  #reasoning = 0;
   #told = false;
   #deltas = 0;
   #textLength = 0;
@@ -71,7 +80,7 @@ export class TokenMeter {
   /** What was used so far, as far as it can be known: what is told, and for the answer no less than its events. */
   running(requestBytes: number): TokenUse {
     const input = this.#input > 0 ? this.#input : estimateTokens(requestBytes);
-    return { input, output: Math.max(this.#output, this.#deltas) };
+    return { input, output: Math.max(this.#output, this.#deltas), ...this.#kinds() };
   }
 
   /**
@@ -79,10 +88,19 @@ export class TokenMeter {
    * an event or, where that is more or there are none, for four bytes answered.
    */
   total(requestBytes: number, answerBytes: number): TokenUse {
-    if (this.#told) return { input: this.#input, output: this.#output };
+    if (this.#told) return { input: this.#input, output: this.#output, ...this.#kinds() };
     const output =
       this.#deltas > 0 ? Math.max(this.#deltas, estimateTokens(this.#textLength)) : estimateTokens(answerBytes);
     return { input: estimateTokens(requestBytes), output };
+  }
+
+  /** What of it has a price of its own. */
+  #kinds(): Pick<TokenUse, 'cached' | 'cacheWritten' | 'reasoning'> {
+    return {
+      ...(this.#cached === 0 ? {} : { cached: this.#cached }),
+      ...(this.#cacheWritten === 0 ? {} : { cacheWritten: this.#cacheWritten }),
+      ...(this.#reasoning === 0 ? {} : { reasoning: this.#reasoning }),
+    };
   }
 
   #figures(holder: Fields): void {
@@ -99,10 +117,14 @@ export class TokenMeter {
 
   #usage(usage: Fields): void {
     if (isRecord(usage.tokens) || isRecord(usage.billed_units)) return this.#cohere(usage);
-    const cached =
-      most(usage, 'cache_creation_input_tokens', 'cacheWriteInputTokens') +
-      most(usage, 'cache_read_input_tokens', 'cacheReadInputTokens');
-    const input = most(usage, 'prompt_tokens', 'input_tokens', 'inputTokens', 'promptTokenCount') + cached;
+    const written = most(usage, 'cache_creation_input_tokens', 'cacheWriteInputTokens');
+    const read = most(usage, 'cache_read_input_tokens', 'cacheReadInputTokens');
+    this.#kindsOf(
+      Math.max(read, within(usage, ['prompt_tokens_details', 'input_tokens_details'], 'cached_tokens')),
+      written,
+      within(usage, ['completion_tokens_details', 'output_tokens_details'], 'reasoning_tokens'),
+    );
+    const input = most(usage, 'prompt_tokens', 'input_tokens', 'inputTokens', 'promptTokenCount') + written + read;
     const output = most(usage, 'completion_tokens', 'output_tokens', 'outputTokens', 'candidatesTokenCount');
     this.#count(input, output, most(usage, 'total_tokens', 'totalTokens', 'totalTokenCount'));
   }
@@ -110,6 +132,7 @@ export class TokenMeter {
   #gemini(usage: Fields): void {
     const input = most(usage, 'promptTokenCount') + most(usage, 'toolUsePromptTokenCount');
     const output = most(usage, 'candidatesTokenCount', 'responseTokenCount') + most(usage, 'thoughtsTokenCount');
+    this.#kindsOf(most(usage, 'cachedContentTokenCount'), 0, most(usage, 'thoughtsTokenCount'));
     this.#count(input, output, most(usage, 'totalTokenCount'));
   }
 
@@ -119,6 +142,12 @@ export class TokenMeter {
     }
   }
 
+  #kindsOf(cached: number, cacheWritten: number, reasoning: number): void {
+    this.#cached = Math.max(this.#cached, cached);
+    this.#cacheWritten = Math.max(this.#cacheWritten, cacheWritten);
+    this.#reasoning = Math.max(this.#reasoning, reasoning);
+  }
+
   /** Each kind's largest figure is its last; what a total has beyond both was thought, and so answered. */
   #count(input: number, output: number, total: number): void {
     const beyond = Math.max(0, total - input - output);
@@ -126,6 +155,11 @@ export class TokenMeter {
     this.#output = Math.max(this.#output, output === 0 ? 0 : output + beyond);
     this.#told ||= input + output + total > 0;
   }
+}
+
+/** A figure of the details that stand under one of these names. */
+function within(fields: Fields, names: readonly string[], figure: string): number {
+  return Math.max(0, ...names.map((name) => (isRecord(fields[name]) ? most(fields[name], figure) : 0)));
 }
 
 function most(fields: Fields, ...names: readonly string[]): number {

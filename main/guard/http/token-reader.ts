@@ -18,10 +18,8 @@ const lf = 10;
 
 /** Where an answer is to be ended. */
 export interface TokenLimit {
-  /** May this call have used so many, what it asks included? */
-  allows(tokens: number): boolean;
-  /** Why an answer is ended at the number. */
-  readonly why: Reason;
+  /** Why the answer ends here where this call has used so much, what it asks included; undefined where it may go on. */
+  beyond(use: TokenUse): Reason | undefined;
 }
 
 /** Looks into one answer. */
@@ -36,7 +34,7 @@ export class TokenReader {
   readonly #end: StreamEnd;
   #how: 'events' | 'lines' | 'aws' | 'json' | 'count' = 'count';
   #bytes = 0;
-  #over = false;
+  #over: Reason | undefined;
 
   /** `target`: what was asked, whose dialect the answer speaks. */
   constructor(target: string, requestBytes: number, limit?: TokenLimit) {
@@ -54,8 +52,7 @@ export class TokenReader {
     this.#meter.seeCounts(counted[0] ?? 0, counted[1] ?? 0);
     const streams = this.#how === 'events' || this.#how === 'lines' || this.#how === 'aws';
     if (this.#limit !== undefined && streams && head.status < 300) {
-      const ended = (): Reason | undefined => (this.#over ? this.#limit?.why : undefined);
-      return { kind: 'rewrite', write: (payload) => this.#written(payload), ended };
+      return { kind: 'rewrite', write: (payload) => this.#written(payload), ended: () => this.#over };
     }
     return { kind: 'pass', tap: (payload) => this.#see(payload) };
   }
@@ -64,7 +61,7 @@ export class TokenReader {
   total(): TokenUse {
     if (this.#how === 'json') this.#text(textOf(this.#json.parts()));
     if (this.#how === 'lines' && this.#line.length > 0) this.#text(textOf([this.#line.take()]));
-    if (this.#over) return this.#meter.running(this.#requestBytes);
+    if (this.#over !== undefined) return this.#meter.running(this.#requestBytes);
     return this.#meter.total(this.#requestBytes, this.#bytes);
   }
 
@@ -82,14 +79,15 @@ export class TokenReader {
 
   /** The same, piece by piece: what goes on, and behind the number the stream's end. */
   #written(payload: Uint8Array): readonly Uint8Array[] {
-    if (this.#over) return [];
+    if (this.#over !== undefined) return [];
     this.#bytes += payload.length;
     const written: Uint8Array[] = [];
     for (const piece of this.#pieces(payload)) {
       this.#text(piece.text);
       const used = this.#meter.running(this.#requestBytes);
-      if (this.#limit?.allows(used.input + used.output) === false && !this.#end.isEnd) {
-        this.#over = true;
+      const over = this.#limit?.beyond(used);
+      if (over !== undefined && !this.#end.isEnd) {
+        this.#over = over;
         written.push(...this.#end.write(this.#how, used));
         return written;
       }

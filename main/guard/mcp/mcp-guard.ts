@@ -4,7 +4,7 @@
  * Direction: closed. What is not HTTP, not lines of JSON or TLS inside is a violation where the contract sets rules; where it only asks to
  * look (no allow, deny or limit), such a stream passes unread and is shown as not visible.
  */
-import type { EngagementContract, HttpRules, McpRules } from '../../base/engagement.ts';
+import { asksModels, type EngagementContract, type HttpRules, type McpRules } from '../../base/engagement.ts';
 import type { CompiledDataRules } from '../data/data-rules.ts';
 import { Effects } from '../effects.ts';
 import type { Guard, GuardContext, GuardEffect } from '../guard.ts';
@@ -107,7 +107,7 @@ export class McpGuard implements Guard {
   }
 
   #http(rules: HttpRules | undefined): Wire {
-    const reads = rules?.models !== undefined || rules?.tokenBudget !== undefined;
+    const reads = rules !== undefined && asksModels(rules);
     const judge = new McpHttpJudge({
       calls: this.#calls,
       out: this.#out,

@@ -8,7 +8,7 @@ import type { GuardCall, GuardContext } from '../guard.ts';
 import { isOnlyNoted, notedIn } from '../judgement.ts';
 import { answerLimit, estimateTokens, modelsInBody } from '../http/models.ts';
 import type { HeldVerdict } from '../http/plans.ts';
-import { BudgetShare } from '../http/token-budget.ts';
+import { Budgets } from '../http/budgets.ts';
 import { RulesJudge } from '../http/rules-judge.ts';
 import type { RequestHead } from '../http/head.ts';
 import { foldName } from '../json/fold-name.ts';
@@ -25,14 +25,14 @@ export interface TokenShare {
 }
 
 export class ModelRules {
-  readonly #rules: HttpRules;
   readonly #context: GuardContext;
   readonly #out: Effects;
   readonly #judge: RulesJudge;
+  readonly #budgets: Budgets;
   readonly #models: readonly Glob[] | undefined;
 
   constructor(rules: HttpRules, context: GuardContext, out: Effects) {
-    this.#rules = rules;
+    this.#budgets = new Budgets(rules, context, (reason) => out.warning(reason));
     this.#context = context;
     this.#out = out;
     this.#judge = new RulesJudge(rules, context, out);
@@ -61,25 +61,18 @@ export class ModelRules {
         nowMs,
       );
     }
-    const budget = this.#rules.tokenBudget;
-    if (budget === undefined || !isCall(request.method)) return undefined;
-    const used = this.#context.ledger.used(this.#key, budget.perSeconds * 1000, nowMs);
-    if (used < budget.tokens) return undefined;
-    const why = `the budget of ${budget.tokens} tokens in ${budget.perSeconds} s is used`;
-    return this.#refuse(request, 'contract:http.tokenBudget', why, nowMs);
+    const used = isCall(request.method) ? this.#budgets.usedUp(nowMs) : undefined;
+    return used === undefined ? undefined : this.#refuse(request, used.rule, used.why, nowMs);
   }
 
   /** What the calls of a message may use: reckoned by their length, for no answer of a tool tells. */
   share(messages: readonly RpcMessage[], json: JsonDocument, nowMs: number): TokenShare | undefined {
-    const budget = this.#rules.tokenBudget;
-    if (budget === undefined || !messages.some((message) => message.kind === 'request' && isCall(message.method))) {
-      return undefined;
-    }
-    const asked = estimateTokens(json.written.reduce((sum, part) => sum + part.length, 0));
-    const share = BudgetShare.reserve(budget, this.#context.ledger, this.#key, asked + answerLimit(undefined), nowMs);
-    return share === undefined
-      ? undefined
-      : { settle: (answerBytes, atMs) => share.settle(asked + estimateTokens(answerBytes), atMs) };
+    if (!messages.some((message) => message.kind === 'request' && isCall(message.method))) return undefined;
+    const input = estimateTokens(json.written.reduce((sum, part) => sum + part.length, 0));
+    const reserved = this.#budgets.reserve({ models: [], input, output: answerLimit(undefined) }, nowMs);
+    if (reserved.kind === 'refuse') return undefined;
+    const { share } = reserved;
+    return { settle: (answerBytes, atMs) => share.settle({ input, output: estimateTokens(answerBytes) }, atMs) };
   }
 
   #refuse(request: RpcRequest, rule: string, why: string, nowMs: number): SettledVerdict {
@@ -93,10 +86,6 @@ export class ModelRules {
   #callOf({ method, params }: RpcRequest, nowMs: number): Omit<GuardCall, 'decision'> {
     const target = typeof params.name === 'string' ? params.name.slice(0, 512) : method;
     return { protocol: 'mcp', method, target, startedAtMs: nowMs };
-  }
-
-  get #key(): string {
-    return `${this.#context.budgetKey ?? this.#context.ledgerKey}|http.tokens`;
   }
 }
 

@@ -1,13 +1,14 @@
 /**
- * One call's share of a token budget: set aside before it goes on, extended while its answer grows, settled when it is over. Pure.
+ * One call's share of a budget: set aside before it goes on, extended while its answer grows, settled when it is over. Pure. Whatever is counted
+ * is whole numbers: tokens, or millionths of a currency.
  */
-import type { HttpRules } from '../../base/engagement.ts';
 import type { GuardLedger } from '../guard.ts';
 
-type Budget = NonNullable<HttpRules['tokenBudget']>;
-
-/** Taken at a time where an answer outgrows what was set aside. */
-const extensionTokens = 512;
+/** So much within a rolling span. */
+export interface Budget {
+  readonly limit: number;
+  readonly perSeconds: number;
+}
 
 export class BudgetShare {
   readonly #budget: Budget;
@@ -41,25 +42,25 @@ export class BudgetShare {
     return this.#reserved;
   }
 
-  /** May it have used so many? Takes more of the budget where there is more. */
-  allows(tokens: number): boolean {
-    if (tokens <= this.#reserved) return true;
-    return this.#take(Math.max(tokens - this.#reserved, extensionTokens)) && tokens <= this.#reserved;
+  /** May it have used so much? Takes more of the budget where there is more, `step` at the least. */
+  allows(amount: number, step: number): boolean {
+    if (amount <= this.#reserved) return true;
+    return this.#take(Math.max(amount - this.#reserved, step)) && amount <= this.#reserved;
   }
 
-  /** It used so many in the end; what was set aside beyond is free again. Once. */
-  settle(tokens: number, nowMs: number): void {
+  /** It used so much in the end; what was set aside beyond is free again. Once. */
+  settle(amount: number, nowMs: number): void {
     for (const release of this.#releases.splice(0)) release();
-    this.#ledger.charge(this.#key, tokens, this.#budget.perSeconds * 1000, nowMs);
+    this.#ledger.charge(this.#key, amount, this.#budget.perSeconds * 1000, nowMs);
   }
 
-  #take(tokens: number): boolean {
+  #take(amount: number): boolean {
     const windowMs = this.#budget.perSeconds * 1000;
-    const left = this.#budget.tokens - this.#ledger.used(this.#key, windowMs, this.#startedMs);
+    const left = this.#budget.limit - this.#ledger.used(this.#key, windowMs, this.#startedMs);
     if (left <= 0) return false;
-    const amount = Math.min(tokens, left);
-    this.#releases.push(this.#ledger.hold(this.#key, amount, windowMs, this.#startedMs));
-    this.#reserved += amount;
+    const taken = Math.min(amount, left);
+    this.#releases.push(this.#ledger.hold(this.#key, taken, windowMs, this.#startedMs));
+    this.#reserved += taken;
     return true;
   }
 }
