@@ -9,6 +9,7 @@ import type { AuditRecordView, AuditVerifyView } from '../api/record-views.ts';
 import type { BundleView, IdentityView, PolicyCheckView, SecretView, StatusView } from '../api/views.ts';
 import type { EnrollRequest } from './enroll-request.ts';
 
+/** How an engine is started. */
 export interface RunOptions {
   readonly stateDirectory: string;
   readonly socketPath: string;
@@ -44,6 +45,7 @@ export interface RunningEngine extends AsyncDisposable {
   readonly stopped: Promise<void>;
 }
 
+/** How the embedded overlay is started. */
 export interface OverlayOptions {
   readonly listen?: { readonly host: string; readonly port: number };
   readonly directory?: string;
@@ -53,6 +55,7 @@ export interface OverlayOptions {
   readonly seed?: unknown;
 }
 
+/** The embedded overlay at work; disposing it stops it. */
 export interface RunningOverlay extends AsyncDisposable {
   readonly controller: string;
   readonly router: string;
@@ -119,6 +122,7 @@ export interface AgentBackend {
   unbind(stateDirectory: string, file: string, name: string): Promise<void>;
 }
 
+/** All of it, by what verbs ask for. */
 export interface Backends {
   agents(): Promise<AgentBackend>;
   readonly version: string;
@@ -160,6 +164,7 @@ export interface Backends {
   bundle(stateDirectory: string, redaction: 'basic' | 'full'): Promise<BundleView & { readonly zip: Uint8Array }>;
 }
 
+/** How the engine is made a service of the machine, or that is undone. */
 export interface ServiceOptions {
   readonly stateDirectory: string;
   readonly dryRun: boolean;
@@ -195,4 +200,5 @@ export interface RepairReport {
 
 /** The engine's calls, as every verb sees them. */
 export type Engine = EngineClient;
+/** What of the record is asked for. */
 export type AuditQuery = Parameters<EngineClient['audit']['search']>[0];

@@ -14,6 +14,7 @@ import { painter, type Paint, type Terminal } from './terminal.ts';
 /** Done, refused or failed with a reason, wrong usage. */
 export const exitCode = { done: 0, failed: 1, usage: 2 } as const;
 
+/** Options of every verb that a verb itself looks at. */
 export interface CommonOptions {
   readonly json?: true;
   readonly state?: string;

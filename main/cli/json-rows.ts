@@ -27,10 +27,12 @@ export function serviceRow(service: ServiceView): object {
   return { reason: nothing, hosted: { terminators: 0 }, ...service };
 }
 
+/** An identity with every field that scripts rely on, `null` where nothing is known. */
 export function identityRow(identity: IdentityView): object {
   return { certExpiresAt: nothing, fingerprint: nothing, ...identity };
 }
 
+/** The status with every field that scripts rely on. */
 export function statusDocument(status: StatusView): object {
   return {
     ...status,

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
+/** A file that leads a browser on; only its user can read it. */
 export interface RedirectFile extends AsyncDisposable {
   /** Its `file:` address. */
   readonly address: string;

@@ -11,6 +11,7 @@ export interface WindowSubject {
   readonly url: string;
 }
 
+/** Where the window is shown, or why it is not; disposing closes what was started. */
 export interface ShownWindow extends AsyncDisposable {
   readonly where: WindowPlace['kind'] | Nowhere | 'failed';
 }

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { delimiter, dirname, isAbsolute, join } from 'node:path';
 
+/** What this machine has that could show the window. */
 export interface WindowFacts {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly platform: NodeJS.Platform;
@@ -19,6 +20,7 @@ export type WindowPlace =
   | { readonly kind: 'electron'; readonly file: string; readonly args: readonly string[] }
   | { readonly kind: 'browser'; readonly file: string; readonly args: readonly string[] };
 
+/** Why nothing can show it: it is not wanted, there is no screen, or no browser. */
 export type Nowhere = 'unwanted' | 'no-screen' | 'no-browser';
 
 /** Set to anything, nothing opens by itself: for scripts, and for whoever does not like it. */

@@ -14,6 +14,7 @@ const clientPort = 49_152;
 
 const flags = { fin: 0x01, syn: 0x02, push: 0x08, ack: 0x10 } as const;
 
+/** One session's packets, numbered as both ends would have. */
 export class Capture {
   readonly #protocol: 'tcp' | 'udp';
   readonly #serverPort: number;

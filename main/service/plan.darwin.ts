@@ -3,6 +3,7 @@ import { xmlText, type ServicePlan, type ServiceRequest } from './plan.ts';
 
 const label = 'io.culvert.engine';
 
+/** The engine as a launchd daemon: the files and commands, in order. */
 export function darwinPlan(request: ServiceRequest): ServicePlan {
   const { root, stateDirectory } = request;
   const plist = `${root}/Library/LaunchDaemons/${label}.plist`;

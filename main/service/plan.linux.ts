@@ -4,6 +4,7 @@ import type { ServiceFile, ServicePlan, ServiceRequest, ServiceStep } from './pl
 const usualState = '/var/lib/culvert';
 const usualProgram = '/usr/bin/culvert';
 
+/** The engine as a systemd service: the files and commands, in order. */
 export function linuxPlan(request: ServiceRequest): ServicePlan {
   const { root, packaged, resource } = request;
   const at = (path: string): string => `${root}${path}`;

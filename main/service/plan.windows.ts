@@ -6,6 +6,7 @@ import { windowsArgument, xmlText, type ServicePlan, type ServiceRequest } from 
 
 const task = 'Culvert Engine';
 
+/** The engine as a task at boot: the files and commands, in order. */
 export function windowsPlan(request: ServiceRequest): ServicePlan {
   const { stateDirectory } = request;
   const [command = '', ...first] = request.program;

@@ -17,6 +17,7 @@ import {
 } from './facts.ts';
 import type { Control } from './score.ts';
 
+/** Controls of visibility, and of how it all is governed. */
 export const howItIsRun: readonly Control[] = [
   {
     id: 'VI-1',

@@ -18,6 +18,7 @@ import {
 } from './facts.ts';
 import type { Control } from './score.ts';
 
+/** Controls of identities and devices, and of the networks between them. */
 export const peopleAndThings: readonly Control[] = [
   {
     id: 'ID-1',

@@ -2,6 +2,7 @@
 import { allContracts, allGuarded, anyContract, anyGuard, anyService, hasIdentity, isSet, withTerm } from './facts.ts';
 import type { Control } from './score.ts';
 
+/** Controls of applications and of data. */
 export const whatIsSaid: readonly Control[] = [
   {
     id: 'AP-1',

@@ -27,8 +27,10 @@ const asked = {
   dialFailed: { kind: 'dial.failed' },
 } as const satisfies Record<string, Pick<AuditQuery, 'kind' | 'decision'>>;
 
+/** A record that controls look for, by the name it has here. */
 export type RecordName = keyof typeof asked;
 
+/** All that a running engine says of itself, asked once for every control. */
 export interface Evidence {
   readonly identities: readonly IdentityView[];
   readonly services: readonly ServiceView[];
@@ -42,6 +44,7 @@ export interface Evidence {
   readonly records: ReadonlyMap<RecordName, AuditRecordView>;
 }
 
+/** Ask the engine for it. Throws what its calls throw, but not that it collects no fleet. */
 export async function gatherEvidence(engine: Engine): Promise<Evidence> {
   const fleet = await engine.fleet.devices().catch((error: unknown) => {
     if (isTunnelerError(error, 'fleet.not_collecting')) return undefined;

@@ -2,8 +2,10 @@
 import type { AuditRecordView } from '../../api/record-views.ts';
 import type { Evidence, RecordName } from './evidence.ts';
 
+/** What a control is about: the pillars of CISA's maturity model, with governance and visibility as such. */
 export type Pillar = 'identity' | 'devices' | 'networks' | 'applications' | 'data' | 'visibility' | 'governance';
 
+/** One question to a deployment, and how the evidence answers it. */
 export interface Control {
   readonly id: string;
   readonly pillar: Pillar;
@@ -26,6 +28,7 @@ export interface Control {
   readonly weight: 1 | 2 | 3;
 }
 
+/** A control with its answer. */
 export interface AssessedControl {
   readonly id: string;
   readonly pillar: Pillar;

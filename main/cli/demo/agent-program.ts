@@ -17,6 +17,7 @@ export interface AgentRun {
   readonly endedAfterMs?: number;
 }
 
+/** An answer in JSON-RPC, as far as the demo looks at it. */
 export interface RpcAnswer {
   readonly result?: {
     readonly tools?: readonly { readonly name: string }[];
@@ -25,6 +26,7 @@ export interface RpcAnswer {
   readonly error?: { readonly message?: string };
 }
 
+/** One call that a demo's agent makes. */
 export interface AgentCall {
   readonly method: string;
   readonly params?: unknown;

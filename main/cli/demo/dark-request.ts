@@ -2,6 +2,7 @@
 import { request } from 'node:http';
 import { TunnelerError } from '../../base/errors.ts';
 
+/** What an HTTP server answered. */
 export interface DarkAnswer {
   readonly status: number;
   readonly body: string;

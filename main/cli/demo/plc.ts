@@ -1,6 +1,7 @@
 /** The demo's controller of a machine (PLC), as far as Modbus/TCP shows it: four tables of registers, and a count of every write that arrived. */
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 
+/** A simulated device that speaks Modbus TCP on loopback. */
 export interface Plc extends AsyncDisposable {
   readonly port: number;
   /** Requests by function code, as they arrived. */

@@ -1,6 +1,7 @@
 /** The demo's second controller, as far as S7comm shows it: one data block, and a count of whatever arrived that is no read. */
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 
+/** A simulated device that speaks S7comm on loopback. */
 export interface S7Plc extends AsyncDisposable {
   readonly port: number;
   reads(): number;

@@ -30,6 +30,7 @@ export interface Demo extends AsyncDisposable {
 /** How the demo's device works: `proxy` changes nothing of the machine, `auto` takes a TUN where it may. */
 export type DemoMode = 'auto' | 'tun' | 'proxy';
 
+/** A device of a demo: an engine of its own, and the identities enrolled at it. */
 export interface DeviceSpec {
   /** Names its directory; also its identity, unless it has others. */
   readonly name: string;

@@ -3,6 +3,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Clock } from '../../base/clock.ts';
 
+/** An ordinary server on loopback that a demo makes dark. */
 export interface DemoService extends AsyncDisposable {
   readonly port: number;
   /** Requests answered so far. */

@@ -11,6 +11,7 @@ import type { ClientKind, ServerEntry } from './client-kinds.ts';
 
 type Fields = Record<string, unknown>;
 
+/** What becomes of the servers in a client's settings. */
 export interface Change {
   /** Put in, or put in the place of what has their names. */
   readonly add: Readonly<Record<string, ServerEntry>>;
@@ -18,6 +19,7 @@ export interface Change {
   readonly remove: (name: string, entry: unknown) => boolean;
 }
 
+/** What became of them, by name. */
 export interface Changed {
   /** The file itself, where `file` is a link. */
   readonly file: string;

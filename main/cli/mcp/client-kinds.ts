@@ -9,11 +9,13 @@ export interface Place {
   readonly platform: NodeJS.Platform;
 }
 
+/** How a client starts an MCP server on standard streams. */
 export interface ServerEntry {
   readonly command: string;
   readonly args: readonly string[];
 }
 
+/** An MCP client: where its settings are and how they are written. */
 export interface ClientKind {
   readonly name: string;
   readonly format: 'json' | 'toml';
@@ -43,6 +45,7 @@ function applicationData(place: Place, ...names: string[]): string {
   return xdg(place, ...names);
 }
 
+/** Every client whose settings can be written. */
 export const clientKinds: readonly ClientKind[] = [
   {
     name: 'claude-code',

@@ -3,6 +3,7 @@ import { Duplex } from 'node:stream';
 import type { HostedItem } from '../../api/views.ts';
 import type { Engine } from '../backends.ts';
 
+/** Which service is answered, by whom, and who is handed what dials in. */
 export interface DarkConnectionsOptions {
   readonly service: string;
   /** Who answers, for people. */

@@ -8,6 +8,7 @@ interface ListenAddress {
   readonly port: number;
 }
 
+/** `culvert llm serve`: every dark model service that a program may use, as one local endpoint. */
 export function addLlm(program: Command, cli: Cli): void {
   const group = program.command('llm').description('dark model services');
   addVerb(group, 'serve', 'every dark model service a program may use, as one local endpoint')

@@ -8,6 +8,7 @@ import { Route, type Transport } from './route.ts';
 import { errorText, idIn, readMessages, type Message, type RpcId } from './rpc.ts';
 import type { Failure, Refused } from './way.ts';
 
+/** The two ends of a bridge, and who is told what. */
 export interface BridgeDeps {
   readonly url: URL;
   readonly transport: Transport;

@@ -2,6 +2,7 @@
 import type { Duplex } from 'node:stream';
 import { Agent, request, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 
+/** An answer whose head has come; its body follows as it is read. */
 export interface Answer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
@@ -15,6 +16,7 @@ export interface Answer {
   drop(): void;
 }
 
+/** One request, but for its place. */
 export interface CallOptions {
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly headers: Readonly<Record<string, string>>;
@@ -30,6 +32,7 @@ const idleMs = 4_000;
 const maxBodyChars = 64 * 1024 * 1024;
 const maxRedirects = 3;
 
+/** Requests over connections that are kept for the next one. Disposing closes them. */
 export class HttpCalls implements Disposable {
   readonly #agent: Agent;
 

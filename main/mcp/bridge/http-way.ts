@@ -27,6 +27,7 @@ const maxBreaks = 6;
 const endTimeoutMs = 1_000;
 const maxToolPages = 100;
 
+/** One client's messages by streamable HTTP; a forgotten session is begun again, a broken answer taken up where it broke. */
 export class HttpWay implements Way {
   readonly #deps: WayDeps;
   readonly #calls: HttpCalls;

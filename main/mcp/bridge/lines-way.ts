@@ -8,6 +8,7 @@ import { causeOf, type Failure, type Way, type WayDeps } from './way.ts';
 
 const maxLineChars = 64 * 1024 * 1024;
 
+/** One client's messages as lines on one connection, opened by the first of them. */
 export class LinesWay implements Way {
   readonly #deps: WayDeps;
   readonly #pending: PendingRequests;

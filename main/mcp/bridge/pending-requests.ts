@@ -2,6 +2,7 @@
 import { readMessages, type Message, type RpcId } from './rpc.ts';
 import type { Failure, WayDeps } from './way.ts';
 
+/** Requests that wait for their answers, by id. */
 export class PendingRequests {
   readonly #deps: Pick<WayDeps, 'take' | 'complain'>;
   readonly #waiting = new Map<RpcId, (failure: Failure | undefined) => void>();

@@ -9,6 +9,7 @@ import type { Failure, Way, WayDeps } from './way.ts';
 /** What a service speaks; `auto` finds out by the client's first message. */
 export type Transport = 'auto' | 'http' | 'sse' | 'lines';
 
+/** What a way is given, and which way it should be. */
 export interface RouteDeps extends WayDeps {
   readonly transport: Transport;
 }

@@ -82,6 +82,7 @@ export function idIn(text: string): RpcId | undefined {
   }
 }
 
+/** True for an object that is no list. */
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

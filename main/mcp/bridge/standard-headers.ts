@@ -17,6 +17,7 @@ interface HeaderParameter {
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const maxDepth = 16;
 
+/** The headers for a request, with what was learnt of the service's tools. */
 export class StandardHeaders {
   readonly #parameters = new Map<string, readonly HeaderParameter[]>();
 

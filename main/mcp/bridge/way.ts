@@ -17,6 +17,7 @@ export interface Failure {
   readonly noHttp?: true;
 }
 
+/** Where the service is, and who is told what it says. */
 export interface WayDeps {
   readonly url: URL;
   /** A new connection to the service. Default: TCP to where `url` says. */
@@ -29,6 +30,7 @@ export interface WayDeps {
   readonly signal: AbortSignal;
 }
 
+/** One way of bringing messages to a service. Disposing ends its session there. */
 export interface Way extends AsyncDisposable {
   /**
    * Bring one message to the service; resolves once its answer was taken, or with the reason why there is none. A response or notification is

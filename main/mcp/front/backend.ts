@@ -10,6 +10,7 @@ export const kinds = {
   resources: { method: 'resources/list', changed: 'notifications/resources/list_changed' },
   resourceTemplates: { method: 'resources/templates/list', changed: 'notifications/resources/list_changed' },
 } as const;
+/** One kind of what can be listed. */
 export type Kind = keyof typeof kinds;
 
 /** A question of the service to the client: sampling, elicitation, roots. */
@@ -18,6 +19,7 @@ export interface Question {
   readonly params: Fields | undefined;
 }
 
+/** The service, and who is told what it says of its own accord. */
 export interface BackendDeps extends ServiceTransportDeps {
   readonly version: string;
   /** What the client at the other end can do; the service is told the same. */
@@ -29,6 +31,7 @@ export interface BackendDeps extends ServiceTransportDeps {
   readonly ask: (question: Question, signal: AbortSignal) => Promise<Fields>;
 }
 
+/** When to give a call up, and who hears how far it is. */
 export interface CallOptions {
   readonly signal?: AbortSignal;
   readonly onprogress?: (progress: Fields) => void;
@@ -39,6 +42,7 @@ const forever = 2 ** 31 - 1;
 const questions = ['sampling/createMessage', 'elicitation/create', 'roots/list'] as const;
 const maxPages = 1_000;
 
+/** One service at work for one client; disposing ends its session. */
 export class Backend implements AsyncDisposable {
   readonly service: string;
   readonly #client: Client;

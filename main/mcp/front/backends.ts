@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { Backend, type Kind, type Question } from './backend.ts';
 import type { Fields } from './anything.ts';
 
+/** Which services there are, the way to each, and who is told what they say. */
 export interface BackendsDeps {
   readonly version: string;
   /** Names of the services this client may see now. */
@@ -32,6 +33,7 @@ interface Entry {
   missed: boolean;
 }
 
+/** All of them, opened as they are needed and tried again where they are down. */
 export class Backends implements AsyncDisposable {
   readonly #deps: BackendsDeps;
   readonly #entries = new Map<string, Entry>();

@@ -20,6 +20,7 @@ const [serviceKey, nameKey] = ['culvert/service', 'culvert/name'] as const;
 /** URIs that services named in answers, remembered so that they can be read. */
 const maxSeenUris = 10_000;
 
+/** What all services offer, under names that are unique among them. */
 export class Catalogue {
   readonly #backends: Backends;
   readonly #digest: (text: string) => string;

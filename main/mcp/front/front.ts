@@ -13,6 +13,7 @@ import { HeldCalls, type HeldCall } from './held-calls.ts';
 import { ClientTransport } from './peers.ts';
 import { findTools, findToolsName, search } from './search.ts';
 
+/** The services behind the door, and what it is told of them. */
 export interface FrontDeps extends Pick<BackendsDeps, 'version' | 'services' | 'connect' | 'complain'> {
   /** Told whenever `services` may have another answer. */
   readonly onServices: (listener: () => void) => Disposable;
@@ -24,6 +25,7 @@ export interface FrontDeps extends Pick<BackendsDeps, 'version' | 'services' | '
   readonly maxTools: number;
 }
 
+/** The door for one client. */
 export interface Front extends AsyncDisposable {
   /** A message of the client. */
   receive(text: string): void;

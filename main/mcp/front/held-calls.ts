@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import type { Fields } from './anything.ts';
 import type { Question } from './backend.ts';
 
+/** What a client is answered with: the call's result, or a question to come back with the answer to. */
 export type Outcome =
   | { readonly kind: 'result'; readonly result: Fields }
   | { readonly kind: 'question'; readonly state: string; readonly questions: Readonly<Record<string, Question>> };
@@ -70,6 +71,7 @@ export class HeldCall {
   }
 }
 
+/** Calls that wait for their clients, by the state those come back with. Disposing gives them up. */
 export class HeldCalls implements Disposable {
   readonly #held = new Map<string, HeldCall>();
 

@@ -45,6 +45,7 @@ export class ClientTransport implements Transport {
   }
 }
 
+/** A service by name, and the way to it. */
 export interface ServiceTransportDeps {
   readonly service: string;
   readonly connect: () => Promise<Duplex>;

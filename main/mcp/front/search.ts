@@ -1,6 +1,7 @@
 /** Tools found by words: for clients that more tools than they can hold would only confuse. */
 import type { Fields } from './anything.ts';
 
+/** Name of the tool that finds tools. */
 export const findToolsName = 'find_tools';
 const defaultLimit = 10;
 const maxLimit = 50;

@@ -9,6 +9,7 @@ import type { Duplex } from 'node:stream';
 import { errorText, ownVersion, readMessages, type Message, type RpcId } from '../bridge/rpc.ts';
 import { PeerSession, type OpenPeer, type Sink } from './peer-session.ts';
 
+/** Who answers a new session, and who is told what goes wrong. */
 export interface HttpFrontDeps {
   /** What answers a new session of this caller. */
   readonly open: (caller: string) => OpenPeer;
@@ -17,6 +18,7 @@ export interface HttpFrontDeps {
   readonly local?: true;
 }
 
+/** It, at work; disposing ends every session and connection. */
 export interface HttpFront extends Disposable {
   /** Serve a connection of this caller; it belongs to the front from here on. */
   accept(socket: Duplex, caller: string): void;
@@ -33,6 +35,7 @@ const maxSessions = 256;
 const sessionHeader = 'mcp-session-id';
 const callerKey = Symbol('caller');
 
+/** Make one that has no connection yet. */
 export function openHttpFront(deps: HttpFrontDeps): HttpFront {
   const held = new Map<string, Held>();
   const connections = new Map<string, number>();

@@ -24,17 +24,20 @@ export interface Peer {
   close(): void;
 }
 
+/** Who is told what a peer says, and of its end. */
 export interface PeerHandlers {
   readonly onMessage: (message: Message) => void;
   /** Once, last. */
   readonly onEnd: (why: string) => void;
 }
 
+/** Starts a peer that tells these handlers. */
 export type OpenPeer = (handlers: PeerHandlers) => Peer;
 
 const subscriptionKey = 'io.modelcontextprotocol/subscriptionId';
 const maxWaiting = 10_000;
 
+/** One peer with the callers that wait for it; disposing closes the peer. */
 export class PeerSession implements Disposable {
   readonly #program: Peer;
   readonly #waiting = new Map<number, Waiting>();

@@ -4,6 +4,7 @@ import { StringDecoder } from 'node:string_decoder';
 import { readMessages } from '../bridge/rpc.ts';
 import type { Peer, PeerHandlers } from './peer-session.ts';
 
+/** Which program, and who is told what it says. */
 export interface ProgramDeps extends PeerHandlers {
   readonly command: string;
   readonly args: readonly string[];
@@ -14,6 +15,7 @@ export interface ProgramDeps extends PeerHandlers {
 const [politeMs, patientMs] = [1_000, 1_000];
 const maxLineChars = 64 * 1024 * 1024;
 
+/** The program at work; closed, it is asked to end and then made to. */
 export class StdioProgram implements Peer {
   readonly #child: ChildProcess;
   #ended = false;
