@@ -1,4 +1,5 @@
 /** The blast radius of one program: every service this device may dial, and whether that program would reach it now, and as whom. */
+import { defined } from '../base/defined.ts';
 import type { WhyView } from '../api/views.ts';
 import { exitCode, usage, type Cli, type CommonOptions } from './cli.ts';
 import { namedProgram } from './named-program.ts';
@@ -42,13 +43,13 @@ async function reachOf(app: string, engine: Engine): Promise<readonly Reach[]> {
 
 function reachIn(service: string, { reachable, identity, steps }: WhyView): Reach {
   const failed = steps.find(({ outcome }) => outcome === 'fail');
-  return {
+  return defined({
     service,
     reachable,
-    ...(reachable && identity !== undefined ? { identity } : {}),
-    ...(failed === undefined ? {} : { reason: failed.text }),
-    ...(failed?.next === undefined ? {} : { next: failed.next }),
-  };
+    identity: reachable ? identity : undefined,
+    reason: failed?.text,
+    next: failed?.next,
+  });
 }
 
 function describe(app: string, rows: readonly Reach[], cli: Cli): string {

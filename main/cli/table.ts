@@ -1,4 +1,5 @@
 /** Plain aligned tables that fit the terminal, and numbers and times as people read them. */
+import { defined } from '../base/defined.ts';
 import { columnGap, fitColumns } from './fit-columns.ts';
 import type { Paint, Tint } from './terminal.ts';
 
@@ -27,11 +28,13 @@ const leastText = 10;
 /** A table with its head, at most `page.width` wide where its columns allow that. Ends with a line feed. */
 export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[], page: Page): string {
   const cells = rows.map((row) => columns.map((column) => oneLine(column.text(row))));
-  const widths = columns.map(({ title, align, whole, spare }, index) => ({
-    natural: Math.max(title.length, ...cells.map((line) => cellsOf(line[index] ?? ''))),
-    ...(align === 'right' || whole === true ? {} : { least: Math.max(title.length, leastText) }),
-    ...(spare === undefined ? {} : { spare }),
-  }));
+  const widths = columns.map(({ title, align, whole, spare }, index) =>
+    defined({
+      natural: Math.max(title.length, ...cells.map((line) => cellsOf(line[index] ?? ''))),
+      ...(align === 'right' || whole === true ? {} : { least: Math.max(title.length, leastText) }),
+      spare,
+    }),
+  );
   const rooms = fitColumns(widths, page.width);
   const last = rooms.findLastIndex((room) => room > 0);
   const line = (texts: readonly string[], tints: readonly (Tint | undefined)[]): string =>

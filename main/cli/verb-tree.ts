@@ -1,4 +1,5 @@
 /** The verbs as plain facts, for whatever describes them: completion scripts, the man page, the reference. */
+import { defined } from '../base/defined.ts';
 import { Help, type Command } from 'commander';
 import { commonOptions } from './cli.ts';
 import { examples } from './examples.ts';
@@ -35,7 +36,7 @@ export function verbTree(command: Command): VerbNode {
   const help = new Help();
   const path = pathOf(command);
   const example = examples[path];
-  return {
+  return defined({
     path,
     usage: help.commandUsage(command),
     description: command.description(),
@@ -48,12 +49,12 @@ export function verbTree(command: Command): VerbNode {
       choices: option.argChoices ?? [],
       common: option.helpGroupHeading === commonOptions,
     })),
-    ...(example === undefined ? {} : { example }),
+    example,
     verbs: help
       .visibleCommands(command)
       .filter((verb) => command.commands.includes(verb))
       .map(verbTree),
-  };
+  });
 }
 
 /** All of a tree, each before what is below it. */

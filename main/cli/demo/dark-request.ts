@@ -1,4 +1,5 @@
 /** Plain HTTP as any program would speak it: through the engine's proxy, or directly where names are intercepted. */
+import { defined } from '../../base/defined.ts';
 import { request } from 'node:http';
 import { TunnelerError } from '../../base/errors.ts';
 
@@ -18,20 +19,22 @@ export function askDark(
   const at = proxy === undefined ? target : new URL(`http://${proxy}`);
   const body = options.json === undefined ? undefined : JSON.stringify(options.json);
   return new Promise((resolve, reject) => {
-    const asked = request({
-      host: at.hostname,
-      port: at.port || 80,
-      method: body === undefined ? 'GET' : 'POST',
-      path: proxy === undefined ? target.pathname : url,
-      agent: false,
-      headers: {
-        host: target.host,
-        ...(body === undefined
-          ? {}
-          : { 'content-type': 'application/json', accept: 'application/json, text/event-stream' }),
-      },
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
-    });
+    const asked = request(
+      defined({
+        host: at.hostname,
+        port: at.port || 80,
+        method: body === undefined ? 'GET' : 'POST',
+        path: proxy === undefined ? target.pathname : url,
+        agent: false,
+        headers: {
+          host: target.host,
+          ...(body === undefined
+            ? {}
+            : { 'content-type': 'application/json', accept: 'application/json, text/event-stream' }),
+        },
+        signal: options.signal,
+      }),
+    );
     asked.setTimeout(options.timeoutMs ?? 15_000, () => {
       asked.destroy(new TunnelerError('base.timeout', `${url} did not answer in time`));
     });

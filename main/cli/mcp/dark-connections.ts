@@ -1,4 +1,5 @@
 /** Connections of a hosted service as the engine tells them to this process: each a Node stream. */
+import { defined } from '../../base/defined.ts';
 import { Duplex } from 'node:stream';
 import type { HostedItem } from '../../api/views.ts';
 import type { Engine } from '../backends.ts';
@@ -26,7 +27,7 @@ export async function takeDarkConnections(engine: Engine, options: DarkConnectio
   const { service, what, identity, signal } = options;
   const open = new Map<string, Connection>();
   try {
-    const request = { service, what, ...(identity === undefined ? {} : { identity }) };
+    const request = defined({ service, what, identity });
     for await (const item of engine.hosting.serve(request, { signal })) {
       if (item.kind === 'ready') options.onReady(item.identities);
       else if (item.kind === 'open') {

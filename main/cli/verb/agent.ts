@@ -69,9 +69,7 @@ export function addEnv(program: Command, cli: Cli): void {
     .option('--agent <name>', 'those of this agent')
     .action(async (options: CommonOptions & { agent?: string }) => {
       const { agent } = options;
-      const { variables } = await cli.withEngine(options, (engine) =>
-        engine.agent.environment(agent === undefined ? {} : { agent }),
-      );
+      const { variables } = await cli.withEngine(options, (engine) => engine.agent.environment(defined({ agent })));
       cli.print(options, variables, (all) =>
         Object.entries(all)
           .map(([name, value]) => `export ${name}='${value.replaceAll("'", `'\\''`)}'\n`)

@@ -1,3 +1,4 @@
+import { defined } from '../../base/defined.ts';
 import type { Command } from 'commander';
 import type { ApprovalView } from '../../api/approval-view.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
@@ -22,12 +23,14 @@ export function addApprovals(program: Command, cli: Cli): void {
         const minutes = minutesOf(options.minutes);
         const { reason } = options;
         const answered = await cli.withEngine(options, (engine) =>
-          engine.approval.answer({
-            id,
-            grant: verb === 'grant',
-            ...(minutes === undefined ? {} : { minutes }),
-            ...(reason === undefined ? {} : { reason }),
-          }),
+          engine.approval.answer(
+            defined({
+              id,
+              grant: verb === 'grant',
+              minutes,
+              reason,
+            }),
+          ),
         );
         cli.print(options, answered, (row) => `${row.id} is ${row.state}\n`);
       });

@@ -1,3 +1,4 @@
+import { defined } from '../../base/defined.ts';
 import type { Command } from 'commander';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
 import { parseDescriptor } from '../passphrase.ts';
@@ -23,15 +24,17 @@ export function addCollect(program: Command, cli: Cli): void {
         throw usage('--database: expected a URL that begins with postgres://');
       }
       const passphrase = await cli.programs.readPassphrase(parseDescriptor(options.passphraseFd));
-      const engine = await cli.programs.runEngine({
-        stateDirectory: cli.stateDirectory(options),
-        socketPath: cli.socketPath(options),
-        mode: 'host',
-        forwards: [],
-        collect: { service, ...(database === undefined ? {} : { database }) },
-        ...(config === undefined ? {} : { configFile: config }),
-        ...(passphrase === undefined ? {} : { passphrase }),
-      });
+      const engine = await cli.programs.runEngine(
+        defined({
+          stateDirectory: cli.stateDirectory(options),
+          socketPath: cli.socketPath(options),
+          mode: 'host' as const,
+          forwards: [],
+          collect: defined({ service, database }),
+          configFile: config,
+          passphrase,
+        }),
+      );
       try {
         cli.print(
           options,

@@ -1,3 +1,4 @@
+import { defined } from '../../base/defined.ts';
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { Option, type Command } from 'commander';
@@ -94,21 +95,21 @@ async function enrollRequest(source: string, options: Options, cli: Cli): Promis
   const password = options.username === undefined ? undefined : await typedPassword(cli);
   const pinDescriptor = parseDescriptor(options.pinFd, '--pin-fd');
   const pin = pinDescriptor === undefined ? undefined : await cli.programs.readPassphrase(pinDescriptor);
-  const method = options.username !== undefined ? 'password' : url ? 'url' : 'token';
-  return {
+  const method: EnrollRequest['method'] = options.username !== undefined ? 'password' : url ? 'url' : 'token';
+  return defined({
     source: method === 'token' ? bareToken(text) : text.trim(),
     method,
     ...nameOf(source, options),
     ...(options.keystore === undefined ? {} : { keystore: await withPinOf(options.keystore) }),
-    ...(options.scope === undefined ? {} : { scope: options.scope }),
-    ...(pin === undefined ? {} : { pin }),
+    scope: options.scope,
+    pin,
     ...(options.cert === undefined ? {} : { certificate: await readPem(options.cert, '--cert') }),
     ...(options.key === undefined ? {} : { key: await readPem(options.key, '--key') }),
-    ...(options.username === undefined ? {} : { username: options.username }),
-    ...(password === undefined ? {} : { password }),
-    ...(options.jit === undefined ? {} : { jit: options.jit }),
-    ...(options.fingerprint === undefined ? {} : { fingerprint: options.fingerprint }),
-  };
+    username: options.username,
+    password,
+    jit: options.jit,
+    fingerprint: options.fingerprint,
+  });
 }
 
 /** The name given, else a token file's own; else the engine takes the token's. */

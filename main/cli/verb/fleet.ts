@@ -1,3 +1,4 @@
+import { defined } from '../../base/defined.ts';
 import type { Command } from 'commander';
 import type { FleetAlertView, FleetDeviceView, FleetOrderView, FleetRecordView } from '../../api/record-views.ts';
 import { addFilters, searchQuery, type SearchOptions } from '../audit-filters.ts';
@@ -25,7 +26,7 @@ export function addFleet(program: Command, cli: Cli): void {
     .option('--limit <n>', 'at most so many (default 100)')
     .action(async (text: string | undefined, options: SearchOptions & { device?: string }) => {
       const { device } = options;
-      const query = { ...searchQuery(text, options), ...(device === undefined ? {} : { device }) };
+      const query = defined({ ...searchQuery(text, options), device });
       const rows = await cli.withEngine(options, (engine) => engine.fleet.search(query));
       cli.print(options, rows, (all) =>
         all.length === 0 ? 'No record matches.\n' : all.map(auditLines(cli, deviceOf)).join(''),
@@ -55,7 +56,7 @@ async function order(subject: string | undefined, options: OrderOptions, cli: Cl
   }
   const { cause } = options;
   const action = options.release === true ? ('release' as const) : ('quarantine' as const);
-  const request = { action, subject, ...(cause === undefined ? {} : { cause }) };
+  const request = defined({ action, subject, cause });
   const given = await cli.withEngine(options, (engine) => engine.fleet.order(request));
   cli.print(options, given, describeOrder);
 }

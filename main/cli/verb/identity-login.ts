@@ -1,3 +1,4 @@
+import { defined } from '../../base/defined.ts';
 import type { Command } from 'commander';
 import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
 import { typedPassword } from '../passphrase.ts';
@@ -44,11 +45,13 @@ async function external(
   begin: (request: LoginRequest) => Promise<{ readonly url: string; readonly userCode?: string }>,
 ): Promise<void> {
   const { provider, device } = options;
-  const login = await begin({
-    name,
-    ...(provider === undefined ? {} : { provider }),
-    ...(device === undefined ? {} : { device }),
-  });
+  const login = await begin(
+    defined({
+      name,
+      provider,
+      device,
+    }),
+  );
   cli.print(options, login, (view) =>
     view.userCode === undefined
       ? `Open this address to sign in:\n  ${view.url}\n`

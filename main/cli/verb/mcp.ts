@@ -1,3 +1,4 @@
+import { defined } from '../../base/defined.ts';
 import { Option, type Command } from 'commander';
 import { parseHostPort } from '../../base/ip.ts';
 import { addVerb, exitCode, usage, type Cli, type CommonOptions } from '../cli.ts';
@@ -72,7 +73,7 @@ export function addMcp(program: Command, cli: Cli): void {
           takeDarkConnections(engine, {
             service,
             what: 'culvert mcp host',
-            ...(options.identity === undefined ? {} : { identity: options.identity }),
+            ...defined({ identity: options.identity }),
             signal: cli.signal,
             onReady: (identities) =>
               cli.printItem(

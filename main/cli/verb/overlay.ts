@@ -1,3 +1,4 @@
+import { defined } from '../../base/defined.ts';
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { parseHostPort } from '../../base/ip.ts';
@@ -39,12 +40,12 @@ export function addOverlay(program: Command, cli: Cli): void {
 
 async function overlayOptions(options: Options): Promise<OverlayOptions> {
   const seed = options.seed === undefined ? undefined : await readSeed(options.seed);
-  return {
+  return defined({
     ...(options.listen === undefined ? {} : { listen: listenAddress(options.listen) }),
-    ...(options.dir === undefined ? {} : { directory: options.dir }),
-    ...(options.release === undefined ? {} : { release: options.release }),
-    ...(seed === undefined ? {} : { seed }),
-  };
+    directory: options.dir,
+    release: options.release,
+    seed,
+  });
 }
 
 function listenAddress(text: string): { host: string; port: number } {

@@ -1,3 +1,4 @@
+import { defined } from '../../base/defined.ts';
 import { Option, type Command } from 'commander';
 import { parseHostPort } from '../../base/ip.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
@@ -46,16 +47,16 @@ export function addRun(program: Command, cli: Cli): void {
 
 async function runOptions(options: Options, cli: Cli): Promise<RunOptions> {
   const passphrase = await cli.programs.readPassphrase(parseDescriptor(options.passphraseFd));
-  return {
+  return defined({
     stateDirectory: cli.stateDirectory(options),
     socketPath: cli.socketPath(options),
     forwards: options.forward.map(parseForward),
-    ...(options.mode === undefined ? {} : { mode: options.mode }),
-    ...(options.config === undefined ? {} : { configFile: options.config }),
+    mode: options.mode,
+    configFile: options.config,
     ...(options.proxyListen === undefined ? {} : { proxyListen: listenAddress(options.proxyListen) }),
-    ...(passphrase === undefined ? {} : { passphrase }),
-    ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel }),
-  };
+    passphrase,
+    logLevel: options.logLevel,
+  });
 }
 
 function collect(value: string, before: readonly string[]): readonly string[] {

@@ -1,3 +1,4 @@
+import { defined } from '../../base/defined.ts';
 import type { Command } from 'commander';
 import type { SecretView } from '../../api/views.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
@@ -15,7 +16,7 @@ export function addSecret(program: Command, cli: Cli): void {
     .option('--passphrase-fd <n>', 'read the passphrase that seals it from this descriptor')
     .action(async (name: string, options: CommonOptions & { keystore?: string; passphraseFd?: string }) => {
       const value = await readSecret(name, cli);
-      const request = { name, value, ...(options.keystore === undefined ? {} : { keystore: options.keystore }) };
+      const request = defined({ name, value, keystore: options.keystore });
       const question = { text: 'Passphrase that will protect it', twice: true };
       const kept = await cli.withEngineOr(
         options,

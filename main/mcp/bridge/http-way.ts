@@ -3,6 +3,7 @@
  * sent by that one and without a session; the others by what their handshake agreed on.
  * Source: modelcontextprotocol.io, "Transports", revisions 2025-03-26 to 2026-07-28.
  */
+import { defined } from '../../base/defined.ts';
 import { setTimeout as delay } from 'node:timers/promises';
 import { failureIn } from './answers.ts';
 import { EventStream } from './event-stream.ts';
@@ -354,11 +355,11 @@ export class HttpWay implements Way {
   }
 
   #sessionHeaders(lastId?: string): Record<string, string> {
-    return {
-      ...(this.#session === undefined ? {} : { 'mcp-session-id': this.#session }),
-      ...(this.#version === undefined ? {} : { 'mcp-protocol-version': this.#version }),
+    return defined({
+      'mcp-session-id': this.#session,
+      'mcp-protocol-version': this.#version,
       ...(lastId === undefined || lastId === '' ? {} : { 'last-event-id': lastId }),
-    };
+    });
   }
 }
 

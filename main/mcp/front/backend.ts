@@ -1,4 +1,5 @@
 /** One dark service as one client of the front door has it: a session of its own, what it offers, and what it says of its own accord. */
+import { defined } from '../../base/defined.ts';
 import { Client, type ClientCapabilities, type Notification } from '@modelcontextprotocol/client';
 import { anything, type Fields } from './anything.ts';
 import { ServiceTransport, type ServiceTransportDeps } from './peers.ts';
@@ -169,7 +170,7 @@ export class Backend implements AsyncDisposable {
     const items: Fields[] = [];
     let cursor: unknown;
     for (let page = 0; page < maxPages; page += 1) {
-      const result = await this.call(kinds[kind].method, cursor === undefined ? {} : { cursor });
+      const result = await this.call(kinds[kind].method, defined({ cursor }));
       const listed = result[kind];
       if (Array.isArray(listed)) items.push(...(listed as readonly Fields[]));
       cursor = result['nextCursor'];

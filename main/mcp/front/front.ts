@@ -2,6 +2,7 @@
  * The front door: to one MCP client the tools, prompts and resources of every dark service it may see, as one server, in both eras of the
  * protocol. Each client has sessions of its own with the services.
  */
+import { defined } from '../../base/defined.ts';
 import type { ClientCapabilities, JSONRPCMessage, Notification } from '@modelcontextprotocol/client';
 import { inputRequired, ProtocolError, Server, type ServerContext } from '@modelcontextprotocol/server';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
@@ -286,7 +287,7 @@ class FrontOfOne implements Front {
       const outcome = await call.next(state);
       if (outcome.kind === 'question') {
         const inputRequests = outcome.questions as unknown as Parameters<typeof inputRequired>[0]['inputRequests'];
-        return inputRequired({ ...(inputRequests === undefined ? {} : { inputRequests }), requestState: state });
+        return inputRequired(defined({ inputRequests, requestState: state }));
       }
       active.delete(call);
       this.#held.over(state);
@@ -309,7 +310,7 @@ class FrontOfOne implements Front {
     const server = this.#server;
     if (server === undefined) throw new ProtocolError(invalidParams, 'the client is gone');
     const { method, params } = question;
-    const request = { method, ...(params === undefined ? {} : { params }) };
+    const request = defined({ method, params });
     return server.request(request, anything, { timeout: forever, signal });
   }
 
