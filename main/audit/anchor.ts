@@ -28,6 +28,7 @@ const anchorSchema = v.object({
   /** The newest signed checkpoint; see `audit/checkpoint.ts`. */
   note: v.optional(v.string()),
 });
+/** What the anchor's file holds. */
 export type Anchor = v.InferOutput<typeof anchorSchema>;
 
 /** Undefined where there is none; `damaged` where it is there and cannot be read. */

@@ -17,6 +17,7 @@ import type { AuditEvent, AuditWriter } from './record.ts';
 /** Where the journal's files stand under a state directory. */
 export const auditDirectory = (stateDirectory: string): string => join(stateDirectory, 'audit');
 
+/** Sizes and times of the journal. */
 export interface AuditOptions {
   /** A file is closed and a new one begun beyond this. Default 32 MiB. */
   readonly rotateBytes?: number;
@@ -30,12 +31,14 @@ export interface AuditOptions {
   readonly checkpointAfterMs?: number;
 }
 
+/** Where the journal lies. */
 export interface AuditDeps {
   readonly stateDirectory: string;
   readonly clock: Clock;
   readonly log: Log;
 }
 
+/** The open journal; disposing writes out what is buffered and closes it. */
 export interface Audit extends AuditWriter, AsyncDisposable {
   /**
    * Which key signs checkpoints from now on, the first of them at once; undefined: none does. Resolves when that one is written. The

@@ -12,6 +12,7 @@ const hashField = ',"hash":"';
 /** `,"hash":"` + 64 hex + `"}`. */
 const suffixLength = hashField.length + 64 + 2;
 
+/** A record as it stands in its line. */
 export interface ChainedRecord {
   readonly seq: number;
   readonly at: string;

@@ -17,6 +17,7 @@ export const maxCheckpointLag = 65_536;
 
 const originPattern = /^[A-Za-z0-9./_-]{1,128}$/;
 
+/** The text that is signed. */
 export function encodeCheckpoint({ origin, count, head, firstSeq, firstPrev }: Checkpoint): string {
   return `${origin}\n${count}\n${base64(head)}\nfirst ${firstSeq} ${base64(firstPrev)}\n`;
 }

@@ -7,6 +7,7 @@ export interface Fault {
   readonly code: FaultCode;
 }
 
+/** Each fault's code among those of reasons. */
 export type FaultCode = `audit.fault.${
   | 'torn'
   | 'altered'

@@ -29,6 +29,7 @@ export interface AuditQuery {
   readonly beforeSeq?: number | undefined;
 }
 
+/** An index that can always be made anew from the journal. */
 export interface AuditIndex extends Disposable {
   /** Newest first. Catches up with the journal before it answers. */
   search(query: AuditQuery): Promise<readonly ChainedRecord[]>;

@@ -5,6 +5,7 @@ import { listIfThereSync } from '../files/read-if-there.ts';
 
 const namePattern = /^audit-(\d{10})\.jsonl$/;
 
+/** One file of the journal. */
 export interface JournalFile {
   readonly path: string;
   readonly name: string;

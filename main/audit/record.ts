@@ -41,6 +41,7 @@ export type AuditKind =
   | 'gap'
   | 'checkpoint';
 
+/** What is recorded; number, time and chain are the journal's own. */
 export interface AuditEvent {
   readonly kind: AuditKind;
   /** Flat, JSON-safe: session, service, identity, agent, app, user, tool, decision, rule, digest, reason, bytes … */

@@ -20,6 +20,7 @@ const certificate = v.object({
   publicKey: base64,
   signature: base64,
 });
+/** An identity's word for a signing key. */
 export type SignerCertificate = v.InferOutput<typeof certificate>;
 
 const key = v.object({
@@ -33,6 +34,7 @@ const key = v.object({
   previous: v.optional(v.object({ key: hash, count: v.number(), head: v.string() })),
   certificates: v.array(certificate),
 });
+/** One epoch's key, and who vouches for it. */
 export type SignerKey = v.InferOutput<typeof key>;
 
 const file = v.object({
@@ -42,6 +44,7 @@ const file = v.object({
   /** Oldest epoch first; the last is the one in use. */
   keys: v.pipe(v.array(key), v.minLength(1)),
 });
+/** All keys, oldest first. */
 export type SignersFile = v.InferOutput<typeof file>;
 
 /** Undefined where no key was ever made; `damaged` where the file is there and cannot be read. */

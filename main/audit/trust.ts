@@ -18,6 +18,7 @@ interface Counted {
   signedUpTo: number | undefined;
 }
 
+/** The keys of one device, and how far each is to be trusted. */
 export class SignerBook {
   readonly #file: SignersFile | undefined;
   readonly #keys: readonly Counted[];

@@ -39,6 +39,7 @@ export interface WitnessVerdict extends Omit<WitnessVerdictView, 'answer'> {
   readonly answer: WitnessAnswer;
 }
 
+/** The heads a witness signed, to be compared as the journal is walked. */
 export class WitnessedHeads {
   readonly #answer: WitnessAnswer;
   /** What the witness saw of this very journal, by number: more than one head where the device forked it. */

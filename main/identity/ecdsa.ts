@@ -2,6 +2,7 @@
 import { createPublicKey } from 'node:crypto';
 
 const coordinateBytes = { 'P-256': 32, 'P-384': 48 } as const;
+/** The curves that keys are on. */
 export type CurveName = keyof typeof coordinateBytes;
 
 /** SubjectPublicKeyInfo (RFC 5480), DER, of a point. Short coordinates are filled up. */

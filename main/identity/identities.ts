@@ -1,6 +1,7 @@
 /** Enrolled identities on disk and where their keys live. Joint types; made by `openIdentityStore` in `identity/identity-store.ts`. */
 import type { ErrorCode, TunnelerError } from '../base/errors.ts';
 
+/** Where keys can be kept. */
 export type KeystoreKind = 'file' | 'keychain' | 'tpm' | 'pkcs11';
 
 /** How an identity proves itself, by what its record holds. */
@@ -9,6 +10,7 @@ export function proofOf(record: Pick<IdentityFile, 'certPem' | 'keyReference'>):
   return record.keyReference === undefined ? 'external' : 'password';
 }
 
+/** What an identity signs in with. */
 export type IdentityProof = 'certificate' | 'password' | 'external';
 
 /** What the store knows without opening the key. */
@@ -37,6 +39,7 @@ export interface IdentityFile {
   readonly foreign: Readonly<Record<string, unknown>>;
 }
 
+/** A renewed certificate that is not in force yet. */
 export interface StagedCertificate {
   readonly certPem: string;
   readonly caPem?: string;

@@ -90,6 +90,7 @@ export interface ForeignIdentity {
   readonly foreign: Readonly<Record<string, unknown>>;
 }
 
+/** Something in PEM: written out, a file's path, or a URI of a key store. */
 export type PemReference =
   | { readonly kind: 'pem'; readonly pem: string }
   | { readonly kind: 'path'; readonly path: string }

@@ -23,6 +23,7 @@ import { sweepLeftovers } from './sweep.ts';
 const suffix = '.json';
 const namePattern = /^[A-Za-z0-9_-][A-Za-z0-9._@ -]{0,127}$/;
 
+/** Where identities lie, and the key stores for their keys. */
 export interface IdentityStoreDeps {
   readonly stateDirectory: string;
   readonly log: Log;

@@ -3,6 +3,7 @@ import { TunnelerError } from '../base/errors.ts';
 import type { IdentityStore, KeystoreKind } from './identities.ts';
 import { parseTokenUri } from './pkcs11/uri.ts';
 
+/** A key store that was asked for, or taken. */
 export interface KeystoreChoice {
   readonly kind: KeystoreKind;
   /** For `pkcs11`: which token. */

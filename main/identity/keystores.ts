@@ -7,6 +7,7 @@ import { pkcs11Keystore } from './keystore/pkcs11-keystore.ts';
 import { tpmKeystore } from './keystore/tpm-keystore.ts';
 import { tpmAddresses } from './tpm/transport.ts';
 
+/** The key stores by kind. */
 export interface Keystores {
   /** Throws `identity.keystore_unknown`. */
   keystore(kind: KeystoreKind): Keystore;

@@ -7,6 +7,7 @@ import { readIfThere } from '../files/read-if-there.ts';
 /** Name of the systemd credential (`LoadCredential=culvert-passphrase:…`). */
 export const credentialName = 'culvert-passphrase';
 
+/** Where to look; the descriptor comes first. */
 export interface PassphraseSources {
   /** `$CREDENTIALS_DIRECTORY`, set by systemd for a unit with credentials. */
   readonly credentialsDirectory: string | undefined;

@@ -13,6 +13,7 @@ import { openEnvelope, sealEnvelope, wrappingKeyBytes } from './envelope.ts';
 import type { KeyUnlock } from './identities.ts';
 import { systemKeychain, type Keychain } from './keystore/keychain-keystore.ts';
 
+/** Where secrets can be kept. */
 export type SecretKeystore = 'file' | 'keychain';
 
 /** What is known of a secret without opening it. */
@@ -22,6 +23,7 @@ export interface SecretRecord {
   readonly setAt: string;
 }
 
+/** The secrets under one directory. */
 export interface SecretStore {
   list(): Promise<readonly SecretRecord[]>;
   /** Keep `value` under `name`, in the place of an earlier one. Throws `identity.secret_invalid`, `identity.passphrase_missing`, … */

@@ -12,6 +12,7 @@ import { hostRoutes } from './route/choose-routes.ts';
 import { runCommand } from './run-command.ts';
 import type { RunCommand } from './run-command.ts';
 
+/** Where the journal lies, and how the host's tools are run. */
 export interface RepairDeps {
   /** Where the journal lies. */
   readonly journalDir: string;
@@ -20,6 +21,7 @@ export interface RepairDeps {
   readonly platform?: NodeJS.Platform;
 }
 
+/** What was undone, and what could not be. */
 export interface RepairReport {
   /** In words, newest change first. */
   readonly undone: readonly string[];

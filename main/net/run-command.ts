@@ -1,6 +1,7 @@
 /** Running the system's own tools. Injected, so that platforms which cannot run here are tested by a recorder. */
 import { spawn } from 'node:child_process';
 
+/** How a tool ended, and what it wrote. */
 export interface CommandResult {
   /** Exit code; 127 where the program was not found, 124 where it was stopped for taking too long. */
   readonly code: number;
@@ -19,6 +20,7 @@ const timeoutMs = 15_000;
 /** Output beyond this is cut off; no tool we ask says so much (a full routing table is some megabytes). */
 const maxOutputBytes = 16 * 1024 * 1024;
 
+/** Runs the tool without a shell. Never rejects: a tool that is missing or late has a code too. */
 export const runCommand: RunCommand = (command, args, options = {}) =>
   new Promise((resolve) => {
     const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], timeout: timeoutMs, windowsHide: true });

@@ -47,6 +47,7 @@ export { canUseTun } from './tun/native-device.ts';
 
 /** As large as a packet can be: what a segment costs to carry does not depend on its size. */
 const defaultMtu = 65_535;
+/** Interface, ranges and resolver, as wanted. */
 export interface TunEntryConfig {
   /** Interface name, `%d` for a number (Linux). */
   readonly deviceName?: string;
@@ -61,6 +62,7 @@ export interface TunEntryConfig {
   readonly udpIdleMs?: number;
 }
 
+/** Where flows and questions go. */
 export interface TunEntryDeps {
   readonly admit: Admit;
   /** Whether the service behind a destination can be reached now; decides on ping. */
@@ -81,6 +83,7 @@ export interface TunEntryDeps {
   isLocal?(address: string): boolean;
 }
 
+/** The interface as it stands. */
 export interface TunEntryStatus {
   readonly name: string;
   readonly address: string;
@@ -112,6 +115,7 @@ export interface TunEntryStatus {
   readonly counters: Readonly<Record<string, number>>;
 }
 
+/** The entry while it is open; disposing restores the host. */
 export interface TunEntry extends AsyncDisposable {
   /** Idempotent: exactly these names are ours. The resolver heeds it before this returns; the promise is for the system's. Never rejects. */
   setNames(table: InterceptedNames): Promise<void>;

@@ -15,6 +15,7 @@ import { listJournalFiles, readLines } from '../journal-files.ts';
 import type { ExportSink } from './sink.ts';
 import { untilAborted } from '../../base/abort.ts';
 
+/** The journal, the sink, and where the cursor is kept. */
 export interface ExporterDeps {
   readonly stateDirectory: string;
   readonly clock: Clock;
@@ -23,6 +24,7 @@ export interface ExporterDeps {
   readonly onRecord: (listener: () => void) => Disposable;
 }
 
+/** How far a sink has got, and what stands in its way. */
 export interface ExporterState {
   readonly sink: string;
   /** Last record delivered. */
@@ -30,6 +32,7 @@ export interface ExporterState {
   readonly error: TunnelerError | undefined;
 }
 
+/** One sink's way while it runs; disposing ends it and keeps the cursor. */
 export interface Exporter extends AsyncDisposable {
   state(): ExporterState;
 }

@@ -22,6 +22,7 @@ export type ExportTarget =
     }
   | { readonly type: 'otlp'; readonly url: string; readonly headers?: Readonly<Record<string, string>> | undefined };
 
+/** All exporters of an engine. */
 export interface Exporters extends AsyncDisposable {
   states(): readonly ExporterState[];
 }

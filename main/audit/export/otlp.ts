@@ -9,6 +9,7 @@ import type { ChainedRecord } from '../chain.ts';
 import { sentenceOf } from './ocsf.ts';
 import type { ExportSink } from './sink.ts';
 
+/** Where records go, and with which headers. */
 export interface OtlpOptions {
   /** `https://collector:4318/v1/logs`. */
   readonly url: string;

@@ -1,6 +1,7 @@
 /** Where exported records go. Several sinks run side by side; each has its own place in the journal. */
 import type { ChainedRecord } from '../chain.ts';
 
+/** One destination; passes the conformance suite of sinks. */
 export interface ExportSink extends AsyncDisposable {
   /** For the cursor's file and for people: `syslog:collector:6514`. */
   readonly name: string;

@@ -9,6 +9,7 @@ import type { ChainedRecord } from '../chain.ts';
 import { toOcsf } from './ocsf.ts';
 import type { ExportSink } from './sink.ts';
 
+/** Where records go, and how the connection is secured. */
 export interface SyslogOptions {
   readonly host: string;
   readonly port: number;

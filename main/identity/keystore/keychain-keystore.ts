@@ -147,6 +147,7 @@ export interface UserKeychain {
   forget(account: string): Promise<void>;
 }
 
+/** The keychain of whoever runs this process; opened when first needed. */
 export function userKeychain(openKeychain: () => Promise<Keychain> = systemKeychain): UserKeychain {
   return {
     async make() {

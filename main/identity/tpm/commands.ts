@@ -32,6 +32,7 @@ export const curves = {
   ES256: { id: 0x0003, hash: algorithms.sha256, coordinateBytes: 32 },
   ES384: { id: 0x0004, hash: algorithms.sha384, coordinateBytes: 48 },
 } as const;
+/** The signature algorithms asked of a TPM. */
 export type TpmAlgorithm = keyof typeof curves;
 
 /** TPMA_OBJECT bits. */
@@ -193,6 +194,7 @@ export async function signDigest(
   return { r: Buffer.from(body.sized()), s: Buffer.from(body.sized()) };
 }
 
+/** Frees a transient object (TPM2_FlushContext). */
 export async function flush(tpm: TpmTransport, handle: number): Promise<void> {
   await transmit(tpm, tagNoSessions, commandCodes.flush, new Writer().u32(handle).bytes());
 }

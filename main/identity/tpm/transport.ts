@@ -11,6 +11,7 @@ export interface TpmTransport extends AsyncDisposable {
   transmit(command: Uint8Array): Promise<Buffer>;
 }
 
+/** Where a TPM is. */
 export type TpmAddress =
   | { readonly kind: 'device'; readonly path: string }
   | { readonly kind: 'swtpm' | 'mssim'; readonly host: string; readonly port: number }

@@ -11,6 +11,7 @@ import { nameserversOf } from './resolv-conf.ts';
 /** systemd-resolved.service(8): its stub and its proxy listen here. */
 const resolvedStubs = ['127.0.0.53', '127.0.0.54'];
 
+/** The mechanism to use, and why in words. */
 export async function detectLinuxDns(
   run: RunCommand,
   paths: DnsPaths,

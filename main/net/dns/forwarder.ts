@@ -10,6 +10,7 @@ const dnsPort = 53;
 /** Queries under way; more are not sent on, and their askers get SERVFAIL. */
 const maxUnderWay = 512;
 
+/** Which resolvers there are, and the clock that limits them. */
 export interface ForwarderDeps {
   /** Asked anew for each query; `address` or `address#port`. */
   upstreams(): readonly string[];
@@ -26,6 +27,7 @@ interface Upstream {
 
 const defaultTimeoutMs = 2_000;
 
+/** Sends queries on, so many at a time. */
 export class Forwarder {
   readonly #deps: ForwarderDeps;
   #underWay = 0;

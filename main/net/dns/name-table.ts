@@ -8,6 +8,7 @@ import type { Cidr } from '../../base/ip.ts';
 /** Offsets below this in each range are the interface's own, the resolver's and the NAT's. */
 export const reservedOffsets = 256;
 
+/** The names of all services, exact ones and wildcards. */
 export interface InterceptedNames {
   /** Lower case, no trailing dot. */
   readonly names: readonly { readonly name: string; readonly service: string }[];
@@ -23,6 +24,7 @@ export interface DnsDomain {
   readonly below: boolean;
 }
 
+/** A name's synthetic addresses, by family. */
 export interface NameAddresses {
   readonly 4?: string;
   readonly 6?: string;
@@ -35,6 +37,7 @@ interface Assigned {
   usedAt: number;
 }
 
+/** The names and addresses in force. */
 export class NameTable {
   readonly #ranges: { readonly 4: Cidr | undefined; readonly 6: Cidr | undefined };
   readonly #slots: number;

@@ -12,6 +12,7 @@ interface Written {
   readonly own: string;
 }
 
+/** Names by files of `/etc/resolver`. */
 export class ResolverFilesDns implements OsDns {
   readonly backend = 'resolver-files';
   readonly splits = true;
@@ -77,6 +78,7 @@ export class ResolverFilesDns implements OsDns {
   }
 }
 
+/** Makes the system ask anew for what it has cached. */
 export async function flushDarwinCache(run: OsDnsDeps['run']): Promise<void> {
   await run('dscacheutil', ['-flushcache']);
   await run('killall', ['-HUP', 'mDNSResponder']);

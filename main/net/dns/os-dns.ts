@@ -8,6 +8,7 @@ import type { HostJournal } from '../journal/host-journal.ts';
 import type { RunCommand } from '../run-command.ts';
 import type { DnsDomain } from './name-table.ts';
 
+/** The mechanisms there are, and `off`. */
 export const dnsBackends = [
   'systemd-resolved',
   'networkmanager-dnsmasq',
@@ -18,8 +19,10 @@ export const dnsBackends = [
   'nrpt',
   'off',
 ] as const;
+/** A member of {@link dnsBackends}. */
 export type DnsBackend = (typeof dnsBackends)[number];
 
+/** What the system is told. */
 export interface DnsSettings {
   /** The TUN interface. */
   readonly device: string;
@@ -28,6 +31,7 @@ export interface DnsSettings {
   readonly domains: readonly DnsDomain[];
 }
 
+/** One mechanism; passes the conformance suite of `OsDns`. */
 export interface OsDns {
   readonly backend: DnsBackend;
   /** True where the system asks us about our names alone; false where it asks us about every name, which we then send on. */
@@ -51,6 +55,7 @@ export interface DnsPaths {
   readonly darwinResolver: string;
 }
 
+/** Where these files are on a real host. */
 export const systemDnsPaths: DnsPaths = {
   resolvConf: '/etc/resolv.conf',
   resolvedUplinks: '/run/systemd/resolve/resolv.conf',
@@ -58,6 +63,7 @@ export const systemDnsPaths: DnsPaths = {
   darwinResolver: '/etc/resolver',
 };
 
+/** What every mechanism is opened with. */
 export interface OsDnsDeps {
   readonly run: RunCommand;
   readonly journal: HostJournal;

@@ -7,6 +7,7 @@ const comment = 'Culvert';
 /** Namespaces in one rule; a longer list would outgrow the command line. */
 const namesARule = 50;
 
+/** Names by rules of the NRPT. */
 export class NrptDns implements OsDns {
   readonly backend = 'nrpt';
   readonly splits = true;

@@ -32,6 +32,7 @@ const plainUdpBytes = 512;
 const ednsUdpBytes = 1232;
 const headerBytes = 12;
 
+/** The types of records that only the hosting side knows. */
 export type RemoteType = 'MX' | 'SRV' | 'TXT';
 
 /** A record from the hosting side's resolver. */
@@ -46,6 +47,7 @@ export interface RemoteRecord {
   readonly port?: number;
 }
 
+/** What the hosting side says. */
 export interface RemoteAnswer {
   /** A DNS response code. */
   readonly status: number;
@@ -61,6 +63,7 @@ export type ResolveRemote = (
 /** Send a query on as it is; undefined where there is no upstream, or none that answers. */
 export type ForwardQuery = (query: Uint8Array, transport: 'udp' | 'tcp') => Promise<Uint8Array | undefined>;
 
+/** The names that are ours, and whom to ask for the rest. */
 export interface ResolverDeps {
   readonly names: NameTable;
   readonly resolveRemote: ResolveRemote | undefined;
@@ -75,6 +78,7 @@ interface Reply {
   readonly answers: readonly Answer[];
 }
 
+/** Answers one query at a time, bytes in and out. */
 export class Resolver {
   readonly #deps: ResolverDeps;
   #answered = 0;

@@ -6,6 +6,7 @@ import type { HostChange } from '../journal/host-change.ts';
 import type { HostJournal } from '../journal/host-journal.ts';
 import type { RunCommand } from '../run-command.ts';
 
+/** A change of a firewall, as the journal has it. */
 export type FirewallChange = Extract<HostChange, { kind: 'firewalld-zone' | 'nft-rules' | 'iptables-rules' }>;
 
 interface NftChain {

@@ -17,6 +17,7 @@ const probeTimeoutMs = 1_000;
 const patientProbeTimeoutMs = 4_000;
 const watchPeriodMs = 15_000;
 
+/** The interface to look at, and how a probe is sent. */
 export interface InputPathDeps {
   readonly device: string;
   /** An address of each family that the corridor answers by itself. */
@@ -29,6 +30,7 @@ export interface InputPathDeps {
   readonly log: Log;
 }
 
+/** Watches until disposed; what it opened in a firewall is closed then. */
 export class InputPath implements AsyncDisposable {
   readonly #deps: InputPathDeps;
   readonly #watch: Disposable;

@@ -43,6 +43,7 @@ export interface FlowAddresses {
   readonly resolver: string;
 }
 
+/** The device, and where flows and questions go. */
 export interface FlowsDeps {
   readonly device: TunDevice;
   readonly admit: Admit;
@@ -63,6 +64,7 @@ export interface FlowsDeps {
   readonly openListener?: OpenListener;
 }
 
+/** All flows of one device; disposing ends them. */
 export interface Flows extends AsyncDisposable {
   counts(): { readonly held: number; readonly tcp: number; readonly udp: number };
   /** What was dropped, refused or answered, by reason. */

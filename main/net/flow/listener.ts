@@ -16,6 +16,7 @@ export interface AcceptedConnection {
   reject(): void;
 }
 
+/** A listener that is open; disposing closes it. */
 export interface FlowListener extends AsyncDisposable {
   readonly address: string;
   readonly port: number;

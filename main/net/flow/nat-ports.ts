@@ -15,6 +15,7 @@ export interface NatEnd {
   readonly port: number;
 }
 
+/** The ends in use, and those free again. */
 export class NatPorts {
   readonly #addresses: readonly Uint8Array[];
   readonly #clock: Clock;

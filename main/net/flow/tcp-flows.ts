@@ -39,6 +39,7 @@ interface AcceptQueue {
   takenReleasedMs: number;
 }
 
+/** The device, its listeners, and where flows go. */
 export interface TcpFlowsDeps {
   readonly device: TunDevice;
   readonly admit: Admit;
@@ -72,6 +73,7 @@ interface Flow {
   end?: NatEnd;
 }
 
+/** The TCP flows of one device. */
 export class TcpFlows {
   readonly #deps: TcpFlowsDeps;
   readonly #byKey = new Map<string, Flow>();

@@ -22,6 +22,7 @@ const refusalMs = 1_000;
 /** Header and payload at most (RFC 768). */
 const maxPayloadBytes = 65_507;
 
+/** The device, and where flows go. */
 export interface UdpFlowsDeps {
   readonly device: TunDevice;
   readonly admit: Admit;
@@ -44,6 +45,7 @@ interface Association {
   refusedUntilMs: number;
 }
 
+/** The UDP associations of one device. */
 export class UdpFlows {
   readonly #deps: UdpFlowsDeps;
   readonly #associations = new Map<string, Association>();

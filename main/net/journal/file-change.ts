@@ -7,8 +7,10 @@ import { writeAtomicallySync } from '../../files/write-atomically.ts';
 import type { FileBefore, HostChange } from './host-change.ts';
 import type { HostJournal } from './host-journal.ts';
 
+/** A file that is replaced, as the journal has it. */
 export type FileChange = Extract<HostChange, { kind: 'file' }>;
 
+/** Lower hex, of the UTF-8 of `text`. */
 export function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }

@@ -6,6 +6,7 @@ export type FileBefore =
   | { readonly kind: 'file'; readonly contentBase64: string; readonly mode: number }
   | { readonly kind: 'link'; readonly target: string };
 
+/** One change of the host. */
 export type HostChange =
   /** An address of an interface of ours; goes with the interface. */
   | { readonly kind: 'address'; readonly device: string; readonly address: string }
@@ -32,6 +33,7 @@ export type HostChange =
   /** Windows NRPT rules that carry this comment. */
   | { readonly kind: 'nrpt'; readonly comment: string };
 
+/** The kinds of changes. */
 export type HostChangeKind = HostChange['kind'];
 
 const kinds: Readonly<Record<HostChangeKind, readonly string[]>> = {

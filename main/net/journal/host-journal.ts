@@ -12,6 +12,7 @@ import type { HostChange } from './host-change.ts';
 
 const fileName = 'host-changes.jsonl';
 
+/** A change that is not undone yet. */
 export interface JournalEntry {
   readonly id: number;
   readonly change: HostChange;

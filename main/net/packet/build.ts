@@ -38,6 +38,7 @@ const unreachableCodes = {
   port: { v4: 3, v6: 4 },
   prohibited: { v4: 13, v6: 1 },
 } as const;
+/** What an ICMP destination-unreachable says. */
 export type UnreachableKind = keyof typeof unreachableCodes;
 
 /** One UDP datagram. `payload` is copied. */

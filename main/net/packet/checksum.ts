@@ -29,11 +29,13 @@ export function replaceSummed(packet: Uint8Array, at: number, bytes: Uint8Array,
   put16(packet, checksumAt, complement(fold(complement(field) + complement(old) + now)));
 }
 
+/** Writes 16 bits, big-endian. */
 export function put16(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value >>> 8;
   bytes[at + 1] = value;
 }
 
+/** Writes 32 bits, big-endian. */
 export function put32(bytes: Uint8Array, at: number, value: number): void {
   put16(bytes, at, value >>> 16);
   put16(bytes, at + 2, value & 0xffff);

@@ -5,8 +5,11 @@ import { addressFromBytes } from '../../base/ip.ts';
 
 /** IANA protocol numbers. */
 export const protocolIcmp = 1;
+/** Protocol number of TCP (IANA). */
 export const protocolTcp = 6;
+/** Protocol number of UDP (IANA). */
 export const protocolUdp = 17;
+/** Protocol number of ICMPv6 (IANA). */
 export const protocolIcmp6 = 58;
 
 /** TCP control bits (RFC 9293 section 3.1). */
@@ -15,6 +18,7 @@ export const tcpFlag = { fin: 0x01, syn: 0x02, rst: 0x04, psh: 0x08, ack: 0x10 }
 /** Why a packet cannot be read. Fragments count as such: the device's MTU makes none. */
 export type Malformed = 'truncated' | 'version' | 'header-length' | 'fragment';
 
+/** What an IP header says. */
 export interface IpView {
   readonly version: 4 | 6;
   readonly protocol: number;
@@ -24,6 +28,7 @@ export interface IpView {
   readonly end: number;
 }
 
+/** What a TCP header says. */
 export interface TcpView {
   readonly sourcePort: number;
   readonly destinationPort: number;
@@ -34,6 +39,7 @@ export interface TcpView {
   readonly span: number;
 }
 
+/** What a UDP header says. */
 export interface UdpView {
   readonly sourcePort: number;
   readonly destinationPort: number;
@@ -47,10 +53,12 @@ const fragmentHeader = 44;
 /** More extension headers than this in one packet is no real sender's doing. */
 const maxExtensions = 8;
 
+/** Reads 16 bits, big-endian; missing bytes read as 0. */
 export function get16(bytes: Uint8Array, at: number): number {
   return (bytes[at] ?? 0) * 256 + (bytes[at + 1] ?? 0);
 }
 
+/** Reads 32 bits, big-endian; missing bytes read as 0. */
 export function get32(bytes: Uint8Array, at: number): number {
   return get16(bytes, at) * 0x10000 + get16(bytes, at + 2);
 }
@@ -135,10 +143,12 @@ export function destinationBytes(packet: Uint8Array, ip: IpView): Uint8Array {
   return ip.version === 4 ? packet.subarray(16, 20) : packet.subarray(24, 40);
 }
 
+/** The source address as text. */
 export function sourceAddress(packet: Uint8Array, ip: IpView): string {
   return addressFromBytes(sourceBytes(packet, ip));
 }
 
+/** The destination address as text. */
 export function destinationAddress(packet: Uint8Array, ip: IpView): string {
   return addressFromBytes(destinationBytes(packet, ip));
 }

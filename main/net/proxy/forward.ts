@@ -14,6 +14,7 @@ import { encodeHttpRefusal } from './refusal.ts';
 import { openRoute } from './route.ts';
 import type { RouteDeps } from './route.ts';
 
+/** Which service, where, and who lets in. */
 export interface ForwardDeps {
   readonly service: string;
   readonly listen: ListenAt;
@@ -28,6 +29,7 @@ export interface ForwardDeps {
   readonly guests?: GuestsDeps;
 }
 
+/** A port that is open; disposing closes it. */
 export interface Forward extends AsyncDisposable {
   readonly service: string;
   readonly endpoint: Endpoint;

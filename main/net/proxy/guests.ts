@@ -9,6 +9,7 @@ export type PeerUid = (
   own: typeof peer,
 ) => number | undefined;
 
+/** How a connection's user is found. */
 export interface GuestsDeps {
   readonly peerUid?: PeerUid | undefined;
   /** uid of this engine; its user and root always have room. */
@@ -20,6 +21,7 @@ export const askingGuests: PlaceLimits = { eachUser: 256, others: 768, owner: 10
 /** Of connections that are dialled as they come. */
 export const dialledGuests: PlaceLimits = { eachUser: 1024, others: 4096, owner: 65_536 };
 
+/** The connections that wait for a session. */
 export class Guests {
   readonly #places: UserPlaces;
   readonly #peerUid: PeerUid;

@@ -15,6 +15,7 @@ const hopByHop = new Set([
   'expect',
 ]);
 
+/** What is put in the place of what came. */
 export interface HeaderRewrite {
   /** What stands in the URL takes the place of `Host`. RFC 9112 section 3.2.2. */
   readonly host?: string;

@@ -5,6 +5,7 @@ import type { Endpoint } from '../../base/flow.ts';
 import { canonicalAddress, formatHostPort, parseCidr } from '../../base/ip.ts';
 import { errnoOf } from '../../sockets/socket-error.ts';
 
+/** Where to listen. */
 export interface ListenAt {
   readonly host: string;
   /** 0: any free one. */

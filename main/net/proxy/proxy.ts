@@ -19,6 +19,7 @@ const handshakeTimeoutMs = 10_000;
 /** "Request rejected" of SOCKS 4, the one thing its clients understand. */
 const socks4Rejected = Buffer.of(0, 0x5b, 0, 0, 0, 0, 0, 0);
 
+/** Where it listens, and who lets in. */
 export interface ProxyDeps {
   readonly listen: ListenAt;
   readonly admit: Admit;
@@ -32,6 +33,7 @@ export interface ProxyDeps {
   readonly guests?: GuestsDeps;
 }
 
+/** The proxy while it is open; disposing closes it. */
 export interface Proxy extends AsyncDisposable {
   /** Where it listens. */
   readonly endpoint: Endpoint;

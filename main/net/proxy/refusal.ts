@@ -3,6 +3,7 @@ import type { RefusalAnswer } from '../../base/flow.ts';
 import type { Reason } from '../../base/reason.ts';
 import type { TunnelerError } from '../../base/errors.ts';
 
+/** Why a flow was refused, and how its application is told. */
 export interface Refusal {
   readonly reason: Reason;
   readonly answer: RefusalAnswer;

@@ -14,6 +14,7 @@ import { splice } from './splice.ts';
 /** Time a direct connection may take. */
 const directTimeoutMs = 15_000;
 
+/** Who lets in, and whether what no service claims may go straight on. */
 export interface RouteDeps {
   readonly admit: Admit;
   readonly clock: Clock;

@@ -5,7 +5,9 @@ import { addressBytes, addressFromBytes, canonicalAddress } from '../../base/ip.
 
 /** RFC 1928 section 3. */
 export const socksVersion = 5;
+/** No authentication (RFC 1928 section 3). */
 export const methodNone = 0x00;
+/** No acceptable methods (RFC 1928 section 3). */
 export const methodUnacceptable = 0xff;
 
 /** CMD, RFC 1928 section 4. */

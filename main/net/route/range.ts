@@ -19,6 +19,7 @@ const candidates6: readonly string[] = ['1', '2', '3', '4'].map((subnet) => `fd7
 const least4 = 8;
 const least6 = 7;
 
+/** The range that was taken. */
 export interface RangeChoice {
   readonly range: Cidr;
   /** Set where `wanted` could not be had: the route that stands against it. */

@@ -7,6 +7,7 @@ export interface HostRoute {
   readonly device: string;
 }
 
+/** One platform's way; passes the conformance suite of `HostRoutes`. */
 export interface HostRoutes {
   /** Give the interface its addresses (`100.64.0.1/16`, `fd00::1/64`) and bring it up. Throws `net.route.failed`. */
   configure(device: string, mtu: number, addresses: readonly string[]): Promise<void>;

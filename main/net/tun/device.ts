@@ -6,6 +6,7 @@
  */
 import type { PacketEnds } from '../packet/build.ts';
 
+/** Told what comes from a device. */
 export interface TunSink {
   /** Packets no flow claims, oldest first, whole and with finished checksums. The sink owns the memory. */
   packets(batch: readonly Uint8Array[]): void;
@@ -13,6 +14,7 @@ export interface TunSink {
   failed(reason: string): void;
 }
 
+/** A device and its flow table; disposing removes the interface. */
 export interface TunDevice extends AsyncDisposable {
   /** The interface's name as the system shows it. */
   readonly name: string;

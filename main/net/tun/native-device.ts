@@ -10,6 +10,7 @@ import type { TunDevice, TunSink } from './device.ts';
 /** Packets that may wait for the JavaScript thread: a fifth of a second of UDP at 150 Mbit/s. */
 const queueBytes = 4 * 1024 * 1024;
 
+/** The interface as wanted. */
 export interface NativeDeviceOptions {
   /** Wanted interface name; the platform may choose another. */
   readonly name: string;
