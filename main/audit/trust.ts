@@ -1,4 +1,5 @@
 /** Which keys a journal's checkpoints may be signed by, and who vouches for them. */
+import { defined } from '../base/defined.ts';
 import type { AuditSignerView } from '../api/record-views.ts';
 import { keyNameOf, type NoteKey } from './note.ts';
 import { isCertified, type SignerKey, type SignersFile } from './signers.ts';
@@ -48,15 +49,17 @@ export class SignerBook {
   }
 
   views(): readonly AuditSignerView[] {
-    return this.#keys.map(({ key, name, checkpoints, signedUpTo }) => ({
-      key: name,
-      epoch: key.epoch,
-      madeAt: key.madeAt,
-      keystore: key.keystore,
-      certifiedBy: key.certificates.map(({ identity }) => identity),
-      checkpoints,
-      ...(signedUpTo === undefined ? {} : { signedUpTo }),
-    }));
+    return this.#keys.map(({ key, name, checkpoints, signedUpTo }) =>
+      defined({
+        key: name,
+        epoch: key.epoch,
+        madeAt: key.madeAt,
+        keystore: key.keystore,
+        certifiedBy: key.certificates.map(({ identity }) => identity),
+        checkpoints,
+        signedUpTo,
+      }),
+    );
   }
 
   /** What is wrong with the keys themselves; `seq` is where the journal ends. */

@@ -1,4 +1,5 @@
 /** What a witness saw of a journal, held against the journal as it is now. */
+import { defined } from '../base/defined.ts';
 import type { WitnessVerdictView } from '../api/record-views.ts';
 import * as v from 'valibot';
 import { parseCheckpoint } from './checkpoint.ts';
@@ -95,15 +96,15 @@ export class WitnessedHeads {
   /** `end`: the last record there is. */
   verdict(end: number): WitnessVerdict {
     const seen = this.#seen();
-    return {
+    return defined({
       name: this.#answer.witness.name,
       service: this.#answer.service,
       agreed: this.#agreed,
       seen,
       lost: Math.max(0, seen - end),
-      ...(this.#changed === undefined ? {} : { changed: this.#changed }),
+      changed: this.#changed,
       answer: this.#answer,
-    };
+    });
   }
 
   #seen(): number {

@@ -3,6 +3,7 @@
  * fields and any we do not know survive. Source: sdk-golang ziti/config.go, ziti-sdk-c includes/ziti/ziti_model.h.
  */
 import * as v from 'valibot';
+import { defined } from '../base/defined.ts';
 import { TunnelerError } from '../base/errors.ts';
 import type { IdentityFile, StagedCertificate } from './identities.ts';
 
@@ -39,10 +40,8 @@ export function encodeIdentityFile(record: IdentityFile): string {
     ...record.foreign,
     ztAPI: record.apis[0],
     ztAPIs: record.apis,
-    id: {
-      ...(record.certPem === undefined ? {} : { cert: pemPrefix + record.certPem }),
-      ca: pemPrefix + record.caPem,
-    },
+    // JSON leaves out what is undefined.
+    id: { cert: record.certPem === undefined ? undefined : pemPrefix + record.certPem, ca: pemPrefix + record.caPem },
     culvert: {
       version: 1,
       enabled: record.enabled,
@@ -63,22 +62,23 @@ export function encodeIdentityFile(record: IdentityFile): string {
 export function decodeIdentityFile(name: string, text: string): IdentityFile {
   const file = parse(ownFile, text, name);
   const record = file.culvert;
-  return {
+  const { enabled, scope, ownerUid, keystore, keyReference, controllerName, controllerId, jit } = record;
+  return defined({
     name,
-    enabled: record.enabled,
-    scope: record.scope,
-    ...optional('ownerUid', record.ownerUid),
-    keystore: record.keystore,
-    ...optional('keyReference', record.keyReference),
+    enabled,
+    scope,
+    ownerUid,
+    keystore,
+    keyReference,
     apis: apisOf(file, name),
     caPem: stripPem(file.id.ca ?? ''),
-    ...optional('certPem', file.id.cert === undefined ? undefined : stripPem(file.id.cert)),
-    ...optional('controllerName', record.controllerName),
-    ...optional('controllerId', record.controllerId),
-    jit: record.jit,
-    ...optional('staged', record.staged as StagedCertificate | undefined),
+    certPem: file.id.cert === undefined ? undefined : stripPem(file.id.cert),
+    controllerName,
+    controllerId,
+    jit,
+    staged: record.staged as StagedCertificate | undefined,
     foreign: unknownFields(file),
-  };
+  });
 }
 
 /** What an identity file of the Go or C tunneler holds; key and certificates may be inline PEM or paths. */
@@ -162,8 +162,4 @@ function stripPem(text: string): string {
 
 function unknownFields(file: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   return Object.fromEntries(Object.entries(file).filter(([field]) => !known.has(field)));
-}
-
-function optional<K extends string, T>(key: K, value: T | undefined): { [P in K]?: T } {
-  return value === undefined ? {} : ({ [key]: value } as { [P in K]: T });
 }

@@ -3,6 +3,7 @@
  * host as it was before.
  */
 import type { Clock } from '../base/clock.ts';
+import { defined } from '../base/defined.ts';
 import { toTunnelerError } from '../base/errors.ts';
 import type { Admission, Admit, Destination } from '../base/flow.ts';
 import { parseCidr } from '../base/ip.ts';
@@ -195,8 +196,7 @@ async function open(deps: TunEntryDeps, stack: DisposalStack, signal: AbortSigna
         isLocal: deps.isLocal ?? localAddresses(clock),
         addresses,
         failed: (reason) => deps.failed({ code: 'net.tun.failed', sentence: `the interface failed: ${reason}` }),
-        ...(config.udpIdleMs === undefined ? {} : { udpIdleMs: config.udpIdleMs }),
-        ...(deps.openListener === undefined ? {} : { openListener: deps.openListener }),
+        ...defined({ udpIdleMs: config.udpIdleMs, openListener: deps.openListener }),
         clock,
         log,
       },
@@ -346,7 +346,7 @@ class Entry implements TunEntry {
         upstreams: dns.upstreams(),
         names: names.list(),
         queries: resolver.counts(),
-        ...(trouble === undefined ? {} : { reason: trouble }),
+        ...defined({ reason: trouble }),
       },
       routes: [ranges[4].text, ...(ranges[6] === undefined ? [] : [ranges[6].text]), ...routeSet.routed()],
       warnings: [...warnings, ...routeSet.collisions(), ...(blocked === undefined ? [] : [blocked])],

@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { TunnelerError } from '../../base/errors.ts';
 import { parseHostPort } from '../../base/ip.ts';
 import { DisposalStack } from '../../base/lifecycle.ts';
+import { defined } from '../../base/defined.ts';
 import { openExporter, type Exporter, type ExporterDeps, type ExporterState } from './exporter.ts';
 import { fileSink } from './file.ts';
 import type { ExportSink } from './sink.ts';
@@ -49,28 +50,23 @@ async function sinkOf(target: ExportTarget, deps: ExporterDeps & { readonly vers
     case 'otlp': {
       // OpenTelemetry's packages take six megabytes, and few ask for them.
       const { otlpSink } = await import('./otlp.ts');
-      return otlpSink({
-        url: target.url,
-        ...(target.headers === undefined ? {} : { headers: target.headers }),
-        ...device,
-      });
+      return otlpSink(defined({ url: target.url, headers: target.headers, ...device }));
     }
     case 'syslog': {
       const { host, port } = parseHostPort(target.address, 'exporters.syslog.address');
       const pems = await Promise.all([pem('ca', target.ca), pem('cert', target.cert), pem('key', target.key)]);
-      const facility = target.facility === undefined ? {} : { facility: target.facility };
-      return syslogSink({ host, port, clock: deps.clock, ...facility, ...device, ...Object.assign({}, ...pems) });
+      const [ca, cert, key] = pems;
+      return syslogSink(
+        defined({ host, port, clock: deps.clock, facility: target.facility, ...device, ca, cert, key }),
+      );
     }
   }
 }
 
-async function pem(
-  field: 'ca' | 'cert' | 'key',
-  path: string | undefined,
-): Promise<{ ca?: string; cert?: string; key?: string }> {
-  if (path === undefined) return {};
+async function pem(field: 'ca' | 'cert' | 'key', path: string | undefined): Promise<string | undefined> {
+  if (path === undefined) return undefined;
   try {
-    return { [field]: await readFile(path, 'utf8') };
+    return await readFile(path, 'utf8');
   } catch (error) {
     throw new TunnelerError('engine.config_invalid', `exporters.syslog.${field}: ${(error as Error).message}`, {
       cause: error,

@@ -5,6 +5,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import { orAborted } from '../../base/abort.ts';
 import { sleep, type Clock } from '../../base/clock.ts';
 import { TunnelerError } from '../../base/errors.ts';
+import { defined } from '../../base/defined.ts';
 import type { ChainedRecord } from '../chain.ts';
 import { toOcsf } from './ocsf.ts';
 import type { ExportSink } from './sink.ts';
@@ -88,9 +89,7 @@ function openConnection(options: SyslogOptions, signal: AbortSignal): Promise<TL
       port: options.port,
       minVersion: 'TLSv1.2',
       ...(isIP(options.host) === 0 ? { servername: options.host } : {}),
-      ...(options.ca === undefined ? {} : { ca: options.ca }),
-      ...(options.cert === undefined ? {} : { cert: options.cert }),
-      ...(options.key === undefined ? {} : { key: options.key }),
+      ...defined({ ca: options.ca, cert: options.cert, key: options.key }),
     });
     const fail = (error: Error): void => {
       socket.destroy();

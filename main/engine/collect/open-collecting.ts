@@ -1,6 +1,7 @@
 /** An engine that keeps other devices' records: as their witness, or as the collector of all they record. */
 import { join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
@@ -56,7 +57,7 @@ export async function openCollecting(parts: CollectingParts, stack: DisposalStac
       clock,
       log,
       silentAfterMs: (silentAfterSeconds ?? defaultSilentSeconds) * 1000,
-      ...(retainDays === undefined ? {} : { retainMs: retainDays * dayMs }),
+      ...defined({ retainMs: retainDays === undefined ? undefined : retainDays * dayMs }),
       alerted: ({ device, kind, text }) =>
         parts.raise({
           severity: kind === 'back' || kind === 'new-key' ? 'info' : 'critical',

@@ -92,7 +92,7 @@ export function approvalView(row: Approval): ApprovalView {
 
 function recordOf(row: Approval): Readonly<Record<string, unknown>> {
   const { id, kind, holder, agent, reason, answeredBy, call } = row;
-  return {
+  return defined({
     approval: id,
     asked: kind,
     service: holder.service,
@@ -101,6 +101,7 @@ function recordOf(row: Approval): Readonly<Record<string, unknown>> {
     reason: reason ?? null,
     by: answeredBy ?? null,
     end: holder.end,
-    ...(call === undefined ? {} : { method: call.method, target: call.target }),
-  };
+    method: call?.method,
+    target: call?.target,
+  });
 }

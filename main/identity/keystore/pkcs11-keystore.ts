@@ -4,6 +4,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { loadNative, type Native, type TokenKey, type TokenPlace } from 'node-tun';
+import { defined } from '../../base/defined.ts';
 import { isTunnelerError, TunnelerError, type ErrorCode } from '../../base/errors.ts';
 import { derSignature, spkiOfPoint } from '../ecdsa.ts';
 import { noPasswords } from './no-passwords.ts';
@@ -114,15 +115,9 @@ function ownUri(reference: string): TokenUri {
 }
 
 function placeOn(uri: TokenUri, unlock: KeyUnlock): TokenPlace {
+  const { modulePath: module, token, slot, id, label } = uri;
   const pin = unlock.pin ?? uri.pin ?? unlock.passphrase;
-  return {
-    module: uri.modulePath,
-    ...(uri.token === undefined ? {} : { token: uri.token }),
-    ...(uri.slot === undefined ? {} : { slot: uri.slot }),
-    ...(pin === undefined ? {} : { pin }),
-    ...(uri.id === undefined ? {} : { id: Buffer.from(uri.id, 'hex') }),
-    ...(uri.label === undefined ? {} : { label: uri.label }),
-  };
+  return defined({ module, token, slot, pin, id: id === undefined ? undefined : Buffer.from(id, 'hex'), label });
 }
 
 /** The addon's fault codes in our words. */

@@ -3,6 +3,7 @@
  * SYN, a UDP association or an echo reply. All else is dropped and counted.
  */
 import type { Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import type { Admit, Destination } from '../../base/flow.ts';
 import { addressFromBytes, canonicalAddress } from '../../base/ip.ts';
 import { DisposalStack } from '../../base/lifecycle.ts';
@@ -204,7 +205,7 @@ class PacketRouter {
     const hostname = this.#deps.nameOf(address);
     const reachable = this.#resolvers.has(address)
       ? Promise.resolve(true)
-      : this.#deps.isReachable({ ...(hostname === undefined ? {} : { hostname }), address, port: 0 });
+      : this.#deps.isReachable(defined({ hostname, address, port: 0 }));
     this.#echoes += 1;
     void reachable
       .catch((error: unknown) => {

@@ -5,6 +5,7 @@
  * In the order a flow lives: `segment` → `#begin` (held) → `#admitted` → `#release` (released) → `accept` (open) → `#retire` → `sweep`.
  */
 import type { Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import type { Admission, Admit, FlowRequest, RefusalAnswer } from '../../base/flow.ts';
 import { addressBytes, addressFromBytes } from '../../base/ip.ts';
@@ -135,7 +136,7 @@ export class TcpFlows {
       entry: 'tun',
       protocol: 'tcp',
       source: { address: addressFromBytes(sourceBytes(syn, ip)), port: tcp.sourcePort },
-      destination: { ...(hostname === undefined ? {} : { hostname }), address, port: tcp.destinationPort },
+      destination: defined({ hostname, address, port: tcp.destinationPort }),
     };
   }
 

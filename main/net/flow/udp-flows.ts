@@ -3,6 +3,7 @@
  * an association ends when nothing has moved for a while.
  */
 import type { Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import type { Admission, Admit, FlowRequest, RefusalAnswer } from '../../base/flow.ts';
 import { addressFromBytes } from '../../base/ip.ts';
 import type { Log } from '../../base/log.ts';
@@ -182,6 +183,6 @@ function requestOf(
     entry: 'tun',
     protocol: 'udp',
     source: { address: addressFromBytes(application.address), port: application.port },
-    destination: { ...(hostname === undefined ? {} : { hostname }), address, port: service.port },
+    destination: defined({ hostname, address, port: service.port }),
   };
 }

@@ -1,5 +1,6 @@
 /** Listening on the host, on loopback unless told otherwise, with errors that say what to do. */
 import type { AddressInfo, Server } from 'node:net';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import type { Endpoint } from '../../base/flow.ts';
 import { canonicalAddress, formatHostPort, parseCidr } from '../../base/ip.ts';
@@ -56,7 +57,7 @@ export function listen(
 
 function listenError(error: Error, where: string, at: ListenAt): TunnelerError {
   const errno = errnoOf(error);
-  const details = { host: at.host, port: at.port, ...(errno === undefined ? {} : { errno }) };
+  const details = defined({ host: at.host, port: at.port, errno });
   if (errno === 'EADDRINUSE') {
     return new TunnelerError(
       'net.address_in_use',

@@ -2,6 +2,7 @@
 import { createServer } from 'node:net';
 import type { Socket } from 'node:net';
 import type { Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import type { Admit, Endpoint } from '../../base/flow.ts';
 import { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
@@ -54,7 +55,7 @@ export async function openProxy(deps: ProxyDeps, options: { readonly signal?: Ab
 
   const take = (socket: Socket, early?: Buffer): ClientSocket => {
     const client: ClientSocket = new ClientSocket(socket, clock, {
-      ...(early === undefined ? {} : { early }),
+      ...defined({ early }),
       onDone: () => {
         clients.delete(client);
         guests.release(socket);

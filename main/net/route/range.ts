@@ -1,4 +1,5 @@
 /** Choosing the range that names get their addresses from: the asked-for one, or the next that no route of the host touches. */
+import { defined } from '../../base/defined.ts';
 import { parseCidr } from '../../base/ip.ts';
 import type { Cidr } from '../../base/ip.ts';
 import type { HostRoute } from './route.ts';
@@ -38,7 +39,7 @@ export function chooseRange(
     const range = parseCidr(text);
     if (range?.family !== family) continue;
     const route = routes.find((candidate) => collides(range, candidate.prefix));
-    if (route === undefined) return { range, ...(collision === undefined ? {} : { collision }) };
+    if (route === undefined) return defined({ range, collision });
     collision ??= { wanted: text, route };
   }
   return undefined;

@@ -1,4 +1,5 @@
 /** macOS: ifconfig(8) and route(8). */
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import type { RunCommand } from '../run-command.ts';
 import type { HostRoute, HostRoutes } from './route.ts';
@@ -55,7 +56,7 @@ export class DarwinRoutes implements HostRoutes {
     const device = /^\s*interface: (\S+)$/m.exec(result.stdout)?.[1];
     const via = /^\s*gateway: (\S+)$/m.exec(result.stdout)?.[1];
     if (result.code !== 0 || device === undefined || device === 'lo0') return undefined;
-    return { ...(via === undefined ? {} : { via }), device };
+    return defined({ via, device });
   }
 
   async pin(address: string, way: { readonly via?: string; readonly device: string }): Promise<boolean> {

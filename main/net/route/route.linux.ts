@@ -1,4 +1,5 @@
 /** Linux: iproute2. */
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { ipFamily, parseCidr } from '../../base/ip.ts';
 import type { RunCommand } from '../run-command.ts';
@@ -60,7 +61,7 @@ export class LinuxRoutes implements HostRoutes {
     const result = await this.#run('ip', ['-json', 'route', 'get', address]);
     const [row] = result.code === 0 ? rowsOf(result.stdout) : [];
     if (row?.dev === undefined || row.dev === 'lo') return undefined;
-    return { ...(row.gateway === undefined ? {} : { via: row.gateway }), device: row.dev };
+    return defined({ via: row.gateway, device: row.dev });
   }
 
   async signature(addresses: readonly string[], device: string): Promise<string> {
