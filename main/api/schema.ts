@@ -3,9 +3,10 @@
  * from it; only names in it can be called.
  */
 import * as v from 'valibot';
-import { TunnelerError } from '../base/errors.ts';
 import { call, stream, type Client, type Handlers } from './call.ts';
 import { parser } from './parser.ts';
+import { agoraCalls } from './agora-calls.ts';
+import { agents, agentsAndMembers, everyone, identityName, members, nothing, text } from './schema-parts.ts';
 import type { InventoryView, RecordingCallsView, RecordingView } from './floor-views.ts';
 import { approvalAnswer, type ApprovalAnswer, type ApprovalView } from './approval-view.ts';
 import type { StateDelta, StateSnapshot } from './state.ts';
@@ -41,16 +42,6 @@ import type {
   WhyView,
 } from './views.ts';
 
-const nothing = (raw: unknown): void => {
-  if (raw !== undefined && raw !== null) throw new TunnelerError('base.invalid', 'request: expected nothing');
-};
-
-const text = (maxLength = 4096) => v.pipe(v.string(), v.minLength(1), v.maxLength(maxLength));
-/** Names that become file names: no separators, no leading dot. */
-export const identityName = v.pipe(
-  v.string(),
-  v.regex(/^[A-Za-z0-9_-][A-Za-z0-9._@ -]{0,127}$/, 'a name has letters, digits, ".", "_", "-", "@" or blanks'),
-);
 const named = parser(v.strictObject({ name: identityName }));
 const totpCode = v.pipe(v.string(), v.regex(/^[A-Za-z0-9]{4,13}$/, 'expected a TOTP or recovery code'));
 const subject = v.pipe(
@@ -112,12 +103,6 @@ const auditQuery = v.strictObject({
 
 /** A session's id becomes a file name. */
 const recordedSession = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,64}$/, 'no id of a session'));
-
-/** Shorthands for who besides the engine's own person may call what, for itself. */
-const members = ['member'] as const;
-const agents = ['agent'] as const;
-const agentsAndMembers = ['agent', 'member'] as const;
-const everyone = ['agent', 'member', 'unknown'] as const;
 
 /** Tools that the front door lists before it offers to find the rest. */
 const maxTools = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100_000));
@@ -313,12 +298,14 @@ export const schema = {
       needs: 'operate',
       parse: parser(v.strictObject({ service: text(256), what: text(256), identity: v.optional(identityName) })),
     }),
-    /** What is said on one of its connections; answered once more may be said. */
+    /** What is said on one of its connections, which nobody else knows the name of; answered once more may be said. */
     answer: call<v.InferOutput<typeof hostedAnswer>, void>({
       needs: 'operate',
+      own: agents,
       parse: (raw) => parser(hostedAnswer)(raw),
     }),
   },
+  agora: agoraCalls,
   inventory: {
     /** Asks what stands behind the services hosted here, where that is switched on. */
     list: call<void, readonly InventoryView[]>({ needs: 'operate', parse: nothing }),

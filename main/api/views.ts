@@ -262,6 +262,34 @@ export type HostedItem =
   | { readonly kind: 'data'; readonly connection: string; readonly data: string }
   | { readonly kind: 'end' | 'closed'; readonly connection: string };
 
+/** An agent that a program of this machine offers. */
+export interface AgentOfferView {
+  /** The dark service it is offered as. */
+  readonly service: string;
+  readonly identities: readonly string[];
+  /** As its card names it. */
+  readonly agent: string;
+  /** Ids of its skills. */
+  readonly skills: readonly string[];
+  readonly since: string;
+}
+
+/** What the card of an offered agent says, and who signed it. */
+export interface CheckedCardView {
+  readonly service: string;
+  readonly agent: string;
+  readonly version?: string;
+  readonly description?: string;
+  /** Ids of the skills that are shown. */
+  readonly skills: readonly string[];
+  /** `none`: it is not the card of an agent that is offered. */
+  readonly signature: 'valid' | 'invalid' | 'none';
+  /** The identity that offers it, as its certificate names it; where the signature is valid. */
+  readonly offeredBy?: string;
+  /** Why the signature is not valid. */
+  readonly why?: string;
+}
+
 /** A subject that is cut off. */
 export interface QuarantineView {
   /** `app:PATH-or-agent`, `identity:NAME`, `service:NAME`, `session:ID`. */

@@ -36,6 +36,8 @@ export type AuditKind =
   | 'signer.made'
   | 'signer.certified'
   | 'desk.ordered'
+  | 'agora.offered'
+  | 'agora.withdrawn'
   | 'clock.changed'
   | 'tls.failed'
   | 'gap'

@@ -27,6 +27,7 @@ export const verbs: readonly Verb[] = [
   ['inventory', 'Look', async () => (await import('./verb/inventory.ts')).addInventory],
   ['console', 'Look', async () => (await import('./verb/console.ts')).addConsole],
   ['session', 'Act', async () => (await import('./verb/sessions.ts')).addSession],
+  ['agora', 'Act', async () => (await import('./verb/agora.ts')).addAgora],
   ['approvals', 'Act', async () => (await import('./verb/approvals.ts')).addApprovals],
   ['quarantine', 'Act', async () => (await import('./verb/quarantine.ts')).addQuarantine],
   ['policy', 'Act', async () => (await import('./verb/policy.ts')).addPolicy],

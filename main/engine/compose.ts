@@ -27,6 +27,7 @@ import { openAdmission } from './admission/open-admission.ts';
 import { openDecisionPoint } from './admission/open-decision-point.ts';
 import { openListeners } from './calls/open-listener.ts';
 import { openRuntime, type Runtime } from './runtime/open-runtime.ts';
+import { openAgora } from './agora/open-agora.ts';
 import { answeredServices } from './hosting/answered-services.ts';
 import { bindersOf } from './hosting/hosted-services.ts';
 import { servedProcesses } from './hosting/served-processes.ts';
@@ -261,6 +262,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
     },
     stack,
   );
+  const processes = servedProcesses({ answered, binders: (service) => bindersOf(service, identities) });
   await openListeners(
     {
       ...ground,
@@ -286,7 +288,8 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
           clock,
           hosted: () => hosting.states().map(({ serviceName, target }) => ({ service: serviceName, target })),
         }),
-        servedProcesses: servedProcesses({ answered, binders: (service) => bindersOf(service, identities) }),
+        servedProcesses: processes,
+        agora: openAgora({ ...base, answered, processes, identities, policy }),
         state,
         alerts,
         readiness,

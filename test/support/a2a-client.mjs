@@ -2,10 +2,11 @@
  * A client built on the official A2A SDK, as a program of its own: reads the agent's card through a proxy, does what it is told, and prints one
  * JSON list of what came of each step: the answer, or `{"error": {"code", "message"}}`.
  *
- * Arguments: the proxy's `host:port` (empty: none), the agent's URL, and a JSON list of steps: `{"card": true}`, `{"send": PARTS, "metadata"}`,
+ * Arguments: the proxy's `host:port` (empty: none), the agent's URL, and a JSON list of steps: `{"card": true}`, `{"verify": true}`, `{"send": PARTS, "metadata"}`,
  * `{"stream": PARTS}`, `{"task": ID}`.
  */
-import { Role } from '@a2a-js/sdk';
+import { createPublicKey, X509Certificate } from 'node:crypto';
+import { Role, verifyAgentCardSignature } from '@a2a-js/sdk';
 import {
   ClientFactory,
   ClientFactoryOptions,
@@ -46,7 +47,12 @@ try {
   for (const step of JSON.parse(steps)) {
     try {
       if (step.card) results.push(card);
-      else if (step.task !== undefined) results.push(await client.getTask({ tenant: '', id: step.task }));
+      else if (step.verify) {
+        const head = JSON.parse(Buffer.from(card.signatures[0].protected, 'base64url').toString());
+        const key = new X509Certificate(Buffer.from(head.x5c[0], 'base64')).publicKey;
+        await verifyAgentCardSignature(async () => createPublicKey(key.export({ type: 'spki', format: 'pem' })))(card);
+        results.push({ verified: head.alg });
+      } else if (step.task !== undefined) results.push(await client.getTask({ tenant: '', id: step.task }));
       else if (step.send !== undefined) results.push(await client.sendMessage(request(step.send, step.metadata)));
       else {
         const events = [];

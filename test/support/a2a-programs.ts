@@ -63,6 +63,7 @@ export const text = (value: string): object => ({ $case: 'text', value });
 
 export type A2aStep =
   | { readonly card: true }
+  | { readonly verify: true }
   | { readonly send: readonly object[]; readonly metadata?: object }
   | { readonly stream: readonly object[]; readonly metadata?: object }
   | { readonly task: string };

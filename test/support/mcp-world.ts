@@ -15,11 +15,14 @@ export interface McpWorldService {
   readonly contract?: object | null;
   /** Default true. */
   readonly bound?: boolean;
+  /** May the laptop dial it? Default true. */
+  readonly dialled?: boolean;
 }
 
 export class McpWorld implements AsyncDisposable {
   readonly home: string;
   readonly #running: AsyncDisposable[] = [];
+  #proxy = '';
 
   private constructor(home: string) {
     this.home = home;
@@ -41,6 +44,11 @@ export class McpWorld implements AsyncDisposable {
 
   get env(): Record<string, string> {
     return { CREDENTIALS_DIRECTORY: join(this.home, 'credentials') };
+  }
+
+  /** `host:port` of the laptop's proxy. */
+  get proxy(): string {
+    return this.#proxy;
   }
 
   get laptop(): string {
@@ -93,16 +101,18 @@ export class McpWorld implements AsyncDisposable {
     await writeFile(at('credentials/culvert-passphrase'), 'pass');
     const seed = {
       identities: ['laptop', 'box'],
-      services: Object.entries(services).map(([name, { target, contract = { mcp: {} }, bound = true }]) => ({
-        name,
-        configs: {
-          'intercept.v1': { protocols: ['tcp'], addresses: [`${name}.dark`], portRanges: [{ low: 80, high: 80 }] },
-          ...(target === undefined ? {} : { 'host.v1': { protocol: 'tcp', address: '127.0.0.1', port: target } }),
-          ...(contract === null ? {} : { 'culvert.contract.v1': contract }),
-        },
-        dial: ['laptop'],
-        ...(bound ? { bind: ['box'] } : {}),
-      })),
+      services: Object.entries(services).map(
+        ([name, { target, contract = { mcp: {} }, bound = true, dialled = true }]) => ({
+          name,
+          configs: {
+            'intercept.v1': { protocols: ['tcp'], addresses: [`${name}.dark`], portRanges: [{ low: 80, high: 80 }] },
+            ...(target === undefined ? {} : { 'host.v1': { protocol: 'tcp', address: '127.0.0.1', port: target } }),
+            ...(contract === null ? {} : { 'culvert.contract.v1': contract }),
+          },
+          dial: dialled ? ['laptop'] : [],
+          ...(bound ? { bind: ['box'] } : {}),
+        }),
+      ),
     };
     await writeFile(at('seed.json'), JSON.stringify(seed));
     await this.start(['overlay', '--dir', at('overlay'), '--seed', at('seed.json')]);
@@ -113,7 +123,9 @@ export class McpWorld implements AsyncDisposable {
       const enroll = ['enroll', at('overlay', `${name}.jwt`), '--keystore', 'file', '--state', at(name)];
       await culvertJson(enroll, { env: this.env });
       if (name === 'laptop' && laptopConfig !== undefined) await writeFile(at(name, 'culvert.yaml'), laptopConfig);
-      await this.start(['run', '--mode', mode, '--state', at(name)]);
+      const entry = mode === 'proxy' ? ['--proxy-listen', '127.0.0.1:0'] : [];
+      const { ready } = await this.start(['run', '--mode', mode, ...entry, '--state', at(name)]);
+      if (mode === 'proxy') this.#proxy = String(ready['proxy']);
     }
     for (const [name, { target, bound = true }] of Object.entries(services)) {
       if (target !== undefined && bound) await this.hosted(name);

@@ -1,7 +1,5 @@
 /** What two Culvert ends say to each other inside a session: never in the way of the application's bytes, whoever the other end is. */
-import 'reflect-metadata';
-import { createPrivateKey, generateKeyPairSync, sign, type webcrypto } from 'node:crypto';
-import * as x509 from '@peculiar/x509';
+import { generateKeyPairSync, sign } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { awaitProof, greet } from '../../main/peer/caller-question.ts';
 import { GreetedStream } from '../../main/peer/greeted-stream.ts';
@@ -10,6 +8,7 @@ import { provenId } from '../../main/engine/hosting/callers.ts';
 import { certificateSigner } from '../../main/engine/identities/certificate-signer.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { memoryStreamPair, until } from '../support/memory-stream.ts';
+import { authority, issue } from '../support/network-certificates.ts';
 import { RecordingSink } from '../support/recording-sink.ts';
 
 const markHex = '00112233445566778899aabbccddeeff';
@@ -217,43 +216,3 @@ describe('a proof', () => {
     expect(provenId({ chain: certPem, signature }, text, network.pem, Date.now())).toBeUndefined();
   });
 });
-
-type CryptoKeyPair = webcrypto.CryptoKeyPair;
-
-interface Authority {
-  readonly pem: string;
-  readonly certificate: x509.X509Certificate;
-  readonly keys: CryptoKeyPair;
-}
-
-const ecdsa = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
-const days = (count: number): Date => new Date(Date.now() + count * 86_400_000);
-
-async function authority(name: string): Promise<Authority> {
-  const keys = await crypto.subtle.generateKey(ecdsa, true, ['sign', 'verify']);
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    name: `CN=${name}`,
-    notBefore: days(-1),
-    notAfter: days(300),
-    signingAlgorithm: ecdsa,
-    keys,
-    extensions: [new x509.BasicConstraintsExtension(true, undefined, true)],
-  });
-  return { pem: certificate.toString('pem'), certificate, keys };
-}
-
-async function issue(by: Authority, name: string): Promise<{ readonly certPem: string; readonly keyPem: string }> {
-  const keys = await crypto.subtle.generateKey(ecdsa, true, ['sign', 'verify']);
-  const certificate = await x509.X509CertificateGenerator.create({
-    subject: `C=US, O=Culvert, CN=${name}`,
-    issuer: by.certificate.subject,
-    notBefore: days(-1),
-    notAfter: days(300),
-    signingAlgorithm: ecdsa,
-    publicKey: keys.publicKey,
-    signingKey: by.keys.privateKey,
-  });
-  const der = Buffer.from(await crypto.subtle.exportKey('pkcs8', keys.privateKey));
-  const keyPem = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }).export({ type: 'pkcs8', format: 'pem' });
-  return { certPem: certificate.toString('pem'), keyPem: keyPem.toString() };
-}

@@ -4,16 +4,22 @@ import { Duplex } from 'node:stream';
 import type { HostedItem } from '../../api/views.ts';
 import type { Engine } from '../backends.ts';
 
+/** What is told of connections, and who is handed them. */
+export interface ConnectionsOptions {
+  /** What the engine tells of them. */
+  readonly items: AsyncIterable<HostedItem>;
+  readonly onReady: (identities: readonly string[]) => void;
+  /** A new connection; it belongs to whoever takes it. */
+  readonly onConnection: (socket: Duplex, caller: string) => void;
+}
+
 /** Which service is answered, by whom, and who is handed what dials in. */
-export interface DarkConnectionsOptions {
+export interface DarkConnectionsOptions extends Omit<ConnectionsOptions, 'items'> {
   readonly service: string;
   /** Who answers, for people. */
   readonly what: string;
   readonly identity?: string;
   readonly signal: AbortSignal;
-  readonly onReady: (identities: readonly string[]) => void;
-  /** A new connection; it belongs to whoever takes it. */
-  readonly onConnection: (socket: Duplex, caller: string) => void;
 }
 
 /** Bytes sent in one message to the engine; a line over its socket has a bound. */
@@ -23,12 +29,17 @@ const maxPartBytes = 256 * 1024;
 const maxUnreadBytes = 80 * 1024 * 1024;
 
 /** Answer a hosted service from here until the signal fires. Throws `hosting.not_bindable`, `hosting.answered` and what ends the engine's socket. */
-export async function takeDarkConnections(engine: Engine, options: DarkConnectionsOptions): Promise<void> {
+export function takeDarkConnections(engine: Engine, options: DarkConnectionsOptions): Promise<void> {
   const { service, what, identity, signal } = options;
+  const request = defined({ service, what, identity });
+  return takeConnections(engine, { ...options, items: engine.hosting.serve(request, { signal }) });
+}
+
+/** Take connections as they are told, until no more are. Throws what ends that. */
+export async function takeConnections(engine: Engine, options: ConnectionsOptions): Promise<void> {
   const open = new Map<string, Connection>();
   try {
-    const request = defined({ service, what, identity });
-    for await (const item of engine.hosting.serve(request, { signal })) {
+    for await (const item of options.items) {
       if (item.kind === 'ready') options.onReady(item.identities);
       else if (item.kind === 'open') {
         const connection = new Connection(item.connection, engine);

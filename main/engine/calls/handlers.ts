@@ -7,6 +7,7 @@ import type { Collector } from '../collect/collector.ts';
 import type { PinStore } from '../admission/tool-pins.ts';
 import type { FrontDoor } from '../entries/front-door.ts';
 import type { ModelDoor } from '../entries/model-door.ts';
+import type { Offers } from '../agora/offers.ts';
 import type { ServedProcesses } from '../hosting/served-processes.ts';
 import type { SecretsBackend } from '../hosting/secrets.ts';
 import type { Inventory } from '../../inventory/inventory.ts';
@@ -30,6 +31,8 @@ export interface HandlerDeps
   readonly recordings: Recordings;
   readonly inventory: Inventory;
   readonly servedProcesses: ServedProcesses;
+  /** Agents offered by programs of this machine. */
+  readonly agora: Offers;
   /** Where this engine keeps other devices' records. */
   readonly collector: Collector | undefined;
   readonly dns: () => DnsView;
@@ -73,6 +76,12 @@ export function createHandlers(deps: HandlerDeps): EngineHandlers {
     hosting: {
       serve: (request, { signal }) => deps.servedProcesses.serve(request, signal),
       answer: (answer) => deps.servedProcesses.answer(answer),
+    },
+    agora: {
+      offer: (request, { signal }) => deps.agora.offer(request, signal),
+      offers: () => deps.agora.list(),
+      withdraw: ({ service }) => deps.agora.withdraw(service),
+      check: (request) => deps.agora.check(request),
     },
     mcp: {
       endpoint: ({ service }) => deps.mcpEndpoint(service),

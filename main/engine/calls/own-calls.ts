@@ -16,6 +16,7 @@ import {
   ownStatus,
   type OwnShare,
 } from './own-share.ts';
+import { unknownOffer } from '../agora/offers.ts';
 import { unknownSession } from './session-calls.ts';
 
 /** What tells whose an identity or a flow is. */
@@ -160,8 +161,44 @@ export function ownCalls(handlers: EngineHandlers, deps: OwnCallsDeps): EngineHa
         return handlers.quarantine.add(request, context);
       },
     },
+    agora: {
+      ...handlers.agora,
+      offer(request, context) {
+        const share = shareOf(context.caller);
+        return handlers.agora.offer(share === undefined ? request : ownOffer(request, context), context);
+      },
+      async offers(request, context) {
+        const rows = await handlers.agora.offers(request, context);
+        const share = shareOf(context.caller);
+        return share === undefined ? rows : rows.filter(({ identities }) => identities.every(share.hasIdentity));
+      },
+      async withdraw(request, context) {
+        const share = shareOf(context.caller);
+        const rows = await handlers.agora.offers(undefined, context);
+        const own = rows.some(
+          ({ service, identities }) =>
+            service === request.service && identities.every((one) => share?.hasIdentity(one)),
+        );
+        // What is another's is answered like what is not there.
+        if (share !== undefined && !own) throw unknownOffer(request.service);
+        return handlers.agora.withdraw(request, context);
+      },
+    },
     policy: { ...handlers.policy, explain: onItself(handlers.policy.explain) },
   };
+
+  /** An agent offers as an identity of its own, which it names where it has several. */
+  function ownOffer<T extends { identity?: string | undefined }>(
+    request: T,
+    { caller: { standing } }: HandlerContext,
+  ): T {
+    const own = standing?.kind === 'agent' ? deps.identitiesOfAgent(standing.agent) : [];
+    const identity = request.identity ?? (own.length === 1 ? own[0] : undefined);
+    if (identity !== undefined && own.includes(identity)) return { ...request, identity };
+    throw new TunnelerError('engine.not_permitted', 'an agent offers itself as an identity of its own', {
+      details: { next: `say which: --identity ${own.join(' or ')}` },
+    });
+  }
 
   async function* ownChanges(
     share: OwnShare,

@@ -67,20 +67,36 @@ export async function meet(
 /** The identity's id that a proof is good for: the subject of a certificate of this network, whose key signed. Undefined: none. */
 export function provenId(proof: CallerProof, text: string, trustedPem: string, nowMs: number): string | undefined {
   try {
-    const chain = certificatesOf(proof.chain);
-    const [leaf] = chain;
-    if (leaf === undefined || leaf.ca || chain.length > maxChain || !isTrusted(chain, trustedPem, nowMs))
-      return undefined;
+    const leaf = trustedLeaf(certificatesOf(proof.chain), trustedPem, nowMs);
     const signature = Buffer.from(proof.signature, 'hex');
-    if (!verify(hashFor(leaf.publicKey), Buffer.from(text), leaf.publicKey, signature)) return undefined;
-    return /(?:^|\n)CN=(.+)(?:\n|$)/.exec(leaf.subject)?.[1];
+    if (leaf === undefined || !verify(hashFor(leaf.publicKey), Buffer.from(text), leaf.publicKey, signature))
+      return undefined;
+    return subjectOf(leaf);
   } catch {
     // Bytes of a stranger: whatever is wrong with them, they prove nothing.
     return undefined;
   }
 }
 
-function certificatesOf(pem: string): readonly X509Certificate[] {
+/** The certificate of an identity of this network; undefined where the chain (leaf first) leads to none of its own. */
+export function trustedLeaf(
+  chain: readonly X509Certificate[],
+  trustedPem: string,
+  nowMs: number,
+): X509Certificate | undefined {
+  const [leaf] = chain;
+  if (leaf === undefined || leaf.ca || chain.length > maxChain || !isTrusted(chain, trustedPem, nowMs))
+    return undefined;
+  return leaf;
+}
+
+/** The common name: the identity's id. */
+export function subjectOf(leaf: X509Certificate): string | undefined {
+  return /(?:^|\n)CN=(.+)(?:\n|$)/.exec(leaf.subject)?.[1];
+}
+
+/** Each certificate of a PEM text, in order. Throws what Node throws on one that is none. */
+export function certificatesOf(pem: string): readonly X509Certificate[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   return blocks.map((block) => new X509Certificate(block));
 }

@@ -41,8 +41,16 @@ export interface ConnectionAnswer {
 export interface ServedProcesses {
   /** Connections and their bytes, until the signal fires. Throws `hosting.not_bindable`, `hosting.answered`. */
   serve(request: ServeRequest, signal: AbortSignal): AsyncIterable<HostedItem>;
+  /** The same without a service: connections are handed over one by one, and told until the signal fires. */
+  lend(signal: AbortSignal): LentProcess;
   /** What the process says on a connection; resolves once more may be said. Throws `hosting.connection_unknown`. */
   answer(answer: ConnectionAnswer): Promise<void>;
+}
+
+/** A process that takes connections, whatever they come from. Disposing ends those it has. */
+export interface LentProcess extends Disposable {
+  take(socket: Duplex, request: Pick<HostedRequest, 'identity' | 'caller'>): void;
+  readonly items: AsyncIterable<HostedItem>;
 }
 
 /** Bytes told and not yet taken, after which a connection is read no further. */
@@ -51,18 +59,12 @@ const maxHeldBytes = 1024 * 1024;
 /** Nothing is served until a process asks to. */
 export function servedProcesses(deps: ServedProcessesDeps): ServedProcesses {
   const connections = new Map<string, Duplex>();
-  return {
-    async *serve({ service, what, identity }, signal) {
-      const binders = deps.binders(service);
-      const runner = identity === undefined ? undefined : binders.get(identity);
-      if (binders.size === 0 || (identity !== undefined && runner === undefined)) {
-        throw new TunnelerError('hosting.not_bindable', `${identity ?? 'no identity here'} may not host ${service}`, {
-          details: { service, next: 'culvert services shows what may be hosted (Bind)' },
-        });
-      }
-      const queue = new Items(signal);
-      const own = new Set<string>();
-      const open = answerBySocket((socket, request) => {
+  const lend = (signal: AbortSignal): LentProcess => {
+    const items = new Items(signal);
+    const own = new Set<string>();
+    return {
+      items,
+      take(socket, request) {
         const id = randomUUID();
         own.add(id);
         connections.set(id, socket);
@@ -70,20 +72,26 @@ export function servedProcesses(deps: ServedProcessesDeps): ServedProcesses {
           own.delete(id);
           connections.delete(id);
         });
-        tell(id, socket, request, queue);
-      });
+        tell(id, socket, request, items);
+      },
+      [Symbol.dispose]() {
+        for (const id of own) connections.get(id)?.destroy();
+      },
+    };
+  };
+  return {
+    lend,
+    async *serve({ service, what, identity }, signal) {
+      const binders = bindersFor(service, identity, deps.binders(service));
+      using process = lend(signal);
       using answering = deps.answered.answer(service, {
         what,
-        open,
-        ...defined({ identity: runner }),
+        open: answerBySocket((socket, request) => process.take(socket, request)),
+        ...defined({ identity: identity === undefined ? undefined : binders.get(identity) }),
       });
       void answering;
-      try {
-        yield { kind: 'ready', service, identities: identity === undefined ? [...binders.keys()] : [identity] };
-        yield* queue;
-      } finally {
-        for (const id of own) connections.get(id)?.destroy();
-      }
+      yield { kind: 'ready', service, identities: [...binders.keys()] };
+      yield* process.items;
     },
     async answer({ connection, data, end, reset }) {
       const socket = connections.get(connection);
@@ -97,7 +105,20 @@ export function servedProcesses(deps: ServedProcessesDeps): ServedProcesses {
   };
 }
 
-function tell(id: string, socket: Duplex, request: HostedRequest, queue: Items): void {
+/** Those that are meant: all that may bind the service, or the one that is named. Throws `hosting.not_bindable`. */
+export function bindersFor(
+  service: string,
+  identity: string | undefined,
+  binders: ReadonlyMap<string, string>,
+): ReadonlyMap<string, string> {
+  const meant = new Map([...binders].filter(([name]) => identity === undefined || name === identity));
+  if (meant.size > 0) return meant;
+  throw new TunnelerError('hosting.not_bindable', `${identity ?? 'no identity here'} may not host ${service}`, {
+    details: { service, next: 'culvert services shows what may be hosted (Bind)' },
+  });
+}
+
+function tell(id: string, socket: Duplex, request: Pick<HostedRequest, 'identity' | 'caller'>, queue: Items): void {
   const { name, id: callerId, asserted } = request.caller;
   const caller = name ?? callerId;
   queue.push({

@@ -174,6 +174,14 @@ export const recordKinds: Readonly<Record<AuditKind, Kind>> = {
     says: 'an identity vouched for that key',
     fields: ['identity', 'epoch', 'key', 'by', 'signature'],
   },
+  'agora.offered': {
+    says: 'a program here offers its agent as a dark service',
+    fields: ['service', 'identities', 'agentName', 'skills'],
+  },
+  'agora.withdrawn': {
+    says: 'and does so no more: `withdrawn`, or `program_ended`',
+    fields: ['service', 'identities', 'reason'],
+  },
   'desk.ordered': {
     says: 'the desk that collects the record ordered something here',
     fields: ['order', 'action', 'subject', 'cause'],
@@ -236,6 +244,8 @@ export const fieldMeanings: Readonly<Record<string, string>> = {
   guard: 'the guards that read it, joined by `+`',
   guardedAt: 'ends that hold the contract',
   head: 'hash of the newest record then',
+  agentName: 'the agent, as its card names it',
+  identities: 'the identities here that offer it',
   identity: 'the identity here that dialled or hosted',
   key: 'name of the signing key, its SHA-256',
   keystore: 'where the key lives',
@@ -272,6 +282,7 @@ export const fieldMeanings: Readonly<Record<string, string>> = {
   sha256: 'of the recording’s file',
   signature: 'of the identity’s key over the signing key',
   since: 'when the loss began',
+  skills: 'ids of its skills',
   source: 'where it came from: address and port, or the calling identity',
   startedAtMs: 'when the call began, milliseconds since 1970',
   state: '`new` or `changed`',

@@ -1,0 +1,38 @@
+/** Agents that are offered over dark services, as the engine is asked about them. */
+import * as v from 'valibot';
+import { call, stream } from './call.ts';
+import { parser } from './parser.ts';
+import { agents, agentsAndMembers, identityName, nothing, text } from './schema-parts.ts';
+import type { AgentOfferView, CheckedCardView, HostedItem } from './views.ts';
+
+const agentOffer = v.strictObject({
+  service: text(256),
+  /** The agent's card, JSON. */
+  card: text(262_144),
+  /** The path of the agent's endpoint. */
+  path: v.pipe(v.string(), v.regex(/^\/[\x21-\x7e]*$/, 'expected a path'), v.maxLength(1024)),
+  identity: v.optional(identityName),
+});
+
+/** Calls of group `agora`: agents that are offered over dark services. */
+export const agoraCalls = {
+  /** Offer an agent as a dark service, for as long as the stream is open. */
+  offer: stream<v.InferOutput<typeof agentOffer>, HostedItem>({
+    needs: 'operate',
+    own: agents,
+    parse: (raw) => parser(agentOffer)(raw),
+  }),
+  /** Agents that are offered here. */
+  offers: call<void, readonly AgentOfferView[]>({ needs: 'observe', own: agentsAndMembers, parse: nothing }),
+  withdraw: call<{ service: string }, void>({
+    needs: 'operate',
+    own: agents,
+    parse: parser(v.strictObject({ service: text(256) })),
+  }),
+  /** Who signed the card that came from a service. */
+  check: call<{ service: string; card: string }, CheckedCardView>({
+    needs: 'observe',
+    own: agentsAndMembers,
+    parse: parser(v.strictObject({ service: text(256), card: text(1_048_576) })),
+  }),
+};

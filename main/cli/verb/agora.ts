@@ -1,0 +1,113 @@
+import type { Command } from 'commander';
+import { readFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { CheckedCardView } from '../../api/views.ts';
+import { TunnelerError } from '../../base/errors.ts';
+import { runAgent, type RunningAgent } from '../agora/agent-program.ts';
+import { readCatalogue } from '../agora/catalogue.ts';
+import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
+import { takeConnections } from '../mcp/dark-connections.ts';
+import { table } from '../table.ts';
+
+type OfferOptions = CommonOptions & { readonly card: string; readonly backend?: string; readonly identity?: string };
+
+/** An agent as `agora list` shows it. */
+type AgentRow = Partial<CheckedCardView> &
+  Pick<CheckedCardView, 'service' | 'agent' | 'skills'> & { readonly here: boolean };
+
+/** `culvert agora list|offer|withdraw`: agents that are offered over dark services, and those one may ask. */
+export function addAgora(program: Command, cli: Cli): void {
+  const group = program.command('agora').description('agents offered as dark services');
+
+  addVerb(group, 'list', 'agents you may ask, and those offered here').action(async (options: CommonOptions) => {
+    const rows = await cli.withEngine(options, async (engine): Promise<readonly AgentRow[]> => {
+      const offered = await engine.agora.offers();
+      const here = new Set(offered.map(({ service }) => service));
+      const found = await readCatalogue(engine, cli.signal);
+      const asked = new Set(found.map(({ service }) => service));
+      return [
+        ...found.map((row) => ({ ...row, here: here.has(row.service) })),
+        ...offered
+          .filter(({ service }) => !asked.has(service))
+          .map(({ service, agent, skills }) => ({ service, agent, skills, here: true })),
+      ];
+    });
+    cli.print(options, rows, (all) => describe(all, cli));
+  });
+
+  addVerb(group, 'offer <service> [command...]', 'offer an agent as a dark service, until it ends or is withdrawn')
+    .usage('[options] NAME --card FILE [--backend URL | -- COMMAND…]')
+    .requiredOption('--card <file>', "the agent's card, JSON")
+    .option('--backend <url>', 'where the agent listens on this machine (http://127.0.0.1:PORT/PATH)')
+    .option('--identity <name>', 'offer it as this identity alone')
+    .action((service: string, command: string[], options: OfferOptions) => offer(service, command, options, cli));
+
+  addVerb(group, 'withdraw <service>', 'take an offered agent back, and cut off who talks to it').action(
+    async (service: string, options: CommonOptions) => {
+      await cli.withEngine(options, (engine) => engine.agora.withdraw({ service }));
+      cli.print(options, { service, withdrawn: true }, () => `${service} is offered no more\n`);
+    },
+  );
+}
+
+async function offer(service: string, command: readonly string[], options: OfferOptions, cli: Cli): Promise<void> {
+  if ((command.length === 0) === (options.backend === undefined)) {
+    throw usage('agora offer: give it --backend URL, or -- COMMAND… that listens on $PORT');
+  }
+  const card = await readFile(options.card, 'utf8').catch((error: unknown) => {
+    throw new TunnelerError('agora.card_invalid', `${options.card} cannot be read`, { cause: error });
+  });
+  await cli.withEngine(options, async (engine) => {
+    const ended = new AbortController();
+    using agent = command.length === 0 ? undefined : await runAgent(command, cli);
+    void agent?.ended.then(() => ended.abort());
+    const at = agent?.at ?? backendOf(options.backend ?? '');
+    const { identity } = options;
+    const request = { service, card, path: at.pathname, ...(identity === undefined ? {} : { identity }) };
+    const signal = AbortSignal.any([cli.signal, ended.signal]);
+    await takeConnections(engine, {
+      items: engine.agora.offer(request, { signal }),
+      onReady: (identities) =>
+        cli.printItem(options, { service, identities }, () => `${service} is offered as ${identities.join(', ')}`),
+      onConnection: (socket) => join(socket, at),
+    });
+    if (ended.signal.aborted) throw await endedWith(agent);
+  });
+}
+
+async function endedWith(agent: RunningAgent | undefined): Promise<TunnelerError> {
+  const how = await agent?.ended;
+  return new TunnelerError('agora.agent_ended', `the agent has ended (${how ?? 'unknown'})`);
+}
+
+/** Of this machine alone: the agent's own port is not for others. */
+function backendOf(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const local = url !== undefined && ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname);
+  if (url?.protocol === 'http:' && local) return url;
+  throw usage(`--backend: expected http:// at this machine's loopback address, got "${text}"`);
+}
+
+function join(socket: Duplex, { hostname, port }: URL): void {
+  const agent = connect({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port === '' ? 80 : port) });
+  agent.on('error', () => socket.destroy());
+  socket.on('error', () => agent.destroy());
+  socket.on('close', () => agent.destroy());
+  socket.pipe(agent).pipe(socket);
+}
+
+function describe(rows: readonly AgentRow[], cli: Cli): string {
+  if (rows.length === 0) return 'No agent is offered to you.\n';
+  return table(
+    rows,
+    [
+      { title: 'SERVICE', text: (row) => row.service, whole: true },
+      { title: 'AGENT', text: (row) => row.agent },
+      { title: 'SKILLS', text: (row) => row.skills.join(' '), spare: 2 },
+      { title: 'SIGNED BY', text: (row) => row.offeredBy ?? (row.signature === 'invalid' ? 'nobody' : ''), spare: 1 },
+      { title: 'HERE', text: (row) => (row.here ? 'yes' : '') },
+    ],
+    cli,
+  );
+}

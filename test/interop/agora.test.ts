@@ -1,0 +1,143 @@
+/** `culvert agora`: agents offered as dark services, and found by those who may ask them and by nobody else. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { AuditRecordView } from '../../main/api/record-views.ts';
+import type { ServiceView } from '../../main/api/views.ts';
+import { A2aAgent, agentCard, agentProgram, runA2aClient, text } from '../support/a2a-programs.ts';
+import { culvert, type RunningCulvert } from '../support/culvert.ts';
+import { McpWorld } from '../support/mcp-world.ts';
+import { until } from '../support/until.ts';
+
+interface Row {
+  readonly service: string;
+  readonly agent: string;
+  readonly skills: readonly string[];
+  readonly signature?: string;
+  readonly offeredBy?: string;
+  readonly here: boolean;
+}
+
+let world: McpWorld;
+let broker: A2aAgent;
+let plain: A2aAgent;
+let offering: RunningCulvert;
+
+beforeAll(async () => {
+  broker = await A2aAgent.start(agentCard('broker', 'http://unused/', ['quote', 'transfer']));
+  plain = await A2aAgent.start(agentCard('plain', 'http://plain.dark/', ['quote']));
+  world = await McpWorld.open({
+    broker: { contract: { a2a: { skills: ['quote', '*'] } } },
+    narrow: { contract: { a2a: { skills: ['quote'], messageTypes: ['text'] } } },
+    hidden: { contract: { a2a: {} }, dialled: false },
+    plain: { contract: { a2a: {} }, target: plain.port },
+    unruled: { contract: null },
+    elsewhere: { contract: { a2a: {} }, bound: false },
+  });
+  for (const name of ['broker', 'narrow', 'hidden']) await writeFile(cardOf(name), JSON.stringify(card(name)));
+  offering = await offer('broker', '--backend', `http://127.0.0.1:${broker.port}/`);
+  await offer('hidden', '--backend', `http://127.0.0.1:${broker.port}/`);
+  for (const name of ['broker', 'hidden']) await world.hosted(name);
+}, 300_000);
+
+afterAll(async () => {
+  await world?.[Symbol.asyncDispose]();
+  broker?.[Symbol.dispose]();
+  plain?.[Symbol.dispose]();
+}, 60_000);
+
+const card = (name: string): object => agentCard(name, 'http://unused/', ['quote', 'transfer']);
+const cardOf = (name: string): string => join(world.home, `${name}.json`);
+const offer = (name: string, ...how: readonly string[]): Promise<RunningCulvert> =>
+  world.start(['agora', 'offer', name, '--card', cardOf(name), '--state', world.box, ...how]);
+const list = (state?: string): Promise<Row[]> => world.json<Row[]>(['agora', 'list'], state);
+
+test(
+  'an offered agent is found by its signed card, and asked with the official client',
+  { timeout: 120_000 },
+  async () => {
+    const rows = await list();
+    expect(rows.map(({ service }) => service)).toEqual(['broker']);
+    const [row] = rows;
+    expect(row).toMatchObject({ agent: 'broker', skills: ['quote', 'transfer'], signature: 'valid', here: false });
+    expect(row?.offeredBy).toMatch(/./);
+    const [shown, verified, said, streamed] = await runA2aClient<Record<string, unknown>>(
+      world.proxy,
+      'http://broker.dark/',
+      [{ card: true }, { verify: true }, { send: [text('hello')] }, { stream: [text('task')] }],
+    );
+    expect(shown).toMatchObject({ name: 'broker', supportedInterfaces: [{ url: 'http://broker.dark/' }] });
+    expect(verified).toEqual({ verified: expect.stringMatching(/^(ES256|ES384|RS256)$/) });
+    expect(JSON.stringify(said)).toContain('you said hello');
+    expect(JSON.stringify(streamed)).toContain('"done"');
+    const hosted = (await world.json<ServiceView[]>(['services'], world.box)).find(({ name }) => name === 'broker');
+    expect(hosted?.hosted).toMatchObject({ target: 'culvert agora offer' });
+    const records = await world.json<AuditRecordView[]>(['audit', 'search', '--kind', 'agora.offered'], world.box);
+    expect(records.map(({ service }) => service).sort()).toEqual(['broker', 'hidden']);
+  },
+);
+
+test(
+  'what one may not dial, and what is no offered agent, cannot be told from what is not there',
+  { timeout: 120_000 },
+  async () => {
+    const listed = JSON.stringify(await list());
+    for (const name of ['hidden', 'plain', 'elsewhere', 'unruled']) expect(listed).not.toContain(name);
+    const asked = async (name: string): Promise<string> => {
+      const ran = await culvert(['mcp', 'connect', name, '--state', world.laptop, '--json'], { env: world.env });
+      const url = `http://${name}.dark/`;
+      const [found] = await runA2aClient<{ error: { message: string } }>(world.proxy, url, [{ card: true }]);
+      return `${ran.err}${found?.error.message}`.replaceAll(name, 'NAME');
+    };
+    expect(await asked('hidden')).toBe(await asked('nosuch'));
+    expect((await list(world.box)).map(({ service, here }) => [service, here])).toEqual([
+      ['broker', true],
+      ['hidden', true],
+    ]);
+  },
+);
+
+test(
+  'a program is started to be offered; its card shows the skills of the contract, signed as shown',
+  { timeout: 120_000 },
+  async () => {
+    await offer('narrow', '--', process.execPath, agentProgram, JSON.stringify(card('narrow')));
+    await world.hosted('narrow');
+    expect((await list()).find(({ service }) => service === 'narrow')).toMatchObject({
+      skills: ['quote'],
+      signature: 'valid',
+    });
+    const [verified, said, refused] = await runA2aClient<Record<string, unknown>>(world.proxy, 'http://narrow.dark/', [
+      { verify: true },
+      { send: [text('hi')], metadata: { skillId: 'quote' } },
+      { send: [text('hi')], metadata: { skillId: 'transfer' } },
+    ]);
+    expect(verified).toHaveProperty('verified');
+    expect(JSON.stringify(said)).toContain('you said hi');
+    expect(refused).toMatchObject({ error: { code: -32004 } });
+  },
+);
+
+test('what cannot be offered is refused with why', { timeout: 120_000 }, async () => {
+  const refused = async (name: string, file = cardOf('broker')): Promise<unknown> => {
+    const how = ['--card', file, '--backend', 'http://127.0.0.1:9/', '--state', world.box, '--json'];
+    const ran = await culvert(['agora', 'offer', name, ...how], { env: world.env });
+    expect(ran.code).toBe(1);
+    return (JSON.parse(ran.err) as { error: { code: string } }).error.code;
+  };
+  expect(await refused('elsewhere')).toBe('hosting.not_bindable');
+  expect(await refused('unruled')).toBe('agora.no_contract');
+  expect(await refused('broker')).toBe('hosting.answered');
+  await writeFile(cardOf('broken'), '{"name":"x","skills":[{}]}');
+  expect(await refused('narrow', cardOf('broken'))).toBe('agora.card_invalid');
+});
+
+test('withdrawn, it is gone for everybody, and its offer has ended', { timeout: 120_000 }, async () => {
+  await world.json(['agora', 'withdraw', 'broker'], world.box);
+  await until(async () => !(await list()).some(({ service }) => service === 'broker'));
+  expect(await offering.exited).toBe(0);
+  const again = await culvert(['agora', 'withdraw', 'broker', '--state', world.box, '--json'], { env: world.env });
+  expect(JSON.parse(again.err)).toMatchObject({ error: { code: 'agora.unknown_offer' } });
+  const records = await world.json<AuditRecordView[]>(['audit', 'search', '--kind', 'agora.withdrawn'], world.box);
+  expect(records.map(({ service, reason }) => [service, reason])).toContainEqual(['broker', 'withdrawn']);
+});
