@@ -1,20 +1,24 @@
 /** `culvert llm serve`: one local endpoint, each request to the dark service that has its model, as whoever asked. */
+import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { AuditRecordView } from '../../main/api/record-views.ts';
+import { until } from '../support/until.ts';
 import { McpWorld } from '../support/mcp-world.ts';
 
 let world: McpWorld;
 let url = '';
 const providers: Server[] = [];
 const asked: string[] = [];
+const budgeted = { tokenBudget: { tokens: 10_000, perSeconds: 600 } };
 
 beforeAll(async () => {
   const [east, west, sick] = [
     await provider('east', ['small-1', 'hidden-1']),
     await provider('west', ['large-1', 'small-1']),
-    await failing(),
+    await answering(503),
   ];
   world = await McpWorld.open({
     east: { target: east, contract: { http: { models: ['small-*'], tokenBudget: { tokens: 60, perSeconds: 600 } } } },
@@ -22,6 +26,21 @@ beforeAll(async () => {
     // Asked before the other by its name, and not there.
     ailing: { target: sick, contract: { http: { models: ['twin'] } } },
     files: { target: west, contract: null },
+    money: {
+      target: west,
+      contract: {
+        http: { models: ['gpt-4o', 'unheard'], costBudget: { amount: 0.0003, currency: 'USD', perSeconds: 600 } },
+      },
+    },
+    // Of each pair the first is asked first.
+    'a-busy': { target: await answering(529), contract: { http: { ...budgeted, models: ['busy'] } } },
+    'b-busy': { target: west, contract: { http: { ...budgeted, models: ['busy'] } } },
+    'a-cut': { target: await answering('cut'), contract: { http: { ...budgeted, models: ['cut'] } } },
+    'b-cut': { target: west, contract: { http: { ...budgeted, models: ['cut'] } } },
+    'a-error': { target: await answering(500), contract: { http: { models: ['error'] } } },
+    'b-error': { target: west, contract: { http: { models: ['error'] } } },
+    'a-limit': { target: await answering(429), contract: { http: { models: ['limit'] } } },
+    'b-limit': { target: west, contract: { http: { models: ['limit'] } } },
   });
   const serving = await world.start(['llm', 'serve', '--state', world.laptop]);
   url = String(serving.ready['url']);
@@ -98,6 +117,46 @@ test('a used budget says so, and that asking again is no use; the record has mod
   expect(call).toMatchObject({ model: 'small-1', tokensIn: 30, tokensOut: 20 });
 });
 
+test('money is counted by the price that ships, told of, and refused when it is used', async () => {
+  const spend = (model = 'gpt-4o'): Promise<Response> =>
+    ask('/v1/chat/completions', { model, max_tokens: 5, messages: [] });
+  // 30 at 2.50 and 20 at 10 a million.
+  expect((await spend()).status).toBe(200);
+  expect((await spend()).status).toBe(200);
+  const used = await spend();
+  expect([used.status, used.headers.get('x-should-retry')]).toEqual([429, 'false']);
+  expect(await used.text()).toContain('0.0003 USD');
+  const unheard = await spend('unheard');
+  expect([unheard.status, await unheard.text()]).toEqual([404, expect.stringContaining('llm.prices')]);
+  const calls = await world.json<AuditRecordView[]>(['audit', 'search', '--kind', 'call', '--service', 'money']);
+  const spent = calls.find(({ tokensIn }) => tokensIn !== undefined);
+  expect(spent).toMatchObject({ model: 'gpt-4o', cost: 0.000275, currency: 'USD', tokensIn: 30, tokensOut: 20 });
+  const alerts = await world.json<AuditRecordView[]>(['audit', 'search', '--kind', 'alert']);
+  expect(alerts.filter(({ what }) => what === 'budget').map(({ text }) => text)).toContain(
+    'money: four fifths of the budget of 0.0003 USD in 600 s are used',
+  );
+});
+
+test.each(['busy', 'cut'])(
+  'a provider that is %s before its answer begins is followed by the next, and nothing is charged twice',
+  async (model) => {
+    const before = await tokensUsed();
+    const answer = await ask('/v1/chat/completions', { model, messages: [] });
+    expect([answer.status, await answer.json()]).toMatchObject([200, { by: 'west' }]);
+    await until(async () => (await tokensUsed()) === before + 50);
+  },
+);
+
+test.each([
+  ['error', 500],
+  ['limit', 429],
+])('what a provider answers itself is passed and asked of nobody else: %s, %i', async (model, status) => {
+  const before = asked.length;
+  const answer = await ask('/v1/chat/completions', { model, messages: [] });
+  expect([answer.status, answer.headers.get('retry-after')]).toEqual([status, '7']);
+  expect(asked).toHaveLength(before);
+});
+
 test('a page of the web and a websocket get nowhere', async () => {
   const before = asked.length;
   expect((await ask('/v1/chat/completions', { model: 'large-1' }, { origin: 'https://page.example' })).status).toBe(
@@ -105,6 +164,14 @@ test('a page of the web and a websocket get nowhere', async () => {
   );
   expect(asked).toHaveLength(before);
 });
+
+/** What stands in the laptop's budgets of tokens, what is set aside included. */
+async function tokensUsed(): Promise<number> {
+  const text = await readFile(join(world.laptop, 'budgets.json'), 'utf8');
+  const { windows } = JSON.parse(text) as { windows: { key: string; uses: [number, number][] }[] };
+  const uses = windows.filter(({ key }) => key.endsWith('|http.tokens')).flatMap((window) => window.uses);
+  return uses.reduce((sum, [, amount]) => sum + amount, 0);
+}
 
 async function provider(name: string, models: readonly string[]): Promise<number> {
   return listening((text, path) => {
@@ -119,19 +186,21 @@ async function provider(name: string, models: readonly string[]): Promise<number
   });
 }
 
-function failing(): Promise<number> {
-  return listening(() => undefined);
+/** A provider that answers every request with this status and a time to wait, or cuts it off. */
+function answering(status: number | 'cut'): Promise<number> {
+  return listening(() => status);
 }
 
 async function listening(
-  answer: (text: string, path: string) => { type: string; body: string } | undefined,
+  answer: (text: string, path: string) => { type: string; body: string } | number | 'cut',
 ): Promise<number> {
   const server = createServer((request, response) => {
     let text = '';
     request.setEncoding('utf8').on('data', (part: string) => (text += part));
     request.on('end', () => {
       const told = answer(text, request.url ?? '');
-      if (told === undefined) response.writeHead(503).end();
+      if (told === 'cut') request.socket.destroy();
+      else if (typeof told === 'number') response.writeHead(told, { 'retry-after': '7' }).end();
       else response.writeHead(200, { 'content-type': told.type }).end(told.body);
     });
   });

@@ -37,6 +37,33 @@ test('a scrape shows what is open and what was counted, names escaped', async ()
   for (const line of page.trim().split('\n')) expect(line).toMatch(/^(# (HELP|TYPE) |[a-z_]+(\{.*\})? [\d.]+$)/);
 });
 
+test('what models used is counted by service and model, and however many names there are the page stays small', async () => {
+  const metrics = await serve();
+  const called = (model: string, service = 'claude'): void =>
+    metrics.session({
+      kind: 'called',
+      session: { service },
+      call: { decision: 'allow', model, tokens: { input: 30, output: 5 }, cost: { amount: 0.25, currency: 'USD' } },
+    } as SessionEvent);
+  called('opus');
+  called('opus');
+  metrics.session({
+    kind: 'called',
+    session: { service: 'claude' },
+    call: { decision: 'deny', model: 'x' },
+  } as SessionEvent);
+  for (let at = 0; at < 1_000; at += 1) called(`made-up-${at}`, `svc-${at % 2}`);
+  called('opus');
+  const page = await (await fetch(`http://${metrics.listen}/metrics`)).text();
+  expect(page).toContain('culvert_model_tokens_total{service="claude",model="opus",kind="input"} 90\n');
+  expect(page).toContain('culvert_model_tokens_total{service="claude",model="opus",kind="output"} 15\n');
+  expect(page).toContain('culvert_model_cost_total{service="claude",model="opus",currency="USD"} 0.75\n');
+  expect(page).not.toContain('model="x"');
+  const inputs = [...page.matchAll(/culvert_model_tokens_total\{.*kind="input"\} (\d+)/g)];
+  expect(inputs.length).toBeLessThanOrEqual(202);
+  expect(inputs.reduce((sum, [, tokens]) => sum + Number(tokens), 0)).toBe(1_003 * 30);
+});
+
 test('anything else is not found, and other machines are not served', async () => {
   const metrics = await serve();
   expect((await fetch(`http://${metrics.listen}/`)).status).toBe(404);

@@ -337,9 +337,21 @@ describe('models and tokens', () => {
     const rules = { tokenBudget: { tokens: 100, perSeconds: 60 } };
     const one = drive(rules, shared);
     one.app(chat({ model: 'm', max_tokens: 200 }));
+    one.guard.appEnded(one.nowMs);
     one.guard.serviceEnded(one.nowMs);
     const two = drive(rules, shared);
     two.app(chat({ model: 'm' }));
     expect(two.takeApp()).toContain('429');
+  });
+
+  it('are not charged for a service that ends without an answer, which is asked elsewhere', () => {
+    const shared = context();
+    const rules = { tokenBudget: { tokens: 100, perSeconds: 60 } };
+    const one = drive(rules, shared);
+    one.app(chat({ model: 'm', max_tokens: 200 }));
+    one.guard.serviceEnded(one.nowMs);
+    const two = drive(rules, shared);
+    two.app(chat({ model: 'm' }));
+    expect(two.takeService()).not.toBe('');
   });
 });

@@ -2,7 +2,9 @@
  * One local endpoint for every dark model service (`culvert llm serve`). Each request goes to a service by the model it names, among those that
  * the program which connected may dial, as that program; lists of models are merged. What is said and used is held by each service's own guard.
  *
- * A service that cannot be dialled, or that answers 502, 503 or 529 before its answer begins, is followed by the next that has the model.
+ * A service that cannot be dialled, that ends before its answer begins, or that answers 502, 503 or 529 (nobody worked on it) is followed by the
+ * next that has the model, and its budgets are charged nothing. Every other answer is that service's own and passes as it is: 429 says when to come
+ * back, which is also how a used budget answers; behind a 500 a model may have worked; and an answer that has begun is nobody else's.
  */
 import {
   Agent,

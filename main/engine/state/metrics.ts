@@ -6,6 +6,7 @@ import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
 import type { StatusView } from '../../api/views.ts';
 import { isLoopback } from '../../net/proxy/listen.ts';
+import type { GuardCall } from '../../guard/guard.ts';
 import type { SessionEvent, Sessions } from '../../session/sessions.ts';
 import type { EngineConfig } from '../runtime/config.ts';
 
@@ -17,6 +18,18 @@ export interface SessionCounts {
   bytesReceived: number;
   calls: { allow: number; deny: number };
   violations: number;
+  /** What calls to models used, by service and model. */
+  models: ModelUse[];
+}
+
+/** What one model used at one service. */
+export interface ModelUse {
+  readonly service: string;
+  readonly model: string;
+  input: number;
+  output: number;
+  /** In units of each currency. */
+  readonly cost: Record<string, number>;
 }
 
 /** The endpoint for scrapers, and its counters. */
@@ -55,6 +68,7 @@ export async function openMetrics(deps: {
     bytesReceived: 0,
     calls: { allow: 0, deny: 0 },
     violations: 0,
+    models: [],
   };
   const server = createServer((request, response) => {
     if (request.method !== 'GET' || request.url !== '/metrics') {
@@ -89,6 +103,7 @@ function count(counts: SessionCounts, event: SessionEvent): void {
       break;
     case 'called':
       counts.calls[event.call.decision] += 1;
+      countUse(counts.models, event.session.service, event.call);
       break;
     case 'violated':
       counts.violations += 1;
@@ -105,6 +120,22 @@ function count(counts: SessionCounts, event: SessionEvent): void {
       break;
     }
   }
+}
+
+/** Programs name models as they like: beyond so many, those that were not met before are one. */
+const maxModels = 200;
+const others = 'other';
+
+function countUse(uses: ModelUse[], service: string, { model = others, tokens, cost }: GuardCall): void {
+  if (tokens === undefined) return;
+  const find = (name: string): ModelUse | undefined =>
+    uses.find((use) => use.service === service && use.model === name);
+  const name = find(model) === undefined && uses.length >= maxModels ? others : model;
+  let use = find(name);
+  if (use === undefined) uses.push((use = { service, model: name, input: 0, output: 0, cost: {} }));
+  use.input += tokens.input;
+  use.output += tokens.output;
+  if (cost !== undefined) use.cost[cost.currency] = (use.cost[cost.currency] ?? 0) + cost.amount;
 }
 
 type Sample = readonly [labels: Readonly<Record<string, string>>, value: number];
@@ -136,6 +167,23 @@ export function renderMetrics(status: StatusView, counts: Readonly<SessionCounts
     [{ decision: 'allow' }, counts.calls.allow],
     [{ decision: 'deny' }, counts.calls.deny],
   ]);
+  add(
+    'culvert_model_tokens_total',
+    'counter',
+    'Tokens of calls to models, of prompts (input) and answers (output).',
+    counts.models.flatMap(({ service, model, input, output }): Sample[] => [
+      [{ service, model, kind: 'input' }, input],
+      [{ service, model, kind: 'output' }, output],
+    ]),
+  );
+  add(
+    'culvert_model_cost_total',
+    'counter',
+    'What calls to models cost, in units of the currency, where their price is known.',
+    counts.models.flatMap(({ service, model, cost }) =>
+      Object.entries(cost).map(([currency, amount]): Sample => [{ service, model, currency }, amount]),
+    ),
+  );
   add('culvert_contract_violations_total', 'counter', 'Contract violations.', [[{}, counts.violations]]);
   add('culvert_services', 'gauge', 'Services by right.', [
     [{ right: 'dial' }, status.services.dial],

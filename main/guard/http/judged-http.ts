@@ -19,6 +19,7 @@ export class JudgedHttp implements Guard {
   readonly #deps: JudgedHttpDeps;
   readonly #out: Effects;
   readonly #exchanges: HttpExchanges;
+  #appEnded = false;
   #wire: 'unknown' | 'http' | 'unread' | 'dead' = 'unknown';
   #wake: () => void = () => undefined;
 
@@ -44,10 +45,12 @@ export class JudgedHttp implements Guard {
   }
 
   appEnded(): readonly GuardEffect[] {
+    this.#appEnded = true;
     return this.#out.take();
   }
 
   serviceEnded(nowMs: number): readonly GuardEffect[] {
+    if (!this.#appEnded) this.#deps.judge.serviceLeft?.();
     this.#exchanges.serviceEnded(nowMs);
     return this.#out.take();
   }

@@ -78,6 +78,8 @@ export type AnswerPlan =
 /** What a protocol brings to the exchanges. */
 export interface HttpJudge {
   request(head: RequestHead, framing: BodyFraming, nowMs: number): RequestPlan;
+  /** The service ended while its asker still waits: what is open then was not answered. */
+  serviceLeft?(): void;
   /** Of what cannot be read as this protocol. */
   readonly violationCode: ReasonCode;
 }

@@ -47,6 +47,7 @@ export class RulesJudge implements HttpJudge {
   /** A model that cannot be read is refused. */
   readonly #asksModel: boolean;
   readonly #reads: boolean;
+  #serviceLeft = false;
 
   constructor(rules: HttpRules, context: GuardContext, out: Effects) {
     this.#rules = rules;
@@ -103,6 +104,11 @@ export class RulesJudge implements HttpJudge {
         return { answer, reason: { code: 'guard.http.too_large', sentence: why, rule: 'guard:http.size' } };
       },
     };
+  }
+
+  /** Whoever asks elsewhere then is not charged twice. */
+  serviceLeft(): void {
+    this.#serviceLeft = true;
   }
 
   /** The verdict on a body that was read already; its head has been asked. */
@@ -192,7 +198,7 @@ export class RulesJudge implements HttpJudge {
         const answered = counting !== undefined && status !== undefined && status < 400;
         const tokens = answered && counting.atOnce === undefined ? reader.total() : undefined;
         // Whoever hangs up before the answer has had it made all the same.
-        if (status === undefined) counting?.share.settleWhole(nowMs);
+        if (status === undefined && !this.#serviceLeft) counting?.share.settleWhole(nowMs);
         else counting?.share.settle((answered ? (counting.atOnce ?? tokens) : undefined) ?? nothing, nowMs);
         this.#out.call({
           ...call,
