@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sleep } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { DisposalStack } from '../../base/lifecycle.ts';
 import type { SessionView } from '../../api/views.ts';
@@ -100,7 +101,7 @@ export async function waitUntil(cli: Cli, what: string, holds: () => Promise<boo
 
 /** A step of a scenario that did not go as it must. */
 export function failed(sentence: string, cause?: unknown): TunnelerError {
-  return new TunnelerError('base.internal', sentence, cause === undefined ? {} : { cause });
+  return new TunnelerError('base.internal', sentence, defined({ cause }));
 }
 
 /** Configs of a TCP service known as `name` on one port, served on a loopback port. */

@@ -4,6 +4,7 @@
  *
  * Direction: closed. A request that is malformed inside its frame is refused by the protocol's own guard; a frame that is none ends the session.
  */
+import { defined } from '../../base/defined.ts';
 import { floorAllows, type FloorOperation } from '../../base/engagement/floor/operations.ts';
 import type { FloorProtocol, FloorRules } from '../../base/engagement/floor/rules.ts';
 import type { Reason } from '../../base/reason.ts';
@@ -277,7 +278,7 @@ export abstract class FloorGuard implements Guard {
       decision,
       rule,
       startedAtMs,
-      ...(facts === undefined ? {} : { arguments: facts }),
+      ...defined({ arguments: facts }),
     };
   }
 }

@@ -6,6 +6,7 @@
  * rather before its number than behind it.
  * Sources: the providers' own pages, named with each list; collected in pydantic/genai-prices (as of 2026-08-21), the day of each check there.
  */
+import { defined } from '../../base/defined.ts';
 import type { Price } from './prices.ts';
 
 type Line = readonly [model: string, input: number, cached: number | undefined, output: number, cacheWrite?: number];
@@ -138,8 +139,7 @@ export const shippedPrices: readonly Price[] = published.flatMap(({ source, chec
       model,
       currency: 'USD',
       input,
-      ...(cached === undefined ? {} : { cached }),
-      ...(cacheWrite === undefined ? {} : { cacheWrite }),
+      ...defined({ cached, cacheWrite }),
       output,
       checked,
       source,

@@ -1,4 +1,5 @@
 /** What every group of the controller's routes stands on, and who is asking. */
+import { defined } from '../../base/defined.ts';
 import type { Log } from '../../base/log.ts';
 import type { ApiSessionRecord, IdentityFile, TerminatorStrategy } from '../model.ts';
 import type { Network } from '../network.ts';
@@ -71,7 +72,7 @@ const unauthorizedText =
 /** The refusal for who is not, or not fully, authenticated. */
 export function unauthorized(challenge?: string): ApiError {
   return new ApiError(401, 'UNAUTHORIZED', unauthorizedText, {
-    headers: challenge === undefined ? {} : { 'www-authenticate': challenge },
+    headers: defined({ 'www-authenticate': challenge }),
   });
 }
 
