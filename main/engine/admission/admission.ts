@@ -8,6 +8,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { App } from '../../apps/app.ts';
 import type { AuditEvent, AuditWriter } from '../../audit/record.ts';
 import type { Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import { isTunnelerError, toTunnelerError, TunnelerError } from '../../base/errors.ts';
 import type { Admission, Admit, FlowRequest, RefusalAnswer } from '../../base/flow.ts';
 import { formatHostPort } from '../../base/ip.ts';
@@ -25,6 +26,7 @@ import type { DialledStream } from './dialing.ts';
 import type { FindLoop } from './loop-guard.ts';
 import { destinationText, flowFields, matchFields, reasonFields, verdictRecord } from './verdict-record.ts';
 
+/** Each step's room, as admission uses it. */
 export interface AdmissionDeps {
   readonly clock: Clock;
   readonly log: Log;
@@ -226,7 +228,7 @@ function open(
     remote.onGreeting((words) => {
       if (words === undefined) return;
       const { guard, leftSeconds } = words;
-      deps.sessions.met(id, { guarded: guard !== undefined, ...(leftSeconds === undefined ? {} : { leftSeconds }) });
+      deps.sessions.met(id, { guarded: guard !== undefined, ...defined({ leftSeconds }) });
     });
     deps.onDialed(app, match, 'open');
   } catch (error) {

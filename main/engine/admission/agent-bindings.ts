@@ -1,8 +1,10 @@
 /** `agents:` of the settings at work: which agent dials as which identity, told to the policy. They follow an identity that is renamed. */
+import { defined } from '../../base/defined.ts';
 import { agentRules, type AgentRules } from '../../apps/recognise.ts';
 import type { Policy } from '../../policy/policy.ts';
 import type { AgentConfig, EngineConfig } from '../runtime/config.ts';
 
+/** The bindings in force. */
 export interface AgentBindings {
   /** As they stand now, by agent. */
   all(): Readonly<Record<string, AgentConfig>>;
@@ -22,7 +24,7 @@ export function bindAgents(
     policy.replaceIdentityRules({
       agents: Object.entries(agents).map(([name, { identity }]) => ({
         name,
-        ...(identity === undefined ? {} : { identity }),
+        ...defined({ identity }),
       })),
       unbound: config.policy?.unbound,
       onUnknownApp: config.policy?.onUnknownApp ?? 'closed',

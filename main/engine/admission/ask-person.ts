@@ -1,9 +1,11 @@
 /** Holds a call until a person has answered, nobody did in time, or its session is over. */
+import { defined } from '../../base/defined.ts';
 import type { EngagementContract } from '../../base/engagement.ts';
 import type { ApprovalAnswer, Approve, AskedCall } from '../../guard/guard.ts';
 import type { Approval, Approvals } from '../../policy/approvals.ts';
 import type { GrantHolder } from '../../policy/grants.ts';
 
+/** Whose call it is, and the contract that asks. */
 export interface Asker {
   readonly holder: GrantHolder;
   readonly contract: EngagementContract;
@@ -19,7 +21,7 @@ export function askPerson(approvals: Approvals, { holder, contract, agent }: Ask
       kind: 'call',
       holder,
       contract,
-      ...(agent === undefined ? {} : { agent }),
+      ...defined({ agent }),
       call: { method: call.method, target: call.target, arguments: plain(call) },
     });
     return new Promise((resolve) => {

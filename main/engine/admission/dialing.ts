@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { App } from '../../apps/app.ts';
 import type { Clock } from '../../base/clock.ts';
+import { defined } from '../../base/defined.ts';
 import { isTunnelerError, TunnelerError } from '../../base/errors.ts';
 import type { FlowRequest } from '../../base/flow.ts';
 import type { ByteStream } from '../../base/stream.ts';
@@ -30,6 +31,7 @@ export interface DialledStream {
   greeting(withinMs: number): Promise<HostWords | undefined>;
 }
 
+/** The identities to dial as, and what is remembered of dials. */
 export interface DialingDeps {
   readonly clock: Clock;
   readonly identities: Identities;
@@ -37,6 +39,7 @@ export interface DialingDeps {
   readonly terminators: Pick<Terminators, 'note'>;
 }
 
+/** Dials for admission and for the engine's own questions. */
 export class Dialing {
   readonly #deps: DialingDeps;
 
@@ -60,7 +63,7 @@ export class Dialing {
     const mfaAt = identities.find(name)?.facts()?.mfaVerifiedAtMs;
     const hello = {
       [helloField]: mark,
-      ...(guard === undefined ? {} : { [dialGuardField]: guard }),
+      ...defined({ [dialGuardField]: guard }),
       ...(mfaAt === undefined ? {} : { [mfaAgeField]: String(Math.max(0, Math.ceil((clock.now() - mfaAt) / 1000))) }),
     };
     try {
@@ -69,7 +72,7 @@ export class Dialing {
         timeoutMs: match.dialTimeoutMs,
         kind: flow.protocol === 'udp' ? 'datagram' : 'stream',
         appData: Buffer.from(JSON.stringify({ ...match.appData, ...attribution(app), ...hello })),
-        ...(match.terminatorIdentity === undefined ? {} : { terminatorIdentity: match.terminatorIdentity }),
+        ...defined({ terminatorIdentity: match.terminatorIdentity }),
       });
       return greeted(stream, mark, clock, async (challenge) => {
         const signer = await identities.find(identities.nameOf(match.identity))?.signer();
@@ -139,11 +142,11 @@ function greeted(
 }
 
 /** Who asks, for the hosting side: more string fields beside the peers' own, which ignore what they do not know. */
-function attribution(app: App): Readonly<Record<string, string>> {
-  return {
-    ...(app.agent === undefined ? {} : { culvert_agent: app.agent }),
-    ...(app.path === undefined ? {} : { culvert_app: app.script ?? app.path }),
-    ...(app.user === undefined ? {} : { culvert_user: app.user }),
-    ...(app.attribution === 'unknown' ? {} : { culvert_attribution: app.attribution }),
-  };
+function attribution({ agent, path, script, user, attribution: sureness }: App): Readonly<Record<string, string>> {
+  return defined({
+    culvert_agent: agent,
+    culvert_app: path && (script ?? path),
+    culvert_user: user,
+    culvert_attribution: sureness === 'unknown' ? undefined : sureness,
+  });
 }

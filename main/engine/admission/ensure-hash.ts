@@ -4,6 +4,7 @@ import type { Match } from '../../intercept/match.ts';
 import type { Policy } from '../../policy/policy.ts';
 import type { Quarantine } from '../../policy/quarantine.ts';
 
+/** What may look at a hash, and who reads it. */
 export interface HashDeps {
   readonly apps: Pick<AppFinder, 'identify'>;
   readonly policy: Pick<Policy, 'contractOf' | 'rules'>;

@@ -19,6 +19,7 @@ import type { SessionFacts } from '../../session/sessions.ts';
 import type { PinStore } from './tool-pins.ts';
 import type { RecentUse } from './facts.ts';
 
+/** What guards of all sessions share. */
 export interface GuardsDeps {
   readonly policy: Pick<Policy, 'ask'>;
   readonly ledger: GuardLedger;

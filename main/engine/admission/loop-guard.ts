@@ -8,6 +8,7 @@ import type { Reason } from '../../base/reason.ts';
 import { hostOf, portOf } from '../../base/router-address.ts';
 import type { Match } from '../../intercept/match.ts';
 
+/** What tells our own connections, and where they may not lead. */
 export interface LoopGuardDeps {
   /** Our process. */
   readonly pid: number;
@@ -30,6 +31,7 @@ export interface DirectAddresses {
 /** Asked for each flow that a service claims; a reason where it would be a loop. */
 export type FindLoop = (flow: FlowRequest, owner: App, matches: readonly Match[]) => Reason | undefined;
 
+/** Finds the loop that a flow would make; undefined where it makes none. */
 export function loopGuard(deps: LoopGuardDeps): FindLoop {
   return ({ entry, destination }, owner, matches) => {
     if (entry !== 'tun' || owner.pid !== deps.pid) return undefined;

@@ -14,6 +14,7 @@ import { loopGuard, type LoopGuardDeps } from './loop-guard.ts';
 import type { DecisionPoint } from './open-decision-point.ts';
 import { visibleServices } from './visible-services.ts';
 
+/** The rooms that admission walks through. */
 export interface AdmissionParts
   extends
     Pick<AdmissionDeps, 'clock' | 'log' | 'intercept' | 'audit' | 'sessions'>,
@@ -26,6 +27,7 @@ export interface AdmissionParts
   readonly terminators: Pick<Terminators, 'note'>;
 }
 
+/** Admission for entries, and what else of the engine dials. */
 export interface OpenedAdmission {
   readonly admit: Admit;
   /** As the program that is given, whoever's socket the flow names. */

@@ -33,6 +33,7 @@ import { KeptSecrets } from '../../guard/data/kept-secrets.ts';
 import type { Detection } from '../containment/detection.ts';
 import type { PinStore } from './tool-pins.ts';
 
+/** What decisions are made of. */
 export interface DecisionPointParts extends Pick<Runtime, 'stateDirectory' | 'config' | 'clock' | 'log'> {
   readonly audit: AuditWriter;
   readonly quarantine: Quarantine;
@@ -46,6 +47,7 @@ export interface DecisionPointParts extends Pick<Runtime, 'stateDirectory' | 'co
   readonly detection: () => Pick<Detection, 'riskOf'>;
 }
 
+/** Everything that a decision asks, ready to be asked. */
 export interface DecisionPoint {
   readonly apps: AppFinder & Pick<ProgramFinder, 'ancestry'>;
   readonly starts: AgentStarts;

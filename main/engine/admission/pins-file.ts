@@ -32,6 +32,7 @@ const file = v.object({
 });
 const words = { unknown: 'which tools were accepted', removing: 'takes all tools as they are now' };
 
+/** Where pins are kept and recorded. */
 export interface PinsDeps {
   readonly stateDirectory: string;
   readonly audit: AuditWriter;

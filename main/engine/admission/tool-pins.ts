@@ -8,6 +8,7 @@ import type { HeldTool, PinAction, PinRules, ToolDefinition, ToolPins } from '..
 /** A definition as it is kept. */
 export type KeptDefinition = Pick<ToolDefinition, 'text' | 'hash' | 'flags'>;
 
+/** One tool of a service, as accepted and as it is now. */
 export interface KeptTool {
   /** Absent: the tool came after the first list, and nobody has accepted it yet. */
   readonly accepted?: KeptDefinition;
@@ -15,14 +16,17 @@ export interface KeptTool {
   readonly pending?: KeptDefinition;
 }
 
+/** The tools of one service. */
 export interface KeptService {
   /** The first list has been seen to its end: what comes now is new. */
   readonly complete: boolean;
   readonly tools: Readonly<Record<string, KeptTool>>;
 }
 
+/** All pins, by service; plain data, JSON-safe. */
 export type KeptPins = Readonly<Record<string, KeptService>>;
 
+/** What was kept, and where it is kept and recorded. */
 export interface PinStoreDeps {
   readonly kept: KeptPins;
   readonly save: (kept: KeptPins) => void;
@@ -33,6 +37,7 @@ export interface PinStoreDeps {
 const maxTools = 10_000;
 const maxDefinitionChars = 256 * 1024;
 
+/** The pins in force, for guards and for whoever accepts changes. */
 export class PinStore {
   readonly #deps: PinStoreDeps;
   readonly #accepted = new Emitter<string>();

@@ -5,10 +5,12 @@ import type { FlowRequest } from '../../base/flow.ts';
 import type { Identities } from '../identities/identities.ts';
 import type { AdmissionDeps } from './admission.ts';
 
+/** What decides on a dial, without dialling. */
 export type VisibleServicesDeps = Pick<AdmissionDeps, 'intercept' | 'decide' | 'facts' | 'hashed'> & {
   readonly identities: Pick<Identities, 'all'>;
 };
 
+/** A service that would be dialled, and under which contract. */
 export interface VisibleService {
   readonly service: string;
   readonly contract: EngagementContract;

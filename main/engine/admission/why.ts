@@ -1,5 +1,6 @@
 /** `why`: each step from a name to a terminator, the first that fails, and what to do about it. Asks nothing to be dialled. */
 import type { App } from '../../apps/app.ts';
+import { defined } from '../../base/defined.ts';
 import type { FlowRequest } from '../../base/flow.ts';
 import { ipFamily } from '../../base/ip.ts';
 import type { Reason } from '../../base/reason.ts';
@@ -13,6 +14,7 @@ import type { DecisionFacts, Verdict } from '../../policy/verdict.ts';
 import type { Identities } from '../identities/identities.ts';
 import type { Terminators } from '../identities/terminators.ts';
 
+/** What is asked step by step. */
 export interface WhyDeps {
   readonly intercept: Pick<Intercept, 'match' | 'matchService'>;
   readonly policy: Pick<Policy, 'decide' | 'contractOf'>;
@@ -30,7 +32,7 @@ type PlainStep = ReasonCode extends infer Code ? (Code extends `why.${infer Step
 
 /** A step that went as it must, or was not taken: its code is of `why` alone. */
 function plain(code: PlainStep, sentence: string, details?: Reason['details']): Reason {
-  return { code: `why.${code}`, sentence, ...(details === undefined ? {} : { details }) };
+  return { code: `why.${code}`, sentence, ...defined({ details }) };
 }
 
 const skipped = plain('skipped', 'not reached');
@@ -51,8 +53,7 @@ export async function explainWhy(destination: string, app: string | undefined, d
       outcome,
       text: sentence,
       code,
-      ...(next === undefined ? {} : { next }),
-      ...(details === undefined ? {} : { details }),
+      ...defined({ next, details }),
     });
   };
   const done = (match?: Match): WhyView => ({
@@ -66,7 +67,10 @@ export async function explainWhy(destination: string, app: string | undefined, d
   if (found.matches.length === 0) {
     const idle = notWorking(deps.identities);
     const { sentence, next } = found.refusal;
-    const whole = { ...plain('name.idle', [sentence, ...idle.sentences].join('; ')), ...nextOf(idle.next ?? next) };
+    const whole = {
+      ...plain('name.idle', [sentence, ...idle.sentences].join('; ')),
+      ...defined({ next: idle.next ?? next }),
+    };
     add('name', 'fail', idle.sentences.length === 0 ? found.refusal : whole);
     return done();
   }
@@ -205,10 +209,6 @@ function findMatches(destination: string, intercept: Pick<Intercept, 'match' | '
   const byName = intercept.matchService(destination, flow);
   if (byName.kind === 'matched') return { flow, matches: byName.matches, refusal: nothing };
   return refused ?? { flow, matches: [], refusal: nothing };
-}
-
-function nextOf(next: string | undefined): { next?: string } {
-  return next === undefined ? {} : { next };
 }
 
 function flowTo(host: string, port: number, protocol: 'tcp' | 'udp'): FlowRequest {

@@ -8,6 +8,7 @@ import { enroll, inspectNetwork, listSigners, openHttpsTransport, parseEnrolment
 import type { ExternalSigner } from '../../ziti/ziti.ts';
 import type { EnrolmentDeps } from './enrolment.ts';
 
+/** Enrolment over these, for an engine or without one. */
 export function enrolmentDeps(deps: {
   readonly stateDirectory: string;
   readonly store: IdentityStore;
