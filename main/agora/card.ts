@@ -7,6 +7,7 @@ import { shownCard } from '../guard/a2a/cards.ts';
 import { canonicalJson } from '../guard/json/canonical-json.ts';
 import { isRecord, parseStrictJson } from '../guard/json/strict-json.ts';
 
+/** A card that was read; fields this build does not know stay in it. */
 export type Card = Readonly<Record<string, unknown>>;
 
 /** What a card says of itself under this name: the dark service it is offered as. */

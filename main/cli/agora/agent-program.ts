@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { TunnelerError } from '../../base/errors.ts';
 import type { Cli } from '../cli.ts';
 
+/** The program and where it listens; disposing ends it. */
 export interface RunningAgent extends Disposable {
   readonly at: URL;
   /** How it ended, in words; resolves once it has. */

@@ -10,6 +10,7 @@ import type { HostedRequest } from '../../hosting/hosting.ts';
 import { isCardPath } from '../../guard/a2a/methods.ts';
 import { rpcError } from '../../guard/mcp/rpc.ts';
 
+/** The card, and the way to the agent itself. */
 export interface AgentFrontDeps {
   /** The card for whoever calls, found at this URL. */
   readonly card: (url: string, request: HostedRequest) => Promise<Card>;
@@ -20,6 +21,7 @@ export interface AgentFrontDeps {
   readonly log: Log;
 }
 
+/** The front of one offered agent; disposing cuts its callers off. */
 export interface AgentFront extends Disposable {
   /** Serve a connection of this caller; it belongs to the front from here on. */
   accept(socket: Duplex, request: HostedRequest): void;

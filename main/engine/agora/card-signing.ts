@@ -15,6 +15,7 @@ export interface CardSigner {
   readonly signer: CertificateSigner;
 }
 
+/** Who signed a card, or why nobody can be said to have. */
 export type CardCheck =
   /** `by`: the identity's name at the controller as its certificate has it. */
   | { readonly kind: 'signed'; readonly by: string }

@@ -14,6 +14,7 @@ import { bindersFor, type ServedProcesses } from '../hosting/served-processes.ts
 import { openAgentFront } from './agent-front.ts';
 import { checkCard, signCard, type CardSigner } from './card-signing.ts';
 
+/** What offers are hosted by, signed with and recorded in. */
 export interface OffersDeps {
   readonly answered: Pick<AnsweredServices, 'answer'>;
   readonly processes: Pick<ServedProcesses, 'lend'>;
@@ -30,6 +31,7 @@ export interface OffersDeps {
   readonly log: Log;
 }
 
+/** An agent to be offered. */
 export interface OfferRequest {
   readonly service: string;
   /** The agent's card, JSON. */
@@ -40,6 +42,7 @@ export interface OfferRequest {
   readonly identity?: string | undefined;
 }
 
+/** The agents that are offered here now. */
 export interface Offers {
   /**
    * Offer an agent until the signal fires or it is withdrawn; its connections and their bytes are told as they come. Throws
@@ -131,6 +134,7 @@ export function openOffers(deps: OffersDeps): Offers {
   }
 }
 
+/** What a call fails with that names an agent nobody offers here. */
 export function unknownOffer(service: string): TunnelerError {
   return new TunnelerError('agora.unknown_offer', `no agent is offered here as ${service}`, {
     details: { service, next: 'culvert agora list shows what is offered here' },

@@ -9,6 +9,7 @@ import type { ServedProcesses } from '../hosting/served-processes.ts';
 import type { Identities } from '../identities/identities.ts';
 import { openOffers, type Offers } from './offers.ts';
 
+/** What offering is made of. */
 export interface AgoraParts {
   readonly answered: AnsweredServices;
   readonly processes: ServedProcesses;

@@ -16,6 +16,7 @@ export interface Question {
   readonly call: GuardCall | undefined;
 }
 
+/** What becomes of an answer on its way to the application. */
 export interface AnswerReading {
   /** What goes to the application: as it came, or another text for it. */
   readonly shown: 'as-is' | string;

@@ -17,6 +17,7 @@ const typesRule = 'contract:a2a.messageTypes';
 /** Longer names are shortened where they are told. */
 const maxNameLength = 512;
 
+/** Whether a request goes on. */
 export type A2aVerdict =
   /** `call` undefined: what is only looked at is not recorded. */
   | { readonly kind: 'pass'; readonly call: GuardCall | undefined }
@@ -35,6 +36,7 @@ interface A2aCallsDeps {
   readonly out: Effects;
 }
 
+/** The calls of one session, and how many it may still make. */
 export class A2aCalls {
   readonly maxMessageBytes: number;
   readonly context: GuardContext;

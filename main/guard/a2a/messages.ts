@@ -13,6 +13,7 @@ export interface PartType {
   readonly mediaType: string;
 }
 
+/** What a message asks of an agent. */
 export interface SentMessage {
   /** The skill it asks for, where it names one. */
   readonly skill: string | undefined;

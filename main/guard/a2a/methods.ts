@@ -31,6 +31,7 @@ const methods: ReadonlyMap<string, MethodKind> = new Map([
   ['tasks/pushNotificationConfig/delete', 'push'],
 ]);
 
+/** What kind of method it is; undefined for one that is not known. */
 export function kindOf(method: string): MethodKind | undefined {
   return methods.get(method);
 }

@@ -10,6 +10,7 @@ export interface Budget {
   readonly perSeconds: number;
 }
 
+/** One call's share of one budget. */
 export class BudgetShare {
   readonly #budget: Budget;
   readonly #ledger: GuardLedger;

@@ -35,6 +35,7 @@ const extension: TokenUse = { input: 0, output: 512 };
 /** Used so far, a budget is told of: there is time left to do something about it. */
 const warnedAt = 0.8;
 
+/** The budgets that one session's calls are held to. */
 export class Budgets {
   readonly #context: GuardContext;
   readonly #currency: string | undefined;

@@ -97,6 +97,7 @@ export class EventSplitter<S extends EventSink = EventSink> {
   }
 }
 
+/** One event, read. */
 export interface ServerEvent {
   /** `message` where none is named. */
   readonly type: string;

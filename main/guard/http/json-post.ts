@@ -2,6 +2,7 @@
 import { fieldOf, foreignCharset, type RequestHead } from './head.ts';
 import { asksForWebSocket } from './websocket.ts';
 
+/** Why a request is refused by its head alone. */
 export interface HeadRefusal {
   readonly status: number;
   readonly why: string;
@@ -24,6 +25,7 @@ export function unreadableHead(head: RequestHead): HeadRefusal | undefined {
   return undefined;
 }
 
+/** True for a media type (lower case, without parameters) whose bodies are JSON. */
 export function isJson(type: string): boolean {
   return type === 'application/json' || type.endsWith('+json');
 }

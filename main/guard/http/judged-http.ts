@@ -5,6 +5,7 @@ import type { Guard, GuardContext, GuardEffect, GuardKind } from '../guard.ts';
 import { HttpExchanges } from './exchanges.ts';
 import type { HttpJudge } from './plans.ts';
 
+/** Who judges, and where effects go. */
 export interface JudgedHttpDeps {
   readonly kind: GuardKind;
   readonly judge: HttpJudge;
@@ -14,6 +15,7 @@ export interface JudgedHttpDeps {
   readonly notVisible?: (what: string) => Reason;
 }
 
+/** One session's guard. */
 export class JudgedHttp implements Guard {
   readonly kind: GuardKind;
   readonly #deps: JudgedHttpDeps;

@@ -36,6 +36,7 @@ interface Asked {
   readonly call: GuardCall;
 }
 
+/** One session's judge. */
 export class RulesJudge implements HttpJudge {
   readonly violationCode = 'guard.http.unparseable';
   readonly #rules: HttpRules;

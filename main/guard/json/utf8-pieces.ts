@@ -4,6 +4,7 @@ import { joinBytes } from '../bytes.ts';
 // Pieces are cut at whole characters: a decoder that has streamed once is several times slower ever after.
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
+/** One text that comes in pieces. */
 export class Utf8Pieces {
   #cut: Uint8Array | undefined;
 

@@ -7,6 +7,7 @@ import type { McpCalls } from './calls.ts';
 import type { OpenCalls } from './open-calls.ts';
 import { readRpc, rpcError } from './rpc.ts';
 
+/** What becomes of a message on its way to the application. */
 export type AnswerReading =
   | { readonly kind: 'as-is' }
   /** The same text, with parts of it cut out or replaced in their place: everything else keeps its form, digits too. */

@@ -22,12 +22,14 @@ const limitError = -32_000;
 /** Longer names are shortened where they are told. */
 const maxNameLength = 512;
 
+/** Whether a request goes on. */
 export type CallVerdict =
   | { readonly kind: 'pass'; readonly open: OpenCall }
   | { readonly kind: 'refuse'; readonly refusal: RpcRefusal }
   /** Somebody is asked; the answer is one of the other two. Never rejects. */
   | { readonly kind: 'ask'; readonly settled: Promise<SettledVerdict> };
 
+/** The same once nobody is asked any more. */
 export type SettledVerdict = Exclude<CallVerdict, { kind: 'ask' }>;
 
 type Request = RpcRequest;
@@ -46,6 +48,7 @@ export interface Written {
   readonly values: number;
 }
 
+/** The calls of one session, and what it may still ask. */
 export class McpCalls {
   /** What the contract says of data in messages, and what of lists it shows. */
   readonly data: McpData;

@@ -4,8 +4,10 @@
  */
 import { isRecord } from '../json/strict-json.ts';
 
+/** What a text does that a definition should not. */
 export type FlagKind = 'hidden-characters' | 'instruction' | 'other-tool';
 
+/** One such text, and where it stands. */
 export interface DefinitionFlag {
   readonly kind: FlagKind;
   /** JSON pointer (RFC 6901) to the text. */

@@ -42,6 +42,7 @@ const hiding: ReadonlySet<string> = new Set(['accept-encoding', 'range']);
 const form = 'application/x-www-form-urlencoded';
 const methodParameter: ReadonlySet<string> = new Set(['_method']);
 
+/** What holds requests besides the rules of MCP, and where effects go. */
 export interface McpHttpDeps {
   readonly calls: McpCalls;
   readonly out: Effects;
@@ -51,6 +52,7 @@ export interface McpHttpDeps {
   readonly models: ModelRules | undefined;
 }
 
+/** One session's judge. */
 export class McpHttpJudge implements HttpJudge {
   readonly violationCode = 'guard.mcp.unparseable';
   readonly #calls: McpCalls;

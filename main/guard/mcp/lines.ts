@@ -22,6 +22,7 @@ const maxOpenCalls = 10_000;
 const lf = 10;
 const lineEnd: Uint8Array = Uint8Array.of(lf);
 
+/** Who judges, and where effects go. */
 export interface McpLinesDeps {
   readonly calls: McpCalls;
   readonly out: Effects;
@@ -43,6 +44,7 @@ interface ToldLine {
   readonly json: ScannedJson;
 }
 
+/** One connection, both ways. */
 export class McpLines {
   readonly #deps: McpLinesDeps;
   readonly #calls: McpCalls;

@@ -48,18 +48,22 @@ const notifications: ReadonlySet<string> = new Set([
   'notifications/tasks/status',
 ]);
 
+/** True for a notification that may pass. */
 export function isKnownNotification(method: string): boolean {
   return notifications.has(method);
 }
 
+/** True for a method that names a tool, prompt or resource. */
 export function isCall(method: string): boolean {
   return calls.has(method);
 }
 
+/** True for a method that lists things. */
 export function isList(method: string): boolean {
   return Object.hasOwn(lists, method);
 }
 
+/** True for a request that is judged or may pass. */
 export function isKnownRequest(method: string): boolean {
   return isCall(method) || isList(method) || passing.has(method);
 }

@@ -24,6 +24,7 @@ export interface TokenShare {
   settle(answerBytes: number, nowMs: number): void;
 }
 
+/** One session's rules of models and budgets. */
 export class ModelRules {
   readonly #context: GuardContext;
   readonly #out: Effects;

@@ -14,6 +14,7 @@ export interface ToolDefinition {
   readonly flags: readonly DefinitionFlag[];
 }
 
+/** What is done about a definition that is new or changed. */
 export type PinAction = 'alert' | 'hide' | 'refuse';
 
 /** What a contract says of definitions that are not the kept ones. */

@@ -5,8 +5,10 @@
 import { foldName } from '../json/fold-name.ts';
 import { isRecord } from '../json/strict-json.ts';
 
+/** A request's id. */
 export type RpcId = string | number;
 
+/** One message, read. */
 export type RpcMessage =
   | { readonly kind: 'request'; readonly id: RpcId; readonly method: string; readonly params: RpcParams }
   | { readonly kind: 'notification'; readonly method: string; readonly params: RpcParams }
@@ -18,16 +20,20 @@ export type RpcMessage =
       readonly failed: boolean;
     };
 
+/** A message that wants an answer. */
 export type RpcRequest = Extract<RpcMessage, { kind: 'request' }>;
 
+/** A JSON-RPC error to answer with. */
 export interface RpcRefusal {
   readonly code: number;
   readonly message: string;
   readonly data: unknown;
 }
 
+/** Parameters by name. */
 export type RpcParams = Readonly<Record<string, unknown>>;
 
+/** A body's messages, or why it has none; `code` is JSON-RPC's. */
 export type RpcReading =
   | { readonly kind: 'messages'; readonly batch: boolean; readonly messages: readonly RpcMessage[] }
   | { readonly kind: 'fault'; readonly code: number; readonly why: string };

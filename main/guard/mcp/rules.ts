@@ -10,8 +10,10 @@ import { otherSpelling } from '../json/fold-name.ts';
 import { compareNumbers, JsonNumber } from '../json/json-number.ts';
 import { isRecord } from '../json/strict-json.ts';
 
+/** What rules speak of. */
 export type ThingKind = 'tool' | 'prompt' | 'resource';
 
+/** Whether the rules let a thing through, and which rule said so. */
 export type RuleVerdict =
   { readonly allowed: true; readonly rule: string | undefined } | { readonly allowed: false; readonly rule: string };
 
@@ -27,6 +29,7 @@ interface CompiledRule {
   readonly conditions: readonly (readonly [path: readonly string[], condition: Condition])[];
 }
 
+/** The rules of one contract, ready to be asked. */
 export class CompiledMcpRules {
   readonly #allow: readonly CompiledRule[] | undefined;
   readonly #deny: readonly CompiledRule[];
