@@ -26,3 +26,14 @@ export interface ConfigCheckView {
   readonly file: string;
   readonly issues: readonly { readonly path: string; readonly message: string }[];
 }
+
+/** What a started engine says of itself to whoever started it. */
+export interface EngineReady {
+  readonly mode: string;
+  readonly modeReason: string;
+  readonly socket: string;
+  readonly state: string;
+  /** Absent where no proxy listens. */
+  readonly proxy?: string;
+  readonly forwards: readonly { readonly service: string; readonly port: number }[];
+}

@@ -2,7 +2,7 @@
  * What the command line starts but does not contain: the engine, the embedded overlay, and what works on a state directory without an
  * engine. `main/culvert.ts` hands them in; each is loaded only when a verb asks for it.
  */
-import type { ConfigCheckView, DoctorCheck } from '../api/machine-views.ts';
+import type { ConfigCheckView, DoctorCheck, EngineReady } from '../api/machine-views.ts';
 import type { AgentLimits } from '../api/agent-views.ts';
 import type { EngineClient } from '../api/schema.ts';
 import type { AuditRecordView, AuditVerifyView } from '../api/record-views.ts';
@@ -33,14 +33,7 @@ export interface RunOptions {
 
 /** What a script needs to know of an engine that has started. */
 export interface RunningEngine extends AsyncDisposable {
-  readonly ready: {
-    readonly mode: string;
-    readonly modeReason: string;
-    readonly socket: string;
-    readonly state: string;
-    readonly proxy?: string;
-    readonly forwards: readonly { readonly service: string; readonly port: number }[];
-  };
+  readonly ready: EngineReady;
   /** Resolves when the engine was asked to stop over its socket. */
   readonly stopped: Promise<void>;
 }

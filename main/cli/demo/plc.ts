@@ -1,9 +1,8 @@
 /** The demo's controller of a machine (PLC), as far as Modbus/TCP shows it: four tables of registers, and a count of every write that arrived. */
-import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { openFramedServer, type FramedServer } from './framed-server.ts';
 
 /** A simulated device that speaks Modbus TCP on loopback. */
-export interface Plc extends AsyncDisposable {
-  readonly port: number;
+export interface Plc extends FramedServer {
   /** Requests by function code, as they arrived. */
   readonly requests: ReadonlyMap<number, number>;
   /** Requests that would change something, or could (anything but the four reads). */
@@ -17,36 +16,23 @@ const readCodes: readonly number[] = [1, 2, 3, 4];
 /** Listen on a free loopback port. Holding and input register N holds 1000 + N; coil N is on where N is even. */
 export async function openPlc(): Promise<Plc> {
   const requests = new Map<number, number>();
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket));
-    socket.on('error', () => socket.destroy());
-    let held = Buffer.alloc(0);
-    socket.on('data', (chunk) => {
-      held = Buffer.concat([held, chunk]);
-      // MBAP header: transaction, protocol, length, unit. Modbus Messaging on TCP/IP 1.0b, section 3.1.3.
-      while (held.length >= 7 && held.length >= 6 + held.readUInt16BE(4)) {
-        const frame = held.subarray(0, 6 + held.readUInt16BE(4));
-        held = held.subarray(frame.length);
-        const code = frame[7] ?? 0;
-        requests.set(code, (requests.get(code) ?? 0) + 1);
-        socket.write(answerTo(frame, code));
-      }
-    });
+  const server = await openFramedServer({
+    // MBAP header: transaction, protocol, length, unit. Modbus Messaging on TCP/IP 1.0b, section 3.1.3.
+    headerBytes: 7,
+    lengthOf: (held) => 6 + held.readUInt16BE(4),
+    answer: (frame) => {
+      const code = frame[7] ?? 0;
+      requests.set(code, (requests.get(code) ?? 0) + 1);
+      return answerTo(frame, code);
+    },
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const count = (wanted: (code: number) => boolean): number =>
     [...requests].reduce((sum, [code, times]) => sum + (wanted(code) ? times : 0), 0);
   return {
-    port: (server.address() as AddressInfo).port,
+    ...server,
     requests,
     writes: () => count((code) => !readCodes.includes(code)),
     reads: () => count((code) => readCodes.includes(code)),
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy();
-      await new Promise((resolve) => server.close(resolve));
-    },
   };
 }
 

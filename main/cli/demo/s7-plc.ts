@@ -1,9 +1,8 @@
 /** The demo's second controller, as far as S7comm shows it: one data block, and a count of whatever arrived that is no read. */
-import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { openFramedServer, type FramedServer } from './framed-server.ts';
 
 /** A simulated device that speaks S7comm on loopback. */
-export interface S7Plc extends AsyncDisposable {
-  readonly port: number;
+export interface S7Plc extends FramedServer {
   reads(): number;
   /** Requests that would change something, or could. */
   others(): number;
@@ -16,32 +15,13 @@ const readVariable = 0x04;
 /** Listen on a free loopback port. Byte N of data block 1 holds N + 1. */
 export async function openS7Plc(): Promise<S7Plc> {
   const counts = { reads: 0, others: 0 };
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket));
-    socket.on('error', () => socket.destroy());
-    let held = Buffer.alloc(0);
-    socket.on('data', (chunk) => {
-      held = Buffer.concat([held, chunk]);
-      // TPKT: RFC 1006 section 6.
-      while (held.length >= 4 && held.length >= held.readUInt16BE(2)) {
-        const frame = held.subarray(0, held.readUInt16BE(2));
-        held = held.subarray(frame.length);
-        socket.write(answerTo(frame, counts));
-      }
-    });
+  const server = await openFramedServer({
+    // TPKT: RFC 1006 section 6.
+    headerBytes: 4,
+    lengthOf: (held) => held.readUInt16BE(2),
+    answer: (frame) => answerTo(frame, counts),
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    port: (server.address() as AddressInfo).port,
-    reads: () => counts.reads,
-    others: () => counts.others,
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
+  return { ...server, reads: () => counts.reads, others: () => counts.others };
 }
 
 function answerTo(frame: Buffer, counts: { reads: number; others: number }): Buffer {

@@ -3,7 +3,8 @@ import { Option, type Command } from 'commander';
 import { parseHostPort } from '../../base/ip.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
 import { parseDescriptor } from '../passphrase.ts';
-import type { RunningEngine, RunOptions } from '../backends.ts';
+import type { EngineReady } from '../../api/machine-views.ts';
+import type { RunOptions } from '../backends.ts';
 import { waitForEnd } from '../wait-for-end.ts';
 
 interface Options extends CommonOptions {
@@ -80,7 +81,7 @@ function parseForward(text: string): { service: string; port: number } {
   return { service: match[1], port };
 }
 
-function describe({ mode, modeReason, proxy, forwards, socket }: RunningEngine['ready']): string {
+function describe({ mode, modeReason, proxy, forwards, socket }: EngineReady): string {
   const places = forwards.map(({ service, port }) => `${service} on port ${port}`).join(', ');
   const told = Object.entries({ mode: `${mode} (${modeReason})`, proxy, forwards: places, socket }).flatMap(
     ([label, text]) => (text === undefined || text === '' ? [] : [`  ${label.padEnd(9)} ${text}\n`]),

@@ -1,4 +1,5 @@
 /** How an engine is started, and what its starter is given. */
+import type { EngineReady } from '../../api/machine-views.ts';
 import type { Dispatcher } from '../../api/dispatch.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Endpoint } from '../../base/flow.ts';
@@ -37,14 +38,7 @@ export interface EngineOptions {
 /** A running engine; disposing stops it and restores the host. */
 export interface Engine extends AsyncDisposable {
   /** Facts for whoever started it. */
-  readonly ready: {
-    readonly mode: string;
-    readonly modeReason: string;
-    readonly socket: string;
-    readonly state: string;
-    readonly proxy?: string;
-    readonly forwards: readonly { readonly service: string; readonly port: number }[];
-  };
+  readonly ready: EngineReady;
   /** Resolves when a client asked it to stop. */
   readonly stopped: Promise<void>;
 }

@@ -8,6 +8,21 @@ interface Kind {
 
 const asker = ['agent', 'app', 'user'] as const;
 const session = ['session', 'service', 'identity', ...asker] as const;
+const flow = [
+  'service',
+  'identity',
+  'entry',
+  'direction',
+  'protocol',
+  'source',
+  'destination',
+  ...asker,
+  'pid',
+  'attribution',
+  'callerAsserted',
+  'circuit',
+  'router',
+] as const;
 const reason = ['code', 'reason', 'rule'] as const;
 const approval = [
   'approval',
@@ -27,44 +42,11 @@ export const recordKinds: Readonly<Record<AuditKind, Kind>> = {
   'engine.stopped': { says: 'the engine ended in order', fields: ['version', 'pid'] },
   verdict: {
     says: 'a connection was decided about, before its first byte',
-    fields: [
-      'service',
-      'identity',
-      'entry',
-      'direction',
-      'protocol',
-      'source',
-      'destination',
-      ...asker,
-      'pid',
-      'attribution',
-      'callerAsserted',
-      'circuit',
-      'router',
-      'end',
-      'decision',
-      ...reason,
-      'contract',
-    ],
+    fields: [...flow, 'end', 'decision', ...reason, 'contract'],
   },
   'dial.failed': {
     says: 'it was allowed, and the service could not be reached',
-    fields: [
-      'service',
-      'identity',
-      'entry',
-      'direction',
-      'protocol',
-      'source',
-      'destination',
-      ...asker,
-      'pid',
-      'attribution',
-      'callerAsserted',
-      'circuit',
-      'router',
-      ...reason,
-    ],
+    fields: [...flow, ...reason],
   },
   'session.opened': {
     says: 'a session began',
