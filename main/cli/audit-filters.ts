@@ -1,5 +1,6 @@
 /** How verbs that search records narrow what they search. */
 import { Option, type Command } from 'commander';
+import { defined, whenDefined } from '../base/defined.ts';
 import type { AuditQuery } from './backends.ts';
 import { usage, type CommonOptions } from './cli.ts';
 
@@ -30,8 +31,10 @@ export function searchQuery(text: string | undefined, options: SearchOptions): A
   const given = { kind, service, identity, agent, tool, session, decision, text };
   return {
     ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<AuditQuery>),
-    ...(since === undefined ? {} : { since: instant(since, '--since') }),
-    ...(until === undefined ? {} : { until: instant(until, '--until') }),
+    ...defined({
+      since: whenDefined(since, (text) => instant(text, '--since')),
+      until: whenDefined(until, (text) => instant(text, '--until')),
+    }),
     limit: options.limit === undefined ? 100 : wholeNumber(options.limit, '--limit'),
   };
 }

@@ -2,6 +2,7 @@
  * The engine, put together: the only file that sees all rooms. It reads in the order of the corridor; control runs across it, from the
  * identities into intercept and hosting, and from the rooms' events into the clients' state.
  */
+import {} from '../base/defined.ts';
 import { defined } from '../base/defined.ts';
 import { TunnelerError } from '../base/errors.ts';
 import { DisposalStack } from '../base/lifecycle.ts';
@@ -317,7 +318,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
       socket: options.socketPath,
       state: stateDirectory,
       ...defined({ proxy: entries.listen }),
-      ...(entries.status().tun === undefined ? {} : { tun: entries.status().tun }),
+      ...defined({ tun: entries.status().tun }),
       forwards: entries.forwards,
     },
     stopped,

@@ -1,6 +1,7 @@
 /** The local end of a hosted dial: TCP straight or by an HTTP proxy, TLS over it where asked, or UDP, from the source address asked for. */
 import type { Socket } from 'node:net';
 import type { Clock } from '../base/clock.ts';
+import { defined } from '../base/defined.ts';
 import { TunnelerError } from '../base/errors.ts';
 import type { ByteStream } from '../base/stream.ts';
 import { connectTcp } from '../sockets/connect-tcp.ts';
@@ -58,7 +59,7 @@ export async function connectTarget(options: ConnectTargetOptions): Promise<Byte
 }
 
 function source(target: DialTarget): { localAddress?: string; localPort?: number } {
-  return target.source === undefined ? {} : { localAddress: target.source.host, localPort: target.source.port };
+  return defined({ localAddress: target.source?.host, localPort: target.source?.port });
 }
 
 function open(

@@ -1,5 +1,5 @@
 /** What a dial tells the hosting side of its flow, in the keys and forms of OpenZiti's tunnelers: all values are strings. */
-import { defined } from '../base/defined.ts';
+import { defined, whenDefined } from '../base/defined.ts';
 import type { FlowRequest } from '../base/flow.ts';
 import { renderTemplate } from '../base/tunneler-template.ts';
 import type { TemplateFacts } from '../base/tunneler-template.ts';
@@ -46,7 +46,7 @@ export function appDataOf(
     src_protocol: flow.protocol,
     src_ip: flow.source.address,
     src_port: String(flow.source.port),
-    ...(config?.sourceTemplate === undefined ? {} : { source_addr: renderTemplate(config.sourceTemplate, facts) }),
+    ...defined({ source_addr: whenDefined(config?.sourceTemplate, (template) => renderTemplate(template, facts)) }),
   };
 }
 

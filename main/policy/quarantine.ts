@@ -5,7 +5,7 @@
  * the keeper's failure to report; here everything given is taken.
  */
 import type { Clock } from '../base/clock.ts';
-import { defined } from '../base/defined.ts';
+import { defined, whenDefined } from '../base/defined.ts';
 import { Emitter } from '../base/emitter.ts';
 import { TunnelerError } from '../base/errors.ts';
 import type { Reason } from '../base/reason.ts';
@@ -67,7 +67,7 @@ export class Quarantine implements Disposable {
     this.#timers.get(subject)?.[Symbol.dispose]();
     this.#timers.delete(subject);
     const nowMs = this.#deps.clock.now();
-    const until = forMs === undefined ? {} : { untilMs: nowMs + forMs };
+    const until = defined({ untilMs: whenDefined(forMs, (ms) => nowMs + ms) });
     const entry: QuarantineEntry = { subject, sinceMs: nowMs, ...causeOf(why), by, ...until };
     this.#entries.set(subject, entry);
     // It holds from this moment even where it cannot be kept: the failure is the caller's to report.

@@ -1,5 +1,6 @@
 /** Audit records of a session's life. Facts only: never a payload, and arguments only where the contract asks for them. */
 import type { AuditEvent } from '../audit/record.ts';
+import {} from '../base/defined.ts';
 import { defined } from '../base/defined.ts';
 import type { Reason } from '../base/reason.ts';
 import type { GuardCall } from '../guard/guard.ts';
@@ -68,8 +69,12 @@ export function callRecord(session: LiveSession, call: GuardCall): AuditEvent {
     failed: call.failed ?? null,
     startedAtMs: call.startedAtMs,
     ...defined({ reason: call.reason, arguments: call.arguments, data: call.data, model: call.model }),
-    ...(call.tokens === undefined ? {} : { tokensIn: call.tokens.input, tokensOut: call.tokens.output }),
-    ...(call.cost === undefined ? {} : { cost: call.cost.amount, currency: call.cost.currency }),
+    ...defined({
+      tokensIn: call.tokens?.input,
+      tokensOut: call.tokens?.output,
+      cost: call.cost?.amount,
+      currency: call.cost?.currency,
+    }),
   };
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, expectTypeOf, it } from 'vitest';
-import { defined } from '../../main/base/defined.ts';
+import { defined, whenDefined } from '../../main/base/defined.ts';
 
 interface Row {
   readonly name: string;
@@ -41,5 +41,10 @@ describe('defined members', () => {
     // @ts-expect-error a member that may be absent is none that is there
     const port: number = made.port;
     expect(port).toBeUndefined();
+  });
+
+  it('are made of what is there, and of nothing else', () => {
+    expect(defined({ port: whenDefined('502', Number), other: whenDefined(undefined, Number) })).toEqual({ port: 502 });
+    expect(whenDefined('', (text) => text.length)).toBe(0);
   });
 });

@@ -1,4 +1,6 @@
 /** How a control is scored: each step needs the one below it, from what Culvert does by itself to what is shown everywhere. */
+import { defined } from '../../base/defined.ts';
+import {} from '../../base/defined.ts';
 import type { AuditRecordView } from '../../api/record-views.ts';
 import type { Evidence, RecordName } from './evidence.ts';
 
@@ -58,7 +60,7 @@ export function assess(control: Control, evidence: Evidence): AssessedControl {
     ...common,
     maturity,
     because,
-    ...(record === undefined ? {} : { evidence: pointTo(record) }),
+    ...defined({ evidence: record && pointTo(record) }),
     ...(maturity === 5 ? {} : { remedy, effort, priority: urgency >= 9 ? 'high' : urgency >= 4 ? 'medium' : 'low' }),
   };
 }

@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander';
+import { defined, whenDefined } from '../../base/defined.ts';
 import type { AgentView } from '../../api/views.ts';
-import { defined } from '../../base/defined.ts';
 import { isTunnelerError } from '../../base/errors.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
 import { table } from '../table.ts';
@@ -101,9 +101,11 @@ function addRun(group: Command, cli: Cli): void {
           variables: start.variables,
           limits: {
             ...start.limits,
-            ...(options.memory === undefined ? {} : { memory: bytesOf(options.memory) }),
-            ...(options.processes === undefined ? {} : { processes: numberOf(options.processes, '--processes') }),
-            ...(options.cpu === undefined ? {} : { cpu: numberOf(options.cpu, '--cpu') }),
+            ...defined({
+              memory: whenDefined(options.memory, bytesOf),
+              processes: whenDefined(options.processes, (count) => numberOf(count, '--processes')),
+              cpu: whenDefined(options.cpu, (count) => numberOf(count, '--cpu')),
+            }),
           },
           named: options.env,
           env: cli.terminal.env,

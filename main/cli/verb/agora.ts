@@ -2,7 +2,9 @@ import type { Command } from 'commander';
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
+import {} from '../../base/defined.ts';
 import type { CheckedCardView } from '../../api/views.ts';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { runAgent, type RunningAgent } from '../agora/agent-program.ts';
 import { readCatalogue } from '../agora/catalogue.ts';
@@ -64,7 +66,7 @@ async function offer(service: string, command: readonly string[], options: Offer
     void agent?.ended.then(() => ended.abort());
     const at = agent?.at ?? backendOf(options.backend ?? '');
     const { identity } = options;
-    const request = { service, card, path: at.pathname, ...(identity === undefined ? {} : { identity }) };
+    const request = { service, card, path: at.pathname, ...defined({ identity }) };
     const signal = AbortSignal.any([cli.signal, ended.signal]);
     await takeConnections(engine, {
       items: engine.agora.offer(request, { signal }),

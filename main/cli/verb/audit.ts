@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { open, readFile, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { Option, type Command } from 'commander';
+import { defined, whenDefined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import type { AuditRecordView, AuditVerifyView } from '../../api/record-views.ts';
 import { addVerb, exitCode, usage, type Cli, type CommonOptions } from '../cli.ts';
@@ -18,7 +19,7 @@ export function addAudit(program: Command, cli: Cli): void {
   addVerb(group, 'tail', 'records as they are written')
     .option('--after <seq>', 'begin behind this record')
     .action(async (options: CommonOptions & { after?: string }) => {
-      const after = options.after === undefined ? {} : { after: wholeNumber(options.after, '--after') };
+      const after = defined({ after: whenDefined(options.after, (seq) => wholeNumber(seq, '--after')) });
       await cli.withEngine(options, async (engine) => {
         const line = auditLines(cli);
         for await (const record of engine.audit.tail(after, { signal: cli.signal })) {

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
+import { defined, whenDefined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { writeAtomically } from '../../files/write-atomically.ts';
 import type { BundleView } from '../../api/views.ts';
@@ -46,7 +47,7 @@ async function make(options: Options, preview: boolean, cli: Cli): Promise<Made>
     options,
     async (engine) => {
       const { entries, data } = await engine.engine.bundle({ redact: options.redact, preview });
-      return { entries, running: true, ...(data === undefined ? {} : { zip: Buffer.from(data, 'base64') }) };
+      return { entries, running: true, ...defined({ zip: whenDefined(data, (text) => Buffer.from(text, 'base64')) }) };
     },
     async () => {
       const { entries, zip } = await cli.programs.bundle(cli.stateDirectory(options), options.redact);

@@ -1,5 +1,5 @@
-import { defined } from '../../base/defined.ts';
 import { Option, type Command } from 'commander';
+import { defined, whenDefined } from '../../base/defined.ts';
 import { parseHostPort } from '../../base/ip.ts';
 import { addVerb, exitCode, usage, type Cli, type CommonOptions } from '../cli.ts';
 import { bridge } from '../../mcp/bridge/bridge.ts';
@@ -123,7 +123,7 @@ function clientOf(
     // Said once on standard error; the client is answered for each of its requests.
     refused({ code, sentence, next }) {
       if (cli.exit !== exitCode.done) return;
-      const view = { code, message: sentence, ...(next === undefined ? {} : { details: { next } }) };
+      const view = { code, message: sentence, ...defined({ details: whenDefined(next, (step) => ({ next: step })) }) };
       cli.tell(view, options.json === true);
     },
     orphaned: () => process.ppid !== startedBy,

@@ -1,6 +1,6 @@
-import { defined } from '../../base/defined.ts';
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
+import { defined, whenDefined } from '../../base/defined.ts';
 import { parseHostPort } from '../../base/ip.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
 import type { OverlayOptions } from '../backends.ts';
@@ -41,7 +41,7 @@ export function addOverlay(program: Command, cli: Cli): void {
 async function overlayOptions(options: Options): Promise<OverlayOptions> {
   const seed = options.seed === undefined ? undefined : await readSeed(options.seed);
   return defined({
-    ...(options.listen === undefined ? {} : { listen: listenAddress(options.listen) }),
+    ...defined({ listen: whenDefined(options.listen, listenAddress) }),
     directory: options.dir,
     release: options.release,
     seed,

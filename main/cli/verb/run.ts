@@ -1,5 +1,5 @@
-import { defined } from '../../base/defined.ts';
 import { Option, type Command } from 'commander';
+import { defined, whenDefined } from '../../base/defined.ts';
 import { parseHostPort } from '../../base/ip.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
 import { parseDescriptor } from '../passphrase.ts';
@@ -54,7 +54,7 @@ async function runOptions(options: Options, cli: Cli): Promise<RunOptions> {
     forwards: options.forward.map(parseForward),
     mode: options.mode,
     configFile: options.config,
-    ...(options.proxyListen === undefined ? {} : { proxyListen: listenAddress(options.proxyListen) }),
+    ...defined({ proxyListen: whenDefined(options.proxyListen, listenAddress) }),
     passphrase,
     logLevel: options.logLevel,
   });

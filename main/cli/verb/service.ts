@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { defined, whenDefined } from '../../base/defined.ts';
 import { addVerb, exitCode, type Cli, type CommonOptions } from '../cli.ts';
 import type { ServiceOptions, ServiceReport } from '../backends.ts';
 
@@ -33,7 +34,7 @@ function serviceOptions(options: Options, cli: Cli): ServiceOptions {
     stateDirectory: cli.machineStateDirectory(options),
     dryRun: options.dryRun ?? false,
     seePrograms: options.seePrograms ?? false,
-    ...(options.root === undefined ? {} : { root: resolve(options.root) }),
+    ...defined({ root: whenDefined(options.root, (root) => resolve(root)) }),
   };
 }
 

@@ -1,5 +1,6 @@
 /** `why`: each step from a name to a terminator, the first that fails, and what to do about it. Asks nothing to be dialled. */
 import type { App } from '../../apps/app.ts';
+import {} from '../../base/defined.ts';
 import { defined } from '../../base/defined.ts';
 import type { FlowRequest } from '../../base/flow.ts';
 import { ipFamily } from '../../base/ip.ts';
@@ -59,7 +60,7 @@ export async function explainWhy(destination: string, app: string | undefined, d
   const done = (match?: Match): WhyView => ({
     destination,
     reachable: steps.every((step) => step.outcome !== 'fail'),
-    ...(match === undefined ? {} : { service: match.service.name, identity: match.identity }),
+    ...defined({ service: match?.service.name, identity: match?.identity }),
     steps,
   });
 

@@ -1,5 +1,5 @@
 /** The calls of group `identity`: enrolment, and the life of identities after it. */
-import { defined } from '../../base/defined.ts';
+import { defined, whenDefined } from '../../base/defined.ts';
 import type { Audit } from '../../audit/audit.ts';
 import type { EngineHandlers } from '../../api/schema.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -55,7 +55,7 @@ export function identityCalls(deps: IdentityCallsDeps): EngineHandlers['identity
     unlock: async ({ name, passphrase, wrappingKey }) => {
       const unlock: KeyUnlock = {
         ...defined({ passphrase }),
-        ...(wrappingKey === undefined ? {} : { wrappingKey: Buffer.from(wrappingKey, 'base64') }),
+        ...defined({ wrappingKey: whenDefined(wrappingKey, (key) => Buffer.from(key, 'base64')) }),
       };
       return (await identities.unlock(name, unlock)).view();
     },

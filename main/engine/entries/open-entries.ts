@@ -1,6 +1,7 @@
 /** Every way in, by mode: the TUN, the proxy, forwarded ports. */
 import { existsSync } from 'node:fs';
 import type { Clock } from '../../base/clock.ts';
+import { defined, whenDefined } from '../../base/defined.ts';
 import { toTunnelerError } from '../../base/errors.ts';
 import type { Admit, Destination } from '../../base/flow.ts';
 import { DisposalStack } from '../../base/lifecycle.ts';
@@ -83,7 +84,7 @@ export async function openEntries(deps: EntriesDeps): Promise<Entries> {
       dns: () => tun?.dns() ?? noDns,
       status: () => ({
         ...(tun?.status() ?? { routes: [], warnings: [] }),
-        ...(proxy?.listen === undefined ? {} : { proxy: { listen: proxy.listen } }),
+        ...defined({ proxy: whenDefined(proxy?.listen, (listen) => ({ listen })) }),
       }),
       [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
     };

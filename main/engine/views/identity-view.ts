@@ -1,6 +1,6 @@
 /** An identity as clients see it: from its record, what its context knows, and where it stands. */
 import { X509Certificate } from 'node:crypto';
-import { defined } from '../../base/defined.ts';
+import { defined, whenDefined } from '../../base/defined.ts';
 import type { IdentityView } from '../../api/views.ts';
 import { userKeychainAccount } from '../../identity/keystore/keychain-keystore.ts';
 import { proofOf, type IdentityFile } from '../../identity/identities.ts';
@@ -37,7 +37,7 @@ export function identityView({ name, record, context, standing, services, mfa }:
     name,
     keystore: record === undefined || record.keyReference === undefined ? 'none' : record.keystore,
     scope: record?.scope ?? 'machine',
-    ...(record?.ownerUid === undefined ? {} : { owner: String(record.ownerUid) }),
+    ...defined({ owner: whenDefined(record?.ownerUid, String) }),
     ...defined({ keychainAccount }),
     state,
     ...defined({ reason }),

@@ -1,4 +1,6 @@
 /** Judges what one A2A session asks and is answered. Pure but for the ledger it counts in. */
+import {} from '../../base/defined.ts';
+import { defined } from '../../base/defined.ts';
 import type { A2aRules } from '../../base/engagement.ts';
 import { compileGlob, type Glob } from '../../base/glob.ts';
 import type { Effects } from '../effects.ts';
@@ -234,7 +236,7 @@ function callOf(
     decision,
     digest,
     startedAtMs: nowMs,
-    ...(rule === undefined ? {} : { rule }),
+    ...defined({ rule }),
   };
 }
 

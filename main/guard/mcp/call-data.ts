@@ -1,6 +1,8 @@
 /** What a contract says of data, applied to the messages of one MCP session, both ways. */
+import {} from '../../base/defined.ts';
 import type { CompiledDataRules, Inspection } from '../data/data-rules.ts';
 import type { DocumentScan, FoundPlace } from '../data/document-scan.ts';
+import { defined } from '../../base/defined.ts';
 import { foundClasses } from '../../base/engagement/data.ts';
 import type { DataFound } from '../data/found.ts';
 import type { Effects } from '../effects.ts';
@@ -133,7 +135,7 @@ export class McpData {
       decision,
       startedAtMs: nowMs,
       data,
-      ...(rule === undefined ? {} : { rule }),
+      ...defined({ rule }),
     });
   }
 }

@@ -1,4 +1,6 @@
 /** Judges the requests of one MCP session. Pure. */
+import {} from '../../base/defined.ts';
+import { defined } from '../../base/defined.ts';
 import type { McpRules } from '../../base/engagement.ts';
 import type { Reason } from '../../base/reason.ts';
 import type { CompiledDataRules } from '../data/data-rules.ts';
@@ -348,7 +350,7 @@ export class McpCalls {
       decision,
       digest: this.#digests.get(request) ?? digestOf(args, this.#written.plain, this.#context),
       startedAtMs: nowMs,
-      ...(rule === undefined ? {} : { rule }),
+      ...defined({ rule }),
       ...(recorded ? { arguments: short ? this.data.shown(request, args) : { tooLarge: this.#written.bytes } } : {}),
       ...(data.length === 0 ? {} : { data }),
     };

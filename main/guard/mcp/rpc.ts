@@ -2,6 +2,8 @@
  * JSON-RPC 2.0 messages as MCP sends them, one or a batch. Pure.
  * Sources: JSON-RPC 2.0 specification; MCP specification, revisions 2024-11-05 to 2026-07-28, "Base protocol".
  */
+import { defined } from '../../base/defined.ts';
+import {} from '../../base/defined.ts';
 import { foldName } from '../json/fold-name.ts';
 import { isRecord } from '../json/strict-json.ts';
 
@@ -84,7 +86,7 @@ export function readRpc(value: unknown, strict: boolean): RpcReading {
 
 /** The text of an error answer. */
 export function rpcError(id: RpcId | null, code: number, message: string, data?: unknown): Record<string, unknown> {
-  return { jsonrpc: '2.0', id, error: { code, message, ...(data === undefined ? {} : { data }) } };
+  return { jsonrpc: '2.0', id, error: { code, message, ...defined({ data }) } };
 }
 
 function readMessage(value: unknown, strict: boolean): RpcMessage | string {

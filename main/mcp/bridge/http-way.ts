@@ -3,8 +3,8 @@
  * sent by that one and without a session; the others by what their handshake agreed on.
  * Source: modelcontextprotocol.io, "Transports", revisions 2025-03-26 to 2026-07-28.
  */
-import { defined } from '../../base/defined.ts';
 import { setTimeout as delay } from 'node:timers/promises';
+import { defined } from '../../base/defined.ts';
 import { failureIn } from './answers.ts';
 import { EventStream } from './event-stream.ts';
 import { HttpCalls, NoHttpAnswer, type Answer } from './http-call.ts';
@@ -305,7 +305,7 @@ export class HttpWay implements Way {
   async #learnTools(call: Message, signal: AbortSignal): Promise<boolean> {
     let cursor: unknown;
     for (let page = 0; page < maxToolPages; page += 1) {
-      const next = cursor === undefined ? {} : { cursor };
+      const next = defined({ cursor });
       const ask = this.#own('tools/list', { ...next, _meta: call.params['_meta'] });
       let listed: Message | undefined;
       const outcome = await this.#exchange(

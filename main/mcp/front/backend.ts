@@ -1,6 +1,6 @@
 /** One dark service as one client of the front door has it: a session of its own, what it offers, and what it says of its own accord. */
-import { defined } from '../../base/defined.ts';
 import { Client, type ClientCapabilities, type Notification } from '@modelcontextprotocol/client';
+import { defined } from '../../base/defined.ts';
 import { anything, type Fields } from './anything.ts';
 import { ServiceTransport, type ServiceTransportDeps } from './peers.ts';
 
@@ -108,7 +108,7 @@ export class Backend implements AsyncDisposable {
   call(method: string, params: Fields, { signal, onprogress }: CallOptions = {}): Promise<Fields> {
     return this.#client.request({ method, params }, anything, {
       timeout: forever,
-      ...(signal === undefined ? {} : { signal }),
+      ...defined({ signal }),
       ...(onprogress === undefined ? {} : { onprogress: (progress) => onprogress({ ...progress }) }),
     });
   }

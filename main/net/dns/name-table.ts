@@ -2,6 +2,8 @@
  * Names in the live intercept table and the synthetic addresses they stand for. A name keeps its address for as long as there is room, even
  * while it is not intercepted, so that an application's cached answer never leads to another service.
  */
+import {} from '../../base/defined.ts';
+import { defined } from '../../base/defined.ts';
 import { addressBytes, addressFromBytes } from '../../base/ip.ts';
 import type { Cidr } from '../../base/ip.ts';
 
@@ -149,8 +151,7 @@ export class NameTable {
   #addresses(offset: number): NameAddresses {
     const { 4: range4, 6: range6 } = this.#ranges;
     return {
-      ...(range4 === undefined ? {} : { 4: addressAt(range4, offset) }),
-      ...(range6 === undefined ? {} : { 6: addressAt(range6, offset) }),
+      ...defined({ 4: range4 && addressAt(range4, offset), 6: range6 && addressAt(range6, offset) }),
     };
   }
 

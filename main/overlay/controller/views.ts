@@ -1,4 +1,6 @@
 /** Records as the edge API shows them (openziti/edge-api: client.yml, management.yml). */
+import { defined } from '../../base/defined.ts';
+import {} from '../../base/defined.ts';
 import type {
   ApiSessionRecord,
   ConfigRecord,
@@ -125,8 +127,8 @@ export function identityView(network: Network, identity: IdentityFile) {
     serviceHostingCosts: identity.serviceHostingCosts,
     serviceHostingPrecedences: identity.serviceHostingPrecedences,
     authenticators: {
-      ...(cert === undefined ? {} : { cert: { id: cert.id, fingerprint: cert.fingerprint } }),
-      ...(updb === undefined ? {} : { updb: { id: updb.id, username: updb.username } }),
+      ...defined({ cert: cert && { id: cert.id, fingerprint: cert.fingerprint } }),
+      ...defined({ updb: updb && { id: updb.id, username: updb.username } }),
     },
     enrollment,
     envInfo: {},

@@ -403,7 +403,7 @@ function toChecks(set: ServiceAnswer['postureQueries'][number]): PostureCheck[] 
         ...defined({ timeoutRemainingSeconds: query.timeoutRemaining }),
         promptOnWake: query.promptOnWake === true,
         promptOnUnlock: query.promptOnUnlock === true,
-        ...(query.process === undefined ? {} : { process: toProcess(query.process) }),
+        ...defined({ process: query.process && toProcess(query.process) }),
         ...defined({ processes: query.processes?.map(toProcess) }),
       } satisfies PostureCheck,
     ];

@@ -1,5 +1,5 @@
 /** The older API session: one POST, a token, a sliding expiry. Source: edge-api client.yml `/authenticate`. */
-import { defined } from '../../base/defined.ts';
+import { defined, whenDefined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { apiSessionAnswer, readData, requireSuccess, totpEnrolmentAnswer, type ApiSessionAnswer } from './answers.ts';
 import type { HttpAnswer, HttpTransport } from './transport.ts';
@@ -35,7 +35,7 @@ export async function signInLegacy(http: HttpTransport, options: LegacySignInOpt
   const answer = await http.send({
     method: 'POST',
     path: `${clientApiPath}/authenticate?method=${proof.kind}`,
-    headers: { ...jsonHeaders, ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }) },
+    headers: { ...jsonHeaders, ...defined({ authorization: whenDefined(bearer, (token) => `Bearer ${token}`) }) },
     body: JSON.stringify({ ...credentials, configTypes: options.configTypes, ...clientInfoFields(options.info) }),
     ...defined({ signal: options.signal }),
   });
@@ -161,7 +161,7 @@ export function sessionHeaders(session: Pick<LegacySession, 'token' | 'bearer'>)
   return {
     ...jsonHeaders,
     'zt-session': session.token,
-    ...(session.bearer === undefined ? {} : { authorization: `Bearer ${session.bearer}` }),
+    ...defined({ authorization: whenDefined(session.bearer, (token) => `Bearer ${token}`) }),
   };
 }
 

@@ -1,4 +1,6 @@
 /** One dial: Connect, its answer, and the stream that comes of it. */
+import {} from '../../base/defined.ts';
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { contentType } from '../wire/content-type.ts';
 import { readEdgeFault } from '../wire/edge-error.ts';
@@ -174,7 +176,7 @@ class Dial implements Connection {
       for (const frame of this.#early) stream.receive(frame);
       this.#resolve({
         stream,
-        ...(stickinessToken === undefined ? {} : { stickinessToken: copyBytes(stickinessToken) }),
+        ...defined({ stickinessToken: stickinessToken && copyBytes(stickinessToken) }),
       });
     });
   }
