@@ -204,7 +204,7 @@ describe.skipIf(mustSkip(missing))('trouble (OpenZiti)', () => {
           );
         await until(async () => (await seen())?.state === 'degraded', 20_000);
         expect((await seen())?.reason).toMatchObject({ code: 'ziti.controller.clock_skew' });
-        expect((await seen())?.reason?.next).toMatch(/Set this device's clock/);
+        expect((await seen())?.reason?.next).toMatch(/set this device's clock/);
       },
       60_000,
     );
