@@ -8,6 +8,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../support/until.ts';
 import { BootedSystem, systemdMissing } from './support/booted-system.ts';
@@ -132,11 +133,20 @@ describe.skipIf(mustSkip(reason))('the Debian package', () => {
       './usr/lib/systemd/system/culvert.service',
       './etc/culvert/culvert.yaml',
       './usr/share/doc/culvert/copyright',
+      './usr/share/doc/culvert/docs/reference/commands.md',
     ]) {
       expect(listed).toContain(` ${path}\n`);
     }
     expect(listed).not.toMatch(/node_modules\/(electron|vitest|typescript|esbuild)\//);
     expect(listed.split('\n').filter((line) => line !== '' && !line.includes(' root/root '))).toEqual([]);
+  });
+
+  it('carries the man page, made by the program that is in it', () => {
+    const tree = join(directory, 'manual');
+    spawnSync('dpkg-deb', ['-x', join(directory, first), tree]);
+    const manual = gunzipSync(readFileSync(join(tree, 'usr/share/man/man1/culvert.1.gz'))).toString('utf8');
+    expect(manual).toMatch(/^\.TH CULVERT 1 /);
+    expect(manual).toContain('\n.B culvert mcp pins accept <service> [tools...]\n');
   });
 
   it('carries a bill of its materials: each package in it, what is bundled, the crates and the Node, each with its hash', () => {
