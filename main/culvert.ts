@@ -20,6 +20,7 @@ const programs: Backends = {
     const { lastSettingsFile } = await import('./engine/runtime/lineage-record.ts');
     return agentBackend([process.execPath, fileURLToPath(import.meta.url)], requirePerson, lastSettingsFile);
   },
+  learning: () => import('./learning/learning.ts'),
   version,
   directory: here,
   async runEngine(options) {

@@ -71,7 +71,7 @@ export const engagementSchema = terms({
   record: v.optional(record),
   /**
    * `observe`: calls that the lists and counts of a guard above would refuse go on, recorded with `observed`. All else holds: what no guard can
-   * read, `data`, `mcp.pin`, `http.tokenBudget`, and the terms of a session (decision 0025). Default: `enforce`.
+   * read, `data`, `mcp.pin`, budgets, and the terms of a session (decision 0025). Default: `enforce`.
    */
   enforce: v.optional(v.picklist(['enforce', 'observe'])),
   /** What follows where a session breaks the contract: it is closed (default), its program is cut off as well, or only an alert is raised. */

@@ -44,7 +44,8 @@ const spanUnits: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_6
 /** Midnights of this machine's own day, back from today. */
 const daysBack: Readonly<Record<string, number>> = { today: 0, yesterday: 1 };
 
-function instant(text: string, option: string): string {
+/** A moment as `--since` names it, in ISO 8601. Throws a usage error naming the option. */
+export function instant(text: string, option: string): string {
   const days = daysBack[text.toLowerCase()];
   if (days !== undefined) {
     const midnight = new Date();

@@ -3,6 +3,7 @@
  * engine. `main/culvert.ts` hands them in; each is loaded only when a verb asks for it.
  */
 import type { ConfigCheckView, DoctorCheck, EngineReady } from '../api/machine-views.ts';
+import type { LearntView, ReplayView } from '../api/learning-views.ts';
 import type { AgentLimits } from '../api/agent-views.ts';
 import type { EngineClient } from '../api/schema.ts';
 import type { AuditRecordView, AuditVerifyView } from '../api/record-views.ts';
@@ -115,8 +116,27 @@ export interface AgentBackend {
   unbind(stateDirectory: string, file: string, name: string): Promise<void>;
 }
 
+/** What is made of records: contracts learnt, and contracts held against them. */
+export interface LearningBackend {
+  /** `contract`: the one in force. Throws `base.invalid` where the record has nothing of the service. */
+  learnContract(request: {
+    readonly records: readonly AuditRecordView[];
+    readonly service: string;
+    readonly contract?: unknown;
+  }): LearntView;
+  /** Throws `contract.invalid`. */
+  replayContracts(request: {
+    readonly file: string;
+    readonly text: string;
+    readonly records: readonly AuditRecordView[];
+    readonly service?: string;
+  }): ReplayView;
+}
+
 /** All of it, by what verbs ask for. */
 export interface Backends {
+  /** Contracts from records, and against them. */
+  learning(): Promise<LearningBackend>;
   agents(): Promise<AgentBackend>;
   readonly version: string;
   /** Where the program lies, and beside it the built window and shell. */

@@ -63,6 +63,8 @@ export const examples: Readonly<Record<string, string>> = {
   policy: 'culvert policy check',
   'policy check': 'culvert policy check',
   'policy reload': 'culvert policy reload',
+  'policy learn': 'culvert policy learn --service plc.dark --since 7d > plc.yaml',
+  'policy replay': 'culvert policy replay plc.yaml --since 7d',
   'policy explain': 'culvert policy explain db.dark:5432 --app psql',
   agent: 'culvert agent run claude --net only -- claude',
   'agent run': 'culvert agent run claude --net only -- claude',

@@ -130,12 +130,13 @@ function postureRefusal(posture: PostureState): Refusal | undefined {
   return posture.kind === 'failing' ? { reason: posture.reason, answer: 'prohibited' } : undefined;
 }
 
-function contractRefusal(
+/** What a contract says against a dial at this end. */
+export function contractRefusal(
   inForce: ContractInForce,
-  match: Match,
+  match: { readonly identity: string; readonly service: Pick<Match['service'], 'id' | 'name'> },
   app: App,
-  identity: IdentityFacts,
-  facts: DecisionFacts,
+  identity: Pick<IdentityFacts, 'mfaVerifiedAtMs'>,
+  facts: Pick<DecisionFacts, 'nowMs' | 'openSessions'>,
 ): Refusal | undefined {
   if (inForce.kind === 'none') return undefined;
   if (inForce.kind === 'invalid') return { reason: inForce.reason, answer: 'prohibited' };

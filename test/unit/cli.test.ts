@@ -40,6 +40,7 @@ const noPrograms: Backends = {
   openIdentities: notHere,
   openSecrets: notHere,
   verifyAudit: notHere,
+  learning: () => import('../../main/learning/learning.ts'),
   searchAudit: notHere,
   checkPolicy: notHere,
   repair: notHere,

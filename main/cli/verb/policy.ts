@@ -2,9 +2,10 @@ import type { Command } from 'commander';
 import type { PolicyCheckView, PolicyView } from '../../api/views.ts';
 import { addVerb, exitCode, type Cli, type CommonOptions } from '../cli.ts';
 import { namedProgram } from '../named-program.ts';
+import { addPolicyLearning } from './policy-learning.ts';
 import { printWhy, whyRequest } from './why.ts';
 
-/** `culvert policy check|reload|explain`: local rules and contracts. */
+/** `culvert policy check|reload|explain|learn|replay`: local rules and contracts. */
 export function addPolicy(program: Command, cli: Cli): void {
   const group = program.command('policy').description('local rules and contracts');
   addVerb(group, 'check', 'read the rules and say what is wrong; nothing changes').action(
@@ -36,6 +37,7 @@ export function addPolicy(program: Command, cli: Cli): void {
       );
       printWhy(answer, options, cli);
     });
+  addPolicyLearning(group, cli);
 }
 
 function describe(policy: PolicyView, yaml: (value: unknown) => string, cli: Cli): string {

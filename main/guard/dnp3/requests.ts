@@ -42,7 +42,7 @@ export function readRequest(fragment: Uint8Array, objects: Dnp3Rules['objects'])
     ...base,
     operation,
     target: (points ?? []).map(pointsText).join(', '),
-    within: objects === undefined || housekeeping.includes(code) ? undefined : isWithin(objects, points ?? []),
+    within: isWithin(objects, code, points ?? []),
     ...(values.length === 0 ? {} : { facts: { values } }),
   };
 }
@@ -50,8 +50,14 @@ export function readRequest(fragment: Uint8Array, objects: Dnp3Rules['objects'])
 /** Asked of the outstation as a whole, and only on the reading side. */
 const housekeeping: readonly number[] = [20, 21, 23];
 
-function isWithin(objects: NonNullable<Dnp3Rules['objects']>, points: readonly Points[]): boolean {
-  const holds = ({ group, from, to }: Points): boolean =>
+/** Undefined where the contract names no objects, or none could be asked for. */
+export function isWithin(
+  objects: Dnp3Rules['objects'],
+  code: number,
+  points: readonly Pick<Points, 'group' | 'from' | 'to'>[],
+): boolean | undefined {
+  if (objects === undefined || housekeeping.includes(code)) return undefined;
+  const holds = ({ group, from, to }: Pick<Points, 'group' | 'from' | 'to'>): boolean =>
     objects.some(
       (object) => (object.group === undefined || object.group === group) && from >= object.from && to <= object.to,
     );

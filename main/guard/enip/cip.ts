@@ -2,6 +2,8 @@
  * CIP requests: a service, the path of what it is asked of, and data. Pure.
  * Source: CIP Volume 1, chapter 2-4 (messages), appendix C-1.4 (path segments), 3-5.5 (Connection Manager).
  */
+import type { EnipRules } from '../../base/engagement/floor/rules.ts';
+import { globMatches } from '../../base/glob.ts';
 import { ByteReader, demand } from '../floor/byte-reader.ts';
 
 /** What a request is asked of. */
@@ -115,6 +117,20 @@ export function opensMessages(data: Uint8Array, isLarge: boolean): boolean {
   const isRouter =
     path.length >= 4 && [0x20, 2, 0x24, 1].every((byte, index) => path[path.length - 4 + index] === byte);
   return (transport & 0x0f) === 3 && isRouter;
+}
+
+/** Undefined where the contract names no objects. */
+export function isWithin(
+  objects: EnipRules['objects'],
+  path: Pick<CipPath, 'tag' | 'class' | 'instance'>,
+): boolean | undefined {
+  return objects?.some((object) =>
+    typeof object === 'string'
+      ? path.tag !== undefined && globMatches(object, path.tag, 'name')
+      : path.tag === undefined &&
+        path.class === object.class &&
+        (object.instance === undefined || object.instance === path.instance),
+  );
 }
 
 /** `COUNTS[3]`, `class 0x01 instance 1 attribute 7`. */

@@ -5,11 +5,10 @@
  * Connections that exchange inputs and outputs are a control of their own; CIP Security (TLS) cannot be read.
  */
 import type { EnipRules } from '../../base/engagement/floor/rules.ts';
-import { globMatches } from '../../base/glob.ts';
 import { ByteReader, demand, hexOf, parsed } from '../floor/byte-reader.ts';
 import { FloorGuard, type Asked } from '../floor/floor-guard.ts';
 import type { GuardContext } from '../guard.ts';
-import { pathText, readRequest, statusAnswer, unpackServices, unwrapSend, type CipPath } from './cip.ts';
+import { isWithin, pathText, readRequest, statusAnswer, unpackServices, unwrapSend } from './cip.ts';
 import {
   answerFrame,
   commands,
@@ -128,22 +127,12 @@ export class EnipGuard extends FloorGuard {
         operation,
         name: `service-0x${request.service.toString(16).padStart(2, '0')}`,
         target: pathText(request.path),
-        within: this.#isWithin(request.path),
+        within: isWithin(this.#objects, request.path),
         ...(operation?.class === 'read' || request.data.length === 0 ? {} : { facts: { data: hexOf(request.data) } }),
       };
       judged.push({ asked, rule: this.refusalOf(asked) });
     }
     return request.service;
-  }
-
-  #isWithin(path: CipPath): boolean | undefined {
-    return this.#objects?.some((object) =>
-      typeof object === 'string'
-        ? path.tag !== undefined && globMatches(object, path.tag, 'name')
-        : path.tag === undefined &&
-          path.class === object.class &&
-          (object.instance === undefined || object.instance === path.instance),
-    );
   }
 
   /** The answer to a forward open names both ids of the connection. */

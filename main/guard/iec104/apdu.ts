@@ -91,14 +91,19 @@ function readKnown(asdu: Uint8Array, objects: Iec104Rules['objects']): Asked | u
     operation,
     name: `type-${type}`,
     target: `station ${station} point ${address}`,
-    within: objects?.some(
-      (object) =>
-        (object.commonAddress === undefined || object.commonAddress === station) &&
-        address >= object.from &&
-        address <= object.to,
-    ),
+    within: isWithin(objects, station, address),
     facts: factsOf(type, element),
   };
+}
+
+/** Undefined where the contract names no objects. */
+export function isWithin(objects: Iec104Rules['objects'], station: number, address: number): boolean | undefined {
+  return objects?.some(
+    (object) =>
+      (object.commonAddress === undefined || object.commonAddress === station) &&
+      address >= object.from &&
+      address <= object.to,
+  );
 }
 
 function factsOf(type: number, element: Uint8Array): Readonly<Record<string, unknown>> {

@@ -56,6 +56,13 @@ export class CompiledMcpRules {
     };
   }
 
+  /** Does any rule that speaks of it look at its arguments? */
+  looksAt(kind: ThingKind, name: string): boolean {
+    return [...(this.#allow ?? []), ...this.#deny].some(
+      (rule) => rule.conditions.length > 0 && names(rule, kind, name),
+    );
+  }
+
   /** The rule that wants somebody's approval for it; doubt asks. */
   asks(kind: ThingKind, name: string, args: unknown): string | undefined {
     const asking = this.#ask.find((rule) => names(rule, kind, name) && holds(rule, args) !== 'no');

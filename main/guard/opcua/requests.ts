@@ -33,8 +33,6 @@ const housekeepingNodes = ['i=2253', 'i=2254', 'i=2255', 'i=2256', 'i=2259', 'i=
 interface Body {
   readonly nodes: readonly string[];
   readonly values?: readonly unknown[];
-  /** It addresses nothing that a contract's objects could name. */
-  readonly isNeutral?: boolean;
   readonly isReading?: boolean;
 }
 
@@ -65,7 +63,7 @@ export function readRequest(body: Uint8Array, objects: readonly string[] | undef
     operation: read === undefined ? undefined : operation,
     name: named?.name ?? `service ${header.typeId}`,
     target: shortened(nodes),
-    within: read?.isNeutral === true || objects === undefined ? undefined : isWithin(objects, nodes),
+    within: isWithin(objects, type, nodes),
     type,
     handle: header.handle,
     nodes,
@@ -73,7 +71,13 @@ export function readRequest(body: Uint8Array, objects: readonly string[] | undef
   };
 }
 
-function isWithin(objects: readonly string[], nodes: readonly string[]): boolean {
+/** Undefined where the contract names no objects, or the service addresses none. */
+export function isWithin(
+  objects: readonly string[] | undefined,
+  type: number,
+  nodes: readonly string[],
+): boolean | undefined {
+  if (objects === undefined || neutral.includes(type)) return undefined;
   const holds = (named: string): boolean => {
     const node = named.replace(/ @\d+$/, '');
     return housekeepingNodes.includes(node) || objects.some((object) => globMatches(object, node, 'name'));
@@ -91,7 +95,7 @@ function shortened(nodes: readonly string[]): string {
 /** Services that name nodes are read to their end; those that may pass without are left to the two ends. */
 function bodyOf(type: number, reader: ByteReader): Body {
   const read = bodies[type];
-  if (read === undefined) return { nodes: [], isNeutral: neutral.includes(type) };
+  if (read === undefined) return { nodes: [] };
   const body = read(reader);
   reader.end();
   return body;

@@ -1,0 +1,149 @@
+import { readFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import type { LearntView, ReplayView } from '../../api/learning-views.ts';
+import type { AuditRecordView } from '../../api/record-views.ts';
+import { TunnelerError } from '../../base/errors.ts';
+import { instant } from '../audit-filters.ts';
+import type { AuditQuery, Engine } from '../backends.ts';
+import { addVerb, exitCode, type Cli, type CommonOptions } from '../cli.ts';
+import { oneLine } from '../table.ts';
+
+interface SinceOptions extends CommonOptions {
+  readonly since: string;
+}
+
+/** Records are asked for so many at a time. */
+const pageRecords = 10_000;
+/** What is learnt from. */
+const kinds = ['session.opened', 'session.closed', 'call'] as const;
+
+/** `culvert policy learn|replay`: contracts from what was recorded, and against it. */
+export function addPolicyLearning(group: Command, cli: Cli): void {
+  const since = ['--since <time>', 'ISO 8601, a span back from now such as 2h, today or yesterday', '7d'] as const;
+  addVerb(group, 'learn', 'the narrowest contract that covers what the record has seen of a service')
+    .requiredOption('--service <name>', 'of this service')
+    .option(...since)
+    .action(async (options: SinceOptions & { service: string }) => {
+      const { service } = options;
+      const from = instant(options.since, '--since');
+      const [records, contract] = await cli.withEngineOr(
+        options,
+        async (engine) => [
+          await recordsOf((query) => engine.audit.search(query), { service, since: from }),
+          await inForce(engine, service),
+        ],
+        async () => [
+          await recordsOf((query) => cli.programs.searchAudit(cli.stateDirectory(options), query), {
+            service,
+            since: from,
+          }),
+          undefined,
+        ],
+      );
+      const learning = await cli.programs.learning();
+      const learnt = learning.learnContract({ records, service, ...(contract === undefined ? {} : { contract }) });
+      const { stringify } = await import('yaml');
+      cli.print(
+        options,
+        learnt,
+        (view) => contractFile(view, { service, since: from, yaml: stringify }),
+        (view) => ({ service, since: from, ...view }),
+      );
+    });
+  addVerb(
+    group,
+    'replay <file>',
+    'what contracts in a file would have refused of what was recorded; exits 1 where anything',
+  )
+    .option('--service <name>', 'of this service alone; FILE may then be one contract')
+    .option(...since)
+    .action(async (file: string, options: SinceOptions & { service?: string }) => {
+      const text = await textOf(file);
+      const of = {
+        since: instant(options.since, '--since'),
+        ...(options.service === undefined ? {} : { service: options.service }),
+      };
+      const records = await cli.withEngineOr(
+        options,
+        (engine) => recordsOf((query) => engine.audit.search(query), of),
+        () => recordsOf((query) => cli.programs.searchAudit(cli.stateDirectory(options), query), of),
+      );
+      const learning = await cli.programs.learning();
+      const { service } = options;
+      const view = learning.replayContracts({ file, text, records, ...(service === undefined ? {} : { service }) });
+      cli.print(options, view, (one) => describeReplay(one, cli));
+      if (view.refused > 0) cli.exit = exitCode.failed;
+    });
+}
+
+/** All of them, however many. */
+async function recordsOf(
+  search: (query: AuditQuery) => Promise<readonly AuditRecordView[]>,
+  of: Pick<AuditQuery, 'service' | 'since'>,
+): Promise<readonly AuditRecordView[]> {
+  const found: AuditRecordView[] = [];
+  for (const kind of kinds) {
+    let page: readonly AuditRecordView[] = [];
+    do {
+      const beforeSeq = page.at(-1)?.seq;
+      page = await search({ ...of, kind, limit: pageRecords, ...(beforeSeq === undefined ? {} : { beforeSeq }) });
+      found.push(...page);
+    } while (page.length === pageRecords);
+  }
+  return found;
+}
+
+async function inForce(engine: Engine, service: string): Promise<unknown> {
+  const { contracts } = await engine.policy.show();
+  return contracts.find((one) => one.service === service)?.terms;
+}
+
+async function textOf(file: string): Promise<string> {
+  if (file.endsWith('.cedar')) {
+    throw new TunnelerError('base.invalid', `${file} holds rules, and only contracts can be held against the record`, {
+      details: { next: 'culvert policy explain HOST says what rules decide now' },
+    });
+  }
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new TunnelerError('base.invalid', `${file} cannot be read: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** A file for `policy.d` or `policy replay`, with what changes, and what is not known, above it. */
+function contractFile(
+  { contract, changes, notes, calls, sessions }: LearntView,
+  {
+    service,
+    since,
+    yaml,
+  }: { readonly service: string; readonly since: string; readonly yaml: (value: unknown) => string },
+): string {
+  const json = (value: unknown): string => oneLine(JSON.stringify(value));
+  const lines = [
+    `learnt from ${calls} calls and ${sessions} sessions of ${service} since ${since}`,
+    changes.length === 0 ? 'the same as the contract in force' : 'against the contract in force:',
+    ...changes.flatMap((change) => [
+      ...('old' in change ? [`  - ${change.field}: ${json(change.old)}`] : []),
+      ...('new' in change ? [`  + ${change.field}: ${json(change.new)}`] : []),
+    ]),
+    ...notes.map((note) => `note: ${note}`),
+  ];
+  return `${lines.map((line) => `# ${line}\n`).join('')}${yaml({ contracts: [{ service, contract }] })}`;
+}
+
+function describeReplay({ calls, sessions, deniedBefore, refused, rules, unknown }: ReplayView, cli: Cli): string {
+  const before = deniedBefore === 0 ? '' : ` (${deniedBefore} calls were refused already and are left as they were)`;
+  const of = `${calls} calls and ${sessions} sessions${before}`;
+  const head =
+    refused === 0
+      ? `${cli.paint('green', 'nothing refused')} of ${of}`
+      : `${cli.paint('red', `${refused} refused`)} of ${of}`;
+  const lines = rules.flatMap(({ rule, count, examples }) => [
+    `  ${String(count).padStart(6)}  ${rule}`,
+    ...examples.map(({ seq, at, service, what }) => `          ${seq}  ${at}  ${service}  ${oneLine(what)}`),
+  ]);
+  const doubts = unknown.map(({ why, count }) => `  ${String(count).padStart(6)}  cannot be told: ${why}`);
+  return `${[head, ...lines, ...doubts].join('\n')}\n`;
+}

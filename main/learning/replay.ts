@@ -1,0 +1,121 @@
+/** What contracts would have refused of what was recorded, by the functions that decide. Pure. */
+import type { EngagementContract } from '../base/engagement.ts';
+import { createLedger } from '../guard/ledger.ts';
+import { replayCall } from '../guard/recorded/recorded-call.ts';
+import type { ContractInForce } from '../policy/contract-book.ts';
+import { contractRefusal } from '../policy/decide.ts';
+import { hostedRefusal } from '../policy/host-terms.ts';
+import type { Seen, SeenSession } from './seen.ts';
+
+/** One record that stands for others like it. */
+export interface ReplayExample {
+  readonly seq: number;
+  readonly at: string;
+  readonly service: string;
+  /** `tools/call delete_user`, or `session as laptop`. */
+  readonly what: string;
+}
+
+/** What became of the record under the contracts. */
+export interface Replay {
+  /** Calls that had gone on, and sessions that had opened: those are judged again. */
+  readonly calls: number;
+  readonly sessions: number;
+  /** What had been refused already, and is left as it was. */
+  readonly deniedBefore: number;
+  /** How many would have been refused. */
+  readonly refused: number;
+  /** By rule, most first; of each the first examples. */
+  readonly rules: readonly {
+    readonly rule: string;
+    readonly count: number;
+    readonly examples: readonly ReplayExample[];
+  }[];
+  /** What the record does not say enough of, by why. */
+  readonly unknown: readonly { readonly why: string; readonly count: number }[];
+}
+
+const maxExamples = 3;
+
+/** `inForce`: the contract of a service as it would be. */
+export function replay(seen: Seen, inForce: (service: string) => ContractInForce): Replay {
+  const refused = new Map<string, { count: number; examples: ReplayExample[] }>();
+  const unknown = new Map<string, number>();
+  const refuse = (rule: string, example: ReplayExample): void => {
+    const known = refused.get(rule) ?? { count: 0, examples: [] };
+    known.count += 1;
+    if (known.examples.length < maxExamples) known.examples.push(example);
+    refused.set(rule, known);
+  };
+  const doubt = (why: string): void => void unknown.set(why, (unknown.get(why) ?? 0) + 1);
+
+  const ledger = createLedger();
+  const calls = seen.calls.filter((call) => call.allowed);
+  for (const call of [...calls].sort((a, b) => a.atMs - b.atMs)) {
+    const set = inForce(call.service);
+    if (set.kind !== 'set') continue;
+    const judged = replayCall(set.contract, call, ledger);
+    const { seq, at, service, method, target } = call;
+    if (judged.kind === 'unknown') doubt(judged.why);
+    if (judged.kind === 'refused') refuse(judged.rule, { seq, at, service, what: `${method} ${target}` });
+  }
+  for (const session of seen.sessions) {
+    const set = inForce(session.service);
+    if (set.kind !== 'set') continue;
+    const { seq, at, service, identity } = session;
+    if (set.contract.requireMfaWithinSeconds !== undefined) doubt('when MFA was shown is not recorded');
+    if (names(set.contract, 'sha256:')) doubt('the SHA-256 of programs is not recorded');
+    const rule = sessionRefusal(session, set, openBefore(session, seen.sessions));
+    if (rule !== undefined) refuse(rule, { seq, at, service, what: `session as ${identity}` });
+  }
+  return {
+    calls: calls.length,
+    sessions: seen.sessions.length,
+    deniedBefore: seen.calls.length - calls.length,
+    refused: [...refused.values()].reduce((sum, { count }) => sum + count, 0),
+    rules: [...refused].map(([rule, found]) => ({ rule, ...found })).sort(byCount((one) => one.rule)),
+    unknown: [...unknown].map(([why, count]) => ({ why, count })).sort(byCount((one) => one.why)),
+  };
+}
+
+/** Its beginning by the decision itself; its length and bytes by the numbers that end a session. */
+function sessionRefusal(
+  session: SeenSession,
+  inForce: Extract<ContractInForce, { kind: 'set' }>,
+  openSessions: number,
+): string | undefined {
+  const { requireMfaWithinSeconds: _notRecorded, ...contract } = inForce.contract;
+  const set = { ...inForce, contract };
+  const nowMs = Date.parse(session.at);
+  const { service, identity, app } = session;
+  const facts = { service, nowMs, openSessions, tellsProgram: app.attribution !== 'unknown', mfaAgeSeconds: undefined };
+  const match = { identity, service: { id: service, name: service } };
+  const known = { nowMs, openSessions: () => openSessions };
+  const reason =
+    session.direction === 'host'
+      ? hostedRefusal(set, facts)
+      : contractRefusal(set, match, app, { mfaVerifiedAtMs: undefined }, known)?.reason;
+  if (reason !== undefined) return reason.rule ?? reason.code;
+  const { durationMs = 0, bytes = 0 } = session.ended ?? {};
+  if (durationMs > (contract.maxDurationSeconds ?? Infinity) * 1000) return 'contract:maxDurationSeconds';
+  return bytes > (contract.maxBytes ?? Infinity) ? 'contract:maxBytes' : undefined;
+}
+
+/** Sessions of its service at its end that were open when it began. */
+function openBefore({ seq, service, direction }: SeenSession, sessions: readonly SeenSession[]): number {
+  return sessions.filter(
+    (one) =>
+      one.service === service &&
+      one.direction === direction &&
+      one.seq < seq &&
+      (one.ended === undefined || one.ended.seq > seq),
+  ).length;
+}
+
+function names({ apps }: EngagementContract, prefix: string): boolean {
+  return [...(apps?.allow ?? []), ...(apps?.deny ?? [])].some((pattern) => pattern.startsWith(prefix));
+}
+
+function byCount<T extends { readonly count: number }>(nameOf: (one: T) => string): (a: T, b: T) => number {
+  return (a, b) => b.count - a.count || nameOf(a).localeCompare(nameOf(b));
+}
