@@ -24,6 +24,8 @@ export interface FoundPlace {
 const windowLength = 8 * 1024;
 /** The longest of what is looked for: a private key of 4096 bits with its armour. */
 const overlapLength = 4 * 1024;
+/** Long pieces are taken in parts, so that no window is much longer than it has to be. */
+const partLength = 1024;
 /** What a window sees before its first own character, so that nothing begins in the middle of a word. */
 const contextLength = 64;
 /** More of one document are not told apart: it is then full of them. */
@@ -66,8 +68,8 @@ export class DocumentScan implements JsonWatch {
       this.#open = { within, key, inName: false, start: this.#end, end: this.#end };
       this.#spans.push(this.#open);
     }
-    for (let at = 0; at < piece.length; at += windowLength) {
-      const part = piece.slice(at, at + windowLength);
+    for (let at = 0; at < piece.length; at += partLength) {
+      const part = piece.slice(at, at + partLength);
       this.#open.end += part.length;
       this.#append(part);
     }
