@@ -34,7 +34,7 @@ function rangesOf(accesses: readonly Access[]): ModbusWriteRange[] | undefined {
       const inside = group.filter((access) => access.from >= from && access.to <= to);
       const [first] = inside;
       const written = inside.filter(({ access }) => access === 'write');
-      const values = written.flatMap((access) => access.values ?? []);
+      const values = sortedSet(written.flatMap((access) => access.values ?? []));
       // The outcome of a mask is not known: no bound would let it through.
       const isBounded = values.length > 0 && written.every((access) => access.values !== undefined);
       return defined({
@@ -42,8 +42,8 @@ function rangesOf(accesses: readonly Access[]): ModbusWriteRange[] | undefined {
         from,
         to,
         units: first === undefined ? undefined : [first.unit],
-        min: isBounded ? Math.min(...values) : undefined,
-        max: isBounded ? Math.max(...values) : undefined,
+        min: isBounded ? values[0] : undefined,
+        max: isBounded ? values.at(-1) : undefined,
       });
     }),
   );

@@ -127,8 +127,10 @@ function limitsOf(sessions: readonly SeenSession[], before: EngagementContract |
     return {};
   }
   if (ended.length === 0) return {};
-  const seconds = Math.max(...ended.map(({ durationMs }) => durationMs)) / 1000;
-  const bytes = Math.max(...ended.map((one) => one.bytes));
+  const most = (of: (end: (typeof ended)[number]) => number): number =>
+    ended.reduce((top, end) => Math.max(top, of(end)), 0);
+  const seconds = most(({ durationMs }) => durationMs) / 1000;
+  const bytes = most((end) => end.bytes);
   const longest = Math.max(60, Math.ceil((seconds * headroom) / 60) * 60);
   const largest = roundedUp(Math.max(1024, bytes * headroom));
   notes.push(

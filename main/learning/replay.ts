@@ -59,13 +59,15 @@ export function replay(seen: Seen, inForce: (service: string) => ContractInForce
     if (judged.kind === 'unknown') doubt(judged.why);
     if (judged.kind === 'refused') refuse(judged.rule, { seq, at, service, what: `${method} ${target}` });
   }
+  const openBefore = openCounter();
   for (const session of seen.sessions) {
+    const openSessions = openBefore(session);
     const set = inForce(session.service);
     if (set.kind !== 'set') continue;
     const { seq, at, service, identity } = session;
     if (set.contract.requireMfaWithinSeconds !== undefined) doubt('when MFA was shown is not recorded');
     if (names(set.contract, 'sha256:')) doubt('the SHA-256 of programs is not recorded');
-    const rule = sessionRefusal(session, set, openBefore(session, seen.sessions));
+    const rule = sessionRefusal(session, set, openSessions);
     if (rule !== undefined) refuse(rule, { seq, at, service, what: `session as ${identity}` });
   }
   return {
@@ -101,15 +103,15 @@ function sessionRefusal(
   return bytes > (contract.maxBytes ?? Infinity) ? 'contract:maxBytes' : undefined;
 }
 
-/** Sessions of its service at its end that were open when it began. */
-function openBefore({ seq, service, direction }: SeenSession, sessions: readonly SeenSession[]): number {
-  return sessions.filter(
-    (one) =>
-      one.service === service &&
-      one.direction === direction &&
-      one.seq < seq &&
-      (one.ended === undefined || one.ended.seq > seq),
-  ).length;
+/** Asked of sessions in their order: how many of its service, at its end, were open when each began. */
+function openCounter(): (session: SeenSession) => number {
+  const ends = new Map<string, readonly number[]>();
+  return ({ seq, service, direction, ended }) => {
+    const key = `${direction} ${service}`;
+    const open = (ends.get(key) ?? []).filter((endSeq) => endSeq > seq);
+    ends.set(key, [...open, ended?.seq ?? Infinity]);
+    return open.length;
+  };
 }
 
 function names({ apps }: EngagementContract, prefix: string): boolean {
