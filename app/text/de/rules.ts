@@ -47,6 +47,7 @@ export const rulesDe: Translation<typeof rulesEn> = {
   'contract.schedule': 'Zeitplan',
   'contract.requireMfaWithinSeconds': 'Code nicht älter als',
   'contract.mcp': 'MCP-Werkzeuge',
+  'contract.data': 'Daten in Aufrufen',
   'contract.http': 'HTTP',
   'contract.modbus': 'Modbus',
   'contract.s7': 'S7',

@@ -46,6 +46,7 @@ export const rulesEn = {
   'contract.schedule': 'Schedule',
   'contract.requireMfaWithinSeconds': 'Code not older than',
   'contract.mcp': 'MCP calls',
+  'contract.data': 'Data in calls',
   'contract.http': 'HTTP',
   'contract.modbus': 'Modbus',
   'contract.s7': 'S7',
