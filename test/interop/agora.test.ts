@@ -5,7 +5,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { AuditRecordView } from '../../main/api/record-views.ts';
 import type { ServiceView } from '../../main/api/views.ts';
 import { A2aAgent, agentCard, agentProgram, runA2aClient, text } from '../support/a2a-programs.ts';
-import { culvert, type RunningCulvert } from '../support/culvert.ts';
+import { culvert, culvertProgram, type RunningCulvert } from '../support/culvert.ts';
+import { start } from '../support/governed-world.ts';
 import { McpWorld } from '../support/mcp-world.ts';
 import { until } from '../support/until.ts';
 
@@ -26,15 +27,19 @@ let offering: RunningCulvert;
 beforeAll(async () => {
   broker = await A2aAgent.start(agentCard('broker', 'http://unused/', ['quote', 'transfer']));
   plain = await A2aAgent.start(agentCard('plain', 'http://plain.dark/', ['quote']));
-  world = await McpWorld.open({
-    broker: { contract: { a2a: { skills: ['quote', '*'] } } },
-    narrow: { contract: { a2a: { skills: ['quote'], messageTypes: ['text'] } } },
-    hidden: { contract: { a2a: {} }, dialled: false },
-    plain: { contract: { a2a: {} }, target: plain.port },
-    unruled: { contract: null },
-    elsewhere: { contract: { a2a: {} }, bound: false },
-  });
-  for (const name of ['broker', 'narrow', 'hidden']) await writeFile(cardOf(name), JSON.stringify(card(name)));
+  world = await McpWorld.open(
+    {
+      broker: { contract: { a2a: { skills: ['quote', '*'] } } },
+      narrow: { contract: { a2a: { skills: ['quote'], messageTypes: ['text'] } } },
+      hidden: { contract: { a2a: {} }, dialled: false },
+      plain: { contract: { a2a: {} }, target: plain.port },
+      unruled: { contract: null },
+      own: { contract: { a2a: {} } },
+      elsewhere: { contract: { a2a: {} }, bound: false },
+    },
+    { boxConfig: (home) => `agents:\n  seller: { identity: box, path: '${home}/seller.mjs' }\n` },
+  );
+  for (const name of ['broker', 'narrow', 'hidden', 'own']) await writeFile(cardOf(name), JSON.stringify(card(name)));
   offering = await offer('broker', '--backend', `http://127.0.0.1:${broker.port}/`);
   await offer('hidden', '--backend', `http://127.0.0.1:${broker.port}/`);
   for (const name of ['broker', 'hidden']) await world.hosted(name);
@@ -117,6 +122,45 @@ test(
     expect(refused).toMatchObject({ error: { code: -32004 } });
   },
 );
+
+test('an agent offers itself, and may do no more than that', { timeout: 120_000 }, async () => {
+  const script = join(world.home, 'seller.mjs');
+  const program = JSON.stringify(await culvertProgram());
+  const code = `import { spawn } from 'node:child_process';
+const child = spawn(process.execPath, [${program}, ...process.argv.slice(2)], { stdio: 'inherit' });
+process.on('SIGTERM', () => child.kill());
+child.on('exit', (code) => process.exit(code ?? 1));
+`;
+  await writeFile(script, code);
+  const asAgent = (args: readonly string[]): ReturnType<typeof start> =>
+    start(process.execPath, [script, ...args, '--json', '--state', world.box]);
+  const backend = ['--backend', `http://127.0.0.1:${broker.port}/`];
+  const selling = asAgent(['agora', 'offer', 'own', '--card', cardOf('own'), ...backend]);
+  await until(() => selling.out().includes('own'), 30_000);
+  expect(JSON.parse(selling.out())).toEqual({ service: 'own', identities: ['box'] });
+  await world.hosted('own');
+  const [said] = await runA2aClient(world.proxy, 'http://own.dark/', [{ send: [text('from afar')] }]);
+  expect(JSON.stringify(said)).toContain('you said from afar');
+  for (const args of [
+    ['policy', 'reload'],
+    ['mcp', 'host', 'plain', '--', 'true'],
+  ]) {
+    const at = args.includes('--') ? args.indexOf('--') : args.length;
+    const refused = await start(process.execPath, [
+      script,
+      ...args.slice(0, at),
+      '--json',
+      '--state',
+      world.box,
+      ...args.slice(at),
+    ]).done;
+    expect(refused.code).toBe(1);
+    expect(JSON.parse(refused.err)).toMatchObject({ error: { code: 'engine.not_permitted' } });
+  }
+  const withdrawn = await asAgent(['agora', 'withdraw', 'own']).done;
+  expect(withdrawn.code).toBe(0);
+  expect((await selling.done).code).toBe(0);
+});
 
 test('what cannot be offered is refused with why', { timeout: 120_000 }, async () => {
   const refused = async (name: string, file = cardOf('broker')): Promise<unknown> => {

@@ -30,11 +30,11 @@ export class McpWorld implements AsyncDisposable {
 
   static async open(
     services: Readonly<Record<string, McpWorldService>>,
-    options: { readonly laptopConfig?: string } = {},
+    options: { readonly laptopConfig?: string; readonly boxConfig?: (home: string) => string } = {},
   ): Promise<McpWorld> {
     const world = new McpWorld(await mkdtemp(join(tmpdir(), 'culvert-mcp-')));
     try {
-      await world.#arrange(services, options.laptopConfig);
+      await world.#arrange(services, { laptop: options.laptopConfig, box: options.boxConfig?.(world.home) });
       return world;
     } catch (error) {
       await world[Symbol.asyncDispose]();
@@ -95,7 +95,10 @@ export class McpWorld implements AsyncDisposable {
     await rm(this.home, { recursive: true, force: true });
   }
 
-  async #arrange(services: Readonly<Record<string, McpWorldService>>, laptopConfig?: string): Promise<void> {
+  async #arrange(
+    services: Readonly<Record<string, McpWorldService>>,
+    settings: Readonly<Record<'laptop' | 'box', string | undefined>>,
+  ): Promise<void> {
     const at = (...names: string[]): string => join(this.home, ...names);
     await mkdir(at('credentials'));
     await writeFile(at('credentials/culvert-passphrase'), 'pass');
@@ -122,7 +125,7 @@ export class McpWorld implements AsyncDisposable {
     ] as const) {
       const enroll = ['enroll', at('overlay', `${name}.jwt`), '--keystore', 'file', '--state', at(name)];
       await culvertJson(enroll, { env: this.env });
-      if (name === 'laptop' && laptopConfig !== undefined) await writeFile(at(name, 'culvert.yaml'), laptopConfig);
+      if (settings[name] !== undefined) await writeFile(at(name, 'culvert.yaml'), settings[name]);
       const entry = mode === 'proxy' ? ['--proxy-listen', '127.0.0.1:0'] : [];
       const { ready } = await this.start(['run', '--mode', mode, ...entry, '--state', at(name)]);
       if (mode === 'proxy') this.#proxy = String(ready['proxy']);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
+import { termLines } from '../../app/screens/shared/contract-words.ts';
 import { de } from '../../app/text/de.ts';
 import { en } from '../../app/text/en.ts';
 import { createFormat } from '../../app/text/format.ts';
@@ -225,5 +226,17 @@ describe('figures', () => {
     const now = Date.UTC(2026, 0, 10);
     expect(format.relative(new Date(now + 12 * 86_400_000).toISOString(), now)).toBe('in 12 days');
     expect(createFormat('de').relative(new Date(now - 7_200_000).toISOString(), now)).toBe('vor 2 Stunden');
+  });
+});
+
+describe('the words of a contract', () => {
+  it('say what agents may tell each other', () => {
+    const rules = { skills: ['quote'], messageTypes: ['text'], maxMessages: 1 };
+    expect(termLines('a2a', rules, createText('en'))).toEqual([
+      'Skills quote',
+      'Messages of text',
+      'At most 1 message',
+    ]);
+    expect(termLines('a2a', { maxMessages: 3 }, createText('de'))).toEqual(['Höchstens 3 Nachrichten']);
   });
 });

@@ -31,6 +31,8 @@ function ruleLines(term: string, rule: string, value: unknown, t: Text): readonl
   if (rule === 'ask') return [t('contract.rule.ask', { what: oneLine(value) })];
   if (rule === 'websocket') return value === true ? [t('contract.rule.websocket')] : [];
   if (rule === 'maxCalls' && typeof value === 'number') return [t('contract.rule.maxCalls', { calls: value })];
+  if (rule === 'maxMessages' && typeof value === 'number') return [t('contract.rule.maxMessages', { messages: value })];
+  if (rule === 'skills' || rule === 'messageTypes') return [t(`contract.rule.${rule}`, { what: oneLine(value) })];
   if (rule === 'maxMessageBytes' && typeof value === 'number')
     return [t('contract.rule.maxMessage', { size: t.format.bytes(value) })];
   if (rule === 'recordArguments') return value === true ? [t('contract.rule.recordArguments')] : [];

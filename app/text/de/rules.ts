@@ -68,6 +68,10 @@ export const rulesDe: Translation<typeof rulesEn> = {
   'contract.rule.methods': (p) => `Methoden ${p.what}`,
   'contract.rule.paths': (p) => `Pfade ${p.what}`,
   'contract.rule.models': (p) => `Modelle ${p.what}`,
+  'contract.rule.skills': (p) => `Fähigkeiten ${p.what}`,
+  'contract.rule.messageTypes': (p) => `Nachrichten aus ${p.what}`,
+  'contract.rule.maxMessages': (p) =>
+    `Höchstens ${germanNumber(p.messages)} ${plural(p.messages, 'Nachricht', 'Nachrichten')}`,
   'contract.rule.units': (p) => `Geräte ${p.what}`,
   'contract.rule.readOnly': 'Nur lesen',
   'contract.rule.readWrite': 'Lesen und schreiben',

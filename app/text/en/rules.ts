@@ -70,6 +70,10 @@ export const rulesEn = {
   'contract.rule.methods': (p: { what: string }) => `Methods ${p.what}`,
   'contract.rule.paths': (p: { what: string }) => `Paths ${p.what}`,
   'contract.rule.models': (p: { what: string }) => `Models ${p.what}`,
+  'contract.rule.skills': (p: { what: string }) => `Skills ${p.what}`,
+  'contract.rule.messageTypes': (p: { what: string }) => `Messages of ${p.what}`,
+  'contract.rule.maxMessages': (p: { messages: number }) =>
+    `At most ${englishNumber(p.messages)} ${plural(p.messages, 'message', 'messages')}`,
   'contract.rule.units': (p: { what: string }) => `Units ${p.what}`,
   'contract.rule.readOnly': 'Reading only',
   'contract.rule.readWrite': 'Reading and writing',
