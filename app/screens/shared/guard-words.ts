@@ -5,6 +5,7 @@ const words = {
   none: 'guard.none',
   mcp: 'guard.mcp',
   http: 'guard.http',
+  a2a: 'guard.a2a',
   modbus: 'guard.modbus',
   s7: 'guard.s7',
   enip: 'guard.enip',
