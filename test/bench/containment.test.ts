@@ -1,6 +1,6 @@
 /** How long it takes, among a thousand live sessions on real sockets, from the word "cut" until the applications see their resets. */
 import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../main/base/clock.ts';
 import { silentLog } from '../../main/base/log.ts';
@@ -10,6 +10,7 @@ import { tcpStream } from '../../main/sockets/tcp-stream.ts';
 import { memoryStreamPair } from '../support/memory-stream.ts';
 import { RecordingSink } from '../support/recording-sink.ts';
 import { MemoryAudit, someFacts } from '../support/session-world.ts';
+import { listening } from '../support/listening.ts';
 
 const live = 1_000;
 const groups = 200;
@@ -35,9 +36,7 @@ describe('containment', () => {
       opened += 1;
       sessions.open({ ...someFacts, app: { attribution: 'exact', parents: [], agent } }, tcpStream(socket), provider);
     });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
+    const port = await listening(server);
     const applications: Socket[] = [];
     for (let index = 0; index < live; index += 1) {
       const socket = connect(port, '127.0.0.1');

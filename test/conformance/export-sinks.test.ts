@@ -1,7 +1,7 @@
 /** Every sink of exported records, through the suite all of them keep to; test/interop/audit-export.test.ts has it with collectors of others. */
 import { mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { createServer as createHttpServer, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
 import { fileSink } from '../../main/audit/export/file.ts';
@@ -12,6 +12,7 @@ import { readIfThereSync } from '../../main/files/read-if-there.ts';
 import { selfSigned } from '../support/self-signed.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { exportSinkConformance, type Collector } from './export-sink.ts';
+import { listening } from '../support/listening.ts';
 
 const device = { hostname: 'edge-7', version: '0.2.0' };
 type Mode = 'there' | 'away' | 'silent';
@@ -75,8 +76,7 @@ async function otlpCollector(): Promise<Collector> {
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => answer(Buffer.concat(chunks).toString(), response));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  const port = await listening(server);
   return {
     sink: () => otlpSink({ url: `http://127.0.0.1:${port}/v1/logs`, ...device }),
     sequences: () => Promise.resolve(sequences),
@@ -114,8 +114,7 @@ async function syslogCollector(): Promise<Collector> {
     });
     if (mode === 'silent') socket.pause();
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  const port = await listening(server);
   const cut = (): void => {
     for (const socket of sockets) socket.destroy();
     sockets.clear();

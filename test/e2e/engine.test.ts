@@ -1,7 +1,7 @@
 /** The whole of it, as a person meets it: a real engine on each network, its console, its window, and an application that flows through. */
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,6 +17,7 @@ import { culvert, culvertJson, startCulvert, type RunningCulvert } from '../supp
 import { describeNetworks } from '../support/networks.ts';
 import { dialSocks, echo, ended, SocksRefusal } from '../support/socks-client.ts';
 import { until } from '../support/until.ts';
+import { listening } from '../support/listening.ts';
 
 const window = fileURLToPath(new URL('../../dist/app', import.meta.url));
 const row = (page: Page, text: string) => page.getByRole('row').filter({ hasText: text });
@@ -68,8 +69,7 @@ describe.skipIf(mustSkip(browserMissing()))('a person at the window', () => {
         socket.on('close', () => sockets.delete(socket));
         socket.pipe(socket);
       });
-      await new Promise<void>((resolve) => target.listen(0, '127.0.0.1', resolve));
-      const { port } = target.address() as AddressInfo;
+      const port = await listening(target);
       const { admin } = network();
       const [laptop, box] = [await admin.createIdentity('person'), await admin.createIdentity('person-box')];
       token = laptop.jwt;

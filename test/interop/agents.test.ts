@@ -1,6 +1,5 @@
 /** Programs of one host, each an identity of its own: what each reaches, how each is seen, and how each is cut off. */
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -17,6 +16,7 @@ import { GovernedWorld, start } from '../support/governed-world.ts';
 import { describeNetworks } from '../support/networks.ts';
 import { until } from '../support/until.ts';
 import { host, join as enrol, sees, type Member } from '../support/ziti-world.ts';
+import { listening } from '../support/listening.ts';
 
 describeNetworks('agents on one host', (network) => {
   let world: GovernedWorld;
@@ -41,8 +41,7 @@ ${more}`;
       if (request.url === '/hold') response.write('held\n');
       else response.end('from the dark\n');
     });
-    await new Promise<void>((resolve) => backend.listen(0, '127.0.0.1', resolve));
-    const target = (backend.address() as AddressInfo).port;
+    const target = await listening(backend);
     world = await GovernedWorld.open(network(), {
       identities: ['alpha-id', 'beta-id', 'device-id'],
       services: {

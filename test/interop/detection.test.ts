@@ -1,6 +1,5 @@
 /** Breakers and baselines through a whole engine: who does too much, or what is unusual, is cut off, says why, and troubles nobody else. */
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { AuditRecordView } from '../../main/api/record-views.ts';
@@ -8,6 +7,7 @@ import type { QuarantineView } from '../../main/api/views.ts';
 import { openEmbeddedNetwork } from '../support/embedded-network.ts';
 import { GovernedWorld } from '../support/governed-world.ts';
 import { until } from '../support/until.ts';
+import { listening } from '../support/listening.ts';
 
 const settings = (more: string): string =>
   `policy:\n  breaker: { denials: 3, windowSeconds: 60, holdSeconds: 2 }\n  detectors: { ${more} }\n`;
@@ -20,8 +20,7 @@ describe('trouble is noticed', () => {
 
   beforeAll(async () => {
     web = createServer((_request, response) => response.end('from the dark\n'));
-    await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', () => resolve()));
-    const target = (web.address() as AddressInfo).port;
+    const target = await listening(web);
     network = await openEmbeddedNetwork('both');
     const plain = { target, dial: ['laptop'] };
     world = await GovernedWorld.open(network, {

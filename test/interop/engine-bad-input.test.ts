@@ -1,7 +1,7 @@
 /** What goes wrong around an engine gets a clear error and loses nothing. */
 import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -9,6 +9,7 @@ import type { IdentityView, StatusView } from '../../main/api/views.ts';
 import { culvert, culvertJson, startCulvert, type Ran, type RunningCulvert } from '../support/culvert.ts';
 import { mustSkip } from '../support/optional.ts';
 import { rootMissing } from '../support/tools.ts';
+import { listening } from '../support/listening.ts';
 
 let home: string;
 let overlay: RunningCulvert;
@@ -79,8 +80,7 @@ describe('starting', () => {
 
   test('a port in use is named, and nothing is left', async () => {
     const taken = createServer();
-    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
-    const { port } = taken.address() as AddressInfo;
+    const port = await listening(taken);
     const args = ['run', '--mode', 'proxy', '--proxy-listen', `127.0.0.1:${port}`, '--state', at('port'), '--json'];
     failsWith(await culvert(args, { env }), 'net.address_in_use');
     taken.close();

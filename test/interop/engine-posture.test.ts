@@ -1,6 +1,6 @@
 /** A second factor and posture, from the command line: what is missing is said, met, and then the service opens. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo, type Server } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createHash } from 'node:crypto';
@@ -15,6 +15,7 @@ import { describeNetworks } from '../support/networks.ts';
 import { RealAdmin } from '../support/real-admin.ts';
 import { dialSocks, echo } from '../support/socks-client.ts';
 import { until } from '../support/until.ts';
+import { listening } from '../support/listening.ts';
 
 const isRoot = process.getuid?.() === 0;
 const hostedByCode = 'posture-hosted-by-code';
@@ -44,8 +45,7 @@ describeNetworks('posture from the command line', (network) => {
       socket.on('error', () => undefined);
       socket.pipe(socket);
     });
-    await new Promise<void>((resolve) => target.listen(0, '127.0.0.1', resolve));
-    const { port } = target.address() as AddressInfo;
+    const port = await listening(target);
     const { admin } = network();
     const ids: Record<string, string> = {};
     for (const name of ['device', 'box']) {

@@ -1,7 +1,7 @@
 /** The main job, as a script sees it: enrol, services, dial, a session listed, closed; on each network. */
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -12,6 +12,7 @@ import { describeNetworks } from '../support/networks.ts';
 import { dialSocks, echo, ended, SocksRefusal } from '../support/socks-client.ts';
 import { until } from '../support/until.ts';
 import { freePort } from '../support/child.ts';
+import { listening } from '../support/listening.ts';
 
 const run = promisify(execFile);
 
@@ -39,8 +40,7 @@ describeNetworks('culvert from the command line', (network) => {
       socket.on('close', () => sockets.delete(socket));
       socket.pipe(socket);
     });
-    await new Promise<void>((resolve) => target.listen(0, '127.0.0.1', resolve));
-    const { port } = target.address() as AddressInfo;
+    const port = await listening(target);
     const { admin } = network();
     for (const name of ['laptop', 'box', 'spare']) {
       const created = await admin.createIdentity(name);

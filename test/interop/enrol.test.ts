@@ -1,6 +1,5 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { createServer as createTlsServer } from 'node:tls';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SignJWT, generateKeyPair } from 'jose';
 import { describe, expect, test } from 'vitest';
@@ -10,6 +9,7 @@ import { enroll, newSoftwareKey, type EnrolRequest, type IdentityKey } from '../
 import { freePorts } from '../support/child.ts';
 import { describeNetworks } from '../support/networks.ts';
 import { selfSigned } from '../support/self-signed.ts';
+import { listening } from '../support/listening.ts';
 
 /** Enrol with a fresh key; what went wrong is told by its code. */
 async function attempt(jwt: string, change: Partial<EnrolRequest> = {}): Promise<TunnelerError> {
@@ -107,8 +107,7 @@ describeNetworks('enrolment', (network) => {
   test('a server that is no controller is refused by its certificate', async () => {
     const { jwt } = await network().admin.createIdentity('enrol-wrong-server');
     const impostor = createTlsServer(await selfSigned('127.0.0.1'));
-    await new Promise<void>((resolve) => impostor.listen(0, '127.0.0.1', resolve));
-    const { port } = impostor.address() as AddressInfo;
+    const port = await listening(impostor);
     const failure = await attempt(tampered(jwt, { iss: `https://127.0.0.1:${port}` }));
     impostor.close();
     expect(failure.code).toBe('ziti.controller.certificate');

@@ -9,6 +9,7 @@ import { openZitiMissing } from '../support/openziti-binary.ts';
 import { mustSkip } from '../support/optional.ts';
 import { until } from '../support/until.ts';
 import { arrange, drain, echo, host, join, pour, type Arranged, type Member } from '../support/ziti-world.ts';
+import { listening } from '../support/listening.ts';
 
 const mebibyte = 1024 * 1024;
 
@@ -30,9 +31,7 @@ describe.skipIf(mustSkip(openZitiMissing()))('with Go tunnelers', () => {
       backend = createServer({ allowHalfOpen: true }, (socket) =>
         socket.on('error', () => socket.destroy()).pipe(socket),
       );
-      backend.listen(0, '127.0.0.1');
-      await once(backend, 'listening');
-      const { port } = backend.address() as AddressInfo;
+      const port = await listening(backend);
       hosted = await arrange(
         network(),
         alice,

@@ -1,5 +1,5 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,7 @@ import { openOverlay, type AuthenticationOffer, type Overlay } from '../../main/
 import { Child, freePorts } from '../support/child.ts';
 import { openZitiBinary, openZitiMissing } from '../support/openziti-binary.ts';
 import { mustSkip } from '../support/optional.ts';
+import { listening } from '../support/listening.ts';
 
 /** OpenZiti's own Go client, unmodified, on both sides of the overlay. */
 interface Setup {
@@ -49,9 +50,7 @@ function exercise(setup: Setup): void {
     directory = await mkdtemp(join(tmpdir(), 'culvert-overlay-go-'));
     overlay = await openOverlay({ authentication: setup.authentication });
     echo = createServer({ allowHalfOpen: true }, (socket) => socket.on('error', () => socket.destroy()).pipe(socket));
-    echo.listen(0, '127.0.0.1');
-    await once(echo, 'listening');
-    const backend = (echo.address() as AddressInfo).port;
+    const backend = await listening(echo);
     await arrange(overlay, backend);
     await enrol(binary, overlay, directory, 'host', 'EC');
     await enrol(binary, overlay, directory, 'dialler', 'RSA');

@@ -1,5 +1,4 @@
 import { createServer } from 'node:tls';
-import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openHttpsTransport, type OpenTransport } from '../../main/ziti/ziti.ts';
 import { describeNetworks } from '../support/networks.ts';
@@ -8,6 +7,7 @@ import { selfSigned } from '../support/self-signed.ts';
 import { until } from '../support/until.ts';
 import { drain, open, type Arranged, type Member } from '../support/ziti-world.ts';
 import { echoOf, openEchoWorld, type EchoWorld } from '../support/echo-world.ts';
+import { listening } from '../support/listening.ts';
 
 describeNetworks('recovery', (network) => {
   let world: EchoWorld;
@@ -127,8 +127,7 @@ describeNetworks('recovery', (network) => {
 
   test('a controller with a certificate of another authority is refused', async () => {
     const impostor = createServer(await selfSigned('127.0.0.1'));
-    await new Promise<void>((resolve) => impostor.listen(0, '127.0.0.1', resolve));
-    const { port } = impostor.address() as AddressInfo;
+    const port = await listening(impostor);
     const member = await open(
       alice.id,
       { ...alice.options, apis: [`https://127.0.0.1:${port}/edge/client/v1`] },

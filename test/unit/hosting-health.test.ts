@@ -1,24 +1,22 @@
-import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
-import type { AddressInfo, Server } from 'node:net';
+import type { Server } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../main/base/clock.ts';
 import { Health } from '../../main/hosting/health.ts';
 import { runProbe } from '../../main/hosting/health-probe.ts';
 import { parseHostConfigs } from '../../main/hosting/host-config.ts';
 import type { HealthCheck } from '../../main/hosting/host-config.ts';
+import { listening } from '../support/listening.ts';
 
 const cleanUps: (() => unknown)[] = [];
 afterEach(async () => {
   for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
 });
 
-async function listening(server: Server): Promise<number> {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+function opened(server: Server): Promise<number> {
   cleanUps.push(() => server.close());
-  return (server.address() as AddressInfo).port;
+  return listening(server);
 }
 
 function checks(config: Record<string, unknown>): readonly HealthCheck[] {
@@ -90,7 +88,7 @@ describe('a probe', () => {
     checks({ httpChecks: [{ interval: '1s', timeout: '300ms', url: `http://127.0.0.1:${port}/`, ...more }] })[0]!;
 
   it('of a port passes while something listens there', async () => {
-    const port = await listening(createServer((socket) => socket.end()));
+    const port = await opened(createServer((socket) => socket.end()));
     const check = (at: number): HealthCheck =>
       checks({ portChecks: [{ interval: '1s', timeout: '1s', address: `127.0.0.1:${at}` }] })[0]!;
     expect(await runProbe(check(port), systemClock, never)).toEqual({ passed: true });
@@ -99,7 +97,7 @@ describe('a probe', () => {
   });
 
   it('of a page goes by its method, body, status and text', async () => {
-    const port = await listening(
+    const port = await opened(
       createHttpServer((request, response) => {
         let body = '';
         request.on('data', (chunk: Buffer) => (body += chunk.toString()));
@@ -116,9 +114,9 @@ describe('a probe', () => {
   });
 
   it('fails when the page takes too long, or says too much', async () => {
-    const port = await listening(createHttpServer(() => undefined));
+    const port = await opened(createHttpServer(() => undefined));
     expect(await runProbe(http(port, {}), systemClock, never)).toMatchObject({ passed: false });
-    const endless = await listening(
+    const endless = await opened(
       createHttpServer((_request, response) => {
         const more = (): void => {
           while (!response.destroyed && response.write(Buffer.alloc(65_536, 'x')));

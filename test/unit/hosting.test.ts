@@ -1,7 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import type { AddressInfo, Server } from 'node:net';
+import type { Server } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../main/base/clock.ts';
@@ -26,21 +26,20 @@ import { splice } from '../../main/net/proxy/splice.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { RecordingSink } from '../support/recording-sink.ts';
 import { fuzzRounds } from '../support/fuzz-rounds.ts';
+import { listening } from '../support/listening.ts';
 
 const cleanUps: (() => unknown)[] = [];
 afterEach(async () => {
   for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
 });
 
-async function listening(server: Server): Promise<number> {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+function opened(server: Server): Promise<number> {
   cleanUps.push(() => server.close());
-  return (server.address() as AddressInfo).port;
+  return listening(server);
 }
 
 const echo = (): Promise<number> =>
-  listening(
+  opened(
     createServer({ allowHalfOpen: true }, (socket) => {
       socket.on('error', () => undefined);
       socket.pipe(socket);
@@ -206,7 +205,7 @@ describe('a hosted service', () => {
 
   it('refuses what admission refuses, without connecting', async () => {
     let connections = 0;
-    const port = await listening(createServer(() => (connections += 1)));
+    const port = await opened(createServer(() => (connections += 1)));
     const { network } = await host(
       { web: tcp(port) },
       { admit: () => ({ kind: 'refuse', reason: { code: 'policy.refused', sentence: 'not on Sundays' } }) },
@@ -226,7 +225,7 @@ describe('a hosted service', () => {
     const clock = new ManualClock();
     let reached: (() => void) | undefined;
     const asked = new Promise<void>((resolve) => (reached = resolve));
-    const silent = await listening(createServer((socket) => void socket.once('data', () => reached?.())));
+    const silent = await opened(createServer((socket) => void socket.once('data', () => reached?.())));
     const listenOptions = { connectTimeout: '1h' };
     const { network } = await host(
       { web: tcp(9, { listenOptions, proxy: { type: 'http', address: `127.0.0.1:${silent}` } }) },
@@ -274,7 +273,7 @@ describe('a hosted service', () => {
 
   it('connects from the source address asked for', async () => {
     const from: (string | undefined)[] = [];
-    const port = await listening(
+    const port = await opened(
       createServer((socket) => {
         from.push(socket.remoteAddress);
         socket.end();
@@ -289,7 +288,7 @@ describe('a hosted service', () => {
 
   it('goes out by its HTTP proxy, and says what the proxy said', async () => {
     const heads: string[] = [];
-    const proxy = await listening(
+    const proxy = await opened(
       createServer((socket) => {
         socket.once('data', (head: Buffer) => {
           heads.push(head.toString());

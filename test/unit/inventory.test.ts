@@ -1,8 +1,9 @@
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { expect, it } from 'vitest';
 import { systemClock } from '../../main/base/clock.ts';
 import { identifications } from '../../main/inventory/identify.ts';
 import { openInventory } from '../../main/inventory/inventory.ts';
+import { listening } from '../support/listening.ts';
 
 const inventoryOf = (isOn: boolean, target: string) =>
   openInventory({
@@ -24,8 +25,7 @@ it.each([
     socket.on('error', () => socket.destroy());
     socket.once('data', () => socket.end(answer));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  const port = await listening(server);
   const [item] = await inventoryOf(true, `tcp 127.0.0.1:${port}`).list();
   expect(item).toMatchObject({ state: 'silent', reason: expect.any(String) as string });
   server.close();

@@ -1,9 +1,9 @@
 /** An identity token counts only for the sign-in it was made for. */
-import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
 import { Provider } from '../../main/engine/sign-in/provider.ts';
+import { listening } from '../support/listening.ts';
 
 let server: Server;
 afterEach(() => new Promise<void>((resolve) => server.close(() => resolve())));
@@ -22,9 +22,7 @@ async function provider(claimsFor: () => string): Promise<Provider> {
     response.setHeader('content-type', 'application/json');
     response.end(JSON.stringify(found));
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const port = await listening(server);
   return Provider.discover(
     {
       ...{ id: 's', name: 'company', scopes: [], targetToken: 'id', clientId: 'culvert', audience: undefined },

@@ -1,10 +1,11 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { createServer, connect, Socket, type AddressInfo } from 'node:net';
+import { createServer, connect, Socket } from 'node:net';
 import { expect, it } from 'vitest';
 import { addressesOf, firstToConnect, type LookUp } from '../../main/sockets/address-race.ts';
 import { connectUdp } from '../../main/sockets/connect-udp.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { listening } from '../support/listening.ts';
 
 const found: LookUp = () =>
   Promise.resolve([
@@ -64,9 +65,7 @@ it('an address that fails is followed by the next at once, and the first failure
 
 it('a dead address before a living one is got over', async () => {
   const server = createServer((socket) => socket.end());
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const port = await listening(server);
   const won = await firstToConnect(['127.0.0.2', '127.0.0.1'], (host) =>
     connect({ host, port: host === '127.0.0.1' ? port : 1 }),
   );

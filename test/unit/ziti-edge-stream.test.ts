@@ -1,37 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { TunnelerError } from '../../main/base/errors.ts';
-import type { ByteStream } from '../../main/base/stream.ts';
 import { contentType } from '../../main/ziti/wire/content-type.ts';
 import { encodeFrame, type Frame } from '../../main/ziti/wire/frame.ts';
 import { HeaderList } from '../../main/ziti/wire/header-block.ts';
 import { edgeFlag, headerId } from '../../main/ziti/wire/header-id.ts';
 import { payloadFlag, readPayload } from '../../main/ziti/wire/xgress.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { RecordingSink } from '../support/recording-sink.ts';
 import { linkedStreams, stateClosed } from '../support/wire-link.ts';
-
-/** What a stream told its sink. */
-interface Told {
-  readonly chunks: Uint8Array[];
-  ends: number;
-  drains: number;
-  closed: boolean;
-  error: TunnelerError | undefined;
-}
-
-function listen(stream: ByteStream): Told {
-  const told: Told = { chunks: [], ends: 0, drains: 0, closed: false, error: undefined };
-  stream.start({
-    data: (chunk) => told.chunks.push(chunk),
-    end: () => (told.ends += 1),
-    drain: () => (told.drains += 1),
-    closed: (error) => {
-      told.closed = true;
-      told.error = error;
-    },
-  });
-  return told;
-}
 
 const turn = async (clock: ManualClock, ms: number, stepMs = 1): Promise<void> => {
   for (let left = ms; left > 0; left -= stepMs) {
@@ -80,7 +57,7 @@ describe('a stream over a link that loses, repeats and reorders', () => {
             return roll() < repeat ? [delay(), delay()] : [delay()];
           };
           const { near, far } = linkedStreams({ clock, encrypted, fate });
-          const [a, b] = [listen(near), listen(far)];
+          const [a, b] = [RecordingSink.on(near), RecordingSink.on(far)];
           const up = bytes(150_000 + (seed % 1000), seed);
           const down = bytes(90_000, seed + 1);
           for (let at = 0; at < up.length; at += 7_001) near.write(up.slice(at, at + 7_001));
@@ -91,7 +68,7 @@ describe('a stream over a link that loses, repeats and reorders', () => {
           expect(Buffer.compare(Buffer.concat(b.chunks), up)).toBe(0);
           expect(Buffer.compare(Buffer.concat(a.chunks), down)).toBe(0);
           await turn(clock, 20_000, 50);
-          expect([a.ends, b.ends, a.closed, b.closed]).toEqual([1, 1, true, true]);
+          expect([a.ends, b.ends, a.over, b.over]).toEqual([1, 1, true, true]);
           expect(clock.pending()).toBe(0);
         },
       ),
@@ -105,8 +82,8 @@ describe('a stream over a link that loses, repeats and reorders', () => {
     const tap = (frame: Frame): void =>
       void seen.push(frame.contentType === contentType.xgAcknowledgement ? 'acknowledgement' : 'message');
     const { near, far } = linkedStreams({ clock, tap });
-    const told = listen(far);
-    listen(near);
+    const told = RecordingSink.on(far);
+    RecordingSink.on(near);
     near.write(bytes(1, 1));
     far.write(bytes(1, 2));
     await turn(clock, 20);
@@ -138,8 +115,8 @@ describe('a stream over a link that loses, repeats and reorders', () => {
       if ((fields.flags & payloadFlag.retransmit) !== 0) again += 1;
     };
     const { near, far } = linkedStreams({ clock, fate: () => [20], tap });
-    listen(near);
-    const b = listen(far);
+    RecordingSink.on(near);
+    const b = RecordingSink.on(far);
     const sent = 20 * 1024 * 1024;
     let left = sent;
     while (left > 0) {
@@ -166,11 +143,11 @@ describe('half-close, as each peer spells it', () => {
     it(`is the end of what comes, and of nothing else: ${spelling}`, async () => {
       const clock = new ManualClock();
       const { near, channels } = linkedStreams({ clock, encrypted: false, fate: () => [] });
-      const a = listen(near);
+      const a = RecordingSink.on(near);
       const payload = headers().u64(headerId.xgSequence, 0);
       channels[0].arrive(frame(contentType.xgPayload, 1, payload));
       await turn(clock, 5);
-      expect([a.ends, a.closed]).toEqual([1, false]);
+      expect([a.ends, a.over]).toEqual([1, false]);
       expect(near.write(Uint8Array.of(1))).toBe(true);
     });
   }
@@ -178,14 +155,14 @@ describe('half-close, as each peer spells it', () => {
   it('delivers data that comes with the FIN before the end', async () => {
     const clock = new ManualClock();
     const { near, channels } = linkedStreams({ clock, encrypted: false, flowControl: 'router' });
-    const a = listen(near);
+    const a = RecordingSink.on(near);
     channels[0].arrive(
       frame(contentType.data, 1, new HeaderList().u32(headerId.flags, edgeFlag.fin), Uint8Array.of(1, 2)),
     );
     channels[0].arrive(frame(contentType.data, 1, new HeaderList(), Uint8Array.of(3)));
     await turn(clock, 5);
     expect([...Buffer.concat(a.chunks)]).toEqual([1, 2]);
-    expect([a.ends, a.closed]).toEqual([1, false]);
+    expect([a.ends, a.over]).toEqual([1, false]);
   });
 });
 
@@ -193,7 +170,7 @@ describe("under the router's flow control", () => {
   it('carries both ways, half-closes, and takes the close of a side that cannot half-close for its end', async () => {
     const clock = new ManualClock();
     const { near, far, channels } = linkedStreams({ clock, flowControl: 'router' });
-    const [a, b] = [listen(near), listen(far)];
+    const [a, b] = [RecordingSink.on(near), RecordingSink.on(far)];
     near.write(bytes(200_000, 1));
     near.end();
     await turn(clock, 10);
@@ -204,14 +181,14 @@ describe("under the router's flow control", () => {
     channels[0].arrive(stateClosed(1, 'close called'));
     await turn(clock, 5);
     expect([...Buffer.concat(a.chunks)]).toEqual([5]);
-    expect([a.ends, a.closed, a.error]).toEqual([1, true, undefined]);
+    expect([a.ends, a.over, a.error]).toEqual([1, true, undefined]);
   });
 
   it('stops the channel while one reader holds too much, and only so long', async () => {
     const clock = new ManualClock();
     const { near, far, channels } = linkedStreams({ clock, flowControl: 'router', encrypted: false });
-    listen(near);
-    const b = listen(far);
+    RecordingSink.on(near);
+    const b = RecordingSink.on(far);
     far.pause();
     for (let i = 0; i < 140; i++) {
       near.write(new Uint8Array(65_536));
@@ -230,14 +207,14 @@ describe('what ends a stream', () => {
     for (const reason of ['dial access lost', 'session closed', 'bind access lost', 'session ended']) {
       const clock = new ManualClock();
       const { near, far, channels } = linkedStreams({ clock });
-      const a = listen(near);
-      listen(far);
+      const a = RecordingSink.on(near);
+      RecordingSink.on(far);
       near.pause();
       far.write(Uint8Array.of(1));
       await turn(clock, 5);
       channels[0].arrive(stateClosed(1, reason));
       await turn(clock, 5);
-      expect(a).toMatchObject({ closed: true, chunks: [], ends: 0 });
+      expect(a).toMatchObject({ closes: 1, chunks: [], ends: 0 });
       expect(a.error).toMatchObject({ code: 'ziti.dial.access_denied', details: { reason } });
     }
   });
@@ -245,7 +222,7 @@ describe('what ends a stream', () => {
   it('a close without an end before it is a reset', async () => {
     const clock = new ManualClock();
     const { near, channels } = linkedStreams({ clock });
-    const a = listen(near);
+    const a = RecordingSink.on(near);
     channels[0].arrive(stateClosed(1, 'xgress unrouted'));
     await turn(clock, 5);
     expect(a.error?.code).toBe('ziti.stream.reset');
@@ -254,7 +231,7 @@ describe('what ends a stream', () => {
   it('a close with messages missing before it is a reset, even after an end', async () => {
     const clock = new ManualClock();
     const { near, channels } = linkedStreams({ clock, encrypted: false, fate: () => [] });
-    const a = listen(near);
+    const a = RecordingSink.on(near);
     const late = new HeaderList().u64(headerId.xgSequence, 1).u32(headerId.payloadEdgeFlags, edgeFlag.fin);
     channels[0].arrive(frame(contentType.xgPayload, 1, late));
     channels[0].arrive(stateClosed(1, 'xgress unrouted'));
@@ -265,7 +242,7 @@ describe('what ends a stream', () => {
   it('a message that does not authenticate resets the stream, and the table lives on', async () => {
     const clock = new ManualClock();
     const { near, channels } = linkedStreams({ clock });
-    const a = listen(near);
+    const a = RecordingSink.on(near);
     const forged = (sequence: number, size: number): Uint8Array =>
       frame(contentType.xgPayload, 1, new HeaderList().u64(headerId.xgSequence, sequence), new Uint8Array(size));
     channels[0].arrive(forged(0, 24));
@@ -287,7 +264,7 @@ describe('what ends a stream', () => {
       drain: () => undefined,
       closed: (why) => (error = why),
     });
-    const b = listen(far);
+    const b = RecordingSink.on(far);
     far.write(Uint8Array.of(1));
     await turn(clock, 10);
     expect(error?.code).toBe('base.internal');
@@ -299,8 +276,8 @@ describe('what ends a stream', () => {
     const clock = new ManualClock();
     let cut = false;
     const { near, far, channels } = linkedStreams({ clock, kind: 'datagram', fate: () => (cut ? [] : [0]) });
-    const a = listen(near);
-    listen(far);
+    const a = RecordingSink.on(near);
+    RecordingSink.on(far);
     near.pause();
     far.write(Uint8Array.of(1));
     await turn(clock, 5);
@@ -310,16 +287,16 @@ describe('what ends a stream', () => {
     await turn(clock, 5);
     channels[0].arrive(stateClosed(1, 'xgress unrouted'));
     await turn(clock, 30_000, 100);
-    expect([a.closed, clock.pending()]).toEqual([false, 0]);
+    expect([a.over, clock.pending()]).toEqual([false, 0]);
     near.resume();
     await turn(clock, 1);
-    expect([a.chunks.map((chunk) => [...chunk]), a.ends, a.closed, a.error]).toEqual([[[1]], 1, true, undefined]);
+    expect([a.chunks.map((chunk) => [...chunk]), a.ends, a.over, a.error]).toEqual([[[1]], 1, true, undefined]);
   });
 
   it('the loss of the channel ends every stream on it, with its code', async () => {
     const clock = new ManualClock();
     const { near, channels } = linkedStreams({ clock });
-    const a = listen(near);
+    const a = RecordingSink.on(near);
     channels[0].connections.lost(new TunnelerError('ziti.channel.closed', 'gone'));
     await turn(clock, 1);
     expect(a.error?.code).toBe('ziti.channel.closed');
@@ -331,7 +308,7 @@ describe('messages of several parts', () => {
   it('are datagrams of their own', async () => {
     const clock = new ManualClock();
     const { near, channels } = linkedStreams({ clock, kind: 'datagram', encrypted: false, fate: () => [] });
-    const a = listen(near);
+    const a = RecordingSink.on(near);
     const headers = new HeaderList()
       .u64(headerId.xgSequence, 0)
       .u32(headerId.payloadEdgeFlags, edgeFlag.multipartMessage);
@@ -343,7 +320,7 @@ describe('messages of several parts', () => {
   it('reset the stream where a length lies', async () => {
     const clock = new ManualClock();
     const { near, channels } = linkedStreams({ clock, kind: 'datagram', encrypted: false, fate: () => [] });
-    const a = listen(near);
+    const a = RecordingSink.on(near);
     const headers = new HeaderList()
       .u64(headerId.xgSequence, 0)
       .u32(headerId.payloadEdgeFlags, edgeFlag.multipartMessage);
@@ -368,7 +345,7 @@ describe('a host', () => {
           }
         },
       });
-      listen(far);
+      RecordingSink.on(far);
       far.write(Uint8Array.of(1));
       await turn(clock, 5);
       expect(seen).toHaveLength(0);
@@ -390,8 +367,8 @@ describe('an encrypted stream', () => {
       if (seen.contentType === contentType.xgPayload) bodies.push(Buffer.from(seen.body));
     };
     const { near, far, channels } = linkedStreams({ clock, tap });
-    listen(near);
-    listen(far);
+    RecordingSink.on(near);
+    RecordingSink.on(far);
     const { budget } = channels[0].host;
     // The budget is full at the first look and free at the next, as time may have it.
     let looks = 0;
@@ -416,7 +393,7 @@ describe('a circuit on which both sides have ended', () => {
       seen.push({ ...frameSeen, sequence: flags, body: Uint8Array.from(frameSeen.body) });
     };
     const { near, channels } = linkedStreams({ clock, encrypted: false, fate: () => [], tap });
-    const told = listen(near);
+    const told = RecordingSink.on(near);
     near.write(Uint8Array.of(1));
     near.end();
     await turn(clock, 3);
@@ -445,7 +422,7 @@ describe('a circuit on which both sides have ended', () => {
     const { clock, told, acknowledge, closes, ends, channels } = await ended();
     acknowledge([0, 1, 2], 0);
     await turn(clock, 3);
-    expect([told.closed, told.error, channels[0].connections.streams()]).toEqual([true, undefined, 0]);
+    expect([told.over, told.error, channels[0].connections.streams()]).toEqual([true, undefined, 0]);
     expect([ends(), closes()]).toEqual([1, 0]);
     acknowledge([3], 0);
     await turn(clock, 4_900, 50);
