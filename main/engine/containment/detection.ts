@@ -98,6 +98,7 @@ export function openDetection(deps: DetectionDeps): Detection {
         case 'opened': // told by the dial
         case 'renamed':
         case 'met':
+        case 'warned':
           break;
         case 'closed':
           observe({ kind: 'closed', ...common, bytes: bytesOf(session) });
