@@ -1,4 +1,5 @@
 /** What one contract says that another does not, field by field. Pure. */
+import { defined } from '../base/defined.ts';
 
 /** A field that was added, taken away or says something else. */
 export interface ContractChange {
@@ -15,7 +16,7 @@ export function contractChanges(before: object, after: object): readonly Contrac
   return fields.flatMap((field) => {
     const [was, is] = [old.get(field), now.get(field)];
     if (JSON.stringify(was) === JSON.stringify(is)) return [];
-    return [{ field, ...(was === undefined ? {} : { old: was }), ...(is === undefined ? {} : { new: is }) }];
+    return [{ field, ...defined({ old: was, new: is }) }];
   });
 }
 

@@ -42,9 +42,8 @@ export function addMfa(identity: Command, cli: Cli): void {
     .option('--new', 'make new ones; the old are void')
     .action(async (name: string, options: CodeOptions & { new?: true }) => {
       const code = await readCode(options, cli);
-      const regenerate = options.new === undefined ? {} : { regenerate: true };
       const result = await cli.withEngine(options, (engine) =>
-        engine.identity.mfaRecoveryCodes({ name, code, ...regenerate }),
+        engine.identity.mfaRecoveryCodes({ name, code, regenerate: options.new }),
       );
       cli.print(options, result, (view) => view.codes.map((one) => `${one}\n`).join(''));
     });

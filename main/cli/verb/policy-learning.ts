@@ -1,3 +1,4 @@
+import { defined } from '../../base/defined.ts';
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { LearntView, ReplayView } from '../../api/learning-views.ts';
@@ -41,7 +42,7 @@ export function addPolicyLearning(group: Command, cli: Cli): void {
         ],
       );
       const learning = await cli.programs.learning();
-      const learnt = learning.learnContract({ records, service, ...(contract === undefined ? {} : { contract }) });
+      const learnt = learning.learnContract({ records, service, ...defined({ contract }) });
       const { stringify } = await import('yaml');
       cli.print(
         options,
@@ -61,7 +62,7 @@ export function addPolicyLearning(group: Command, cli: Cli): void {
       const text = await textOf(file);
       const of = {
         since: instant(options.since, '--since'),
-        ...(options.service === undefined ? {} : { service: options.service }),
+        ...defined({ service: options.service }),
       };
       const records = await cli.withEngineOr(
         options,
@@ -70,7 +71,7 @@ export function addPolicyLearning(group: Command, cli: Cli): void {
       );
       const learning = await cli.programs.learning();
       const { service } = options;
-      const view = learning.replayContracts({ file, text, records, ...(service === undefined ? {} : { service }) });
+      const view = learning.replayContracts({ file, text, records, ...defined({ service }) });
       cli.print(options, view, (one) => describeReplay(one, cli));
       if (view.refused > 0) cli.exit = exitCode.failed;
     });
@@ -86,7 +87,7 @@ async function recordsOf(
     let page: readonly AuditRecordView[] = [];
     do {
       const beforeSeq = page.at(-1)?.seq;
-      page = await search({ ...of, kind, limit: pageRecords, ...(beforeSeq === undefined ? {} : { beforeSeq }) });
+      page = await search({ ...of, kind, limit: pageRecords, ...defined({ beforeSeq }) });
       found.push(...page);
     } while (page.length === pageRecords);
   }

@@ -186,7 +186,7 @@ export class McpCalls {
     }
     this.#allowedCalls += 1;
     const noted = notedIn(observed ?? limited?.rule);
-    const named = thing === undefined ? {} : { thing: thing.name };
+    const named = defined({ thing: thing?.name });
     if (thing !== undefined) this.#context.history?.called(thing.name);
     const call = { ...this.#callOf(request, thing, 'allow', rule, nowMs), ...noted };
     return { kind: 'pass', open: { method, call, ...named } };

@@ -5,6 +5,7 @@
  * Direction: closed. A request has exactly the bytes of its function; a frame that is none is a violation, an answer that belongs to no
  * request is withheld. Over UDP each datagram is one frame; one that is not is dropped and recorded.
  */
+import { defined } from '../../base/defined.ts';
 import type { ModbusRules } from '../../base/engagement/modbus.ts';
 import type { Reason } from '../../base/reason.ts';
 import { Effects } from '../effects.ts';
@@ -93,7 +94,7 @@ export class ModbusGuard implements Guard {
       startedAtMs: nowMs,
       rule: refused?.rule ?? 'contract:modbus.allow',
       ...notedIn(observed),
-      ...(facts === undefined ? {} : { arguments: facts }),
+      ...defined({ arguments: facts }),
     };
     if (refused !== undefined) {
       this.#out.call(call);
@@ -121,9 +122,7 @@ export class ModbusGuard implements Guard {
         table: access.table,
         address: access.from,
         count: access.to - access.from + 1,
-        ...(access.values === undefined ? {} : { values: access.values }),
-        ...(masks === undefined ? {} : { masks }),
-        ...(old === undefined ? {} : { old }),
+        ...defined({ values: access.values, masks, old }),
       };
     });
     return { unit, registers: facts };

@@ -261,7 +261,10 @@ class FrontOfOne implements Front {
         const told = { ...progress, progressToken: token ?? '', progress: Number(progress['progress']) };
         mcpReq.notify({ method: 'notifications/progress', params: told }).catch(() => undefined);
       };
-      const result = await backend.call(method, passed, { signal, ...(token === undefined ? {} : { onprogress }) });
+      const result = await backend.call(method, passed, {
+        signal,
+        ...defined({ onprogress: token === undefined ? undefined : onprogress }),
+      });
       this.#catalogue.note(backend, result);
       return result;
     };

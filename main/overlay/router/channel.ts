@@ -1,4 +1,5 @@
 /** One client's connection to the router: frames in and out, requests matched with replies, reading held while busy. */
+import { defined } from '../../base/defined.ts';
 import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../../base/clock.ts';
 import { isTunnelerError } from '../../base/errors.ts';
@@ -76,7 +77,7 @@ export class RouterChannel {
   /** Send a message of our own; returns its sequence. */
   send(contentType: number, headers: HeaderList, body?: Uint8Array): number {
     const sequence = this.nextSequence();
-    this.#writer.sendNow(encodeFrame({ contentType, sequence, headers, ...(body === undefined ? {} : { body }) }));
+    this.#writer.sendNow(encodeFrame({ contentType, sequence, headers, ...defined({ body }) }));
     return sequence;
   }
 
