@@ -74,7 +74,6 @@ export type ServiceStatus =
   | 'no-terminator'
   | 'no-router'
   | 'identity-unavailable'
-  | 'name-conflict'
   | 'contract-invalid'
   | 'config-invalid'
   | 'quarantined'

@@ -81,7 +81,6 @@ export const errorCodes = [
   'identity.disabled',
   'identity.locked',
   'identity.write_failed',
-  'identity.scope_mismatch',
   'identity.keystore_unavailable',
   'identity.keystore_locked',
   'identity.keystore_unknown',
@@ -153,7 +152,6 @@ export const errorCodes = [
   'engine.service_unreachable',
   // agents and their sandbox
   'agent.unknown',
-  'agent.exists',
   'agent.not_apart',
   'sandbox.unavailable',
   'sandbox.failed',

@@ -15,6 +15,8 @@ export type CallerAssertion = 'router' | 'signature' | 'nobody';
 export interface SessionCaller {
   /** What stands for it in budgets and grants: its id, or the one name that all nameless callers of the service share. */
   readonly account: string;
+  /** What it is called, whoever vouches for that: as local rules are asked about it. */
+  readonly name: string;
   readonly asserted: CallerAssertion;
   /** It is Culvert and holds the contract too, so that its own person is asked what the contract leaves to a person. */
   readonly asks: boolean;

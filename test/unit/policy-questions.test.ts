@@ -15,7 +15,14 @@ const dialled: SessionAsked = {
   destination: '[fd00::7]:5432',
   entry: 'tun',
 };
-const hosted: SessionAsked = { ...dialled, direction: 'host', source: 'anna', entry: 'hosted' };
+// As rows show a caller whom a signature proves; rules are asked about its name.
+const hosted: SessionAsked = {
+  ...dialled,
+  direction: 'host',
+  source: 'anna (id-7)',
+  caller: { name: 'anna' },
+  entry: 'hosted',
+};
 
 describe('questions to local rules', () => {
   it('name where a session goes, and its program where this end knows it', () => {

@@ -11,7 +11,6 @@ const tones: Readonly<Record<ServiceStatus, Tone>> = {
   'no-terminator': 'off',
   'no-router': 'bad',
   'identity-unavailable': 'off',
-  'name-conflict': 'bad',
   'contract-invalid': 'bad',
   'config-invalid': 'bad',
   quarantined: 'bad',

@@ -150,7 +150,6 @@ export const flowDe: Translation<typeof flowEn> = {
   'service.status.no-terminator': 'Zurzeit von niemandem bereitgestellt',
   'service.status.no-router': 'Kein Router erreichbar',
   'service.status.identity-unavailable': 'Identität nicht verfügbar',
-  'service.status.name-conflict': 'Name anderweitig vergeben',
   'service.status.contract-invalid': 'Vertrag nicht verstanden',
   'service.status.config-invalid': 'Konfiguration nicht verstanden',
   'service.status.quarantined': 'In Quarantäne',

@@ -49,7 +49,6 @@ export const errorReasonsDe = {
   // Identities and secrets
   'identity.corrupt': { sentence: 'Die Datei dieser Identität ist beschädigt.', next: enrolAnew },
   'identity.write_failed': { sentence: 'Die Identität ließ sich nicht speichern.' },
-  'identity.scope_mismatch': { sentence: 'Diese Identität dient einem anderen Benutzer.' },
   'identity.keystore_unknown': { sentence: 'Diesen Schlüsselspeicher gibt es nicht.' },
   'identity.tpm_lockout': { sentence: 'Das TPM ist gesperrt: zu viele falsche Versuche.' },
   'identity.renewal_failed': { sentence: 'Das Zertifikat ließ sich nicht erneuern: {sentence}' },

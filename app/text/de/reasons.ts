@@ -122,7 +122,6 @@ export const reasonsDe: ReasonWords = {
     sentence: 'Einen Agenten dieses Namens gibt es nicht.',
     next: 'Nennen Sie ihn in den Einstellungen unter agents.',
   },
-  'agent.exists': { sentence: 'Einen Agenten dieses Namens gibt es schon.' },
   'agent.not_apart': { sentence: 'Dieser Agent lässt sich hier nicht für sich starten.' },
   'sandbox.unavailable': { sentence: 'Auf diesem Gerät lässt sich kein Programm abschotten.' },
   'sandbox.failed': { sentence: 'Das Programm konnte nicht abgeschottet gestartet werden.' },

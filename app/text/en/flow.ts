@@ -148,7 +148,6 @@ export const flowEn = {
   'service.status.no-terminator': 'Nobody hosts it now',
   'service.status.no-router': 'No router reachable',
   'service.status.identity-unavailable': 'Identity unavailable',
-  'service.status.name-conflict': 'Name taken by another',
   'service.status.contract-invalid': 'Contract not understood',
   'service.status.config-invalid': 'Configuration not understood',
   'service.status.quarantined': 'Quarantined',

@@ -23,12 +23,14 @@ const maxChain = 8;
 export function routersWord({ caller, appData }: Pick<HostedRequest, 'appData' | 'caller'>): HostedCaller | undefined {
   if (!caller.asserted) return undefined;
   const shown = caller.name ?? caller.id ?? 'unknown';
-  return { account: caller.id ?? shown, asserted: 'router', shown, asks: appData[helloField] !== undefined };
+  const asks = appData[helloField] !== undefined;
+  return { account: caller.id ?? shown, name: shown, asserted: 'router', shown, asks };
 }
 
 /** Nobody says who it is: all such callers of a service are one. */
 export function nameless({ caller }: Pick<HostedRequest, 'caller'>): HostedCaller {
-  return { account: namelessAccount, asserted: 'nobody', asks: false, shown: caller.name ?? caller.id ?? 'unknown' };
+  const shown = caller.name ?? caller.id ?? 'unknown';
+  return { account: namelessAccount, name: shown, asserted: 'nobody', asks: false, shown };
 }
 
 /** The caller, and the stream from which the greeting was taken. */
@@ -61,7 +63,8 @@ export async function meet(
   if (id === undefined) return { caller: nameless(request), remote: stream, greet: say };
   const { name } = request.caller;
   const shown = name === undefined ? id : `${name} (${id})`;
-  return { caller: { account: id, asserted: 'signature', shown, asks: true }, remote: stream, greet: say };
+  const caller = { account: id, name: name ?? id, asserted: 'signature', shown, asks: true } as const;
+  return { caller, remote: stream, greet: say };
 }
 
 /** The identity's id that a proof is good for: the subject of a certificate of this network, whose key signed. Undefined: none. */

@@ -135,7 +135,7 @@ async function join(request: HostedRequest, joining: Joining, deps: HostedDialsD
         router: request.routerName,
         decision: reason,
         contract,
-        caller: { account: caller.account, asserted: caller.asserted, asks: caller.asks },
+        caller: { account: caller.account, name: caller.name, asserted: caller.asserted, asks: caller.asks },
       },
       remote,
       local,
@@ -230,7 +230,7 @@ function refusalOf(
   const question = hostQuestion({
     identity: request.identity,
     service: { name: request.serviceName, workgroups: deps.workgroupsOf(request.identity, request.serviceId) },
-    caller: callerName(request),
+    caller: caller?.name ?? callerName(request),
     protocol: request.protocol,
     target: request.target,
     nowMs: deps.clock.now(),

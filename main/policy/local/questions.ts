@@ -140,6 +140,8 @@ export interface SessionAsked {
   readonly serviceId: string;
   readonly protocol: string;
   readonly source: string;
+  /** Who dialled what is hosted here. */
+  readonly caller?: { readonly name: string } | undefined;
   /** `host:port`. */
   readonly destination: string;
   readonly entry: string;
@@ -228,7 +230,7 @@ function partiesOf(
 
 function placeOf(session: SessionAsked): Pick<AuthorizationContext, 'protocol' | 'hostname' | 'port' | 'caller'> {
   const { host, port } = readHostPort(session.destination) ?? { host: session.destination, port: 0 };
-  const caller = session.direction === 'host' ? session.source : '';
+  const caller = session.direction === 'host' ? (session.caller?.name ?? session.source) : '';
   return { protocol: session.protocol, hostname: host, port, caller };
 }
 

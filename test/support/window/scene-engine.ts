@@ -176,7 +176,6 @@ function why(destination: string, state: EngineState): WhyView {
     'mfa-required': 'posture',
     'no-terminator': 'terminator',
     quarantined: 'quarantine',
-    'name-conflict': 'name',
     'contract-invalid': 'contract',
   };
   const at = failing[service.status];

@@ -199,12 +199,6 @@ export function sceneServices(): ServiceView[] {
       addresses: ['printer.office'],
       ports: ['631'],
       workgroups: ['office'],
-      status: 'name-conflict',
-      reason: {
-        code: 'net.dns.fight',
-        sentence: 'printer.office is answered by another VPN on this device.',
-        next: 'Disconnect it, or reach the printer under printer.office.northwind.',
-      },
     },
     {
       name: 'plc-press-line',
