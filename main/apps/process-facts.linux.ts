@@ -49,6 +49,11 @@ export class ProcessReader {
     return executablePath(this.#link(pid, 'exe'));
   }
 
+  /** All that tells what a process runs, as one text: two with the same run the same as far as anybody can see. */
+  marks(pid: number): string {
+    return JSON.stringify([this.#link(pid, 'exe'), this.#text(pid, 'cmdline'), this.#environment(pid)]);
+  }
+
   facts(pid: number): ProcessFacts {
     const uid = this.#uidOf(pid);
     const user = uid === undefined ? undefined : this.#users.nameOf(uid);
@@ -177,8 +182,8 @@ export function parseStat(text: string): ProcessStat | undefined {
   const [code, , stack] = fields.slice(23);
   if (startTime === undefined || stack === undefined) return undefined;
   if (parentPid === undefined || group === undefined || session === undefined) return undefined;
-  // Where its code starts is set last; it reads 1 where it may not be known, and no program sets its own without privileges.
-  const executing = code === '0';
+  // Where its code starts is set last; it reads 1 where it may not be known, and the kernel lets no program set it to nothing.
+  const executing = code === '0' && !/^[ZX]/.test(fields[0] ?? '');
   return Number.isSafeInteger(parentPid) ? { parentPid, group, session, startTime, stack, executing } : undefined;
 }
 

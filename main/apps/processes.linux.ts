@@ -48,6 +48,8 @@ export class Processes implements Disposable {
   readonly #since: bigint;
   /** Where the stack began when a program was looked at, for those whose executions nobody tells. */
   readonly #stacks = new Map<number, string>();
+  /** Copies of their parent that have executed nothing yet, by what they showed then. */
+  readonly #copies = new Map<number, string>();
   readonly #engineChain: ReadonlySet<string>;
   readonly #runs: ProcessesDeps['runs'];
 
@@ -189,9 +191,13 @@ export class Processes implements Disposable {
     if (!mayHaveMissed || stat.executing) return known;
     const path = this.#reader.executable(pid);
     const stack = this.#stacks.get(pid);
-    if ((path === undefined || path === known.path) && (stack === undefined || stack === stat.stack)) return known;
+    const copied = this.#copies.get(pid);
+    const isOther = (path !== undefined && path !== known.path) || (stack !== undefined && stack !== stat.stack);
+    const isChanged = copied !== undefined && copied !== this.#reader.marks(pid);
+    if (!isOther && !isChanged) return known;
     this.#stacks.set(pid, stat.stack);
-    return this.#lineage.executed(known, this.#reader.imageNow(pid, true));
+    this.#copies.delete(pid);
+    return this.#lineage.executed(known, this.#reader.imageNow(pid, isOther || this.#isYoung(stat)));
   }
 
   #see(pid: number, stat: ProcessStat, depth: number): ProgramRun | undefined {
@@ -206,14 +212,23 @@ export class Processes implements Disposable {
     const isKnown = !isAdopted || parentPid !== stat.parentPid || this.#isOwnChild(pid, stat);
     // Whoever has it now tells nothing of what started it.
     if (!isKnown) return seenAs(undefined, false);
-    if (!isAdopted && parent !== undefined && this.#isCopy(stat))
+    if (!isAdopted && parent !== undefined && this.#isCopy(pid, stat))
       return this.#lineage.forked(pid, stat.startTime, parent);
     return seenAs(parent, parent?.whole === true);
   }
 
-  /** It has its parent's memory still, or is just getting its own: what it will run is read when it runs it. */
-  #isCopy({ executing, parentPid, stack }: ProcessStat): boolean {
-    return executing || (stack !== '0' && stack === this.#reader.stat(parentPid)?.stack);
+  /**
+   * It has its parent's memory still, or is just getting its own: what it will run is read when it runs it. Where a stack begins a program may
+   * choose for itself, so that a copy has to be one by all that can be seen, and stay so.
+   */
+  #isCopy(pid: number, stat: ProcessStat): boolean {
+    if (stat.executing) return this.#reader.executable(pid) !== undefined;
+    const { parentPid, stack } = stat;
+    if (!this.#isYoung(stat) || stack === '0' || stack !== this.#reader.stat(parentPid)?.stack) return false;
+    const marks = this.#reader.marks(pid);
+    if (marks !== this.#reader.marks(parentPid)) return false;
+    this.#copies.set(pid, marks);
+    return true;
   }
 
   /** Where nobody tells of executions, a program that has just started is taken for what its arguments say. */

@@ -33,13 +33,23 @@ interface Unrefable {
   unref?(): void;
 }
 
+/** A platform's timer takes no longer delay, some 25 days: beyond it fires at once. */
+const longestTimerMs = 2 ** 31 - 1;
+
 /** The real clock. Timers are unreferenced where the platform can (Node), so they never hold a process open. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(delayMs, callback) {
-    const timer = setTimeout(callback, delayMs);
-    (timer as unknown as Unrefable).unref?.();
+    let timer: ReturnType<typeof setTimeout>;
+    const arm = (leftMs: number): void => {
+      timer = setTimeout(
+        () => (leftMs > longestTimerMs ? arm(leftMs - longestTimerMs) : callback()),
+        Math.min(leftMs, longestTimerMs),
+      );
+      (timer as unknown as Unrefable).unref?.();
+    };
+    arm(delayMs);
     return { [Symbol.dispose]: () => clearTimeout(timer) };
   },
   every(periodMs, callback) {

@@ -1,5 +1,13 @@
-/** The rate that all connections of one run share. */
+/** The rate that all connections of one run share, and the gate that holds them to it. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { systemClock } from '../../main/base/clock.ts';
+import { disposable } from '../../main/base/lifecycle.ts';
+import { silentLog } from '../../main/base/log.ts';
+import { openRunGate } from '../../main/engine/agents/run-gate.ts';
 import { SharedRate } from '../../main/engine/agents/shared-rate.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
@@ -32,6 +40,26 @@ it('lets a tenth of a second pass at once, then so many bytes a second over all 
   }
 });
 
+it('counts nothing that never passed: connections that are given up hold nobody up', async () => {
+  const clock = new ManualClock();
+  const rate = new SharedRate(clock, 1000);
+  for (let given = 0; given < 50_000; given += 1) {
+    const stream = rate.stream();
+    stream.on('error', () => undefined).write(Buffer.alloc(65_536));
+    stream.destroy();
+  }
+  let seen = 0;
+  rate
+    .stream()
+    .on('data', (chunk: Buffer) => (seen += chunk.length))
+    .write(Buffer.alloc(2000));
+  await settle();
+  expect(seen).toBe(0);
+  clock.advance(2_000);
+  await settle();
+  expect(seen).toBe(2000);
+});
+
 it('ends with what it carries, and waits no more once it is destroyed', async () => {
   const clock = new ManualClock();
   const rate = new SharedRate(clock, 10);
@@ -53,3 +81,36 @@ it('ends with what it carries, and waits no more once it is destroyed', async ()
   clock.advance(1_000_000);
   await settle();
 });
+
+it.skipIf(process.platform === 'win32')(
+  'carries an answer whole to a client that has said all it had to say',
+  async () => {
+    const answer = Buffer.alloc(60_000, 7);
+    const proxy = createServer({ allowHalfOpen: true }, (socket) =>
+      socket.resume().on('end', () => socket.end(answer)),
+    );
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    const directory = mkdtempSync(join(tmpdir(), 'culvert-gate-'));
+    const gate = await openRunGate({
+      directory: join(directory, 'run'),
+      uid: undefined,
+      proxy: `127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+      log: silentLog,
+      clock: systemClock,
+      bandwidth: 200_000,
+      opened: () => disposable(() => undefined),
+    });
+    try {
+      let got = 0;
+      const client = connect({ path: gate.path, allowHalfOpen: true });
+      client.on('data', (chunk: Buffer) => (got += chunk.length));
+      client.end('PROXY TCP4 10.0.0.1 10.0.0.2 4000 80\r\nask');
+      await new Promise((resolve) => client.once('close', resolve));
+      expect(got).toBe(answer.length);
+    } finally {
+      await gate.remove();
+      proxy.close();
+      rmSync(directory, { recursive: true, force: true });
+    }
+  },
+);

@@ -108,7 +108,13 @@ class ProcTree {
 
   put(
     pid: number,
-    { parent, stack, code = '1000', cmdline }: { parent: number; stack: number; code?: string; cmdline: string },
+    {
+      parent,
+      stack,
+      code = '1000',
+      cmdline,
+      environ = '',
+    }: { parent: number; stack: number; code?: string; cmdline: string; environ?: string },
   ): void {
     const directory = join(this.root, String(pid));
     mkdirSync(directory, { recursive: true });
@@ -117,7 +123,7 @@ class ProcTree {
     const fields = `S ${parent} ${pid} ${pid} ${zeros(15)} 9950 ${zeros(3)} ${code} ${code} ${stack}`;
     writeFileSync(join(directory, 'stat'), `${pid} (node) ${fields} ${zeros(20)}`);
     writeFileSync(join(directory, 'cmdline'), cmdline);
-    writeFileSync(join(directory, 'environ'), '');
+    writeFileSync(join(directory, 'environ'), environ);
     rmSync(join(directory, 'exe'), { force: true });
     symlinkSync('/usr/bin/node', join(directory, 'exe'));
   }
@@ -169,6 +175,33 @@ describe('a program that is looked at while it starts, where the kernel does not
       script: '/opt/next.mjs',
       parents: [{ pid: 11, script: '/opt/cli.mjs' }, { pid: 10 }, { pid: 1 }],
     });
+  });
+
+  it('is not its starter’s for the place of its stack alone, which it may choose', () => {
+    const tree = new ProcTree();
+    tree.put(1, { parent: 0, stack: 1, cmdline: '/sbin/init\0' });
+    tree.put(10, { parent: 1, stack: 500, cmdline: '/usr/bin/node\0/opt/trusted.mjs\0' });
+    const processes = tree.processes();
+    tree.put(11, { parent: 10, stack: 500, cmdline: '/usr/bin/node\0/opt/other.mjs\0' });
+    expect(processes.ancestry(11)?.app).toMatchObject({ script: '/opt/other.mjs' });
+    tree.put(12, {
+      parent: 10,
+      stack: 500,
+      cmdline: '/usr/bin/node\0/opt/trusted.mjs\0',
+      environ: 'LD_PRELOAD=/x.so\0',
+    });
+    expect(processes.ancestry(12)?.app).toMatchObject({ doubt: 'injected' });
+  });
+
+  it('is looked at again once it shows something else, wherever its stack begins', () => {
+    const tree = new ProcTree();
+    tree.put(1, { parent: 0, stack: 1, cmdline: '/sbin/init\0' });
+    tree.put(10, { parent: 1, stack: 500, cmdline: '/usr/bin/node\0/opt/trusted.mjs\0' });
+    const processes = tree.processes();
+    tree.put(11, { parent: 10, stack: 500, cmdline: '/usr/bin/node\0/opt/trusted.mjs\0' });
+    expect(processes.ancestry(11)?.app).toMatchObject({ script: '/opt/trusted.mjs' });
+    tree.put(11, { parent: 10, stack: 500, cmdline: '/usr/bin/node\0/opt/other.mjs\0' });
+    expect(processes.ancestry(11)?.app).toMatchObject({ script: '/opt/other.mjs' });
   });
 
   it('is doubted where it has wiped its arguments itself', () => {

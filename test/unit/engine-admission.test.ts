@@ -183,6 +183,34 @@ describe('what was decided before a dial', () => {
     expect(corridor.verdicts()).toEqual(['allow', 'deny']);
   });
 
+  it('is refused at the joining where only the host may let it in by now, for its word was not asked for', async () => {
+    const reason = { code: 'policy.contract.approval', sentence: 'somebody has to approve it' } as const;
+    const asks = { ...under({ maxSessions: 2 }), unlessHostGrants: reason } as unknown as Verdict;
+    const corridor = openAdmission({ decide: inTurn(under({ maxSessions: 2 }), under({ maxSessions: 2 }), asks) });
+    const admission = await corridor.ask();
+    if (admission.kind !== 'dialled') throw new Error(admission.kind);
+    const [application, local] = memoryStreamPair();
+    const applicationSaw = RecordingSink.on(application);
+    admission.join(local);
+    await expect.poll(() => [applicationSaw.over, corridor.serviceSaw.over]).toEqual([true, true]);
+    expect(corridor.open()).toBe(0);
+    expect(corridor.verdicts()).toEqual(['allow', 'deny']);
+  });
+
+  it('leaves nothing open where deciding again breaks', async () => {
+    let asked = 0;
+    const broken = openAdmission({
+      decide: () => {
+        asked += 1;
+        if (asked > 1) throw new Error('a defect');
+        return allowed(match);
+      },
+    });
+    expect((await broken.ask()).kind).toBe('refused');
+    expect(broken.open()).toBe(0);
+    await expect.poll(() => broken.serviceSaw.over).toBe(true);
+  });
+
   it('is recorded again only where the contract is another', async () => {
     const same = openAdmission({ decide: () => under({ maxSessions: 2 }) });
     await same.ask();

@@ -144,14 +144,24 @@ async function dial(
     remote.stream.reset();
     return refused;
   };
-  const known = await deps.hashed(app, [deps.current(match)]);
-  // Its own place must not count against it; nobody else may take it meanwhile.
-  place[Symbol.dispose]();
-  const verdict = revalidate(deps, flow, known, decided);
-  place = deps.sessions.reserve(match.service.id);
-  if (verdict.kind === 'refused') return letGo(verdict);
-  const refused = await withoutHostsWord(deps, flow, known, verdict, remote);
-  if (refused !== undefined) return letGo(refused);
+  let known: App;
+  let verdict: Dial;
+  try {
+    known = await deps.hashed(app, [deps.current(match)]);
+    // Its own place must not count against it; nobody else may take it meanwhile.
+    place[Symbol.dispose]();
+    const again = revalidate(deps, flow, known, decided);
+    place = deps.sessions.reserve(match.service.id);
+    if (again.kind === 'refused') return letGo(again);
+    verdict = again;
+    const refused = await withoutHostsWord(deps, flow, known, verdict, remote);
+    if (refused !== undefined) return letGo(refused);
+  } catch (error) {
+    // None of them should; what was dialled is let go all the same.
+    place[Symbol.dispose]();
+    remote.stream.reset();
+    return failed(deps, flow, app, match, error, signal);
+  }
   let joined = false;
   const release = (): boolean => {
     if (joined) return false;
@@ -163,7 +173,7 @@ async function dial(
     kind: 'dialled',
     join(local) {
       if (!release()) return;
-      const last = revalidate(deps, flow, known, verdict);
+      const last = stillGranted(deps, flow, known, verdict);
       if (last.kind === 'refused') {
         const error = new TunnelerError('policy.refused', last.reason.sentence);
         local.reset(error);
@@ -192,6 +202,21 @@ function revalidate(deps: AdmissionDeps, flow: FlowRequest, app: App, before: Di
   if (unrecorded !== undefined) return unrecorded;
   if (verdict.kind === 'dial') return verdict;
   return { kind: 'refused', reason: verdict.reason, answer: verdict.kind === 'refuse' ? verdict.answer : 'reset' };
+}
+
+/** At the joining: what only the host may let in meanwhile is refused, for its word was asked for other terms. */
+function stillGranted(deps: AdmissionDeps, flow: FlowRequest, app: App, before: Dial): Dial | Refused {
+  const last = revalidate(deps, flow, app, before);
+  if (last.kind === 'refused' || last.unlessHostGrants === undefined) return last;
+  if (before.unlessHostGrants !== undefined && isDeepStrictEqual(last.contract, before.contract)) return last;
+  const { match, unlessHostGrants: reason } = last;
+  const event = {
+    ...matchFields(flow, app, match),
+    kind: 'verdict',
+    decision: 'deny',
+    ...reasonFields(reason),
+  } as const;
+  return record(deps, event) ?? { kind: 'refused', reason, answer: 'prohibited' };
 }
 
 /** Join both ends to a session. Never throws: where none can be opened, both ends are reset. */

@@ -94,11 +94,13 @@ async function serve(socket: Socket, deps: RunGateDeps, rates: readonly SharedRa
   outer.once('connect', () => {
     const source = endpoint(outer.localAddress, outer.localPort);
     const known = deps.opened({ source, via: endpoint(outer.remoteAddress, outer.remotePort) }, inner);
+    const [out, back] = (rates ?? []).map((rate) => rate.stream());
     outer.on('close', () => {
       known[Symbol.dispose]();
-      socket.destroySoon();
+      // What came whole still has its turn to wait for.
+      if (back?.writableEnded === true && !back.readableEnded) back.once('end', () => socket.destroySoon());
+      else socket.destroySoon();
     });
-    const [out, back] = (rates ?? []).map((rate) => rate.stream());
     (out === undefined ? socket : socket.pipe(out)).pipe(outer);
     (back === undefined ? outer : outer.pipe(back)).pipe(socket);
     socket.on('close', () => [out, back].forEach((one) => one?.destroy()));

@@ -19,15 +19,22 @@ export class SharedRate {
 
   /** A stream that hands on what is written to it in its turn. */
   stream(): Transform {
-    let waiting: Disposable | undefined;
+    let waiting: { readonly timer: Disposable; readonly bytes: number } | undefined;
     return new Transform({
       transform: (chunk: Buffer, _encoding, done: TransformCallback) => {
         const waitMs = this.#take(chunk.length);
         if (waitMs <= 0) return done(null, chunk);
-        waiting = this.#clock.after(waitMs, () => done(null, chunk));
+        const timer = this.#clock.after(waitMs, () => {
+          waiting = undefined;
+          done(null, chunk);
+        });
+        waiting = { timer, bytes: chunk.length };
       },
-      destroy(error, done) {
-        waiting?.[Symbol.dispose]();
+      destroy: (error, done) => {
+        waiting?.timer[Symbol.dispose]();
+        // What never passed is nobody's use: connections that are given up must not hold up the others.
+        if (waiting !== undefined) this.#paidUntilMs -= waiting.bytes / this.#bytesPerMs;
+        waiting = undefined;
         done(error);
       },
     });
