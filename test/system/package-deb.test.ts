@@ -17,6 +17,9 @@ import { addonMissing, rootMissing, toolsMissing } from '../support/tools.ts';
 
 const project = fileURLToPath(new URL('../..', import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), 'culvert-package-'));
+/** What the program says of itself, and what an upgrade is called. */
+const { version: own } = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8')) as { version: string };
+const next = own.replace(/\d+$/, (patch) => String(Number(patch) + 1));
 
 function unable(): string | undefined {
   if (process.platform !== 'linux') return 'needs Linux';
@@ -112,8 +115,8 @@ describe.skipIf(mustSkip(reason))('the Debian package', () => {
 
   beforeAll(() => {
     mkdirSync(directory, { recursive: true });
-    first = build('0.1.0');
-    second = build('0.1.1');
+    first = build(own);
+    second = build(next);
     system = new System();
   }, 120_000);
   afterAll(() => {
@@ -182,7 +185,7 @@ describe.skipIf(mustSkip(reason))('the Debian package', () => {
       expect(
         await system.run('stat -c "%U %a" /var/lib/culvert; stat -c "%U:%G %a" /etc/culvert/culvert.yaml'),
       ).toMatch(/culvert 700\nroot:culvert 640/);
-      expect(await system.run('culvert --version')).toContain('0.1.0');
+      expect(await system.run('culvert --version')).toContain(own);
 
       // The package's own Node runs it, even where no other is on the path.
       await system.run(startEngine);
@@ -196,7 +199,7 @@ describe.skipIf(mustSkip(reason))('the Debian package', () => {
       expect(before.count).toBeGreaterThanOrEqual(2);
 
       await system.run(`dpkg --force-depends --force-confold -i /packages/${second}`);
-      expect(await system.run('dpkg-query -W culvert')).toContain('0.1.1');
+      expect(await system.run('dpkg-query -W culvert')).toContain(next);
       expect(await system.run('cat /etc/culvert/culvert.yaml')).toContain('a hand was here');
       await system.run(startEngine);
       const after = JSON.parse(await system.run('culvert audit verify --json --state /var/lib/culvert')) as {
@@ -227,7 +230,7 @@ describe.skipIf(mustSkip(reason))('the Debian package', () => {
       expect(installed).toContain('Setting up culvert');
 
       const before = await status();
-      expect(before).toMatchObject({ mode: 'tun', version: '0.1.0' });
+      expect(before).toMatchObject({ mode: 'tun', version: own });
       expect(await booted.run('ip -brief address show culvert0')).toContain('100.64.0.1/16');
       // A user of its own, one power of root's, system calls filtered.
       const powers = await booted.run(`cat /proc/${before.pid}/status`);
@@ -246,7 +249,7 @@ describe.skipIf(mustSkip(reason))('the Debian package', () => {
       expect(await booted.run(`echo sk-test | ${kept}`)).toContain('plant-llm');
 
       const upgraded = await booted.run(`dpkg --force-depends --force-confold -i /packages/${second}`, 60_000);
-      expect(upgraded).toContain('Setting up culvert (0.1.1)');
+      expect(upgraded).toContain(`Setting up culvert (${next})`);
       await until(async () => (await status()).pid !== before.pid, 20_000);
       const after = await status();
       expect(after).toMatchObject({ mode: 'tun' });

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { TunnelerError } from '../../main/base/errors.ts';
 import { silentLog } from '../../main/base/log.ts';
 import { newSoftwareKey, openZitiContext, type ZitiContext } from '../../main/ziti/ziti.ts';
 import {
@@ -227,6 +228,16 @@ describe('posture pushed by a router', () => {
     expect(fresh.revoked).toEqual([]);
     await clock.advanceSlowly(1100, 100);
     expect(fresh.revoked).toMatchObject([{ serviceId: 'web' }]);
+  });
+
+  it('is taken for a verdict at once where that router refuses a dial for it', async () => {
+    const { context, fleet, push, judge } = await world();
+    push(guarded);
+    judge(1, { os: false }, false);
+    expect(context.services()[0]?.postureChecks).toMatchObject([{ id: 'os', isPassing: true }]);
+    fleet.dialFailures.push(new TunnelerError('ziti.dial.posture_failed', 'posture'));
+    await expect(context.dial('web')).rejects.toMatchObject({ code: 'ziti.dial.posture_failed' });
+    expect(context.services()[0]?.postureChecks).toMatchObject([{ id: 'os', isPassing: false, judged: 'router' }]);
   });
 
   it('is asked for anew where a number is missing', async () => {

@@ -57,6 +57,11 @@ export class ServicePushes implements Disposable {
     if (wasLive) this.#deps.ended();
   }
 
+  /** A router has refused something for posture: whatever it said of checks so far is its judgement. */
+  settle(): void {
+    if (this.#active !== undefined) this.#take(this.#active, this.#active.stream.settle());
+  }
+
   /** The session is another: what was pushed for the last one counts no more. */
   drop(): void {
     this.#end();

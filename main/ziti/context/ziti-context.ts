@@ -196,7 +196,10 @@ class OpenContext implements ZitiContext {
       accessLost: (id) => this.#access.lost(id),
       identityLost: () => this.#access.identityLost(),
       accessEnded: (id) => this.#access.ended(id, 'Dial', 'router'),
-      postureRefused: (id, error) => this.#services.noteRefusal(id, 'Dial', error),
+      postureRefused: (id, error) => {
+        this.#pushes.settle();
+        this.#services.noteRefusal(id, 'Dial', error);
+      },
       signedIn: (signal) => this.#gate.wait(signal),
       signedInAnew: async (signal) => {
         this.#keeper.check();
