@@ -217,6 +217,18 @@ describe('a budget of money', () => {
     expect(driver.outcome.calls[0]).not.toHaveProperty('cost');
   });
 
+  it('charges and records a batch at once', () => {
+    const shared = context();
+    const driver = drive({ costBudget: { ...costBudget, amount: 1 } }, shared);
+    const requests = [{ params: { model: 'm', max_tokens: 400 } }];
+    driver.app(ask({ requests }, '/v1/messages/batches')).service(answer('{"id":"batch"}'));
+    const [call] = driver.outcome.calls;
+    expect(call?.cost?.amount).toBeGreaterThan(0.004);
+    expect(shared.ledger.used('laptop|claude|docs|http.cost.USD', 60_000, 1_000)).toBe(
+      Math.round((call?.cost?.amount ?? 0) * 1_000_000),
+    );
+  });
+
   it('stands beside one of tokens: whichever is used first ends it, and the other gets back what it had set aside', () => {
     const shared = context();
     const rules = { costBudget, tokenBudget: { tokens: 10_000, perSeconds: 60 } };

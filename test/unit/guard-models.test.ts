@@ -4,7 +4,7 @@ import { parseEngagement } from '../../main/base/engagement.ts';
 import { createGuard } from '../../main/guard/create-guard.ts';
 import type { GuardContext } from '../../main/guard/guard.ts';
 import { AwsMessages, encodeAwsEvent } from '../../main/guard/http/aws-event-stream.ts';
-import { modelInPath, modelsInBody } from '../../main/guard/http/models.ts';
+import { answerLimit, modelInPath, modelsInBody } from '../../main/guard/http/models.ts';
 import { answer, chunked, context, dechunk, GuardDriver, post } from '../support/guard-driver.ts';
 
 const drive = (http: unknown, more: Partial<GuardContext> = {}): GuardDriver => {
@@ -215,16 +215,92 @@ describe('tokens', () => {
     const shared = context();
     const terms = { tokenBudget: { tokens: 1_000, perSeconds: 60 } };
     const requests = Array.from({ length: 3 }, () => ({ params: { model: 'm', max_tokens: 400, messages: [] } }));
-    drive(terms, shared)
+    const first = drive(terms, shared)
       .app(ask('/v1/messages/batches', { requests }))
       .service(json({ id: 'batch' }));
     const next = drive(terms, shared);
     next.app(ask('/v1/messages', { model: 'm' }));
     expect(next.takeApp()).toContain('HTTP/1.1 429 ');
+    expect(first.outcome.calls).toMatchObject([{ tokens: { output: 1_200 } }]);
     const file = drive(terms);
     file.app(ask('/v1/batches', { input_file_id: 'file-1', endpoint: '/v1/chat/completions' }));
     expect(file.takeService()).toBe('');
     expect(file.outcome.calls).toMatchObject([{ decision: 'deny', rule: 'guard:http.batch' }]);
+  });
+});
+
+describe('tokens of a body with requests', () => {
+  const told = json({ usage: { input_tokens: 900, output_tokens: 300 } });
+
+  it.each(['messages', 'contents', 'input', 'prompt'])('are those told where %s asks beside them', (name) => {
+    const shared = context();
+    const driver = drive(budget, shared);
+    driver.app(ask('/v1/messages', { model: 'm', [name]: [], requests: [] })).service(told);
+    expect(driver.outcome.calls).toMatchObject([{ tokens: { input: 900, output: 300 } }]);
+    expect(shared.ledger.used('laptop|claude|docs|http.tokens', 60_000, 1_000)).toBe(1_200);
+    expect(answerLimit({ [name]: [], requests: [] })).toBe(1_024);
+  });
+
+  it('are the larger of what was set aside and what is told, kind by kind', () => {
+    const shared = context();
+    const driver = drive(budget, shared);
+    driver.app(ask('/embed', { requests: [{ params: { model: 'm', max_tokens: 400 } }] })).service(told);
+    expect(driver.outcome.calls).toMatchObject([{ tokens: { input: 900, output: 400 } }]);
+    expect(shared.ledger.used('laptop|claude|docs|http.tokens', 60_000, 1_000)).toBe(1_300);
+  });
+
+  it.each([
+    ['there are none', { model: 'm', requests: [] }],
+    ['a question stands beside some', { model: 'm', messages: [], requests: [{ params: { model: 'm' } }] }],
+  ])('are not counted where %s: that is refused', (_name, body) => {
+    const driver = drive(budget);
+    driver.app(ask('/v1/messages/batches', body));
+    expect(driver.takeService()).toBe('');
+    expect(driver.takeApp()).toContain('HTTP/1.1 400 ');
+    expect(driver.outcome.calls).toMatchObject([{ decision: 'deny', rule: 'guard:http.batch' }]);
+    const listed = drive({ models: ['m'] });
+    listed.app(ask('/v1/messages/batches', body));
+    expect(listed.takeService()).not.toBe('');
+  });
+});
+
+describe('tokens of an answer that is cut off', () => {
+  const base64 = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64');
+  const start = { type: 'message_start', message: { usage: { input_tokens: 100, output_tokens: 1 } } };
+  const piece = (text: string): unknown => ({ type: 'content_block_delta', index: 0, delta: { text } });
+  const end = { type: 'message_delta', delta: {}, usage: { output_tokens: 7 } };
+  const charged = (reply: string | Uint8Array, body: object = {}): unknown => {
+    const shared = context();
+    const driver = drive(budget, shared);
+    driver.app(ask('/v1/messages', { model: 'm', ...body })).service(reply);
+    const [call] = driver.end().calls;
+    const used = shared.ledger.used('laptop|claude|docs|http.tokens', 60_000, 1_000);
+    expect(used).toBe((call?.tokens?.input ?? 0) + (call?.tokens?.output ?? 0));
+    return call?.tokens;
+  };
+  const cut = (text: string): string => text.replace(/0\r\n\r\n$/, '');
+
+  it('are no fewer than its events, its text and what it told', () => {
+    const words = Array.from({ length: 30 }, () => piece('w'));
+    expect(charged(cut(events(start, ...words)))).toEqual({ input: 100, output: 30 });
+    expect(charged(cut(events(start, piece('x'.repeat(400)))))).toEqual({ input: 100, output: 100 });
+    expect(charged(cut(events(start, piece('w'), end)))).toEqual({ input: 100, output: 7 });
+  });
+
+  it('are counted in an invoke stream of Bedrock too', () => {
+    const chunk = (value: unknown): readonly [string, unknown] => ['chunk', { bytes: base64(value) }];
+    const whole = aws(chunk(start), ...Array.from({ length: 30 }, () => chunk(piece('w'))));
+    expect(charged(whole.subarray(0, -5))).toEqual({ input: 100, output: 30 });
+  });
+
+  it('are those told where it is complete', () => {
+    expect(charged(events(start, piece('x'.repeat(400)), end))).toEqual({ input: 100, output: 7 });
+  });
+
+  it('are at least what was set aside where only its end would tell', () => {
+    const whole = json({ content: [{ text: 'x'.repeat(40) }], usage: { input_tokens: 100, output_tokens: 10 } });
+    expect(charged(whole.slice(0, -20), { max_tokens: 500 })).toMatchObject({ output: 500 });
+    expect(charged(whole, { max_tokens: 500 })).toEqual({ input: 100, output: 10 });
   });
 });
 

@@ -164,9 +164,11 @@ export class CallShare {
     }
   }
 
-  /** Nobody knows what it used: all that was set aside counts. */
-  settleWhole(nowMs: number): void {
-    for (const { share } of this.#shares) share.settle(share.reserved, nowMs);
+  /** Nobody knows what it used: all that was set aside counts, and no less than `known`. */
+  settleWhole(nowMs: number, known: TokenUse): void {
+    for (const { counted, share } of this.#shares) {
+      share.settle(Math.max(share.reserved, counted.amountOf(known, this.#prices)), nowMs);
+    }
   }
 }
 

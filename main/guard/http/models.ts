@@ -117,11 +117,29 @@ const known: ReadonlySet<string> = new Set([...modelFields, 'modelId', 'modelNam
 function chosenModel(body: unknown): string | undefined {
   if (!isRecord(body)) return undefined;
   const own = [body.model, body.modelId].find((value): value is string => typeof value === 'string');
-  if (own !== undefined || !Array.isArray(body.requests)) return own;
-  const items = body.requests.map((item: unknown) =>
+  const batch = batchOf(body);
+  if (own !== undefined || batch === undefined) return own;
+  const items = batch.map((item) =>
     isRecord(item) ? (chosenModel(item.params) ?? chosenModel(item.request) ?? chosenModel(item)) : undefined,
   );
   return items.includes(undefined) ? undefined : items[0];
+}
+
+/** The requests of a batch; undefined where the body asks something of its own: a service that answers that reads no `requests` beside it. */
+export function batchOf(body: unknown): readonly unknown[] | undefined {
+  if (!isRecord(body) || !Array.isArray(body.requests)) return undefined;
+  return questions.some((name) => name in body) ? undefined : body.requests;
+}
+
+const questions = ['messages', 'contents', 'input', 'prompt'] as const;
+
+/** Why a body cannot be counted as a batch or as none; undefined where it can. */
+export function batchFault(body: unknown): string | undefined {
+  if (!isRecord(body) || !Array.isArray(body.requests)) return undefined;
+  const batch = batchOf(body);
+  if (batch?.length === 0) return 'a batch without requests has nothing to count';
+  if (batch === undefined && body.requests.length > 0) return 'a batch to one reader and a question to another';
+  return undefined;
 }
 
 /** Does the body point to requests that stand somewhere else, in a file or an earlier upload? */
@@ -137,14 +155,16 @@ const usualAnswerTokens = 1_024;
 
 /** The most tokens the answers to a request may have, as its body says: of each item of a batch, and of each choice asked for. */
 export function answerLimit(body: unknown): number {
+  const batch = batchOf(body);
+  if (batch === undefined) return questionLimit(body);
+  return batch.reduce<number>(
+    (sum, item) => sum + questionLimit(isRecord(item) ? (item.params ?? item.request) : undefined),
+    0,
+  );
+}
+
+function questionLimit(body: unknown): number {
   if (!isRecord(body)) return usualAnswerTokens;
-  const batch = body.requests;
-  if (Array.isArray(batch)) {
-    return batch.reduce(
-      (sum: number, item: unknown) => sum + answerLimit(isRecord(item) ? (item.params ?? item.request) : undefined),
-      0,
-    );
-  }
   const holders = [body, body.generationConfig, body.generation_config, body.inferenceConfig, body.options];
   const stated = holders
     .filter(isRecord)

@@ -10,11 +10,19 @@ import { callFor, headCheck, type HeadCheck } from './head-check.ts';
 import { isOnlyNoted, notedIn } from '../judgement.ts';
 import { foreignCharset, type BodyFraming, type HeadChanges, type RequestHead } from './head.ts';
 import type { JsonDocument } from '../json/json-reader.ts';
-import { answerLimit, estimateTokens, modelInPath, modelsInBody, namesForeignBatch } from './models.ts';
+import {
+  answerLimit,
+  batchFault,
+  batchOf,
+  estimateTokens,
+  modelInPath,
+  modelsInBody,
+  namesForeignBatch,
+} from './models.ts';
 import type { AnswerWatch, HeldVerdict, HttpJudge, RequestPlan } from './plans.ts';
 import { refusalAnswer, type HttpRefusal } from './refusal.ts';
 import { plainPath, shownPath, withoutParameters } from './target.ts';
-import type { TokenUse } from './token-meter.ts';
+import { largerUse, type TokenUse } from './token-meter.ts';
 import { TokenReader } from './token-reader.ts';
 import { isWebSocketHandshake } from './websocket.ts';
 
@@ -48,6 +56,7 @@ export class RulesJudge implements HttpJudge {
   /** A model that cannot be read is refused. */
   readonly #asksModel: boolean;
   readonly #reads: boolean;
+  readonly #hasBudget: boolean;
   #serviceLeft = false;
 
   constructor(rules: HttpRules, context: GuardContext, out: Effects) {
@@ -59,6 +68,7 @@ export class RulesJudge implements HttpJudge {
     this.#budgets = new Budgets(rules, context, (reason) => out.warning(reason));
     this.#asksModel = rules.models !== undefined || rules.costBudget !== undefined;
     this.#reads = asksModels(rules);
+    this.#hasBudget = rules.tokenBudget !== undefined || rules.costBudget !== undefined;
   }
 
   request(head: RequestHead, framing: BodyFraming, nowMs: number): RequestPlan {
@@ -174,11 +184,13 @@ export class RulesJudge implements HttpJudge {
     }
     const asks = model !== undefined || bytes > 0;
     if (!this.#reads || !asks || isFree(target)) return { kind: 'pass', answer: this.#watch(asked, call, bytes) };
+    const fault = this.#hasBudget ? batchFault(body) : undefined;
+    if (fault !== undefined) return refuse({ status: 400, rule: 'guard:http.batch', why: fault });
     const most = { input: estimateTokens(bytes), output: answerLimit(body) };
     const reserved = this.#budgets.reserve({ models: [...new Set(models)], ...most }, nowMs);
     if (reserved.kind === 'refuse') return refuse(reserved.refusal);
-    const atOnce = isBatch(body) ? most : undefined;
-    return { kind: 'pass', answer: this.#watch(asked, call, bytes, { share: reserved.share, atOnce }) };
+    const counting = { share: reserved.share, most, tellsLater: batchOf(body) !== undefined };
+    return { kind: 'pass', answer: this.#watch(asked, call, bytes, counting) };
   }
 
   #refuse(asked: Asked, call: GuardCall, refused: Refused): Extract<HeldVerdict, { kind: 'refuse' }> {
@@ -197,10 +209,13 @@ export class RulesJudge implements HttpJudge {
       },
       over: (complete, nowMs) => {
         const answered = counting !== undefined && status !== undefined && status < 400;
-        const tokens = answered && counting.atOnce === undefined ? reader.total() : undefined;
-        // Whoever hangs up before the answer has had it made all the same.
-        if (status === undefined && !this.#serviceLeft) counting?.share.settleWhole(nowMs);
-        else counting?.share.settle((answered ? (counting.atOnce ?? tokens) : undefined) ?? nothing, nowMs);
+        const isCut = answered && !complete && !reader.streams;
+        const seen = answered ? reader.total(complete) : undefined;
+        const tokens = seen && (isCut || counting?.tellsLater) ? largerUse(seen, counting?.most ?? nothing) : seen;
+        // Whoever hangs up before the answer, or before the end of one that tells only there, has had it made all the same.
+        const isUnknown = isCut || (status === undefined && !this.#serviceLeft);
+        if (isUnknown) counting?.share.settleWhole(nowMs, tokens ?? nothing);
+        else counting?.share.settle(tokens ?? nothing, nowMs);
         this.#out.call({
           ...call,
           ...(complete ? { durationMs: nowMs - call.startedAtMs, failed: (status ?? 500) >= 400 } : {}),
@@ -216,8 +231,10 @@ export class RulesJudge implements HttpJudge {
 /** How the use of one call is counted. */
 interface Counting {
   readonly share: CallShare;
-  /** Charged before the answer, which tells nothing: a batch is answered later, somewhere else. */
-  readonly atOnce: TokenUse | undefined;
+  /** The prompt by estimate, and the most its answer may have. */
+  readonly most: TokenUse;
+  /** Its answer tells nothing, so that no less than the most counts: a batch is answered later, somewhere else. */
+  readonly tellsLater: boolean;
 }
 
 const nothing: TokenUse = { input: 0, output: 0 };
@@ -245,8 +262,4 @@ function typeOf(body: BodyReading): { readonly contentType?: string } {
 /** Counting tokens costs none. */
 function isFree(target: string): boolean {
   return /(?:\/count_tokens|:countTokens|\/count-tokens|\/tokenize|\/detokenize)$/.test(shownPath(target));
-}
-
-function isBatch(body: unknown): boolean {
-  return typeof body === 'object' && body !== null && Array.isArray((body as { requests?: unknown }).requests);
 }

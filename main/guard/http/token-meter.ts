@@ -19,6 +19,11 @@ export interface TokenUse {
   readonly reasoning?: number;
 }
 
+/** The larger of both, kind by kind. */
+export function largerUse(one: TokenUse, other: TokenUse): TokenUse {
+  return { ...one, input: Math.max(one.input, other.input), output: Math.max(one.output, other.output) };
+}
+
 type Fields = Readonly<Record<string, unknown>>;
 
 /** Where figures stand within an answer or event. */
@@ -85,13 +90,15 @@ export class TokenMeter {
 
   /**
    * What was used. Where the answer does not tell, an estimate that is near and never nothing: a token for four bytes asked, and a token
-   * an event or, where that is more or there are none, for four bytes answered.
+   * an event or, where that is more or there are none, for four bytes answered. What is told counts alone only where the answer is
+   * `complete`: streams begin with a figure that is not their last.
    */
-  total(requestBytes: number, answerBytes: number): TokenUse {
-    if (this.#told) return { input: this.#input, output: this.#output, ...this.#kinds() };
-    const output =
-      this.#deltas > 0 ? Math.max(this.#deltas, estimateTokens(this.#textLength)) : estimateTokens(answerBytes);
-    return { input: estimateTokens(requestBytes), output };
+  total(requestBytes: number, answerBytes: number, complete: boolean): TokenUse {
+    if (this.#told && complete) return { input: this.#input, output: this.#output, ...this.#kinds() };
+    const seen = Math.max(this.#deltas, estimateTokens(this.#textLength));
+    const use = this.running(requestBytes);
+    if (this.#told) return { ...use, output: Math.max(use.output, seen) };
+    return { ...use, output: this.#deltas > 0 ? seen : estimateTokens(answerBytes) };
   }
 
   /** What of it has a price of its own. */

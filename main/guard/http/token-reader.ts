@@ -50,19 +50,23 @@ export class TokenReader {
     if (coding === undefined || coding === 'identity') this.#how = howToRead(type);
     const counted = ['input', 'output'].map((kind) => Number(fieldOf(head, `x-amzn-bedrock-${kind}-token-count`)) || 0);
     this.#meter.seeCounts(counted[0] ?? 0, counted[1] ?? 0);
-    const streams = this.#how === 'events' || this.#how === 'lines' || this.#how === 'aws';
-    if (this.#limit !== undefined && streams && head.status < 300) {
+    if (this.#limit !== undefined && this.streams && head.status < 300) {
       return { kind: 'rewrite', write: (payload) => this.#written(payload), ended: () => this.#over };
     }
     return { kind: 'pass', tap: (payload) => this.#see(payload) };
   }
 
-  /** What was used, once the answer is over. */
-  total(): TokenUse {
+  /** It is read piece by piece: what passed of it is known even where it was cut off. */
+  get streams(): boolean {
+    return this.#how === 'events' || this.#how === 'lines' || this.#how === 'aws';
+  }
+
+  /** What was used, once the answer is over; `complete` is false where it was cut off. */
+  total(complete: boolean): TokenUse {
     if (this.#how === 'json') this.#text(textOf(this.#json.parts()));
     if (this.#how === 'lines' && this.#line.length > 0) this.#text(textOf([this.#line.take()]));
     if (this.#over !== undefined) return this.#meter.running(this.#requestBytes);
-    return this.#meter.total(this.#requestBytes, this.#bytes);
+    return this.#meter.total(this.#requestBytes, this.#bytes, complete);
   }
 
   #see(payload: Uint8Array): void {
