@@ -86,6 +86,8 @@ if (existsSync(join(root, 'app/vite.config.ts'))) {
     {
       cwd: root,
       stdio: 'inherit',
+      // Whoever builds, from a test say, gets what is shipped: a development build names the files it was made from.
+      env: { ...process.env, NODE_ENV: 'production' },
     },
   );
   if (status !== 0) process.exit(1);
