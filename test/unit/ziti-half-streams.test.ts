@@ -35,8 +35,12 @@ function below() {
 
 function sender(options: { readonly key?: Uint8Array; readonly kind?: StreamKind } = {}) {
   const { carrier, host, sent, seen } = below();
-  const stream = { kind: options.kind ?? 'stream', flush: () => half.flush(), drained: () => void (seen.drains += 1) };
-  const half = new SendHalf(stream, { host, carrier, key: options.key });
+  const stream = {
+    kind: options.kind ?? 'stream',
+    flush: (): boolean => half.flush(),
+    drained: () => void (seen.drains += 1),
+  };
+  const half: SendHalf = new SendHalf(stream, { host, carrier, key: options.key });
   return { half, sent, seen };
 }
 
