@@ -71,7 +71,9 @@ function wayIn(card: Card, url: string): Card {
   if (card.supportedInterfaces === undefined && card.url !== undefined) return { url, preferredTransport: 'JSONRPC' };
   const listed = Array.isArray(card.supportedInterfaces) ? (card.supportedInterfaces as readonly Card[]) : [];
   const ways = listed.length === 0 ? [{ protocolBinding: 'JSONRPC', protocolVersion: '1.0' }] : listed;
-  return { supportedInterfaces: ways.map((way) => ({ ...way, url })) };
+  // A card for readers of both revisions names an address of its own as well.
+  const older = card.url === undefined ? {} : { url, preferredTransport: 'JSONRPC' };
+  return { supportedInterfaces: ways.map((way) => ({ ...way, url })), ...older };
 }
 
 function capabilitiesOf({ capabilities }: Card, service: string): Card {

@@ -2,6 +2,14 @@ import { describe, expect, it } from 'vitest';
 import type { Caller } from '../../main/api/call.ts';
 import type { EngineHandlers } from '../../main/api/schema.ts';
 import { offeredAs, offeredCard, readCard, signedText, skillsOf } from '../../main/agora/card.ts';
+import type { EngagementContract } from '../../main/base/engagement.ts';
+import { disposable } from '../../main/base/lifecycle.ts';
+import { silentLog } from '../../main/base/log.ts';
+import { openOffers } from '../../main/engine/agora/offers.ts';
+import type { HostedAnswer } from '../../main/hosting/hosting.ts';
+import type { HostedRequest } from '../../main/hosting/hosting.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { MemoryAudit } from '../support/session-world.ts';
 import { ownCalls } from '../../main/engine/calls/own-calls.ts';
 import { checkCard, signCard } from '../../main/engine/agora/card-signing.ts';
 import { certificateSigner } from '../../main/engine/identities/certificate-signer.ts';
@@ -29,7 +37,9 @@ describe('a card that is offered', () => {
   it('shows the skills of the contract, one way in, and the service it is offered as', () => {
     const grpc = { protocolBinding: 'GRPC', url: 'http://inside:1', protocolVersion: '1.0' };
     const ways = [...(plain.supportedInterfaces as object[]), grpc];
-    const card = shown('broker', { ...plain, supportedInterfaces: ways, signatures: [{ protected: 'a' }] });
+    const old = { url: 'http://inside/old', preferredTransport: 'GRPC' };
+    const card = shown('broker', { ...plain, ...old, supportedInterfaces: ways, signatures: [{ protected: 'a' }] });
+    expect(card).toMatchObject({ url: 'http://broker.dark/', preferredTransport: 'JSONRPC' });
     expect(skillsOf(card)).toEqual(['quote']);
     expect(card.supportedInterfaces).toEqual([
       { url: 'http://broker.dark/', protocolBinding: 'JSONRPC', tenant: '', protocolVersion: '1.0' },
@@ -126,5 +136,38 @@ describe('an agent that offers', () => {
       });
     }
     expect(asked).toEqual([]);
+  });
+});
+
+describe('an agent on offer', () => {
+  it('is opened to nobody once its contract says nothing of a2a any more', async () => {
+    let contract: EngagementContract | undefined = { a2a: {} };
+    let open: HostedAnswer['open'] | undefined;
+    const offers = openOffers({
+      answered: {
+        answer: (_service, answer) => {
+          open = answer.open;
+          return disposable(() => undefined);
+        },
+      },
+      processes: {
+        lend: () => ({ ...disposable(() => undefined), items: (async function* () {})(), take: () => undefined }),
+      },
+      binders: () => new Map([['robot', 'id-robot']]),
+      contractOf: () => contract,
+      signerOf: () => Promise.resolve(undefined),
+      authorities: () => [],
+      audit: new MemoryAudit(),
+      clock: new ManualClock(),
+      log: silentLog,
+    });
+    const card = JSON.stringify(plain);
+    const offer = offers.offer({ service: 'broker', card, path: '/' }, new AbortController().signal);
+    await offer[Symbol.asyncIterator]().next();
+    expect(offers.list()).toHaveLength(1);
+    const request = { serviceName: 'broker', identity: 'robot' } as HostedRequest;
+    expect(() => open?.(request, {} as never)).not.toThrow();
+    contract = {};
+    expect(() => open?.(request, {} as never)).toThrow(expect.objectContaining({ code: 'agora.no_contract' }) as Error);
   });
 });

@@ -56,7 +56,8 @@ export function openAgentFront(deps: AgentFrontDeps): AgentFront {
 
   const serve = async (asked: IncomingMessage, answer: ServerResponse, caller: HostedRequest): Promise<void> => {
     const path = (asked.url ?? '/').split('?')[0] ?? '/';
-    if (asked.method === 'POST') return forward(asked, answer, caller);
+    // The rest of the agent's server is nobody's business here.
+    if (asked.method === 'POST' && asked.url === deps.path) return forward(asked, answer, caller);
     if (asked.method !== 'GET' || !isCardPath(path)) return refuse(answer, 404, 'There is nothing here but an agent');
     const card = await deps.card(`http://${hostOf(asked)}${deps.path}`, caller);
     const body = JSON.stringify(card);
@@ -72,7 +73,7 @@ export function openAgentFront(deps: AgentFrontDeps): AgentFront {
       const on = httpRequest({
         createConnection: () => near,
         method: 'POST',
-        path: asked.url,
+        path: deps.path,
         headers: { ...Object.fromEntries(headers), connection: 'close' },
       });
       on.on('error', reject);

@@ -24,8 +24,8 @@ export interface OffersDeps {
   readonly contractOf: (service: string, identity: string) => EngagementContract | undefined;
   /** Signs as an identity here; undefined where it has no certificate. */
   readonly signerOf: (identity: string) => Promise<CardSigner | undefined>;
-  /** PEM of the networks' authorities, as the identities here know them. */
-  readonly authorities: () => readonly string[];
+  /** PEM of the authorities of those networks whose service it is, as identities here know them. */
+  readonly authorities: (service: string) => readonly string[];
   readonly audit: Pick<AuditWriter, 'record'>;
   readonly clock: Clock;
   readonly log: Log;
@@ -63,7 +63,7 @@ interface Held {
 
 /** Nothing is offered at first. */
 export function openOffers(deps: OffersDeps): Offers {
-  const held = new Map<string, Held>();
+  const held = new Set<Held>();
   return {
     async *offer({ service, card: text, path, identity }, signal) {
       const card = readCard(text);
@@ -78,9 +78,14 @@ export function openOffers(deps: OffersDeps): Offers {
         connect: (socket, request) => process.take(socket, request),
         log: deps.log,
       });
+      const answer = answerBySocket((socket, request) => front.accept(socket, request));
       using answering = deps.answered.answer(service, {
         what: 'culvert agora offer',
-        open: answerBySocket((socket, request) => front.accept(socket, request)),
+        open(request, ...rest) {
+          // Its contract may be another since: without rules no guard would stand before the agent.
+          ruled(service, deps.contractOf(service, request.identity));
+          return answer(request, ...rest);
+        },
         ...defined({ identity: identity === undefined ? undefined : binders.get(identity) }),
       });
       void answering;
@@ -93,25 +98,27 @@ export function openOffers(deps: OffersDeps): Offers {
         since: new Date(deps.clock.now()).toISOString(),
       };
       deps.audit.record({ kind: 'agora.offered', service, identities, agentName: view.agent, skills: view.skills });
-      held.set(service, { view, end: () => withdrawn.abort() });
+      const own: Held = { view, end: () => withdrawn.abort() };
+      held.add(own);
       try {
         yield { kind: 'ready', service, identities };
         yield* process.items;
       } finally {
-        held.delete(service);
+        held.delete(own);
         const reason = withdrawn.signal.aborted ? 'withdrawn' : 'program_ended';
         deps.audit.record({ kind: 'agora.withdrawn', service, identities, reason });
       }
     },
-    list: () => [...held.values()].map(({ view }) => view),
+    list: () => [...held].map(({ view }) => view),
     withdraw(service) {
-      const one = held.get(service);
-      if (one === undefined) throw unknownOffer(service);
-      one.end();
+      // One service may be offered by several identities.
+      const those = [...held].filter(({ view }) => view.service === service);
+      if (those.length === 0) throw unknownOffer(service);
+      for (const one of those) one.end();
     },
     check({ service, card: text }) {
       const card = readCard(text);
-      const checked = checkCard(card, service, deps.authorities().join('\n'), deps.clock.now());
+      const checked = checkCard(card, service, deps.authorities(service).join('\n'), deps.clock.now());
       const { version, description } = card;
       const said = {
         ...(typeof version === 'string' ? { version } : {}),

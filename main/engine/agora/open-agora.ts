@@ -40,6 +40,10 @@ export function openAgora(parts: AgoraParts): Offers {
       const signer = await runner?.signer();
       return certPem === undefined || signer === undefined ? undefined : { certPem, signer };
     },
-    authorities: () => identities.all().flatMap((runner) => runner.record()?.caPem ?? []),
+    authorities: (service) =>
+      identities
+        .all()
+        .filter((runner) => runner.services().some(({ name }) => name === service))
+        .flatMap((runner) => runner.record()?.caPem ?? []),
   });
 }
