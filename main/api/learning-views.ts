@@ -19,7 +19,9 @@ export interface ReplayView {
   readonly sessions: number;
   /** Calls that had been refused already; they are left as they were. */
   readonly deniedBefore: number;
+  /** How many would have been refused. */
   readonly refused: number;
+  /** By rule, most first; of each the first examples. */
   readonly rules: readonly {
     readonly rule: string;
     readonly count: number;
@@ -27,6 +29,7 @@ export interface ReplayView {
       readonly seq: number;
       readonly at: string;
       readonly service: string;
+      /** `tools/call delete_user`, or `session as laptop`. */
       readonly what: string;
     }[];
   }[];

@@ -1,4 +1,5 @@
 /** The room's door: contracts learnt from records, and files of contracts held against them. */
+import type { ReplayView } from '../api/learning-views.ts';
 import { parse } from 'yaml';
 import { TunnelerError } from '../base/errors.ts';
 import { parseEngagement, type EngagementContract } from '../base/engagement.ts';
@@ -6,7 +7,7 @@ import { compileGlob } from '../base/glob.ts';
 import { ContractBook, type LocalContract } from '../policy/contract-book.ts';
 import { parseContractFile } from '../policy/local/contract-file.ts';
 import { learn, type Learnt } from './learn.ts';
-import { replay, type Replay } from './replay.ts';
+import { replay } from './replay.ts';
 import { seenIn, type JournalRecord } from './seen.ts';
 
 /** `contract`: the one in force, if the engine was asked; else the newest that a session of the record stood under. */
@@ -39,7 +40,7 @@ export function replayContracts(request: {
   readonly text: string;
   readonly records: readonly JournalRecord[];
   readonly service?: string;
-}): Replay {
+}): ReplayView {
   const { records, service } = request;
   const book = new ContractBook(contractsIn(request));
   return replay(seenIn(records, service), (name) => book.inForce({ name, configs: {} }));

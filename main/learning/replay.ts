@@ -1,4 +1,5 @@
 /** What contracts would have refused of what was recorded, by the functions that decide. Pure. */
+import type { ReplayView } from '../api/learning-views.ts';
 import type { EngagementContract } from '../base/engagement.ts';
 import { createLedger } from '../guard/ledger.ts';
 import { replayCall } from '../guard/recorded/recorded-call.ts';
@@ -7,38 +8,12 @@ import { contractRefusal } from '../policy/decide.ts';
 import { hostedRefusal } from '../policy/host-terms.ts';
 import type { Seen, SeenSession } from './seen.ts';
 
-/** One record that stands for others like it. */
-export interface ReplayExample {
-  readonly seq: number;
-  readonly at: string;
-  readonly service: string;
-  /** `tools/call delete_user`, or `session as laptop`. */
-  readonly what: string;
-}
-
-/** What became of the record under the contracts. */
-export interface Replay {
-  /** Calls that had gone on, and sessions that had opened: those are judged again. */
-  readonly calls: number;
-  readonly sessions: number;
-  /** What had been refused already, and is left as it was. */
-  readonly deniedBefore: number;
-  /** How many would have been refused. */
-  readonly refused: number;
-  /** By rule, most first; of each the first examples. */
-  readonly rules: readonly {
-    readonly rule: string;
-    readonly count: number;
-    readonly examples: readonly ReplayExample[];
-  }[];
-  /** What the record does not say enough of, by why. */
-  readonly unknown: readonly { readonly why: string; readonly count: number }[];
-}
+type ReplayExample = ReplayView['rules'][number]['examples'][number];
 
 const maxExamples = 3;
 
 /** `inForce`: the contract of a service as it would be. */
-export function replay(seen: Seen, inForce: (service: string) => ContractInForce): Replay {
+export function replay(seen: Seen, inForce: (service: string) => ContractInForce): ReplayView {
   const refused = new Map<string, { count: number; examples: ReplayExample[] }>();
   const unknown = new Map<string, number>();
   const refuse = (rule: string, example: ReplayExample): void => {

@@ -77,12 +77,12 @@ export function createAdmission(deps: AdmissionDeps): Admit {
   return async (flow, { signal }) => {
     const owner = await deps.findApp(flow);
     const stranger = deps.notServed(owner);
-    if (stranger !== undefined) return denied(deps, flow, owner, stranger, 'prohibited');
+    if (stranger !== undefined) return denied(deps, flowFields(flow, owner), stranger, 'prohibited');
     const found =
       flow.service === undefined ? deps.intercept.match(flow) : deps.intercept.matchService(flow.service, flow);
     if (found.kind === 'none') return unclaimed(deps, flow, owner, found.reason);
     const loop = deps.findLoop(flow, owner, found.matches);
-    if (loop !== undefined) return denied(deps, flow, owner, loop);
+    if (loop !== undefined) return denied(deps, flowFields(flow, owner), loop);
 
     const app = await deps.hashed(owner, found.matches);
     const verdict = deps.decide(flow, app, found.matches, deps.facts(app));
@@ -102,23 +102,18 @@ function unclaimed(deps: AdmissionDeps, flow: FlowRequest, app: App, reason: Rea
     const event = { ...flowFields(flow, app), kind: 'verdict', decision: 'pass', ...reasonFields(reason) } as const;
     return record(deps, event) ?? { kind: 'pass', reason };
   }
-  return denied(deps, flow, app, reason);
+  return denied(deps, flowFields(flow, app), reason);
 }
 
+/** Refused here, and recorded as that; `fields` are the flow's, with its service where one claims it. */
 function denied(
   deps: AdmissionDeps,
-  flow: FlowRequest,
-  app: App,
+  fields: ReturnType<typeof flowFields>,
   reason: Reason,
   answer: RefusalAnswer = 'reset',
-): Admission {
-  const refusal = record(deps, {
-    ...flowFields(flow, app),
-    kind: 'verdict',
-    decision: 'deny',
-    ...reasonFields(reason),
-  });
-  return refusal ?? { kind: 'refused', reason, answer };
+): Refused {
+  const unrecorded = record(deps, { ...fields, kind: 'verdict', decision: 'deny', ...reasonFields(reason) });
+  return unrecorded ?? { kind: 'refused', reason, answer };
 }
 
 async function dial(
@@ -139,10 +134,9 @@ async function dial(
     place[Symbol.dispose]();
     return failed(deps, flow, app, match, error, signal);
   }
-  const letGo = (refused: Refused): Refused => {
+  const letGo = (): void => {
     place[Symbol.dispose]();
     remote.stream.reset();
-    return refused;
   };
   let known: App;
   let verdict: Dial;
@@ -152,14 +146,19 @@ async function dial(
     place[Symbol.dispose]();
     const again = revalidate(deps, flow, known, decided);
     place = deps.sessions.reserve(match.service.id);
-    if (again.kind === 'refused') return letGo(again);
+    if (again.kind === 'refused') {
+      letGo();
+      return again;
+    }
     verdict = again;
     const refused = await withoutHostsWord(deps, flow, known, verdict, remote);
-    if (refused !== undefined) return letGo(refused);
+    if (refused !== undefined) {
+      letGo();
+      return refused;
+    }
   } catch (error) {
     // None of them should; what was dialled is let go all the same.
-    place[Symbol.dispose]();
-    remote.stream.reset();
+    letGo();
     return failed(deps, flow, app, match, error, signal);
   }
   let joined = false;
@@ -210,13 +209,7 @@ function stillGranted(deps: AdmissionDeps, flow: FlowRequest, app: App, before: 
   if (last.kind === 'refused' || last.unlessHostGrants === undefined) return last;
   if (before.unlessHostGrants !== undefined && isDeepStrictEqual(last.contract, before.contract)) return last;
   const { match, unlessHostGrants: reason } = last;
-  const event = {
-    ...matchFields(flow, app, match),
-    kind: 'verdict',
-    decision: 'deny',
-    ...reasonFields(reason),
-  } as const;
-  return record(deps, event) ?? { kind: 'refused', reason, answer: 'prohibited' };
+  return denied(deps, matchFields(flow, app, match), reason, 'prohibited');
 }
 
 /** Join both ends to a session. Never throws: where none can be opened, both ends are reset. */
@@ -281,13 +274,7 @@ async function withoutHostsWord(
     if (contract.approval === undefined) deps.times.renew(holderOf(deps, match), contract, leftMs);
     return undefined;
   }
-  const event = {
-    ...matchFields(flow, app, match),
-    kind: 'verdict',
-    decision: 'deny',
-    ...reasonFields(reason),
-  } as const;
-  return record(deps, event) ?? { kind: 'refused', reason, answer: 'prohibited' };
+  return denied(deps, matchFields(flow, app, match), reason, 'prohibited');
 }
 
 function holderOf(deps: AdmissionDeps, match: Match): GrantHolder {

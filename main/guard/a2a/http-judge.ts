@@ -8,14 +8,7 @@ import type { Reason } from '../../base/reason.ts';
 import { utf8 } from '../bytes.ts';
 import type { Effects } from '../effects.ts';
 import { encodeEvent, EventSplitter, parseEvent } from '../http/event-stream.ts';
-import {
-  fieldOf,
-  foreignCharset,
-  mediaTypeOf,
-  type BodyFraming,
-  type RequestHead,
-  type ResponseHead,
-} from '../http/head.ts';
+import { mediaTypeOf, unreadableAnswer, type BodyFraming, type RequestHead } from '../http/head.ts';
 import { isJson, unreadableHead } from '../http/json-post.ts';
 import type { OwnAnswer } from '../http/own-answer.ts';
 import type { AnswerPlan, AnswerWatch, HeldVerdict, HttpJudge, RequestPlan } from '../http/plans.ts';
@@ -222,14 +215,6 @@ export class A2aHttpJudge implements HttpJudge {
     this.#out.serviceFault(unreadable(`the agent answered with ${why}`), false);
     return JSON.stringify(rpcError(id, rpcErrors.parse, 'The answer could not be read'));
   }
-}
-
-/** Why its body cannot be read, in words that follow "answered"; undefined where it can. */
-function unreadableAnswer(head: ResponseHead): string | undefined {
-  const coding = fieldOf(head, 'content-encoding');
-  if (coding !== undefined && coding !== 'identity') return `in ${coding}, which nobody asked for`;
-  const charset = foreignCharset(head);
-  return charset === undefined ? undefined : `in ${charset}, which cannot be read`;
 }
 
 function rpcAnswer(status: number, id: RpcId | null, code: number, message: string, data?: unknown): OwnAnswer {

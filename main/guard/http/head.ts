@@ -209,6 +209,14 @@ export function foreignCharset(head: HttpHead): string | undefined {
   return [...named].map((match) => (match[1] ?? '').toLowerCase()).find((charset) => !/^utf-?8$/.test(charset));
 }
 
+/** Why the body of an answer cannot be read as text, in words that follow "answered"; undefined where it can. */
+export function unreadableAnswer(head: HttpHead): string | undefined {
+  const coding = fieldOf(head, 'content-encoding');
+  if (coding !== undefined && coding !== 'identity') return `in ${coding}, which nobody asked for`;
+  const charset = foreignCharset(head);
+  return charset === undefined ? undefined : `in ${charset}, which cannot be read`;
+}
+
 /** Media type without parameters, lower case. */
 export function mediaTypeOf(head: HttpHead): string | undefined {
   return fieldOf(head, 'content-type')?.split(';')[0]?.trim().toLowerCase();

@@ -11,8 +11,8 @@ import { encodeEvent, EventSplitter, parseEvent, type SplitEvent } from '../http
 import { callFor, type HeadCheck } from '../http/head-check.ts';
 import {
   fieldOf,
-  foreignCharset,
   mediaTypeOf,
+  unreadableAnswer,
   type BodyFraming,
   type RequestHead,
   type ResponseHead,
@@ -243,14 +243,8 @@ export class McpHttpJudge implements HttpJudge {
     scan: AnswerScan,
   ): AnswerPlan {
     if (framing.kind === 'none') return { kind: 'pass' };
-    const coding = fieldOf(head, 'content-encoding');
-    if (coding !== undefined && coding !== 'identity') {
-      return { kind: 'withhold', reason: unreadable(`the service answered in ${coding}, which nobody asked for`) };
-    }
-    const charset = foreignCharset(head);
-    if (charset !== undefined) {
-      return { kind: 'withhold', reason: unreadable(`the service answered in ${charset}, which cannot be read`) };
-    }
+    const why = unreadableAnswer(head);
+    if (why !== undefined) return { kind: 'withhold', reason: unreadable(`the service answered ${why}`) };
     const type = mediaTypeOf(head);
     if (type === 'text/event-stream') {
       const splitter = new EventSplitter(() => this.#reader());

@@ -17,6 +17,7 @@ import {
   run,
   scenarioMain,
   seesServices,
+  target,
   withWorld,
   type Backends,
   type World,
@@ -26,8 +27,6 @@ import {
 const splits = process.argv[3] === 'resolved';
 const upstreamAddress = '10.7.0.9';
 const iperfPort = 5201;
-
-const target = (protocol: string, port: number) => ({ protocol, address: '127.0.0.1', port });
 
 const services = (backends: Backends): Readonly<Record<string, WorldService>> => ({
   web: { addresses: ['web.dark', 'fd00:77::/64'], ports: [80, 80], host: target('tcp', backends.http) },

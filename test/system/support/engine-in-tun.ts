@@ -14,13 +14,12 @@ import {
   say,
   scenarioMain,
   seesServices,
+  target,
   withWorld,
   type Backends,
   type World,
   type WorldService,
 } from './tun-world.ts';
-
-const target = (protocol: string, port: number) => ({ protocol, address: '127.0.0.1', port });
 
 const services = (backends: Backends): Readonly<Record<string, WorldService>> => ({
   web: { addresses: ['web.dark'], ports: [80, 80], host: target('tcp', backends.http) },

@@ -15,6 +15,7 @@ import {
   say,
   scenarioMain,
   seesServices,
+  target,
   withWorld,
   type World,
 } from './tun-world.ts';
@@ -178,8 +179,6 @@ function left({ sessions, tun }: StatusView): number {
   const { held = 0, tcp = 0, udp = 0 } = tun?.flows ?? {};
   return sessions.open + held + tcp + udp;
 }
-
-const target = (protocol: string, port: number) => ({ protocol, address: '127.0.0.1', port });
 
 await scenarioMain(() =>
   withWorld(

@@ -14,6 +14,7 @@ import {
   run,
   scenarioMain,
   seesServices,
+  target,
   withWorld,
   type Backends,
   type World,
@@ -26,7 +27,7 @@ const services = (backends: Backends): Readonly<Record<string, WorldService>> =>
   web: {
     addresses: ['10.77.0.0/16'],
     ports: [80, 80],
-    host: { protocol: 'tcp', address: '127.0.0.1', port: backends.http },
+    host: target('tcp', backends.http),
   },
 });
 

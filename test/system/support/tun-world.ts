@@ -102,6 +102,9 @@ async function openBackends(): Promise<Backends> {
   };
 }
 
+/** A `host.v1` that leads to a server of this machine. */
+export const target = (protocol: string, port: number) => ({ protocol, address: '127.0.0.1', port });
+
 /** One service of a world: what is intercepted, and the host config behind it; nobody hosts one without. */
 export interface WorldService {
   readonly addresses: readonly string[];
