@@ -24,15 +24,16 @@ export const agoraCalls = {
   }),
   /** Agents that are offered here. */
   offers: call<void, readonly AgentOfferView[]>({ needs: 'observe', own: agentsAndMembers, parse: nothing }),
-  withdraw: call<{ service: string }, void>({
+  /** `identities`: whose offer it is, where several have one under this name. */
+  withdraw: call<{ service: string; identities?: string[] | undefined }, void>({
     needs: 'operate',
     own: agents,
-    parse: parser(v.strictObject({ service: text(256) })),
+    parse: parser(v.strictObject({ service: text(256), identities: v.optional(v.array(identityName)) })),
   }),
-  /** Who signed the card that came from a service. */
-  check: call<{ service: string; card: string }, CheckedCardView>({
+  /** Who signed the card that came from a service; `identity`: as whom it was asked for. */
+  check: call<{ service: string; card: string; identity?: string | undefined }, CheckedCardView>({
     needs: 'observe',
     own: agentsAndMembers,
-    parse: parser(v.strictObject({ service: text(256), card: text(1_048_576) })),
+    parse: parser(v.strictObject({ service: text(256), card: text(1_048_576), identity: v.optional(identityName) })),
   }),
 };

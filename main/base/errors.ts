@@ -109,6 +109,7 @@ export const errorCodes = [
   'agora.agent_ended',
   'agora.card_invalid',
   'agora.no_contract',
+  'agora.several_offers',
   'agora.unknown_offer',
   'approvals.unknown',
   'approvals.answered',

@@ -6,6 +6,7 @@
  */
 import type { GuardedProtocol } from '../base/engagement/guarded.ts';
 import type { Reason } from '../base/reason.ts';
+import type { AgentEndpoints } from './a2a/endpoints.ts';
 import type { DataFound } from './data/found.ts';
 import type { CallHistory } from './data/history.ts';
 import type { KeptSecrets } from './data/kept-secrets.ts';
@@ -193,6 +194,8 @@ export interface GuardContext {
   authorize?(action: GuardedAction): LocalVerdict;
   /** Definitions of the service's tools, kept from before. Absent: none are kept. */
   readonly pins?: ToolPins;
+  /** Where the service's agents are spoken to, as their cards said. Absent: as those of this session say. */
+  readonly endpoints?: AgentEndpoints;
   /** What this program did before. Absent: nothing is remembered. */
   readonly history?: CallHistory;
   /** Values that are looked for as secrets where the contract asks for secrets. */

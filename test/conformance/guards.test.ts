@@ -57,6 +57,7 @@ guardConformance({
   meaning: withoutChunks,
 });
 
+const toAgent = (body: string): string => post(body, {}, '/');
 const a2aMessage = (text: string, more: object = {}): unknown => ({
   message: { messageId: 'm', role: 'ROLE_USER', parts: [{ text }], ...more },
 });
@@ -70,13 +71,13 @@ guardConformance({
       'service',
       answer('{"name":"b","skills":[{"id":"quote"},{"name":"x"}],"supportedInterfaces":[{"protocolBinding":"GRPC"}]}'),
     ],
-    ['app', post(rpc(1, 'SendMessage', a2aMessage('hé"\\\u2028'))) + post(rpc(2, 'tasks/get', { id: 't' }))],
+    ['app', toAgent(rpc(1, 'SendMessage', a2aMessage('hé"\\\u2028'))) + toAgent(rpc(2, 'tasks/get', { id: 't' }))],
     ['service', answer(result(1, a2aMessage('yes')))],
     ['service', answer(result(2, { id: 't', artifacts: [{ parts: [{ kind: 'data', data: {} }] }] }))],
-    ['app', post(rpc(3, 'SendStreamingMessage', a2aMessage('go', { metadata: { skillId: 'quote' } })))],
+    ['app', toAgent(rpc(3, 'SendStreamingMessage', a2aMessage('go', { metadata: { skillId: 'quote' } })))],
     ['service', chunked([`data: ${result(3, { task: { id: 't' } })}\r\n`, '\r\n', ': ping\n\n'])],
-    ['app', post(rpc(4, 'SendMessage', a2aMessage('x', { content: 1 }))) + post('{"broken":')],
-    ['app', post(rpc(undefined, 'SendMessage', a2aMessage('x')))],
+    ['app', toAgent(rpc(4, 'SendMessage', a2aMessage('x', { content: 1 }))) + toAgent('{"broken":')],
+    ['app', toAgent(rpc(undefined, 'SendMessage', a2aMessage('x')))],
   ],
   meaning: withoutChunks,
 });

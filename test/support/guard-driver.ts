@@ -120,9 +120,9 @@ export function bytesOf(bytes: Uint8Array | string): Uint8Array {
   return typeof bytes === 'string' ? Uint8Array.from(Buffer.from(bytes, 'latin1')) : bytes;
 }
 
-export function post(body: string, headers: Readonly<Record<string, string>> = {}): string {
+export function post(body: string, headers: Readonly<Record<string, string>> = {}, path = '/mcp'): string {
   const lines = Object.entries({ 'Content-Type': 'application/json', ...headers }).map(([k, v]) => `${k}: ${v}\r\n`);
-  return `POST /mcp HTTP/1.1\r\nHost: docs\r\n${lines.join('')}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+  return `POST ${path} HTTP/1.1\r\nHost: docs\r\n${lines.join('')}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
 }
 
 export function answer(body: string, headers: Readonly<Record<string, string>> = {}): string {

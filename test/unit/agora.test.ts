@@ -1,11 +1,12 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Caller } from '../../main/api/call.ts';
 import type { EngineHandlers } from '../../main/api/schema.ts';
 import { offeredAs, offeredCard, readCard, signedText, skillsOf } from '../../main/agora/card.ts';
 import type { EngagementContract } from '../../main/base/engagement.ts';
 import { disposable } from '../../main/base/lifecycle.ts';
 import { silentLog } from '../../main/base/log.ts';
-import { openOffers } from '../../main/engine/agora/offers.ts';
+import type { ByteStream } from '../../main/base/stream.ts';
+import { openOffers, type Offers } from '../../main/engine/agora/offers.ts';
 import type { HostedAnswer } from '../../main/hosting/hosting.ts';
 import type { HostedRequest } from '../../main/hosting/hosting.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -70,15 +71,20 @@ describe('the signature on a card', () => {
     const now = Date.now();
     const signed = await signCard(shown(), signer);
     const check = (card: object, service = 'broker', pem = network.pem, at = now): string =>
-      checkCard(card as typeof signed, service, pem, at).kind;
+      checkCard(card as typeof signed, service, [pem], at).kind;
     // Numbers of a signature begin with nought bytes now and then.
     for (let times = 0; times < 40; times += 1) expect(check(await signCard(shown(), signer))).toBe('signed');
-    expect(checkCard(signed, 'broker', network.pem, now)).toEqual({ kind: 'signed', by: 'box' });
+    expect(checkCard(signed, 'broker', [network.pem], now)).toEqual({ kind: 'signed', by: 'box' });
     expect(check({ ...signed, name: 'other' })).toBe('invalid');
     expect(check({ ...signed, skills: plain.skills })).toBe('invalid');
     expect(check(signed, 'bank')).toBe('invalid');
     expect(check(signed, 'broker', (await authority('another')).pem)).toBe('invalid');
     expect(check(signed, 'broker', network.pem, now + 400 * 86_400_000)).toBe('invalid');
+    // Neither of two networks signs for the other.
+    const two = [network.pem, (await authority('another')).pem];
+    for (const networks of [two, [...two].reverse(), []]) {
+      expect(checkCard(signed, 'broker', networks, now).kind).toBe('invalid');
+    }
     expect(check(shown())).toBe('invalid');
     expect(check(plain)).toBe('none');
     const [one] = signed.signatures as { protected: string; signature: string }[];
@@ -128,46 +134,153 @@ describe('an agent that offers', () => {
   it('sees and takes back what is its own, and cannot tell the rest from what is not there', async () => {
     expect((await agora.offers(undefined, as('helper'))).map(({ service }) => service)).toEqual(['mine']);
     await agora.withdraw({ service: 'mine' }, as('helper'));
-    expect(asked.pop()).toEqual({ service: 'mine' });
-    for (const service of ['yours', 'both', 'nosuch']) {
-      await expect(agora.withdraw({ service }, as('helper'))).rejects.toMatchObject({
-        code: 'agora.unknown_offer',
-        message: `no agent is offered here as ${service}`,
-      });
-    }
+    expect(asked.pop()).toEqual({ service: 'mine', identities: ['robot'] });
+    await agora.withdraw({ service: 'yours', identities: ['laptop', 'robot'] }, as('helper'));
+    expect(asked.pop()).toEqual({ service: 'yours', identities: ['robot'] });
     expect(asked).toEqual([]);
   });
 });
 
-describe('an agent on offer', () => {
-  it('is opened to nobody once its contract says nothing of a2a any more', async () => {
-    let contract: EngagementContract | undefined = { a2a: {} };
-    let open: HostedAnswer['open'] | undefined;
-    const offers = openOffers({
-      answered: {
-        answer: (_service, answer) => {
-          open = answer.open;
-          return disposable(() => undefined);
+describe('agents on offer', () => {
+  interface World {
+    readonly offers: Offers;
+    readonly open: Map<string | undefined, HostedAnswer['open']>;
+    contract: EngagementContract | undefined;
+  }
+  const world = (networks: Readonly<Record<string, string>> = {}): World => {
+    const open: World['open'] = new Map();
+    const made: World = {
+      contract: { a2a: {} },
+      open,
+      offers: openOffers({
+        answered: {
+          answer: (_service, answer) => {
+            open.set(answer.identity, answer.open);
+            return disposable(() => void open.delete(answer.identity));
+          },
         },
+        processes: {
+          lend: (signal) => ({
+            ...disposable(() => undefined),
+            items: (async function* () {
+              await new Promise((resolve) => signal.addEventListener('abort', resolve));
+              yield* [];
+            })(),
+            take: (socket) => void socket.end('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nsaid'),
+          }),
+        },
+        binders: () => new Map(['robot', 'other'].map((name) => [name, `id-${name}`])),
+        contractOf: () => made.contract,
+        signerOf: () => Promise.resolve(undefined),
+        authorities: (_service, identity) =>
+          Object.entries(networks).flatMap(([name, pem]) => (identity === undefined || name === identity ? [pem] : [])),
+        audit: new MemoryAudit(),
+        clock: new ManualClock(Date.now()),
+        log: silentLog,
+      }),
+    };
+    return made;
+  };
+  const card = JSON.stringify(plain);
+  /** Resolves once it stands. */
+  const begin = async ({ offers }: World, identity?: string): Promise<{ readonly over: Promise<unknown> }> => {
+    const offer = offers.offer({ service: 'broker', card, path: '/', identity }, new AbortController().signal);
+    const items = offer[Symbol.asyncIterator]();
+    await items.next();
+    return { over: items.next() };
+  };
+  const request = { serviceName: 'broker', identity: 'robot' } as HostedRequest;
+  /** Each answer in turn, all on one connection. */
+  const connected = (made: World): ((asked: string) => Promise<string>) => {
+    const stream = made.open.get(undefined)?.(request, new AbortController().signal) as ByteStream;
+    let heard = '';
+    let wake: () => void = () => undefined;
+    stream.start({
+      data: (chunk) => {
+        heard += Buffer.from(chunk).toString();
+        wake();
       },
-      processes: {
-        lend: () => ({ ...disposable(() => undefined), items: (async function* () {})(), take: () => undefined }),
-      },
-      binders: () => new Map([['robot', 'id-robot']]),
-      contractOf: () => contract,
-      signerOf: () => Promise.resolve(undefined),
-      authorities: () => [],
-      audit: new MemoryAudit(),
-      clock: new ManualClock(),
-      log: silentLog,
+      end: () => undefined,
+      drain: () => undefined,
+      closed: () => undefined,
     });
-    const card = JSON.stringify(plain);
-    const offer = offers.offer({ service: 'broker', card, path: '/' }, new AbortController().signal);
-    await offer[Symbol.asyncIterator]().next();
+    return async (asked) => {
+      heard = '';
+      stream.write(Buffer.from(asked));
+      while (!/\r\n\r\n[^]/.test(heard)) await new Promise<void>((resolve) => (wake = resolve));
+      return heard;
+    };
+  };
+  const said = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}';
+
+  it('are opened to nobody once their contract says nothing of a2a any more', async () => {
+    const made = world();
+    await begin(made);
+    const { open, offers } = made;
     expect(offers.list()).toHaveLength(1);
-    const request = { serviceName: 'broker', identity: 'robot' } as HostedRequest;
-    expect(() => open?.(request, {} as never)).not.toThrow();
-    contract = {};
-    expect(() => open?.(request, {} as never)).toThrow(expect.objectContaining({ code: 'agora.no_contract' }) as Error);
+    expect(() => open.get(undefined)?.(request, {} as never)).not.toThrow();
+    made.contract = {};
+    expect(() => open.get(undefined)?.(request, {} as never)).toThrow(
+      expect.objectContaining({ code: 'agora.no_contract' }) as Error,
+    );
+  });
+
+  it.each([{}, { a2a: { skills: ['quote'] } }])(
+    'are asked no more on a connection that came under another contract (%j)',
+    async (contract) => {
+      const made = world();
+      await begin(made);
+      const ask = connected(made);
+      expect(await ask(said)).toContain('said');
+      made.contract = contract;
+      const refused = await ask(said);
+      expect(refused).toContain('HTTP/1.1 503');
+      expect(refused).toContain('Connection: close');
+      expect(refused).not.toContain('said');
+    },
+  );
+
+  it.each([
+    'GET / HTTP/1.1',
+    'POST /admin HTTP/1.1',
+    'POST /?x=1 HTTP/1.1',
+    'PUT / HTTP/1.1',
+    'GET /.well-known/x HTTP/1.1',
+  ])('answer %s with 404 by themselves', async (line) => {
+    const made = world();
+    await begin(made);
+    const answered = await connected(made)(`${line}\r\nHost: a\r\n\r\n`);
+    expect(answered).toContain('HTTP/1.1 404');
+    expect(answered).not.toContain('said');
+  });
+
+  it('are taken back one identity at a time', async () => {
+    const made = world();
+    const { offers } = made;
+    const ended: string[] = [];
+    for (const name of ['robot', 'other']) void (await begin(made, name)).over.then(() => ended.push(name));
+    expect(() => offers.withdraw('broker')).toThrow(expect.objectContaining({ code: 'agora.several_offers' }) as Error);
+    expect(() => offers.withdraw('broker', ['nobody'])).toThrow(
+      expect.objectContaining({ code: 'agora.unknown_offer' }) as Error,
+    );
+    offers.withdraw('broker', ['other']);
+    await vi.waitFor(() => expect(ended).toEqual(['other']));
+    expect(offers.list().map(({ identities }) => identities)).toEqual([['robot']]);
+    offers.withdraw('broker');
+    await vi.waitFor(() => expect(offers.list()).toEqual([]));
+  });
+
+  it('have their cards checked by the network they were asked in', async () => {
+    const [one, other] = [await authority('one'), await authority('other')];
+    const { certPem, keyPem } = await issue(one, 'box');
+    const signer = { certPem, signer: certificateSigner(certPem, { kind: 'software', privateKeyPem: keyPem }) };
+    const { offers } = world({ laptop: one.pem, phone: other.pem });
+    const signed = JSON.stringify(await signCard(shown(), signer));
+    const check = (identity?: string): string => offers.check({ service: 'broker', card: signed, identity }).signature;
+    expect(check('laptop')).toBe('valid');
+    expect(check('phone')).toBe('invalid');
+    expect(check()).toBe('invalid');
+    const alone = world({ laptop: one.pem, tablet: one.pem }).offers;
+    expect(alone.check({ service: 'broker', card: signed })).toMatchObject({ signature: 'valid', offeredBy: 'box' });
   });
 });

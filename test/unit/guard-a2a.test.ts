@@ -3,7 +3,8 @@ import { parseEngagement } from '../../main/base/engagement.ts';
 import { createGuard } from '../../main/guard/create-guard.ts';
 import { createLedger } from '../../main/guard/ledger.ts';
 import { narrowContracts } from '../../main/policy/narrow.ts';
-import { answer, chunked, context, dechunk, GuardDriver, post } from '../support/guard-driver.ts';
+import { AgentEndpoints } from '../../main/guard/a2a/endpoints.ts';
+import { answer, chunked, context, dechunk, GuardDriver, post as postTo } from '../support/guard-driver.ts';
 
 const guarded = (a2a: unknown, more: Parameters<typeof context>[0] = {}, terms = {}): GuardDriver => {
   const guard = createGuard(parseEngagement({ a2a, ...terms }, 'test'), context(more));
@@ -11,6 +12,8 @@ const guarded = (a2a: unknown, more: Parameters<typeof context>[0] = {}, terms =
   return new GuardDriver(guard);
 };
 
+const post = (body: string, headers: Readonly<Record<string, string>> = {}, path = '/'): string =>
+  postTo(body, headers, path);
 const rpc = (method: string, params: unknown): string => JSON.stringify({ jsonrpc: '2.0', id: 1, method, params });
 const message = (parts: unknown, more: object = {}): object => ({ messageId: 'm', role: 'ROLE_USER', parts, ...more });
 const send = (parts: unknown, more: object = {}, method = 'SendMessage'): string =>
@@ -76,6 +79,68 @@ describe('the A2A guard: what goes to the agent', () => {
     expect(refusedWith(guarded({}), rpc('SendMessage', { message: message(text), request: {} }))).toBe(-32602);
   });
 
+  it.each(['GetTask', 'CancelTask', 'SubscribeToTask', 'tasks/get', 'tasks/cancel', 'tasks/resubscribe'])(
+    'reads %s by the fields it has, and records it',
+    (method) => {
+      const driver = guarded({});
+      expect(refusedWith(driver, rpc(method, { id: 't', metadata: { a: 1 } }))).toBe(undefined);
+      expect(driver.outcome.calls).toMatchObject([{ method, target: 't', decision: 'allow' }]);
+      for (const odd of [{ id: 't', task_id: 'u' }, { id: 't', message: message(text) }, { id: 1 }, {}]) {
+        expect(refusedWith(driver, rpc(method, odd))).toBe(-32602);
+      }
+      expect(driver.outcome.calls.slice(1).map(({ rule }) => rule)).toEqual(
+        Array.from({ length: 4 }, () => 'guard:a2a.params'),
+      );
+    },
+  );
+
+  it('reads lists of tasks and extended cards by the fields they have, and records them', () => {
+    const driver = guarded({});
+    const good = [
+      ['ListTasks', { contextId: 'c', status: 'TASK_STATE_WORKING', pageSize: 5, includeArtifacts: true }],
+      ['tasks/list', {}],
+      ['GetExtendedAgentCard', { tenant: '' }],
+      ['agent/getAuthenticatedExtendedCard', {}],
+    ] as const;
+    for (const [method, params] of good) expect(refusedWith(driver, rpc(method, params))).toBe(undefined);
+    expect(driver.outcome.calls.map(({ method, decision }) => [method, decision])).toEqual(
+      good.map(([method]) => [method, 'allow']),
+    );
+    for (const [method, params] of good) {
+      expect(refusedWith(driver, rpc(method, { ...params, page_size: 5 }))).toBe(-32602);
+      expect(refusedWith(driver, rpc(method, { ...params, tenant: {} }))).toBe(-32602);
+    }
+  });
+
+  it('goes where the card says that the agent is, and to no other place of its server', () => {
+    const endpoints = new AgentEndpoints();
+    const driver = guarded({}, { endpoints });
+    const sentTo = (path: string): boolean => {
+      driver.app(post(send(text), {}, path));
+      const went = driver.takeService() !== '';
+      if (went) driver.service(answer('{"jsonrpc":"2.0","id":1,"result":{}}'));
+      else expect(driver.takeApp()).toContain('HTTP/1.1 404');
+      driver.takeApp();
+      return went;
+    };
+    expect(['/', '/a2a', '/admin/reset'].map(sentTo)).toEqual([true, false, false]);
+    const card = {
+      name: 'x',
+      skills: [],
+      url: 'http://in/old',
+      supportedInterfaces: [
+        { protocolBinding: 'JSONRPC', url: 'http://inside:9/a2a?x=1' },
+        { protocolBinding: 'GRPC', url: 'http://inside:9/grpc' },
+      ],
+    };
+    driver.app('GET /.well-known/agent-card.json HTTP/1.1\r\nHost: a\r\n\r\n').takeService();
+    driver.service(answer(JSON.stringify(card))).takeApp();
+    const tried = ['/', '/a2a', '/a2a?x=1', '/a2a?x=2', '/old', '/grpc', '/x/../old', '/a2a/', '/%61dmin'];
+    expect(tried.filter(sentTo)).toEqual(['/a2a?x=1', '/old']);
+    expect(endpoints.has('/old')).toBe(true);
+    expect(driver.outcome.calls.filter(({ decision }) => decision === 'deny').length).toBe(9);
+  });
+
   it('has messages made of what the contract names, by kind and by media type', () => {
     const driver = guarded({ messageTypes: ['text', 'image/*'] });
     expect(refusedWith(driver, send(text))).toBe(undefined);
@@ -137,7 +202,7 @@ describe('the A2A guard: what goes to the agent', () => {
 
   it.each([
     ['another method of HTTP', 'PUT /rpc HTTP/1.1\r\nHost: a\r\n\r\n', 405],
-    ['the REST binding', post(JSON.stringify({ message: message(text) })).replace('/mcp', '/v1/message:send'), 400],
+    ['the REST binding', post(JSON.stringify({ message: message(text) }), {}, '/v1/message:send'), 404],
     ['a path that is no card', 'GET /v1/tasks/1 HTTP/1.1\r\nHost: a\r\n\r\n', 404],
     ['a card behind dots', 'GET /a/../.well-known/agent-card.json HTTP/1.1\r\nHost: a\r\n\r\n', 404],
     ['a form', post('a=b', { 'Content-Type': 'application/x-www-form-urlencoded' }), 415],
@@ -219,11 +284,62 @@ describe('the A2A guard: what the agent answers', () => {
       expect(bodyOf(driver.takeApp()).error?.code).toBe(-32700);
       expect(driver.end().faults).toEqual(['guard.a2a.answer_unreadable']);
     }
+    const page = asked({}).service(answer('<html>')).takeApp();
+    expect(page).toContain('Content-Type: application/json');
     expect(
       asked({})
         .service(answer('x', { 'Content-Encoding': 'gzip' }))
         .takeApp(),
     ).toContain('HTTP/1.1 502');
+  });
+});
+
+describe('the A2A guard: what the agent answers that is no result', () => {
+  const failing = (body: string, status = '500 Oops', rules: unknown = { messageTypes: ['text'] }): GuardDriver => {
+    const driver = guarded(rules).app(post(send(text)));
+    driver.takeService();
+    return driver.service(answer(body, { 'Content-Type': 'text/html' }).replace('200 OK', status));
+  };
+  const error = (more: object): string =>
+    JSON.stringify({ jsonrpc: '2.0', id: 1, error: { code: -1, message: 'no', ...more } });
+
+  it.each(['400 Bad', '500 Oops', '302 Found'])('shows nothing of a page with %s but its status', (status) => {
+    const shown = failing('<p>secret</p>', status).takeApp();
+    expect(shown).toContain(`HTTP/1.1 ${status}`);
+    expect(shown).toContain('Content-Type: application/json');
+    expect(shown).not.toContain('secret');
+    expect(bodyOf(shown)).toMatchObject({ id: 1, error: { code: -32603 } });
+  });
+
+  it('holds results with an error status to the rules', () => {
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, result: { task: { artifacts: [{ parts: [{ data: 1 }] }] } } });
+    expect(bodyOf(failing(body).takeApp()).error?.code).toBe(-32005);
+  });
+
+  it('takes data out of errors where the contract lets none through, and leaves what says why', () => {
+    const info = [
+      { '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason: 'X', domain: 'd', metadata: { a: 'b' } },
+    ];
+    for (const data of [{ secret: 1 }, [...info, { secret: 1 }], [{ ...info[0], more: 'secret' }], 'secret']) {
+      for (const status of ['200 OK', '400 Bad']) {
+        const shown = failing(error({ data }), status).takeApp();
+        expect(bodyOf(shown)).toEqual({ jsonrpc: '2.0', id: 1, error: { code: -1, message: 'no' } });
+      }
+    }
+    expect(bodyOf(failing(error({ secret: 1 })).takeApp()).error).toEqual({ code: -1, message: 'no' });
+    expect(bodyOf(failing(error({ data: info })).takeApp()).error?.data).toEqual(info);
+    const free = failing(error({ data: { a: 1 } }), '200 OK', {});
+    expect(bodyOf(free.takeApp()).error?.data).toEqual({ a: 1 });
+    const allowed = failing(error({ data: { a: 1 } }), '200 OK', { messageTypes: ['text', 'data'] });
+    expect(bodyOf(allowed.takeApp()).error?.data).toEqual({ a: 1 });
+  });
+
+  it('shows no page in the place of a card', () => {
+    const driver = guarded({}).app('GET /.well-known/agent-card.json HTTP/1.1\r\nHost: a\r\n\r\n');
+    const shown = driver.service(answer('{"secret":1}').replace('200 OK', '404 Not Found')).takeApp();
+    expect(shown).toContain('HTTP/1.1 404');
+    expect(shown).not.toContain('secret');
+    expect(driver.end().faults).toEqual([]);
   });
 });
 
@@ -258,7 +374,7 @@ describe('the A2A guard: cards', () => {
       .app(post(rpc('GetExtendedAgentCard', {})))
       .service(answer(JSON.stringify({ jsonrpc: '2.0', id: 1, result: card })));
     expect(bodyOf(driver.takeApp())).toEqual({ jsonrpc: '2.0', id: 1, result: shown });
-    expect(driver.end().calls).toEqual([]);
+    expect(driver.end().calls).toMatchObject([{ method: 'GetExtendedAgentCard', decision: 'allow' }]);
   });
 
   it('pass as they came where nothing is hidden', () => {

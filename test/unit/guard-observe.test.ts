@@ -11,8 +11,8 @@ const drive = (terms: Readonly<Record<string, unknown>>): GuardDriver => {
   return new GuardDriver(guard);
 };
 
-const rpc = (id: number, method: string, params: unknown): string =>
-  post(JSON.stringify({ jsonrpc: '2.0', id, method, params }));
+const rpc = (id: number, method: string, params: unknown, path = '/mcp'): string =>
+  post(JSON.stringify({ jsonrpc: '2.0', id, method, params }), {}, path);
 const call = (id: number, name: string): string => rpc(id, 'tools/call', { name, arguments: {} });
 const told = (id: number, result: unknown): string => answer(JSON.stringify({ jsonrpc: '2.0', id, result }));
 const modbus = (transaction: number, pdu: readonly number[]): Uint8Array =>
@@ -52,9 +52,9 @@ const subjects: Readonly<Record<(typeof guardedProtocols)[number], Observed>> = 
   },
   a2a: {
     rules: { skills: ['sum'] },
-    listed: rpc(1, 'SendMessage', { message: said('mail') }),
+    listed: rpc(1, 'SendMessage', { message: said('mail') }, '/'),
     rule: 'contract:a2a.skills',
-    unjudged: rpc(2, 'agent/run', {}),
+    unjudged: rpc(2, 'agent/run', {}, '/'),
   },
   modbus: {
     rules: { allow: 'read' },
@@ -155,7 +155,7 @@ describe('a contract that observes', () => {
     const card = { name: 'a', skills: [{ id: 'sum' }, { id: 'mail' }] };
     driver.app('GET /.well-known/agent-card.json HTTP/1.1\r\nHost: a\r\n\r\n').service(answer(JSON.stringify(card)));
     expect(driver.takeApp()).toContain('mail');
-    driver.app(rpc(1, 'SendMessage', { message: said('sum') }));
+    driver.app(rpc(1, 'SendMessage', { message: said('sum') }, '/'));
     driver.service(told(1, { message: { messageId: 'n', role: 'ROLE_AGENT', parts: [{ data: { x: 1 } }] } }));
     expect(driver.takeApp()).toContain('"x":1');
     expect(driver.outcome.calls).toMatchObject([{ decision: 'allow', observed: 'contract:a2a.messageTypes' }]);

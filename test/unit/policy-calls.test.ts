@@ -14,6 +14,7 @@ import { createLedger } from '../../main/guard/ledger.ts';
 import { Approvals } from '../../main/policy/approvals.ts';
 import { RiskScores } from '../../main/policy/detectors/risk.ts';
 import { checkPolicies } from '../../main/policy/local/policy-files.ts';
+import { AgentEndpoints } from '../../main/guard/a2a/endpoints.ts';
 import { narrowContracts } from '../../main/policy/narrow.ts';
 import { openPolicy, type Policy } from '../../main/policy/policy.ts';
 import type { SessionFacts } from '../../main/session/sessions.ts';
@@ -73,6 +74,7 @@ class World {
       ledger: this.#ledger,
       prices: priceBook([]),
       pins: { of: () => ({ listed: () => new Map(), holds: () => undefined }) },
+      endpoints: { of: () => new AgentEndpoints() },
       facts: () => facts({ laptop: machine }, { nowMs: this.nowMs }),
       recentCalls: new RecentUse(this.#clock),
       idOf: (identity) => identity,

@@ -69,6 +69,10 @@ export const errorReasonsDe = {
   'agora.agent_ended': { sentence: 'Der angebotene Agent ist beendet.' },
   'agora.card_invalid': { sentence: 'Das ist keine Karte eines Agenten.' },
   'agora.no_contract': { sentence: 'Der Vertrag von {service} sagt nichts zu a2a.' },
+  'agora.several_offers': {
+    sentence: '{service} wird hier von mehreren Identitäten angeboten.',
+    next: 'Sagen Sie mit --identity, welche gemeint ist.',
+  },
   'agora.unknown_offer': { sentence: 'Unter {service} wird hier kein Agent angeboten.' },
   'approvals.unknown': { sentence: 'Diese Freigabe gibt es nicht.' },
   'approvals.answered': { sentence: 'Darüber ist schon entschieden, oder die Frist ist um.' },

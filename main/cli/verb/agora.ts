@@ -2,7 +2,6 @@ import type { Command } from 'commander';
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
-import {} from '../../base/defined.ts';
 import type { CheckedCardView } from '../../api/views.ts';
 import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
@@ -45,12 +44,14 @@ export function addAgora(program: Command, cli: Cli): void {
     .option('--identity <name>', 'offer it as this identity alone')
     .action((service: string, command: string[], options: OfferOptions) => offer(service, command, options, cli));
 
-  addVerb(group, 'withdraw <service>', 'take an offered agent back, and cut off who talks to it').action(
-    async (service: string, options: CommonOptions) => {
-      await cli.withEngine(options, (engine) => engine.agora.withdraw({ service }));
+  addVerb(group, 'withdraw <service>', 'take an offered agent back, and cut off who talks to it')
+    .option('--identity <name>', 'the one that this identity offers')
+    .action(async (service: string, options: CommonOptions & { readonly identity?: string }) => {
+      const { identity } = options;
+      const identities = identity === undefined ? undefined : [identity];
+      await cli.withEngine(options, (engine) => engine.agora.withdraw({ service, ...defined({ identities }) }));
       cli.print(options, { service, withdrawn: true }, () => `${service} is offered no more\n`);
-    },
-  );
+    });
 }
 
 async function offer(service: string, command: readonly string[], options: OfferOptions, cli: Cli): Promise<void> {

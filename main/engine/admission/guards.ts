@@ -16,6 +16,7 @@ import type { Policy } from '../../policy/policy.ts';
 import type { DecisionFacts } from '../../policy/verdict.ts';
 import type { SessionsDeps } from '../../session/create-sessions.ts';
 import type { SessionFacts } from '../../session/sessions.ts';
+import type { KeptAgentEndpoints } from './agent-endpoints.ts';
 import type { PinStore } from './tool-pins.ts';
 import type { RecentUse } from './facts.ts';
 
@@ -25,6 +26,7 @@ export interface GuardsDeps {
   readonly ledger: GuardLedger;
   readonly prices: PriceBook;
   readonly pins: Pick<PinStore, 'of'>;
+  readonly endpoints: KeptAgentEndpoints;
   readonly facts: (app: App) => DecisionFacts;
   readonly recentCalls: RecentUse;
   /** What stands for an identity whatever it is called. */
@@ -60,6 +62,7 @@ export function guardsFor(deps: GuardsDeps): SessionsDeps['guard'] {
       authorize: (action) => authorize(action, session, history, deps),
       history,
       keptSecrets: deps.keptSecrets,
+      endpoints: deps.endpoints.of(session.serviceId),
       approve: approver(contract, session, deps),
       // A host knows its own service; it is who dials that must not be deceived.
       ...(session.direction === 'dial' ? { pins: deps.pins.of(session.service) } : {}),

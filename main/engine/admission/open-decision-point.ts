@@ -20,6 +20,7 @@ import { openGrants } from '../containment/kept-grants.ts';
 import type { Identities } from '../identities/identities.ts';
 import { policyDirectory } from '../runtime/config.ts';
 import type { Runtime } from '../runtime/open-runtime.ts';
+import { openAgentEndpoints } from './agent-endpoints.ts';
 import { bindAgents, rulesOf, type AgentBindings } from './agent-bindings.ts';
 import { hashWhereAsked } from './ensure-hash.ts';
 import { factsFor, RecentUse } from './facts.ts';
@@ -103,6 +104,7 @@ export async function openDecisionPoint(parts: DecisionPointParts, stack: Dispos
     riskOf: (app) => parts.detection().riskOf(app),
     approvals,
     pins,
+    endpoints: openAgentEndpoints({ stateDirectory, log }),
     policy,
     ledger: stack.use(openKeptLedger(parts)),
     prices: pricesFor(config.llm),

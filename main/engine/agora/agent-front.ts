@@ -4,16 +4,19 @@
  */
 import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import { duplexPair, type Duplex } from 'node:stream';
+import { isDeepStrictEqual } from 'node:util';
 import type { Card } from '../../agora/card.ts';
 import type { Log } from '../../base/log.ts';
 import type { HostedRequest } from '../../hosting/hosting.ts';
 import { isCardPath } from '../../guard/a2a/methods.ts';
-import { rpcError } from '../../guard/mcp/rpc.ts';
+import { rpcError, rpcErrors } from '../../guard/mcp/rpc.ts';
 
 /** The card, and the way to the agent itself. */
 export interface AgentFrontDeps {
   /** The card for whoever calls, found at this URL. */
   readonly card: (url: string, request: HostedRequest) => Promise<Card>;
+  /** What is in force for whoever calls. Throws where nothing is: then nobody is let through. */
+  readonly contract: (request: HostedRequest) => object;
   /** Where the agent's own endpoint is on its server: the path of its address. */
   readonly path: string;
   /** A connection to the agent, for this caller. */
@@ -27,8 +30,6 @@ export interface AgentFront extends Disposable {
   accept(socket: Duplex, request: HostedRequest): void;
 }
 
-/** Source: JSON-RPC 2.0 section 5.1, "Internal error". */
-const internalError = -32_603;
 /** Between two neighbours only. Source: RFC 9110 section 7.6.1. */
 const ownHeaders: ReadonlySet<string> = new Set([
   'connection',
@@ -39,14 +40,25 @@ const ownHeaders: ReadonlySet<string> = new Set([
   'trailer',
 ]);
 
+interface Caller {
+  readonly request: HostedRequest;
+  /** Under which contract it came. */
+  readonly contract: object;
+}
+
 /** Nothing is open until a connection is accepted. */
 export function openAgentFront(deps: AgentFrontDeps): AgentFront {
-  const callers = new WeakMap<object, HostedRequest>();
+  const callers = new WeakMap<object, Caller>();
   const open = new Set<Duplex>();
   const server = createServer((asked, answer) => {
     const caller = callers.get(asked.socket);
     if (caller === undefined) return void answer.destroy();
-    serve(asked, answer, caller).catch((error: unknown) => {
+    // The guard of this connection was made for what was in force when it came.
+    if (!isStillHeld(caller, deps)) {
+      answer.setHeader('Connection', 'close');
+      return refuse(answer, 503, 'The contract has changed: ask again on another connection');
+    }
+    serve(asked, answer, caller.request).catch((error: unknown) => {
       deps.log.warn('agora.failed', { error: String(error) });
       if (answer.headersSent) answer.destroy();
       else refuse(answer, 502, 'The agent did not answer');
@@ -95,7 +107,7 @@ export function openAgentFront(deps: AgentFrontDeps): AgentFront {
 
   return {
     accept(socket, request) {
-      callers.set(socket, request);
+      callers.set(socket, { request, contract: deps.contract(request) });
       open.add(socket);
       socket.once('close', () => open.delete(socket));
       server.emit('connection', socket);
@@ -106,6 +118,15 @@ export function openAgentFront(deps: AgentFrontDeps): AgentFront {
   };
 }
 
+function isStillHeld({ request, contract }: Caller, deps: AgentFrontDeps): boolean {
+  try {
+    return isDeepStrictEqual(deps.contract(request), contract);
+  } catch {
+    // It says nothing of agents any more.
+    return false;
+  }
+}
+
 /** The name whoever asked calls it by; it stands in the card, so nothing but a name does. */
 function hostOf({ headers }: IncomingMessage): string {
   const host = headers.host ?? '';
@@ -113,7 +134,7 @@ function hostOf({ headers }: IncomingMessage): string {
 }
 
 function refuse(answer: ServerResponse, status: number, message: string): void {
-  const body = JSON.stringify(rpcError(null, internalError, message, []));
+  const body = JSON.stringify(rpcError(null, rpcErrors.internal, message, []));
   answer.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) });
   answer.end(body);
 }

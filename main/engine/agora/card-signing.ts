@@ -41,11 +41,16 @@ export async function signCard(card: Card, { certPem, signer }: CardSigner): Pro
   return { ...card, signatures: [{ protected: protectedHead, signature: signed.toString('base64url') }] };
 }
 
-/** Is it a card for this service, signed by an identity of the network whose certificates are given (PEM)? */
-export function checkCard(card: Card, service: string, trustedPem: string, nowMs: number): CardCheck {
+/**
+ * Is it a card for this service, signed by an identity of the network whose certificates are given (PEM)? Of two networks with a service of that
+ * name neither may sign for the other, and a card does not tell which it came from: then nobody is taken at their word.
+ */
+export function checkCard(card: Card, service: string, networks: readonly string[], nowMs: number): CardCheck {
   const offered = offeredAs(card);
   if (offered === undefined) return { kind: 'none' };
   if (offered !== service) return { kind: 'invalid', why: 'it is the card of another service' };
+  const [trustedPem = '', ...others] = networks;
+  if (others.length > 0) return { kind: 'invalid', why: `${networks.length} networks have a service of this name` };
   const signatures = Array.isArray(card.signatures) ? (card.signatures as readonly unknown[]) : [];
   const text = base64url(signedText(card));
   for (const one of signatures) {

@@ -24,8 +24,11 @@ export interface OffersDeps {
   readonly contractOf: (service: string, identity: string) => EngagementContract | undefined;
   /** Signs as an identity here; undefined where it has no certificate. */
   readonly signerOf: (identity: string) => Promise<CardSigner | undefined>;
-  /** PEM of the authorities of those networks whose service it is, as identities here know them. */
-  readonly authorities: (service: string) => readonly string[];
+  /**
+   * PEM of the authorities of each network whose service it is, as identities here that may dial it know them; of the network of one identity,
+   * where that is named.
+   */
+  readonly authorities: (service: string, identity: string | undefined) => readonly string[];
   readonly audit: Pick<AuditWriter, 'record'>;
   readonly clock: Clock;
   readonly log: Log;
@@ -50,11 +53,21 @@ export interface Offers {
    */
   offer(request: OfferRequest, signal: AbortSignal): AsyncIterable<HostedItem>;
   list(): readonly AgentOfferView[];
-  /** Take it back; who is connected is cut off. Throws `agora.unknown_offer`. */
-  withdraw(service: string): void;
-  /** Who offers the agent whose card came from a service. Throws `agora.card_invalid`. */
-  check(request: { readonly service: string; readonly card: string }): CheckedCardView;
+  /**
+   * Take it back; who is connected is cut off. Where several identities offer an agent under this name, `identities` says whose. Throws
+   * `agora.unknown_offer`, and `agora.several_offers` where that does not tell them apart.
+   */
+  withdraw(service: string, identities?: readonly string[]): void;
+  /** Who offers the agent whose card came from a service, dialled as `identity` where that is known. Throws `agora.card_invalid`. */
+  check(request: {
+    readonly service: string;
+    readonly card: string;
+    readonly identity?: string | undefined;
+  }): CheckedCardView;
 }
+
+/** A contract that has rules for what is said to an agent. */
+type RuledContract = EngagementContract & { readonly a2a: NonNullable<EngagementContract['a2a']> };
 
 interface Held {
   readonly view: AgentOfferView;
@@ -68,12 +81,14 @@ export function openOffers(deps: OffersDeps): Offers {
     async *offer({ service, card: text, path, identity }, signal) {
       const card = readCard(text);
       const binders = bindersFor(service, identity, deps.binders(service));
-      for (const name of binders.keys()) ruled(service, deps.contractOf(service, name));
+      for (const name of binders.keys()) ruledContract(service, deps.contractOf(service, name));
       const withdrawn = new AbortController();
       const ended = AbortSignal.any([signal, withdrawn.signal]);
       using process = deps.processes.lend(ended);
       using front = openAgentFront({
         card: (url, request) => signedFor(card, url, request),
+        // Its contract may be another since: without rules no guard would stand before the agent, and one that was made for others holds to those.
+        contract: (request) => ruledContract(service, deps.contractOf(service, request.identity)),
         path,
         connect: (socket, request) => process.take(socket, request),
         log: deps.log,
@@ -82,8 +97,7 @@ export function openOffers(deps: OffersDeps): Offers {
       using answering = deps.answered.answer(service, {
         what: 'culvert agora offer',
         open(request, ...rest) {
-          // Its contract may be another since: without rules no guard would stand before the agent.
-          ruled(service, deps.contractOf(service, request.identity));
+          ruledContract(service, deps.contractOf(service, request.identity));
           return answer(request, ...rest);
         },
         ...defined({ identity: identity === undefined ? undefined : binders.get(identity) }),
@@ -110,15 +124,21 @@ export function openOffers(deps: OffersDeps): Offers {
       }
     },
     list: () => [...held].map(({ view }) => view),
-    withdraw(service) {
-      // One service may be offered by several identities.
-      const those = [...held].filter(({ view }) => view.service === service);
-      if (those.length === 0) throw unknownOffer(service);
-      for (const one of those) one.end();
+    withdraw(service, identities) {
+      const those = [...held].filter(
+        ({ view }) =>
+          view.service === service &&
+          (identities === undefined || view.identities.every((name) => identities.includes(name))),
+      );
+      const [one, ...others] = those;
+      if (one === undefined) throw unknownOffer(service);
+      if (others.length > 0) throw severalOffers(service, those);
+      one.end();
     },
-    check({ service, card: text }) {
+    check({ service, card: text, identity }) {
       const card = readCard(text);
-      const checked = checkCard(card, service, deps.authorities(service).join('\n'), deps.clock.now());
+      const networks = [...new Set(deps.authorities(service, identity))];
+      const checked = checkCard(card, service, networks, deps.clock.now());
       const { version, description } = card;
       const said = {
         ...(typeof version === 'string' ? { version } : {}),
@@ -132,7 +152,7 @@ export function openOffers(deps: OffersDeps): Offers {
 
   async function signedFor(card: Card, url: string, request: HostedRequest): Promise<Card> {
     const { serviceName: service, identity } = request;
-    const { skills } = ruled(service, deps.contractOf(service, identity));
+    const { skills } = ruledContract(service, deps.contractOf(service, identity)).a2a;
     const globs = skills?.map((pattern) => compileGlob(pattern));
     const shows = (skill: string): boolean => globs === undefined || globs.some((glob) => glob.matches(skill));
     const offered = offeredCard(card, { service, url, shows });
@@ -142,15 +162,23 @@ export function openOffers(deps: OffersDeps): Offers {
 }
 
 /** What a call fails with that names an agent nobody offers here. */
-export function unknownOffer(service: string): TunnelerError {
+function unknownOffer(service: string): TunnelerError {
   return new TunnelerError('agora.unknown_offer', `no agent is offered here as ${service}`, {
     details: { service, next: 'culvert agora list shows what is offered here' },
   });
 }
 
+function severalOffers(service: string, offers: readonly Held[]): TunnelerError {
+  const identities = offers.flatMap(({ view }) => view.identities);
+  return new TunnelerError('agora.several_offers', `${service} is offered by ${identities.join(' and by ')}`, {
+    details: { service, identities, next: `say whose is taken back: --identity ${identities.join(' or ')}` },
+  });
+}
+
 /** Without rules for what is said nobody would hold a caller to anything. */
-function ruled(service: string, contract: EngagementContract | undefined): NonNullable<EngagementContract['a2a']> {
-  if (contract?.a2a !== undefined) return contract.a2a;
+function ruledContract(service: string, contract: EngagementContract | undefined): RuledContract {
+  const a2a = contract?.a2a;
+  if (a2a !== undefined) return { ...contract, a2a };
   throw new TunnelerError('agora.no_contract', `the contract of ${service} says nothing of a2a`, {
     details: { service, next: 'put a2a into its culvert.contract.v1' },
   });

@@ -40,10 +40,13 @@ export function openAgora(parts: AgoraParts): Offers {
       const signer = await runner?.signer();
       return certPem === undefined || signer === undefined ? undefined : { certPem, signer };
     },
-    authorities: (service) =>
+    authorities: (service, identity) =>
       identities
         .all()
-        .filter((runner) => runner.services().some(({ name }) => name === service))
+        .filter(({ name }) => identity === undefined || name === identity)
+        .filter((runner) =>
+          runner.services().some(({ name, permissions }) => name === service && permissions.includes('Dial')),
+        )
         .flatMap((runner) => runner.record()?.caPem ?? []),
   });
 }

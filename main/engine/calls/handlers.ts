@@ -80,7 +80,7 @@ export function createHandlers(deps: HandlerDeps): EngineHandlers {
     agora: {
       offer: (request, { signal }) => deps.agora.offer(request, signal),
       offers: () => deps.agora.list(),
-      withdraw: ({ service }) => deps.agora.withdraw(service),
+      withdraw: ({ service, identities }) => deps.agora.withdraw(service, identities),
       check: (request) => deps.agora.check(request),
     },
     mcp: {

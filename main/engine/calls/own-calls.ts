@@ -2,6 +2,7 @@
  * The handlers as a caller meets them who is not the engine's own person: the same calls, each narrowed to what is the caller's own. Who may
  * make a call at all is settled before, in the dispatcher, by the call's entry in the schema.
  */
+import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import type { Caller, HandlerContext } from '../../api/call.ts';
 import type { EngineHandlers } from '../../api/schema.ts';
@@ -16,7 +17,6 @@ import {
   ownStatus,
   type OwnShare,
 } from './own-share.ts';
-import { unknownOffer } from '../agora/offers.ts';
 import { unknownSession } from './session-calls.ts';
 
 /** What tells whose an identity or a flow is. */
@@ -172,16 +172,20 @@ export function ownCalls(handlers: EngineHandlers, deps: OwnCallsDeps): EngineHa
         const share = shareOf(context.caller);
         return share === undefined ? rows : rows.filter(({ identities }) => identities.every(share.hasIdentity));
       },
-      async withdraw(request, context) {
-        const share = shareOf(context.caller);
-        const rows = await handlers.agora.offers(undefined, context);
-        const own = rows.some(
-          ({ service, identities }) =>
-            service === request.service && identities.every((one) => share?.hasIdentity(one)),
-        );
+      withdraw(request, context) {
+        const { standing } = context.caller;
+        if (standing?.kind !== 'agent') return handlers.agora.withdraw(request, context);
         // What is another's is answered like what is not there.
-        if (share !== undefined && !own) throw unknownOffer(request.service);
-        return handlers.agora.withdraw(request, context);
+        const own = deps.identitiesOfAgent(standing.agent);
+        const identities = (request.identities ?? own).filter((name) => own.includes(name));
+        return handlers.agora.withdraw({ ...request, identities: [...identities] }, context);
+      },
+      check(request, context) {
+        const { standing } = context.caller;
+        if (standing?.kind !== 'agent') return handlers.agora.check(request, context);
+        const own = deps.identitiesOfAgent(standing.agent);
+        const identity = request.identity ?? (own.length === 1 ? own[0] : undefined);
+        return handlers.agora.check({ ...request, ...defined({ identity }) }, context);
       },
     },
     policy: { ...handlers.policy, explain: onItself(handlers.policy.explain) },

@@ -12,8 +12,7 @@ import { kindOf } from './methods.ts';
 export interface Question {
   readonly id: RpcId;
   readonly method: string;
-  /** Absent for what is not recorded. */
-  readonly call: GuardCall | undefined;
+  readonly call: GuardCall;
 }
 
 /** What becomes of an answer on its way to the application. */
@@ -29,6 +28,9 @@ export interface AnswerReading {
   readonly fault?: string;
 }
 
+/** A card that is asked for by a method stands nowhere. */
+const extended = 'extended';
+
 /** Read one message of the agent. */
 export function readAnswer(json: JsonReading, { id, method }: Question, calls: A2aCalls): AnswerReading {
   if (json.kind === 'fault') return faulty(json.why);
@@ -36,12 +38,17 @@ export function readAnswer(json: JsonReading, { id, method }: Question, calls: A
   if (rpc.kind === 'fault') return faulty(rpc.why);
   const [message] = rpc.messages;
   if (rpc.batch || message?.kind !== 'response') return faulty('what is no answer');
-  const { result, failed } = message;
+  const { result, error, failed } = message;
   // An error may have no id, where the agent could not read the request.
   if (message.id !== id && !(failed && message.id === null)) return faulty('an answer to another question');
   // Every result of A2A is an object, or nothing where there is nothing to say.
   if (!failed && result === undefined && isRecord(json.value) && json.value.result !== null) {
     return faulty('a result that is no object');
+  }
+  if (error !== undefined) {
+    const kept = calls.shownError(error);
+    const shown = kept === error ? 'as-is' : writeJson({ jsonrpc: '2.0', id: message.id, error: kept });
+    return { shown, failed, withheld: false, observed: false };
   }
   const { refusal, observed = false } = calls.withheld(result);
   if (refusal !== undefined) {
@@ -50,15 +57,17 @@ export function readAnswer(json: JsonReading, { id, method }: Question, calls: A
   }
   if (result === undefined || kindOf(method) !== 'card') return { shown: 'as-is', failed, withheld: false, observed };
   const card = shownCard(result, (skill) => calls.shows(skill));
+  calls.endpoints.learn(extended, card);
   if (card === result || !isRecord(json.value)) return { shown: 'as-is', failed, withheld: false, observed };
   return { shown: writeJson({ ...json.value, result: card }), failed, withheld: false, observed };
 }
 
-/** Read an agent's card, and leave out what the contract does not show. */
-export function readCard(json: JsonReading, calls: A2aCalls): AnswerReading {
+/** Read an agent's card that stands at `place`, and leave out what the contract does not show. Where it says the agent is, it may be spoken to. */
+export function readCard(json: JsonReading, place: string, calls: A2aCalls): AnswerReading {
   if (json.kind === 'fault') return faulty(json.why);
   if (!isRecord(json.value)) return faulty('a card that is no object');
   const card = shownCard(json.value, (skill) => calls.shows(skill));
+  calls.endpoints.learn(place, card);
   return { shown: card === json.value ? 'as-is' : writeJson(card), failed: false, withheld: false, observed: false };
 }
 

@@ -1,5 +1,4 @@
 /** Judges what one A2A session asks and is answered. Pure but for the ledger it counts in. */
-import {} from '../../base/defined.ts';
 import { defined } from '../../base/defined.ts';
 import type { A2aRules } from '../../base/engagement.ts';
 import { compileGlob, type Glob } from '../../base/glob.ts';
@@ -7,8 +6,16 @@ import type { Effects } from '../effects.ts';
 import type { GuardCall, GuardContext } from '../guard.ts';
 import { isOnlyNoted, judged, notedIn } from '../judgement.ts';
 import { rpcErrors, type RpcRefusal, type RpcRequest } from '../mcp/rpc.ts';
+import { AgentEndpoints } from './endpoints.ts';
 import { answeredParts, readSent, type PartType } from './messages.ts';
+import { errorInfo, isErrorInfo } from './error-info.ts';
 import { a2aErrors, kindOf } from './methods.ts';
+import { unreadableRequest } from './requests.ts';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** What the details of an error are, where they are judged as a part of a message would be. */
+const errorData: PartType = { kind: 'data', mediaType: 'application/json' };
 
 const defaultMaxMessageBytes = 16 * 1024 * 1024;
 /** Messages are counted over so long where the contract gives no time of its own. */
@@ -21,9 +28,7 @@ const maxNameLength = 512;
 
 /** Whether a request goes on. */
 export type A2aVerdict =
-  /** `call` undefined: what is only looked at is not recorded. */
-  | { readonly kind: 'pass'; readonly call: GuardCall | undefined }
-  | { readonly kind: 'refuse'; readonly refusal: RpcRefusal };
+  { readonly kind: 'pass'; readonly call: GuardCall } | { readonly kind: 'refuse'; readonly refusal: RpcRefusal };
 
 interface Refused {
   readonly code: number;
@@ -42,6 +47,8 @@ interface A2aCallsDeps {
 export class A2aCalls {
   readonly maxMessageBytes: number;
   readonly context: GuardContext;
+  /** Where messages may be sent to. */
+  readonly endpoints: AgentEndpoints;
   readonly #rules: A2aRules;
   readonly #out: Effects;
   readonly #windowMs: number;
@@ -53,6 +60,7 @@ export class A2aCalls {
     this.maxMessageBytes = rules.maxMessageBytes ?? defaultMaxMessageBytes;
     this.#windowMs = (grantSeconds ?? daySeconds) * 1000;
     this.context = context;
+    this.endpoints = context.endpoints ?? new AgentEndpoints();
     this.#out = out;
     this.#skills = rules.skills?.map((pattern) => compileGlob(pattern));
     this.#types = rules.messageTypes?.map((pattern) => compileGlob(pattern));
@@ -62,14 +70,15 @@ export class A2aCalls {
   judge(request: RpcRequest, digest: string, nowMs: number): A2aVerdict {
     const { method } = request;
     const asked: Asked = { request, digest, nowMs };
-    switch (kindOf(method)) {
+    const kind = kindOf(method);
+    switch (kind) {
       case 'send':
         return this.#judgeSent(asked);
-      case 'cancel':
-        return { kind: 'pass', call: callOf(asked, taskOf(request), 'allow') };
       case 'task':
+      case 'tasks':
+      case 'cancel':
       case 'card':
-        return { kind: 'pass', call: undefined };
+        return this.#judgeNamed(asked, kind);
       case 'push':
         return this.#refuse(asked, taskOf(request), pushRefused);
       case undefined:
@@ -94,6 +103,18 @@ export class A2aCalls {
     if (why === undefined) return {};
     if (isRead && isOnlyNoted(typesRule, this.context)) return { observed: true };
     return { refusal: refusalOf(this.#typeRefused(`The answer holds ${why}`)) };
+  }
+
+  /**
+   * An agent's error as it is given: where the contract lets no data through, without what stands in its details but that is told in A2A's own
+   * form, and without fields that an error has not. The very same one where nothing is taken out.
+   */
+  shownError(error: Fields): Fields {
+    if (this.#types === undefined || this.context.observes === true) return error;
+    const { code, message, data, ...others } = error;
+    const isOwn = data === undefined || isErrorInfo(data) || this.#foreign([errorData]).length === 0;
+    if (isOwn && Object.keys(others).length === 0) return error;
+    return { code, message, ...(isOwn && data !== undefined ? { data } : {}) };
   }
 
   /** Is this skill shown in cards? */
@@ -127,17 +148,17 @@ export class A2aCalls {
     });
   }
 
+  #judgeNamed(asked: Asked, kind: Parameters<typeof unreadableRequest>[0]): A2aVerdict {
+    const { request } = asked;
+    const odd = unreadableRequest(kind, request.params);
+    if (odd !== undefined) return this.#refuse(asked, taskOf(request), paramsRefused(request, odd));
+    return { kind: 'pass', call: callOf(asked, taskOf(request), 'allow') };
+  }
+
   #judgeSent(asked: Asked): A2aVerdict {
     const { request, nowMs } = asked;
     const sent = readSent(request.params, this.#skills !== undefined);
-    if (typeof sent === 'string') {
-      return this.#refuse(asked, request.method, {
-        code: rpcErrors.invalidParams,
-        message: `Invalid params of ${request.method}: ${sent}`,
-        rule: 'guard:a2a.params',
-        why: `what it sends cannot be read: ${sent}`,
-      });
-    }
+    if (typeof sent === 'string') return this.#refuse(asked, request.method, paramsRefused(request, sent));
     const target = shortened(sent.skill ?? [...new Set(sent.parts.map((part) => part.mediaType))].join(' '));
     if (sent.push) return this.#refuse(asked, target, pushRefused);
     const { refused, observed } = judged(this.#objections(sent.skill, sent.parts, nowMs), this.context);
@@ -205,6 +226,15 @@ interface Asked {
   readonly nowMs: number;
 }
 
+function paramsRefused({ method }: RpcRequest, odd: string): Refused {
+  return {
+    code: rpcErrors.invalidParams,
+    message: `Invalid params of ${method}: ${odd}`,
+    rule: 'guard:a2a.params',
+    why: `what it asks cannot be read: ${odd}`,
+  };
+}
+
 const pushRefused: Refused = {
   code: a2aErrors.pushNotSupported,
   message: 'Push notifications do not pass',
@@ -212,15 +242,8 @@ const pushRefused: Refused = {
   why: 'the agent would call an address outside of this session: ask for the task or subscribe to it',
 };
 
-/** Source: A2A 1.0.0, "JSON-RPC error mapping": details are a list of typed objects, `google.rpc.ErrorInfo` among them. */
 function refusalOf({ code, message, rule, why }: Refused): RpcRefusal {
-  const info = {
-    '@type': 'type.googleapis.com/google.rpc.ErrorInfo',
-    reason: 'CONTRACT_REFUSED',
-    domain: 'culvert',
-    metadata: { rule, reason: why },
-  };
-  return { code, message, data: [info] };
+  return { code, message, data: errorInfo('CONTRACT_REFUSED', { rule, reason: why }) };
 }
 
 function callOf(

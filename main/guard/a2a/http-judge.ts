@@ -48,7 +48,7 @@ export class A2aHttpJudge implements HttpJudge {
     const refused = this.#headRefusal(head, framing, nowMs);
     if (refused !== undefined) return { kind: 'refuse', answer: refused };
     const changes = { without: hiding, target: withoutParameters(head.target, methodParameter) };
-    if (head.method === 'GET') return { kind: 'pass', changes, answer: this.#watchCard() };
+    if (head.method === 'GET') return { kind: 'pass', changes, answer: this.#watchCard(plainPath(head.target) ?? '') };
     const reader = new JsonReader();
     const limitBytes = this.#calls.maxMessageBytes;
     let bytes = 0;
@@ -85,6 +85,9 @@ export class A2aHttpJudge implements HttpJudge {
       return refuse(404, "only the agent's card is asked for by GET: the JSON-RPC binding alone is spoken here");
     }
     if (head.method !== 'POST') return refuse(405, `${head.method} does not pass`);
+    if (!this.#calls.endpoints.has(head.target)) {
+      return refuse(404, "messages go where the agent's card says, and it says nothing of this path: ask for the card");
+    }
     const type = mediaTypeOf(head);
     return type !== undefined && isJson(type) ? undefined : refuse(415, `a body of ${type ?? 'no type'} does not pass`);
   }
@@ -136,28 +139,26 @@ export class A2aHttpJudge implements HttpJudge {
           told.failed ||= read.failed;
           told.withheld ||= read.withheld;
           told.observed ||= read.observed;
-          // Nobody takes an error page for an answer.
-          if (read.fault !== undefined && status >= 300) return 'as-is';
-          return read.fault === undefined ? read.shown : this.#fault(question.id, read.fault);
+          if (read.fault === undefined) return read.shown;
+          return status >= 300 ? errorPage(question.id, status) : this.#fault(question.id, read.fault);
         });
       },
       over: (complete, nowMs) => {
-        if (question.call === undefined) return;
         const answer = complete ? { ...told, failed: told.failed || status >= 400 } : undefined;
         this.#calls.answered(question.call, answer, nowMs);
       },
     };
   }
 
-  #watchCard(): AnswerWatch {
+  #watchCard(place: string): AnswerWatch {
     return {
       head: (head, framing) => {
         const why = unreadableAnswer(head);
         if (framing.kind === 'none') return { kind: 'pass' };
         if (why !== undefined) return { kind: 'withhold', reason: unreadable(`the agent's card came ${why}`) };
         return this.#held((json) => {
-          const read = readCard(json, this.#calls);
-          if (read.fault !== undefined && head.status >= 300) return 'as-is';
+          if (head.status >= 300) return errorPage(null, head.status);
+          const read = readCard(json, place, this.#calls);
           return read.fault === undefined ? read.shown : this.#fault(null, read.fault);
         });
       },
@@ -171,6 +172,7 @@ export class A2aHttpJudge implements HttpJudge {
     return {
       kind: 'hold',
       limitBytes,
+      written: 'application/json',
       push: (payload) => reader.push(payload),
       judge: () => {
         const shown = judge(reader.end());
@@ -215,6 +217,11 @@ export class A2aHttpJudge implements HttpJudge {
     this.#out.serviceFault(unreadable(`the agent answered with ${why}`), false);
     return JSON.stringify(rpcError(id, rpcErrors.parse, 'The answer could not be read'));
   }
+}
+
+/** In the place of what came with an error status and is no answer: nobody takes it for one, and nobody judged what it says. */
+function errorPage(id: RpcId | null, status: number): string {
+  return JSON.stringify(rpcError(id, rpcErrors.internal, `The agent's server answered with status ${status}`));
 }
 
 function rpcAnswer(status: number, id: RpcId | null, code: number, message: string, data?: unknown): OwnAnswer {

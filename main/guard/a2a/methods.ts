@@ -3,14 +3,17 @@
  * Source: A2A specification, "JSON-RPC Protocol Binding", revisions 0.3.0 and 1.0.0.
  */
 
-/** `send`: carries a message. `task`: names one that is under way. `card`: asks for a card. `push`: has the agent call somebody by itself. */
-export type MethodKind = 'send' | 'task' | 'cancel' | 'card' | 'push';
+/**
+ * `send`: carries a message. `task`: names one that is under way. `tasks`: asks for a list of them. `card`: asks for a card. `push`: has the agent
+ * call somebody by itself.
+ */
+export type MethodKind = 'send' | 'task' | 'tasks' | 'cancel' | 'card' | 'push';
 
 const methods: ReadonlyMap<string, MethodKind> = new Map([
   ['SendMessage', 'send'],
   ['SendStreamingMessage', 'send'],
   ['GetTask', 'task'],
-  ['ListTasks', 'task'],
+  ['ListTasks', 'tasks'],
   ['SubscribeToTask', 'task'],
   ['CancelTask', 'cancel'],
   ['GetExtendedAgentCard', 'card'],
@@ -21,7 +24,7 @@ const methods: ReadonlyMap<string, MethodKind> = new Map([
   ['message/send', 'send'],
   ['message/stream', 'send'],
   ['tasks/get', 'task'],
-  ['tasks/list', 'task'],
+  ['tasks/list', 'tasks'],
   ['tasks/resubscribe', 'task'],
   ['tasks/cancel', 'cancel'],
   ['agent/getAuthenticatedExtendedCard', 'card'],

@@ -18,6 +18,8 @@ const dropLength: ReadonlySet<string> = new Set([
   'repr-digest',
 ]);
 
+const dropLengthAndType: ReadonlySet<string> = new Set([...dropLength, 'content-type']);
+
 /** An answer whose head is known. What it returns goes to the application. */
 export interface Answering {
   /** The head, where it goes on at once. */
@@ -64,7 +66,9 @@ function heldAnswer(plan: Extract<AnswerPlan, { kind: 'hold' }>, head: ResponseH
     end(nowMs) {
       const judged = plan.judge(nowMs);
       if (judged === 'as-is') return raw.parts();
-      return [rewriteHead(head, dropLength, [['Content-Length', String(judged.length)]]), judged];
+      const length = ['Content-Length', String(judged.length)] as const;
+      if (plan.written === undefined) return [rewriteHead(head, dropLength, [length]), judged];
+      return [rewriteHead(head, dropLengthAndType, [['Content-Type', plan.written], length]), judged];
     },
     heldBytes: () => raw.length,
     tooLarge: () => plan.tooLarge(),

@@ -57,6 +57,8 @@ export type AnswerPlan =
   | {
       readonly kind: 'hold';
       readonly limitBytes: number;
+      /** What another body is that is given in its place. Absent: what the answer says of itself. */
+      readonly written?: string;
       /** Sees the payload as it comes. */
       push(payload: Uint8Array): void;
       /** What goes to the application: the answer as it came, or another body for it. */

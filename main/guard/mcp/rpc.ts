@@ -46,6 +46,7 @@ export const rpcErrors = {
   invalidRequest: -32600,
   methodNotFound: -32601,
   invalidParams: -32602,
+  internal: -32603,
 } as const;
 
 /** A batch of more is refused. Implementation limit. */

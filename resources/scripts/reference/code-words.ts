@@ -99,6 +99,7 @@ export const codeWords: Readonly<Record<ReasonCode, string>> = {
   'agora.agent_ended': 'the program of the agent that was offered is over, or does not listen',
   'agora.card_invalid': 'the file is not the card of an agent',
   'agora.no_contract': 'the service has no `a2a` in its contract',
+  'agora.several_offers': 'several identities offer an agent under this name: say which, with `--identity NAME`',
   'agora.unknown_offer': 'no agent is offered here under this name',
   'approvals.unknown': 'there is no such question',
   'approvals.answered': 'somebody else has answered already',
