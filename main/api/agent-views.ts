@@ -15,6 +15,23 @@ export interface AgentStartView extends AgentEnvironmentView {
   readonly limits?: AgentLimits;
 }
 
+/** A key for models that is worth nothing but in the hands of its agent; never the key itself. */
+export interface ModelKeyView {
+  readonly id: string;
+  /** Absent: programs that are no agent. */
+  readonly agent?: string;
+  /** The how manieth of this agent. */
+  readonly generation: number;
+  readonly state: 'active' | 'revoked';
+  readonly madeAt: string;
+  readonly revokedAt?: string;
+}
+
+/** The same, with the key for whoever is to use it. */
+export interface ShownModelKeyView extends ModelKeyView {
+  readonly value: string;
+}
+
 /** What a run may take; absent: as much as anybody. */
 export interface AgentLimits {
   /** Bytes, for all of it together. */

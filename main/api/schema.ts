@@ -10,7 +10,7 @@ import { agents, agentsAndMembers, everyone, identityName, members, nothing, tex
 import type { InventoryView, RecordingCallsView, RecordingView } from './floor-views.ts';
 import { approvalAnswer, type ApprovalAnswer, type ApprovalView } from './approval-view.ts';
 import type { StateDelta, StateSnapshot } from './state.ts';
-import type { AgentEnvironmentView, AgentStartView } from './agent-views.ts';
+import type { AgentEnvironmentView, AgentStartView, ModelKeyView, ShownModelKeyView } from './agent-views.ts';
 import type {
   AuditRecordView,
   AuditVerifyView,
@@ -375,6 +375,17 @@ export const schema = {
           port: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535)),
         }),
       ),
+    }),
+    /** Keys for models that were made here; none is shown. */
+    keys: call<void, readonly ModelKeyView[]>({ needs: 'observe', parse: nothing }),
+    /** The key of an agent, or of programs that are none: made where there is none yet. */
+    createKey: call<{ agent?: string | undefined }, ShownModelKeyView>({
+      needs: 'operate',
+      parse: parser(v.strictObject({ agent: v.optional(text(64)) })),
+    }),
+    revokeKey: call<{ key: string }, ModelKeyView>({
+      needs: 'operate',
+      parse: parser(v.strictObject({ key: v.pipe(v.string(), v.regex(/^[0-9a-f]{12}$/, 'expected the id of a key')) })),
     }),
   },
   audit: {

@@ -154,6 +154,7 @@ export const errorCodes = [
   // agents and their sandbox
   'agent.unknown',
   'agent.not_apart',
+  'agent.key_unknown',
   'sandbox.unavailable',
   'sandbox.failed',
   // overlay, console, cli

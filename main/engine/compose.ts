@@ -17,6 +17,7 @@ import { openClientState } from './state/client-state.ts';
 import { openDetection } from './containment/detection.ts';
 import type { Engine, EngineOptions } from './runtime/engine-options.ts';
 import { listSignersOf } from './enrolment/enrolment-deps.ts';
+import { chooseSecretKeystore } from './enrolment/new-identity.ts';
 import { openEntries, type Entries } from './entries/open-entries.ts';
 import { createConsequences } from './containment/consequences.ts';
 import { watchLife } from './control/net-monitor.ts';
@@ -100,6 +101,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
   const decisions = await openDecisionPoint(
     {
       ...base,
+      keystore: () => chooseSecretKeystore(store),
       socketPath: options.socketPath,
       identities: () => identities,
       sessions: () => sessions,
@@ -254,7 +256,9 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
       version,
       log,
       clock,
+      audit,
       apps,
+      checkModelKey: decisions.checkModelKey,
       admit,
       admitAs,
       visible,

@@ -11,6 +11,7 @@ import type { DataFound } from './data/found.ts';
 import type { CallHistory } from './data/history.ts';
 import type { KeptSecrets } from './data/kept-secrets.ts';
 import type { HeldBudget } from './held-budget.ts';
+import type { ModelKeys } from './http/model-key.ts';
 import type { Cost, PriceBook } from './http/prices.ts';
 import type { ToolPins } from './mcp/pins.ts';
 
@@ -39,6 +40,8 @@ export interface GuardCall {
   readonly durationMs?: number;
   readonly failed?: boolean;
   readonly model?: string;
+  /** Id of the key of Culvert's own that was shown. */
+  readonly modelKey?: string;
   readonly tokens?: { readonly input: number; readonly output: number };
   /** What they cost, where their price is known. */
   readonly cost?: Cost;
@@ -196,6 +199,8 @@ export interface GuardContext {
   readonly pins?: ToolPins;
   /** Where the service's agents are spoken to, as their cards said. Absent: as those of this session say. */
   readonly endpoints?: AgentEndpoints;
+  /** Says what a key of Culvert's own is worth in this session. Absent: none is worth anything. */
+  readonly modelKeys?: ModelKeys;
   /** What this program did before. Absent: nothing is remembered. */
   readonly history?: CallHistory;
   /** Values that are looked for as secrets where the contract asks for secrets. */

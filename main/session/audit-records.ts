@@ -69,6 +69,7 @@ export function callRecord(session: LiveSession, call: GuardCall): AuditEvent {
     failed: call.failed ?? null,
     startedAtMs: call.startedAtMs,
     ...defined({ reason: call.reason, arguments: call.arguments, data: call.data, model: call.model }),
+    ...defined({ modelKey: call.modelKey }),
     ...defined({
       tokensIn: call.tokens?.input,
       tokensOut: call.tokens?.output,

@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { ModelKeyView, ShownModelKeyView } from '../../main/api/agent-views.ts';
 import type { AuditRecordView } from '../../main/api/record-views.ts';
 import { until } from '../support/until.ts';
 import { McpWorld } from '../support/mcp-world.ts';
@@ -12,6 +13,8 @@ let world: McpWorld;
 let url = '';
 const providers: Server[] = [];
 const asked: string[] = [];
+/** Keys that came with them. */
+const carried: (string | undefined)[] = [];
 const budgeted = { tokenBudget: { tokens: 10_000, perSeconds: 600 } };
 
 beforeAll(async () => {
@@ -157,6 +160,25 @@ test.each([
   expect(asked).toHaveLength(before);
 });
 
+test('a key for programs that insist on one ends here; taken back it is refused in the dialect, and recorded by its id', async () => {
+  const { id, value } = await world.json<ShownModelKeyView>(['llm', 'keys', 'create']);
+  const variables = await world.json<Record<string, string>>(['env']);
+  expect([variables['OPENAI_API_KEY'], variables['ANTHROPIC_API_KEY']]).toEqual([value, value]);
+  const good = await ask('/v1/messages', { model: 'large-1', messages: [] }, { 'x-api-key': value });
+  expect([good.status, carried.at(-1)]).toEqual([200, undefined]);
+  await world.json(['llm', 'keys', 'revoke', id]);
+  const before = asked.length;
+  const back = await ask('/v1/messages', { model: 'large-1', messages: [] }, { 'x-api-key': value });
+  expect([back.status, await back.json()]).toMatchObject([401, { error: { type: 'authentication_error' } }]);
+  const list = await fetch(`${url}/v1/models`, { headers: { authorization: `Bearer ${value}` } });
+  expect([list.status, asked.length]).toEqual([401, before]);
+  const calls = await world.json<AuditRecordView[]>(['audit', 'search', '--kind', 'call', '--decision', 'allow']);
+  expect(calls.map(({ modelKey }) => modelKey)).toContain(id);
+  const [refused] = await world.json<AuditRecordView[]>(['audit', 'search', '--kind', 'model-key.refused']);
+  expect(refused).toMatchObject({ modelKey: id, rule: 'guard:http.key' });
+  expect(await world.json<ModelKeyView[]>(['llm', 'keys', 'list'])).toMatchObject([{ id, state: 'revoked' }]);
+});
+
 test('a page of the web and a websocket get nowhere', async () => {
   const before = asked.length;
   expect((await ask('/v1/chat/completions', { model: 'large-1' }, { origin: 'https://page.example' })).status).toBe(
@@ -174,11 +196,12 @@ async function tokensUsed(): Promise<number> {
 }
 
 async function provider(name: string, models: readonly string[]): Promise<number> {
-  return listening((text, path) => {
+  return listening((text, path, key) => {
     if (path === '/v1/models')
       return { type: 'application/json', body: JSON.stringify({ data: models.map((id) => ({ id })) }) };
     const { model, stream } = JSON.parse(text) as { model: string; stream?: boolean };
     asked.push(`${name} ${model}`);
+    carried.push(key);
     if (stream === true)
       return { type: 'text/event-stream', body: 'data: {"choices":[{"delta":{"content":"a"}}]}\n\ndata: [DONE]\n\n' };
     const usage = { prompt_tokens: 30, completion_tokens: 20, total_tokens: 50 };
@@ -192,13 +215,14 @@ function answering(status: number | 'cut'): Promise<number> {
 }
 
 async function listening(
-  answer: (text: string, path: string) => { type: string; body: string } | number | 'cut',
+  answer: (text: string, path: string, key: string | undefined) => { type: string; body: string } | number | 'cut',
 ): Promise<number> {
   const server = createServer((request, response) => {
     let text = '';
     request.setEncoding('utf8').on('data', (part: string) => (text += part));
     request.on('end', () => {
-      const told = answer(text, request.url ?? '');
+      const { authorization, 'x-api-key': key = authorization } = request.headers;
+      const told = answer(text, request.url ?? '', key?.toString());
       if (told === 'cut') request.socket.destroy();
       else if (typeof told === 'number') response.writeHead(told, { 'retry-after': '7' }).end();
       else response.writeHead(200, { 'content-type': told.type }).end(told.body);

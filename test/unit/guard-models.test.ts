@@ -4,7 +4,9 @@ import { parseEngagement } from '../../main/base/engagement.ts';
 import { createGuard } from '../../main/guard/create-guard.ts';
 import type { GuardContext } from '../../main/guard/guard.ts';
 import { AwsMessages, encodeAwsEvent } from '../../main/guard/http/aws-event-stream.ts';
+import type { ModelKeys } from '../../main/guard/http/model-key.ts';
 import { answerLimit, modelInPath, modelsInBody } from '../../main/guard/http/models.ts';
+import { TokenEstimate, tokensOf } from '../../main/guard/http/token-estimate.ts';
 import { answer, chunked, context, dechunk, GuardDriver, post } from '../support/guard-driver.ts';
 
 const drive = (http: unknown, more: Partial<GuardContext> = {}): GuardDriver => {
@@ -301,6 +303,212 @@ describe('tokens of an answer that is cut off', () => {
     const whole = json({ content: [{ text: 'x'.repeat(40) }], usage: { input_tokens: 100, output_tokens: 10 } });
     expect(charged(whole.slice(0, -20), { max_tokens: 500 })).toMatchObject({ output: 500 });
     expect(charged(whole, { max_tokens: 500 })).toEqual({ input: 100, output: 10 });
+  });
+});
+
+describe('tokens of an answer that the end of its connection ends', () => {
+  const untilClose = (text: string, type = 'text/event-stream'): string =>
+    `HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\n\r\n${text}`;
+  const data = (...values: readonly unknown[]): string =>
+    values.map((value) => `data: ${typeof value === 'string' ? value : JSON.stringify(value)}\n\n`).join('');
+  const charged = (path: string, reply: string): unknown => {
+    const driver = drive(budget);
+    driver.app(ask(path, { model: 'm', max_tokens: 500 })).service(reply);
+    return driver.end().calls[0]?.tokens;
+  };
+  const words = (piece: unknown): readonly unknown[] => Array.from({ length: 30 }, () => piece);
+  const anthropic = [
+    { type: 'message_start', message: { usage: { input_tokens: 100, output_tokens: 1 } } },
+    ...words({ type: 'content_block_delta', index: 0, delta: { text: 'w' } }),
+  ];
+  const gemini = (more: object): unknown => ({
+    candidates: [{ content: { parts: [{ text: 'word' }] }, ...more }],
+    usageMetadata: { promptTokenCount: 100, candidatesTokenCount: 7 },
+  });
+  const ollama = { model: 'm', message: { content: 'word' }, done: false };
+  const last = { type: 'message_delta', delta: {}, usage: { output_tokens: 7 } };
+
+  it.each<[string, string, string, number]>([
+    ['Anthropic, cut', '/v1/messages', untilClose(data(...anthropic)), 30],
+    ['Anthropic', '/v1/messages', untilClose(data(...anthropic, last, { type: 'message_stop' })), 7],
+    ['Gemini, cut', '/v1beta/models/g:streamGenerateContent', untilClose(data(...words(gemini({})))), 30],
+    [
+      'Gemini',
+      '/v1beta/models/g:streamGenerateContent',
+      untilClose(data(...words(gemini({})), gemini({ finishReason: 'STOP' }))),
+      7,
+    ],
+    [
+      'Ollama, cut',
+      '/api/chat',
+      untilClose(
+        words(ollama)
+          .map((line) => `${JSON.stringify(line)}\n`)
+          .join(''),
+        'application/x-ndjson',
+      ),
+      30,
+    ],
+    [
+      'OpenAI',
+      '/v1/chat/completions',
+      untilClose(
+        data(
+          ...words({ choices: [{ delta: { content: 'word' } }] }),
+          { choices: [], usage: { prompt_tokens: 100, completion_tokens: 7 } },
+          '[DONE]',
+        ),
+      ),
+      7,
+    ],
+    [
+      'a document',
+      '/v1/messages',
+      untilClose('{"usage":{"input_tokens":100,"output_tokens":7}}', 'application/json'),
+      7,
+    ],
+    // What was set aside, for only its end would tell.
+    ['a document, cut', '/v1/messages', untilClose('{"usage":{"input_tokens":100,"out', 'application/json'), 500],
+  ])('are those of all that passed, unless the answer says that it is whole: %s', (_name, path, reply, output) => {
+    expect(charged(path, reply)).toMatchObject({ output });
+  });
+});
+
+describe('what a batch may use', () => {
+  it('is what each item says, wherever it stands in it', () => {
+    const requests = [
+      { params: { max_tokens: 400 } },
+      { request: { generationConfig: { maxOutputTokens: 300, candidateCount: 2 } } },
+      { body: { max_completion_tokens: 200 } },
+      { max_tokens: 100 },
+      { params: {}, max_tokens: 50 },
+    ];
+    expect(answerLimit({ requests })).toBe(400 + 600 + 200 + 100 + 50);
+    expect(answerLimit({ requests: [{ params: {} }, {}] })).toBe(2 * 1_024);
+  });
+
+  const path = '/v1beta/models/g:batchGenerateContent';
+  const item = { request: { contents: [], generationConfig: { maxOutputTokens: 400 } } };
+
+  it.each([
+    ['input_config', { batch: { input_config: { requests: { requests: [item, item] } } } }],
+    ['inputConfig', { batch: { inputConfig: { requests: { requests: [item, item] } } } }],
+  ])('is set aside for a batch of Gemini, and charged before its answer: %s', (_name, body) => {
+    const driver = drive(budget);
+    driver.app(ask(path, body)).service(json({ name: 'batches/1' }));
+    expect(driver.outcome.calls).toMatchObject([{ model: 'g', tokens: { output: 800 } }]);
+  });
+
+  it.each([
+    ['stands in a file', { batch: { inputConfig: { fileName: 'files/1' } } }],
+    ['stands in a bucket', { inputConfig: { gcsSource: { uris: ['x'] } } }],
+    ['stands in two spellings', { batch: { inputConfig: { requests: [item] }, input_config: { requests: [item] } } }],
+    ['cannot be found', { batch: { displayName: 'x' } }],
+    ['has nothing in it', { batch: { inputConfig: { requests: { requests: [] } } } }],
+  ])('cannot be told of one of Gemini that %s: that is refused', (_name, body) => {
+    const driver = drive(budget);
+    driver.app(ask(path, body));
+    expect(driver.takeService()).toBe('');
+    expect(driver.outcome.calls).toMatchObject([{ decision: 'deny', rule: 'guard:http.batch' }]);
+  });
+});
+
+describe('the estimate of a text', () => {
+  it('counts a sign of a script without an alphabet as one token, and adds up however a text is cut', () => {
+    const text = 'Ein Bach läuft unter der Straße. 道路の下を水が流れる。🚰';
+    const whole = new TokenEstimate();
+    whole.push(Buffer.from(text));
+    const cut = new TokenEstimate();
+    for (const byte of Buffer.from(text)) cut.push(Uint8Array.of(byte));
+    expect([whole.tokens, cut.tokens]).toEqual([Math.ceil(tokensOf(text)), Math.ceil(tokensOf(text))]);
+  });
+
+  // Counted by js-tiktoken 1.0.21, o200k_base.
+  it.each([
+    ['A culvert carries a stream under a road, unseen. Access is decided for each session, at that moment.', 23],
+    ['Ein Durchlass führt einen Bach ungesehen unter der Straße hindurch.', 14],
+    ['Водопропускная труба незаметно проводит ручей под дорогой.', 19],
+    ['Ένας οχετός περνά ένα ρυάκι κάτω από τον δρόμο, αθέατος.', 23],
+    ['يحمل المجرى المائي جدولا تحت الطريق دون أن يراه أحد.', 17],
+    ['涵洞在道路下面悄悄地引导溪流。每次会话的访问权限都在那一刻决定，每个决定都有人能读懂的理由。', 39],
+    [
+      '暗渠は道路の下を人知れず水を流す。アクセスは会話ごとにその瞬間に決められ、すべての決定には人が読める理由がある。',
+      48,
+    ],
+    ['암거는 길 아래로 보이지 않게 물을 흘려보낸다.', 19],
+    ['ท่อลอดนำลำธารไหลผ่านใต้ถนนโดยไม่มีใครเห็น', 20],
+    ['पुलिया सड़क के नीचे से नदी को अनदेखे ले जाती है।', 16],
+    ['🚰🌊🛣️🔒🧰🚧👩‍🔧🎉', 22],
+    ['3.14159265358979323846264338327950288419716939937510582097494459', 23],
+    ['{"id":"chatcmpl-1","usage":{"prompt_tokens":12,"completion_tokens":3}}', 21],
+  ])('is no less than a tokenizer has, and no more than three times that: %s', (text, counted) => {
+    expect(Math.ceil(tokensOf(text))).toBeGreaterThanOrEqual(counted);
+    expect(tokensOf(text)).toBeLessThan(3 * counted);
+  });
+
+  it('is charged for a stream that tells nothing', () => {
+    const driver = drive(budget);
+    const text = '水が流れる'.repeat(20);
+    const asked = ask('/v1/responses', { model: 'm', messages: [{ role: 'user', content: text }] });
+    driver.app(Buffer.from(asked));
+    driver.service(Buffer.from(events({ choices: [{ delta: { content: text } }] }, '[DONE]')));
+    const [call] = driver.outcome.calls;
+    expect(call?.tokens?.output).toBe(100);
+    expect(call?.tokens?.input).toBeGreaterThanOrEqual(100);
+  });
+});
+
+describe('a key of Culvert', () => {
+  const value = 'sk-culvert-0123456789ab-c2VjcmV0';
+  const keys: ModelKeys = {
+    check: (key) =>
+      key === value
+        ? { kind: 'good', id: '0123456789ab' }
+        : { kind: 'refused', id: 'ffffffffffff', why: 'the key ffffffffffff was revoked on 2026-11-30' },
+  };
+  const withKey = (path: string, headers: Readonly<Record<string, string>>): string =>
+    post(JSON.stringify({ model: 'm' }), headers).replace('/mcp', path);
+
+  it.each([
+    ['/v1/chat/completions', { Authorization: `Bearer ${value}` }],
+    ['/v1/messages', { 'X-Api-Key': value, Authorization: 'Bearer of-my-own' }],
+    ['/v1beta/models/m:generateContent?key=x', { 'X-Goog-Api-Key': value }],
+    [`/v1beta/models/m:generateContent?key=${value}&alt=sse`, {}],
+  ])('ends here, and stands in the record by its id: %s', (path, headers) => {
+    const driver = drive({ models: ['m'] }, { modelKeys: keys });
+    driver.app(withKey(path, headers)).service(json({ usage: { input_tokens: 3, output_tokens: 2 } }));
+    const sent = driver.takeService();
+    expect(sent).toContain('HTTP/1.1\r\n');
+    expect(sent).not.toMatch(/sk-culvert|of-my-own|authorization|api-key|key=/i);
+    expect(driver.outcome.calls).toMatchObject([{ decision: 'allow', modelKey: '0123456789ab' }]);
+    expect(JSON.stringify(driver.outcome.calls)).not.toContain(value);
+  });
+
+  it.each([
+    ['/v1/chat/completions', { error: { code: 'invalid_api_key' } }],
+    ['/v1/messages', { type: 'error', error: { type: 'authentication_error' } }],
+    ['/v1beta/models/m:generateContent', { error: { code: 401, status: 'UNAUTHENTICATED' } }],
+    ['/api/chat', { error: 'Refused: the key ffffffffffff was revoked on 2026-11-30' }],
+    ['/v2/chat', { message: 'Refused: the key ffffffffffff was revoked on 2026-11-30' }],
+  ])('that is worth nothing is refused in the dialect of %s, though another beside it is good', (path, shape) => {
+    const driver = drive({ models: ['m'] }, { modelKeys: keys });
+    driver.app(withKey(path, { Authorization: `Bearer ${value}`, 'X-Api-Key': 'sk-culvert-ffffffffffff-x' }));
+    const told = driver.takeApp();
+    expect(told).toContain('HTTP/1.1 401 ');
+    expect(bodyOf(told)).toMatchObject(shape);
+    expect(driver.takeService()).toBe('');
+    expect(driver.outcome.calls).toMatchObject([
+      { decision: 'deny', rule: 'guard:http.key', modelKey: 'ffffffffffff' },
+    ]);
+  });
+
+  it('is worth nothing at another end, and what is no such key passes', () => {
+    const host = drive({ models: ['m'] });
+    host.app(withKey('/v1/messages', { 'X-Api-Key': value }));
+    expect(host.takeApp()).toContain('HTTP/1.1 401 ');
+    const own = drive({ models: ['m'] }, { modelKeys: keys });
+    own.app(withKey('/v1/messages', { 'X-Api-Key': 'of-my-own' }));
+    expect(own.takeService()).toContain('X-Api-Key: of-my-own');
   });
 });
 

@@ -73,6 +73,7 @@ class World {
       policy,
       ledger: this.#ledger,
       prices: priceBook([]),
+      checkModelKey: () => ({ kind: 'refused', why: 'none here' }),
       pins: { of: () => ({ listed: () => new Map(), holds: () => undefined }) },
       endpoints: { of: () => new AgentEndpoints() },
       facts: () => facts({ laptop: machine }, { nowMs: this.nowMs }),

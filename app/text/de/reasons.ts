@@ -123,6 +123,10 @@ export const reasonsDe: ReasonWords = {
     next: 'Nennen Sie ihn in den Einstellungen unter agents.',
   },
   'agent.not_apart': { sentence: 'Dieser Agent lässt sich hier nicht für sich starten.' },
+  'agent.key_unknown': {
+    sentence: 'Einen solchen Schlüssel für Modelle gibt es hier nicht.',
+    next: '„culvert llm keys list“ nennt die vorhandenen.',
+  },
   'sandbox.unavailable': { sentence: 'Auf diesem Gerät lässt sich kein Programm abschotten.' },
   'sandbox.failed': { sentence: 'Das Programm konnte nicht abgeschottet gestartet werden.' },
   'policy.agent.drift': { sentence: 'Das Programm des Agenten ist nicht mehr das, was die Bindung nennt.' },

@@ -8,6 +8,7 @@ import { createGuard } from '../../guard/create-guard.ts';
 import type { Approvals } from '../../policy/approvals.ts';
 import type { CallHistories, CallHistory } from '../../guard/data/history.ts';
 import type { KeptSecrets } from '../../guard/data/kept-secrets.ts';
+import type { KeyVerdict } from '../../guard/http/model-key.ts';
 import type { PriceBook } from '../../guard/http/prices.ts';
 import type { Approve, Guard, GuardedAction, GuardLedger, LocalVerdict } from '../../guard/guard.ts';
 import { createHeldBudget } from '../../guard/held-budget.ts';
@@ -27,6 +28,8 @@ export interface GuardsDeps {
   readonly prices: PriceBook;
   readonly pins: Pick<PinStore, 'of'>;
   readonly endpoints: KeptAgentEndpoints;
+  /** What a key of Culvert's own is worth in the hands of this program, as this identity's account. */
+  readonly checkModelKey: (key: string, app: App, account: string) => KeyVerdict;
   readonly facts: (app: App) => DecisionFacts;
   readonly recentCalls: RecentUse;
   /** What stands for an identity whatever it is called. */
@@ -64,8 +67,13 @@ export function guardsFor(deps: GuardsDeps): SessionsDeps['guard'] {
       keptSecrets: deps.keptSecrets,
       endpoints: deps.endpoints.of(session.serviceId),
       approve: approver(contract, session, deps),
-      // A host knows its own service; it is who dials that must not be deceived.
-      ...(session.direction === 'dial' ? { pins: deps.pins.of(session.service) } : {}),
+      // A host knows its own service; it is who dials that must not be deceived. Keys end at the device that made them.
+      ...(session.direction === 'dial'
+        ? {
+            pins: deps.pins.of(session.service),
+            modelKeys: { check: (key) => deps.checkModelKey(key, session.app, deps.idOf(session.identity)) },
+          }
+        : {}),
     });
   };
 }

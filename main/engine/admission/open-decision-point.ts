@@ -14,7 +14,10 @@ import type { Quarantine } from '../../policy/quarantine.ts';
 import type { DecisionFacts } from '../../policy/verdict.ts';
 import type { SessionsDeps } from '../../session/create-sessions.ts';
 import type { Sessions } from '../../session/sessions.ts';
+import type { KeyVerdict } from '../../guard/http/model-key.ts';
+import type { SecretKeystore } from '../../identity/secrets.ts';
 import { AgentStarts } from '../agents/agent-starts.ts';
+import { ModelKeyBook } from '../agents/model-keys.ts';
 import { openApprovals } from '../containment/approvals.ts';
 import { openGrants } from '../containment/kept-grants.ts';
 import type { Identities } from '../identities/identities.ts';
@@ -35,7 +38,7 @@ import type { Detection } from '../containment/detection.ts';
 import type { PinStore } from './tool-pins.ts';
 
 /** What decisions are made of. */
-export interface DecisionPointParts extends Pick<Runtime, 'stateDirectory' | 'config' | 'clock' | 'log'> {
+export interface DecisionPointParts extends Pick<Runtime, 'stateDirectory' | 'config' | 'clock' | 'log' | 'unlock'> {
   readonly audit: AuditWriter;
   readonly quarantine: Quarantine;
   readonly socketPath: string;
@@ -44,6 +47,8 @@ export interface DecisionPointParts extends Pick<Runtime, 'stateDirectory' | 'co
   readonly sessions: () => Pick<Sessions, 'openCount' | 'closeWhere'>;
   /** `host:port` of a proxy of this engine, opened where there is none yet. */
   readonly proxy: () => Promise<string>;
+  /** Where a secret of the device is kept the first time. */
+  readonly keystore: () => Promise<SecretKeystore>;
   /** Opened after this as well. */
   readonly detection: () => Pick<Detection, 'riskOf'>;
 }
@@ -52,6 +57,9 @@ export interface DecisionPointParts extends Pick<Runtime, 'stateDirectory' | 'co
 export interface DecisionPoint {
   readonly apps: AppFinder & Pick<ProgramFinder, 'ancestry'>;
   readonly starts: AgentStarts;
+  readonly modelKeys: ModelKeyBook;
+  /** What a key of Culvert's own is worth in the hands of this program; `account` absent: as whatever identity it is bound to. */
+  readonly checkModelKey: (key: string, app: App, account?: string) => KeyVerdict;
   readonly policy: Policy;
   readonly policyDirectory: string;
   readonly agents: AgentBindings;
@@ -98,6 +106,16 @@ export async function openDecisionPoint(parts: DecisionPointParts, stack: Dispos
   };
   const pins = openPins({ stateDirectory, audit, log });
   const keptSecrets = new KeptSecrets();
+  const accountOf = (agent: string | undefined): string => {
+    const identity = agent === undefined ? undefined : agents.all()[agent]?.identity;
+    return identity === undefined ? '' : (identities.follow(identity)?.account() ?? identity);
+  };
+  const modelKeys = new ModelKeyBook({ ...parts, keptSecrets, accountOf });
+  const checkModelKey = (key: string, app: App, account?: string): KeyVerdict => {
+    // A program that is recognised and bound to nothing is as any other.
+    const agent = app.agent === undefined || agents.all()[app.agent] === undefined ? undefined : app.agent;
+    return modelKeys.check(key, { agent, account: account ?? accountOf(agent) });
+  };
   const guard = guardsFor({
     histories: new CallHistories(() => clock.monotonic()),
     keptSecrets,
@@ -105,6 +123,7 @@ export async function openDecisionPoint(parts: DecisionPointParts, stack: Dispos
     approvals,
     pins,
     endpoints: openAgentEndpoints({ stateDirectory, log }),
+    checkModelKey,
     policy,
     ledger: stack.use(openKeptLedger(parts)),
     prices: pricesFor(config.llm),
@@ -116,6 +135,8 @@ export async function openDecisionPoint(parts: DecisionPointParts, stack: Dispos
   return {
     apps,
     starts,
+    modelKeys,
+    checkModelKey,
     policy,
     policyDirectory: rules,
     agents,

@@ -6,23 +6,29 @@ const modelTerms = ['models', 'tokenBudget', 'costBudget'] as const;
 /** What is on this very host is never asked of a proxy. */
 const direct = 'localhost,127.0.0.1,::1';
 
+/** Programs that insist on a key look for it here. Sources: the libraries of OpenAI, Anthropic, Google and Cohere. */
+const keyNames = ['OPENAI_API_KEY', 'ANTHROPIC_API_KEY', 'GEMINI_API_KEY', 'CO_API_KEY'] as const;
+
 /**
  * Proxy variables where there is a proxy (`host:port`), and base URLs of the first dark model service of `services`: libraries of providers
- * read them. Both letter cases, for programs disagree on which they read.
+ * read them. Both letter cases, for programs disagree on which they read. `modelKey`: asked where there is such a service; undefined: there is none.
  */
-export function agentVariables(
+export async function agentVariables(
   proxy: string | undefined,
   services: readonly ServiceView[],
-): Readonly<Record<string, string>> {
+  modelKey: () => Promise<string | undefined>,
+): Promise<Readonly<Record<string, string>>> {
   const base = baseUrlOf(services.filter(isModelService).sort((a, b) => a.name.localeCompare(b.name))[0]);
   const ways = proxy === undefined ? {} : proxyVariables(proxy);
   if (base === undefined) return ways;
+  const key = await modelKey();
   return {
     ...ways,
     OPENAI_BASE_URL: `${base}/v1`,
     ANTHROPIC_BASE_URL: base,
     GOOGLE_GEMINI_BASE_URL: base,
     OLLAMA_HOST: base,
+    ...(key === undefined ? {} : Object.fromEntries(keyNames.map((name) => [name, key]))),
   };
 }
 

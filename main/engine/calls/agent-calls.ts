@@ -6,6 +6,7 @@ import type { EngineHandlers } from '../../api/schema.ts';
 import type { ServiceView } from '../../api/views.ts';
 import type { AgentBindings } from '../admission/agent-bindings.ts';
 import type { AgentStarts } from '../agents/agent-starts.ts';
+import type { ModelKeyBook } from '../agents/model-keys.ts';
 import { agentVariables } from '../agents/variables.ts';
 
 /** Where a run without another network finds its way out: inside it, nobody else has the port. */
@@ -15,6 +16,7 @@ const insideProxy = '127.0.0.1:1080';
 export interface AgentCallsDeps {
   readonly agents: AgentBindings;
   readonly starts: AgentStarts;
+  readonly modelKeys: ModelKeyBook;
   readonly services: () => readonly ServiceView[];
   /** `host:port` of the proxy that stands open anyhow. */
   readonly proxy: () => string | undefined;
@@ -29,11 +31,13 @@ export function agentCalls(deps: AgentCallsDeps): EngineHandlers['agent'] {
     const own = agent === undefined ? undefined : deps.agents.all()[agent]?.identity;
     return deps.services().filter(({ identity }) => (own === undefined ? !bound.includes(identity) : identity === own));
   };
+  const variablesOf = (proxy: string | undefined, agent: string | undefined): ReturnType<typeof agentVariables> =>
+    agentVariables(proxy, servicesOf(agent), () => deps.modelKeys.ifKept(agent));
   return {
-    environment({ agent: asked }, { caller }) {
+    async environment({ agent: asked }, { caller }) {
       const agent = itself(caller, asked);
       if (asked !== undefined && deps.agents.all()[asked] === undefined) throw unknownAgent(asked);
-      return { variables: agentVariables(deps.proxy(), servicesOf(agent)) };
+      return { variables: await variablesOf(deps.proxy(), agent) };
     },
     async begin({ agent: asked, net, bandwidth }, { caller }) {
       const agent = itself(caller, asked) ?? asked;
@@ -42,7 +46,7 @@ export function agentCalls(deps: AgentCallsDeps): EngineHandlers['agent'] {
       const { limits: { bandwidth: _heldByTheGate, ...limits } = {}, identity } = deps.agents.all()[agent] ?? {};
       return {
         id,
-        variables: agentVariables(proxy, servicesOf(agent)),
+        variables: await variablesOf(proxy, agent),
         ...defined({ identity, gate, limits }),
       };
     },
@@ -64,7 +68,8 @@ function itself({ standing }: Caller, asked: string | undefined): string | undef
   });
 }
 
-function unknownAgent(agent: string): TunnelerError {
+/** Nobody's name in the settings. */
+export function unknownAgent(agent: string): TunnelerError {
   return new TunnelerError('agent.unknown', `no agent is called ${agent}`, {
     details: { agent, next: 'culvert agent list names those there are' },
   });

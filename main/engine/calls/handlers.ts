@@ -6,7 +6,6 @@ import type { Quarantine } from '../../policy/quarantine.ts';
 import type { Collector } from '../collect/collector.ts';
 import type { PinStore } from '../admission/tool-pins.ts';
 import type { FrontDoor } from '../entries/front-door.ts';
-import type { ModelDoor } from '../entries/model-door.ts';
 import type { Offers } from '../agora/offers.ts';
 import type { ServedProcesses } from '../hosting/served-processes.ts';
 import type { SecretsBackend } from '../hosting/secrets.ts';
@@ -19,12 +18,13 @@ import { fleetCalls } from './fleet-calls.ts';
 import { engineCalls, type EngineCallsDeps } from './engine-calls.ts';
 import { identityCalls, type IdentityCallsDeps } from './identity-calls.ts';
 import { explainer, policyCalls, type PolicyCallsDeps } from './policy-calls.ts';
+import { llmCalls, type LlmCallsDeps } from './llm-calls.ts';
 import { recordCalls } from './record-calls.ts';
 import { quarantineCalls, sessionCalls } from './session-calls.ts';
 
 /** What the calls are answered by. */
 export interface HandlerDeps
-  extends AgentCallsDeps, EngineCallsDeps, IdentityCallsDeps, PolicyCallsDeps, AuditCallsDeps {
+  extends AgentCallsDeps, LlmCallsDeps, EngineCallsDeps, IdentityCallsDeps, PolicyCallsDeps, AuditCallsDeps {
   readonly quarantine: Quarantine;
   readonly approvals: Approvals;
   readonly secrets: SecretsBackend;
@@ -39,7 +39,6 @@ export interface HandlerDeps
   /** Where an MCP client finds a service; throws `engine.no_service` and the like. */
   readonly mcpEndpoint: (service: string) => Promise<{ url: string }>;
   readonly frontDoor: FrontDoor;
-  readonly modelDoor: ModelDoor;
   readonly pins: Pick<PinStore, 'list' | 'accept'>;
 }
 
@@ -90,7 +89,7 @@ export function createHandlers(deps: HandlerDeps): EngineHandlers {
       front: ({ maxTools }) => deps.frontDoor.lines(maxTools),
       listen: ({ host, port, maxTools }, { signal }) => deps.frontDoor.http({ host, port }, maxTools, signal),
     },
-    llm: { listen: ({ host, port }, { signal }) => deps.modelDoor.listen({ host, port }, signal) },
+    llm: llmCalls(deps),
     audit: auditCalls(deps),
     fleet: fleetCalls(deps.collector),
     dns: { status: () => deps.dns() },

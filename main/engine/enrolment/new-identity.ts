@@ -4,6 +4,7 @@ import { isTunnelerError, TunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { EngineClient } from '../../api/schema.ts';
 import type { IdentityFile, IdentityStore, KeystoreKind, KeyUnlock } from '../../identity/identities.ts';
+import type { SecretKeystore } from '../../identity/secrets.ts';
 import { defaultKeystore, parseKeystoreChoice, type KeystoreChoice } from '../../identity/keystore-choice.ts';
 
 /** What the caller of `identity.enroll` asks for. */
@@ -67,6 +68,11 @@ export async function chooseKeystore(asked: string | undefined, store: IdentityS
     here.sentence,
     { details: here.next === undefined ? { keystore: choice.kind } : { keystore: choice.kind, next: here.next } },
   );
+}
+
+/** Where a secret that is no identity's key is kept: hardware takes in none. */
+export async function chooseSecretKeystore(store: IdentityStore): Promise<SecretKeystore> {
+  return (await chooseKeystore(undefined, store)).kind === 'keychain' ? 'keychain' : 'file';
 }
 
 /** Write the record and note it. */

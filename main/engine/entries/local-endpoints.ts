@@ -6,10 +6,11 @@ import type { EngagementContract } from '../../base/engagement.ts';
 import { openFrontDoor, type FrontDoor, type FrontDoorDeps } from './front-door.ts';
 import type { CallerFlow } from './loopback-caller.ts';
 import { mcpEntry, type McpEntryDeps } from './mcp-entry.ts';
-import { openModelDoor, type ModelDoor } from './model-door.ts';
+import { openModelDoor, type ModelDoor, type ModelDoorDeps } from './model-door.ts';
 
 /** What the endpoints need together. */
-export interface LocalEndpointsDeps extends McpEntryDeps, Omit<FrontDoorDeps, 'visible' | 'digest'> {
+export interface LocalEndpointsDeps
+  extends McpEntryDeps, Omit<FrontDoorDeps, 'visible' | 'digest'>, Pick<ModelDoorDeps, 'checkModelKey' | 'audit'> {
   /** The services under a contract that the program may dial at this moment, by name. */
   readonly visible: (
     app: App,

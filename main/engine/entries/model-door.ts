@@ -17,14 +17,16 @@ import {
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { App, AppFinder } from '../../apps/app.ts';
+import type { AuditWriter } from '../../audit/record.ts';
 import { defined } from '../../base/defined.ts';
 import type { Admit } from '../../base/flow.ts';
 import { untilAborted } from '../../base/abort.ts';
 import { formatHostPort } from '../../base/ip.ts';
 import type { Log } from '../../base/log.ts';
+import { checkKeys, type KeyVerdict } from '../../guard/http/model-key.ts';
 import { modelInPath, modelsInBody } from '../../guard/http/models.ts';
 import { refusalAnswer, type HttpRefusal } from '../../guard/http/refusal.ts';
-import { plainPath } from '../../guard/http/target.ts';
+import { plainPath, shownPath } from '../../guard/http/target.ts';
 import { parseStrictJson } from '../../guard/json/strict-json.ts';
 import { listen, type ListenAt } from '../../net/proxy/listen.ts';
 import { duplexEnd } from '../../sockets/duplex-end.ts';
@@ -39,6 +41,9 @@ export interface ModelDoorDeps {
   readonly apps: Pick<AppFinder, 'find'>;
   /** The services that the program may dial now and whose contract speaks of models. */
   readonly visible: (app: App, flow: CallerFlow) => Promise<readonly ModelService[]>;
+  /** What a key of Culvert's own is worth in the hands of the program. */
+  readonly checkModelKey: (key: string, app: App) => KeyVerdict;
+  readonly audit: AuditWriter;
   readonly log: Log;
 }
 
@@ -142,6 +147,8 @@ export function openModelDoor(deps: ModelDoorDeps): ModelDoor {
       });
     }
     const caller = await calling;
+    const refusedKey = keyRefusal(asked, caller.app);
+    if (refusedKey !== undefined) return refuse(answer, target, refusedKey);
     const services = await deps.visible(caller.app, caller.flow);
     const one: Asked = { caller, method, target, headers: headersOf(asked), body };
     if (method === 'GET' && isModelList(target)) return models(one, services, answer);
@@ -172,6 +179,28 @@ export function openModelDoor(deps: ModelDoorDeps): ModelDoor {
         return refuse(answer, target, { status: 502, rule: 'llm:service', why });
       }
     }
+  }
+
+  /** Told and recorded here, for a list of models asks several services; a good key is taken out by the guard of each. */
+  function keyRefusal(asked: IncomingMessage, app: App): Omit<HttpRefusal, 'target'> | undefined {
+    const target = asked.url ?? '/';
+    const fields = Object.entries(asked.headers).map(([name, value]) => ({ name, value: String(value) }));
+    const { verdict } = checkKeys({ target, fields }, { check: (key) => deps.checkModelKey(key, app) });
+    if (verdict?.kind !== 'refused') return undefined;
+    const { why, id } = verdict;
+    const rule = 'guard:http.key';
+    deps.audit.recordOrLog({
+      kind: 'model-key.refused',
+      modelKey: id ?? null,
+      agent: app.agent ?? null,
+      app: app.script ?? app.path ?? null,
+      user: app.user ?? null,
+      method: asked.method ?? null,
+      target: shownPath(target),
+      reason: why,
+      rule,
+    });
+    return { status: 401, rule, why };
   }
 
   /** The answer's head, once it is there. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { IdentityStore, KeyUnlock } from '../../identity/identities.ts';
 import { recordingKey } from '../../recording/recording-key.ts';
 import { openRecordings, type Recordings, type RecordingsDeps } from '../../recording/recordings.ts';
-import { chooseKeystore } from '../enrolment/new-identity.ts';
+import { chooseSecretKeystore } from '../enrolment/new-identity.ts';
 
 /** Where recordings lie, and what seals them. */
 export interface HostRecordingsParts extends Omit<RecordingsDeps, 'directory' | 'key'> {
@@ -19,7 +19,7 @@ export function openHostRecordings(parts: HostRecordingsParts): Recordings {
   const key = recordingKey(directory, {
     now: () => clock.now(),
     unlock,
-    keystore: async () => ((await chooseKeystore(undefined, store)).kind === 'keychain' ? 'keychain' : 'file'),
+    keystore: () => chooseSecretKeystore(store),
   });
   return openRecordings({ ...parts, directory, key });
 }

@@ -2,6 +2,14 @@
 import { HeldBytes, textOf } from '../bytes.ts';
 import { JsonReader } from '../json/json-reader.ts';
 import { fieldOf, mediaTypeOf, type RequestHead } from './head.ts';
+import { TokenEstimate } from './token-estimate.ts';
+
+/** How much a body is, as it came. */
+export interface BodySize {
+  readonly bytes: number;
+  /** Of its text, by estimate. */
+  readonly tokens: number;
+}
 
 /** A body that was read, or kept, or why neither. */
 export type BodyReading =
@@ -10,8 +18,7 @@ export type BodyReading =
       readonly value: unknown;
       readonly written: readonly Uint8Array[];
       readonly contentType: string;
-      /** As it came. */
-      readonly bytes: number;
+      readonly size: BodySize;
     }
   | {
       readonly kind: 'fault';
@@ -19,7 +26,7 @@ export type BodyReading =
       /** It says that it is JSON. */
       readonly json: boolean;
       readonly written: readonly Uint8Array[];
-      readonly bytes: number;
+      readonly size: BodySize;
     }
   /** JSON that says it is something else. */
   | { readonly kind: 'misnamed' };
@@ -34,41 +41,50 @@ export interface BodyReader {
 export function bodyReaderFor(head: RequestHead): BodyReader {
   const type = mediaTypeOf(head);
   const coding = fieldOf(head, 'content-encoding');
+  const estimate = new TokenEstimate();
   let bytes = 0;
+  const count = (payload: Uint8Array): void => {
+    bytes += payload.length;
+    estimate.push(payload);
+  };
+  const size = (): BodySize => ({ bytes, tokens: estimate.tokens });
   if (coding !== undefined && coding !== 'identity') {
     return {
-      push: (payload) => void (bytes += payload.length),
-      end: () => ({ kind: 'fault', why: `it comes in ${coding}`, json: true, written: [], bytes }),
+      push: count,
+      end: () => ({ kind: 'fault', why: `it comes in ${coding}`, json: true, written: [], size: size() }),
     };
   }
   if (type === undefined || type.endsWith('json')) {
     const reader = new JsonReader();
     return {
       push(payload) {
-        bytes += payload.length;
+        count(payload);
         reader.push(payload);
       },
       end() {
         const read = reader.end();
-        if (read.kind === 'fault') return { kind: 'fault', why: read.why, json: true, written: [], bytes };
+        if (read.kind === 'fault') return { kind: 'fault', why: read.why, json: true, written: [], size: size() };
         return {
           kind: 'read',
           value: read.value,
           written: read.written,
           contentType: type ?? 'application/json',
-          bytes,
+          size: size(),
         };
       },
     };
   }
   const raw = new HeldBytes();
   return {
-    push: (payload) => raw.push(payload),
+    push(payload) {
+      count(payload);
+      raw.push(payload);
+    },
     end() {
       const parts = raw.parts();
       const start = textOf([firstBytes(parts)]) ?? '';
       if (/^[\s\0-\x1f\ufeff]*[[{]/.test(start)) return { kind: 'misnamed' };
-      return { kind: 'fault', why: `${type} is no JSON`, json: false, written: parts, bytes: raw.length };
+      return { kind: 'fault', why: `${type} is no JSON`, json: false, written: parts, size: size() };
     },
   };
 }

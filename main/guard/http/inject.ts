@@ -9,6 +9,7 @@ import { Effects } from '../effects.ts';
 import type { Guard, GuardEffect } from '../guard.ts';
 import { HttpExchanges } from './exchanges.ts';
 import type { RequestHead } from './head.ts';
+import { keyHeaders, keyParameters } from './key-places.ts';
 import type { AnswerWatch, HttpJudge, RequestPlan } from './plans.ts';
 import { refusalAnswer } from './refusal.ts';
 import { readTarget, shownPath, withoutParameters } from './target.ts';
@@ -29,31 +30,6 @@ export type Injection =
   /** The caller has no key here, and why. */
   | { readonly kind: 'none'; readonly why: string; readonly rule: string };
 
-/** Every header a caller could bring a key of its own in. */
-const keyHeaders = [
-  'authorization',
-  'proxy-authorization',
-  'x-api-key',
-  'api-key',
-  'apikey',
-  'x-goog-api-key',
-  'x-auth-token',
-  'x-amz-security-token',
-  'ocp-apim-subscription-key',
-  'cookie',
-] as const;
-/** And every parameter. Sources: Gemini (`key`), Azure (`api-key`, `subscription-key`), OAuth 2.0 (`access_token`), AWS presigned requests. */
-const keyParameters: ReadonlySet<string> = new Set([
-  'key',
-  'api_key',
-  'api-key',
-  'apikey',
-  'subscription-key',
-  'access_token',
-  'x-amz-security-token',
-  'x-amz-signature',
-  'x-amz-credential',
-]);
 /** They give the request back to whoever asked, and the key with it; or they leave HTTP. */
 const tellingMethods: ReadonlySet<string> = new Set(['TRACE', 'TRACK', 'CONNECT']);
 

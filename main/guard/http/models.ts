@@ -120,33 +120,63 @@ function chosenModel(body: unknown): string | undefined {
   const batch = batchOf(body);
   if (own !== undefined || batch === undefined) return own;
   const items = batch.map((item) =>
-    isRecord(item) ? (chosenModel(item.params) ?? chosenModel(item.request) ?? chosenModel(item)) : undefined,
+    questionsOf(item)
+      .map(chosenModel)
+      .find((model) => model !== undefined),
   );
   return items.includes(undefined) ? undefined : items[0];
 }
 
 /** The requests of a batch; undefined where the body asks something of its own: a service that answers that reads no `requests` beside it. */
 export function batchOf(body: unknown): readonly unknown[] | undefined {
-  if (!isRecord(body) || !Array.isArray(body.requests)) return undefined;
-  return questions.some((name) => name in body) ? undefined : body.requests;
+  const lists = batchLists(body);
+  return isRecord(body) && questions.some((name) => name in body) ? undefined : lists[0];
 }
 
 const questions = ['messages', 'contents', 'input', 'prompt'] as const;
 
-/** Why a body cannot be counted as a batch or as none; undefined where it can. */
-export function batchFault(body: unknown): string | undefined {
-  if (!isRecord(body) || !Array.isArray(body.requests)) return undefined;
+/** Why what is asked of this path cannot be counted as a batch or as none; undefined where it can. */
+export function batchFault(body: unknown, path: string): string | undefined {
+  const lists = batchLists(body);
   const batch = batchOf(body);
+  const isAsked = /:(?:batchGenerateContent|batchEmbedContents|asyncBatchEmbedContent)$/.test(path);
+  if (lists.length > 1) return 'one batch to one reader and another to another';
   if (batch?.length === 0) return 'a batch without requests has nothing to count';
-  if (batch === undefined && body.requests.length > 0) return 'a batch to one reader and a question to another';
+  if (batch === undefined && (lists[0]?.length ?? 0) > 0) return 'a batch to one reader and a question to another';
+  if (batch === undefined && isAsked) return 'a batch in which no requests can be found';
   return undefined;
+}
+
+/** Every list of requests a reader may take for the batch: Gemini's stands deeper, in either spelling. */
+function batchLists(body: unknown): readonly (readonly unknown[])[] {
+  if (!isRecord(body)) return [];
+  const held = inputConfigs(body).map(({ requests }) => (isRecord(requests) ? requests.requests : requests));
+  return [body.requests, ...held].filter((list): list is readonly unknown[] => Array.isArray(list));
+}
+
+/** What says where the requests of a batch are. Sources: Gemini (`batch.inputConfig`), Vertex AI and Bedrock (jobs of batches). */
+function inputConfigs(body: Readonly<Record<string, unknown>>): readonly Readonly<Record<string, unknown>>[] {
+  const names = ['input_config', 'inputConfig', 'inputDataConfig', 'input_data_config'];
+  return [body, body.batch]
+    .filter(isRecord)
+    .flatMap((holder) => names.map((name) => holder[name]))
+    .filter(isRecord);
+}
+
+/** Where the request of a batch's item stands: under a name that its dialect gives it, or as the item itself. */
+function questionsOf(item: unknown): readonly unknown[] {
+  if (!isRecord(item)) return [];
+  return [item.params, item.request, item.body, item].filter(isRecord);
 }
 
 /** Does the body point to requests that stand somewhere else, in a file or an earlier upload? */
 export function namesForeignBatch(body: unknown): boolean {
+  if (!isRecord(body)) return false;
+  const pointing = ['input_file_id', 'inputFileId', 'src', 'file_name', 'input_dataset_id'];
+  const places = ['fileName', 'gcsSource', 'gcs_source', 'bigquerySource', 'bigquery_source', 's3InputDataConfig'];
   return (
-    isRecord(body) &&
-    ['input_file_id', 'inputFileId', 'src', 'file_name', 'input_dataset_id'].some((name) => name in body)
+    pointing.some((name) => name in body) ||
+    inputConfigs(body).some((config) => [...pointing, ...places].some((name) => name in config))
   );
 }
 
@@ -157,22 +187,40 @@ const usualAnswerTokens = 1_024;
 export function answerLimit(body: unknown): number {
   const batch = batchOf(body);
   if (batch === undefined) return questionLimit(body);
-  return batch.reduce<number>(
-    (sum, item) => sum + questionLimit(isRecord(item) ? (item.params ?? item.request) : undefined),
-    0,
-  );
+  // Which of them its service reads is not known here: the largest counts.
+  const limitOf = (item: unknown): number => {
+    const stated = questionsOf(item).flatMap((question) => statedLimit(question) ?? []);
+    return stated.length === 0 ? usualAnswerTokens : Math.max(...stated);
+  };
+  return batch.reduce<number>((sum, item) => sum + limitOf(item), 0);
 }
 
 function questionLimit(body: unknown): number {
-  if (!isRecord(body)) return usualAnswerTokens;
-  const holders = [body, body.generationConfig, body.generation_config, body.inferenceConfig, body.options];
-  const stated = holders
-    .filter(isRecord)
+  return statedLimit(body) ?? usualAnswerTokens * choicesOf(body);
+}
+
+/** The most tokens that a request says its answer may have, all choices together; undefined where it says nothing. */
+function statedLimit(body: unknown): number | undefined {
+  const stated = limitHolders(body)
     .flatMap((holder) => limitFields.map((name) => nearestDouble(holder[name])))
     .find((value): value is number => value !== undefined && value > 0 && Number.isFinite(value));
-  const choices = nearestDouble(body.n) ?? 1;
-  return Math.ceil((stated ?? usualAnswerTokens) * (choices > 1 && Number.isFinite(choices) ? choices : 1));
+  return stated === undefined ? undefined : Math.ceil(stated * choicesOf(body));
 }
+
+function choicesOf(body: unknown): number {
+  const asked = limitHolders(body)
+    .flatMap((holder) => choiceFields.map((name) => nearestDouble(holder[name])))
+    .find((value) => value !== undefined && value > 1 && Number.isFinite(value));
+  return asked ?? 1;
+}
+
+function limitHolders(body: unknown): readonly Readonly<Record<string, unknown>>[] {
+  if (!isRecord(body)) return [];
+  const { generationConfig, generation_config, inferenceConfig, options } = body;
+  return [body, generationConfig, generation_config, inferenceConfig, options].filter(isRecord);
+}
+
+const choiceFields = ['n', 'candidateCount', 'candidate_count', 'num_generations'] as const;
 
 const limitFields = [
   'max_completion_tokens',
@@ -183,8 +231,3 @@ const limitFields = [
   'max_tokens_to_sample',
   'num_predict',
 ] as const;
-
-/** Tokens of a text whose length in bytes is all that is known: near, and never nothing. */
-export function estimateTokens(bytes: number): number {
-  return Math.ceil(bytes / 4);
-}

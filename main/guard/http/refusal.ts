@@ -36,7 +36,7 @@ export function dialectOf(target: string): Dialect {
 /** The answer that refuses, in the dialect of the request. */
 export function refusalAnswer(refusal: HttpRefusal): OwnAnswer {
   const { status, rule, model, retryAfterSeconds } = refusal;
-  const message = `Refused by contract: ${refusal.why}`;
+  const message = status === 401 ? `Refused: ${refusal.why}` : `Refused by contract: ${refusal.why}`;
   const dialect = dialectOf(refusal.target);
   const headers: [string, string][] = [];
   if (status === 426) headers.push(['Upgrade', 'HTTP/1.1']);
@@ -74,13 +74,15 @@ function bodyOf(dialect: Dialect, { status, rule, message, model }: Told): unkno
     case 'cohere':
       return { message, rule, by: 'culvert' };
     case 'openai': {
-      const which = model === undefined ? { code: rule } : { code: 'model_not_found', param: 'model' };
+      const told = status === 401 ? 'invalid_api_key' : rule;
+      const which = model === undefined ? { code: told } : { code: 'model_not_found', param: 'model' };
       return { error: { message, type: 'contract_refused', ...which, rule, by: 'culvert' } };
     }
   }
 }
 
 const anthropicTypes: Readonly<Record<number, string>> = {
+  401: 'authentication_error',
   403: 'permission_error',
   404: 'not_found_error',
   413: 'request_too_large',
@@ -88,12 +90,14 @@ const anthropicTypes: Readonly<Record<number, string>> = {
 };
 
 const googleStatuses: Readonly<Record<number, string>> = {
+  401: 'UNAUTHENTICATED',
   403: 'PERMISSION_DENIED',
   404: 'NOT_FOUND',
   429: 'RESOURCE_EXHAUSTED',
 };
 
 const bedrockTypes: Readonly<Record<number, string>> = {
+  401: 'UnrecognizedClientException',
   403: 'AccessDeniedException',
   404: 'ResourceNotFoundException',
   429: 'ThrottlingException',

@@ -4,25 +4,19 @@ import { defined } from '../../base/defined.ts';
 import { compileGlob, type Glob } from '../../base/glob.ts';
 import type { Effects } from '../effects.ts';
 import type { GuardCall, GuardContext } from '../guard.ts';
-import { bodyReaderFor, type BodyReading } from './body-reader.ts';
+import { bodyReaderFor, type BodyReading, type BodySize } from './body-reader.ts';
 import { Budgets, type CallShare } from './budgets.ts';
 import { callFor, headCheck, type HeadCheck } from './head-check.ts';
+import { checkKeys, type CheckedKeys } from './model-key.ts';
 import { isOnlyNoted, notedIn } from '../judgement.ts';
 import { foreignCharset, type BodyFraming, type HeadChanges, type RequestHead } from './head.ts';
 import type { JsonDocument } from '../json/json-reader.ts';
-import {
-  answerLimit,
-  batchFault,
-  batchOf,
-  estimateTokens,
-  modelInPath,
-  modelsInBody,
-  namesForeignBatch,
-} from './models.ts';
+import { answerLimit, batchFault, batchOf, modelInPath, modelsInBody, namesForeignBatch } from './models.ts';
 import type { AnswerWatch, HeldVerdict, HttpJudge, RequestPlan } from './plans.ts';
 import { refusalAnswer, type HttpRefusal } from './refusal.ts';
 import { plainPath, shownPath, withoutParameters } from './target.ts';
 import { largerUse, type TokenUse } from './token-meter.ts';
+import { tokensIn } from './token-estimate.ts';
 import { TokenReader } from './token-reader.ts';
 import { isWebSocketHandshake } from './websocket.ts';
 
@@ -72,20 +66,22 @@ export class RulesJudge implements HttpJudge {
   }
 
   request(head: RequestHead, framing: BodyFraming, nowMs: number): RequestPlan {
+    const keys = checkKeys(head, this.#context.modelKeys);
+    if (keys.verdict?.kind === 'refused') {
+      const { why, id } = keys.verdict;
+      const call = { ...callFor(head, nowMs), reason: why, ...defined({ modelKey: id }) };
+      return this.#refuse({ head, call }, call, { status: 401, rule: 'guard:http.key', why });
+    }
     const { refused, observed } = this.#checkHead(head, nowMs);
     if (refused !== undefined) return { kind: 'refuse', answer: refused };
-    const { target } = head;
-    const call = { ...callFor(head, nowMs), ...notedIn(observed) };
+    const call = { ...callFor(head, nowMs), ...notedIn(observed), ...defined({ modelKey: keys.verdict?.id }) };
     const asked: Asked = { head, call };
-    const changes: HeadChanges = {
-      ...(this.#rules.methods === undefined ? {} : { target: withoutParameters(target, overrides) }),
-      ...(this.#reads ? { without: hiding } : {}),
-    };
+    const changes = this.#changes(head.target, keys);
     if (!this.#reads) {
       return { kind: 'pass', changes, answer: this.#watch(asked, call, 0), upgrade: isWebSocketHandshake(head) };
     }
     if (framing.kind === 'none') {
-      const verdict = this.#judge(asked, undefined, 0, nowMs);
+      const verdict = this.#judge(asked, undefined, nothingSent, nowMs);
       return verdict.kind === 'refuse' ? verdict : { kind: 'pass', changes, answer: verdict.answer };
     }
     const charset = foreignCharset(head);
@@ -117,6 +113,16 @@ export class RulesJudge implements HttpJudge {
     };
   }
 
+  /** What does not go on of a request's head. */
+  #changes(target: string, { headers, parameters }: CheckedKeys): HeadChanges {
+    const removed = new Set([...(this.#rules.methods === undefined ? [] : overrides), ...parameters]);
+    const without = new Set([...(this.#reads ? hiding : []), ...headers]);
+    return {
+      ...(removed.size === 0 ? {} : { target: withoutParameters(target, removed) }),
+      ...(without.size === 0 ? {} : { without }),
+    };
+  }
+
   /** Whoever asks elsewhere then is not charged twice. */
   serviceLeft(): void {
     this.#serviceLeft = true;
@@ -128,7 +134,7 @@ export class RulesJudge implements HttpJudge {
     const { value, written } = json;
     return this.#judgeBody(
       { head, call },
-      { kind: 'read', value, written, contentType: 'application/json', bytes },
+      { kind: 'read', value, written, contentType: 'application/json', size: { bytes, tokens: tokensIn(written) } },
       nowMs,
     );
   }
@@ -143,7 +149,7 @@ export class RulesJudge implements HttpJudge {
       const why = `a body whose model cannot be read (${body.why})`;
       return this.#refuse(asked, call, { status: 400, rule: 'guard:http.body', why });
     }
-    const verdict = this.#judge(asked, body.kind === 'read' ? body.value : undefined, body.bytes, nowMs);
+    const verdict = this.#judge(asked, body.kind === 'read' ? body.value : undefined, body.size, nowMs);
     if (verdict.kind === 'refuse') return verdict;
     return { kind: 'pass', body: body.written, answer: verdict.answer, ...typeOf(body) };
   }
@@ -152,7 +158,7 @@ export class RulesJudge implements HttpJudge {
   #judge(
     asked: Asked,
     body: unknown,
-    bytes: number,
+    { bytes, tokens }: BodySize,
     nowMs: number,
   ): { readonly kind: 'pass'; readonly answer: AnswerWatch } | Extract<HeldVerdict, { kind: 'refuse' }> {
     const { target } = asked.head;
@@ -183,14 +189,14 @@ export class RulesJudge implements HttpJudge {
       });
     }
     const asks = model !== undefined || bytes > 0;
-    if (!this.#reads || !asks || isFree(target)) return { kind: 'pass', answer: this.#watch(asked, call, bytes) };
-    const fault = this.#hasBudget ? batchFault(body) : undefined;
+    if (!this.#reads || !asks || isFree(target)) return { kind: 'pass', answer: this.#watch(asked, call, tokens) };
+    const fault = this.#hasBudget ? batchFault(body, shownPath(target)) : undefined;
     if (fault !== undefined) return refuse({ status: 400, rule: 'guard:http.batch', why: fault });
-    const most = { input: estimateTokens(bytes), output: answerLimit(body) };
+    const most = { input: tokens, output: answerLimit(body) };
     const reserved = this.#budgets.reserve({ models: [...new Set(models)], ...most }, nowMs);
     if (reserved.kind === 'refuse') return refuse(reserved.refusal);
     const counting = { share: reserved.share, most, tellsLater: batchOf(body) !== undefined };
-    return { kind: 'pass', answer: this.#watch(asked, call, bytes, counting) };
+    return { kind: 'pass', answer: this.#watch(asked, call, tokens, counting) };
   }
 
   #refuse(asked: Asked, call: GuardCall, refused: Refused): Extract<HeldVerdict, { kind: 'refuse' }> {
@@ -199,18 +205,22 @@ export class RulesJudge implements HttpJudge {
   }
 
   /** `counting`: absent where a request asks no model. */
-  #watch(asked: Asked, call: GuardCall, requestBytes: number, counting?: Counting): AnswerWatch {
-    const reader = new TokenReader(asked.head.target, requestBytes, counting?.share);
+  #watch(asked: Asked, call: GuardCall, requestTokens: number, counting?: Counting): AnswerWatch {
+    const reader = new TokenReader(asked.head.target, requestTokens, counting?.share);
     let status: number | undefined;
+    let endsByClose = false;
     return {
       head: (head, framing) => {
         status = head.status;
+        endsByClose = framing.kind === 'until-close';
         return !this.#reads || framing.kind === 'none' ? { kind: 'pass' } : reader.read(head);
       },
       over: (complete, nowMs) => {
         const answered = counting !== undefined && status !== undefined && status < 400;
-        const isCut = answered && !complete && !reader.streams;
-        const seen = answered ? reader.total(complete) : undefined;
+        // Where the end of the connection is the end of the answer, only the answer itself tells whether all of it came.
+        const isWhole = complete && (!endsByClose || reader.sawItsEnd());
+        const isCut = answered && !isWhole && !reader.streams;
+        const seen = answered ? reader.total(isWhole) : undefined;
         const tokens = seen && (isCut || counting?.tellsLater) ? largerUse(seen, counting?.most ?? nothing) : seen;
         // Whoever hangs up before the answer, or before the end of one that tells only there, has had it made all the same.
         const isUnknown = isCut || (status === undefined && !this.#serviceLeft);
@@ -238,6 +248,7 @@ interface Counting {
 }
 
 const nothing: TokenUse = { input: 0, output: 0 };
+const nothingSent: BodySize = { bytes: 0, tokens: 0 };
 
 type Refused = Omit<HttpRefusal, 'target'>;
 

@@ -23,6 +23,9 @@ export class StreamEnd {
     this.#dialect = dialectOf(target);
   }
 
+  /** The stream said its last. Set from outside where that is no JSON. */
+  hasEnded = false;
+
   /** What passed last was the stream's own end. */
   get isEnd(): boolean {
     const type = this.#last.type;
@@ -33,6 +36,7 @@ export class StreamEnd {
   see(value: unknown): void {
     if (!isRecord(value)) return;
     this.#last = value;
+    this.hasEnded ||= isLast(value);
     if (isRecord(value.response)) this.#response = value.response;
     const index = typeof value.index === 'number' ? value.index : 0;
     if (value.type === 'content_block_start') this.#blocks.add(index);
@@ -103,6 +107,29 @@ export class StreamEnd {
     return `${unnamed({ ...chunk, choices })}data: [DONE]\n\n`;
   }
 }
+
+/** Is it what a dialect says behind the last of an answer? */
+function isLast(event: Fields): boolean {
+  const has = (list: unknown, name: string): boolean =>
+    Array.isArray(list) && list.some((item) => isRecord(item) && typeof item[name] === 'string');
+  return (
+    (typeof event.type === 'string' && lastTypes.has(event.type)) ||
+    event.done === true ||
+    event.is_finished === true ||
+    typeof event.stopReason === 'string' ||
+    'amazon-bedrock-invocationMetrics' in event ||
+    has(event.candidates, 'finishReason') ||
+    has(event.choices, 'finish_reason')
+  );
+}
+
+const lastTypes: ReadonlySet<string> = new Set([
+  'message_stop',
+  'message-end',
+  'response.completed',
+  'response.incomplete',
+  'response.failed',
+]);
 
 function named(event: { readonly type: string } & Fields): string {
   return `event: ${event.type}\n${unnamed(event)}`;

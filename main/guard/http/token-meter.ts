@@ -5,7 +5,7 @@
  */
 import { nearestDouble } from '../json/json-number.ts';
 import { isRecord } from '../json/strict-json.ts';
-import { estimateTokens } from './models.ts';
+import { tokensOf } from './token-estimate.ts';
 
 /** Tokens of a prompt and of its answer. */
 export interface TokenUse {
@@ -25,6 +25,9 @@ export function largerUse(one: TokenUse, other: TokenUse): TokenUse {
 }
 
 type Fields = Readonly<Record<string, unknown>>;
+
+/** Of what a text is estimated at, so much is in it with hardly any tokenizer less. */
+const surely = 0.8;
 
 /** Where figures stand within an answer or event. */
 const holders = ['message', 'response', 'delta', 'metadata', 'x_groq', 'data'] as const;
@@ -60,7 +63,8 @@ export class TokenMeter {
   #reasoning = 0;
   #told = false;
   #deltas = 0;
-  #textLength = 0;
+  /** Of the answer's own text, by estimate; parts of one add up. */
+  #textTokens = 0;
 
   /** A JSON answer, or one event's data. */
   see(value: unknown): void {
@@ -72,9 +76,9 @@ export class TokenMeter {
       const held = value[name];
       if (isRecord(held)) this.#figures(held);
     }
-    const length = textLength(value, 0);
-    if (length > 0 || 'choices' in value || 'delta' in value) this.#deltas += 1;
-    this.#textLength += length;
+    const tokens = textTokens(value, 0);
+    if (tokens > 0 || 'choices' in value || 'delta' in value) this.#deltas += 1;
+    this.#textTokens += tokens;
   }
 
   /** Figures that stand in the head. */
@@ -82,23 +86,25 @@ export class TokenMeter {
     this.#count(input, output, 0);
   }
 
-  /** What was used so far, as far as it can be known: what is told, and for the answer no less than its events. */
-  running(requestBytes: number): TokenUse {
-    const input = this.#input > 0 ? this.#input : estimateTokens(requestBytes);
-    return { input, output: Math.max(this.#output, this.#deltas), ...this.#kinds() };
+  /** What was used so far, as far as it can be known: what is told, and for the answer no less than its events and text. */
+  running(requestTokens: number): TokenUse {
+    const input = this.#input > 0 ? this.#input : requestTokens;
+    // Providers that send several tokens an event are followed by the text; short of the estimate, which may be too high.
+    const output = Math.max(this.#output, this.#deltas, Math.floor(this.#textTokens * surely));
+    return { input, output, ...this.#kinds() };
   }
 
   /**
-   * What was used. Where the answer does not tell, an estimate that is near and never nothing: a token for four bytes asked, and a token
-   * an event or, where that is more or there are none, for four bytes answered. What is told counts alone only where the answer is
-   * `complete`: streams begin with a figure that is not their last.
+   * What was used. Where the answer does not tell, an estimate that is near and never nothing: what was asked and, where there is no stream,
+   * answered by their characters; of a stream a token an event, or more where its text has more. What is told counts alone only where the answer
+   * is `complete`: streams begin with a figure that is not their last.
    */
-  total(requestBytes: number, answerBytes: number, complete: boolean): TokenUse {
+  total(requestTokens: number, answerTokens: number, complete: boolean): TokenUse {
     if (this.#told && complete) return { input: this.#input, output: this.#output, ...this.#kinds() };
-    const seen = Math.max(this.#deltas, estimateTokens(this.#textLength));
-    const use = this.running(requestBytes);
+    const seen = Math.max(this.#deltas, Math.ceil(this.#textTokens));
+    const use = this.running(requestTokens);
     if (this.#told) return { ...use, output: Math.max(use.output, seen) };
-    return { ...use, output: this.#deltas > 0 ? seen : estimateTokens(answerBytes) };
+    return { ...use, output: this.#deltas > 0 ? seen : answerTokens };
   }
 
   /** What of it has a price of its own. */
@@ -173,15 +179,15 @@ function most(fields: Fields, ...names: readonly string[]): number {
   return Math.max(0, ...names.map((name) => nearestDouble(fields[name]) ?? 0));
 }
 
-/** Characters of the answer's own text. Bounded in depth: figures want no more. */
-function textLength(value: unknown, depth: number): number {
+/** Of the answer's own text. Bounded in depth: figures want no more. */
+function textTokens(value: unknown, depth: number): number {
   if (depth > 8) return 0;
-  if (Array.isArray(value)) return value.reduce((sum: number, item) => sum + textLength(item, depth + 1), 0);
+  if (Array.isArray(value)) return value.reduce((sum: number, item) => sum + textTokens(item, depth + 1), 0);
   if (!isRecord(value)) return 0;
-  let length = 0;
+  let tokens = 0;
   for (const [key, field] of Object.entries(value)) {
     if (!textHolders.has(key)) continue;
-    length += typeof field === 'string' ? field.length : textLength(field, depth + 1);
+    tokens += typeof field === 'string' ? tokensOf(field) : textTokens(field, depth + 1);
   }
-  return length;
+  return tokens;
 }

@@ -10,11 +10,14 @@ import { EventSplitter, parseEvent } from './event-stream.ts';
 import { fieldOf, mediaTypeOf, type ResponseHead } from './head.ts';
 import type { AnswerPlan } from './plans.ts';
 import { StreamEnd } from './stream-end.ts';
+import { TokenEstimate } from './token-estimate.ts';
 import { TokenMeter, type TokenUse } from './token-meter.ts';
 
 /** An answer or event beyond this is no longer read; its tokens are estimated. */
 const maxReadBytes = 32 * 1024 * 1024;
 const lf = 10;
+/** The end of OpenAI's streams, which is no JSON. */
+const lastData = '[DONE]';
 
 /** Where an answer is to be ended. */
 export interface TokenLimit {
@@ -24,21 +27,22 @@ export interface TokenLimit {
 
 /** Looks into one answer. */
 export class TokenReader {
-  readonly #requestBytes: number;
+  readonly #requestTokens: number;
   readonly #limit: TokenLimit | undefined;
   readonly #meter = new TokenMeter();
   readonly #splitter = new EventSplitter();
   readonly #aws = new AwsMessages();
   readonly #line = new ByteCollector();
-  readonly #json = new HeldBytes();
+  #json = new HeldBytes();
   readonly #end: StreamEnd;
   #how: 'events' | 'lines' | 'aws' | 'json' | 'count' = 'count';
-  #bytes = 0;
+  readonly #passed = new TokenEstimate();
+  #isJsonWhole = false;
   #over: Reason | undefined;
 
-  /** `target`: what was asked, whose dialect the answer speaks. */
-  constructor(target: string, requestBytes: number, limit?: TokenLimit) {
-    this.#requestBytes = requestBytes;
+  /** `target`: what was asked, whose dialect the answer speaks; `requestTokens`: by estimate. */
+  constructor(target: string, requestTokens: number, limit?: TokenLimit) {
+    this.#requestTokens = requestTokens;
     this.#limit = limit;
     this.#end = new StreamEnd(target);
   }
@@ -61,16 +65,30 @@ export class TokenReader {
     return this.#how === 'events' || this.#how === 'lines' || this.#how === 'aws';
   }
 
+  /** The answer says itself that it is all there: its document is whole, or its stream said its last. Once it is over. */
+  sawItsEnd(): boolean {
+    this.#readRest();
+    return this.streams ? this.#end.hasEnded : this.#isJsonWhole;
+  }
+
   /** What was used, once the answer is over; `complete` is false where it was cut off. */
   total(complete: boolean): TokenUse {
-    if (this.#how === 'json') this.#text(textOf(this.#json.parts()));
+    this.#readRest();
+    if (this.#over !== undefined) return this.#meter.running(this.#requestTokens);
+    return this.#meter.total(this.#requestTokens, this.#passed.tokens, complete);
+  }
+
+  /** What is read only at its end. */
+  #readRest(): void {
+    if (this.#how === 'json' && this.#json.length > 0) {
+      this.#isJsonWhole = this.#text(textOf(this.#json.parts()));
+      this.#json = new HeldBytes();
+    }
     if (this.#how === 'lines' && this.#line.length > 0) this.#text(textOf([this.#line.take()]));
-    if (this.#over !== undefined) return this.#meter.running(this.#requestBytes);
-    return this.#meter.total(this.#requestBytes, this.#bytes, complete);
   }
 
   #see(payload: Uint8Array): void {
-    this.#bytes += payload.length;
+    this.#passed.push(payload);
     if (this.#how === 'count') return;
     // The payload has another owner from here on.
     const copy = payload.slice();
@@ -84,11 +102,11 @@ export class TokenReader {
   /** The same, piece by piece: what goes on, and behind the number the stream's end. */
   #written(payload: Uint8Array): readonly Uint8Array[] {
     if (this.#over !== undefined) return [];
-    this.#bytes += payload.length;
+    this.#passed.push(payload);
     const written: Uint8Array[] = [];
     for (const piece of this.#pieces(payload)) {
       this.#text(piece.text);
-      const used = this.#meter.running(this.#requestBytes);
+      const used = this.#meter.running(this.#requestTokens);
       const over = this.#limit?.beyond(used);
       if (over !== undefined && !this.#end.isEnd) {
         this.#over = over;
@@ -128,12 +146,15 @@ export class TokenReader {
     return pieces;
   }
 
-  #text(text: string | undefined): void {
+  /** True where it is a document. */
+  #text(text: string | undefined): boolean {
+    if (text?.trim() === lastData) this.#end.hasEnded = true;
     const json = text === undefined || !/^\s*[[{]/.test(text) ? undefined : parseStrictJson(text);
-    if (json?.kind !== 'json') return;
+    if (json?.kind !== 'json') return false;
     const value = isRecord(json.value) ? unwrapped(json.value) : json.value;
     this.#meter.see(value);
     this.#end.see(value);
+    return true;
   }
 }
 

@@ -6,10 +6,11 @@ import { compileGlob, type Glob } from '../../base/glob.ts';
 import type { Effects } from '../effects.ts';
 import type { GuardCall, GuardContext } from '../guard.ts';
 import { isOnlyNoted, notedIn } from '../judgement.ts';
-import { answerLimit, estimateTokens, modelsInBody } from '../http/models.ts';
+import { answerLimit, modelsInBody } from '../http/models.ts';
 import type { HeldVerdict } from '../http/plans.ts';
 import { Budgets } from '../http/budgets.ts';
 import { RulesJudge } from '../http/rules-judge.ts';
+import { tokensIn, tokensInBytes } from '../http/token-estimate.ts';
 import type { RequestHead } from '../http/head.ts';
 import { foldName } from '../json/fold-name.ts';
 import type { JsonDocument } from '../json/json-reader.ts';
@@ -69,11 +70,11 @@ export class ModelRules {
   /** What the calls of a message may use: reckoned by their length, for no answer of a tool tells. */
   share(messages: readonly RpcMessage[], json: JsonDocument, nowMs: number): TokenShare | undefined {
     if (!messages.some((message) => message.kind === 'request' && isCall(message.method))) return undefined;
-    const input = estimateTokens(json.written.reduce((sum, part) => sum + part.length, 0));
+    const input = tokensIn(json.written);
     const reserved = this.#budgets.reserve({ models: [], input, output: answerLimit(undefined) }, nowMs);
     if (reserved.kind === 'refuse') return undefined;
     const { share } = reserved;
-    return { settle: (answerBytes, atMs) => share.settle({ input, output: estimateTokens(answerBytes) }, atMs) };
+    return { settle: (answerBytes, atMs) => share.settle({ input, output: tokensInBytes(answerBytes) }, atMs) };
   }
 
   #refuse(request: RpcRequest, rule: string, why: string, nowMs: number): SettledVerdict {

@@ -140,6 +140,7 @@ export const codeWords: Readonly<Record<ReasonCode, string>> = {
   'engine.service_unreachable': 'the system’s service manager does not answer',
   'agent.unknown': 'no agent of that name is in the settings',
   'agent.not_apart': 'the program is not in the namespaces that were made for it',
+  'agent.key_unknown': 'no key for models of that id was made here',
   'sandbox.unavailable': 'programs cannot be started apart here; bubblewrap and user namespaces are needed',
   'sandbox.failed': 'the program could not be started apart',
   'overlay.invalid': 'the embedded overlay does not accept this',

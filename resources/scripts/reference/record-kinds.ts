@@ -94,6 +94,7 @@ export const recordKinds: Readonly<Record<AuditKind, Kind>> = {
       'arguments',
       'data',
       'model',
+      'modelKey',
       'tokensIn',
       'tokensOut',
       'cost',
@@ -131,6 +132,15 @@ export const recordKinds: Readonly<Record<AuditKind, Kind>> = {
   },
   'secret.set': { says: 'a provider’s key was put in', fields: ['secret', 'keystore'] },
   'secret.removed': { says: 'a provider’s key was erased', fields: ['secret'] },
+  'model-key.made': {
+    says: 'a key for models was made, for programs that insist on one; worth nothing anywhere else',
+    fields: ['modelKey', 'agent', 'generation'],
+  },
+  'model-key.revoked': { says: 'such a key was taken back', fields: ['modelKey', 'agent', 'generation'] },
+  'model-key.refused': {
+    says: 'such a key was shown at the endpoint for models, and was worth nothing there',
+    fields: ['modelKey', ...asker, 'method', 'target', 'reason', 'rule'],
+  },
   'recording.closed': {
     says: 'the recording of a hosted session is whole',
     fields: ['session', 'service', 'bytes', 'sha256', 'packets', 'calls', 'truncated'],
@@ -233,7 +243,9 @@ export const fieldMeanings: Readonly<Record<string, string>> = {
   keystore: 'where the key lives',
   lost: 'how many records',
   method: 'of a call: the protocol’s method; of an enrolment: how',
+  generation: 'the how manieth key of this agent it is',
   model: 'the model a request named',
+  modelKey: 'id of a key that Culvert made; the key itself stands nowhere',
   new: 'SHA-256 of the definition now',
   note: 'the signed checkpoint (signed-note format)',
   observed:
