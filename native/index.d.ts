@@ -64,6 +64,40 @@ export interface Native {
    * CAP_NET_ADMIN.
    */
   watchProcesses(environment: readonly string[]): NativeProcessWatch;
+  /**
+   * The process and its parents, nearest first, as far as they live and let themselves be seen (Windows; throws elsewhere). What one lets
+   * nobody read is absent.
+   */
+  processChain(pid: number): readonly NativeProcess[];
+  /** Which process serves a named pipe, by a connection of our own that says nothing (Windows; throws elsewhere, and where nobody does). */
+  pipeServer(path: string): number;
+  /** Who owns a file or directory, and which accounts may do what with it (Windows; throws elsewhere). */
+  fileRights(path: string): NativeFileRights;
+  /** Full access for these accounts and for nobody else, handed down to what lies in it (Windows; throws elsewhere). */
+  restrictFile(path: string, sids: readonly string[]): void;
+}
+
+/** A process of Windows. */
+export interface NativeProcess {
+  readonly pid: number;
+  readonly parent: number;
+  /** Units of 100 ns since 1601. */
+  readonly start?: string;
+  readonly path?: string;
+  /** Its command line, which it may have changed since. */
+  readonly command?: string;
+  /** Account that its token names, as SID. */
+  readonly sid?: string;
+  /** The account's name, without its domain. */
+  readonly user?: string;
+}
+
+/** Rights on a file of Windows. */
+export interface NativeFileRights {
+  /** SID. */
+  readonly owner: string;
+  /** What is only handed down to what lies in it is left out; `mask` is an access mask of winnt.h. */
+  readonly grants: readonly { readonly sid: string; readonly mask: number }[];
 }
 
 export interface NativeProcessWatch {

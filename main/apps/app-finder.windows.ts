@@ -1,4 +1,4 @@
-/** Windows: the addon's extended tables name the socket's process, netstat where there is no addon; PowerShell tells of processes. */
+/** Windows: the addon names the socket's process and tells what it is; where it is not built, netstat and PowerShell do. */
 import type { Native } from 'node-tun';
 import type { Clock } from '../base/clock.ts';
 import { defined } from '../base/defined.ts';
@@ -14,14 +14,15 @@ import { formatHostPort } from '../base/ip.ts';
 /** Starting PowerShell alone takes most of a second. */
 const commandTimeoutMs = 5_000;
 const processesFreshMs = 2_000;
-const maxParents = 24;
+/** Longer chains of living parents are nobody's honest work. */
+const maxChain = 64;
 
 /** How the system's tools are run, and the addon that needs none. */
 export interface WindowsAppFinderDeps {
   readonly log: Log;
   readonly clock: Clock;
   readonly run: RunCommand;
-  readonly native?: Pick<Native, 'socketOwner'>;
+  readonly native?: Pick<Native, 'socketOwner' | 'processChain'>;
 }
 
 /** Needs nothing closed. */
@@ -30,7 +31,7 @@ export function createWindowsAppFinder(deps: WindowsAppFinderDeps): AppFinder {
   const signers = new Map<string, Promise<string | undefined>>();
   let listing: { readonly atMs: number; readonly processes: Promise<ReadonlyMap<number, ProcessRow>> } | undefined;
 
-  const processes = (pid: number): Promise<ReadonlyMap<number, ProcessRow>> => {
+  const listed = (pid: number): Promise<ReadonlyMap<number, ProcessRow>> => {
     const atMs = deps.clock.monotonic();
     const fresh = listing !== undefined && atMs - listing.atMs <= processesFreshMs;
     const current = fresh ? listing?.processes : undefined;
@@ -46,7 +47,7 @@ export function createWindowsAppFinder(deps: WindowsAppFinderDeps): AppFinder {
     async find(flow) {
       const pid = askKernel(deps, flow) ?? (await askNetstat(deps.run, flow));
       if (pid === undefined) return unknownApp;
-      const app = describe(pid, await processes(pid));
+      const app = describe(askAddon(deps, pid) ?? chainOf(pid, await listed(pid)));
       const hash = app?.path === undefined ? undefined : hashes.known(app.path);
       if (app === undefined) return unknownApp;
       return hash === undefined ? app : { ...app, hash };
@@ -70,16 +71,19 @@ export function createWindowsAppFinder(deps: WindowsAppFinderDeps): AppFinder {
 interface ProcessRow {
   readonly pid: number;
   readonly parentPid: number;
-  readonly startedAt: string;
+  /** Grows with the time; 0 where it is not known. */
+  readonly startedAt: bigint;
   readonly path: string;
   readonly command: string;
   readonly user: string;
+  readonly sid: string;
 }
 
 const processScript =
-  'Get-CimInstance Win32_Process | ForEach-Object { $o = $null; try { $o = Invoke-CimMethod -InputObject $_ -MethodName GetOwner } catch {}; ' +
-  '[pscustomobject]@{ p = $_.ProcessId; q = $_.ParentProcessId; t = $_.CreationDate.Ticks; x = $_.ExecutablePath; c = $_.CommandLine; u = $o.User } } ' +
-  '| ConvertTo-Json -Compress';
+  'Get-CimInstance Win32_Process | ForEach-Object { $o = $null; $s = $null; ' +
+  'try { $o = Invoke-CimMethod -InputObject $_ -MethodName GetOwner; $s = Invoke-CimMethod -InputObject $_ -MethodName GetOwnerSid } catch {}; ' +
+  '[pscustomobject]@{ p = $_.ProcessId; q = $_.ParentProcessId; t = $_.CreationDate.Ticks; x = $_.ExecutablePath; c = $_.CommandLine; ' +
+  'u = $o.User; s = $s.Sid } } | ConvertTo-Json -Compress';
 
 function signerScript(path: string): string {
   // In a single-quoted string of PowerShell a quote is doubled, and nothing else is special.
@@ -96,24 +100,49 @@ async function powerShell(run: RunCommand, script: string): Promise<string> {
   return (await run('powershell.exe', args, commandTimeoutMs)).stdout;
 }
 
-function describe(pid: number, rows: ReadonlyMap<number, ProcessRow>): App | undefined {
-  const row = rows.get(pid);
-  if (row === undefined) return undefined;
-  const parents: AppParent[] = [];
-  for (let child = row; parents.length < maxParents;) {
-    const parent = rows.get(child.parentPid);
-    // Windows keeps the number of a parent that has gone; whoever has it now started later than the child.
-    if (parent === undefined || parent === child || BigInt(parent.startedAt) > BigInt(child.startedAt)) break;
-    const script = interpreterScript(parent.path, splitCommand(parent.command));
-    if (parent.path !== '') parents.push({ pid: parent.pid, path: parent.path, ...defined({ script }) });
-    child = parent;
+/** The process and its parents by the addon; undefined where there is none, or it could not look. */
+function askAddon(deps: WindowsAppFinderDeps, pid: number): readonly ProcessRow[] | undefined {
+  try {
+    return deps.native?.processChain(pid).map((one) => ({
+      pid: one.pid,
+      parentPid: one.parent,
+      startedAt: BigInt(one.start ?? 0),
+      path: one.path ?? '',
+      command: one.command ?? '',
+      user: one.user ?? '',
+      sid: one.sid ?? '',
+    }));
+  } catch (error) {
+    deps.log.debug('apps.processes_failed', { error: String(error) });
+    return undefined;
   }
+}
+
+/** The same out of a listing. Windows keeps the number of a parent that has gone; whoever has it now started later than the child. */
+function chainOf(pid: number, rows: ReadonlyMap<number, ProcessRow>): readonly ProcessRow[] {
+  const chain: ProcessRow[] = [];
+  for (let row = rows.get(pid); row !== undefined && chain.length < maxChain; row = rows.get(row.parentPid)) {
+    const child = chain.at(-1);
+    if (child !== undefined && (chain.includes(row) || row.startedAt > child.startedAt)) break;
+    chain.push(row);
+  }
+  return chain;
+}
+
+function describe([row, ...above]: readonly ProcessRow[]): App | undefined {
+  if (row === undefined) return undefined;
+  const parents = above.flatMap((parent): AppParent[] => {
+    if (parent.path === '') return [];
+    const script = interpreterScript(parent.path, splitCommand(parent.command));
+    return [{ pid: parent.pid, path: parent.path, ...defined({ script }) }];
+  });
   const script = interpreterScript(row.path, splitCommand(row.command));
   return {
     attribution: 'exact',
-    pid,
+    pid: row.pid,
     parents,
     ...(row.path === '' ? {} : { path: row.path }),
+    ...(row.sid === '' ? {} : { uid: row.sid }),
     ...(row.user === '' ? {} : { user: row.user }),
     ...defined({ script }),
   };
@@ -172,18 +201,33 @@ export function parseProcesses(text: string): ReadonlyMap<number, ProcessRow> {
   }
   for (const entry of Array.isArray(raw) ? (raw as readonly unknown[]) : [raw]) {
     if (typeof entry !== 'object' || entry === null) continue;
-    const { p, q, t, x, c, u } = entry as Record<string, unknown>;
+    const { p, q, t, x, c, u, s } = entry as Record<string, unknown>;
     if (typeof p !== 'number' || typeof q !== 'number') continue;
-    const startedAt = typeof t === 'number' || (typeof t === 'string' && /^\d+$/.test(t)) ? String(t) : '0';
+    const startedAt = typeof t === 'number' || (typeof t === 'string' && /^\d+$/.test(t)) ? BigInt(t) : 0n;
     const text = (value: unknown): string => (typeof value === 'string' ? value : '');
-    rows.set(p, { pid: p, parentPid: q, startedAt, path: text(x), command: text(c), user: text(u) });
+    rows.set(p, { pid: p, parentPid: q, startedAt, path: text(x), command: text(c), user: text(u), sid: text(s) });
   }
   return rows;
 }
 
-/** Arguments of a command line, by the rules of CommandLineToArgvW as far as quotes go. */
+/** Arguments of a command line, by the rules of CommandLineToArgvW: backslashes mean something before a quote alone. */
 export function splitCommand(command: string): readonly string[] {
-  return [...command.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)].map((match) => match[1] ?? match[2] ?? '');
+  const words: string[] = [];
+  let word: string | undefined;
+  let quoted = false;
+  for (const [, slashes = '', rest = ''] of command.matchAll(/(\\*)([^\\]|$)/gs)) {
+    const isQuote = rest === '"';
+    const kept = isQuote ? slashes.slice(0, Math.floor(slashes.length / 2)) : slashes;
+    if (kept !== '') word = (word ?? '') + kept;
+    if (isQuote && slashes.length % 2 === 0) {
+      quoted = !quoted;
+      word ??= '';
+    } else if (!quoted && /^\s$/.test(rest)) {
+      if (word !== undefined) words.push(word);
+      word = undefined;
+    } else if (rest !== '') word = (word ?? '') + rest;
+  }
+  return word === undefined ? words : [...words, word];
 }
 
 function parseSigner(text: string): string | undefined {

@@ -1,5 +1,6 @@
 /** Which program, user and agent on this host owns a flow. */
 import type { FlowRequest } from '../base/flow.ts';
+import type { UserId } from '../base/user-id.ts';
 
 /** How sure the attribution is: the owning socket was found; several could be meant; nothing was found. */
 export type Attribution = 'exact' | 'inferred' | 'unknown';
@@ -44,7 +45,8 @@ export interface App {
   readonly images?: readonly string[];
   /** Who signed the executable, where the platform knows: a macOS team id, a Windows certificate subject. */
   readonly signer?: string;
-  readonly uid?: number;
+  /** Whose it is. */
+  readonly uid?: UserId;
   readonly user?: string;
   readonly cgroup?: string;
   readonly container?: string;

@@ -19,7 +19,7 @@ export interface AppFinderDeps {
   readonly log: Log;
   readonly clock: Clock;
   /** The addon where it is there; everything works without it, on busy hosts more slowly. */
-  readonly native?: Pick<Native, 'socketOwner' | 'socketHolders' | 'watchProcesses'>;
+  readonly native?: Pick<Native, 'socketOwner' | 'socketHolders' | 'watchProcesses' | 'processChain'>;
   readonly platform?: NodeJS.Platform;
   /** Programs that were started as an agent (Linux). */
   readonly runs?: AgentRuns | undefined;

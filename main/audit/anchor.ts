@@ -44,8 +44,9 @@ export function readAnchor(stateDirectory: string): Anchor | 'damaged' | undefin
 }
 
 /** Replace the anchor atomically. Synced only where asked: when the journal is closed, not ten times a second. */
-export function writeAnchor(stateDirectory: string, anchor: Anchor, options: { readonly synced: boolean }): void {
-  writeAtomicallySync(auditAnchorPath(stateDirectory), `${JSON.stringify(anchor)}\n`, options);
+export function writeAnchor(stateDirectory: string, anchor: Anchor, { synced }: { readonly synced: boolean }): void {
+  // The one that is written ten times a second waits for nobody who holds the file: the next is due soon.
+  writeAtomicallySync(auditAnchorPath(stateDirectory), `${JSON.stringify(anchor)}\n`, { synced, patient: synced });
   rmSync(formerAnchorPath(stateDirectory), { force: true });
 }
 

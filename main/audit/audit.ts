@@ -57,6 +57,7 @@ export interface Audit extends AuditWriter, AsyncDisposable {
 }
 
 const anchorPeriodMs = 100;
+const anchorToldEveryMs = 60_000;
 /** Kinds that are signed soon, beside every refusal. */
 const urgentKinds: ReadonlySet<string> = new Set(['violation', 'alert', 'quarantine.added', 'quarantine.released']);
 /** Larger fields are cut with a note, so that one record cannot fill the journal. */
@@ -84,6 +85,8 @@ class JournalAudit implements Audit {
   #hash: string;
   #anchor: Anchor;
   #anchored = true;
+  /** When a failure to write it was last told; undefined since it was last written. */
+  #anchorToldAtMs: number | undefined;
   #lost = 0;
   #lostSince: string | undefined;
   #sinceCheckpoint = 0;
@@ -365,9 +368,18 @@ class JournalAudit implements Audit {
       this.#anchor = { ...this.#anchor, count: this.#count, head: this.#hash, at: this.#at() };
       writeAnchor(this.#deps.stateDirectory, this.#anchor, { synced });
       this.#anchored = true;
+      this.#anchorToldAtMs = undefined;
     } catch (error) {
-      this.#deps.log.error('audit.anchor_failed', { code: (error as NodeJS.ErrnoException).code });
+      this.#tellAnchorFailed(error);
     }
+  }
+
+  /** It is tried ten times a second; a failure that lasts is told once a minute. */
+  #tellAnchorFailed(error: unknown): void {
+    const nowMs = this.#deps.clock.monotonic();
+    if (this.#anchorToldAtMs !== undefined && nowMs - this.#anchorToldAtMs < anchorToldEveryMs) return;
+    this.#anchorToldAtMs = nowMs;
+    this.#deps.log.error('audit.anchor_failed', { code: (error as NodeJS.ErrnoException).code });
   }
 
   #listenerFailed(error: unknown): void {

@@ -2,11 +2,13 @@
  * The index beside the journal: SQLite over what people search by, with each record's place in its file. Never the record itself: the
  * journal is the truth, and the index is thrown away and rebuilt from it whenever the two disagree.
  */
-import { chmodSync, closeSync, existsSync, openSync, readSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, closeSync, openSync, readSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'libsql';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import { isMissing } from '../files/read-if-there.ts';
+import { whileHeldSync } from '../files/while-held.ts';
 import { auditDirectory } from './audit.ts';
 import { decodeLine, type ChainedRecord } from './chain.ts';
 import { listJournalFiles, readLines, type JournalFile } from './journal-files.ts';
@@ -163,28 +165,60 @@ class SqliteAuditIndex implements AuditIndex {
   }
 }
 
+/**
+ * What the file is, is read off its header before any database opens it: a database that was open stays so until its statements are
+ * collected, and Windows removes no file that is open.
+ */
 function openDatabase(path: string, log: Log): Database.Database {
-  for (const attempt of ['open', 'rebuild'] as const) {
-    try {
-      // Made before the database makes it: it holds what the journal holds, and is its owner's alone. Its side files take its mode.
-      closeSync(openSync(path, 'a', 0o600));
-      chmodSync(path, 0o600);
-      const database = new Database(path);
-      database.exec('pragma journal_mode = wal; pragma synchronous = off; pragma busy_timeout = 2000');
-      const version = (database.prepare('pragma user_version').get() as { user_version: number }).user_version;
-      if (version === schemaVersion) return database;
-      if (version === 0) {
-        database.exec(createSchema);
-        return database;
-      }
-      database.close();
-    } catch (error) {
-      if (attempt === 'rebuild') throw error;
-      log.warn('audit.index_rebuilt', { error: (error as Error).message });
-    }
-    for (const suffix of ['', '-wal', '-shm']) if (existsSync(path + suffix)) rmSync(path + suffix);
+  const found = versionOf(path);
+  if (found !== undefined && found !== schemaVersion) startAnew(path, log, `it is of version ${found}`);
+  try {
+    return openFile(path, found === schemaVersion);
+  } catch (error) {
+    startAnew(path, log, (error as Error).message);
+    return openFile(path, false);
   }
-  throw new Error('unreachable: the second attempt returned or threw');
+}
+
+function openFile(path: string, isMade: boolean): Database.Database {
+  // Made before the database makes it: it holds what the journal holds, and is its owner's alone. Its side files take its mode.
+  closeSync(openSync(path, 'a', 0o600));
+  chmodSync(path, 0o600);
+  const database = new Database(path);
+  try {
+    // Before the write-ahead log: so the version stands in the file itself at once.
+    if (!isMade) database.exec(`begin; ${createSchema} commit;`);
+    database.exec('pragma journal_mode = wal; pragma synchronous = off; pragma busy_timeout = 2000');
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+function startAnew(path: string, log: Log, error: string): void {
+  log.warn('audit.index_rebuilt', { error });
+  for (const suffix of ['', '-wal', '-shm']) whileHeldSync(() => rmSync(path + suffix, { force: true }));
+}
+
+/** "The Database Header" of SQLite's file format: a name of 16 bytes, the user version as four at 60. Undefined where there is no file yet. */
+function versionOf(path: string): number | 'unknown' | undefined {
+  const header = Buffer.alloc(64);
+  let file: number;
+  try {
+    file = openSync(path, 'r');
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+  try {
+    const length = readSync(file, header, 0, header.length, 0);
+    if (length === 0) return undefined;
+    const isDatabase = length === header.length && header.toString('latin1', 0, 16) === 'SQLite format 3\0';
+    return isDatabase ? header.readUInt32BE(60) : 'unknown';
+  } finally {
+    closeSync(file);
+  }
 }
 
 function conditions(query: AuditQuery): { where: string; values: (string | number)[] } {

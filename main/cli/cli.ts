@@ -6,8 +6,7 @@ import { systemClock, type Clock } from '../base/clock.ts';
 import { isTunnelerError, TunnelerError } from '../base/errors.ts';
 import type { ErrorView } from '../api/views.ts';
 import { toErrorView } from '../api/wire.ts';
-import { existsSync } from 'node:fs';
-import { defaultSocketPath } from '../ipc/socket-path.ts';
+import { defaultSocketPath, isSocketThere } from '../ipc/socket-path.ts';
 import type { Engine, Backends } from './backends.ts';
 import { painter, type Paint, type Terminal } from './terminal.ts';
 
@@ -146,7 +145,7 @@ export class Cli {
     const machine = machineDirectory(this.terminal.env);
     if (process.getuid?.() === 0) return machine;
     // A person's verbs reach the installed engine where they run none of their own.
-    if (!existsSync(defaultSocketPath(user)) && existsSync(defaultSocketPath(machine))) return machine;
+    if (!isSocketThere(defaultSocketPath(user)) && isSocketThere(defaultSocketPath(machine))) return machine;
     return user;
   }
 }

@@ -4,9 +4,10 @@
  */
 import type { Clock } from '../base/clock.ts';
 import { freshSecret, hashOf, Secrets } from './one-time-tokens.ts';
+import type { UserId } from '../base/user-id.ts';
 
 /** Whose a connection is: a user's, or the engine's own where the console is reached as a dark service. */
-export type Visitor = { readonly kind: 'user'; readonly uid: number | undefined } | { readonly kind: 'dark' };
+export type Visitor = { readonly kind: 'user'; readonly uid: UserId | undefined } | { readonly kind: 'dark' };
 
 interface Browser {
   readonly visitor: Visitor;
@@ -24,7 +25,7 @@ const maxTabs = 16;
 /** The browsers let in now, bounded, forgotten when they have not been seen for a while. */
 export class Browsers {
   /** The users an address was made for; undefined: whoever brings it. */
-  readonly #tokens: Secrets<{ readonly uids: readonly number[] | undefined }>;
+  readonly #tokens: Secrets<{ readonly uids: readonly UserId[] | undefined }>;
   readonly #browsers: Secrets<Browser>;
 
   constructor(clock: Clock) {
@@ -33,7 +34,7 @@ export class Browsers {
   }
 
   /** A token that lets one browser in once; on this host only one of these users. */
-  invite(uids: readonly number[] | undefined): string {
+  invite(uids: readonly UserId[] | undefined): string {
     return this.#tokens.issue({ uids });
   }
 
@@ -72,7 +73,7 @@ export class Browsers {
   }
 }
 
-function isFor(uids: readonly number[] | undefined, visitor: Visitor): boolean {
+function isFor(uids: readonly UserId[] | undefined, visitor: Visitor): boolean {
   return uids === undefined || visitor.kind === 'dark' || visitor.uid === undefined || uids.includes(visitor.uid);
 }
 

@@ -4,6 +4,7 @@ import { closeSync, fchmodSync, fsyncSync, openSync, renameSync, rmSync, statSyn
 import { open, rename, rm, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isMissing } from './read-if-there.ts';
+import { whileHeld, whileHeldSync } from './while-held.ts';
 
 /** Mode of everything that holds or names a key. */
 export const secretFileMode = 0o600;
@@ -19,6 +20,8 @@ export interface WriteOptions {
    * written many times a second and checked when it is read.
    */
   readonly synced?: boolean;
+  /** False: a file that somebody holds (Windows) is not waited for. Only for what is written again soon anyway. */
+  readonly patient?: boolean;
 }
 
 /**
@@ -28,7 +31,7 @@ export interface WriteOptions {
 export async function writeAtomically(
   path: string,
   content: string | Uint8Array,
-  { mode = secretFileMode, synced = true }: WriteOptions = {},
+  { mode = secretFileMode, synced = true, patient = true }: WriteOptions = {},
 ): Promise<void> {
   const temporary = besides(path);
   const bits = bitsOf(path, mode);
@@ -41,9 +44,9 @@ export async function writeAtomically(
     } finally {
       await file.close();
     }
-    await rename(temporary, path);
+    await (patient ? whileHeld(() => rename(temporary, path)) : rename(temporary, path));
   } catch (error) {
-    await rm(temporary, { force: true });
+    await whileHeld(() => rm(temporary, { force: true }));
     throw error;
   }
   if (synced) await syncDirectory(dirname(path));
@@ -53,7 +56,7 @@ export async function writeAtomically(
 export function writeAtomicallySync(
   path: string,
   content: string | Uint8Array,
-  { mode = secretFileMode, synced = true }: WriteOptions = {},
+  { mode = secretFileMode, synced = true, patient = true }: WriteOptions = {},
 ): void {
   const temporary = besides(path);
   const bits = bitsOf(path, mode);
@@ -66,7 +69,8 @@ export function writeAtomicallySync(
     } finally {
       closeSync(file);
     }
-    renameSync(temporary, path);
+    if (patient) whileHeldSync(() => renameSync(temporary, path));
+    else renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
     throw error;
@@ -77,7 +81,7 @@ export function writeAtomicallySync(
 /** Remove a file for good, its absence synced. Absent already: nothing happens. */
 export async function removeDurably(path: string): Promise<void> {
   try {
-    await unlink(path);
+    await whileHeld(() => unlink(path));
   } catch (error) {
     if (isMissing(error)) return;
     throw error;

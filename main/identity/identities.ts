@@ -1,5 +1,6 @@
 /** Enrolled identities on disk and where their keys live. Joint types; made by `openIdentityStore` in `identity/identity-store.ts`. */
 import type { ErrorCode, TunnelerError } from '../base/errors.ts';
+import type { UserId } from '../base/user-id.ts';
 
 /** Where keys can be kept. */
 export type KeystoreKind = 'file' | 'keychain' | 'tpm' | 'pkcs11';
@@ -18,8 +19,8 @@ export interface IdentityFile {
   readonly name: string;
   readonly enabled: boolean;
   readonly scope: 'machine' | 'user';
-  /** uid of the user it serves, for scope `user`. */
-  readonly ownerUid?: number;
+  /** The user it serves, for scope `user`. */
+  readonly ownerUid?: UserId;
   readonly keystore: KeystoreKind;
   /** What the key store needs to find the key, or without a certificate the password; absent for identities that only sign in externally. */
   readonly keyReference?: string;

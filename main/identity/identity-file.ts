@@ -11,7 +11,8 @@ const own = v.object({
   version: v.literal(1),
   enabled: v.boolean(),
   scope: v.picklist(['machine', 'user']),
-  ownerUid: v.optional(v.number()),
+  /** uid; on Windows the SID. */
+  ownerUid: v.optional(v.union([v.number(), v.string()])),
   keystore: v.picklist(['file', 'keychain', 'tpm', 'pkcs11']),
   keyReference: v.optional(v.string()),
   controllerName: v.optional(v.string()),

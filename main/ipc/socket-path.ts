@@ -1,8 +1,9 @@
 /** Where an engine's socket is, as the operating system wants it said. */
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { basename, dirname, join, resolve } from 'node:path';
 import { TunnelerError } from '../base/errors.ts';
+import { isMissing } from '../files/read-if-there.ts';
 
 /** Bytes of a Unix socket's path, its NUL included. Source: unix(7) (Linux 108), unix(4) (macOS 104). */
 const maxPathBytes = process.platform === 'linux' ? 108 : 104;
@@ -14,9 +15,33 @@ export interface SocketAddress extends Disposable {
 
 /** The engine's socket of a state directory: `DIR/engine.sock`, on Windows a named pipe after the directory. */
 export function defaultSocketPath(stateDirectory: string): string {
-  if (process.platform !== 'win32') return join(stateDirectory, 'engine.sock');
+  return process.platform === 'win32' ? pipeOf(stateDirectory, 'culvert') : join(stateDirectory, 'engine.sock');
+}
+
+/**
+ * The named pipe that whoever works on a state directory holds for as long (Windows): it is gone with its process, however that ends, so that
+ * no lock is ever left behind.
+ */
+export function lockPipePath(stateDirectory: string): string {
+  return pipeOf(stateDirectory, 'culvert-lock');
+}
+
+/** Windows knows no case in names, and neither does the directory's name in a pipe's. */
+function pipeOf(stateDirectory: string, prefix: string): string {
   const name = createHash('sha256').update(resolve(stateDirectory).toLowerCase()).digest('hex').slice(0, 16);
-  return `\\\\.\\pipe\\culvert-${name}`;
+  return `\\\\.\\pipe\\${prefix}-${name}`;
+}
+
+/** Is there such a socket? A pipe is asked by connecting to it, for there is no file to look at. */
+export function isSocketThere(path: string): boolean {
+  if (!isPipe(path)) return existsSync(path);
+  try {
+    closeSync(openSync(path, 'r'));
+    return true;
+  } catch (error) {
+    // All its instances are taken, or it is not ours to open: it is there.
+    return !isMissing(error);
+  }
 }
 
 /** True where the path is a Windows named pipe: no file, so no mode and no owner to look at. */

@@ -5,6 +5,7 @@ import { dirname, resolve } from 'node:path';
 import { TunnelerError } from '../base/errors.ts';
 import type { Transport } from '../api/client.ts';
 import { LineSplitter } from '../api/lines.ts';
+import { requireTrustedPipe } from './pipe-server.ts';
 import { isPipe, socketAddress } from './socket-path.ts';
 
 /**
@@ -22,7 +23,10 @@ export async function connectSocket(path: string, signal?: AbortSignal): Promise
 }
 
 function checkOwner(path: string): void {
-  if (isPipe(path)) return;
+  if (isPipe(path)) {
+    requireTrustedPipe(path);
+    return;
+  }
   let owner: number;
   try {
     const found = lstatSync(path);

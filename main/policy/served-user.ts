@@ -2,11 +2,12 @@
 import type { App } from '../apps/app.ts';
 import type { Reason } from '../base/reason.ts';
 import { programName } from './program.ts';
+import type { UserId } from '../base/user-id.ts';
 
 /** Whose flows an engine serves. */
 export interface ServedUser {
   /** The one user; undefined: everybody on the host. */
-  readonly uid: number | undefined;
+  readonly uid: UserId | undefined;
   /** Where nobody knows whose a flow is: refused, or served all the same. */
   readonly onUnknownApp: 'closed' | 'open';
 }
@@ -25,7 +26,7 @@ export function notServed(app: App, { uid, onUnknownApp }: ServedUser): Reason |
   }
   return {
     code: 'policy.identity.not_yours',
-    sentence: `this engine serves the user who runs it, not ${programName(app)} of ${app.user ?? `uid ${app.uid}`}`,
+    sentence: `this engine serves the user who runs it, not ${programName(app)} of ${app.user ?? `user ${app.uid}`}`,
     next: 'run an engine of your own, or ask for the installed service',
     rule: 'engine:user',
   };

@@ -4,6 +4,7 @@ import type { EngagementContract } from '../base/engagement.ts';
 import type { FlowRequest, RefusalAnswer } from '../base/flow.ts';
 import type { Reason } from '../base/reason.ts';
 import type { Match } from '../intercept/match.ts';
+import type { UserId } from '../base/user-id.ts';
 
 /** Dial by this match, refuse with this answer, or let pass what no service claims. */
 export type Verdict =
@@ -24,8 +25,8 @@ export type Verdict =
 /** What policy must know of an identity. */
 export interface IdentityFacts {
   readonly scope: 'machine' | 'user';
-  /** uid of the user it serves, for scope `user`. */
-  readonly ownerUid?: number;
+  /** The user it serves, for scope `user`. */
+  readonly ownerUid?: UserId;
   /** With `oidc` the routers judge posture and the controller's `isPassing` is old news: advisory only. */
   readonly authentication: 'oidc' | 'legacy' | undefined;
   /** It can work now: ready, not disabled, not locked. A reason where it cannot. */

@@ -1,8 +1,7 @@
 /** Which engine's socket the shell talks to: the installed service's, else the user's own. */
-import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { defaultSocketPath } from '../ipc/socket-path.ts';
+import { defaultSocketPath, isSocketThere } from '../ipc/socket-path.ts';
 
 /** What the shell was started with, and what is on this machine. */
 export interface EnginePathFacts {
@@ -12,7 +11,7 @@ export interface EnginePathFacts {
 }
 
 /** `--socket PATH` or `--state DIR` as given, else the first socket that is there, else the service's. */
-export function enginePath(facts: EnginePathFacts, exists: (path: string) => boolean = existsSync): string {
+export function enginePath(facts: EnginePathFacts, exists: (path: string) => boolean = isSocketThere): string {
   const socket = optionOf(facts.argv, '--socket');
   if (socket !== undefined) return socket;
   const state = optionOf(facts.argv, '--state');

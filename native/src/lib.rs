@@ -3,11 +3,12 @@
 //! A packet meets the modules in this order: [`tun`] reads it off the descriptor, [`packet`] views its headers,
 //! [`table`] finds its flow, [`rewrite`] changes it in place, and it goes back to the device. What no flow claims goes up
 //! to TypeScript through [`queue`]. [`pump`] is the thread that does it, [`door`] what Node sees. [`peer`] is apart: who
-//! owns a socket; and [`processes`]: who started whom; and [`keystore`]: keys that stay in hardware, and HTTPS with them.
+//! owns a socket; and [`processes`]: who started whom; and [`account`]: whose a process or a file is on Windows; and [`keystore`]: keys that stay in hardware, and HTTPS with them.
 
+pub mod account;
+pub mod host;
 #[cfg(feature = "keystore")]
 pub mod keystore;
-pub mod host;
 pub mod packet;
 pub mod peer;
 pub mod processes;
@@ -19,6 +20,8 @@ pub mod stats;
 pub mod table;
 pub mod tun;
 
+#[cfg(feature = "addon")]
+mod account_door;
 #[cfg(feature = "addon")]
 mod door;
 #[cfg(feature = "addon")]

@@ -295,6 +295,7 @@ describe('Windows', () => {
       x: 'C:\\Program Files\\nodejs\\node.exe',
       c: '"C:\\Program Files\\nodejs\\node.exe" "C:\\x y\\cli.js" go',
       u: 'ann',
+      s: 'S-1-5-21-1-2-3-1001',
     },
     { p: 30, q: 20, t: 150, x: 'C:\\orphan.exe', c: 'orphan', u: 'ann' },
   ]);
@@ -309,6 +310,7 @@ describe('Windows', () => {
       pid: 20,
       path: 'C:\\Program Files\\nodejs\\node.exe',
       script: 'C:\\x y\\cli.js',
+      uid: 'S-1-5-21-1-2-3-1001',
       user: 'ann',
       parents: [{ pid: 10, path: 'C:\\Windows\\explorer.exe' }],
     });
@@ -318,10 +320,47 @@ describe('Windows', () => {
 
   it('prefers the addon, and does not take a later process for a parent', async () => {
     const { run, ran } = recorder({ 'powershell.exe': processes });
-    const native = { socketOwner: () => ({ inode: 0, uid: 0, pid: 30 }) };
+    const native = {
+      socketOwner: () => ({ inode: 0, uid: 0, pid: 30 }),
+      processChain: () => {
+        throw new Error('it cannot look');
+      },
+    };
     const finder = createWindowsAppFinder({ log: silentLog, clock: new ManualClock(), run, native });
     expect(await finder.find(flow)).toMatchObject({ pid: 30, parents: [] });
     expect(ran.some((line) => line.startsWith('netstat'))).toBe(false);
+  });
+
+  it('asks the addon for the process, its account and its parents, and starts no program for that', async () => {
+    const { run, ran } = recorder({});
+    const sid = 'S-1-5-21-1-2-3-1001';
+    const native = {
+      socketOwner: () => ({ inode: 0, uid: 0, pid: 20 }),
+      processChain: () => [
+        {
+          pid: 20,
+          parent: 10,
+          start: '200',
+          path: 'C:\\node.exe',
+          command: 'node "C:\\x y\\cli.js" go',
+          sid,
+          user: 'ann',
+        },
+        { pid: 10, parent: 4, start: '100', path: 'C:\\Windows\\explorer.exe', command: 'explorer', sid, user: 'ann' },
+        { pid: 4, parent: 0 },
+      ],
+    };
+    const finder = createWindowsAppFinder({ log: silentLog, clock: new ManualClock(), run, native });
+    expect(await finder.find(flow)).toEqual({
+      attribution: 'exact',
+      pid: 20,
+      path: 'C:\\node.exe',
+      script: 'C:\\x y\\cli.js',
+      uid: sid,
+      user: 'ann',
+      parents: [{ pid: 10, path: 'C:\\Windows\\explorer.exe' }],
+    });
+    expect(ran).toEqual([]);
   });
 
   it('reads what netstat and PowerShell print, and nothing from nonsense', () => {
@@ -330,6 +369,7 @@ describe('Windows', () => {
     expect(parseProcesses('nonsense').size).toBe(0);
     expect(parseProcesses('{"p":1,"q":0}').size).toBe(1);
     expect(splitCommand('"a b" c  "d"')).toEqual(['a b', 'c', 'd']);
+    expect(splitCommand('--x="a b" C:\\y\\ "" "q\\"r" "s\\\\"')).toEqual(['--x=a b', 'C:\\y\\', '', 'q"r', 's\\']);
   });
 });
 

@@ -1,4 +1,4 @@
-import { appendFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { auditDirectory, openAudit } from '../../main/audit/audit.ts';
@@ -81,6 +81,23 @@ describe('audit index', () => {
     await writeFile(join(stateDirectory, 'audit-index.db'), 'not a database at all, and long enough to be looked at');
     for (const suffix of ['-wal', '-shm']) await rm(join(stateDirectory, `audit-index.db${suffix}`), { force: true });
     expect((await index().search({ service: 'web' })).length).toBe(20);
+    await audit[Symbol.asyncDispose]();
+  });
+
+  it('is rebuilt while statements of a database that was closed still live, as they do until they are collected', async () => {
+    const { audit, index, stateDirectory } = await journal();
+    audit.record({ kind: 'verdict', service: 'web' });
+    const first = index();
+    expect((await first.search({ service: 'web' })).length).toBe(1);
+    first[Symbol.dispose]();
+    const path = join(stateDirectory, 'audit-index.db');
+    const file = await readFile(path);
+    // The user version of SQLite's header.
+    file.writeUInt32BE(99, 60);
+    await writeFile(path, file);
+    for (const suffix of ['-wal', '-shm']) await rm(path + suffix, { force: true });
+    expect((await index().search({ service: 'web' })).length).toBe(1);
+    expect((await readFile(path)).readUInt32BE(60)).toBe(1);
     await audit[Symbol.asyncDispose]();
   });
 

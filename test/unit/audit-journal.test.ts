@@ -1,4 +1,4 @@
-import { appendFile, cp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { auditAnchorPath } from '../../main/audit/anchor.ts';
@@ -55,6 +55,24 @@ describe('audit journal', () => {
     expect(audit.record({ kind: 'verdict' }).seq).toBe(5);
     await audit[Symbol.asyncDispose]();
     expect(await verify(state)).toMatchObject({ ok: true, count: 6 });
+  });
+
+  it('tells of an anchor that cannot be written once a minute, not at every try', async () => {
+    const state = newState();
+    const clock = new ManualClock();
+    const told: string[] = [];
+    const log = { ...silentLog, error: (event: string) => void told.push(event) };
+    const audit = openAudit({ stateDirectory: state, clock, log });
+    await mkdir(join(auditAnchorPath(state), 'in the way'), { recursive: true });
+    audit.record({ kind: 'verdict' });
+    clock.advance(5_000);
+    expect(told).toEqual(['audit.anchor_failed']);
+    clock.advance(60_000);
+    expect(told).toEqual(['audit.anchor_failed', 'audit.anchor_failed']);
+    await rm(auditAnchorPath(state), { recursive: true });
+    clock.advance(100);
+    await audit[Symbol.asyncDispose]();
+    expect(await verify(state)).toMatchObject({ ok: true });
   });
 
   it('cannot be told its number or hash by an event', async () => {

@@ -8,8 +8,10 @@ import { silentLog } from '../../main/base/log.ts';
 import { createClient } from '../../main/api/client.ts';
 import { schema, type EngineClient } from '../../main/api/schema.ts';
 import { connectSocket } from '../../main/ipc/socket-transport.ts';
-import { defaultSocketPath } from '../../main/ipc/socket-path.ts';
-import { lockInstance } from '../../main/engine/runtime/instance-lock.ts';
+import { requireTrustedPipe } from '../../main/ipc/pipe-server.ts';
+import { defaultSocketPath, isSocketThere, lockPipePath } from '../../main/ipc/socket-path.ts';
+import { lockByPipe, lockInstance } from '../../main/engine/runtime/instance-lock.ts';
+import { processStart } from '../../main/engine/runtime/process-start.ts';
 import {
   openSocketServer,
   type PeerCredentials,
@@ -169,6 +171,36 @@ describe('the socket', () => {
   });
 });
 
+describe('a named pipe', () => {
+  const pipe = '\\\\.\\pipe\\culvert-x';
+  const own = 'S-1-5-21-1-2-3-1001';
+  const servedBy = (sid: string | undefined) => ({
+    pipeServer: () => 42,
+    processChain: (pid: number) => [{ pid, parent: 0, ...(sid === undefined ? {} : { sid }) }],
+  });
+
+  it('is trusted where this user or the system serves it, and nowhere else', () => {
+    for (const sid of [own, 'S-1-5-18']) expect(() => requireTrustedPipe(pipe, servedBy(sid), own)).not.toThrow();
+    for (const sid of ['S-1-5-21-1-2-3-1002', undefined]) {
+      expect(() => requireTrustedPipe(pipe, servedBy(sid), own)).toThrow(
+        expect.objectContaining({ code: 'engine.socket_untrusted' }),
+      );
+    }
+    const nobody = {
+      pipeServer: () => {
+        throw new Error('no such pipe');
+      },
+      processChain: () => [],
+    };
+    expect(() => requireTrustedPipe(pipe, nobody, own)).not.toThrow();
+  });
+
+  it('is looked for by connecting to it, a socket by its file', async () => {
+    expect(isSocketThere(defaultSocketPath(directory))).toBe(false);
+    expect(isSocketThere(await serve())).toBe(true);
+  });
+});
+
 describe('one engine a state directory', () => {
   it('refuses a second one, naming the first', async () => {
     open.push(await lockInstance(directory, defaultSocketPath(directory)));
@@ -198,6 +230,32 @@ describe('one engine a state directory', () => {
       Array.from({ length: 8 }, () => lockInstance(directory, defaultSocketPath(directory))),
     );
     expect(outcomes.filter((outcome) => outcome.status === 'fulfilled')).toHaveLength(1);
+  });
+
+  it('is a pipe where pipes die with their process: a file that was left says nothing', async () => {
+    const file = join(directory, 'engine.lock');
+    await writeFile(file, JSON.stringify({ pid: process.ppid, started: '' }));
+    const pipe = process.platform === 'win32' ? lockPipePath(directory) : join(directory, 'lock.sock');
+    const lock = await lockByPipe(pipe, file, directory);
+    await expect(lockByPipe(pipe, file, directory)).rejects.toMatchObject({
+      code: 'engine.already_running',
+      details: { pid: process.pid },
+    });
+    await lock[Symbol.asyncDispose]();
+    await (await lockByPipe(pipe, file, directory))[Symbol.asyncDispose]();
+    await expect(stat(file)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('knows a holder by its start where the system tells it by ps', async () => {
+    const asked: (readonly string[])[] = [];
+    const ps = async (args: readonly string[]): Promise<string> => {
+      asked.push(args);
+      return 'Sun Nov 29 08:15:02 2026    \n';
+    };
+    expect(await processStart(501, 'darwin', ps)).toBe('Sun Nov 29 08:15:02 2026');
+    expect(asked).toEqual([['-o', 'lstart=', '-p', '501']]);
+    expect(await processStart(501, 'darwin', async () => '')).toBe('');
+    expect(await processStart(501, 'win32', ps)).toBe('');
   });
 
   it('sees an engine that only its socket gives away', async () => {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { silentLog } from '../../main/base/log.ts';
 import { commonFields } from '../../main/engine/enrolment/new-identity.ts';
+import { ownUser } from '../../main/files/own-user.ts';
 import { openIdentityStore } from '../../main/identity/identity-store.ts';
 import {
   decodeForeignIdentityFile,
@@ -156,6 +157,9 @@ describe('whom an identity serves', () => {
   it('is who asked for it where its scope is a user, and nobody in particular else', () => {
     expect(commonFields({ scope: 'user' }, 'mine', 'file', 4242)).toMatchObject({ scope: 'user', ownerUid: 4242 });
     expect(commonFields({}, 'box', 'file', 4242)).not.toHaveProperty('ownerUid');
+    // Whoever runs this, on whatever system: a user's identity without its user would be nobody's.
+    expect(commonFields({ scope: 'user' }, 'mine', 'keychain').ownerUid).toBe(ownUser());
+    expect(ownUser()).toBeDefined();
   });
 });
 
@@ -174,6 +178,8 @@ describe('identity file', () => {
       foreign: { enableHa: true, somethingNew: { deep: [1] } },
     };
     expect(decodeIdentityFile('x', encodeIdentityFile(record))).toEqual(record);
+    const ofWindows = { ...record, ownerUid: 'S-1-5-21-1-2-3-1001' };
+    expect(decodeIdentityFile('x', encodeIdentityFile(ofWindows))).toEqual(ofWindows);
   });
 
   it('reads what the peers write: inline, bare PEM, file and engine references, null lists', () => {

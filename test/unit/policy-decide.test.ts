@@ -146,6 +146,13 @@ describe('whose identity', () => {
     const bob = { ...curl, uid: 1001, user: 'bob' };
     expect(identityOf(policy.decide(aFlow, bob, matches.slice(0, 2), identities))).toBe('laptop');
     expect(codeOf(policy.decide(aFlow, bob, matches.slice(1, 2), identities))).toBe('policy.identity.not_yours');
+    const sid = 'S-1-5-21-1-2-3-1001';
+    const ofWindows = facts({ 'alice-id': { ...machine, scope: 'user', ownerUid: sid } });
+    const aliceMatch = matches.slice(1, 2);
+    expect(identityOf(policy.decide(aFlow, { ...curl, uid: sid }, aliceMatch, ofWindows))).toBe('alice-id');
+    expect(codeOf(policy.decide(aFlow, { ...curl, uid: `${sid}0` }, aliceMatch, ofWindows))).toBe(
+      'policy.identity.not_yours',
+    );
     const guessed = { ...curl, attribution: 'inferred' } as const;
     expect(codeOf(policy.decide(aFlow, guessed, matches.slice(1, 2), identities))).toBe('policy.identity.not_yours');
   });

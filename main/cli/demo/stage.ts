@@ -1,13 +1,15 @@
 /** What every scenario of the demo stands on: devices enrolled and started in one temporary directory, and words for what goes wrong. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sleep } from '../../base/clock.ts';
 import { defined } from '../../base/defined.ts';
-import { TunnelerError } from '../../base/errors.ts';
+import { toTunnelerError, TunnelerError } from '../../base/errors.ts';
 import { DisposalStack } from '../../base/lifecycle.ts';
 import type { SessionView } from '../../api/views.ts';
+import { removeTree } from '../../files/remove-tree.ts';
+import { defaultSocketPath } from '../../ipc/socket-path.ts';
 import type { Cli } from '../cli.ts';
 import type { Backends, RunningEngine } from '../backends.ts';
 
@@ -70,7 +72,7 @@ export async function startDevice(spec: DeviceSpec, stack: DisposalStack): Promi
   return stack.use(
     await programs.runEngine({
       stateDirectory,
-      socketPath: join(stateDirectory, 'engine.sock'),
+      socketPath: defaultSocketPath(stateDirectory),
       mode,
       forwards: [],
       passphrase,
@@ -117,10 +119,17 @@ export async function onStage(scenario: (stack: DisposalStack, directory: string
   const stack = new DisposalStack();
   try {
     const directory = await mkdtemp(join(tmpdir(), 'culvert-demo-'));
-    stack.defer(() => rm(directory, { recursive: true, force: true }));
+    stack.defer(() => removeTree(directory));
     return await scenario(stack, directory);
   } catch (error) {
-    await stack[Symbol.asyncDispose]();
+    try {
+      await stack[Symbol.asyncDispose]();
+    } catch (left) {
+      // What failed first is what is told, and what could not be cleared away beside it.
+      const { code, message, details } = toTunnelerError(error);
+      const notCleared = toTunnelerError(left).message;
+      throw new TunnelerError(code, message, { cause: error, details: { ...details, notCleared } });
+    }
     throw error;
   }
 }

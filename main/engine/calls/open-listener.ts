@@ -20,6 +20,8 @@ import { ownCalls } from './own-calls.ts';
 import { peerCredentials } from './peer-credentials.ts';
 import { openSocketServer } from './socket-server.ts';
 import { userIdentities } from './user-identities.ts';
+import type { UserId } from '../../base/user-id.ts';
+import { ownUser } from '../../files/own-user.ts';
 
 /** Where it listens, and who may come in. */
 export interface ListenerDeps {
@@ -54,14 +56,14 @@ export async function openListeners(deps: ListenerDeps, stack: DisposalStack): P
     within: await noteEngine(deps.stateDirectory, await agentsAbove(process.pid, rules(), reader), deps.configFile),
     identify: (app) => deps.apps.identify(app),
   });
-  const ownerUidOf = (name: string): number | undefined => identities.find(name)?.record()?.ownerUid;
+  const ownerUidOf = (name: string): UserId | undefined => identities.find(name)?.record()?.ownerUid;
   const identity = stack.use(
     userIdentities(handlers.identity, {
       clock,
       log,
       recordOf: (name) => identities.find(name)?.record(),
       lock: (name) => identities.lock(name),
-      ownUid: process.getuid?.(),
+      ownUid: ownUser(),
     }),
   );
   const dispatcher = createDispatcher(

@@ -18,12 +18,13 @@ import {
   type OwnShare,
 } from './own-share.ts';
 import { unknownSession } from './session-calls.ts';
+import type { UserId } from '../../base/user-id.ts';
 
 /** What tells whose an identity or a flow is. */
 export interface OwnCallsDeps {
   /** Identities a bound agent dials as, and those an unbound one may. */
   readonly identitiesOfAgent: (agent: string) => readonly string[];
-  readonly ownerUidOf: (identity: string) => number | undefined;
+  readonly ownerUidOf: (identity: string) => UserId | undefined;
   /** As views name that user. */
   readonly userName: (uid: number) => string;
 }

@@ -9,6 +9,7 @@ import type { Caller, HandlerContext } from '../../api/call.ts';
 import type { EngineHandlers } from '../../api/schema.ts';
 import type { IdentityFile } from '../../identity/identities.ts';
 import { followLogin, type LoginEnded } from '../monitor/logout-watch.ts';
+import type { UserId } from '../../base/user-id.ts';
 
 /** What tells whose an identity is, and when its user is gone. */
 export interface UserIdentitiesDeps {
@@ -18,8 +19,8 @@ export interface UserIdentitiesDeps {
   readonly recordOf: (name: string) => IdentityFile | undefined;
   /** Drop what opens its key and stop it. */
   readonly lock: (name: string) => Promise<void>;
-  /** uid of this engine; a user's own engine needs nobody's login. */
-  readonly ownUid: number | undefined;
+  /** The engine's user; a user's own engine needs nobody's login. */
+  readonly ownUid: UserId | undefined;
 }
 
 /** How soon after a logout the key is dropped. */
@@ -93,7 +94,7 @@ export function userIdentities(
 }
 
 /** Throws `engine.forbidden` where the caller is another user than the identity's, and not root. */
-function requireUser(record: IdentityFile | undefined, caller: Caller, ownUid: number | undefined): void {
+function requireUser(record: IdentityFile | undefined, caller: Caller, ownUid: UserId | undefined): void {
   if (caller.standing?.kind === 'member' && record !== undefined && record.ownerUid !== caller.standing.uid) {
     throw new TunnelerError('engine.forbidden', `${record.name} is not your identity`, {
       details: { identity: record.name, next: "ask the engine's own user, or root" },

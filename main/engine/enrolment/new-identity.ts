@@ -6,6 +6,8 @@ import type { EngineClient } from '../../api/schema.ts';
 import type { IdentityFile, IdentityStore, KeystoreKind, KeyUnlock } from '../../identity/identities.ts';
 import type { SecretKeystore } from '../../identity/secrets.ts';
 import { defaultKeystore, parseKeystoreChoice, type KeystoreChoice } from '../../identity/keystore-choice.ts';
+import { isSuperuser, type UserId } from '../../base/user-id.ts';
+import { ownUser } from '../../files/own-user.ts';
 
 /** What the caller of `identity.enroll` asks for. */
 export type EnrollRequest = Parameters<EngineClient['identity']['enroll']>[0];
@@ -22,7 +24,7 @@ export interface NewIdentityDeps {
   readonly audit: AuditWriter;
   readonly log: Log;
   /** Who asks; absent: whoever runs this process. */
-  readonly uid?: number;
+  readonly uid?: UserId;
 }
 
 /** Fields that every way of enrolling shares. An identity of scope `user` serves who asked for it, not who runs the engine. */
@@ -30,9 +32,9 @@ export function commonFields(
   request: Pick<EnrollRequest, 'scope' | 'jit'>,
   name: string,
   keystore: KeystoreKind,
-  uid: number | undefined = process.getuid?.(),
+  uid: UserId | undefined = ownUser(),
 ): Pick<IdentityFile, 'name' | 'enabled' | 'scope' | 'ownerUid' | 'keystore' | 'jit' | 'foreign'> {
-  const scope = request.scope ?? (keystore === 'keychain' && process.getuid?.() !== 0 ? 'user' : 'machine');
+  const scope = request.scope ?? (keystore === 'keychain' && !isSuperuser(ownUser()) ? 'user' : 'machine');
   return {
     name,
     enabled: true,
@@ -59,7 +61,7 @@ export async function requireFree(store: IdentityStore, name: string): Promise<v
 
 /** The one asked for, which must work here; else the user's keychain where there is one, else `file`. */
 export async function chooseKeystore(asked: string | undefined, store: IdentityStore): Promise<KeystoreChoice> {
-  if (asked === undefined) return defaultKeystore(store, { mayUseKeychain: process.getuid?.() !== 0 });
+  if (asked === undefined) return defaultKeystore(store, { mayUseKeychain: !isSuperuser(ownUser()) });
   const choice = parseKeystoreChoice(asked);
   const here = await store.keystore(choice.kind).available();
   if (here.ok) return choice;

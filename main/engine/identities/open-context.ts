@@ -15,6 +15,7 @@ import type {
   ZitiContextOptions,
 } from '../../ziti/ziti.ts';
 import type { OpenContext } from './identity-runner.ts';
+import type { UserId } from '../../base/user-id.ts';
 
 /** What every context is opened with. */
 export interface ContextOpenerDeps {
@@ -24,7 +25,7 @@ export interface ContextOpenerDeps {
   readonly version: string;
   readonly openZitiContext: (options: ZitiContextOptions, options2: { signal: AbortSignal }) => Promise<ZitiContext>;
   /** `owner`: the user whose identity it is, where it is not the machine's. */
-  readonly gatherPosture: (checks: readonly PostureCheck[], owner: number | undefined) => Promise<PostureFacts>;
+  readonly gatherPosture: (checks: readonly PostureCheck[], owner: UserId | undefined) => Promise<PostureFacts>;
   /** A new key took the place of the old one. Never rejects. */
   readonly keyOpened: (record: IdentityFile, key: OpenKey, unlock: KeyUnlock) => Promise<void>;
   /** HTTPS for keys that only sign; absent: the SDK's own. */

@@ -5,6 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { UserId } from '../../base/user-id.ts';
 
 /** Has the login ended? Asked again and again. */
 export type LoginEnded = () => boolean;
@@ -18,7 +19,7 @@ export interface LoginPlaces {
 const hostPlaces: LoginPlaces = { logindUsers: '/run/systemd/users', processes: '/proc' };
 
 /** Follow the login of `uid` that the process `pid` belongs to. Undefined where this host does not tell when it ends. */
-export function followLogin(uid: number, pid: number | undefined, places = hostPlaces): LoginEnded | undefined {
+export function followLogin(uid: UserId, pid: number | undefined, places = hostPlaces): LoginEnded | undefined {
   if (isLoggedIn(uid, places)) return () => !isLoggedIn(uid, places);
   const leader = pid === undefined ? undefined : statusOf(pid, places)?.session;
   if (leader === undefined || leader === 0) return undefined;
@@ -27,7 +28,7 @@ export function followLogin(uid: number, pid: number | undefined, places = hostP
   return () => began === undefined || statusOf(leader, places)?.startedAtTicks !== began;
 }
 
-function isLoggedIn(uid: number, { logindUsers }: LoginPlaces): boolean {
+function isLoggedIn(uid: UserId, { logindUsers }: LoginPlaces): boolean {
   return /^STATE=(active|online)$/m.test(read(join(logindUsers, String(uid))) ?? '');
 }
 

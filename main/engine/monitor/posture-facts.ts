@@ -7,6 +7,7 @@ import { hostname, networkInterfaces } from 'node:os';
 import { promisify } from 'node:util';
 import { defined } from '../../base/defined.ts';
 import type { PostureCheck, PostureFacts } from '../../ziti/model.ts';
+import type { UserId } from '../../base/user-id.ts';
 
 type ProcessFact = NonNullable<PostureFacts['processes']>[number];
 
@@ -23,8 +24,8 @@ const ownSystems: Partial<Record<NodeJS.Platform, readonly string[]>> = {
 export function postureGatherer(deps: {
   readonly wokenAt: () => number | undefined;
   /** Of the screen of one user, or of any. */
-  readonly unlockedAt: (owner: number | undefined) => number | undefined;
-}): (checks: readonly PostureCheck[], owner: number | undefined) => Promise<PostureFacts> {
+  readonly unlockedAt: (owner: UserId | undefined) => number | undefined;
+}): (checks: readonly PostureCheck[], owner: UserId | undefined) => Promise<PostureFacts> {
   const hashes = new Map<string, { readonly stamp: string; readonly hash: string }>();
 
   const hashOf = async (path: string): Promise<string | undefined> => {

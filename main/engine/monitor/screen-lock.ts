@@ -5,20 +5,21 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { RunCommand } from '../../net/run-command.ts';
+import type { UserId } from '../../base/user-id.ts';
 
 const lookMs = 3000;
 
 /** The last unlocking of each user of this host, as far as any was told. */
 export class ScreenUnlocks {
-  readonly #byUser = new Map<number | undefined, number>();
+  readonly #byUser = new Map<UserId | undefined, number>();
 
   /** `uid` undefined: the host does not say whose screen it is. */
-  note(uid: number | undefined, atMs: number): void {
+  note(uid: UserId | undefined, atMs: number): void {
     this.#byUser.set(uid, atMs);
   }
 
   /** For an identity of one user, by that user alone; for the machine's, by anyone. */
-  lastFor(owner: number | undefined): number | undefined {
+  lastFor(owner: UserId | undefined): number | undefined {
     const known = [...this.#byUser].flatMap(([uid, atMs]) =>
       owner === undefined || uid === undefined || uid === owner ? [atMs] : [],
     );

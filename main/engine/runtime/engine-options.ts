@@ -6,6 +6,7 @@ import type { Endpoint } from '../../base/flow.ts';
 import type { Log } from '../../base/log.ts';
 import type { EngineMode } from '../../api/views.ts';
 import type { Answerer } from '../../hosting/hosting.ts';
+import type { UserId } from '../../base/user-id.ts';
 
 /** What `culvert run` gives an engine. */
 export interface EngineOptions {
@@ -44,7 +45,7 @@ export interface Engine extends AsyncDisposable {
 }
 
 /** A user of this host, or whoever comes through the network where the console is a dark service. */
-export type ConsoleVisitor = { readonly kind: 'user'; readonly uid: number | undefined } | { readonly kind: 'dark' };
+export type ConsoleVisitor = { readonly kind: 'user'; readonly uid: UserId | undefined } | { readonly kind: 'dark' };
 
 /** As the console room's `openConsole`, its assets known. */
 export type ConsoleListener = (deps: {

@@ -1,18 +1,20 @@
 /**
  * One engine a state directory. `engine.lock` names its holder by pid and start time, so that a lock left by kill -9, power loss or a
- * re-used pid is seen as stale and taken over.
+ * re-used pid is seen as stale and taken over. On Windows a named pipe is the lock, which dies with its holder, and the file just tells of it.
  */
 import { link, readFile, rename, unlink, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { isMissing } from '../../files/read-if-there.ts';
-import { socketAddress } from '../../ipc/socket-path.ts';
+import { removeDurably, writeAtomically } from '../../files/write-atomically.ts';
+import { lockPipePath, socketAddress } from '../../ipc/socket-path.ts';
+import { processStart } from './process-start.ts';
 
 interface Holder {
   readonly pid: number;
-  /** Clock ticks since boot at which the process started (Linux), else empty. */
+  /** As `processStart` says it; empty where the system does not. */
   readonly started: string;
 }
 
@@ -20,16 +22,46 @@ interface Holder {
 export async function lockInstance(stateDirectory: string, socketPath: string): Promise<AsyncDisposable> {
   const path = join(stateDirectory, 'engine.lock');
   if (await answers(socketPath)) throw alreadyRunning(stateDirectory, await readHolder(path));
-  const own: Holder = { pid: process.pid, started: await startTime(process.pid) };
+  return process.platform === 'win32'
+    ? lockByPipe(lockPipePath(stateDirectory), path, stateDirectory)
+    : lockByFile(path, stateDirectory);
+}
+
+/** The lock is a pipe that nobody else serves meanwhile. Exported for systems whose pipes are sockets. */
+export async function lockByPipe(pipe: string, file: string, stateDirectory: string): Promise<AsyncDisposable> {
+  if (await answers(pipe)) throw alreadyRunning(stateDirectory, await readHolder(file));
+  const server = createServer((socket) => socket.destroy());
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(pipe, resolve);
+    });
+    await writeAtomically(file, JSON.stringify({ pid: process.pid, started: '' }));
+  } catch (error) {
+    server.close();
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EADDRINUSE') throw alreadyRunning(stateDirectory, await readHolder(file));
+    throw unusable(stateDirectory, error);
+  }
+  // It holds nothing up: whoever has the lock says when it ends.
+  server.unref();
+  return {
+    async [Symbol.asyncDispose]() {
+      await removeDurably(file);
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}
+
+async function lockByFile(path: string, stateDirectory: string): Promise<AsyncDisposable> {
+  const own: Holder = { pid: process.pid, started: await processStart(process.pid) };
   const draft = `${path}.${process.pid}.tmp`;
   try {
     await writeFile(draft, JSON.stringify(own), { mode: 0o600 });
     await take(draft, path, stateDirectory);
   } catch (error) {
     if (error instanceof TunnelerError) throw error;
-    throw new TunnelerError('engine.state_unusable', `cannot lock ${stateDirectory}: ${(error as Error).message}`, {
-      cause: error,
-    });
+    throw unusable(stateDirectory, error);
   } finally {
     await unlink(draft).catch(ignoreMissing);
   }
@@ -81,21 +113,9 @@ async function alive(holder: Holder): Promise<boolean> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
   }
-  if (holder.pid === process.pid) return (await startTime(process.pid)) === holder.started;
-  const started = await startTime(holder.pid);
+  if (holder.pid === process.pid) return (await processStart(process.pid)) === holder.started;
+  const started = await processStart(holder.pid);
   return started === '' || holder.started === '' || started === holder.started;
-}
-
-/** Field 22 of /proc/PID/stat (proc_pid_stat(5)), counted after the command's closing parenthesis. */
-async function startTime(pid: number): Promise<string> {
-  if (process.platform !== 'linux') return '';
-  try {
-    const line = await readFile(`/proc/${pid}/stat`, 'utf8');
-    return line.slice(line.lastIndexOf(')') + 2).split(' ')[19] ?? '';
-  } catch {
-    // The process ended meanwhile, or /proc hides it; the pid alone decides.
-    return '';
-  }
 }
 
 /** True where something accepts connections on the socket: an engine, even one whose pid we cannot see (another pid namespace). */
@@ -111,6 +131,12 @@ function answers(socketPath: string): Promise<boolean> {
     socket.setTimeout(1000, () => finish(true));
     socket.once('connect', () => finish(true));
     socket.once('error', () => finish(false));
+  });
+}
+
+function unusable(stateDirectory: string, error: unknown): TunnelerError {
+  return new TunnelerError('engine.state_unusable', `cannot lock ${stateDirectory}: ${(error as Error).message}`, {
+    cause: error,
   });
 }
 

@@ -1,7 +1,9 @@
-/** The one directory that holds everything an engine keeps: 0700, owned by the engine's user. */
+/** The one directory that holds everything an engine keeps: 0700, owned by the engine's user; on Windows by a list of its own. */
 import { chmod, mkdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { TunnelerError } from '../../base/errors.ts';
+import { guardDirectory, windowsRights } from '../../files/directory-rights.ts';
+import { ownUser } from '../../files/own-user.ts';
 
 /** Where changes to the host are written down before they are made. */
 export const hostJournalDirectory = (stateDirectory: string): string => join(stateDirectory, 'host-journal');
@@ -19,7 +21,11 @@ export async function openStateDirectory(path: string, options: { readonly byRoo
     await mkdir(path, { recursive: true, mode: 0o700 });
     const found = await stat(path);
     if (!found.isDirectory()) throw new Error('it is no directory');
-    if (process.platform === 'win32') return;
+    if (process.platform === 'win32') {
+      const rights = windowsRights();
+      if (rights !== undefined) guardDirectory(path, ownUser(), rights);
+      return;
+    }
     const uid = process.getuid?.() ?? 0;
     const placed = options.byRoot === true && uid === 0 && (await placedByRoot(path));
     if (found.uid !== uid && !placed) throw new Error(`it belongs to another user (uid ${found.uid})`);

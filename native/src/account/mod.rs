@@ -1,0 +1,65 @@
+//! What Windows tells by other means than Unix: whose a process is, what it descends from, and who may change a file. Elsewhere nothing here works,
+//! for Node tells it there.
+
+#[cfg(not(windows))]
+use std::io;
+
+#[cfg(windows)]
+mod rights;
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+pub use rights::{restrict, rights};
+#[cfg(windows)]
+pub use windows::{chain, pipe_server};
+
+/// A process. What it lets nobody read is absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Process {
+    pub pid: u32,
+    pub parent: u32,
+    /// Units of 100 ns since 1601.
+    pub start: Option<u64>,
+    pub path: Option<String>,
+    pub command: Option<String>,
+    pub sid: Option<String>,
+    pub user: Option<String>,
+}
+
+/// What one account may do with a file, as an access mask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    pub sid: String,
+    pub mask: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileRights {
+    pub owner: String,
+    pub grants: Vec<Grant>,
+}
+
+#[cfg(not(windows))]
+fn unsupported<T>() -> io::Result<T> {
+    Err(io::Error::from(io::ErrorKind::Unsupported))
+}
+
+#[cfg(not(windows))]
+pub fn chain(_pid: u32) -> io::Result<Vec<Process>> {
+    unsupported()
+}
+
+#[cfg(not(windows))]
+pub fn pipe_server(_path: &str) -> io::Result<u32> {
+    unsupported()
+}
+
+#[cfg(not(windows))]
+pub fn rights(_path: &str) -> io::Result<FileRights> {
+    unsupported()
+}
+
+#[cfg(not(windows))]
+pub fn restrict(_path: &str, _sids: &[String]) -> io::Result<()> {
+    unsupported()
+}
