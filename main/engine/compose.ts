@@ -257,6 +257,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
       log,
       clock,
       audit,
+      config,
       apps,
       checkModelKey: decisions.checkModelKey,
       admit,

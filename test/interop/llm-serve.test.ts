@@ -15,6 +15,14 @@ const providers: Server[] = [];
 const asked: string[] = [];
 /** Keys that came with them. */
 const carried: (string | undefined)[] = [];
+/** The first is not there. */
+const aliases = {
+  fast: [
+    { model: 'twin', service: 'ailing' },
+    { model: 'large-1', weight: 0 },
+  ],
+  gone: 'hidden-1',
+};
 const budgeted = { tokenBudget: { tokens: 10_000, perSeconds: 600 } };
 
 beforeAll(async () => {
@@ -23,28 +31,31 @@ beforeAll(async () => {
     await provider('west', ['large-1', 'small-1']),
     await answering(503),
   ];
-  world = await McpWorld.open({
-    east: { target: east, contract: { http: { models: ['small-*'], tokenBudget: { tokens: 60, perSeconds: 600 } } } },
-    west: { target: west, contract: { http: { models: ['large-*', 'twin'] } } },
-    // Asked before the other by its name, and not there.
-    ailing: { target: sick, contract: { http: { models: ['twin'] } } },
-    files: { target: west, contract: null },
-    money: {
-      target: west,
-      contract: {
-        http: { models: ['gpt-4o', 'unheard'], costBudget: { amount: 0.0003, currency: 'USD', perSeconds: 600 } },
+  world = await McpWorld.open(
+    {
+      east: { target: east, contract: { http: { models: ['small-*'], tokenBudget: { tokens: 60, perSeconds: 600 } } } },
+      west: { target: west, contract: { http: { models: ['large-*', 'twin'] } } },
+      // Asked before the other by its name, and not there.
+      ailing: { target: sick, contract: { http: { models: ['twin'] } } },
+      files: { target: west, contract: null },
+      money: {
+        target: west,
+        contract: {
+          http: { models: ['gpt-4o', 'unheard'], costBudget: { amount: 0.0003, currency: 'USD', perSeconds: 600 } },
+        },
       },
+      // Of each pair the first is asked first.
+      'a-busy': { target: await answering(529), contract: { http: { ...budgeted, models: ['busy'] } } },
+      'b-busy': { target: west, contract: { http: { ...budgeted, models: ['busy'] } } },
+      'a-cut': { target: await answering('cut'), contract: { http: { ...budgeted, models: ['cut'] } } },
+      'b-cut': { target: west, contract: { http: { ...budgeted, models: ['cut'] } } },
+      'a-error': { target: await answering(500), contract: { http: { models: ['error'] } } },
+      'b-error': { target: west, contract: { http: { models: ['error'] } } },
+      'a-limit': { target: await answering(429), contract: { http: { models: ['limit'] } } },
+      'b-limit': { target: west, contract: { http: { models: ['limit'] } } },
     },
-    // Of each pair the first is asked first.
-    'a-busy': { target: await answering(529), contract: { http: { ...budgeted, models: ['busy'] } } },
-    'b-busy': { target: west, contract: { http: { ...budgeted, models: ['busy'] } } },
-    'a-cut': { target: await answering('cut'), contract: { http: { ...budgeted, models: ['cut'] } } },
-    'b-cut': { target: west, contract: { http: { ...budgeted, models: ['cut'] } } },
-    'a-error': { target: await answering(500), contract: { http: { models: ['error'] } } },
-    'b-error': { target: west, contract: { http: { models: ['error'] } } },
-    'a-limit': { target: await answering(429), contract: { http: { models: ['limit'] } } },
-    'b-limit': { target: west, contract: { http: { models: ['limit'] } } },
-  });
+    { laptopConfig: JSON.stringify({ llm: { aliases, failover: { failures: 1, restSeconds: 600 } } }) },
+  );
   const serving = await world.start(['llm', 'serve', '--state', world.laptop]);
   url = String(serving.ready['url']);
 }, 120_000);
@@ -75,7 +86,7 @@ test('each model is asked of the service that has it, and lists are one', async 
   expect([large.status, await large.json()]).toMatchObject([200, { by: 'west', model: 'large-1' }]);
   const list = (await (await fetch(`${url}/v1/models`)).json()) as { data: { id: string }[] };
   // The hidden one is behind no contract that lets it through.
-  expect(list.data.map(({ id }) => id).sort()).toEqual(['large-1', 'small-1']);
+  expect(list.data.map(({ id }) => id).sort()).toEqual(['fast', 'large-1', 'small-1']);
 });
 
 test('streams pass as they come', async () => {
@@ -99,6 +110,17 @@ test('a model that nobody here may ask is refused in the words of its dialect', 
 test('a service that is not there is followed by the next', async () => {
   const twin = await ask('/v1/chat/completions', { model: 'twin', messages: [] });
   expect([twin.status, await twin.json()]).toMatchObject([200, { by: 'west' }]);
+});
+
+test('an alias is answered by the first of its models that is there, and says which', async () => {
+  const aliased = await ask('/v1/chat/completions', { model: 'fast', messages: [] });
+  expect([aliased.status, await aliased.json()]).toMatchObject([200, { by: 'west', model: 'large-1' }]);
+  expect([aliased.headers.get('x-culvert-service'), aliased.headers.get('x-culvert-model')]).toEqual([
+    'west',
+    'large-1',
+  ]);
+  const gone = await ask('/v1/messages', { model: 'gone', messages: [] });
+  expect(gone.status).toBe(404);
 });
 
 test('a used budget says so, and that asking again is no use; the record has model and tokens', async () => {

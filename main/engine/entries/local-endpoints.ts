@@ -6,11 +6,14 @@ import type { EngagementContract } from '../../base/engagement.ts';
 import { openFrontDoor, type FrontDoor, type FrontDoorDeps } from './front-door.ts';
 import type { CallerFlow } from './loopback-caller.ts';
 import { mcpEntry, type McpEntryDeps } from './mcp-entry.ts';
+import type { EngineConfig, LlmConfig } from '../runtime/config.ts';
 import { openModelDoor, type ModelDoor, type ModelDoorDeps } from './model-door.ts';
+import type { AliasTarget } from './model-routes.ts';
 
 /** What the endpoints need together. */
 export interface LocalEndpointsDeps
   extends McpEntryDeps, Omit<FrontDoorDeps, 'visible' | 'digest'>, Pick<ModelDoorDeps, 'checkModelKey' | 'audit'> {
+  readonly config: EngineConfig;
   /** The services under a contract that the program may dial at this moment, by name. */
   readonly visible: (
     app: App,
@@ -42,10 +45,24 @@ export function openLocalEndpoints(deps: LocalEndpointsDeps, stack: DisposalStac
     ),
     modelDoor: openModelDoor({
       ...deps,
+      ...choices(deps.config.llm),
       visible: async (app, flow) =>
         (await visible(app, flow)).flatMap(({ service, contract }) =>
           contract.http === undefined ? [] : [{ service, models: contract.http.models }],
         ),
     }),
   };
+}
+
+/** How the endpoint for models chooses, as the settings have it. */
+function choices(settings: LlmConfig | undefined): Pick<ModelDoorDeps, 'aliases' | 'health' | 'random'> {
+  const { failures = 3, restSeconds = 30 } = settings?.failover ?? {};
+  const aliases = Object.entries(settings?.aliases ?? {}).map(([name, said]): [string, readonly AliasTarget[]] => [
+    name,
+    [said].flat().map((one) => {
+      const { model, service, weight = 1 } = typeof one === 'string' ? { model: one } : one;
+      return { model, service, weight };
+    }),
+  ]);
+  return { aliases: new Map(aliases), health: { failures, restMs: restSeconds * 1000 }, random: Math.random };
 }

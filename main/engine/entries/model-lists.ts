@@ -13,9 +13,9 @@ export function isModelList(target: string): boolean {
   return /^\/(?:v1|v1beta|v1alpha|openai\/v1)\/models$|^\/models$|^\/api\/tags$/.test(target.split('?')[0] ?? '');
 }
 
-/** What is hidden behind a service's contract is not shown; of two of one name the first stands. */
-export function mergedModels(target: string, lists: readonly ServiceList[]): unknown {
-  const shown = new Map<string, unknown>();
+/** What is hidden behind a service's contract is not shown; of two of one name the first stands. `aliases`: names of this endpoint's own, which come first. */
+export function mergedModels(target: string, lists: readonly ServiceList[], aliases: readonly string[]): unknown {
+  const shown = new Map<string, unknown>(aliases.map((name) => [name, aliasItem(target, name)]));
   for (const { service, list } of lists) {
     const globs = service.models?.map((pattern) => compileGlob(pattern));
     for (const item of itemsOf(list)) {
@@ -29,6 +29,15 @@ export function mergedModels(target: string, lists: readonly ServiceList[]): unk
   const [first, last] = [[...shown.keys()][0] ?? null, [...shown.keys()].at(-1) ?? null];
   // One shape that clients of both dialects read.
   return { object: 'list', data: items, has_more: false, first_id: first, last_id: last };
+}
+
+/** As the dialect's lists have a model; nobody knows more of it. */
+function aliasItem(target: string, name: string): unknown {
+  if (/\/api\/tags/.test(target)) return { name, model: name };
+  if (/\/v1(?:beta|alpha)\//.test(target)) {
+    return { name: `models/${name}`, displayName: name, supportedGenerationMethods: ['generateContent'] };
+  }
+  return { id: name, object: 'model', type: 'model', display_name: name, owned_by: 'culvert' };
 }
 
 function itemsOf(list: unknown): readonly unknown[] {

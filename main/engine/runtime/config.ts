@@ -278,9 +278,32 @@ const price = v.strictObject({
   source: text,
 });
 
+const modelName = v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'expected a plain name'));
+
+/** One of the models that an alias stands for. */
+const aliasTarget = v.strictObject({
+  /** The model's name, as its service knows it. */
+  model: text,
+  /** The dark service that is asked for it. Default: whichever has it. */
+  service: v.optional(text),
+  /** Its share of first questions among the alias's models; 0: asked only where those before it are not there. Default 1. */
+  weight: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(1_000_000))),
+});
+
+const failover = v.strictObject({
+  /** So many questions in a row that a service did not answer, and it is asked last for a while. Default 3. */
+  failures: v.optional(positive),
+  /** How long. Default 30. */
+  restSeconds: v.optional(positive),
+});
+
 const llm = v.strictObject({
   /** What models cost, where it is not what Culvert ships. Used by `costBudget` and for the record. */
   prices: v.optional(v.array(price)),
+  /** Names of one's own for models, at the endpoint of `culvert llm serve`: each for one model, or for several by weight. */
+  aliases: v.optional(v.record(modelName, list(v.union([text, aliasTarget])))),
+  /** When a model service that does not answer is left alone for a while. */
+  failover: v.optional(failover),
 });
 
 const pkcs11 = v.strictObject({
@@ -310,7 +333,7 @@ export const configSchema = v.strictObject({
   agents: v.optional(v.record(v.pipe(v.string(), v.regex(/^[A-Za-z0-9_.-]{1,64}$/, 'expected a short name')), agent)),
   /** What is put into the requests of services hosted here. */
   hosting: v.optional(hosting),
-  /** Models: what they cost. */
+  /** Models: what they cost, and how the local endpoint for them chooses. */
   llm: v.optional(llm),
   /** Local rules, and what follows from odd behaviour. */
   policy: v.optional(policy),
