@@ -4,8 +4,6 @@ export interface ShellSettings {
   /** The shell starts with the user's session. */
   readonly autostart: boolean;
   readonly notifications: boolean;
-  /** Undefined where the platform offers no tray. */
-  readonly tray?: boolean;
   readonly version: string;
   /** Undefined where nothing is updated: a shell that runs from a checkout. */
   readonly update?: ShellUpdate;

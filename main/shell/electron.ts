@@ -31,6 +31,14 @@ export interface WebContentsLike {
   setWindowOpenHandler(handler: (details: { readonly url: string }) => { action: 'deny' }): void;
 }
 
+/** Electron's `Rectangle`: of a screen or on it, in its own pixels. */
+export interface Rectangle {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
 /** Electron's `BrowserWindow`, as far as it is used. */
 export interface BrowserWindowLike {
   readonly webContents: WebContentsLike;
@@ -42,6 +50,10 @@ export interface BrowserWindowLike {
   isMinimized(): boolean;
   isVisible(): boolean;
   isFocused(): boolean;
+  isMaximized(): boolean;
+  maximize(): void;
+  /** Place and size it has, or would have if it were not maximised. */
+  getNormalBounds(): Rectangle;
   once(event: 'ready-to-show', listener: () => void): void;
   on(event: 'close', listener: (event: { preventDefault(): void }) => void): void;
 }
@@ -92,6 +104,8 @@ export interface ElectronApi {
   readonly app: {
     requestSingleInstanceLock(): boolean;
     quit(): void;
+    /** At once, asking nobody. */
+    exit(code: number): void;
     readonly isPackaged: boolean;
     getVersion(): string;
     getLocale(): string;
@@ -116,6 +130,8 @@ export interface ElectronApi {
     ): void;
   };
   readonly session: { readonly defaultSession: SessionLike };
+  /** To be used once the app is ready. */
+  readonly screen: { getAllDisplays(): readonly { readonly workArea: Rectangle }[] };
   readonly shell: { openExternal(url: string): Promise<void> };
   readonly Tray: new (image: unknown) => TrayLike;
   readonly Menu: {

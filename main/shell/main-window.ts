@@ -4,6 +4,7 @@ import { windowAddress, windowScheme } from './channels.ts';
 import type { BrowserWindowLike, ElectronApi, SessionLike, WebContentsLike } from './electron.ts';
 import { mayHave, mayNavigate, mayOpenOutside, mayRequest } from './refusals.ts';
 import type { FileAnswer } from './window-files.ts';
+import { placeOptions, smallest, type WindowPlace } from './window-place.ts';
 
 /** Must be said before the app is ready. */
 export function registerScheme(electron: ElectronApi): void {
@@ -45,10 +46,8 @@ export function lockContents(contents: WebContentsLike, openOutside: (url: strin
 /** The window's fixed options: sandboxed, isolated, without Node. */
 export function windowOptions(preload: string, icon: string): Readonly<Record<string, unknown>> {
   return {
-    width: 1200,
-    height: 780,
-    minWidth: 720,
-    minHeight: 480,
+    minWidth: smallest.width,
+    minHeight: smallest.height,
     show: false,
     backgroundColor: '#f3f2ee',
     icon,
@@ -68,15 +67,23 @@ export function windowOptions(preload: string, icon: string): Readonly<Record<st
   };
 }
 
-/** Open it; it shows itself once painted. */
+/** Open it where it was; it shows itself once painted. */
 export function openWindow(
   electron: ElectronApi,
   paths: { readonly preload: string; readonly icon: string },
+  place: WindowPlace | undefined,
   log: Log,
 ): BrowserWindowLike {
-  const window = new electron.BrowserWindow(windowOptions(paths.preload, paths.icon));
+  const screens = electron.screen.getAllDisplays().map(({ workArea }) => workArea);
+  const window = new electron.BrowserWindow({
+    ...windowOptions(paths.preload, paths.icon),
+    ...placeOptions(place, screens),
+  });
   lockContents(window.webContents, (url) => void electron.shell.openExternal(url), log);
-  window.once('ready-to-show', () => window.show());
+  window.once('ready-to-show', () => {
+    if (place?.maximized === true) window.maximize();
+    window.show();
+  });
   void window.loadURL(windowAddress);
   return window;
 }

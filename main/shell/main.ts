@@ -16,9 +16,10 @@ import { watchEngine } from './engine-watch.ts';
 import { serveIpc } from './ipc.ts';
 import { lockSession, openWindow, registerScheme } from './main-window.ts';
 import { gather, Notices, type Notice } from './notices.ts';
-import { readSettings, writeSettings } from './shell-settings.ts';
+import { readSettings, writeSettings, type KeptSettings } from './shell-settings.ts';
 import { tellUnlocks } from './screen-unlock.ts';
 import { stderrLog } from './stderr-log.ts';
+import { hasTrayHost } from './tray-host.ts';
 import { readUpdateKeys } from './update-signature.ts';
 import { watchUpdates, type Updater, type Updates } from './updates.ts';
 import { openWindowFiles } from './window-files.ts';
@@ -42,6 +43,13 @@ let window: BrowserWindowLike | undefined;
 let tray: TrayLike | undefined;
 let updates: Updates | undefined;
 let quitting = false;
+const settingsFile = join(app.getPath('userData'), 'shell.json');
+let kept = readSettings(settingsFile);
+
+function keep(change: Partial<KeptSettings>): void {
+  kept = { ...kept, ...change };
+  writeSettings(settingsFile, kept);
+}
 
 function showWindow(screen?: string): void {
   window ??= openOwnWindow();
@@ -52,14 +60,20 @@ function showWindow(screen?: string): void {
 }
 
 function openOwnWindow(): BrowserWindowLike {
-  const made = openWindow(electron, paths, log);
+  const made = openWindow(electron, paths, kept.window, log);
   made.on('close', (event) => {
-    // with a tray the window only hides; without one closing it ends the shell, never the tunnel
-    if (quitting || tray === undefined) return;
+    keep({ window: { ...made.getNormalBounds(), maximized: made.isMaximized() } });
+    if (quitting) return;
     event.preventDefault();
-    made.hide();
+    void hideOrQuit(made);
   });
   return made;
+}
+
+/** Where a tray shows how to have it back the window only hides; else closing it ends the shell, never the tunnel. */
+async function hideOrQuit(closed: BrowserWindowLike): Promise<void> {
+  if (tray !== undefined && (await hasTrayHost(process.platform))) closed.hide();
+  else app.quit();
 }
 
 function notify(notice: Notice, press: () => void): void {
@@ -95,14 +109,11 @@ async function openTray(words: ReturnType<typeof shellWords>): Promise<void> {
 async function start(): Promise<void> {
   await app.whenReady();
   const words = shellWords(app.getLocale());
-  const settingsFile = join(app.getPath('userData'), 'shell.json');
-  let kept = readSettings(settingsFile);
   const settings = (): ShellSettings => {
     const update = updates?.state();
     return {
       autostart: app.getLoginItemSettings().openAtLogin,
       notifications: kept.notifications,
-      tray: tray !== undefined,
       version: app.getVersion(),
       ...defined({ update }),
     };
@@ -114,10 +125,7 @@ async function start(): Promise<void> {
     settings,
     set: ({ autostart, notifications }) => {
       if (autostart !== undefined) app.setLoginItemSettings({ openAtLogin: autostart, args: ['--hidden'] });
-      if (notifications !== undefined) {
-        kept = { notifications };
-        writeSettings(settingsFile, kept);
-      }
+      if (notifications !== undefined) keep({ notifications });
       return settings();
     },
     openOutside: (url) => electron.shell.openExternal(url),
@@ -126,7 +134,8 @@ async function start(): Promise<void> {
     log,
   });
   await openTray(words);
-  if (!process.argv.includes('--hidden') || tray === undefined) showWindow();
+  const hidden = process.argv.includes('--hidden') && tray !== undefined && (await hasTrayHost(process.platform));
+  if (!hidden) showWindow();
 
   const notices = new Notices(words);
   const tell = (changes: readonly StateChange[]): void => {
@@ -175,6 +184,13 @@ function take(arrival: Awaited<ReturnType<typeof arrivalOf>>): void {
   arrivals.put(arrival);
 }
 
+/** Nothing is half alive: Electron itself would say it in a dialog of its own, and hold everything still until somebody answers. */
+function fail(error: unknown): void {
+  log.error('shell.failed', { message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  app.exit(1);
+}
+
+process.on('uncaughtException', fail);
 registerScheme(electron);
 app.enableSandbox();
 if (!app.requestSingleInstanceLock()) {
@@ -203,5 +219,7 @@ if (!app.requestSingleInstanceLock()) {
     abort.abort();
     updates?.[Symbol.dispose]();
   });
-  void start().then(async () => take(await arrivalOf(process.argv)));
+  start()
+    .then(async () => take(await arrivalOf(process.argv)))
+    .catch(fail);
 }

@@ -1,6 +1,6 @@
 /** The window's files under its own scheme, from a table of what was built; and the policy they are shown under. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { extname, join, relative, sep } from 'node:path';
+import { extname, join } from 'node:path';
 import { windowOrigin } from './channels.ts';
 
 const types: Readonly<Record<string, string>> = {
@@ -35,11 +35,9 @@ export interface FileAnswer {
 /** Answers requests of the window's scheme. Read once: a path that is not in the table does not exist. */
 export function openWindowFiles(directory: string): (url: string) => FileAnswer {
   const files = new Map<string, { readonly type: string; readonly body: Uint8Array<ArrayBuffer> }>();
-  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
-    const type = types[extname(entry.name)];
-    if (!entry.isFile() || type === undefined) continue;
-    const file = join(entry.parentPath, entry.name);
-    files.set(`/${relative(directory, file).split(sep).join('/')}`, { type, body: new Uint8Array(readFileSync(file)) });
+  for (const path of filesBelow(directory)) {
+    const type = types[extname(path)];
+    if (type !== undefined) files.set(path, { type, body: new Uint8Array(readFileSync(join(directory, path))) });
   }
   return (url) => {
     if (!url.startsWith(`${windowOrigin}/`)) return refusal(403);
@@ -51,6 +49,14 @@ export function openWindowFiles(directory: string): (url: string) => FileAnswer 
       body: file.body,
     };
   };
+}
+
+/** As a page asks for them: `/assets/index.js`. By hand, for not every Electron's Node walks a tree by itself. */
+function filesBelow(directory: string, below = '/'): readonly string[] {
+  return readdirSync(join(directory, below), { withFileTypes: true }).flatMap((entry) => {
+    const path = `${below}${entry.name}`;
+    return entry.isDirectory() ? filesBelow(directory, `${path}/`) : entry.isFile() ? [path] : [];
+  });
 }
 
 function refusal(status: 403 | 404): FileAnswer {

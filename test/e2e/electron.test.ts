@@ -2,14 +2,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { _electron } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
-import { LineSplitter } from '../../main/api/lines.ts';
 import { sceneEngine } from '../support/window/scene-engine.ts';
+import { serveScene } from '../support/window/scene-socket.ts';
 import { sceneState } from '../support/window/scene.ts';
 import { mustSkip } from '../support/optional.ts';
 
@@ -32,18 +31,7 @@ describe.skipIf(mustSkip(missing))("the shell in Electron (needs Electron's bina
     const directory = await mkdtemp(join(tmpdir(), 'culvert-electron-'));
     const socket = join(directory, 'engine.sock');
     const engine = sceneEngine(sceneState(Date.now()), Date.now(), { still: true });
-    const server = createServer((client) => {
-      const lines = new LineSplitter();
-      const connection = engine.dispatcher.connect({ permission: 'administer', via: 'socket' }, (line) => {
-        client.write(`${line}\n`);
-      });
-      client.on('data', (chunk: Buffer) => {
-        for (const line of lines.push(chunk)) if (line.kind === 'line') connection.receive(line.text);
-      });
-      client.on('close', () => connection.close());
-      client.on('error', () => connection.close());
-    });
-    await new Promise<void>((resolve) => server.listen(socket, resolve));
+    const served = await serveScene(engine, socket);
     const app = await _electron.launch({ args: ['--no-sandbox', root, '--socket', socket], cwd: root });
     try {
       const page = await app.firstWindow();
@@ -57,10 +45,10 @@ describe.skipIf(mustSkip(missing))("the shell in Electron (needs Electron's bina
           ),
         ),
       ).toBe('refused');
-      expect(await page.evaluate(() => window.open('https://example.com') === null)).toBe(true);
+      expect(await page.evaluate(() => window.open('file:///etc/passwd') === null)).toBe(true);
     } finally {
       await app.close();
-      server.close();
+      await served[Symbol.asyncDispose]();
       await rm(directory, { recursive: true, force: true });
     }
   });

@@ -19,6 +19,7 @@ import { gather, Notices } from '../../main/shell/notices.ts';
 import { tellUnlocks } from '../../main/shell/screen-unlock.ts';
 import { readSettings, writeSettings } from '../../main/shell/shell-settings.ts';
 import { openWindowFiles } from '../../main/shell/window-files.ts';
+import { parsePlace, placeOptions } from '../../main/shell/window-place.ts';
 import { shellWords } from '../../main/shell/words.ts';
 import { createFakeEngine } from '../support/fake-engine.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -421,5 +422,34 @@ describe('small things', () => {
     await writeFile(file, '{');
     await chmod(file, 0o600);
     expect(readSettings(file)).toEqual({ notifications: true });
+  });
+});
+
+describe('the window’s place', () => {
+  const screen = { x: 0, y: 24, width: 1920, height: 1056 };
+  const place = { x: 100, y: 80, width: 1000, height: 700, maximized: false };
+
+  it('is kept, and nothing that is none', () => {
+    const file = join(directory, 'shell.json');
+    writeSettings(file, { notifications: true, window: place });
+    expect(readSettings(file).window).toEqual(place);
+    for (const spoilt of [null, 'left', { ...place, x: 1.5 }, { ...place, height: '700' }, { x: 1 }]) {
+      expect(parsePlace(spoilt)).toBeUndefined();
+    }
+  });
+
+  it('is where it was on a screen that is still there, by hand’s reach; else the desktop chooses', () => {
+    expect(placeOptions(undefined, [screen])).toEqual({ width: 1200, height: 780 });
+    expect(placeOptions(place, [screen])).toEqual({ x: 100, y: 80, width: 1000, height: 700 });
+    expect(placeOptions({ ...place, x: -800 }, [screen])).toMatchObject({ x: -800 });
+    const elsewhere = { width: 1000, height: 700 };
+    expect(placeOptions({ ...place, x: -950 }, [screen])).toEqual(elsewhere);
+    expect(placeOptions({ ...place, y: 0 }, [screen])).toEqual(elsewhere);
+    expect(placeOptions({ ...place, x: 2500 }, [screen])).toEqual(elsewhere);
+    expect(placeOptions({ ...place, x: 2500 }, [screen, { ...screen, x: 1920 }])).toMatchObject({ x: 2500 });
+  });
+
+  it('is never smaller than the window can be', () => {
+    expect(placeOptions({ ...place, width: 10, height: 10 }, [screen])).toMatchObject({ width: 720, height: 480 });
   });
 });
