@@ -72,7 +72,7 @@ describe('sentences to people', () => {
       return [...faultsOf(text, engine), ...begins].map((fault) => `${at} ${fault}`);
     });
     expect(faults).toEqual([]);
-  });
+  }, 120_000); // parses the whole house
 
   it.each([
     ['en', en],
