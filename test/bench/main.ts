@@ -1,6 +1,6 @@
 /**
  * `npm run bench [-- PART…]`: everything is measured beside the Go pair in one interleaved run, and printed as medians and ratios.
- * Parts: throughput, latency, connections, idle, dial, containment, guard, data; and through TUN, as root, in network namespaces of their own:
+ * Parts: throughput, latency, connections, idle, dial, containment, guard, data, fleet; and through TUN, as root, in network namespaces of their own:
  * tun-hop (no overlay behind it), tun-throughput, tun-slow-reader, tun-latency, tun-connections, tun-idle. Without parts: all of them.
  */
 import { openRealNetwork } from '../support/real-network.ts';
@@ -13,6 +13,8 @@ import { measureDials } from './dial.ts';
 import { openEcho } from './echo.ts';
 import { connectionsTable, idleTable, latencyTable } from './exchanges.ts';
 import { measureGovernance } from './guard.ts';
+import { measureFleet } from './fleet.ts';
+import { runFleetDevice, type FleetDeviceOrder } from './fleet-device.ts';
 import { openPaths } from './paths.ts';
 import { isInside, runInside } from './private-network.ts';
 import { measureThroughput, openBackend } from './throughput.ts';
@@ -26,16 +28,24 @@ const seconds = Number(process.env['BENCH_SECONDS'] ?? 4);
 const trials = Number(process.env['BENCH_TRIALS'] ?? 200);
 const liveSessions = Number(process.env['BENCH_LIVE'] ?? 1_000);
 const idleConnections = Number(process.env['BENCH_IDLE'] ?? 10_000);
+const fleet = {
+  devices: Number(process.env['BENCH_DEVICES'] ?? 50),
+  records: Number(process.env['BENCH_RECORDS'] ?? 1_000_000),
+};
+/** Parts that need no network but the embedded one. */
+const alone = ['guard', 'data', 'fleet', 'tun-hop', ...tunParts];
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
 async function main(): Promise<void> {
+  if (asked[0] === 'fleet-device') return runFleetDevice(JSON.parse(asked[1] ?? '') as FleetDeviceOrder);
   if (!isInside) {
     if (wants('guard')) print(`${await measureGovernance(rounds)}\n`);
     if (wants('data')) print(`${measureData()}\n\n${await measureCallPolicy()}\n`);
+    if (wants('fleet')) print(`${await measureFleet(fleet)}\n`);
     if (wants('tun-hop') || tunParts.some(wants)) await transparent();
     // The rest needs a network that stands on this host's loopback.
-    if (asked.length > 0 && asked.every((part) => ['guard', 'data', 'tun-hop', ...tunParts].includes(part))) return;
+    if (asked.length > 0 && asked.every((part) => alone.includes(part))) return;
   }
   const missing = openZitiMissing();
   if (missing !== undefined) throw new Error(missing);
