@@ -90,6 +90,92 @@ export interface FleetRecordView extends AuditRecordView {
   readonly receivedAt: string;
 }
 
+/** What one identity of one device holds, and how much of it was used. */
+export interface FleetReachView {
+  readonly device: string;
+  readonly identity: string;
+  /** Services it may dial now, and host. */
+  readonly dial: readonly string[];
+  readonly bind: readonly string[];
+  /** By agent, or by program where it is none. */
+  readonly used: readonly { readonly who: string; readonly services: readonly string[] }[];
+  /** Held, and never dialled in what is kept. */
+  readonly unused: readonly string[];
+}
+
+/** What happened on one device when access was taken. Times by the collector's clock. */
+export interface FleetContainmentView {
+  readonly device: string;
+  readonly at: string;
+  readonly what: 'revoked' | 'quarantined' | 'disabled';
+  readonly subject: string;
+  /** Sessions that ended by it. */
+  readonly sessions: number;
+  /** From the first sign of it on the device to the end of the last session, milliseconds. */
+  readonly lastAfterMs?: number;
+}
+
+/** One session within an incident, as the device on one end saw it. */
+export interface FleetSessionView {
+  readonly session: string;
+  readonly device: string;
+  readonly service?: string;
+  readonly identity?: string;
+  readonly agent?: string;
+  readonly app?: string;
+  readonly openedAt?: string;
+  readonly closedAt?: string;
+  readonly closeReason?: string;
+  readonly calls: number;
+  readonly denied: number;
+}
+
+/** What is known of an incident: who and what had part in it, and all that happened, oldest first, by the collector's clock. */
+export interface FleetIncidentView {
+  readonly devices: readonly string[];
+  readonly agents: readonly string[];
+  readonly identities: readonly string[];
+  readonly services: readonly string[];
+  readonly tools: readonly string[];
+  readonly sessions: readonly FleetSessionView[];
+  /** Sessions that matched and were not followed: there are too many. */
+  readonly sessionsLeftOut?: number;
+  readonly timeline: readonly FleetRecordView[];
+}
+
+/** What an agent did, and what it could have done. */
+export interface FleetAgentView {
+  readonly agent: string;
+  readonly devices: readonly string[];
+  readonly sessions: number;
+  /** Tools, requests and writes, most called first. */
+  readonly did: readonly {
+    readonly service: string;
+    readonly tool: string;
+    readonly calls: number;
+    readonly denied: number;
+  }[];
+  /** Connections it was refused. */
+  readonly refused: number;
+  readonly could: readonly {
+    readonly device: string;
+    readonly identity: string;
+    readonly services: readonly string[];
+    readonly used: readonly string[];
+    readonly unused: readonly string[];
+  }[];
+}
+
+/** What a device hosts without a port, and where its engine lets programs in. */
+export interface FleetDarkView {
+  readonly device: string;
+  readonly hosts: readonly string[];
+  readonly mode?: string;
+  readonly listens: readonly string[];
+  /** Those of them that another machine could reach. */
+  readonly open: readonly string[];
+}
+
 /** Something a collecting engine found out about a device. */
 export interface FleetAlertView {
   readonly id: number;

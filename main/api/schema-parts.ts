@@ -23,3 +23,19 @@ export const agents = ['agent'] as const;
 export const agentsAndMembers = ['agent', 'member'] as const;
 /** Whoever reaches the socket. */
 export const everyone = ['agent', 'member', 'unknown'] as const;
+
+/** What records are searched for. */
+export const auditQuery = v.strictObject({
+  text: v.optional(v.pipe(v.string(), v.maxLength(1024))),
+  kind: v.optional(text(256)),
+  service: v.optional(text(256)),
+  identity: v.optional(text(256)),
+  agent: v.optional(text(256)),
+  tool: v.optional(text(256)),
+  session: v.optional(text(256)),
+  decision: v.optional(v.picklist(['allow', 'deny'])),
+  since: v.optional(v.pipe(v.string(), v.isoTimestamp())),
+  until: v.optional(v.pipe(v.string(), v.isoTimestamp())),
+  limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100_000))),
+  beforeSeq: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
+});

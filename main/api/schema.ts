@@ -6,19 +6,22 @@ import * as v from 'valibot';
 import { call, stream, type Client, type Handlers } from './call.ts';
 import { parser } from './parser.ts';
 import { agoraCalls } from './agora-calls.ts';
-import { agents, agentsAndMembers, everyone, identityName, members, nothing, text } from './schema-parts.ts';
+import { fleetCalls } from './fleet-calls.ts';
+import {
+  agents,
+  agentsAndMembers,
+  auditQuery,
+  everyone,
+  identityName,
+  members,
+  nothing,
+  text,
+} from './schema-parts.ts';
 import type { InventoryView, RecordingCallsView, RecordingView } from './floor-views.ts';
 import { approvalAnswer, type ApprovalAnswer, type ApprovalView } from './approval-view.ts';
 import type { StateDelta, StateSnapshot } from './state.ts';
 import type { AgentEnvironmentView, AgentStartView, ModelKeyView, ShownModelKeyView } from './agent-views.ts';
-import type {
-  AuditRecordView,
-  AuditVerifyView,
-  FleetAlertView,
-  FleetDeviceView,
-  FleetOrderView,
-  FleetRecordView,
-} from './record-views.ts';
+import type { AuditRecordView, AuditVerifyView } from './record-views.ts';
 import type {
   AgentView,
   AlertView,
@@ -85,21 +88,6 @@ const secretName = v.pipe(
   v.string(),
   v.regex(/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$/, 'a name has letters, digits, ".", "_" or "-"'),
 );
-
-const auditQuery = v.strictObject({
-  text: v.optional(v.pipe(v.string(), v.maxLength(1024))),
-  kind: v.optional(text(256)),
-  service: v.optional(text(256)),
-  identity: v.optional(text(256)),
-  agent: v.optional(text(256)),
-  tool: v.optional(text(256)),
-  session: v.optional(text(256)),
-  decision: v.optional(v.picklist(['allow', 'deny'])),
-  since: v.optional(v.pipe(v.string(), v.isoTimestamp())),
-  until: v.optional(v.pipe(v.string(), v.isoTimestamp())),
-  limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100_000))),
-  beforeSeq: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
-});
 
 /** A session's id becomes a file name. */
 const recordedSession = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,64}$/, 'no id of a session'));
@@ -404,41 +392,12 @@ export const schema = {
     }),
     alerts: call<void, readonly AlertView[]>({ needs: 'observe', parse: nothing }),
   },
-  fleet: {
-    /** Devices whose record is kept here. */
-    devices: call<void, readonly FleetDeviceView[]>({ needs: 'observe', parse: nothing }),
-    search: call<v.InferOutput<typeof fleetQuery>, readonly FleetRecordView[]>({
-      needs: 'observe',
-      parse: (raw) => parser(fleetQuery)(raw),
-    }),
-    alerts: call<{ limit?: number | undefined }, readonly FleetAlertView[]>({
-      needs: 'observe',
-      parse: (raw) => parser(v.strictObject({ limit: v.optional(limit) }))(raw ?? {}),
-    }),
-    /** Signed, and handed to every device; who is away gets it when it comes back. */
-    order: call<v.InferOutput<typeof fleetOrder>, FleetOrderView>({
-      needs: 'administer',
-      parse: (raw) => parser(fleetOrder)(raw),
-    }),
-    orders: call<void, readonly FleetOrderView[]>({ needs: 'observe', parse: nothing }),
-  },
+  fleet: fleetCalls,
   dns: {
     status: call<void, DnsView>({ needs: 'observe', parse: nothing }),
   },
 } as const;
 
-const limit = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100_000));
-const { beforeSeq: _beforeSeq, ...fleetFields } = auditQuery.entries;
-const fleetQuery = v.strictObject({ ...fleetFields, device: v.optional(text(256)) });
-const fleetOrder = v.strictObject({
-  action: v.picklist(['quarantine', 'release']),
-  subject: v.pipe(
-    v.string(),
-    v.maxLength(1024),
-    v.regex(/^(app|identity|service):.+$/, 'expected app:…, identity:… or service:…'),
-  ),
-  cause: v.optional(v.pipe(v.string(), v.maxLength(1024))),
-});
 const logLevel = v.strictObject({ level: v.picklist(['trace', 'debug', 'info', 'warn', 'error']) });
 const hostedAnswer = v.strictObject({
   connection: text(64),

@@ -3,6 +3,7 @@
 /** Kinds of record, past tense. `details` hold the facts; never keys, tokens or payloads. */
 export type AuditKind =
   | 'engine.started'
+  | 'engine.listening'
   | 'engine.stopped'
   | 'verdict'
   | 'dial.failed'

@@ -90,6 +90,15 @@ export function formatHostPort(host: string, port: number): string {
   return `${authorityHost(host)}:${port}`;
 }
 
+const loopback4 = parseCidr('127.0.0.0/8');
+
+/** True for 127.0.0.0/8, ::1 and `localhost`. */
+export function isLoopback(host: string): boolean {
+  if (host.toLowerCase() === 'localhost') return true;
+  const address = canonicalAddress(host);
+  return address !== undefined && (address === '::1' || loopback4?.contains(address) === true);
+}
+
 function parse(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
   const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text;
   // ipaddr.js also takes legacy forms such as `1.2` or `0x7f.1`, which no config or packet means.

@@ -2,7 +2,6 @@
  * The engine, put together: the only file that sees all rooms. It reads in the order of the corridor; control runs across it, from the
  * identities into intercept and hosting, and from the rooms' events into the clients' state.
  */
-import {} from '../base/defined.ts';
 import { defined } from '../base/defined.ts';
 import { TunnelerError } from '../base/errors.ts';
 import { DisposalStack } from '../base/lifecycle.ts';
@@ -205,7 +204,8 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
       refresh,
     }),
   );
-  const { mode, modeWhy } = entries;
+  const { mode, modeWhy, addresses } = entries;
+  audit.record({ kind: 'engine.listening', mode, addresses });
 
   // What clients see.
   const state = openClientState(

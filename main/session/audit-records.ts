@@ -1,6 +1,5 @@
 /** Audit records of a session's life. Facts only: never a payload, and arguments only where the contract asks for them. */
 import type { AuditEvent } from '../audit/record.ts';
-import {} from '../base/defined.ts';
 import { defined } from '../base/defined.ts';
 import type { Reason } from '../base/reason.ts';
 import type { GuardCall } from '../guard/guard.ts';

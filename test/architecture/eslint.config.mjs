@@ -36,6 +36,10 @@ export default tseslint.config(
         'error',
         { selector: 'ExportDefaultDeclaration', message: 'name what you export' },
         { selector: 'TSEnumDeclaration', message: 'use a union or an `as const` table' },
+        {
+          selector: 'ImportDeclaration[specifiers.length=0][source.value=/[.]tsx?$/]',
+          message: 'an import that takes nothing',
+        },
         { selector: 'TSInterfaceDeclaration[id.name=/^I[A-Z][a-z]/]', message: 'no I prefix' },
       ],
     },

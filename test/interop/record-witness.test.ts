@@ -5,8 +5,12 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type {
   AuditVerifyView,
   FleetAlertView,
+  FleetContainmentView,
+  FleetDarkView,
   FleetDeviceView,
+  FleetIncidentView,
   FleetOrderView,
+  FleetReachView,
   FleetRecordView,
 } from '../../main/api/record-views.ts';
 import type { QuarantineView } from '../../main/api/views.ts';
@@ -84,6 +88,16 @@ describeNetworks('the record beyond the device', (network) => {
       }, 30_000);
       const held = await culvertJson<QuarantineView[]>(['quarantine', 'list', '--state', state]);
       expect(held).toMatchObject([{ subject: 'service:plc' }]);
+
+      // The questions of the desk, of a device that did little: it gained the witness's service and was cut off from another.
+      expect(await fleet<FleetReachView[]>('reach')).toMatchObject([
+        { device: seen?.name, dial: ['record'], bind: [] },
+      ]);
+      const cut = await fleet<FleetContainmentView[]>('containment');
+      expect(cut).toMatchObject([{ what: 'quarantined', subject: 'service:plc', sessions: 0 }]);
+      const incident = await fleet<FleetIncidentView>('incident', 'drill');
+      expect(incident.timeline.map(({ kind }) => kind)).toEqual(['desk.ordered', 'quarantine.added']);
+      expect(await fleet<FleetDarkView[]>('dark')).toMatchObject([{ device: seen?.name, hosts: [], open: [] }]);
 
       await until(async () => {
         const asked = await culvertJson<AuditVerifyView>(['audit', 'verify', '--witness', 'record', '--state', state]);

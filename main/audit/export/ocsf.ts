@@ -39,6 +39,7 @@ function mappingOf(record: ChainedRecord): Mapping {
     case 'quarantine.released':
       return { class: 'detectionFinding', activity: 3 };
     case 'engine.started':
+    case 'engine.listening':
       return { class: 'applicationLifecycle', activity: 3 };
     case 'engine.stopped':
       return { class: 'applicationLifecycle', activity: 4 };

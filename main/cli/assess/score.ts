@@ -1,6 +1,5 @@
 /** How a control is scored: each step needs the one below it, from what Culvert does by itself to what is shown everywhere. */
 import { defined } from '../../base/defined.ts';
-import {} from '../../base/defined.ts';
 import type { AuditRecordView } from '../../api/record-views.ts';
 import type { Evidence, RecordName } from './evidence.ts';
 

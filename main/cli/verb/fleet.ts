@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { FleetAlertView, FleetDeviceView, FleetOrderView, FleetRecordView } from '../../api/record-views.ts';
 import { addFilters, searchQuery, type SearchOptions } from '../audit-filters.ts';
 import { auditLines } from '../audit-line.ts';
+import { addFleetQuestions } from './fleet-questions.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
 import { localTime, oneLine, relative, table } from '../table.ts';
 
@@ -12,7 +13,7 @@ interface OrderOptions extends CommonOptions {
   readonly list?: true;
 }
 
-/** `culvert fleet devices|search|alerts|quarantine`: what the collector keeps of every device, and orders to all of them. */
+/** `culvert fleet …`: what the collector keeps of every device, and orders to all of them. */
 export function addFleet(program: Command, cli: Cli): void {
   const group = program.command('fleet').description('the record of every device that sends it here');
   addVerb(group, 'devices', 'devices, whether they are heard of, and how much of each is kept').action(
@@ -38,6 +39,7 @@ export function addFleet(program: Command, cli: Cli): void {
       cli.print(options, rows, (all) => describeAlerts(all, cli));
     },
   );
+  addFleetQuestions(group, cli);
   addVerb(group, 'quarantine [subject]', 'cut off app:…, identity:… or service:… on every device; who is away, later')
     .option('--cause <text>', 'why, for the record')
     .option('--release', 'let it back on every device')

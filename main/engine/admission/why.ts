@@ -1,6 +1,5 @@
 /** `why`: each step from a name to a terminator, the first that fails, and what to do about it. Asks nothing to be dialled. */
 import type { App } from '../../apps/app.ts';
-import {} from '../../base/defined.ts';
 import { defined } from '../../base/defined.ts';
 import type { FlowRequest } from '../../base/flow.ts';
 import { ipFamily } from '../../base/ip.ts';

@@ -2,6 +2,11 @@
 import type { EngineHandlers } from '../../api/schema.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import type { Collector } from '../collect/collector.ts';
+import { agentOf } from '../collect/questions/agent.ts';
+import { containmentOf } from '../collect/questions/containment.ts';
+import { darkOf } from '../collect/questions/dark.ts';
+import { incidentOf } from '../collect/questions/incident.ts';
+import { reachOf } from '../collect/questions/reach.ts';
 
 /** Without a collector every answer is `fleet.not_collecting`. */
 export function fleetCalls(collector: Collector | undefined): EngineHandlers['fleet'] {
@@ -18,6 +23,11 @@ export function fleetCalls(collector: Collector | undefined): EngineHandlers['fl
       return hits.map(({ record, ...where }) => ({ ...record, ...where }));
     },
     alerts: ({ limit }) => fleet().alerts(limit ?? 100),
+    reach: (query) => reachOf(fleet(), query),
+    containment: (query) => containmentOf(fleet(), query),
+    incident: (query) => incidentOf(fleet(), query),
+    agent: (query) => agentOf(fleet(), query),
+    dark: () => darkOf(fleet()),
     order: ({ action, subject, cause }) => fleet().order(action, subject, cause ?? 'by hand'),
     orders: () => fleet().orders(),
   };

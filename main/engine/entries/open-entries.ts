@@ -44,7 +44,9 @@ export interface Entries extends AsyncDisposable {
   readonly forwards: ProxyEntries['forwards'];
   /** `host:port` of the proxy, where there is one. */
   readonly listen: string | undefined;
-  /** The same; one is opened on loopback where there is none yet. Throws `net.listen_failed`. */
+  /** Addresses of this machine that are listened on from the start: `host:port` on loopback, and the TUN's own. */
+  readonly addresses: readonly string[];
+  /** The same as `listen`; one is opened on loopback where there is none yet. Throws `net.listen_failed`. */
   ensureProxy(): Promise<string>;
   /** What is intercepted changed. */
   apply(): void;
@@ -70,11 +72,13 @@ export async function openEntries(deps: EntriesDeps): Promise<Entries> {
     const { tun, mode, why } = await openTun(deps, stack);
     const proxy = mode === 'host' ? undefined : stack.use(await openProxy(deps, mode));
     let onDemand: Promise<string> | undefined;
+    const own = tun?.status().tun?.address;
     return {
       mode,
       modeWhy: why,
       forwards: proxy?.forwards ?? [],
       listen: proxy?.listen,
+      addresses: [...(proxy?.addresses ?? []), ...(own === undefined ? [] : [own])],
       ensureProxy: () =>
         (onDemand ??= proxy?.listen === undefined ? openOnDemand(deps, stack) : Promise.resolve(proxy.listen)),
       apply: () => tun?.apply(),

@@ -20,6 +20,8 @@ export interface ProxyEntries extends AsyncDisposable {
   /** `127.0.0.1:1080`, where the proxy is open. */
   readonly listen: string | undefined;
   readonly forwards: readonly { readonly service: string; readonly port: number }[];
+  /** All that is listened on, as `host:port`. */
+  readonly addresses: readonly string[];
 }
 
 /** Open them all or none. Throws `net.address_in_use`, `net.listen_failed`, `net.listen_not_loopback`. */
@@ -44,12 +46,14 @@ export async function openProxyEntries(deps: {
       listen = hostPort(proxy.endpoint);
     }
     const forwards = [];
+    const addresses = listen === undefined ? [] : [listen];
     for (const { service, port, listen: host } of deps.forwards) {
       const at = { host: host ?? '127.0.0.1', port };
       const forward = stack.use(await openForward({ service, listen: at, admit, clock, log, guests }));
       forwards.push({ service, port: forward.endpoint.port });
+      addresses.push(hostPort(forward.endpoint));
     }
-    return { listen, forwards, [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose]() };
+    return { listen, forwards, addresses, [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose]() };
   } catch (error) {
     await stack[Symbol.asyncDispose]();
     throw error;

@@ -1,11 +1,10 @@
 /** The engine's figures for a scraper on this host. Source: Prometheus text format 0.0.4 (prometheus.io, exposition formats). */
 import { createServer } from 'node:http';
 import { TunnelerError } from '../../base/errors.ts';
-import { parseHostPort } from '../../base/ip.ts';
+import { isLoopback, parseHostPort } from '../../base/ip.ts';
 import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
 import type { StatusView } from '../../api/views.ts';
-import { isLoopback } from '../../net/proxy/listen.ts';
 import type { GuardCall } from '../../guard/guard.ts';
 import type { SessionEvent, Sessions } from '../../session/sessions.ts';
 import type { EngineConfig } from '../runtime/config.ts';

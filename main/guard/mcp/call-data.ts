@@ -1,5 +1,4 @@
 /** What a contract says of data, applied to the messages of one MCP session, both ways. */
-import {} from '../../base/defined.ts';
 import type { CompiledDataRules, Inspection } from '../data/data-rules.ts';
 import type { DocumentScan, FoundPlace } from '../data/document-scan.ts';
 import { defined } from '../../base/defined.ts';

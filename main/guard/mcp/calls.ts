@@ -1,5 +1,4 @@
 /** Judges the requests of one MCP session. Pure. */
-import {} from '../../base/defined.ts';
 import { defined } from '../../base/defined.ts';
 import type { McpRules } from '../../base/engagement.ts';
 import type { Reason } from '../../base/reason.ts';

@@ -3,7 +3,6 @@
  * Sources: JSON-RPC 2.0 specification; MCP specification, revisions 2024-11-05 to 2026-07-28, "Base protocol".
  */
 import { defined } from '../../base/defined.ts';
-import {} from '../../base/defined.ts';
 import { foldName } from '../json/fold-name.ts';
 import { isRecord } from '../json/strict-json.ts';
 

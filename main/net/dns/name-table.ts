@@ -2,7 +2,6 @@
  * Names in the live intercept table and the synthetic addresses they stand for. A name keeps its address for as long as there is room, even
  * while it is not intercepted, so that an application's cached answer never leads to another service.
  */
-import {} from '../../base/defined.ts';
 import { defined } from '../../base/defined.ts';
 import { addressBytes, addressFromBytes } from '../../base/ip.ts';
 import type { Cidr } from '../../base/ip.ts';

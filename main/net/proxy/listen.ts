@@ -3,7 +3,7 @@ import type { AddressInfo, Server } from 'node:net';
 import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import type { Endpoint } from '../../base/flow.ts';
-import { canonicalAddress, formatHostPort, parseCidr } from '../../base/ip.ts';
+import { canonicalAddress, formatHostPort, isLoopback } from '../../base/ip.ts';
 import { errnoOf } from '../../sockets/socket-error.ts';
 
 /** Where to listen. */
@@ -15,15 +15,6 @@ export interface ListenAt {
 
 /** Connections that may wait to be accepted, as with flows from the TUN; the kernel caps it at net.core.somaxconn. Beyond it they are dropped. */
 const backlog = 4096;
-
-const loopback4 = parseCidr('127.0.0.0/8');
-
-/** True for 127.0.0.0/8, ::1 and `localhost`. */
-export function isLoopback(host: string): boolean {
-  if (host.toLowerCase() === 'localhost') return true;
-  const address = canonicalAddress(host);
-  return address !== undefined && (address === '::1' || loopback4?.contains(address) === true);
-}
 
 /**
  * Listen; the endpoint in use, once it is. Throws `net.listen_not_loopback`, `net.address_in_use` or `net.listen_failed`.

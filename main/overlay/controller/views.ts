@@ -1,6 +1,5 @@
 /** Records as the edge API shows them (openziti/edge-api: client.yml, management.yml). */
 import { defined } from '../../base/defined.ts';
-import {} from '../../base/defined.ts';
 import type {
   ApiSessionRecord,
   ConfigRecord,

@@ -1,5 +1,4 @@
 /** One dial: Connect, its answer, and the stream that comes of it. */
-import {} from '../../base/defined.ts';
 import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { contentType } from '../wire/content-type.ts';

@@ -39,6 +39,10 @@ const approval = [
 
 export const recordKinds: Readonly<Record<AuditKind, Kind>> = {
   'engine.started': { says: 'the engine began', fields: ['version', 'pid'] },
+  'engine.listening': {
+    says: 'where programs of this machine come in: addresses on loopback, and the TUN’s own',
+    fields: ['mode', 'addresses'],
+  },
   'engine.stopped': { says: 'the engine ended in order', fields: ['version', 'pid'] },
   verdict: {
     says: 'a connection was decided about, before its first byte',
@@ -286,6 +290,8 @@ export const fieldMeanings: Readonly<Record<string, string>> = {
   tokensIn: 'tokens of the prompt',
   tokensOut: 'tokens of the answer',
   tool: 'the same as `target`, for calls of every protocol',
+  mode: '`tun`, `proxy` or `host`',
+  addresses: 'addresses that are listened on',
   tools: 'name and SHA-256 of each',
   truncated: 'it reached its bound; what came later was not kept',
   user: 'whose program it is',

@@ -1,0 +1,35 @@
+/** What is dark and what listens: services each device hosts without a port, and the addresses its engine itself listens on. */
+import type { FleetDarkView } from '../../../api/record-views.ts';
+import { isLoopback, readHostPort } from '../../../base/ip.ts';
+import { fieldOf, recordsOf, type FleetRecords } from './records.ts';
+import { reachOf } from './reach.ts';
+
+/** One row a device, by name. */
+export async function darkOf(store: FleetRecords): Promise<FleetDarkView[]> {
+  const hosted = new Map<string, Set<string>>();
+  for (const { device, bind } of await reachOf(store, {})) {
+    const known = hosted.get(device) ?? new Set();
+    for (const service of bind) known.add(service);
+    hosted.set(device, known);
+  }
+  // The newest word of each engine is what counts: it says it anew at each start.
+  const listening = new Map((await recordsOf(store, ['engine.listening'])).map((hit) => [hit.device, hit]));
+  return (await store.devices()).map(({ name }) => {
+    const hit = listening.get(name);
+    const addresses = hit?.record['addresses'];
+    const listens = Array.isArray(addresses) ? addresses.filter((one) => typeof one === 'string') : [];
+    return {
+      device: name,
+      hosts: [...(hosted.get(name) ?? [])].sort(),
+      ...(hit === undefined ? {} : { mode: fieldOf(hit, 'mode') }),
+      listens,
+      open: listens.filter(isOpen),
+    };
+  });
+}
+
+/** The TUN's own address has no port: nothing but this machine comes in by it. */
+function isOpen(address: string): boolean {
+  const at = readHostPort(address);
+  return at !== undefined && !isLoopback(at.host);
+}
