@@ -90,7 +90,9 @@ const ownCodes = [
   'guard.http.not_visible',
   'guard.http.unparseable',
   'guard.http.too_large',
+  'guard.http.answer_limit',
   'guard.http.budget_used',
+  'guard.http.data_refused',
   'guard.http.budget_low',
   'guard.a2a.not_visible',
   'guard.a2a.unparseable',
@@ -119,6 +121,7 @@ const ownCodes = [
   'baseline.new-tool',
   'baseline.rate',
   'baseline.errors',
+  'detector.orders',
   // the host
   'net.firewall.blocked',
   'net.dns.fight',

@@ -34,10 +34,10 @@ export function createGuard(contract: EngagementContract, given: GuardContext): 
     );
   }
   const { data } = contract;
-  if (data !== undefined && contract.mcp === undefined) {
+  if (data !== undefined && contract.mcp === undefined && contract.http === undefined) {
     throw new TunnelerError(
       'contract.invalid',
-      'a contract can set rules for data only beside mcp: nothing else is looked through',
+      'a contract can set rules for data only beside mcp or http: nothing else is looked through',
     );
   }
   if (contract.mcp !== undefined && contract.http?.costBudget !== undefined) {
@@ -47,10 +47,10 @@ export function createGuard(contract: EngagementContract, given: GuardContext): 
     );
   }
   const { mcp, http, a2a, modbus, s7, enip, opcua, iec104, dnp3 } = contract;
-  if (mcp !== undefined && data !== undefined) {
+  if (data !== undefined && (mcp !== undefined || http !== undefined)) {
     const loading = import('./data/detectors.ts').then(({ dataDetectors }) => {
       const rules = new CompiledDataRules(data, dataDetectors(), context.keptSecrets);
-      return new McpGuard(mcp, contract, context, rules);
+      return mcp === undefined ? httpGuard(http ?? {}, context, rules) : new McpGuard(mcp, contract, context, rules);
     });
     return new LateGuard(guardKindOf(contract) ?? 'mcp', loading);
   }

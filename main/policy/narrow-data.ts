@@ -2,6 +2,7 @@
 import { defined } from '../base/defined.ts';
 import {
   actionFor,
+  dataGroups,
   foundClasses,
   ownClasses,
   stricterAction,
@@ -12,9 +13,13 @@ import { either } from './narrow-parts.ts';
 
 /** Never milder than either. */
 export function narrowData(a: DataRules, b: DataRules): DataRules {
-  const groups = { secrets: stricterAction(a.secrets, b.secrets), personal: stricterAction(a.personal, b.personal) };
+  const groups = {
+    secrets: stricterAction(a.secrets, b.secrets),
+    personal: stricterAction(a.personal, b.personal),
+    injection: stricterAction(a.injection, b.injection),
+  };
   const classes: Record<string, NonNullable<ReturnType<typeof actionFor>> | OwnDataClass> = {};
-  for (const group of ['secrets', 'personal'] as const) {
+  for (const group of dataGroups) {
     for (const name of foundClasses[group]) {
       const both = stricterAction(actionFor(a, name), actionFor(b, name));
       if (both !== undefined && both !== groups[group]) classes[name] = both;

@@ -119,6 +119,7 @@ function narrowHttp(a: HttpRules, b: HttpRules): HttpRules {
       tokens: Math.min(x.tokens, y.tokens),
       perSeconds: Math.max(x.perSeconds, y.perSeconds),
     })),
+    maxAnswerTokens: least(a.maxAnswerTokens, b.maxAnswerTokens),
     costBudget: both(a.costBudget, b.costBudget, narrowCost),
   });
 }

@@ -339,9 +339,9 @@ describe('the terms of data', () => {
     );
   });
 
-  it('hold only beside mcp, where something looks for it', () => {
-    const contract = parseEngagement({ http: {}, data: { secrets: 'refuse' } }, 'models');
-    expect(() => createGuard(contract, context())).toThrowError(/only beside mcp/);
+  it('hold only beside mcp or http, where something looks for it', () => {
+    const contract = parseEngagement({ a2a: {}, data: { secrets: 'refuse' } }, 'models');
+    expect(() => createGuard(contract, context())).toThrowError(/only beside mcp or http/);
   });
 
   it('of two contracts are the stricter for each class', () => {

@@ -458,6 +458,43 @@ describe('the estimate of a text', () => {
   });
 });
 
+describe('the length of an answer', () => {
+  const sent = (path: string, body: unknown): unknown => {
+    const driver = drive({ maxAnswerTokens: 100 });
+    driver.app(ask(path, body));
+    return bodyOf(driver.takeService());
+  };
+
+  it.each<[string, unknown, unknown]>([
+    ['/v1/messages', { model: 'm', max_tokens: 32_000, messages: [] }, { max_tokens: 100 }],
+    ['/v1/chat/completions', { model: 'm', messages: [] }, { max_completion_tokens: 100 }],
+    ['/v1/chat/completions', { model: 'm', max_tokens: 7, messages: [] }, { max_tokens: 7 }],
+    ['/v1/responses', { model: 'm', input: 'x' }, { max_output_tokens: 100 }],
+    ['/v1beta/models/g:generateContent', { contents: [] }, { generationConfig: { maxOutputTokens: 100 } }],
+    ['/api/chat', { model: 'm', options: { num_predict: -1, seed: 4 } }, { options: { num_predict: 100, seed: 4 } }],
+    ['/model/m/converse', { messages: [] }, { inferenceConfig: { maxTokens: 100 } }],
+    [
+      '/v1/messages/batches',
+      { requests: [{ params: { model: 'm', max_tokens: 200 } }] },
+      { requests: [{ params: { max_tokens: 100 } }] },
+    ],
+  ])('is what the contract says in the words of %s', (path, asked, shown) => {
+    expect(sent(path, asked)).toMatchObject(shown as object);
+  });
+
+  it('is nothing that embeddings have', () => {
+    expect(sent('/v1/embeddings', { model: 'm', input: 'x' })).toEqual({ model: 'm', input: 'x' });
+  });
+
+  it('ends a stream that is longer all the same', () => {
+    const driver = drive({ maxAnswerTokens: 100 });
+    driver.app(ask('/v1/chat/completions', { model: 'm', stream: true, messages: [] }));
+    driver.service(events(...Array.from({ length: 300 }, () => ({ choices: [{ delta: { content: 'word ' } }] }))));
+    expect(driver.outcome.ends).toEqual(['guard.http.answer_limit']);
+    expect(dechunk(driver.takeApp()).split('word ')).toHaveLength(101);
+  });
+});
+
 describe('a key of Culvert', () => {
   const value = 'sk-culvert-0123456789ab-c2VjcmV0';
   const keys: ModelKeys = {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Baselines, defaultBaselines } from '../../main/policy/detectors/baselines.ts';
 import { Breaker, defaultBreaker } from '../../main/policy/detectors/breaker.ts';
 import type { Finding, WatchedEvent } from '../../main/policy/detectors/finding.ts';
+import { OrdersFound } from '../../main/policy/detectors/orders.ts';
 
 const common = { program: 'claude', service: 'docs', identity: 'laptop' };
 const dial = (more: Partial<WatchedEvent & { kind: 'dial' }> = {}): WatchedEvent => ({
@@ -45,6 +46,20 @@ describe('a breaker', () => {
     expect(found.map((finding) => finding.detector)).toEqual(['breaker.denials', 'breaker.calls']);
     expect(found[0]).not.toHaveProperty('holdMs');
     expect(new Breaker({ ...defaultBreaker, violations: 0 }).observe({ kind: 'violation', ...common }, 0)).toEqual([]);
+  });
+});
+
+describe('orders to a model', () => {
+  it('are told of once a minute for each program and service', () => {
+    const orders = new OrdersFound();
+    const found = { ...call('chat'), orders: true } as WatchedEvent;
+    expect(orders.observe(call('chat'), 0)).toEqual([]);
+    expect(orders.observe(found, 0)).toMatchObject([
+      { detector: 'detector.orders', severity: 'warning', subject: 'app:claude@docs', action: 'alert' },
+    ]);
+    expect(orders.observe(found, 59_999)).toEqual([]);
+    expect(orders.observe({ ...found, service: 'other' }, 1)).toHaveLength(1);
+    expect(orders.observe(found, 60_000)).toHaveLength(1);
   });
 });
 

@@ -34,7 +34,11 @@ export const sessionReasonsDe = {
   'guard.http.not_visible': { sentence: 'Der Vertrag verlangt HTTP, und was hier fließt, ist keines.' },
   'guard.http.unparseable': { sentence: 'Was hier fließt, lässt sich nicht als HTTP lesen.' },
   'guard.http.too_large': { sentence: 'Eine HTTP-Anfrage ist größer, als geprüft werden kann.' },
+  'guard.http.answer_limit': { sentence: 'Eine Antwort wurde beendet: sie ist so lang, wie sie sein darf.' },
   'guard.http.budget_used': { sentence: 'Eine Antwort wurde beendet: das Budget ist verbraucht.' },
+  'guard.http.data_refused': {
+    sentence: 'Eine Antwort wurde beendet: in ihr steht etwas, das der Vertrag nicht durchlässt.',
+  },
   'guard.http.budget_low': {
     sentence: 'Vier Fünftel eines Budgets sind verbraucht.',
     next: 'Fragen Sie weniger, oder lassen Sie im Vertrag mehr zu.',
@@ -65,6 +69,7 @@ export const sessionReasonsDe = {
   'baseline.new-tool': { sentence: '{subject}: ein Werkzeug wird zum ersten Mal aufgerufen.' },
   'baseline.rate': { sentence: '{subject}: weit mehr Anfragen in einer Minute als je zuvor.' },
   'baseline.errors': { sentence: '{subject}: weit mehr Fehlschläge als üblich.' },
+  'detector.orders': { sentence: '{subject}: Text, der einem Modell anstelle seines Benutzers Anweisungen gibt.' },
   // Posture checks
   'posture.os': { sentence: 'Betriebssystem oder Version dieses Geräts ist nicht unter den erlaubten.' },
   'posture.process': { sentence: 'Dieses Programm muss laufen und echt sein: {paths}' },

@@ -11,12 +11,23 @@ export type DataAction = (typeof dataActions)[number];
 export const foundClasses = {
   secrets: ['access-token', 'private-key', 'connection-string', 'kept-secret'],
   personal: ['email', 'phone', 'payment-card', 'iban', 'national-id'],
+  injection: ['prompt-injection'],
 } as const;
 /** A class of data that Culvert finds by itself. */
 export type FoundClass = (typeof foundClasses)[keyof typeof foundClasses][number];
 
-const known: readonly string[] = [...foundClasses.secrets, ...foundClasses.personal];
+/** The field that speaks of a kind of found classes. */
+export type DataGroup = keyof typeof foundClasses;
+/** All of them, in the order they are told. */
+export const dataGroups: readonly DataGroup[] = ['secrets', 'personal', 'injection'];
+
+const known: readonly string[] = dataGroups.flatMap((group) => foundClasses[group]);
 const isFoundClass = (name: string): boolean => known.includes(name);
+
+/** The field that speaks of this class; undefined for a class of one's own. */
+export function groupOf(name: string): DataGroup | undefined {
+  return dataGroups.find((group) => (foundClasses[group] as readonly string[]).includes(name));
+}
 
 const action = v.picklist(dataActions);
 
@@ -51,12 +62,14 @@ const classes = v.pipe(
   ),
 );
 
-/** Terms that have what is said in calls looked through. They stand beside `mcp`. */
+/** Terms that have what is said in calls looked through. They stand beside `mcp` or `http`. */
 export const data = terms({
   /** Keys, tokens and passwords in the forms their issuers gave them, and the values Culvert itself keeps. */
   secrets: v.optional(action),
   /** E-mail addresses, international phone numbers, payment cards, IBANs, national identifiers with a checksum. */
   personal: v.optional(action),
+  /** Text that gives a model orders in its user's place, by form: what it finds raises the program's risk as well. */
+  injection: v.optional(action),
   /** An action for each of the above, or by class; here a class has the last word. */
   classes: v.optional(v.union([action, classes])),
 });
@@ -69,9 +82,10 @@ export type OwnDataClass = Exclude<Exclude<NonNullable<DataRules['classes']>, st
 /** What a contract says of one class that is found; undefined: it is not looked for. */
 export function actionFor(rules: DataRules, name: FoundClass): DataAction | undefined {
   const { classes: said } = rules;
-  const own = typeof said === 'object' ? said[name] : said;
-  const group = (foundClasses.secrets as readonly string[]).includes(name) ? rules.secrets : rules.personal;
-  return typeof own === 'string' ? own : group;
+  const group = groupOf(name);
+  // One action for all classes means data; orders to a model are asked for by their own field.
+  const own = typeof said === 'object' ? said[name] : group === 'injection' ? undefined : said;
+  return typeof own === 'string' ? own : group && rules[group];
 }
 
 /** Classes that stand where the contract says. */

@@ -13,6 +13,11 @@ export const http = terms({
   paths: v.optional(globs),
   /** Globs over the model an LLM request names. */
   models: v.optional(globs),
+  /**
+   * Tokens that one answer of a model may have. A question that asks for more, or says nothing, goes on with this number in the words of its dialect; a
+   * stream that has more all the same is ended.
+   */
+  maxAnswerTokens: v.optional(positive),
   /** Websocket handshakes pass; what flows then is not read. Not beside models or a budget, which could not be held to there. */
   websocket: v.optional(v.boolean()),
   /** Tokens of models that an identity may use at this service within a rolling span, kept over restarts. */
@@ -47,7 +52,7 @@ export const http = terms({
 /** The parsed `http` part of a contract. */
 export type HttpRules = Readonly<v.InferOutput<typeof http>>;
 
-/** Do these rules ask what model a request names, or what its answer used? */
+/** Do these rules ask what model a request names, or what its answer may use or used? */
 export function asksModels(rules: HttpRules): boolean {
-  return [rules.models, rules.tokenBudget, rules.costBudget].some((rule) => rule !== undefined);
+  return [rules.models, rules.maxAnswerTokens, rules.tokenBudget, rules.costBudget].some((rule) => rule !== undefined);
 }

@@ -2,7 +2,7 @@
 import type { ServiceView } from '../../api/views.ts';
 
 /** Terms of a contract that only a model has. */
-const modelTerms = ['models', 'tokenBudget', 'costBudget'] as const;
+const modelTerms = ['models', 'maxAnswerTokens', 'tokenBudget', 'costBudget'] as const;
 /** What is on this very host is never asked of a proxy. */
 const direct = 'localhost,127.0.0.1,::1';
 

@@ -11,6 +11,7 @@ import type { Match } from '../../intercept/match.ts';
 import { Baselines, defaultBaselines } from '../../policy/detectors/baselines.ts';
 import { Breaker, defaultBreaker } from '../../policy/detectors/breaker.ts';
 import type { Finding, WatchedEvent } from '../../policy/detectors/finding.ts';
+import { OrdersFound } from '../../policy/detectors/orders.ts';
 import { RiskScores } from '../../policy/detectors/risk.ts';
 import { programName } from '../../policy/program.ts';
 import type { Quarantine } from '../../policy/quarantine.ts';
@@ -50,6 +51,7 @@ export function openDetection(deps: DetectionDeps): Detection {
       : new Baselines({ ...defaultBaselines, ...defined(settings?.detectors ?? {}) }, read(path, log));
   if ((baselines?.lost ?? 0) > 0) log.warn('detection.baselines_lost', { lost: baselines?.lost });
 
+  const orders = new OrdersFound();
   const risks = new RiskScores();
 
   const keep = (): void => {
@@ -64,7 +66,8 @@ export function openDetection(deps: DetectionDeps): Detection {
 
   const observe = (event: WatchedEvent): void => {
     const nowMs = clock.now();
-    for (const finding of [...breaker.observe(event, nowMs), ...(baselines?.observe(event, nowMs) ?? [])]) {
+    const found = [breaker.observe(event, nowMs), orders.observe(event, nowMs), baselines?.observe(event, nowMs) ?? []];
+    for (const finding of found.flat()) {
       if (event.program !== undefined) risks.note(event.program, finding.severity, nowMs);
       act(finding);
     }
@@ -105,7 +108,8 @@ export function openDetection(deps: DetectionDeps): Detection {
           break;
         case 'called': {
           const outcome = event.call.decision === 'deny' ? 'denied' : event.call.failed === true ? 'failed' : 'ok';
-          observe({ kind: 'call', ...common, tool: event.call.target, outcome });
+          const hasOrders = event.call.data?.some((one) => one.class === 'prompt-injection') === true;
+          observe({ kind: 'call', ...common, tool: event.call.target, outcome, orders: hasOrders });
           break;
         }
         case 'violated':

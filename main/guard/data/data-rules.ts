@@ -1,6 +1,7 @@
 /** A contract's words on data, held against a part of a message: found, counted with its places, replaced or refused. Pure. */
 import {
   actionFor,
+  dataGroups,
   foundClasses,
   ownClasses,
   type DataAction,
@@ -57,7 +58,8 @@ const maxPlaces = 8;
 /** `data` of a contract, compiled once for a session. */
 export class CompiledDataRules {
   readonly #rules: DataRules;
-  readonly #detect: Detector;
+  /** Finds what the contract speaks of. */
+  readonly detect: Detector;
   readonly #own: readonly OwnClass[];
 
   constructor(rules: DataRules, detectors: DataDetectors, kept: KeptSecrets | undefined) {
@@ -74,15 +76,23 @@ export class CompiledDataRules {
     const looks: Detector[] = [
       ...(asksFor('secrets') ? [detectors.secrets] : []),
       ...(asksFor('personal') ? [detectors.personal] : []),
+      ...(asksFor('injection') ? [detectors.injection] : []),
       (text) => (kept?.placesIn(text) ?? []).map((place) => ({ name: 'kept-secret', ...place })),
     ];
-    this.#detect = (text) =>
+    this.detect = (text) =>
       looks.flatMap((look) => look(text)).filter(({ name }) => actionFor(rules, name) !== undefined);
   }
 
   /** For a reader of one document. */
   scan(): DocumentScan {
-    return new DocumentScan(this.#detect);
+    return new DocumentScan(this.detect);
+  }
+
+  /** Something is replaced or refused: what cannot be looked through must not pass. */
+  get binds(): boolean {
+    const groups = dataGroups.flatMap((group) => foundClasses[group]).map((name) => actionFor(this.#rules, name));
+    const actions = [...groups, ...this.#own.map((one) => one.action)];
+    return actions.some((action) => action !== undefined && action !== 'record');
   }
 
   /** Look at one part of a document with what its scan found. What is to be replaced is replaced in the document. */
@@ -103,7 +113,7 @@ export class CompiledDataRules {
       .map((text) => ({ text, found: fieldsOfText(text, own) }))
       .filter(({ found }) => found.length > 0);
     const actionOf = (name: string): DataAction => {
-      const action = this.#actionOf(name);
+      const action = this.actionOf(name);
       return action === 'refuse' && asked.unrefusable === true ? 'redact' : action;
     };
     const tally = new Tally(asked.in, actionOf);
@@ -136,13 +146,13 @@ export class CompiledDataRules {
     const holder = { text: written };
     const scan = this.scan();
     scan.text(holder, 'text', written, true);
-    new Redaction(scan.end(), ({ name }) => this.#actionOf(name) !== 'record').apply();
+    new Redaction(scan.end(), ({ name }) => this.actionOf(name) !== 'record').apply();
     (text.within as Record<string | number, unknown>)[text.key] = holder.text;
     return true;
   }
 
   /** A class of the contract's own has nothing to do with the kinds that are found. */
-  #actionOf(name: string): DataAction {
+  actionOf(name: string): DataAction {
     const own = this.#own.find((one) => one.name === name)?.action;
     return own ?? actionFor(this.#rules, name as FoundClass) ?? 'record';
   }

@@ -15,6 +15,7 @@ export type Detector = (text: string) => readonly FoundText[];
 export interface DataDetectors {
   readonly secrets: Detector;
   readonly personal: Detector;
+  readonly injection: Detector;
 }
 
 /** One class, as it was found in the arguments or the result of a call. Never the value. */

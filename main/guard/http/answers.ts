@@ -2,6 +2,7 @@
 import type { Reason } from '../../base/reason.ts';
 import { HeldBytes } from '../bytes.ts';
 import { rewriteHead, type BodyFraming, type ResponseHead } from './head.ts';
+import { encodeAnswer } from './own-answer.ts';
 import type { AnswerPlan } from './plans.ts';
 import { chunkOf, lastChunk } from './requests.ts';
 
@@ -66,6 +67,7 @@ function heldAnswer(plan: Extract<AnswerPlan, { kind: 'hold' }>, head: ResponseH
     end(nowMs) {
       const judged = plan.judge(nowMs);
       if (judged === 'as-is') return raw.parts();
+      if (!(judged instanceof Uint8Array)) return [encodeAnswer(judged, false)];
       const length = ['Content-Length', String(judged.length)] as const;
       if (plan.written === undefined) return [rewriteHead(head, dropLength, [length]), judged];
       return [rewriteHead(head, dropLengthAndType, [['Content-Type', plan.written], length]), judged];

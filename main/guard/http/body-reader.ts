@@ -1,6 +1,7 @@
 /** Bodies in which a model may be named: JSON is read and written anew, everything else is kept as it came. Pure. */
 import { HeldBytes, textOf } from '../bytes.ts';
-import { JsonReader } from '../json/json-reader.ts';
+import type { DocumentScan, FoundPlace } from '../data/document-scan.ts';
+import { ScannedJson } from '../data/scanned-json.ts';
 import { fieldOf, mediaTypeOf, type RequestHead } from './head.ts';
 import { TokenEstimate } from './token-estimate.ts';
 
@@ -19,6 +20,8 @@ export type BodyReading =
       readonly written: readonly Uint8Array[];
       readonly contentType: string;
       readonly size: BodySize;
+      /** Data in it, where it is looked through. */
+      readonly found: readonly FoundPlace[];
     }
   | {
       readonly kind: 'fault';
@@ -37,8 +40,8 @@ export interface BodyReader {
   end(): BodyReading;
 }
 
-/** The reader for the body that this head announces. */
-export function bodyReaderFor(head: RequestHead): BodyReader {
+/** The reader for the body that this head announces; `scan` looks it through. */
+export function bodyReaderFor(head: RequestHead, scan: DocumentScan | undefined): BodyReader {
   const type = mediaTypeOf(head);
   const coding = fieldOf(head, 'content-encoding');
   const estimate = new TokenEstimate();
@@ -55,14 +58,14 @@ export function bodyReaderFor(head: RequestHead): BodyReader {
     };
   }
   if (type === undefined || type.endsWith('json')) {
-    const reader = new JsonReader();
+    const reader = new ScannedJson(scan);
     return {
       push(payload) {
         count(payload);
         reader.push(payload);
       },
       end() {
-        const read = reader.end();
+        const { json: read, found } = reader.end();
         if (read.kind === 'fault') return { kind: 'fault', why: read.why, json: true, written: [], size: size() };
         return {
           kind: 'read',
@@ -70,6 +73,7 @@ export function bodyReaderFor(head: RequestHead): BodyReader {
           written: read.written,
           contentType: type ?? 'application/json',
           size: size(),
+          found,
         };
       },
     };

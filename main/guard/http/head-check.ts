@@ -21,9 +21,9 @@ type Objection = Pick<HttpRefusal, 'status' | 'rule' | 'why'>;
 /** They make a tunnel, or give back what the hosting side put in. */
 const neverPassing: ReadonlySet<string> = new Set(['CONNECT', 'TRACE', 'TRACK']);
 
-/** A check that refuses what the rules do not allow, and records the refusal. */
-export function headCheck(rules: HttpRules, out: Effects, judging: Judging): HeadCheck {
-  const objections = headObjections(rules);
+/** A check that refuses what the rules do not allow, and records the refusal. `reads`: bodies are read for other rules as well. */
+export function headCheck(rules: HttpRules, out: Effects, judging: Judging, reads = false): HeadCheck {
+  const objections = headObjections(rules, reads);
   return (head, nowMs) => {
     const { refused, observed } = judged(objections(head), judging);
     if (refused === undefined) return { refused, observed };
@@ -38,9 +38,9 @@ export function callFor({ method, target }: RequestHead, nowMs: number): GuardCa
 }
 
 /** What rules say against a head, in the order it is told. */
-export function headObjections(rules: HttpRules): (head: RequestHead) => Generator<Objection> {
+export function headObjections(rules: HttpRules, alsoReads = false): (head: RequestHead) => Generator<Objection> {
   const paths = rules.paths?.map((pattern) => compileGlob(pattern, 'path'));
-  const reads = asksModels(rules);
+  const reads = asksModels(rules) || alsoReads;
   return function* (head) {
     const says = (status: number, rule: string, why: string): Objection => ({ status, rule, why });
     if (neverPassing.has(head.method)) yield says(405, 'guard:http.method', `${head.method} does not pass`);
@@ -56,7 +56,7 @@ export function headObjections(rules: HttpRules): (head: RequestHead) => Generat
         );
       }
       if (reads) {
-        yield says(426, 'guard:http.websocket', 'models and tokens cannot be read in a websocket; ask over plain HTTP');
+        yield says(426, 'guard:http.websocket', 'what flows in a websocket cannot be read; ask over plain HTTP');
       }
       if (!isWebSocketHandshake(head)) yield says(400, 'guard:http.websocket', 'a websocket handshake that is none');
     }

@@ -6,15 +6,17 @@
  */
 import type { HttpRules } from '../../base/engagement.ts';
 import type { Reason } from '../../base/reason.ts';
+import type { CompiledDataRules } from '../data/data-rules.ts';
 import { Effects } from '../effects.ts';
 import type { Guard, GuardContext } from '../guard.ts';
 import { JudgedHttp } from './judged-http.ts';
 import { RulesJudge } from './rules-judge.ts';
 
-export function httpGuard(rules: HttpRules, context: GuardContext): Guard {
+/** `data`: what is asked and answered is looked through as well. */
+export function httpGuard(rules: HttpRules, context: GuardContext, data?: CompiledDataRules): Guard {
   const out = new Effects();
-  const judge = new RulesJudge(rules, context, out);
-  const binding = Object.values(rules).some((rule) => rule !== undefined);
+  const judge = new RulesJudge(rules, context, out, data);
+  const binding = data !== undefined || Object.values(rules).some((rule) => rule !== undefined);
   return new JudgedHttp({ kind: 'http', judge, out, held: context.held, ...(binding ? { notVisible } : {}) });
 }
 

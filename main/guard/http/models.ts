@@ -163,8 +163,8 @@ function inputConfigs(body: Readonly<Record<string, unknown>>): readonly Readonl
     .filter(isRecord);
 }
 
-/** Where the request of a batch's item stands: under a name that its dialect gives it, or as the item itself. */
-function questionsOf(item: unknown): readonly unknown[] {
+/** Where the request of a batch's item may stand: under a name that its dialect gives it, or as the item itself. */
+export function questionsOf(item: unknown): readonly unknown[] {
   if (!isRecord(item)) return [];
   return [item.params, item.request, item.body, item].filter(isRecord);
 }
@@ -214,7 +214,8 @@ function choicesOf(body: unknown): number {
   return asked ?? 1;
 }
 
-function limitHolders(body: unknown): readonly Readonly<Record<string, unknown>>[] {
+/** Where a request may say how long its answer is to be. */
+export function limitHolders(body: unknown): readonly Readonly<Record<string, unknown>>[] {
   if (!isRecord(body)) return [];
   const { generationConfig, generation_config, inferenceConfig, options } = body;
   return [body, generationConfig, generation_config, inferenceConfig, options].filter(isRecord);
@@ -222,7 +223,8 @@ function limitHolders(body: unknown): readonly Readonly<Record<string, unknown>>
 
 const choiceFields = ['n', 'candidateCount', 'candidate_count', 'num_generations'] as const;
 
-const limitFields = [
+/** Under which names. */
+export const limitFields = [
   'max_completion_tokens',
   'max_output_tokens',
   'max_tokens',

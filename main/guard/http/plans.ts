@@ -61,8 +61,8 @@ export type AnswerPlan =
       readonly written?: string;
       /** Sees the payload as it comes. */
       push(payload: Uint8Array): void;
-      /** What goes to the application: the answer as it came, or another body for it. */
-      judge(nowMs: number): 'as-is' | Uint8Array;
+      /** What goes to the application: the answer as it came, another body for it, or an answer of the guard's own. */
+      judge(nowMs: number): 'as-is' | Uint8Array | OwnAnswer;
       tooLarge(): Reason;
     }
   /** It cannot be read, and so does not pass: the service's fault. */

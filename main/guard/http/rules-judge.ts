@@ -4,6 +4,12 @@ import { defined } from '../../base/defined.ts';
 import { compileGlob, type Glob } from '../../base/glob.ts';
 import type { Effects } from '../effects.ts';
 import type { GuardCall, GuardContext } from '../guard.ts';
+import type { CompiledDataRules } from '../data/data-rules.ts';
+import type { DataFound } from '../data/found.ts';
+import { utf8 } from '../bytes.ts';
+import { writeJson } from '../json/write-json.ts';
+import { limitAnswers } from './answer-limit.ts';
+import { AnswerLook, lookThrough } from './answer-look.ts';
 import { bodyReaderFor, type BodyReading, type BodySize } from './body-reader.ts';
 import { Budgets, type CallShare } from './budgets.ts';
 import { callFor, headCheck, type HeadCheck } from './head-check.ts';
@@ -17,7 +23,7 @@ import { refusalAnswer, type HttpRefusal } from './refusal.ts';
 import { plainPath, shownPath, withoutParameters } from './target.ts';
 import { largerUse, type TokenUse } from './token-meter.ts';
 import { tokensIn } from './token-estimate.ts';
-import { TokenReader } from './token-reader.ts';
+import { TokenReader, type TokenLimit } from './token-reader.ts';
 import { isWebSocketHandshake } from './websocket.ts';
 
 /** The largest body a model is read from; also the largest answer tokens are read from. Larger ones are refused, or reckoned. */
@@ -51,17 +57,20 @@ export class RulesJudge implements HttpJudge {
   readonly #asksModel: boolean;
   readonly #reads: boolean;
   readonly #hasBudget: boolean;
+  readonly #data: CompiledDataRules | undefined;
   #serviceLeft = false;
 
-  constructor(rules: HttpRules, context: GuardContext, out: Effects) {
+  /** `data`: what is asked and answered is looked through as well. */
+  constructor(rules: HttpRules, context: GuardContext, out: Effects, data?: CompiledDataRules) {
+    this.#data = data;
     this.#rules = rules;
     this.#context = context;
     this.#out = out;
-    this.#checkHead = headCheck(rules, out, context);
+    this.#checkHead = headCheck(rules, out, context, data !== undefined);
     this.#models = rules.models?.map((pattern) => compileGlob(pattern));
     this.#budgets = new Budgets(rules, context, (reason) => out.warning(reason));
     this.#asksModel = rules.models !== undefined || rules.costBudget !== undefined;
-    this.#reads = asksModels(rules);
+    this.#reads = asksModels(rules) || data !== undefined;
     this.#hasBudget = rules.tokenBudget !== undefined || rules.costBudget !== undefined;
   }
 
@@ -92,7 +101,7 @@ export class RulesJudge implements HttpJudge {
         why: `a body in ${charset} cannot be read`,
       });
     }
-    const reader = bodyReaderFor(head);
+    const reader = bodyReaderFor(head, this.#data?.scan());
     return {
       kind: 'hold',
       changes,
@@ -111,6 +120,28 @@ export class RulesJudge implements HttpJudge {
         return { answer, reason: { code: 'guard.http.too_large', sentence: why, rule: 'guard:http.size' } };
       },
     };
+  }
+
+  /** Where an answer ends: at its own number, or at a budget's. */
+  #limitOf(share: CallShare): TokenLimit {
+    const { maxAnswerTokens: most } = this.#rules;
+    if (most === undefined) return share;
+    const rule = 'contract:http.maxAnswerTokens';
+    const sentence = `an answer was ended: it may have ${most} tokens`;
+    return {
+      beyond: (use) => (use.output > most ? { code: 'guard.http.answer_limit', sentence, rule } : share.beyond(use)),
+    };
+  }
+
+  /** What was found in an answer, for the record; what was given counts as read. */
+  #answered(call: GuardCall, look: AnswerLook | undefined): Partial<GuardCall> {
+    if (look === undefined || look.found.length === 0) return {};
+    const { found, refused } = look;
+    const read = found.filter(({ action }) => action === 'record').map((one: DataFound) => one.class);
+    if (read.length > 0) this.#context.history?.read(read);
+    const data = [...(call.data ?? []), ...found];
+    if (refused === undefined) return { data };
+    return { data, decision: 'deny', rule: refused.rule, reason: refused.why };
   }
 
   /** What does not go on of a request's head. */
@@ -134,7 +165,14 @@ export class RulesJudge implements HttpJudge {
     const { value, written } = json;
     return this.#judgeBody(
       { head, call },
-      { kind: 'read', value, written, contentType: 'application/json', size: { bytes, tokens: tokensIn(written) } },
+      {
+        kind: 'read',
+        value,
+        written,
+        contentType: 'application/json',
+        size: { bytes, tokens: tokensIn(written) },
+        found: [],
+      },
       nowMs,
     );
   }
@@ -149,9 +187,19 @@ export class RulesJudge implements HttpJudge {
       const why = `a body whose model cannot be read (${body.why})`;
       return this.#refuse(asked, call, { status: 400, rule: 'guard:http.body', why });
     }
-    const verdict = this.#judge(asked, body.kind === 'read' ? body.value : undefined, body.size, nowMs);
+    const looked = this.#data && lookThrough(this.#data, body, asked.head.target);
+    const told = looked === undefined || looked.found.length === 0 ? call : { ...call, data: looked.found };
+    if (looked?.refused !== undefined) {
+      const { rule, why } = looked.refused;
+      return this.#refuse(asked, { ...told, reason: why }, { status: 403, rule, why });
+    }
+    const value = body.kind === 'read' ? body.value : undefined;
+    const verdict = this.#judge({ ...asked, call: told }, value, body.size, nowMs);
     if (verdict.kind === 'refuse') return verdict;
-    return { kind: 'pass', body: body.written, answer: verdict.answer, ...typeOf(body) };
+    const most = this.#rules.maxAnswerTokens;
+    const isLimited = most !== undefined && limitAnswers(value, asked.head.target, most);
+    const written = isLimited ? [utf8(writeJson(value))] : (looked?.written ?? body.written);
+    return { kind: 'pass', body: written, answer: verdict.answer, ...typeOf(body) };
   }
 
   /** Model and budget of one request; `body` undefined where there is none to read. */
@@ -206,14 +254,16 @@ export class RulesJudge implements HttpJudge {
 
   /** `counting`: absent where a request asks no model. */
   #watch(asked: Asked, call: GuardCall, requestTokens: number, counting?: Counting): AnswerWatch {
-    const reader = new TokenReader(asked.head.target, requestTokens, counting?.share);
+    const reader = new TokenReader(asked.head.target, requestTokens, counting && this.#limitOf(counting.share));
+    const look = this.#data && new AnswerLook(this.#data, asked.head.target);
     let status: number | undefined;
     let endsByClose = false;
     return {
       head: (head, framing) => {
         status = head.status;
         endsByClose = framing.kind === 'until-close';
-        return !this.#reads || framing.kind === 'none' ? { kind: 'pass' } : reader.read(head);
+        if (!this.#reads || framing.kind === 'none') return { kind: 'pass' };
+        return look?.plan(head, reader) ?? reader.read(head);
       },
       over: (complete, nowMs) => {
         const answered = counting !== undefined && status !== undefined && status < 400;
@@ -228,6 +278,7 @@ export class RulesJudge implements HttpJudge {
         else counting?.share.settle(tokens ?? nothing, nowMs);
         this.#out.call({
           ...call,
+          ...this.#answered(call, look),
           ...(complete ? { durationMs: nowMs - call.startedAtMs, failed: (status ?? 500) >= 400 } : {}),
           ...(tokens === undefined
             ? {}

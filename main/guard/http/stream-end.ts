@@ -43,36 +43,37 @@ export class StreamEnd {
     if (value.type === 'content_block_stop') this.#blocks.delete(index);
   }
 
-  /** The end, in the framing that `how` names. */
-  write(how: string, used: TokenUse): readonly Uint8Array[] {
+  /** The end, in the framing that `how` names: as where the most tokens are reached, or where a filter of the provider's ends an answer. */
+  write(how: string, used: TokenUse, why: 'full' | 'filtered' = 'full'): readonly Uint8Array[] {
+    const says = (full: string, filtered: string): string => (why === 'full' ? full : filtered);
     if (how === 'aws') {
       const { input, output } = used;
       return [
-        encodeAwsEvent('messageStop', { stopReason: 'max_tokens' }),
+        encodeAwsEvent('messageStop', { stopReason: says('max_tokens', 'content_filtered') }),
         encodeAwsEvent('metadata', {
           usage: { inputTokens: input, outputTokens: output, totalTokens: input + output },
         }),
       ];
     }
-    if (how === 'lines') return [utf8(`${JSON.stringify(this.#ollama(used))}\n`)];
-    return [utf8(this.#events(used))];
+    if (how === 'lines') return [utf8(`${JSON.stringify(this.#ollama(used, says('length', 'stop')))}\n`)];
+    return [utf8(this.#events(used, says))];
   }
 
-  #ollama({ input, output }: TokenUse): Fields {
+  #ollama({ input, output }: TokenUse, reason: string): Fields {
     const { model, created_at } = this.#last;
     const text = 'response' in this.#last ? { response: '' } : { message: { role: 'assistant', content: '' } };
     const counts = { prompt_eval_count: input, eval_count: output };
-    return { model, created_at, ...text, done: true, done_reason: 'length', ...counts };
+    return { model, created_at, ...text, done: true, done_reason: reason, ...counts };
   }
 
-  #events({ input, output }: TokenUse): string {
+  #events({ input, output }: TokenUse, says: (full: string, filtered: string) => string): string {
     const type = typeof this.#last.type === 'string' ? this.#last.type : '';
     if (this.#dialect === 'anthropic') {
       return [
         ...[...this.#blocks].map((index) => ({ type: 'content_block_stop', index })),
         {
           type: 'message_delta',
-          delta: { stop_reason: 'max_tokens', stop_sequence: null },
+          delta: { stop_reason: says('max_tokens', 'refusal'), stop_sequence: null },
           usage: { output_tokens: output },
         },
         { type: 'message_stop' },
@@ -83,18 +84,21 @@ export class StreamEnd {
     if (this.#dialect === 'gemini') {
       const usageMetadata = { promptTokenCount: input, candidatesTokenCount: output, totalTokenCount: input + output };
       const content = { role: 'model', parts: [{ text: '' }] };
-      return unnamed({ candidates: [{ content, finishReason: 'MAX_TOKENS', index: 0 }], usageMetadata });
+      return unnamed({
+        candidates: [{ content, finishReason: says('MAX_TOKENS', 'SAFETY'), index: 0 }],
+        usageMetadata,
+      });
     }
     if (this.#dialect === 'cohere') {
       const usage = { tokens: { input_tokens: input, output_tokens: output } };
-      return named({ type: 'message-end', delta: { finish_reason: 'MAX_TOKENS', usage } });
+      return named({ type: 'message-end', delta: { finish_reason: says('MAX_TOKENS', 'ERROR'), usage } });
     }
     if (type.startsWith('response.')) {
       const usage = { input_tokens: input, output_tokens: output, total_tokens: input + output };
       const response = {
         ...this.#response,
         status: 'incomplete',
-        incomplete_details: { reason: 'max_output_tokens' },
+        incomplete_details: { reason: says('max_output_tokens', 'content_filter') },
         usage,
       };
       const next =
@@ -103,7 +107,7 @@ export class StreamEnd {
     }
     const { id, created, model } = this.#last;
     const chunk = { id, object: 'chat.completion.chunk', created, model };
-    const choices = [{ index: 0, delta: {}, finish_reason: 'length' }];
+    const choices = [{ index: 0, delta: {}, finish_reason: says('length', 'content_filter') }];
     return `${unnamed({ ...chunk, choices })}data: [DONE]\n\n`;
   }
 }

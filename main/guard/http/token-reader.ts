@@ -3,13 +3,15 @@
  * may use no more than a part of a budget, a stream is ended at the number, in the words of its dialect. Pure; what it keeps are copies.
  */
 import type { Reason } from '../../base/reason.ts';
-import { ByteCollector, HeldBytes, textOf } from '../bytes.ts';
+import { ByteCollector, HeldBytes, textOf, utf8 } from '../bytes.ts';
 import { isRecord, parseStrictJson } from '../json/strict-json.ts';
 import { AwsMessages } from './aws-event-stream.ts';
-import { EventSplitter, parseEvent } from './event-stream.ts';
+import { writeJson } from '../json/write-json.ts';
+import { encodeEvent, EventSplitter, parseEvent } from './event-stream.ts';
 import { fieldOf, mediaTypeOf, type ResponseHead } from './head.ts';
 import type { AnswerPlan } from './plans.ts';
 import { StreamEnd } from './stream-end.ts';
+import type { StreamLook } from './stream-look.ts';
 import { TokenEstimate } from './token-estimate.ts';
 import { TokenMeter, type TokenUse } from './token-meter.ts';
 
@@ -39,6 +41,8 @@ export class TokenReader {
   readonly #passed = new TokenEstimate();
   #isJsonWhole = false;
   #over: Reason | undefined;
+  #look: StreamLook | undefined;
+  #isLimited = false;
 
   /** `target`: what was asked, whose dialect the answer speaks; `requestTokens`: by estimate. */
   constructor(target: string, requestTokens: number, limit?: TokenLimit) {
@@ -47,15 +51,22 @@ export class TokenReader {
     this.#end = new StreamEnd(target);
   }
 
-  /** Begin with an answer's head. */
-  read(head: ResponseHead): AnswerPlan {
+  /** Begin with an answer's head; `look`: a stream is also looked through. */
+  read(head: ResponseHead, look?: StreamLook): AnswerPlan {
     const coding = fieldOf(head, 'content-encoding');
     const type = mediaTypeOf(head) ?? '';
     if (coding === undefined || coding === 'identity') this.#how = howToRead(type);
     const counted = ['input', 'output'].map((kind) => Number(fieldOf(head, `x-amzn-bedrock-${kind}-token-count`)) || 0);
     this.#meter.seeCounts(counted[0] ?? 0, counted[1] ?? 0);
-    if (this.#limit !== undefined && this.streams && head.status < 300) {
-      return { kind: 'rewrite', write: (payload) => this.#written(payload), ended: () => this.#over };
+    this.#isLimited = this.#limit !== undefined && head.status < 300;
+    if (this.streams && (this.#isLimited || look !== undefined)) {
+      this.#look = look;
+      return {
+        kind: 'rewrite',
+        write: (payload) => this.#written(payload),
+        end: () => this.#lastWritten(),
+        ended: () => this.#over,
+      };
     }
     return { kind: 'pass', tap: (payload) => this.#see(payload) };
   }
@@ -81,7 +92,7 @@ export class TokenReader {
   /** What is read only at its end. */
   #readRest(): void {
     if (this.#how === 'json' && this.#json.length > 0) {
-      this.#isJsonWhole = this.#text(textOf(this.#json.parts()));
+      this.#isJsonWhole = this.#text(textOf(this.#json.parts())) !== undefined;
       this.#json = new HeldBytes();
     }
     if (this.#how === 'lines' && this.#line.length > 0) this.#text(textOf([this.#line.take()]));
@@ -103,19 +114,60 @@ export class TokenReader {
   #written(payload: Uint8Array): readonly Uint8Array[] {
     if (this.#over !== undefined) return [];
     this.#passed.push(payload);
+    return this.#goingOn(this.#pieces(payload));
+  }
+
+  /** A line that nothing ended, and what was held to be looked through. */
+  #lastWritten(): readonly Uint8Array[] {
+    if (this.#over !== undefined) return [];
+    const rest = this.#line.length > 0 ? [this.#line.take()] : [];
+    const last = this.#goingOn(rest.map((line) => ({ bytes: [line], text: textOf([line]) })));
+    const held = this.#over === undefined ? (this.#look?.end() ?? []) : [];
+    return [...last, ...held, ...(this.#over === undefined ? this.#endedByLook() : [])];
+  }
+
+  #goingOn(pieces: readonly Piece[]): readonly Uint8Array[] {
     const written: Uint8Array[] = [];
-    for (const piece of this.#pieces(payload)) {
-      this.#text(piece.text);
+    for (const piece of pieces) {
+      const read = this.#text(piece.text);
       const used = this.#meter.running(this.#requestTokens);
-      const over = this.#limit?.beyond(used);
+      const over = this.#isLimited ? this.#limit?.beyond(used) : undefined;
       if (over !== undefined && !this.#end.isEnd) {
         this.#over = over;
-        written.push(...this.#end.write(this.#how, used));
-        return written;
+        return [...written, ...(this.#look?.end() ?? []), ...this.#end.write(this.#how, used)];
       }
-      written.push(...piece.bytes);
+      written.push(...this.#looked(piece, read));
+      const ended = this.#endedByLook();
+      if (ended.length > 0) return [...written, ...ended];
     }
     return written;
+  }
+
+  #looked({ bytes, text }: Piece, read: Read | undefined): readonly Uint8Array[] {
+    if (this.#look === undefined) return bytes;
+    const isEmpty = text !== undefined && (text.trim() === '' || text.trim() === lastData);
+    // What cannot be looked through does not go on where something might be withheld.
+    if (read === undefined && !isEmpty && this.#look.binds) return [];
+    return this.#look.take(bytes, read?.value, this.#writing(bytes));
+  }
+
+  /** How a piece is written anew; a binary message is not. */
+  #writing(bytes: readonly Uint8Array[]): ((value: unknown) => Uint8Array) | undefined {
+    if (this.#how === 'lines') return (value) => utf8(`${writeJson(value)}\n`);
+    if (this.#how !== 'events') return undefined;
+    return (value) => {
+      const event = parseEvent(bytes);
+      return event === undefined ? utf8('') : encodeEvent(event, writeJson(value));
+    };
+  }
+
+  /** The stream's end, where it ends for what was found in it. */
+  #endedByLook(): readonly Uint8Array[] {
+    const refused = this.#look?.refused;
+    if (refused === undefined) return [];
+    const sentence = `an answer was ended: ${refused.why}`;
+    this.#over = { code: 'guard.http.data_refused', sentence, rule: refused.rule };
+    return this.#end.write(this.#how, this.#meter.running(this.#requestTokens), 'filtered');
   }
 
   #pieces(bytes: Uint8Array): readonly Piece[] {
@@ -146,16 +198,21 @@ export class TokenReader {
     return pieces;
   }
 
-  /** True where it is a document. */
-  #text(text: string | undefined): boolean {
+  /** Undefined where it is no document. */
+  #text(text: string | undefined): Read | undefined {
     if (text?.trim() === lastData) this.#end.hasEnded = true;
     const json = text === undefined || !/^\s*[[{]/.test(text) ? undefined : parseStrictJson(text);
-    if (json?.kind !== 'json') return false;
+    if (json?.kind !== 'json') return undefined;
     const value = isRecord(json.value) ? unwrapped(json.value) : json.value;
     this.#meter.see(value);
     this.#end.see(value);
-    return true;
+    return { value };
   }
+}
+
+/** A document that was read. */
+interface Read {
+  readonly value: unknown;
 }
 
 /** One event, line or message: its bytes as they came, and the text that may hold figures. */

@@ -1,8 +1,8 @@
 /** What a contract says of data, applied to the messages of one MCP session, both ways. */
 import type { CompiledDataRules, Inspection } from '../data/data-rules.ts';
+import { dataObjection } from '../data/data-refusal.ts';
 import type { DocumentScan, FoundPlace } from '../data/document-scan.ts';
 import { defined } from '../../base/defined.ts';
-import { foundClasses } from '../../base/engagement/data.ts';
 import type { DataFound } from '../data/found.ts';
 import type { Effects } from '../effects.ts';
 import type { GuardContext } from '../guard.ts';
@@ -142,12 +142,7 @@ export class McpData {
 const asItIs: ShownMessage = { changed: false, refusal: undefined, found: [] };
 
 function refusalFor(refused: DataFound): DataRefusal {
-  const group = (['secrets', 'personal'] as const).find((name) =>
-    (foundClasses[name] as readonly string[]).includes(refused.class),
-  );
-  const rule = `contract:data.${group ?? 'classes'} ${refused.class}`;
-  const where = refused.places.join(', ');
-  const why = `the contract lets no ${refused.class} pass, and there is one in the ${refused.in} (${where})`;
+  const { rule, why } = dataObjection(refused);
   const data = { reason: why, rule, class: refused.class, places: refused.places, by: 'culvert' };
   return { code: withheldError, message: `Refused: ${why}`, data, rule, why };
 }

@@ -24,6 +24,8 @@ export type WatchedEvent =
       readonly identity: string;
       readonly tool: string;
       readonly outcome: 'ok' | 'failed' | 'denied';
+      /** A guard found text in it that gives a model orders. */
+      readonly orders?: boolean;
     }
   | {
       readonly kind: 'violation';
@@ -32,8 +34,8 @@ export type WatchedEvent =
       readonly identity: string;
     };
 
-/** `breaker.failures`, `baseline.new-tool`, …: a detector's name is the code of what it finds. */
-export type DetectorCode = Extract<ReasonCode, `breaker.${string}` | `baseline.${string}`>;
+/** `breaker.failures`, `baseline.new-tool`, `detector.orders`, …: a detector's name is the code of what it finds. */
+export type DetectorCode = Extract<ReasonCode, `breaker.${string}` | `baseline.${string}` | `detector.${string}`>;
 
 /** Something unusual, and what is to follow from it. */
 export interface Finding {
