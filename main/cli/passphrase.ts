@@ -3,10 +3,20 @@ import { isTunnelerError } from '../base/errors.ts';
 import { usage, type Cli } from './cli.ts';
 
 /** `--passphrase-fd N` and its like. */
-export function parseDescriptor(text: string | undefined, option = '--passphrase-fd'): number | undefined {
+export function parseDescriptor(
+  text: string | undefined,
+  option = '--passphrase-fd',
+  platform: NodeJS.Platform = process.platform,
+): number | undefined {
   if (text === undefined) return undefined;
   if (!/^\d{1,6}$/.test(text)) throw usage(`${option}: expected a descriptor's number, got "${text}"`);
-  return Number(text);
+  const descriptor = Number(text);
+  if (platform === 'win32' && descriptor > 2) {
+    throw usage(
+      `${option}: Windows hands over the descriptors 0 to 2 alone; pipe it to ${option} 0, or name a directory with a file culvert-passphrase in CREDENTIALS_DIRECTORY`,
+    );
+  }
+  return descriptor;
 }
 
 /**

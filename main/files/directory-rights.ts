@@ -2,6 +2,7 @@
  * Windows: who owns a file or directory and who else gets at it. There a mode means nothing: what lies under a directory that everybody may
  * write to, such as ProgramData, is everybody's until a list of its own says otherwise.
  */
+import { win32 } from 'node:path';
 import { loadNative, type Native } from 'node-tun';
 import { isSuperuser, type UserId } from '../base/user-id.ts';
 
@@ -24,6 +25,9 @@ const ownersOwn = new Set(['S-1-3-0', 'S-1-3-4']);
  */
 const changing = 0x2 | 0x4 | 0x10 | 0x40 | 0x1_0000 | 0x4_0000 | 0x8_0000 | 0x1000_0000 | 0x4000_0000;
 
+/** Rights by which somebody puts another directory in a directory's place: FILE_DELETE_CHILD, DELETE, WRITE_DAC, WRITE_OWNER, GENERIC_ALL. */
+const moving = 0x40 | 0x1_0000 | 0x4_0000 | 0x8_0000 | 0x1000_0000;
+
 function isTrusted(sid: string, own: UserId | undefined): boolean {
   return sid === own || sid === installer || isSuperuser(sid);
 }
@@ -34,9 +38,19 @@ export function foreignOwner(path: string, own: UserId | undefined, rights: Righ
   return isTrusted(owner, own) ? undefined : owner;
 }
 
-/** Who but `own` and the machine may change it; in no order. */
-export function strangersWhoChange(path: string, own: UserId | undefined, rights: RightsReader): readonly string[] {
-  return strangers(path, own, rights, changing);
+/**
+ * Who but the machine may exchange a program: change the file, put something beside it, or another directory in the place of one above it. The
+ * first that is found, with where; undefined where nobody may.
+ */
+export function strangerAtProgram(path: string, rights: RightsReader): { sid: string; at: string } | undefined {
+  let mask = changing;
+  for (let at = path, level = 0; ; at = win32.dirname(at), level += 1) {
+    // What lies beside it is loaded with it; further up only what leads to it counts.
+    if (level > 1) mask = moving;
+    const [sid] = strangers(at, undefined, rights, mask);
+    if (sid !== undefined) return { sid, at };
+    if (win32.dirname(at) === at) return undefined;
+  }
 }
 
 /**

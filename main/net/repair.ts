@@ -1,7 +1,9 @@
 /** Undoing what the journal says was changed on the host: on close, at the next start, or by hand. */
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { TunnelerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import { foreignOwner, windowsRights, type RightsReader } from '../files/directory-rights.ts';
+import { ownUser } from '../files/own-user.ts';
 import { removeNrptRules } from './dns/os-dns.windows.ts';
 import { flushDarwinCache } from './dns/os-dns.darwin.ts';
 import { closeFirewall } from './firewall/firewall.linux.ts';
@@ -45,11 +47,24 @@ export async function repairHost(deps: RepairDeps): Promise<RepairReport> {
 }
 
 function requireOwnJournal(directory: string): void {
+  if (process.platform === 'win32') {
+    requireOwnOnWindows(directory, windowsRights());
+    return;
+  }
   const self = process.geteuid?.();
   const owner = statSync(directory, { throwIfNoEntry: false })?.uid;
   if (self === undefined || owner === undefined || owner === self || owner === 0) return;
   throw new TunnelerError('net.journal.failed', `the journal in ${directory} belongs to another user (uid ${owner})`, {
     details: { owner, next: 'start the service again, which repairs by itself, or run culvert repair as that user' },
+  });
+}
+
+function requireOwnOnWindows(directory: string, rights: RightsReader | undefined): void {
+  if (rights === undefined || !existsSync(directory)) return;
+  const owner = foreignOwner(directory, ownUser(), rights);
+  if (owner === undefined) return;
+  throw new TunnelerError('net.journal.failed', `the journal in ${directory} belongs to another user (${owner})`, {
+    details: { owner, next: 'run culvert repair as that user' },
   });
 }
 

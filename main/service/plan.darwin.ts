@@ -1,5 +1,5 @@
 /** launchd: a daemon of the system domain. */
-import { xmlText, type ServicePlan, type ServiceRequest } from './plan.ts';
+import { repairStep, xmlText, type ServicePlan, type ServiceRequest } from './plan.ts';
 
 const label = 'io.culvert.engine';
 
@@ -35,7 +35,10 @@ export function darwinPlan(request: ServiceRequest): ServicePlan {
       // Already there: bootstrap says so, and nothing is wrong.
       { ...launchctl(['bootstrap', 'system', plist], 'start the engine, now and at boot'), mayFail: true },
     ],
-    beforeUninstall: [{ ...launchctl(['bootout', `system/${label}`], 'stop the engine'), mayFail: true }],
+    beforeUninstall: [
+      { ...launchctl(['bootout', `system/${label}`], 'stop the engine'), mayFail: true },
+      repairStep(request),
+    ],
     afterUninstall: [],
     stays: [`identities and audit in ${stateDirectory}`],
   };

@@ -48,9 +48,22 @@ export interface ServiceRequest {
   readonly resource: (name: ServiceResource) => string;
 }
 
-/** Quote one word of a command line as XML and the Windows command line want it. */
+/** What a stop that was a kill left of routes and names is put back; nothing after a clean end. The files that say how are still there. */
+export function repairStep({ program, stateDirectory }: ServiceRequest): ServiceStep {
+  const [command = '', ...first] = program;
+  return {
+    command,
+    args: [...first, 'repair', '--state', stateDirectory],
+    does: 'put back what the engine changed on the host',
+    needsManager: true,
+    mayFail: true,
+  };
+}
+
+/** Quote one word of a command line as CommandLineToArgvW reads it: a backslash means something before a quote alone. */
 export function windowsArgument(word: string): string {
-  return /[\s"]/.test(word) ? `"${word.replaceAll('"', '\\"')}"` : word;
+  if (word !== '' && !/[\s"]/.test(word)) return word;
+  return `"${word.replaceAll(/(\\*)"/g, '$1$1\\"').replace(/(\\+)$/, '$1$1')}"`;
 }
 
 /** `text` as it may stand in XML. */

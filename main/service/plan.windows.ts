@@ -2,7 +2,7 @@
  * Windows: a task at boot, run by the system account and started again when it fails. Node does not speak to the service control manager, and
  * a task needs no wrapper program that would have to be trusted too.
  */
-import { windowsArgument, xmlText, type ServicePlan, type ServiceRequest } from './plan.ts';
+import { repairStep, windowsArgument, xmlText, type ServicePlan, type ServiceRequest } from './plan.ts';
 
 const task = 'Culvert Engine';
 
@@ -37,7 +37,9 @@ export function windowsPlan(request: ServiceRequest): ServicePlan {
       { ...schtasks(['/Run', '/TN', task], 'start the engine'), mayFail: true },
     ],
     beforeUninstall: [
+      // It is a kill: nothing asks a process without a window to end.
       { ...schtasks(['/End', '/TN', task], 'stop the engine'), mayFail: true },
+      repairStep(request),
       { ...schtasks(['/Delete', '/F', '/TN', task], 'no longer start it at boot'), mayFail: true },
     ],
     afterUninstall: [],

@@ -8,6 +8,8 @@ import { TunnelerError } from '../base/errors.ts';
 import { readFileBefore, replaceFile, restoreFile, sha256, type FileChange } from '../net/journal/file-change.ts';
 import { HostJournal } from '../net/journal/host-journal.ts';
 import { runCommand, type RunCommand } from '../net/run-command.ts';
+import { windowsRights, type RightsReader } from '../files/directory-rights.ts';
+import { guardPlaces, requireReachable } from './reachable.ts';
 import { darwinPlan } from './plan.darwin.ts';
 import { linuxPlan } from './plan.linux.ts';
 import type { ServiceFile, ServicePlan, ServiceRequest, ServiceStep } from './plan.ts';
@@ -32,6 +34,8 @@ export interface ServiceHost {
   readonly isRoot: boolean;
   /** A service manager runs here. */
   readonly managed: boolean;
+  /** Windows: whose files are, asked and set; absent where the addon is not built. */
+  readonly rights?: RightsReader | undefined;
 }
 
 /** The machine this process runs on. */
@@ -47,19 +51,21 @@ export function thisHost(): ServiceHost {
     isRoot: platform === 'win32' || process.getuid?.() === 0,
     // sd_booted(3)
     managed: platform !== 'linux' || existsSync('/run/systemd/system'),
+    rights: windowsRights(),
   };
 }
 
 /** Install, or bring up to date. Doing it again changes nothing. What fails half way is taken back. Throws `engine.service_…`. */
 export async function installService(options: ServiceOptions, host: ServiceHost = thisHost()): Promise<ServiceReport> {
   const { plan, managed, journalDirectory } = prepare(options, host);
-  checkReachable(host.program);
+  requireReachable(host);
   const changes: ServiceChange[] = [];
   if (options.dryRun) {
     for (const { path, content } of plan.files) changes.push({ kind: 'file', what: path, state: 'planned', content });
     changes.push(...plan.install(true).map(planned));
     return report('install', options, changes, managed, []);
   }
+  if (host.platform === 'win32') guardPlaces(host, [options.stateDirectory, journalDirectory], plan.files);
   using journal = HostJournal.open(journalDirectory);
   const placed: number[] = [];
   try {
@@ -89,6 +95,7 @@ export async function uninstallService(
     const steps = [...plan.beforeUninstall, ...plan.afterUninstall].map(planned);
     return report('uninstall', options, steps, managed, plan.stays);
   }
+  if (host.platform === 'win32') guardPlaces(host, [journalDirectory], []);
   const changes = await runSteps(plan.beforeUninstall, host, managed);
   if (known) {
     {
@@ -145,15 +152,6 @@ function journalOf(host: ServiceHost, root: string): string {
 
 function isPackaged(options: ServiceOptions, host: ServiceHost): boolean {
   return host.platform === 'linux' && existsSync(`${options.root ?? ''}/usr/lib/systemd/system/culvert.service`);
-}
-
-/** A service sees no homes, and its user could not enter them. */
-function checkReachable(program: readonly string[]): void {
-  const hidden = program.find((path) => /^\/(?:home|root|Users)\//.test(path));
-  if (hidden === undefined) return;
-  throw new TunnelerError('engine.service_unreachable', `a service cannot run ${hidden}: it lies in somebody's home`, {
-    details: { path: hidden, next: 'install the package, or move Culvert (and Node) to /opt and call it from there' },
-  });
 }
 
 function place(file: ServiceFile, journal: HostJournal, placed: number[]): ServiceChange {

@@ -7,6 +7,7 @@ import { withFilesOf, withPinOf } from '../../main/cli/caller-files.ts';
 import { importIdentityFile } from '../../main/engine/enrolment/identity-import.ts';
 import { openIdentityStore } from '../../main/identity/identity-store.ts';
 import { parseTokenUri } from '../../main/identity/pkcs11/uri.ts';
+import { parseDescriptor } from '../../main/cli/passphrase.ts';
 import { requireTrustedModule } from '../../main/identity/pkcs11/trusted-module.ts';
 import { MemoryAudit } from '../support/session-world.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -74,3 +75,24 @@ it.runIf(process.platform !== 'win32')(
     requireTrustedModule('/bin/sh');
   },
 );
+
+it('on Windows a module is loaded only where nobody but the machine could exchange it, or the settings name it', () => {
+  const refused = expect.objectContaining({ code: 'identity.keystore_unavailable' }) as Error;
+  const module = 'C:\\Tokens\\token.dll';
+  const changedBy = (sid: string) => ({
+    fileRights: () => ({ owner: 'S-1-5-18', grants: [{ sid, mask: 0x1f01ff }] }),
+    restrictFile: () => undefined,
+  });
+  requireTrustedModule(module, [], 'win32', changedBy('S-1-5-32-544'));
+  expect(() => requireTrustedModule(module, [], 'win32', changedBy('S-1-5-32-545'))).toThrowError(refused);
+  expect(() => requireTrustedModule(module, [], 'win32', undefined)).toThrowError(refused);
+  expect(() => requireTrustedModule('x\\token.dll', [], 'win32', changedBy('S-1-5-18'))).toThrowError(refused);
+  requireTrustedModule(module, [module], 'win32', undefined);
+  requireTrustedModule('token.dll', [], 'win32', undefined);
+});
+
+it('a descriptor that Windows does not hand over is refused with what does work there', () => {
+  expect(parseDescriptor('3', '--passphrase-fd', 'linux')).toBe(3);
+  expect(parseDescriptor('0', '--passphrase-fd', 'win32')).toBe(0);
+  expect(() => parseDescriptor('3', '--passphrase-fd', 'win32')).toThrowError(/CREDENTIALS_DIRECTORY/);
+});

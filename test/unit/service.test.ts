@@ -2,11 +2,13 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { splitCommand } from '../../main/apps/app-finder.windows.ts';
+import type { RightsReader } from '../../main/files/directory-rights.ts';
 import { installService, uninstallService, type ServiceHost } from '../../main/service/service.ts';
 import { darwinPlan } from '../../main/service/plan.darwin.ts';
 import { linuxPlan } from '../../main/service/plan.linux.ts';
-import type { ServiceRequest } from '../../main/service/plan.ts';
+import { windowsArgument, type ServiceRequest } from '../../main/service/plan.ts';
 import { windowsPlan } from '../../main/service/plan.windows.ts';
 import { readResource } from '../../main/service/resources.ts';
 import { CommandRecorder } from '../support/command-recorder.ts';
@@ -177,7 +179,73 @@ describe('the plans', () => {
     expect(plan.files[0]?.content).toContain('<Command>C:\\Program Files\\node.exe</Command>');
     expect(plan.files[0]?.content).toContain('--state "C:\\State Dir"');
     expect(plan.install(true).map(({ args }) => args[0])).toEqual(['/End', '/Create', '/Run']);
-    expect(plan.beforeUninstall.map(({ args }) => args[0])).toEqual(['/End', '/Delete']);
+    // The stop is a kill, so what it left is put back before the last trace of it goes.
+    expect(plan.beforeUninstall.map(({ args }) => args[0])).toEqual(['/End', 'C:\\culvert.mjs', '/Delete']);
+    expect(plan.beforeUninstall[1]).toMatchObject({
+      command: 'C:\\Program Files\\node.exe',
+      args: ['C:\\culvert.mjs', 'repair', '--state', 'C:\\State Dir'],
+    });
+  });
+
+  it('Windows: words of its command line are read as they were meant', () => {
+    for (const words of [['C:\\a b\\', 'x'], ['say "so"', ''], ['C:\\plain', '\\"'], ['a\\\\"b c\\']]) {
+      expect(splitCommand(words.map(windowsArgument).join(' '))).toEqual(words);
+    }
+  });
+
+  it('macOS: what a stop left is put back before the files go', () => {
+    const plan = darwinPlan(request({ program: ['/opt/node', '/opt/c.mjs'], stateDirectory: '/Library/State' }));
+    expect(plan.beforeUninstall.map(({ command, args }) => [command, ...args].join(' '))).toEqual([
+      'launchctl bootout system/io.culvert.engine',
+      '/opt/node /opt/c.mjs repair --state /Library/State',
+    ]);
+  });
+});
+
+describe('a service of Windows', () => {
+  const users = 'S-1-5-32-545';
+  const machine = (owner: string, mask = 0): RightsReader & { readonly set: string[] } => {
+    const set: string[] = [];
+    return {
+      set,
+      fileRights: () => ({ owner, grants: mask === 0 ? [] : [{ sid: users, mask }] }),
+      restrictFile: (path) => void set.push(path),
+    };
+  };
+  const windows = (rights: RightsReader | undefined, program = ['C:\\Program Files\\Culvert\\node.exe']) => {
+    const recorder = new CommandRecorder();
+    return { recorder, host: host(recorder, { platform: 'win32', managed: true, program, rights }) };
+  };
+  const state = () => ({ ...options(), root: '', stateDirectory: join(root, 'Culvert') });
+  beforeEach(() => vi.stubEnv('ProgramData', root));
+  afterEach(() => vi.unstubAllEnvs());
+
+  it('has its directories to itself, and its record of what was there before too', async () => {
+    const rights = machine('S-1-5-32-544', 0x1200a9);
+    await expect(installService(state(), windows(machine('S-1-5-32-544', 0x1f01ff)).host)).rejects.toMatchObject({
+      code: 'engine.service_unreachable',
+    });
+    const { host: reading, recorder } = windows(rights);
+    await installService(state(), reading);
+    expect(rights.set).toEqual([join(root, 'Culvert'), `${root}\\Culvert-Service`]);
+    expect(recorder.take().map((line) => line.split(' ')[1])).toEqual(['/End', '/Create', '/Run']);
+  });
+
+  it('takes no directory that another user made beforehand, nor one whose owner nobody can ask', async () => {
+    for (const rights of [machine('S-1-5-21-1-2-3-1001'), undefined]) {
+      await expect(installService(state(), windows(rights).host)).rejects.toMatchObject({
+        code: 'engine.state_unusable',
+      });
+      expect(readdirSync(root).filter((name) => name.includes('.'))).toEqual([]);
+    }
+  });
+
+  it('runs no program out of a home', async () => {
+    const { host: inHome } = windows(machine('S-1-5-18'), ['c:\\Users\\ann\\node.exe', 'C:\\culvert.mjs']);
+    await expect(installService({ ...state(), dryRun: true }, inHome)).rejects.toMatchObject({
+      code: 'engine.service_unreachable',
+      details: { path: 'c:\\Users\\ann\\node.exe' },
+    });
   });
 });
 

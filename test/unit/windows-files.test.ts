@@ -8,7 +8,7 @@ import { isSuperuser } from '../../main/base/user-id.ts';
 import {
   foreignOwner,
   guardDirectory,
-  strangersWhoChange,
+  strangerAtProgram,
   type RightsReader,
 } from '../../main/files/directory-rights.ts';
 import { parseWhoami } from '../../main/files/own-user.ts';
@@ -123,7 +123,24 @@ describe('a directory of Windows', () => {
       [bob, 0x4_0000],
       [administrators, full],
     ]);
-    expect(strangersWhoChange('C:\\x', system, shared.rights)).toEqual([bob]);
+    expect(strangerAtProgram('C:\\x', shared.rights)?.sid).toBe(bob);
+  });
+
+  it('holds programs that nobody may exchange, from the file to the root of the drive', () => {
+    const program = 'C:\\Tools\\Culvert\\node.exe';
+    const at = (places: Readonly<Record<string, number>>): RightsReader => ({
+      fileRights: (path) => ({ owner: administrators, grants: [{ sid: users, mask: places[path] ?? reading }] }),
+      restrictFile: () => undefined,
+    });
+    // Everybody may make directories in the root of a drive, which exchanges nothing.
+    expect(strangerAtProgram(program, at({ 'C:\\': 0x4 }))).toBeUndefined();
+    expect(strangerAtProgram(program, at({ 'C:\\Tools': 0x4 }))).toBeUndefined();
+    expect(strangerAtProgram(program, at({ 'C:\\Tools\\Culvert': 0x4 }))).toEqual({
+      sid: users,
+      at: 'C:\\Tools\\Culvert',
+    });
+    expect(strangerAtProgram(program, at({ 'C:\\Tools': 0x1_0000 }))?.at).toBe('C:\\Tools');
+    expect(strangerAtProgram(program, at({ [program]: 0x2 }))?.at).toBe(program);
   });
 });
 

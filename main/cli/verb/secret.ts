@@ -2,7 +2,7 @@ import { defined } from '../../base/defined.ts';
 import type { Command } from 'commander';
 import type { SecretView } from '../../api/views.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
-import { withPassphrase } from '../passphrase.ts';
+import { parseDescriptor, withPassphrase } from '../passphrase.ts';
 import { relative, table } from '../table.ts';
 
 /** `culvert secret set|list|remove`: keys of providers, which the hosting side puts into requests. Never on a command line. */
@@ -15,6 +15,9 @@ export function addSecret(program: Command, cli: Cli): void {
     .option('--keystore <store>', 'keychain or file (default: what the host has)')
     .option('--passphrase-fd <n>', 'read the passphrase that seals it from this descriptor')
     .action(async (name: string, options: CommonOptions & { keystore?: string; passphraseFd?: string }) => {
+      if (parseDescriptor(options.passphraseFd) === 0 && !cli.terminal.inIsTty) {
+        throw usage('--passphrase-fd 0: standard input is where the secret itself is read from');
+      }
       const value = await readSecret(name, cli);
       const request = defined({ name, value, keystore: options.keystore });
       const question = { text: 'Passphrase that will protect it', twice: true };

@@ -43,8 +43,13 @@ function tell(report: ServiceReport, options: Options, cli: Cli): void {
   cli.print(options, report, (told) => describe(told, cli));
   const failed =
     report.action === 'install' &&
-    report.changes.some(({ state, what }) => state === 'failed' && !/bootout|\/End/.test(what));
+    report.changes.some(({ state, what }) => state === 'failed' && !isMoot(what, report));
   if (failed) cli.exit = exitCode.failed;
+}
+
+/** To stop what does not run fails, and so does launchd's start of what runs already. */
+function isMoot(command: string, { changed }: ServiceReport): boolean {
+  return /bootout|\/End/.test(command) || (!changed && /bootstrap/.test(command));
 }
 
 function describe(report: ServiceReport, cli: Cli): string {

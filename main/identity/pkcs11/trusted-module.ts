@@ -3,15 +3,23 @@
  * those the settings name, and those the system's loader finds by name.
  */
 import { realpathSync, statSync } from 'node:fs';
-import { dirname, isAbsolute } from 'node:path';
+import { dirname, isAbsolute, win32 } from 'node:path';
 import { TunnelerError } from '../../base/errors.ts';
+import { strangerAtProgram, windowsRights, type RightsReader } from '../../files/directory-rights.ts';
 
 /** Throws `identity.keystore_unavailable` for a module that somebody else than root, or nobody in the settings, vouches for. */
-export function requireTrustedModule(modulePath: string, named: readonly string[] = []): void {
+export function requireTrustedModule(
+  modulePath: string,
+  named: readonly string[] = [],
+  platform: NodeJS.Platform = process.platform,
+  rights: RightsReader | undefined = windowsRights(),
+): void {
   // Without a separator the loader looks in the system's own directories (dlopen(3)).
   if (!/[/\\]/.test(modulePath)) return;
-  if (named.includes(modulePath) || process.platform === 'win32') return;
-  const distrusted = isAbsolute(modulePath) ? whoMayChange(modulePath) : 'its path is relative';
+  if (named.includes(modulePath)) return;
+  const whoMay = platform === 'win32' ? windowsStranger(rights) : whoMayChange;
+  const absolute = platform === 'win32' ? win32.isAbsolute(modulePath) : isAbsolute(modulePath);
+  const distrusted = absolute ? whoMay(modulePath) : 'its path is relative';
   if (distrusted === undefined) return;
   throw new TunnelerError('identity.keystore_unavailable', `the module ${modulePath} is not loaded: ${distrusted}`, {
     details: {
@@ -19,6 +27,15 @@ export function requireTrustedModule(modulePath: string, named: readonly string[
       next: 'put it where only root can write, or name it under pkcs11.modules in culvert.yaml',
     },
   });
+}
+
+/** Windows: whoever may change the file or the directory it lies in. Where nobody can be asked, nobody vouches for it. */
+function windowsStranger(rights: RightsReader | undefined): (path: string) => string | undefined {
+  return (path) => {
+    if (rights === undefined) return 'whose it is cannot be asked, for the native addon is missing';
+    const stranger = strangerAtProgram(path, rights);
+    return stranger === undefined ? undefined : `${stranger.at} can be changed by ${stranger.sid}`;
+  };
 }
 
 /** Who but root could exchange the file, or any directory on the way to it. A path that leads nowhere is left to the loader to report. */
