@@ -5,7 +5,8 @@ import type { Endpoint } from '../base/flow.ts';
 import type { Log } from '../base/log.ts';
 import type { App, AppFinder, AppParent } from './app.ts';
 import { unknownApp } from './app.ts';
-import { ExecutableHashes } from './executable-hash.ts';
+import { ByVersion } from './by-version.ts';
+import { executableHashes } from './executable-hash.ts';
 import { interpreterScript } from './interpreter-script.ts';
 import type { RunCommand } from './run-command.ts';
 import { formatHostPort } from '../base/ip.ts';
@@ -24,8 +25,14 @@ export interface DarwinAppFinderDeps {
 
 /** Needs nothing closed. */
 export function createDarwinAppFinder(deps: DarwinAppFinderDeps): AppFinder {
-  const hashes = new ExecutableHashes();
-  const signers = new Map<string, Promise<string | undefined>>();
+  const hashes = executableHashes();
+  const signers = new ByVersion<string | null>(async (path) => {
+    // What it shows of a signature says nothing of whether that still holds.
+    const verified = await deps.run('/usr/bin/codesign', ['--verify', '--strict', path], commandTimeoutMs);
+    if (!verified.ok) return null;
+    const { stderr } = await deps.run('/usr/bin/codesign', ['-dv', '--verbose=2', path], commandTimeoutMs);
+    return parseTeam(stderr) ?? null;
+  });
   let listing: { readonly atMs: number; readonly processes: Promise<ReadonlyMap<number, ProcessRow>> } | undefined;
 
   const processes = (): Promise<ReadonlyMap<number, ProcessRow>> => {
@@ -74,15 +81,11 @@ export function createDarwinAppFinder(deps: DarwinAppFinderDeps): AppFinder {
     };
   };
 
-  const signerOf = (path: string): Promise<string | undefined> => {
-    const known = signers.get(path);
-    if (known !== undefined) return known;
-    const asked = deps
-      .run('/usr/bin/codesign', ['-dv', '--verbose=2', path], commandTimeoutMs)
-      .then(({ stderr }) => parseTeam(stderr));
-    signers.set(path, asked);
-    return asked;
-  };
+  const facts = async ({ path, hash }: { readonly path: string; readonly hash?: string }, isSigned: boolean) =>
+    defined({
+      hash: hash ?? (await hashes.of(path)),
+      signer: isSigned ? ((await signers.of(path)) ?? undefined) : undefined,
+    });
 
   return {
     async find(flow) {
@@ -100,16 +103,13 @@ export function createDarwinAppFinder(deps: DarwinAppFinderDeps): AppFinder {
       if (app === undefined) return unknownApp;
       return pids.length > 1 ? { ...app, attribution: 'inferred' } : app;
     },
-    async identify(app) {
+    async identify(app, { signers: isSigned } = { signers: false }) {
       if (app.path === undefined) return app;
-      const [hash, signer] = await Promise.all([app.hash ?? hashes.hash(app.path), app.signer ?? signerOf(app.path)]);
+      const own = await facts({ ...app, path: app.path }, isSigned);
       const parents = await Promise.all(
-        app.parents.map(async (parent): Promise<AppParent> => {
-          const found = parent.hash ?? (await hashes.hash(parent.path));
-          return found === undefined ? parent : { ...parent, hash: found };
-        }),
+        app.parents.map(async (parent): Promise<AppParent> => ({ ...parent, ...(await facts(parent, isSigned)) })),
       );
-      return { ...app, parents, ...defined({ hash, signer }) };
+      return { ...app, parents, ...own };
     },
   };
 }

@@ -13,9 +13,10 @@ import type { AgentRuns } from './agent-runs.ts';
 import type { AncestryReader, App, AppFinder, AppParent } from './app.ts';
 import { unknownApp } from './app.ts';
 import { imageDigests } from './container-image.ts';
-import { ExecutableHashes } from './executable-hash.ts';
+import { executableHashes } from './executable-hash.ts';
 import { codeVariables } from './interpreter-script.ts';
 import { networkNamespaces } from './network-namespaces.linux.ts';
+import { packageSigners } from './package-signer.linux.ts';
 import { Processes } from './processes.linux.ts';
 import { runCommand } from './run-command.ts';
 import { SocketHolders } from './socket-holders.linux.ts';
@@ -53,7 +54,8 @@ export function createLinuxAppFinder(
     ...defined({ enginePid }),
   });
   const holders = new SocketHolders(procRoot, isHere ? native : undefined);
-  const hashes = new ExecutableHashes();
+  const hashes = executableHashes();
+  const signers = packageSigners();
   const executableOf = (pid: number): string => `${procRoot}/${pid}/exe`;
 
   const socketOf = async (protocol: FlowRequest['protocol'], ends: SocketEnds): Promise<SocketRow | undefined> =>
@@ -62,8 +64,14 @@ export function createLinuxAppFinder(
     (await askNamespaces(procRoot, protocol, ends));
 
   /** The file as its own process sees it: a container has another root. */
+  const fileOf = (pid: number, script: string): string => `${procRoot}/${pid}/root${script}`;
   const scriptHashOf = async (pid: number, script: string | undefined): Promise<string | undefined> =>
-    script?.startsWith('/') === true ? hashes.hash(`${procRoot}/${pid}/root${script}`) : undefined;
+    script?.startsWith('/') === true ? hashes.of(fileOf(pid, script)) : undefined;
+  const signerOf = async ({ pid, path, script }: Pick<App, 'pid' | 'path' | 'script'>): Promise<string | undefined> => {
+    if (pid === undefined || path === undefined) return undefined;
+    const signer = script === undefined ? signers.of(executableOf(pid), path) : signers.of(fileOf(pid, script), script);
+    return (await signer) ?? undefined;
+  };
 
   /** Where the flow's socket lives: with a run that has a network of its own there, else on this host. */
   const socketWithin = async (flow: Parameters<AppFinder['find']>[0]): Promise<SocketRow | undefined> =>
@@ -92,29 +100,31 @@ export function createLinuxAppFinder(
         return unknownApp;
       }
     },
-    async identify(app) {
+    async identify(app, asked) {
       if (app.pid === undefined) return app;
       // The process may have ended, and its pid be another's by now: what is hashed must still be what was found.
       if (app.hash === undefined && processes.executable(app.pid) !== app.path) return app;
-      const hash = app.hash ?? (await hashes.hash(executableOf(app.pid)));
+      const hash = app.hash ?? (await hashes.of(executableOf(app.pid)));
       const scriptHash = await scriptHashOf(app.pid, app.script);
+      const signer = asked?.signers === true ? await signerOf(app) : undefined;
       const images =
         app.container === undefined ? [] : await imageDigests(app.container, homeOf(app.user), { run: runCommand });
       const parents = await Promise.all(
         app.parents.map(async (parent): Promise<AppParent> => {
           if (parent.hash !== undefined || processes.executable(parent.pid) !== parent.path) return parent;
-          const found = await hashes.hash(executableOf(parent.pid));
+          const found = await hashes.of(executableOf(parent.pid));
           const ofScript = await scriptHashOf(parent.pid, parent.script);
+          const by = asked?.signers === true ? await signerOf(parent) : undefined;
           return {
             ...parent,
-            ...defined({ hash: found, scriptHash: ofScript }),
+            ...defined({ hash: found, scriptHash: ofScript, signer: by }),
           };
         }),
       );
       return {
         ...app,
         parents,
-        ...defined({ hash, scriptHash }),
+        ...defined({ hash, scriptHash, signer }),
         ...(images.length === 0 ? {} : { images }),
       };
     },

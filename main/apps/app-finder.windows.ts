@@ -6,7 +6,8 @@ import type { Endpoint, FlowRequest } from '../base/flow.ts';
 import type { Log } from '../base/log.ts';
 import type { App, AppFinder, AppParent } from './app.ts';
 import { unknownApp } from './app.ts';
-import { ExecutableHashes } from './executable-hash.ts';
+import { ByVersion } from './by-version.ts';
+import { executableHashes } from './executable-hash.ts';
 import { interpreterScript } from './interpreter-script.ts';
 import type { RunCommand } from './run-command.ts';
 import { formatHostPort } from '../base/ip.ts';
@@ -27,8 +28,10 @@ export interface WindowsAppFinderDeps {
 
 /** Needs nothing closed. */
 export function createWindowsAppFinder(deps: WindowsAppFinderDeps): AppFinder {
-  const hashes = new ExecutableHashes();
-  const signers = new Map<string, Promise<string | undefined>>();
+  const hashes = executableHashes();
+  const signers = new ByVersion<string | null>((path) =>
+    powerShell(deps.run, signerScript(path)).then((text) => parseSigner(text) ?? null),
+  );
   let listing: { readonly atMs: number; readonly processes: Promise<ReadonlyMap<number, ProcessRow>> } | undefined;
 
   const listed = (pid: number): Promise<ReadonlyMap<number, ProcessRow>> => {
@@ -43,6 +46,12 @@ export function createWindowsAppFinder(deps: WindowsAppFinderDeps): AppFinder {
     });
   };
 
+  const facts = async ({ path, hash }: { readonly path: string; readonly hash?: string }, isSigned: boolean) =>
+    defined({
+      hash: hash ?? (await hashes.of(path)),
+      signer: isSigned ? ((await signers.of(path)) ?? undefined) : undefined,
+    });
+
   return {
     async find(flow) {
       const pid = askKernel(deps, flow) ?? (await askNetstat(deps.run, flow));
@@ -52,18 +61,13 @@ export function createWindowsAppFinder(deps: WindowsAppFinderDeps): AppFinder {
       if (app === undefined) return unknownApp;
       return hash === undefined ? app : { ...app, hash };
     },
-    async identify(app) {
+    async identify(app, { signers: isSigned } = { signers: false }) {
       if (app.path === undefined) return app;
-      const asked = signers.get(app.path) ?? powerShell(deps.run, signerScript(app.path)).then(parseSigner);
-      signers.set(app.path, asked);
-      const [hash, signer] = await Promise.all([app.hash ?? hashes.hash(app.path), app.signer ?? asked]);
+      const own = await facts({ ...app, path: app.path }, isSigned);
       const parents = await Promise.all(
-        app.parents.map(async (parent): Promise<AppParent> => {
-          const found = parent.hash ?? (await hashes.hash(parent.path));
-          return found === undefined ? parent : { ...parent, hash: found };
-        }),
+        app.parents.map(async (parent): Promise<AppParent> => ({ ...parent, ...(await facts(parent, isSigned)) })),
       );
-      return { ...app, parents, ...defined({ hash, signer }) };
+      return { ...app, parents, ...own };
     },
   };
 }

@@ -28,6 +28,8 @@ export interface AppParent {
   readonly shared?: true;
   /** As the app's own; present after `identify`. */
   readonly hash?: string;
+  /** As the app's own; present after `identify`. */
+  readonly signer?: string;
 }
 
 /** The owner of a flow, as far as it is known; `attribution` says how surely. */
@@ -43,7 +45,10 @@ export interface App {
   readonly scriptHash?: string;
   /** Digests of its container's image, where it is in one; present after `identify`. */
   readonly images?: readonly string[];
-  /** Who signed the executable, where the platform knows: a macOS team id, a Windows certificate subject. */
+  /**
+   * Who signed the executable, where the platform knows: a macOS team id, a Windows certificate subject. On Linux the package that vouches for it
+   * (`deb:NAME`, `rpm:NAME`), and where it runs a script that script's package.
+   */
   readonly signer?: string;
   /** Whose it is. */
   readonly uid?: UserId;
@@ -79,10 +84,10 @@ export interface AppFinder {
       },
   ): Promise<App>;
   /**
-   * The same app with its `hash` (and `signer`), reading the executable where it is not known yet. `find` gives them only where they
-   * cost nothing, so ask for this just where a rule looks at them. Never throws: what cannot be read stays absent.
+   * The same app with its `hash` and, where asked for, its `signer`, reading the executable where it is not known yet. `find` gives them only
+   * where they cost nothing, so ask for this just where a rule looks at them. Never throws: what cannot be read stays absent.
    */
-  identify(app: App): Promise<App>;
+  identify(app: App, asked?: { readonly signers: boolean }): Promise<App>;
 }
 
 /** A process at one moment; the start tells it from a later one with the same pid. */

@@ -110,12 +110,12 @@ function agentsIn(app: App, rules: AgentRules): readonly (Recognition & { readon
   });
 }
 
-function asApp({ pid, path, script, hash }: App['parents'][number]): Omit<App, 'parents'> {
+function asApp({ pid, path, script, hash, scriptHash, signer }: App['parents'][number]): Omit<App, 'parents'> {
   return {
     attribution: 'exact',
     pid,
     path,
-    ...defined({ script, hash }),
+    ...defined({ script, hash, scriptHash, signer }),
   };
 }
 

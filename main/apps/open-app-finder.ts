@@ -68,13 +68,16 @@ export function recogniseAgents(
   const known = async (app: App): Promise<App> => {
     const current = rules();
     if (app.pid === undefined || !(current.needsIdentify || hashesMatter())) return withAgent(app, current);
-    return withAgent(await finder.identify(app), current);
+    return withAgent(await finder.identify(app, { signers: current.needsSigners }), current);
   };
   return {
     async find(flow) {
       const { holders = [], ...app } = await finder.find(flow);
       return narrowest([await known(app), ...(await Promise.all(holders.map(known)))]);
     },
-    identify: async (app) => withAgent(await finder.identify(app), rules()),
+    async identify(app) {
+      const current = rules();
+      return withAgent(await finder.identify(app, { signers: current.needsSigners }), current);
+    },
   };
 }

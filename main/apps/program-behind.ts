@@ -35,6 +35,8 @@ export function programBehind(app: App, own: OwnProgram): App {
     ...defined({
       script: client.script,
       hash: client.hash,
+      scriptHash: client.scriptHash,
+      signer: client.signer,
       doubt: client.doubt,
       shared: client.shared,
       uid,
@@ -55,6 +57,6 @@ export function findBehind(finder: AppFinder, own: OwnProgram): AppFinder {
       const app = await finder.find(flow);
       return flow.entry === 'mcp' ? programBehind(app, own) : app;
     },
-    identify: (app) => finder.identify(app),
+    identify: (app, asked) => finder.identify(app, asked),
   };
 }

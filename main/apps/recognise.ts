@@ -30,6 +30,8 @@ export interface AgentRules {
   readonly known: readonly KnownRule[];
   /** Some rule looks at hashes or signers, which the finder reads only when asked. */
   readonly needsIdentify: boolean;
+  /** Some rule looks at signers, whose record costs more to read than a file's digest. */
+  readonly needsSigners: boolean;
 }
 
 interface BoundRule {
@@ -85,6 +87,7 @@ export function agentRules(bindings: Readonly<Record<string, AgentBinding>> = {}
       tree,
       paths: new PathPatterns(paths),
     })),
+    needsSigners: bound.some(({ signer }) => signer !== undefined),
     needsIdentify: bound.some((rule) => [rule.hash, rule.signer, rule.image].some((proof) => proof !== undefined)),
   };
 }
@@ -210,7 +213,7 @@ function* lineage(app: App): Iterable<Process> {
       script: parent.script,
       hash: parent.hash,
       scriptHash: parent.scriptHash,
-      signer: undefined,
+      signer: parent.signer,
       doubt: parent.doubt,
       ancestor: parent.pid,
       above: index + 1,

@@ -93,7 +93,7 @@ function unknownOwner(app: App): Choice {
 /** What a program changed in, in words. */
 const driftedIn: Readonly<Record<Drift, string>> = {
   hash: 'its SHA-256 is another one',
-  signer: 'another one has signed it, or nobody',
+  signer: 'another one has signed it, or nobody: no signature, and no package, vouches for what is there now',
   image: 'its container was made from another image',
 };
 

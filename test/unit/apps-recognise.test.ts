@@ -124,6 +124,7 @@ describe('agents bound by settings', () => {
     const rules = agentRules({
       hashed: { path: '/x/agent', hash },
       boxed: { cgroup: '/boxes/*', image },
+      packaged: { path: '/x/packaged', signer: ['deb:agent', 'rpm:agent'] },
       scripted: { path: '/x/agent.py', hash },
     });
     expect(recognise(app({ path: '/x/agent', hash }), rules)).not.toHaveProperty('drift');
@@ -136,6 +137,14 @@ describe('agents bound by settings', () => {
     const boxed = { path: '/srv/app', cgroup: '/boxes/one' };
     expect(recognise(app({ ...boxed, images: [image] }), rules)).not.toHaveProperty('drift');
     expect(recognise(app(boxed), rules)).toMatchObject({ agent: 'boxed', drift: 'image' });
+    const packaged = { pid: 3, path: '/x/packaged', signer: 'deb:agent' };
+    expect(recognise(app(packaged), rules)).not.toHaveProperty('drift');
+    expect(recognise(app({ ...packaged, signer: 'deb:other' }), rules)).toMatchObject({ drift: 'signer' });
+    // What it starts is its own, and as good as it is.
+    const started = (signer: object): App =>
+      app({ path: '/usr/bin/curl', parents: [{ pid: 3, path: '/x/packaged', ...signer }] });
+    expect(recognise(started({ signer: 'deb:agent' }), rules)).not.toHaveProperty('drift');
+    expect(recognise(started({}), rules)).toMatchObject({ agent: 'packaged', drift: 'signer' });
   });
 
   it('by a place that holds them, or a namespace of their own, come before those by a name', () => {
@@ -148,11 +157,14 @@ describe('agents bound by settings', () => {
   it('match hashes in any case, of the program or its ancestors, and say that hashes are needed', () => {
     const hash = 'ab'.repeat(32);
     const rules = agentRules({ exact: { hash: hash.toUpperCase() }, signed: { signer: 'TEAM1' } });
-    expect(rules.needsIdentify).toBe(true);
+    expect([rules.needsIdentify, rules.needsSigners]).toEqual([true, true]);
+    expect(agentRules({ exact: { hash } }).needsSigners).toBe(false);
     expect(agentRules({ plain: { path: '/x' } }).needsIdentify).toBe(false);
     expect(recognise(app({ path: '/x', hash }), rules)?.agent).toBe('exact');
     expect(recognise(app({ path: '/y', parents: [{ pid: 1, path: '/x', hash }] }), rules)?.agent).toBe('exact');
     expect(recognise(app({ path: '/x', signer: 'TEAM1' }), rules)?.agent).toBe('signed');
+    const signed = [{ pid: 1, path: '/x', signer: 'TEAM1' }];
+    expect(recognise(app({ path: '/y', parents: signed }), rules)?.agent).toBe('signed');
     expect(recognise(app({ path: '/x' }), rules)).toBeUndefined();
   });
 
@@ -235,7 +247,7 @@ describe('macOS', () => {
   const ps = [
     '  1     0     0 root             /sbin/launchd',
     ' 40     1   501 ann   /Applications/Claude.app/Contents/MacOS/Claude',
-    ' 41    40   501 ann              /opt/homebrew/bin/node',
+    ` 41    40   501 ann              ${process.execPath}`,
   ].join('\n');
 
   it('asks lsof for the socket, ps for the process, codesign for the signer', async () => {
@@ -244,6 +256,7 @@ describe('macOS', () => {
         '/usr/sbin/lsof': 'p41\nf20\nn127.0.0.1:50000->127.0.0.1:1080\np99\nf3\nn127.0.0.1:50000->127.0.0.1:9\n',
         '/bin/ps -axww': ps,
         '/bin/ps -ww': 'node /Users/ann/tool.js\n',
+        '/usr/bin/codesign --verify': '',
       },
       { '/usr/bin/codesign': 'Executable=/x\nTeamIdentifier=HX7739G8FX\n' },
     );
@@ -252,7 +265,7 @@ describe('macOS', () => {
     expect(found).toMatchObject({
       attribution: 'exact',
       pid: 41,
-      path: '/opt/homebrew/bin/node',
+      path: process.execPath,
       script: '/Users/ann/tool.js',
       uid: 501,
       user: 'ann',
@@ -262,7 +275,8 @@ describe('macOS', () => {
       ],
     });
     expect(ran).toContain('/usr/sbin/lsof -nP -a -i 4tcp:50000 -F pn');
-    expect((await finder.identify(found)).signer).toBe('HX7739G8FX');
+    expect(await finder.identify(found)).not.toHaveProperty('signer');
+    expect((await finder.identify(found, { signers: true })).signer).toBe('HX7739G8FX');
     await finder.find(flow);
     expect(ran.filter((line) => line.startsWith('/bin/ps -axww'))).toHaveLength(1);
   });

@@ -117,7 +117,10 @@ const agent = v.strictObject({
   path: v.optional(list(text)),
   /** Lower-hex SHA-256 of the executable, or of the script that it runs. */
   hash: v.optional(list(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in lower hex')))),
-  /** Who must have signed the executable (macOS, Windows). */
+  /**
+   * Who must have signed the executable: a team id (macOS), a certificate's subject (Windows); on Linux the package that vouches for it, or for the
+   * script that it runs, as `deb:NAME` or `rpm:NAME`.
+   */
   signer: v.optional(list(text)),
   /** Globs over the control group. */
   cgroup: v.optional(list(text)),

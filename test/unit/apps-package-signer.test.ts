@@ -1,0 +1,145 @@
+/** Who vouches for a program on Linux: the package that it was installed from. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, realpathSync, utimesSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { createLinuxAppFinder } from '../../main/apps/app-finder.linux.ts';
+import { packageSigners } from '../../main/apps/package-signer.linux.ts';
+import type { RunCommand } from '../../main/apps/run-command.ts';
+import { systemClock } from '../../main/base/clock.ts';
+import { silentLog } from '../../main/base/log.ts';
+import { mustSkip } from '../support/optional.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+const uid = process.getuid?.() ?? 0;
+const md5 = (text: string): string => createHash('md5').update(text).digest('hex');
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+/** A root with one program, and the records of package managers as they lie on a host. */
+class Host {
+  readonly root = temporaryDirectory('packages');
+  /** What the tools answer, by the file they are asked of. */
+  readonly answers = new Map<string, string>();
+  asked = 0;
+
+  write(path: string, text: string): string {
+    const file = join(this.root, path);
+    mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
+    writeFileSync(file, text, { mode: 0o644 });
+    return file;
+  }
+
+  signers(ownerUid = uid) {
+    const run: RunCommand = (_file, args) => {
+      this.asked += 1;
+      const stdout = this.answers.get(args.at(-1) ?? '') ?? '';
+      return Promise.resolve({ ok: stdout !== '', stdout, stderr: '' });
+    };
+    return packageSigners({ run, root: this.root, ownerUid });
+  }
+}
+
+describe.runIf(process.platform === 'linux')('the package that vouches for a program', () => {
+  const debian = (): { host: Host; tool: string } => {
+    const host = new Host();
+    const tool = host.write('usr/bin/tool', 'one');
+    host.write('var/lib/dpkg/status', '');
+    host.write(
+      'var/lib/dpkg/info/tool-kit:amd64.md5sums',
+      `${md5('other')}  usr/bin/other\n${md5('one')}  usr/bin/tool\n`,
+    );
+    host.answers.set(
+      '/usr/bin/tool',
+      'diversion by dash from: /usr/bin/tool\ntool-kit:amd64, tool-kit:i386: /usr/bin/tool\n',
+    );
+    return { host, tool };
+  };
+
+  it('is the Debian package whose record has its digest', async () => {
+    const { host, tool } = debian();
+    expect(await host.signers().of(tool, '/usr/bin/tool')).toBe('deb:tool-kit');
+    expect(await host.signers().of(tool, '/usr/bin/other')).toBeNull();
+  });
+
+  it('is looked for under the name that the file had before /bin became /usr/bin', async () => {
+    const { host, tool } = debian();
+    host.write('var/lib/dpkg/info/tool-kit:amd64.md5sums', `${md5('one')}  bin/tool\n`);
+    host.answers.clear();
+    host.answers.set('/bin/tool', 'tool-kit:amd64: /bin/tool\n');
+    expect(await host.signers().of(tool, '/usr/bin/tool')).toBe('deb:tool-kit');
+  });
+
+  it('is nobody once the file is another one, and is asked for again only then', async () => {
+    const { host, tool } = debian();
+    const signers = host.signers();
+    expect(await signers.of(tool, '/usr/bin/tool')).toBe('deb:tool-kit');
+    const { asked } = host;
+    expect(await signers.of(tool, '/usr/bin/tool')).toBe('deb:tool-kit');
+    expect(host.asked).toBe(asked);
+    host.write('usr/bin/tool', 'changed');
+    expect(await signers.of(tool, '/usr/bin/tool')).toBeNull();
+    // A newer version of the package has these very bytes.
+    const status = host.write('var/lib/dpkg/status', 'newer');
+    utimesSync(status, 1, 1);
+    host.write('var/lib/dpkg/info/tool-kit:amd64.md5sums', `${md5('changed')}  usr/bin/tool\n`);
+    expect(await signers.of(tool, '/usr/bin/tool')).toBe('deb:tool-kit');
+  });
+
+  it('is nobody where others than root could have written the record', async () => {
+    const { host, tool } = debian();
+    expect(await host.signers(uid + 1).of(tool, '/usr/bin/tool')).toBeNull();
+    chmodSync(join(host.root, 'var/lib/dpkg/info/tool-kit:amd64.md5sums'), 0o666);
+    expect(await host.signers().of(tool, '/usr/bin/tool')).toBeNull();
+  });
+
+  it('is the RPM package whose header has its digest', async () => {
+    const host = new Host();
+    const tool = host.write('usr/bin/tool', 'one');
+    host.write('usr/lib/sysimage/rpm/rpmdb.sqlite', '');
+    const line = (algorithm: string, digest: string): string => `tool-kit\t${algorithm}\t${digest}\t/usr/bin/tool\n`;
+    host.answers.set('/usr/bin/tool', `tool-kit\t8\t${sha256('no')}\t/usr/bin/other\n${line('8', sha256('one'))}`);
+    expect(await host.signers().of(tool, '/usr/bin/tool')).toBe('rpm:tool-kit');
+    host.answers.set('/usr/bin/tool', line('(none)', md5('one')));
+    expect(await host.signers().of(tool, '/usr/bin/tool')).toBe('rpm:tool-kit');
+    host.answers.set('/usr/bin/tool', line('8', sha256('two')));
+    expect(await host.signers().of(tool, '/usr/bin/tool')).toBeNull();
+  });
+
+  it('is asked for no name that is a pattern', async () => {
+    const { host, tool } = debian();
+    host.answers.set('/usr/bin/*', 'tool-kit:amd64: /usr/bin/*\n');
+    expect(await host.signers().of(tool, '/usr/bin/*')).toBeNull();
+    expect(host.asked).toBe(0);
+  });
+});
+
+const noPackages = (): string | undefined => {
+  if (process.platform !== 'linux') return 'packages of a distribution are of Linux';
+  return existsSync('/usr/bin/dpkg-query') && existsSync('/var/lib/dpkg/info/coreutils.md5sums')
+    ? undefined
+    : 'coreutils was not installed by dpkg';
+};
+
+describe.skipIf(mustSkip(noPackages()))('on a host that dpkg looks after', () => {
+  const running: ChildProcess[] = [];
+  afterEach(() => running.splice(0).forEach((child) => child.kill('SIGKILL')));
+
+  it('a program has its package, and a copy of it elsewhere has none', async () => {
+    using finder = createLinuxAppFinder({ log: silentLog, clock: systemClock });
+    const sleep = realpathSync('/usr/bin/sleep');
+    const copy = join(temporaryDirectory('copied'), 'sleep');
+    copyFileSync(sleep, copy);
+    chmodSync(copy, 0o755);
+    const signerOf = async (program: string): Promise<string | undefined> => {
+      const child = spawn(program, ['60'], { stdio: 'ignore' });
+      running.push(child);
+      await once(child, 'spawn');
+      const app = { attribution: 'exact', pid: child.pid ?? 0, path: realpathSync(program), parents: [] } as const;
+      return (await finder.identify(app, { signers: true })).signer;
+    };
+    expect(await signerOf(sleep)).toBe('deb:coreutils');
+    expect(await signerOf(copy)).toBeUndefined();
+  });
+});
