@@ -8,6 +8,7 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'nod
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureBuilt, ensureInstalled } from './prepare.mjs';
+import { filesToRepeat, suiteResult } from './suite-results.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const suites = ['architecture', 'unit', 'conformance', 'interop', 'system', 'e2e'];
@@ -53,14 +54,14 @@ console.log(`\n${passed} passed, ${failed} failed, ${skipped} skipped`);
 process.exit(results.every((result) => result.ok) ? 0 : 1);
 
 /** One command, timed; it counts as one test passed or failed. */
-function run(suite, command, args) {
+function run(suite, command, args, env = {}) {
   console.log(`\n== ${suite}`);
   const start = Date.now();
   const { status } = spawnSync(command, args, {
     cwd: root,
     stdio: 'inherit',
     shell: process.platform === 'win32',
-    env: { ...process.env, CULVERT_SKIPS: skips },
+    env: { ...process.env, CULVERT_SKIPS: skips, ...env },
   });
   const ok = status === 0;
   return {
@@ -80,49 +81,34 @@ function run(suite, command, args) {
 function vitest(suite) {
   const serial = ['interop', 'system', 'e2e'].includes(suite);
   const first = runFiles(suite, [`test/${suite}/`], serial);
-  const broken = first.files.filter((file) => file.failures.length > 0);
-  if (first.ok || !serial || broken.length === 0) return summary(first, first.files);
-  const again = runFiles(
-    suite,
-    broken.map(({ name }) => name),
-    serial,
-  );
-  const red = new Set(again.files.filter((file) => file.failures.length > 0).map(({ name }) => name));
-  needed.push(...broken.filter(({ name }) => !red.has(name)).flatMap((file) => file.failures));
-  const files = [...first.files.filter((file) => !broken.includes(file)), ...again.files];
-  return { ...summary(again, files), seconds: first.seconds + again.seconds };
-}
-
-/** A suite's result by its files as they ran last. Under CULVERT_REQUIRE_ALL=1 a skip that nobody allowed is a failure. */
-function summary(ran, files) {
-  const strict = process.env.CULVERT_REQUIRE_ALL === '1' ? files.flatMap((file) => file.unexpectedSkips) : [];
-  failures.push(...files.flatMap((file) => file.failures), ...strict.map((name) => `${name}: skipped`));
-  const sum = (of) => files.reduce((total, file) => total + of(file), 0);
-  return {
-    ...ran,
-    ok: ran.ok && strict.length === 0,
-    passed: sum((file) => file.passed),
-    failed: ran.failed === 0 ? strict.length : Math.max(1, sum((file) => file.failed) + strict.length),
-    skipped: sum((file) => file.skipped),
-  };
+  const repeat = filesToRepeat(first, serial);
+  const again = repeat.length === 0 ? undefined : runFiles(suite, repeat, serial);
+  const result = suiteResult(first, again, process.env.CULVERT_REQUIRE_ALL === '1');
+  failures.push(...result.failures);
+  needed.push(...result.needed);
+  return result;
 }
 
 /** Run these and read what each file came to; no files where there is no report. */
 function runFiles(suite, files, serial) {
-  const report = join(root, '.cache', `test-${suite}.json`);
-  rmSync(report, { force: true });
+  const report = join(cache, `test-${suite}.json`);
+  const unhandled = join(cache, `test-${suite}-unhandled.jsonl`);
+  for (const file of [report, unhandled]) rmSync(file, { force: true });
   const args = ['--no-install', 'vitest', 'run', '--config', 'test/vitest.config.ts', ...files];
   args.push('--reporter=default', '--reporter=json', `--outputFile.json=${report}`);
+  args.push(`--reporter=${join(root, 'resources', 'scripts', 'unhandled-reporter.mjs')}`);
   if (serial) args.push('--no-file-parallelism');
-  const result = run(suite, 'npx', args);
-  try {
-    return {
-      ...result,
-      files: JSON.parse(readFileSync(report, 'utf8')).testResults.map((file) => fileResult(suite, file)),
-    };
-  } catch {
-    return { ...result, files: [] };
-  }
+  const result = run(suite, 'npx', args, { CULVERT_UNHANDLED: unhandled });
+  const read = (file) => (existsSync(file) ? readFileSync(file, 'utf8') : '');
+  const { testResults } = JSON.parse(read(report) || '{"testResults":[]}');
+  return {
+    ...result,
+    files: testResults.map((file) => fileResult(suite, file)),
+    unhandled: read(unhandled)
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => firstLine(JSON.parse(line))),
+  };
 }
 
 function fileResult(suite, file) {
