@@ -124,6 +124,7 @@ const ownCodes = [
   'detector.orders',
   // the host
   'net.firewall.blocked',
+  'net.firewall.missing',
   'net.dns.fight',
   'mode.asked',
   'mode.tun_able',

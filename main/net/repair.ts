@@ -7,6 +7,7 @@ import { ownUser } from '../files/own-user.ts';
 import { removeNrptRules } from './dns/os-dns.windows.ts';
 import { flushDarwinCache } from './dns/os-dns.darwin.ts';
 import { closeFirewall } from './firewall/firewall.linux.ts';
+import { closeOwnAddresses } from './firewall/own-addresses.linux.ts';
 import { restoreFile } from './journal/file-change.ts';
 import type { HostChange } from './journal/host-change.ts';
 import { HostJournal } from './journal/host-journal.ts';
@@ -108,6 +109,10 @@ async function undo(change: HostChange, run: RunCommand, platform: NodeJS.Platfo
     case 'iptables-rules':
       await closeFirewall(change, run);
       return;
+    case 'nft-table':
+    case 'iptables-chain':
+      await closeOwnAddresses(change, run);
+      return;
     case 'resolved-link':
       await run('resolvectl', ['revert', change.device]);
       await run('resolvectl', ['flush-caches']);
@@ -139,6 +144,8 @@ function describe(change: HostChange): string {
     case 'firewalld-zone':
     case 'nft-rules':
     case 'iptables-rules':
+    case 'nft-table':
+    case 'iptables-chain':
       return 'firewall rules';
     case 'resolved-link':
       return `systemd-resolved settings of ${change.device}`;

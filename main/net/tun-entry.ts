@@ -21,6 +21,7 @@ import { Resolver } from './dns/resolver.ts';
 import type { ResolveRemote } from './dns/resolver.ts';
 import { serveTcpQueries } from './dns/tcp-queries.ts';
 import { InputPath } from './firewall/input-path.ts';
+import { OwnAddresses } from './firewall/own-addresses.linux.ts';
 import { openFlows } from './flow/flows.ts';
 import type { Flows } from './flow/flows.ts';
 import type { OpenListener } from './flow/listener.ts';
@@ -160,6 +161,22 @@ async function open(deps: TunEntryDeps, stack: DisposalStack, signal: AbortSigna
   const device = stack.use(
     (deps.openDevice ?? openNativeDevice)({ name: config.deviceName ?? defaultDeviceName(), mtu }),
   );
+  // Before the interface has its addresses: nobody else is ever answered for them.
+  const ownAddresses =
+    process.platform === 'linux' && deps.openListener === undefined
+      ? stack.use(
+          new OwnAddresses({
+            device: device.name,
+            range: ranges[4].text,
+            range6: ranges[6]?.text ?? '',
+            run,
+            journal,
+            clock,
+            log,
+          }),
+        )
+      : undefined;
+  await ownAddresses?.check();
   await configureDevice(device, mtu, ranges, routes, journal, stack);
 
   const names = new NameTable(ranges[4], ranges[6]);
@@ -227,6 +244,7 @@ async function open(deps: TunEntryDeps, stack: DisposalStack, signal: AbortSigna
     flows,
     routeSet,
     inputPath,
+    ownAddresses,
     warnings,
     log,
     stack,
@@ -269,6 +287,7 @@ interface EntryParts {
   readonly flows: Flows;
   readonly routeSet: HostRouteSet;
   readonly inputPath: InputPath;
+  readonly ownAddresses: OwnAddresses | undefined;
   readonly warnings: readonly Reason[];
   readonly log: Log;
   readonly stack: DisposalStack;
@@ -303,6 +322,7 @@ class Entry implements TunEntry {
 
   async networkChanged(): Promise<void> {
     await this.#parts.routeSet.refresh();
+    await this.#parts.ownAddresses?.check();
     await this.#parts.inputPath.check();
     await this.#setDns();
   }
@@ -327,9 +347,9 @@ class Entry implements TunEntry {
   }
 
   status(): TunEntryStatus {
-    const { device, mtu, ranges, names, osDns, servers, resolver, flows, routeSet, inputPath, warnings } = this.#parts;
+    const { device, mtu, ranges, names, osDns, servers, resolver, flows, routeSet, warnings } = this.#parts;
     const { dns } = osDns;
-    const blocked = inputPath.trouble();
+    const troubles = [this.#parts.inputPath.trouble(), this.#parts.ownAddresses?.trouble()];
     const trouble = this.#dnsFailure ?? dns.trouble();
     return {
       name: device.name,
@@ -349,7 +369,7 @@ class Entry implements TunEntry {
         ...defined({ reason: trouble }),
       },
       routes: [ranges[4].text, ...(ranges[6] === undefined ? [] : [ranges[6].text]), ...routeSet.routed()],
-      warnings: [...warnings, ...routeSet.collisions(), ...(blocked === undefined ? [] : [blocked])],
+      warnings: [...warnings, ...routeSet.collisions(), ...troubles.filter((one) => one !== undefined)],
       flows: flows.counts(),
       counters: { ...device.stats(), ...flows.stats() },
     };

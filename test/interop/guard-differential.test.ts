@@ -1,6 +1,6 @@
 /**
  * What a guard sends on means to every reader what was judged: seeded messages, judged and written anew, are read again by Node, Python and Go.
- * `CULVERT_GUARD_MESSAGES` sets how many a protocol; default 10,000.
+ * `CULVERT_GUARD_MESSAGES` sets how many a protocol, default 10,000; `CULVERT_GUARD_FIRST` the number of the first, for many in pieces.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -24,6 +24,7 @@ import { mustSkip } from '../support/optional.ts';
 
 const run = promisify(execFile);
 const wanted = Number(process.env['CULVERT_GUARD_MESSAGES'] ?? 10_000);
+const firstMessage = Number(process.env['CULVERT_GUARD_FIRST'] ?? 0);
 const inOneGo = 10_000;
 const readers = join(import.meta.dirname, '../support/second-readers');
 
@@ -117,7 +118,7 @@ describe.each(protocols)('what is sent on by the guard for $name', (protocol) =>
   async function goFrom(from: number): Promise<Go> {
     const known = gos.get(from);
     if (known !== undefined) return known;
-    const { sent, expected } = judgeAll(protocol, from, Math.min(inOneGo, wanted - from));
+    const { sent, expected } = judgeAll(protocol, firstMessage + from, Math.min(inOneGo, wanted - from));
     const file = join(directory, `${protocol.name.replaceAll(' ', '-')}-${from}`);
     await writeFile(file, sent);
     const made = { file, expected };

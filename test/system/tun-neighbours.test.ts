@@ -9,6 +9,7 @@ expectFindings({
   networks: ['embedded'],
   checks: [
     'a program of the host is let in',
+    'nothing answers a neighbour on the interface’s own addresses, neither an echo nor a closed port',
     'a container that is routed is refused by its address, and nothing is dialled',
     'masqueraded it has the address of the host, and is still nobody',
     'and the host’s own programs go on',

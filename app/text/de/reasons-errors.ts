@@ -43,6 +43,9 @@ export const errorReasonsDe = {
   'net.tun.permission': { sentence: 'Für ein TUN-Gerät fehlen die Rechte.' },
   'net.tun.failed': { sentence: 'Die Netzwerkschnittstelle ist ausgefallen: {sentence}' },
   'net.route.failed': { sentence: 'Eine Route ließ sich nicht setzen.' },
+  'net.firewall.missing': {
+    sentence: 'Wer im Netz eine Route zum Tunnel hat, kann erkennen, dass es ihn gibt; angenommen wird er nicht.',
+  },
   'net.firewall.blocked': { sentence: 'Die Firewall dieses Geräts lässt Verbindungen zu den Diensten nicht durch.' },
   'net.journal.corrupt': { sentence: 'Was am Netz dieses Geräts geändert wurde, ist nicht mehr lesbar.' },
   'net.journal.failed': { sentence: 'Änderungen am Netz dieses Geräts lassen sich nicht aufschreiben.' },

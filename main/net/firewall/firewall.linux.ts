@@ -5,6 +5,7 @@
 import type { HostChange } from '../journal/host-change.ts';
 import type { HostJournal } from '../journal/host-journal.ts';
 import type { RunCommand } from '../run-command.ts';
+import { isOwnTable } from './own-addresses.linux.ts';
 
 /** A change of a firewall, as the journal has it. */
 export type FirewallChange = Extract<HostChange, { kind: 'firewalld-zone' | 'nft-rules' | 'iptables-rules' }>;
@@ -46,7 +47,8 @@ export async function openFirewall(
   const listed = await run('nft', ['-j', 'list', 'chains']);
   if (listed.code === 0) {
     const chains = objectsOf<NftChain>(listed.stdout, 'chain').filter(
-      (chain) => chain.hook === 'input' && chain.type === 'filter' && inputFamilies.includes(chain.family),
+      ({ hook, type, family, table }) =>
+        hook === 'input' && type === 'filter' && inputFamilies.includes(family) && !isOwnTable(table),
     );
     if (chains.length === 0) return undefined;
     const noted = note({ kind: 'nft-rules', comment: commentOf(device) });

@@ -22,6 +22,10 @@ export type HostChange =
   | { readonly kind: 'nft-rules'; readonly comment: string }
   /** A rule for our interface in iptables' and ip6tables' INPUT. */
   | { readonly kind: 'iptables-rules'; readonly device: string }
+  /** A table of nftables that keeps the interface's addresses to itself. */
+  | { readonly kind: 'nft-table'; readonly device: string }
+  /** The same as a chain of iptables and, where `range6` is not empty, ip6tables. */
+  | { readonly kind: 'iptables-chain'; readonly device: string; readonly range: string; readonly range6: string }
   /** Per-link settings in systemd-resolved. */
   | { readonly kind: 'resolved-link'; readonly device: string }
   /** NetworkManager must read its configuration again after our file in it is gone. */
@@ -44,6 +48,8 @@ const kinds: Readonly<Record<HostChangeKind, readonly string[]>> = {
   'firewalld-zone': ['device'],
   'nft-rules': ['comment'],
   'iptables-rules': ['device'],
+  'nft-table': ['device'],
+  'iptables-chain': ['device', 'range', 'range6'],
   'resolved-link': ['device'],
   'networkmanager-reload': [],
   resolvconf: ['record'],

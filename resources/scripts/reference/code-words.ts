@@ -260,6 +260,7 @@ export const codeWords: Readonly<Record<ReasonCode, string>> = {
   'baseline.rate': 'far more calls than the program usually makes',
   'baseline.errors': 'far more failures than usual',
   'detector.orders': 'a call held text that gives a model orders in its user’s place',
+  'net.firewall.missing': 'neither nftables nor iptables keeps neighbours from finding out that the tunnel is there',
   'net.firewall.blocked': 'a firewall of this machine blocks the tunnel',
   'net.dns.fight': 'another program keeps changing the resolver',
   'mode.asked': 'the mode was asked for',

@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import type { AuditRecordView } from '../../../main/api/record-views.ts';
-import type { SessionView } from '../../../main/api/views.ts';
+import type { SessionView, StatusView } from '../../../main/api/views.ts';
 import { culvertJson } from '../../support/culvert.ts';
 import { until } from '../../support/until.ts';
 import {
@@ -22,6 +22,7 @@ import {
 } from './tun-world.ts';
 
 const url = 'http://10.77.1.2:80/';
+const answers = new URL('../../test/system/support/answers.py', import.meta.url).pathname;
 
 const services = (backends: Backends): Readonly<Record<string, WorldService>> => ({
   web: {
@@ -46,7 +47,11 @@ async function container(): Promise<number> {
      ${inside} ip address add 192.0.2.2/24 dev inside0
      ${inside} ip link set inside0 up
      ${inside} ip route add default via 192.0.2.1
-     echo 1 >/proc/sys/net/ipv4/ip_forward`,
+     echo 1 >/proc/sys/net/ipv4/ip_forward
+     [ -e /proc/sys/net/ipv6 ] || exit 0
+     ip -6 address add 2001:db8::1/64 dev host0 nodad
+     ${inside} ip -6 address add 2001:db8::2/64 dev inside0 nodad
+     ${inside} ip -6 route add default via 2001:db8::1`,
   ]);
   expectThat(code === 0, out);
   return pid;
@@ -70,6 +75,24 @@ async function scenario(world: World): Promise<void> {
     expectThat(code === 0 && out.includes('hello from the dark'), out);
     expectThat((await refused()).length === 0, 'it was refused as unknown');
   });
+  await check(
+    'nothing answers a neighbour on the interface’s own addresses, neither an echo nor a closed port',
+    async () => {
+      const { tun } = await culvertJson<StatusView>(['status', '--state', at('device')]);
+      const own = (await run('ip', ['-j', 'address', 'show', 'dev', tun?.name ?? ''])).out;
+      const [{ addr_info: addresses = [] } = {}] = JSON.parse(own) as {
+        addr_info: { local: string; scope: string }[];
+      }[];
+      const global = addresses.filter(({ scope }) => scope === 'global').map(({ local }) => local);
+      expectThat(global.length > 0, own);
+      for (const address of global) {
+        const packets = await run('nsenter', ['-t', String(pid), '-n', 'python3', answers, address]);
+        expectThat(packets.code === 0 && packets.out.trim() === 'nothing', `${address}: ${packets.out}`);
+        const here = await run('python3', [answers, address]);
+        expectThat(here.out.trim() === 'echo reset', `${address} from this host: ${here.out}`);
+      }
+    },
+  );
   await check('a container that is routed is refused by its address, and nothing is dialled', async () => {
     const { code, out } = await fromInside();
     expectThat(code === 7, `curl exit ${code}: ${out}`);
