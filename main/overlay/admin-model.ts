@@ -1,12 +1,6 @@
 /** What the administrator's calls take and give. */
-import type {
-  EnrollmentMethod,
-  PolicyType,
-  PostureCheckRecord,
-  PrecedenceName,
-  Semantic,
-  TerminatorStrategy,
-} from './model.ts';
+import type { Semantic } from '../base/roles.ts';
+import type { EnrollmentMethod, PolicyType, PostureCheckRecord, PrecedenceName, TerminatorStrategy } from './model.ts';
 
 /** How a new identity enrols, and what it is. */
 export interface NewIdentityOptions {

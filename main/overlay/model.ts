@@ -1,11 +1,9 @@
 /** What the overlay's controller knows: records as kept on disk, and the words of OpenZiti's own model for them. */
+import type { Semantic } from '../base/roles.ts';
 import type { PkiRecord } from './pki.ts';
 
 /** What a service policy, or a service session, is leave for. */
 export type PolicyType = 'Dial' | 'Bind';
-
-/** Whether one attribute among a policy's roles suffices, or every one is needed. */
-export type Semantic = 'AnyOf' | 'AllOf';
 
 /** Of terminators: `required` before `default` before `failed`. */
 export type PrecedenceName = 'default' | 'required' | 'failed';

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../base/clock.ts';
 import { Emitter } from '../base/emitter.ts';
+import { rolesSelect } from '../base/roles.ts';
 import { newId, newUuid } from './ids.ts';
 import {
   builtInConfigTypes,
@@ -25,7 +26,6 @@ import {
   type StateDocument,
 } from './model.ts';
 import { postureSatisfies, type PostureFacts } from './posture.ts';
-import { rolesSelect } from './roles.ts';
 import { Table } from './table.ts';
 
 /** May this session reach this service, and if not, why. */

@@ -1,6 +1,7 @@
 /** A subset of the management API, for who signs in as an administrator: the common entities, made, changed and deleted. */
 import { defined } from '../../base/defined.ts';
 import { isTunnelerError } from '../../base/errors.ts';
+import type { Semantic } from '../../base/roles.ts';
 import { OverlayAdmin } from '../admin.ts';
 import type { ControllerContext } from './context.ts';
 import { requireCaller, unauthorized } from './context.ts';
@@ -21,7 +22,7 @@ import { nameFilter, notFound } from './session-routes.ts';
 import { authenticatorView } from './identity-routes.ts';
 import { terminatorView } from './service-routes.ts';
 import { configView, identityView, iso, plainServiceView, policyView, routerView } from './views.ts';
-import type { EnrollmentMethod, PolicyType, Semantic, TerminatorStrategy } from '../model.ts';
+import type { EnrollmentMethod, PolicyType, TerminatorStrategy } from '../model.ts';
 
 interface Named {
   readonly id: string;

@@ -1,5 +1,7 @@
 /** Roles of policies: `#all`, `#attribute`, `@id` (openziti/ziti: controller/models and controller/db role evaluation). */
-import type { Semantic } from './model.ts';
+
+/** Whether one attribute among a policy's roles suffices, or every one is needed. */
+export type Semantic = 'AnyOf' | 'AllOf';
 
 /** What roles can select: by its id, or by an attribute. */
 export interface Rolled {
