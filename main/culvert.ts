@@ -99,6 +99,11 @@ const programs: Backends = {
     const { offlineCheckPolicy } = await import('./engine/offline/offline.ts');
     return offlineCheckPolicy(stateDirectory);
   },
+  async policyDirectory(stateDirectory) {
+    await requirePerson(stateDirectory);
+    const { offlinePolicyDirectory } = await import('./engine/offline/offline.ts');
+    return offlinePolicyDirectory(stateDirectory);
+  },
   async doctor(stateDirectory, engine) {
     await requirePerson(stateDirectory);
     const { doctor } = await import('./engine/offline/doctor.ts');

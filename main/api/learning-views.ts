@@ -36,3 +36,35 @@ export interface ReplayView {
   /** What the record does not say enough of. */
   readonly unknown: readonly { readonly why: string; readonly count: number }[];
 }
+
+/** What a change at the controller, or of local rules, would allow and cut. */
+export interface SimulateView {
+  /** `all`: the controller was asked of all identities; `own`: those of this device, as far as they were told. */
+  readonly identities: 'own' | 'all';
+  /** Sessions and calls of the record that this change would have cut, and those it would have let in. */
+  readonly cut: number;
+  readonly letIn: number;
+  /** Each identity that may, or would, or was seen to use a service. */
+  readonly rows: readonly SimulatedRow[];
+  /** What could not be told, and why. */
+  readonly unknown: readonly { readonly why: string; readonly count: number }[];
+}
+
+/** One identity at one end of one service, now and then. */
+export interface SimulatedRow {
+  readonly identity: string;
+  readonly service: string;
+  readonly end: 'dial' | 'host';
+  /** For any program, at this moment. */
+  readonly now: 'allowed' | 'refused';
+  readonly then: 'allowed' | 'refused';
+  /** Why it would be refused; where it would not, why it is now. */
+  readonly reason?: string;
+  readonly code?: string;
+  readonly rule?: string;
+  /** Of the record: sessions, and those refused, as this change would have had them. */
+  readonly sessions: { readonly seen: number; readonly cut: number; readonly letIn: number };
+  readonly calls: { readonly seen: number; readonly cut: number; readonly letIn: number };
+  /** What would have cut them, most first. */
+  readonly rules: readonly { readonly rule: string; readonly count: number }[];
+}

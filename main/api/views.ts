@@ -85,6 +85,8 @@ export interface PostureCheckView {
   readonly id?: string;
   /** As its administrator called it, where that is known. */
   readonly name?: string;
+  /** Of the policy that asks for it, at the controller. */
+  readonly policyId?: string;
   readonly type: string;
   readonly policyType: 'Dial' | 'Bind';
   readonly passing: boolean;
@@ -412,7 +414,12 @@ export interface WhyView {
 
 /** What is in force beside the controller's own policies. */
 export interface PolicyView {
-  readonly contracts: readonly (ContractView & { readonly service: string; readonly identity: string })[];
+  readonly contracts: readonly (ContractView & {
+    readonly service: string;
+    readonly identity: string;
+    /** As the controller sent it; absent where only local files speak of the service. */
+    readonly granted?: unknown;
+  })[];
   readonly localRules: readonly {
     readonly id: string;
     readonly file: string;

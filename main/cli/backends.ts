@@ -3,11 +3,19 @@
  * engine. `main/culvert.ts` hands them in; each is loaded only when a verb asks for it.
  */
 import type { ConfigCheckView, DoctorCheck, EngineReady } from '../api/machine-views.ts';
-import type { LearntView, ReplayView } from '../api/learning-views.ts';
+import type { LearntView, ReplayView, SimulateView } from '../api/learning-views.ts';
 import type { AgentLimits } from '../api/agent-views.ts';
 import type { EngineClient } from '../api/schema.ts';
 import type { AuditRecordView, AuditVerifyView } from '../api/record-views.ts';
-import type { BundleView, IdentityView, PolicyCheckView, SecretView, StatusView } from '../api/views.ts';
+import type {
+  BundleView,
+  IdentityView,
+  PolicyCheckView,
+  PolicyView,
+  SecretView,
+  ServiceView,
+  StatusView,
+} from '../api/views.ts';
 import type { EnrollRequest } from './enroll-request.ts';
 
 /** How an engine is started. */
@@ -131,6 +139,24 @@ export interface LearningBackend {
     readonly records: readonly AuditRecordView[];
     readonly service?: string;
   }): ReplayView;
+  /**
+   * `told`: what the engine says of its identities. `rulesNow`, `rulesThen`: directories of local rules. Throws `base.invalid`, `contract.invalid`, and
+   * with `management` what asking a controller throws.
+   */
+  simulateChange(request: {
+    readonly told: {
+      readonly identities: readonly IdentityView[];
+      readonly services: readonly ServiceView[];
+      readonly policy: PolicyView;
+    };
+    readonly records: readonly AuditRecordView[];
+    readonly nowMs: number;
+    readonly rulesNow: string;
+    readonly rulesThen: string;
+    readonly change?: { readonly file: string; readonly text: string };
+    readonly management?: { readonly file: string; readonly text: string };
+    readonly service?: string;
+  }): Promise<SimulateView>;
 }
 
 /** All of it, by what verbs ask for. */
@@ -160,6 +186,8 @@ export interface Backends {
   /** Lines of the journal, oldest first, for other tools. */
   exportAudit(stateDirectory: string, format: 'json' | 'ocsf', query: AuditQuery): AsyncIterable<string>;
   checkPolicy(stateDirectory: string): Promise<PolicyCheckView>;
+  /** Where the local rules of a state directory's engine are. */
+  policyDirectory(stateDirectory: string): Promise<string>;
   /** Never throws for what it finds. */
   doctor(stateDirectory: string, engine: DoctorFacts): Promise<readonly DoctorCheck[]>;
   /** `file`: instead of the one the engine uses. All throw `engine.config_invalid`. */

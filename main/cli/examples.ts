@@ -65,6 +65,7 @@ export const examples: Readonly<Record<string, string>> = {
   'policy reload': 'culvert policy reload',
   'policy learn': 'culvert policy learn --service plc.dark --since 7d > plc.yaml',
   'policy replay': 'culvert policy replay plc.yaml --since 7d',
+  'policy simulate': 'culvert policy simulate change.json --management admin.json',
   'policy explain': 'culvert policy explain db.dark:5432 --app psql',
   agent: 'culvert agent run claude --net only -- claude',
   'agent run': 'culvert agent run claude --net only -- claude',

@@ -1,14 +1,23 @@
 /** The room's door: contracts learnt from records, and files of contracts held against them. */
-import type { ReplayView } from '../api/learning-views.ts';
+import { hostname } from 'node:os';
+import type { ReplayView, SimulateView } from '../api/learning-views.ts';
 import { parse } from 'yaml';
 import { TunnelerError } from '../base/errors.ts';
 import { parseEngagement, type EngagementContract } from '../base/engagement.ts';
 import { compileGlob } from '../base/glob.ts';
 import { ContractBook, type LocalContract } from '../policy/contract-book.ts';
 import { parseContractFile } from '../policy/local/contract-file.ts';
+import { cedarRules } from '../policy/local/cedar-rules.ts';
+import { readPolicyFiles } from '../policy/local/policy-files.ts';
+import { noLocalRules } from '../policy/local/rules.ts';
 import { learn, type Learnt } from './learn.ts';
 import { replay } from './replay.ts';
+import { parseCredentials, readNetwork } from './management.ts';
+import { changeNetwork, parseNetworkChange } from './network-change.ts';
+import type { Network } from './network-model.ts';
 import { seenIn, type JournalRecord } from './seen.ts';
+import { simulate, type LocalPolicy } from './simulate.ts';
+import { toldNetworks, withOwn, type ToldOfNetworks } from './told-network.ts';
 
 /** `contract`: the one in force, if the engine was asked; else the newest that a session of the record stood under. */
 export function learnContract(request: {
@@ -44,6 +53,73 @@ export function replayContracts(request: {
   const { records, service } = request;
   const book = new ContractBook(contractsIn(request));
   return replay(seenIn(records, service), (name) => book.inForce({ name, configs: {} }));
+}
+
+/**
+ * What a change at the controller, and other local rules, would allow and cut. Throws `base.invalid` and `contract.invalid`; with `management` what
+ * asking the controller throws.
+ */
+export async function simulateChange(request: {
+  readonly told: ToldOfNetworks;
+  readonly records: readonly JournalRecord[];
+  readonly nowMs: number;
+  readonly rulesNow: string;
+  readonly rulesThen: string;
+  readonly change?: { readonly file: string; readonly text: string };
+  readonly management?: { readonly file: string; readonly text: string };
+  readonly service?: string;
+}): Promise<SimulateView> {
+  const { told, change, management, service, nowMs } = request;
+  const parsed = change === undefined ? undefined : parseNetworkChange(change.file, change.text, service);
+  const now = await rulesIn(request.rulesNow, 'now');
+  const then = request.rulesThen === request.rulesNow ? now : await rulesIn(request.rulesThen, 'then');
+  const seen = seenIn(request.records, service);
+  const networks = await networksOf(told, management);
+  const views = networks.map((whole) => {
+    const network = {
+      ...whole,
+      services: whole.services.filter((one) => service === undefined || one.name === service),
+    };
+    const changed = parsed === undefined ? { network, unknown: [] } : changeNetwork(network, parsed);
+    return simulate({ network, policy: now }, { network: changed.network, policy: then }, seen, nowMs, changed.unknown);
+  });
+  const rows = views.flatMap((view) => view.rows);
+  return {
+    identities: management === undefined ? 'own' : 'all',
+    cut: views.reduce((sum, view) => sum + view.cut, 0),
+    letIn: views.reduce((sum, view) => sum + view.letIn, 0),
+    rows,
+    unknown: views.flatMap((view) => view.unknown),
+  };
+}
+
+/** With an administrator's word the one network that he speaks of, else each that this device has identities of. */
+async function networksOf(
+  told: ToldOfNetworks,
+  management: { readonly file: string; readonly text: string } | undefined,
+): Promise<readonly Network[]> {
+  const known = toldNetworks(told);
+  if (management === undefined) return [...known.values()];
+  const credentials = parseCredentials(management.file, management.text);
+  const own = [...known].find(([controller]) => new URL(controller).host === new URL(credentials.controller).host);
+  const network = await readNetwork(credentials);
+  return [own === undefined ? network : withOwn(network, own[1])];
+}
+
+/** What a directory holds, or an error that says where it is wrong. `when` tells sets apart that live at the same time. */
+async function rulesIn(directory: string, when: 'now' | 'then'): Promise<LocalPolicy> {
+  const { cedar, rules, contracts, problems } = await readPolicyFiles(directory);
+  const [problem] = problems;
+  if (problem !== undefined) {
+    const { file, line, column, message } = problem;
+    throw new TunnelerError('base.invalid', `${directory}/${file}:${line}:${column}: ${message}`);
+  }
+  const book = new ContractBook(contracts);
+  const local =
+    cedar === undefined || rules.length === 0
+      ? noLocalRules
+      : cedarRules(cedar, rules, { device: hostname(), setId: `simulated-${when}` });
+  return { contractOf: (service) => book.inForce(service), ask: (question) => local.ask(question) };
 }
 
 function contractsIn({

@@ -55,8 +55,8 @@ export function replay(seen: Seen, inForce: (service: string) => ContractInForce
   };
 }
 
-/** Its beginning by the decision itself; its length and bytes by the numbers that end a session. */
-function sessionRefusal(
+/** The rule that refuses a session: its beginning by the decision itself, its length and bytes by the numbers that end one. */
+export function sessionRefusal(
   session: SeenSession,
   inForce: Extract<ContractInForce, { kind: 'set' }>,
   openSessions: number,
@@ -79,7 +79,7 @@ function sessionRefusal(
 }
 
 /** Asked of sessions in their order: how many of its service, at its end, were open when each began. */
-function openCounter(): (session: SeenSession) => number {
+export function openCounter(): (session: SeenSession) => number {
   const ends = new Map<string, readonly number[]>();
   return ({ seq, service, direction, ended }) => {
     const key = `${direction} ${service}`;

@@ -32,14 +32,29 @@ export interface SeenSession {
   readonly identity: string;
   readonly direction: 'dial' | 'host';
   readonly app: App;
+  readonly protocol: string;
+  /** `name:port`. */
+  readonly destination: string;
+  /** Who dialled in, at the hosting end. */
+  readonly caller: string;
   /** The contract it stood under, as it was recorded. */
   readonly contract: unknown;
   /** Absent: it is still open, or its end is not among what was looked at. */
   readonly ended?: { readonly seq: number; readonly at: string; readonly durationMs: number; readonly bytes: number };
 }
 
-/** Both, of one service or of all. */
+/** A dial that was refused here. */
+export interface SeenRefusal extends Pick<
+  SeenSession,
+  'seq' | 'at' | 'service' | 'identity' | 'direction' | 'app' | 'protocol' | 'destination' | 'caller'
+> {
+  /** Why. */
+  readonly code: string;
+}
+
+/** All of it, of one service or of all. */
 export interface Seen {
+  readonly refusals: readonly SeenRefusal[];
   readonly calls: readonly SeenCall[];
   readonly sessions: readonly SeenSession[];
 }
@@ -72,7 +87,24 @@ const openedRecord = v.object({
   agent: nullable(text),
   user: nullable(text),
   attribution: v.picklist(['exact', 'inferred', 'unknown']),
+  protocol: v.optional(text, 'tcp'),
+  destination: v.optional(text, ''),
+  source: v.optional(text, ''),
   contract: v.optional(v.unknown()),
+});
+const refusedRecord = v.object({
+  seq: v.number(),
+  at: text,
+  service: text,
+  identity: text,
+  app: nullable(text),
+  agent: nullable(text),
+  user: nullable(text),
+  attribution: v.picklist(['exact', 'inferred', 'unknown']),
+  protocol: v.optional(text, 'tcp'),
+  destination: v.optional(text, ''),
+  decision: v.literal('deny'),
+  code: text,
 });
 const closedRecord = v.object({
   seq: v.number(),
@@ -95,6 +127,11 @@ export function seenIn(records: readonly JournalRecord[], service?: string): See
     });
   const ends = new Map(of('session.closed', closedRecord).map((end) => [end.session, end]));
   return {
+    refusals: of('verdict', refusedRecord).map((refused) => {
+      const { seq, at, service: name, identity, protocol, destination, code } = refused;
+      const where = { protocol, destination, direction: 'dial', caller: '' } as const;
+      return { seq, at, service: name, identity, ...where, code, app: appOf(refused) };
+    }),
     calls: of('call', callRecord).map((call) => ({
       ...defined({ arguments: call.arguments, model: call.model, observed: call.observed }),
       seq: call.seq,
@@ -117,17 +154,11 @@ export function seenIn(records: readonly JournalRecord[], service?: string): See
         service: opened.service,
         identity: opened.identity,
         direction: opened.direction,
+        protocol: opened.protocol,
+        destination: opened.destination,
+        caller: opened.direction === 'host' ? opened.source : '',
         contract: opened.contract ?? undefined,
-        app: {
-          attribution: opened.attribution,
-          parents: [],
-          ...defined({
-            // The record has one of both: the script, where an interpreter ran one.
-            path: opened.app ?? undefined,
-            agent: opened.agent ?? undefined,
-            user: opened.user ?? undefined,
-          }),
-        },
+        app: appOf(opened),
         ...(end === undefined
           ? {}
           : {
@@ -140,5 +171,17 @@ export function seenIn(records: readonly JournalRecord[], service?: string): See
             }),
       };
     }),
+  };
+}
+
+/** The record has one of executable and script: the script, where an interpreter ran one. */
+function appOf(
+  record: Pick<v.InferOutput<typeof openedRecord>, 'app' | 'agent' | 'user' | 'attribution'>,
+): SeenSession['app'] {
+  const { app, agent, user, attribution } = record;
+  return {
+    attribution,
+    parents: [],
+    ...defined({ path: app ?? undefined, agent: agent ?? undefined, user: user ?? undefined }),
   };
 }

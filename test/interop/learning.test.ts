@@ -6,7 +6,7 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import ModbusRTU from 'modbus-serial';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { LearntView, ReplayView } from '../../main/api/learning-views.ts';
+import type { LearntView, ReplayView, SimulateView } from '../../main/api/learning-views.ts';
 import type { PolicyView } from '../../main/api/views.ts';
 import { openPlc, type Plc } from '../../main/cli/demo/plc.ts';
 import { culvertProgram } from '../support/culvert.ts';
@@ -123,6 +123,20 @@ describeNetworks('a contract learnt from what was observed', (network) => {
     const refused = await world.run(['policy', 'replay', strict, '--service', 'seen-plc', '--since', '1h', '--json']);
     expect(refused.code).toBe(1);
     expect(JSON.parse(refused.out)).toMatchObject({ refused: 1, rules: [{ rule: 'contract:modbus.allow', count: 1 }] });
+    const change = join(world.home, 'change.json');
+    await writeFile(
+      change,
+      JSON.stringify({ contracts: [{ service: 'seen-*', contract: { modbus: { allow: 'read' } } }] }),
+    );
+    const simulated = await world.run(['policy', 'simulate', change, '--since', '1h', '--json']);
+    expect(simulated.code, simulated.err).toBe(1);
+    const { rows } = JSON.parse(simulated.out) as SimulateView;
+    expect(rows.find(({ service, end }) => service === 'seen-plc' && end === 'dial')).toMatchObject({
+      ...{ identity: 'laptop', now: 'allowed', then: 'allowed', calls: { seen: 2, cut: 1, letIn: 0 } },
+      rules: [{ rule: 'contract:modbus.allow', count: 1 }],
+    });
+    const told = await world.run(['policy', 'simulate', change, '--service', 'seen-plc', '--since', '1h']);
+    expect(told.out).toContain('laptop seen-plc: allowed, 1 of 2 calls cut');
     // The box's record stands for one whose engine is not asked: the journal's directory alone.
     const offline = await world.run([
       ...['policy', 'learn', '--service', 'seen-plc', '--since', '1h', '--json'],

@@ -42,6 +42,7 @@ const noPrograms: Backends = {
   verifyAudit: notHere,
   learning: () => import('../../main/learning/learning.ts'),
   searchAudit: notHere,
+  policyDirectory: notHere,
   checkPolicy: notHere,
   repair: notHere,
   exportAudit: notHere,

@@ -1,20 +1,16 @@
 import { defined } from '../../base/defined.ts';
-import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { LearntView, ReplayView } from '../../api/learning-views.ts';
-import type { AuditRecordView } from '../../api/record-views.ts';
-import { TunnelerError } from '../../base/errors.ts';
 import { instant } from '../audit-filters.ts';
-import type { AuditQuery, Engine } from '../backends.ts';
+import type { Engine } from '../backends.ts';
 import { addVerb, exitCode, type Cli, type CommonOptions } from '../cli.ts';
+import { recordsOf, textOf } from '../recorded.ts';
 import { oneLine } from '../table.ts';
 
 interface SinceOptions extends CommonOptions {
   readonly since: string;
 }
 
-/** Records are asked for so many at a time. */
-const pageRecords = 10_000;
 /** What is learnt from. */
 const kinds = ['session.opened', 'session.closed', 'call'] as const;
 
@@ -30,11 +26,11 @@ export function addPolicyLearning(group: Command, cli: Cli): void {
       const [records, contract] = await cli.withEngineOr(
         options,
         async (engine) => [
-          await recordsOf((query) => engine.audit.search(query), { service, since: from }),
+          await recordsOf((query) => engine.audit.search(query), kinds, { service, since: from }),
           await inForce(engine, service),
         ],
         async () => [
-          await recordsOf((query) => cli.programs.searchAudit(cli.stateDirectory(options), query), {
+          await recordsOf((query) => cli.programs.searchAudit(cli.stateDirectory(options), query), kinds, {
             service,
             since: from,
           }),
@@ -66,8 +62,8 @@ export function addPolicyLearning(group: Command, cli: Cli): void {
       };
       const records = await cli.withEngineOr(
         options,
-        (engine) => recordsOf((query) => engine.audit.search(query), of),
-        () => recordsOf((query) => cli.programs.searchAudit(cli.stateDirectory(options), query), of),
+        (engine) => recordsOf((query) => engine.audit.search(query), kinds, of),
+        () => recordsOf((query) => cli.programs.searchAudit(cli.stateDirectory(options), query), kinds, of),
       );
       const learning = await cli.programs.learning();
       const { service } = options;
@@ -77,39 +73,9 @@ export function addPolicyLearning(group: Command, cli: Cli): void {
     });
 }
 
-/** All of them, however many. */
-async function recordsOf(
-  search: (query: AuditQuery) => Promise<readonly AuditRecordView[]>,
-  of: Pick<AuditQuery, 'service' | 'since'>,
-): Promise<readonly AuditRecordView[]> {
-  const found: AuditRecordView[] = [];
-  for (const kind of kinds) {
-    let page: readonly AuditRecordView[] = [];
-    do {
-      const beforeSeq = page.at(-1)?.seq;
-      page = await search({ ...of, kind, limit: pageRecords, ...defined({ beforeSeq }) });
-      found.push(...page);
-    } while (page.length === pageRecords);
-  }
-  return found;
-}
-
 async function inForce(engine: Engine, service: string): Promise<unknown> {
   const { contracts } = await engine.policy.show();
   return contracts.find((one) => one.service === service)?.terms;
-}
-
-async function textOf(file: string): Promise<string> {
-  if (file.endsWith('.cedar')) {
-    throw new TunnelerError('base.invalid', `${file} holds rules, and only contracts can be held against the record`, {
-      details: { next: 'culvert policy explain HOST says what rules decide now' },
-    });
-  }
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw new TunnelerError('base.invalid', `${file} cannot be read: ${(error as Error).message}`, { cause: error });
-  }
 }
 
 /** A file for `policy.d` or `policy replay`, with what changes, and what is not known, above it. */

@@ -3,9 +3,10 @@ import type { PolicyCheckView, PolicyView } from '../../api/views.ts';
 import { addVerb, exitCode, type Cli, type CommonOptions } from '../cli.ts';
 import { namedProgram } from '../named-program.ts';
 import { addPolicyLearning } from './policy-learning.ts';
+import { addPolicySimulation } from './policy-simulate.ts';
 import { printWhy, whyRequest } from './why.ts';
 
-/** `culvert policy check|reload|explain|learn|replay`: local rules and contracts. */
+/** `culvert policy check|reload|explain|learn|replay|simulate`: local rules and contracts. */
 export function addPolicy(program: Command, cli: Cli): void {
   const group = program.command('policy').description('local rules and contracts');
   addVerb(group, 'check', 'read the rules and say what is wrong; nothing changes').action(
@@ -38,6 +39,7 @@ export function addPolicy(program: Command, cli: Cli): void {
       printWhy(answer, options, cli);
     });
   addPolicyLearning(group, cli);
+  addPolicySimulation(group, cli);
 }
 
 function describe(policy: PolicyView, yaml: (value: unknown) => string, cli: Cli): string {

@@ -165,9 +165,12 @@ function isWanted(record: ChainedRecord, query: AuditQuery): boolean {
 
 /** The rules of the directory that the settings name, as the engine would read them: those it last ran with, else the state directory's. */
 export async function offlineCheckPolicy(stateDirectory: string): Promise<PolicyCheckView> {
-  return checkPolicies(
-    policyDirectory(stateDirectory, await readConfig(await lastSettingsFile(stateDirectory), false)),
-  );
+  return checkPolicies(await offlinePolicyDirectory(stateDirectory));
+}
+
+/** Where the local rules of this state directory are, by the settings that its engine last ran with. */
+export async function offlinePolicyDirectory(stateDirectory: string): Promise<string> {
+  return policyDirectory(stateDirectory, await readConfig(await lastSettingsFile(stateDirectory), false));
 }
 
 /** An identity as it lies on disk; whether its controller would have it, only an engine can tell. */

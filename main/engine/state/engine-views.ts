@@ -1,6 +1,7 @@
 /** The views that need several rooms at once: status, services, policy, agents. */
 import type { Audit } from '../../audit/audit.ts';
 import { defined } from '../../base/defined.ts';
+import { contractConfigType } from '../../base/engagement.ts';
 import { serviceKey } from '../../api/state.ts';
 import type { Reason } from '../../base/reason.ts';
 import type {
@@ -125,7 +126,8 @@ export function createEngineViews(deps: EngineViewsDeps): EngineViews {
           const contract = policy.contractOf(service);
           if (contract.kind !== 'set') return [];
           const view = contractView(contract.contract, contract.origin);
-          return [{ ...view, service: service.name, identity: runner.name }];
+          const granted = service.configs[contractConfigType];
+          return [{ ...view, service: service.name, identity: runner.name, ...defined({ granted }) }];
         }),
         localRules: policy.rules().map(({ id, file, effect, text }) => ({ id, file, effect, text })),
         errors: problemViews(policy.problems()),

@@ -106,6 +106,7 @@ export function postureView(check: PostureCheck): PostureCheckView {
   return {
     id: check.id,
     ...defined({ name: check.name }),
+    policyId: check.policyId,
     type: check.queryType,
     policyType: check.policyType,
     passing: check.isPassing,

@@ -49,6 +49,7 @@ export function addManagementRoutes(routes: Routes, base: string, context: Contr
   const mount = <T extends Named>(collection: Collection<T>): void => mountCollection(add, collection);
   mountIdentities(mount, add, admin, context);
   mountServices(mount, admin, context);
+  mountPostureChecks(mount, context);
   add('GET', 'edge-routers', (request) => page([routerView(context)], request.query));
   add('GET', 'terminators', (request) => {
     // Filters of the form `service="id"` are what tools ask for.
@@ -248,6 +249,14 @@ function mountServices(mount: Mount, admin: OverlayAdmin, context: ControllerCon
     },
     update: (id, body) => admin.updatePolicy(id, { ...given(body, ['name']), ...rolesOf(body, true) }),
     remove: (id) => admin.deletePolicy(id),
+  });
+}
+
+function mountPostureChecks(mount: Mount, { network }: ControllerContext): void {
+  mount({
+    path: 'posture-checks',
+    list: () => network.postureChecks.list(),
+    view: ({ id, name, kind, roleAttributes }) => ({ id, name, typeId: kind, roleAttributes, tags: {}, _links: {} }),
   });
 }
 
