@@ -6,6 +6,8 @@ import type { Bridge } from './bridge/bridge.ts';
 import { App } from './screens/frame/App.tsx';
 import { Arrival } from './store/arrival.ts';
 import { EngineStore } from './store/engine-store.ts';
+import { Filters } from './store/filters.ts';
+import { Latency } from './store/latency.ts';
 import { StoresProvider } from './store/hooks.tsx';
 import { pageStorage, Preferences } from './store/preferences.ts';
 import { selectSessions } from './store/selectors.ts';
@@ -20,11 +22,14 @@ export function mountWindow(root: HTMLElement, bridge: Bridge): AsyncDisposable 
     const state = engine.state();
     return state === undefined ? [] : selectSessions(state);
   });
+  const latency = new Latency(systemClock, () => engine.state()?.routers ?? {});
   const stores = {
     engine,
     traffic,
+    latency,
     ticker: new Ticker(systemClock),
-    preferences: new Preferences(pageStorage(window)),
+    preferences: new Preferences(pageStorage(window, 'localStorage')),
+    filters: new Filters(pageStorage(window, 'sessionStorage')),
     toasts: new Toasts(systemClock),
     arrival: new Arrival(),
     bridge,
@@ -42,6 +47,7 @@ export function mountWindow(root: HTMLElement, bridge: Bridge): AsyncDisposable 
     async [Symbol.asyncDispose]() {
       tree.unmount();
       traffic[Symbol.dispose]();
+      latency[Symbol.dispose]();
       await engine[Symbol.asyncDispose]();
     },
   };

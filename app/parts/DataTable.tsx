@@ -17,12 +17,16 @@ import {
 } from 'react';
 import { Icon } from './Icon.tsx';
 import { rowAfterKey } from './table-keys.ts';
+import { useKeptFocus } from './use-kept-focus.ts';
+import { useCards } from './use-narrow.ts';
 
 declare module '@tanstack/react-table' {
   interface ColumnMeta<TData extends RowData, TValue> {
     /** A CSS grid track: `minmax(140px, 2fr)`. */
     readonly width: string;
     readonly align?: 'end';
+    /** Where a row is a card, in a narrow window: what heads it, what stands at its end, a line of its own (default), or not shown. */
+    readonly card?: 'main' | 'side' | 'wide' | 'none';
     /** Never read: keeps the interface's parameters those of the library. */
     readonly of?: readonly [TData, TValue];
   }
@@ -54,7 +58,10 @@ export interface DataTableProps<T> {
 
 /** The grid. Sorting, grouping and selection are the caller's. */
 export function DataTable<T>(props: DataTableProps<T>): ReactNode {
-  const { label, table, rowHeightPx, minWidthPx, onOpen, empty } = props;
+  const { label, table, onOpen, empty } = props;
+  const cards = useCards();
+  const visible = table.getVisibleLeafColumns().filter((column) => !cards || column.columnDef.meta?.card !== 'none');
+  const rowHeightPx = cards ? cardHeightPx(visible.map((column) => column.columnDef.meta?.card)) : props.rowHeightPx;
   const { rows } = table.getRowModel();
   const scroller = useRef<HTMLDivElement>(null);
   const [current, setCurrent] = useState(0);
@@ -67,6 +74,7 @@ export function DataTable<T>(props: DataTableProps<T>): ReactNode {
     getItemKey: (index) => rows[index]?.id ?? index,
   });
   const at = Math.min(current, Math.max(0, rows.length - 1));
+  const kept = useKeptFocus(scroller, `[data-index="${at}"]`);
 
   useLayoutEffect(() => virtual.measure(), [virtual, rowHeightPx]);
   useLayoutEffect(() => {
@@ -101,8 +109,11 @@ export function DataTable<T>(props: DataTableProps<T>): ReactNode {
     }
   };
 
-  const columns = table.getVisibleLeafColumns().map((column) => column.columnDef.meta?.width ?? '1fr');
-  const style = { '--columns': columns.join(' '), '--table-min': `${minWidthPx}px` } as CSSProperties;
+  const columns = visible.map((column) => column.columnDef.meta?.width ?? '1fr');
+  const style = {
+    '--columns': columns.join(' '),
+    '--table-min': cards ? '0' : `${props.minWidthPx}px`,
+  } as CSSProperties;
   return (
     <div
       ref={scroller}
@@ -112,7 +123,9 @@ export function DataTable<T>(props: DataTableProps<T>): ReactNode {
       aria-rowcount={rows.length + 1}
       aria-colcount={columns.length}
       style={style}
+      data-cards={cards ? '' : undefined}
       onKeyDown={onKeyDown}
+      {...kept}
     >
       <div className="table-head" role="rowgroup">
         {table.getHeaderGroups().map((group) => (
@@ -135,6 +148,8 @@ export function DataTable<T>(props: DataTableProps<T>): ReactNode {
                 key={item.key}
                 row={row}
                 index={item.index}
+                heightPx={rowHeightPx}
+                cards={cards}
                 topPx={item.start}
                 current={item.index === at}
                 onCurrent={() => setCurrent(item.index)}
@@ -146,6 +161,11 @@ export function DataTable<T>(props: DataTableProps<T>): ReactNode {
       )}
     </div>
   );
+}
+
+/** Two lines for what heads a card, two for each line of its own. */
+function cardHeightPx(places: readonly ('main' | 'side' | 'wide' | 'none' | undefined)[]): number {
+  return 64 + 42 * places.filter((place) => place === undefined || place === 'wide').length;
 }
 
 function HeadCell<T>({ header }: { header: Header<T, unknown> }): ReactNode {
@@ -174,6 +194,8 @@ function HeadCell<T>({ header }: { header: Header<T, unknown> }): ReactNode {
 function BodyRow<T>({
   row,
   index,
+  heightPx,
+  cards,
   topPx,
   current,
   onCurrent,
@@ -181,6 +203,8 @@ function BodyRow<T>({
 }: {
   row: Row<T>;
   index: number;
+  heightPx: number;
+  cards: boolean;
   topPx: number;
   current: boolean;
   onCurrent: () => void;
@@ -197,7 +221,7 @@ function BodyRow<T>({
       tabIndex={current ? 0 : -1}
       {...(grouped ? { 'data-group': '' } : { 'aria-selected': row.id === table.selectedId })}
       {...(!grouped && table.faded?.(row.original) === true ? { 'data-faded': '' } : {})}
-      style={{ height: table.rowHeightPx, transform: `translateY(${topPx}px)` }}
+      style={{ height: heightPx, transform: `translateY(${topPx}px)` }}
       onFocus={onCurrent}
       onClick={(event) => {
         if ((event.target as HTMLElement).closest('button, a, input, label') !== null) return;
@@ -223,11 +247,20 @@ function BodyRow<T>({
             {table.groupTitle?.(row)}
           </div>
         ) : (
-          row.getVisibleCells().map((cell) => (
-            <div key={cell.id} className="table-cell" role="gridcell" data-align={cell.column.columnDef.meta?.align}>
-              {flexRender(cell.column.columnDef.cell, cell.getContext())}
-            </div>
-          ))
+          row
+            .getVisibleCells()
+            .filter((cell) => !cards || cell.column.columnDef.meta?.card !== 'none')
+            .map((cell) => (
+              <div
+                key={cell.id}
+                className="table-cell"
+                role="gridcell"
+                data-align={cell.column.columnDef.meta?.align}
+                data-card={cell.column.columnDef.meta?.card ?? 'wide'}
+              >
+                {flexRender(cell.column.columnDef.cell, cell.getContext())}
+              </div>
+            ))
         )}
       </CurrentRowContext>
     </div>

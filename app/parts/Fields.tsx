@@ -15,7 +15,7 @@ import {
   TextArea,
   TextField,
 } from 'react-aria-components';
-import type { ReactNode } from 'react';
+import { useId, type ReactNode } from 'react';
 import { defined } from '../../main/base/defined.ts';
 import { useText } from '../text/text.ts';
 import { Icon } from './Icon.tsx';
@@ -33,14 +33,18 @@ export interface FieldProps {
   readonly autoFocus?: boolean;
   readonly mono?: boolean;
   readonly autoComplete?: string;
+  /** Values to pick from; any other may be typed. */
+  readonly suggestions?: readonly string[];
 }
 
 /** One line, or several, of text. */
 export function Field(props: FieldProps): ReactNode {
+  const list = useId();
   const { label, value, onChange, hint, error, placeholder, type = 'text', lines = false, autoFocus = false } = props;
   const inputProps = {
     className: props.mono === true ? 'input mono' : 'input',
     ...defined({ placeholder }),
+    ...(props.suggestions === undefined ? {} : { list }),
   };
   return (
     <TextField
@@ -56,6 +60,13 @@ export function Field(props: FieldProps): ReactNode {
     >
       <Label className="field-label">{label}</Label>
       {lines ? <TextArea {...inputProps} spellCheck="false" /> : <Input {...inputProps} spellCheck="false" />}
+      {props.suggestions === undefined ? null : (
+        <datalist id={list}>
+          {props.suggestions.map((suggestion) => (
+            <option key={suggestion} value={suggestion} />
+          ))}
+        </datalist>
+      )}
       {hint === undefined ? null : (
         <AriaText slot="description" className="field-hint">
           {hint}

@@ -1,6 +1,7 @@
 /** A few exclusive choices in one strip. */
 import { ToggleButton, ToggleButtonGroup } from 'react-aria-components';
 import type { ReactNode } from 'react';
+import { useText } from '../text/text.ts';
 
 /** One choice, with how many rows it would show. */
 export interface Segment<V extends string> {
@@ -21,6 +22,7 @@ export function Segments<V extends string>({
   segments: readonly Segment<V>[];
   onChange: (value: V) => void;
 }): ReactNode {
+  const { format } = useText();
   return (
     <ToggleButtonGroup
       className="segments"
@@ -36,7 +38,7 @@ export function Segments<V extends string>({
       {segments.map((segment) => (
         <ToggleButton key={segment.value} id={segment.value} className="segment">
           {segment.text}
-          {segment.count === undefined ? null : <span className="segment-count">{segment.count}</span>}
+          {segment.count === undefined ? null : <span className="segment-count">{format.number(segment.count)}</span>}
         </ToggleButton>
       ))}
     </ToggleButtonGroup>

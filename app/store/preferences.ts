@@ -7,18 +7,27 @@ export interface PreferenceValues {
   readonly motion: 'system' | 'reduced' | 'full';
   readonly density: 'roomy' | 'compact';
   readonly locale: Locale | 'system';
+  /** `done`: the person has seen enough of them. */
+  readonly firstSteps: 'shown' | 'done';
 }
 
-const defaults: PreferenceValues = { theme: 'system', motion: 'system', density: 'roomy', locale: 'system' };
+const defaults: PreferenceValues = {
+  theme: 'system',
+  motion: 'system',
+  density: 'roomy',
+  locale: 'system',
+  firstSteps: 'shown',
+};
 const allowed: { readonly [K in keyof PreferenceValues]: readonly PreferenceValues[K][] } = {
   theme: ['system', 'light', 'dark'],
   motion: ['system', 'reduced', 'full'],
   density: ['roomy', 'compact'],
   locale: ['system', 'en', 'de'],
+  firstSteps: ['shown', 'done'],
 };
 const storageKey = 'culvert.preferences';
 
-/** The part of `localStorage` that is used. */
+/** The part of a page's storage that is used. */
 export interface PreferenceStorage {
   getItem(key: string): string | null;
   setItem(key: string, value: string): void;
@@ -62,13 +71,19 @@ export function parsePreferences(kept: string | null): PreferenceValues {
   const record = (typeof raw === 'object' && raw !== null ? raw : {}) as Record<string, unknown>;
   const pick = <K extends keyof PreferenceValues>(key: K): PreferenceValues[K] =>
     allowed[key].find((value) => value === record[key]) ?? defaults[key];
-  return { theme: pick('theme'), motion: pick('motion'), density: pick('density'), locale: pick('locale') };
+  return {
+    theme: pick('theme'),
+    motion: pick('motion'),
+    density: pick('density'),
+    locale: pick('locale'),
+    firstSteps: pick('firstSteps'),
+  };
 }
 
-/** The storage of this page; undefined where reading it throws (cookies and site data blocked). */
-export function pageStorage(page: Window): PreferenceStorage | undefined {
+/** A storage of this page; undefined where reading it throws (cookies and site data blocked). */
+export function pageStorage(page: Window, kind: 'localStorage' | 'sessionStorage'): PreferenceStorage | undefined {
   try {
-    return page.localStorage;
+    return page[kind];
   } catch {
     return undefined;
   }

@@ -25,6 +25,8 @@ export const selectAgents = (state: EngineState) => valuesOf(state.agents);
 export const selectRouters = (state: EngineState) => valuesOf(state.routers);
 /** What is cut off. */
 export const selectQuarantine = (state: EngineState) => valuesOf(state.quarantine);
+/** What waits for a person's word, and what was answered lately. */
+export const selectApprovals = (state: EngineState) => valuesOf(state.approvals);
 /** Alerts, oldest first. */
 export const selectAlerts = (state: EngineState) => state.alerts;
 /** The engine as a whole. */

@@ -11,12 +11,35 @@ export interface Format {
   time(iso: string): string;
   date(iso: string): string;
   dateTime(iso: string): string;
+  /** Whole: day, year, time to the millisecond, zone. */
+  instant(iso: string, utc: boolean): string;
+  /** The same in short: the day in words where it was today or yesterday, seen from `nowMs`, and without the zone. */
+  recently(iso: string, nowMs: number, utc: boolean): string;
+  /** `GMT+1`, `UTC`. */
+  zone(utc: boolean): string;
   /** `in 12 days`, `3 hours ago`. */
   relative(iso: string, nowMs: number): string;
   percent(share: number): string;
+  /** `€3.20`; small sums to the hundredth of a cent. */
+  money(amount: number, currency: string): string;
 }
 
 const sizes = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const;
+
+const clockTime = {
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+  fractionalSecondDigits: 3,
+  hour12: false,
+} as const;
+
+/** A format by the clock of this place, and by UTC's. */
+function bothClocks(locale: string, options: Intl.DateTimeFormatOptions): (utc: boolean) => Intl.DateTimeFormat {
+  const here = new Intl.DateTimeFormat(locale, options);
+  const utcs = new Intl.DateTimeFormat(locale, { ...options, timeZone: 'UTC' });
+  return (utc) => (utc ? utcs : here);
+}
 
 /** Figures, sizes and times as a language writes them. */
 export function createFormat(locale: string): Format {
@@ -38,6 +61,17 @@ export function createFormat(locale: string): Format {
     second: '2-digit',
     hour12: false,
   });
+  const exact = bothClocks(locale, {
+    day: 'numeric',
+    month: 'short',
+    year: 'numeric',
+    ...clockTime,
+    timeZoneName: 'short',
+  });
+  const dayed = bothClocks(locale, { day: 'numeric', month: 'short', year: 'numeric', ...clockTime });
+  const timed = bothClocks(locale, clockTime);
+  // Numbers of years, months and days that sort and compare, whatever the language.
+  const calendar = bothClocks('sv', { year: 'numeric', month: '2-digit', day: '2-digit' });
   const relative = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
   const units = { day: { en: 'd', de: 'T' }[locale] ?? 'd', hour: { de: 'Std.' }[locale] ?? 'h' };
 
@@ -68,6 +102,18 @@ export function createFormat(locale: string): Format {
     time: (iso) => time.format(new Date(iso)),
     date: (iso) => date.format(new Date(iso)),
     dateTime: (iso) => dateTime.format(new Date(iso)),
+    instant: (iso, utc) => exact(utc).format(new Date(iso)),
+    recently(iso, nowMs, utc) {
+      const at = new Date(iso);
+      const day = calendar(utc);
+      const days = (Date.parse(day.format(new Date(nowMs))) - Date.parse(day.format(at))) / 86_400_000;
+      if (days === 0) return timed(utc).format(at);
+      return days === 1 ? `${relative.format(-1, 'day')}, ${timed(utc).format(at)}` : dayed(utc).format(at);
+    },
+    zone: (utc) =>
+      exact(utc)
+        .formatToParts(new Date())
+        .find(({ type }) => type === 'timeZoneName')?.value ?? '',
     relative(iso, nowMs) {
       const seconds = (Date.parse(iso) - nowMs) / 1000;
       const size = Math.abs(seconds);
@@ -77,5 +123,11 @@ export function createFormat(locale: string): Format {
       return relative.format(Math.round(seconds / 86_400), 'day');
     },
     percent: (share) => percent.format(share),
+    money: (amount, currency) =>
+      new Intl.NumberFormat(locale, {
+        style: 'currency',
+        currency,
+        maximumFractionDigits: Math.abs(amount) < 1 ? 4 : 2,
+      }).format(amount),
   };
 }

@@ -30,7 +30,8 @@ export type SayReason = (said: Said, about?: Details) => ReasonText;
 /** Without words of their own the engine's English sentences are shown; so for English itself. */
 export function createReasons(words: ReasonWords | undefined): SayReason {
   const say: SayReason = (said, about = {}) => {
-    const own = { sentence: said.sentence, ...defined({ next: said.next }) };
+    const own =
+      words === undefined ? asPrint(said, about) : { sentence: said.sentence, ...defined({ next: said.next }) };
     const { code = '' } = said;
     const known = words !== undefined && isReasonCode(code) ? words[code] : undefined;
     const sentence = known && fill(known.sentence, { sentence: said.sentence, ...about, ...said.details }, say);
@@ -40,6 +41,21 @@ export function createReasons(words: ReasonWords | undefined): SayReason {
     return { sentence, ...defined({ next }) };
   };
   return say;
+}
+
+/** The engine's English as print has it: it begins small and without a full stop, for it may stand within a line of others. A name at its beginning stays as it is. */
+function asPrint(said: Said, about: Details): ReasonText {
+  const names = new Set(Object.values({ ...about, ...said.details }).filter((value) => typeof value === 'string'));
+  const set = (text: string): string => {
+    const [first = ''] = text.split(' ', 1);
+    const begun =
+      /^[a-z]+$/.test(first) && !names.has(first) ? `${first.charAt(0).toUpperCase()}${text.slice(1)}` : text;
+    const quoted = begun.replaceAll(/"([^"]*)"/g, '“$1”').replaceAll("'", '’');
+    return /[.…:?)]$/.test(quoted) || quoted === '' ? quoted : `${quoted}.`;
+  };
+  // A command is typed as it stands.
+  const next = said.next === undefined || /^culvert /.test(said.next) ? said.next : set(said.next);
+  return { sentence: set(said.sentence), ...defined({ next }) };
 }
 
 /** A failed call, as something the engine said. */

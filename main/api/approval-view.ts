@@ -5,6 +5,8 @@ import * as v from 'valibot';
 export const approvalAnswer = v.strictObject({
   id: v.pipe(v.string(), v.minLength(1), v.maxLength(64)),
   grant: v.boolean(),
+  /** Of one call: the same tool is not asked for again while that session lasts. */
+  session: v.optional(v.boolean()),
   minutes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(999_999))),
   reason: v.optional(v.pipe(v.string(), v.maxLength(1024))),
 });

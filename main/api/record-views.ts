@@ -32,6 +32,30 @@ export interface AuditVerifyView {
   readonly witness?: WitnessVerdictView;
 }
 
+/** How many records there were in each of so many equal parts of a span. */
+export interface AuditHistogramView {
+  readonly since: string;
+  readonly until: string;
+  readonly total: number;
+  readonly buckets: readonly { readonly allow: number; readonly deny: number; readonly other: number }[];
+}
+
+/** A piece of an export: lines, each with its end, and after the last of them what they were. */
+export type AuditExportItem =
+  | { readonly kind: 'lines'; readonly text: string; readonly records: number }
+  | { readonly kind: 'manifest'; readonly manifest: AuditManifestView };
+
+/** What an export is of, and what verifying the journal said after it. */
+export interface AuditManifestView {
+  readonly format: string;
+  readonly records: number;
+  /** Of all lines with their ends, lower hex. */
+  readonly sha256: string;
+  readonly query: Readonly<Record<string, unknown>>;
+  readonly exportedAt: string;
+  readonly journal: AuditVerifyView;
+}
+
 /** One key that signs, or signed, the journal. */
 export interface AuditSignerView {
   /** Lower-hex SHA-256 of the key's SPKI. */

@@ -6,25 +6,17 @@ import * as v from 'valibot';
 import { call, stream, type Client, type Handlers } from './call.ts';
 import { parser } from './parser.ts';
 import { agoraCalls } from './agora-calls.ts';
+import { auditCalls } from './audit-calls.ts';
 import { fleetCalls } from './fleet-calls.ts';
-import {
-  agents,
-  agentsAndMembers,
-  auditQuery,
-  everyone,
-  identityName,
-  members,
-  nothing,
-  text,
-} from './schema-parts.ts';
+import { agents, agentsAndMembers, everyone, identityName, members, nothing, text } from './schema-parts.ts';
 import type { InventoryView, RecordingCallsView, RecordingView } from './floor-views.ts';
 import { approvalAnswer, type ApprovalAnswer, type ApprovalView } from './approval-view.ts';
+import type { DoctorCheck, SettingsChangeRequest, SettingsChangeView } from './machine-views.ts';
+import { settingsChange } from './settings-change.ts';
 import type { StateDelta, StateSnapshot } from './state.ts';
 import type { AgentEnvironmentView, AgentStartView, ModelKeyView, ShownModelKeyView } from './agent-views.ts';
-import type { AuditRecordView, AuditVerifyView } from './record-views.ts';
 import type {
   AgentView,
-  AlertView,
   BundleView,
   ConsoleView,
   DnsView,
@@ -109,6 +101,13 @@ export const schema = {
   engine: {
     status: call<void, StatusView>({ needs: 'observe', own: everyone, parse: nothing }),
     settings: call<void, SettingsView>({ needs: 'observe', parse: nothing }),
+    /** Everything that `culvert doctor` looks at, seen from inside. */
+    doctor: call<void, readonly DoctorCheck[]>({ needs: 'administer', parse: nothing }),
+    /** What changes make of `culvert.yaml`; written with `apply`, where the whole is valid. */
+    changeSettings: call<SettingsChangeRequest, SettingsChangeView>({
+      needs: 'administer',
+      parse: parser(settingsChange),
+    }),
     setLogLevel: call<v.InferOutput<typeof logLevel>, void>({
       needs: 'operate',
       parse: (raw) => parser(logLevel)(raw),
@@ -376,22 +375,7 @@ export const schema = {
       parse: parser(v.strictObject({ key: v.pipe(v.string(), v.regex(/^[0-9a-f]{12}$/, 'expected the id of a key')) })),
     }),
   },
-  audit: {
-    search: call<v.InferOutput<typeof auditQuery>, readonly AuditRecordView[]>({
-      needs: 'observe',
-      parse: parser(auditQuery),
-    }),
-    tail: stream<{ after?: number | undefined }, AuditRecordView>({
-      needs: 'observe',
-      parse: parser(v.strictObject({ after: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))) })),
-    }),
-    verify: call<{ witness?: string | undefined }, AuditVerifyView>({
-      needs: 'observe',
-      // Older clients ask with nothing at all.
-      parse: (raw) => parser(v.strictObject({ witness: v.optional(text(256)) }))(raw ?? {}),
-    }),
-    alerts: call<void, readonly AlertView[]>({ needs: 'observe', parse: nothing }),
-  },
+  audit: auditCalls,
   fleet: fleetCalls,
   dns: {
     status: call<void, DnsView>({ needs: 'observe', parse: nothing }),

@@ -2,6 +2,7 @@
  * Engine state as a client sees it: a snapshot at N, then numbered changes folded by this one pure reducer, in the engine and
  * in every window alike. A gap in the numbers means: ask for a new snapshot.
  */
+import type { ApprovalView } from './approval-view.ts';
 import type {
   AgentView,
   AlertView,
@@ -26,6 +27,8 @@ export interface EngineState {
   readonly routers: Readonly<Record<string, RouterView>>;
   readonly agents: Readonly<Record<string, AgentView>>;
   readonly quarantine: Readonly<Record<string, QuarantineView>>;
+  /** What waits for a person's word, and what was answered lately; by id. */
+  readonly approvals: Readonly<Record<string, ApprovalView>>;
   /** Newest last, at most {@link maxAlerts}. */
   readonly alerts: readonly AlertView[];
   readonly dns: DnsView;
@@ -53,6 +56,7 @@ export type StateChange =
   | Keyed<'router', RouterView>
   | Keyed<'agent', AgentView>
   | Keyed<'quarantine', QuarantineView>
+  | Keyed<'approval', ApprovalView>
   | { readonly kind: 'alert-raised'; readonly value: AlertView }
   | { readonly kind: 'dns-changed'; readonly value: DnsView }
   | { readonly kind: 'policy-changed'; readonly value: PolicyView };
@@ -86,7 +90,7 @@ export function applyDelta(snapshot: StateSnapshot, delta: StateDelta): StateSna
   return { seq: delta.seq, state: reduce(snapshot.state, delta.changes) };
 }
 
-type Records = 'identities' | 'services' | 'sessions' | 'routers' | 'agents' | 'quarantine';
+type Records = 'identities' | 'services' | 'sessions' | 'routers' | 'agents' | 'quarantine' | 'approvals';
 
 /** A state under construction: parts named in `own` were copied in this fold and may be written to. */
 interface Draft {
@@ -124,6 +128,10 @@ function apply(draft: Draft, change: StateChange): boolean {
       return put(draft, 'quarantine', change.key, change.value);
     case 'quarantine-removed':
       return drop(draft, 'quarantine', change.key);
+    case 'approval-changed':
+      return put(draft, 'approvals', change.key, change.value);
+    case 'approval-removed':
+      return drop(draft, 'approvals', change.key);
     case 'alert-raised':
       draft.state.alerts = [...draft.state.alerts, change.value].slice(-maxAlerts);
       return true;

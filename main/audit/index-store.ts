@@ -6,6 +6,7 @@ import { chmodSync, closeSync, openSync, readSync, rmSync, statSync } from 'node
 import { join } from 'node:path';
 import Database from 'libsql';
 import type { Clock } from '../base/clock.ts';
+import { iso } from '../base/iso.ts';
 import type { Log } from '../base/log.ts';
 import { isMissing } from '../files/read-if-there.ts';
 import { whileHeldSync } from '../files/while-held.ts';
@@ -31,10 +32,28 @@ export interface AuditQuery {
   readonly beforeSeq?: number | undefined;
 }
 
+/** How many records there were in each of so many equal parts of a span. */
+export interface AuditHistogram {
+  readonly since: string;
+  readonly until: string;
+  readonly total: number;
+  readonly buckets: readonly { readonly allow: number; readonly deny: number; readonly other: number }[];
+}
+
+/** A record, and the line of the journal that it stands in. */
+export interface JournalEntry {
+  readonly line: string;
+  readonly record: ChainedRecord;
+}
+
 /** An index that can always be made anew from the journal. */
 export interface AuditIndex extends Disposable {
   /** Newest first. Catches up with the journal before it answers. */
   search(query: AuditQuery): Promise<readonly ChainedRecord[]>;
+  /** Over the span that the query gives, else from the first record it finds to now. */
+  histogram(query: AuditQuery, buckets: number): Promise<AuditHistogram>;
+  /** All that it finds, oldest first and without a limit, a page at a time. */
+  walk(query: AuditQuery): AsyncGenerator<JournalEntry>;
   /** Index what the journal has beyond the index, in slices that let the event loop breathe. */
   catchUp(): Promise<void>;
 }
@@ -43,6 +62,7 @@ const schemaVersion = 1;
 const columns = ['kind', 'service', 'identity', 'agent', 'tool', 'session', 'decision'] as const;
 const sliceRecords = 500;
 const catchUpPeriodMs = 1000;
+const walkedPage = 1000;
 
 const createSchema = `
   create table records (
@@ -70,6 +90,7 @@ class SqliteAuditIndex implements AuditIndex {
   readonly #journal: string;
   readonly #database: Database.Database;
   readonly #timer: Disposable;
+  readonly #clock: Clock;
   readonly #insert: Database.Statement;
   readonly #insertWords: Database.Statement;
   #catchingUp: Promise<void> | undefined;
@@ -77,6 +98,7 @@ class SqliteAuditIndex implements AuditIndex {
 
   constructor(deps: { readonly stateDirectory: string; readonly clock: Clock; readonly log: Log }) {
     this.#journal = auditDirectory(deps.stateDirectory);
+    this.#clock = deps.clock;
     this.#database = openDatabase(join(deps.stateDirectory, 'audit-index.db'), deps.log);
     this.#insert = this.#database.prepare(
       `insert or replace into records (seq, at, file, offset, length, ${columns.join(', ')})
@@ -96,14 +118,58 @@ class SqliteAuditIndex implements AuditIndex {
   }
 
   async search(query: AuditQuery): Promise<readonly ChainedRecord[]> {
-    // One under way may have passed the newest records already: after it, once more.
-    await this.#catchingUp;
-    await this.catchUp();
+    await this.#current();
     const { where, values } = conditions(query);
     const rows = this.#database
       .prepare(`select file, offset, length from records ${where} order by seq desc limit ?`)
-      .all(...values, query.limit ?? 100) as { file: number; offset: number; length: number }[];
-    return readRecords(this.#journal, rows);
+      .all(...values, query.limit ?? 100) as Place[];
+    return readEntries(this.#journal, rows).map(({ record }) => record);
+  }
+
+  async histogram(query: AuditQuery, buckets: number): Promise<AuditHistogram> {
+    await this.#current();
+    const { where, values } = conditions(query);
+    const span = this.#database.prepare(`select min(at) as first from records ${where}`).get(...values) as {
+      first: string | null;
+    };
+    const untilMs = query.until === undefined ? this.#clock.now() : Date.parse(query.until);
+    const sinceMs = Date.parse(query.since ?? span.first ?? iso(untilMs));
+    const widthMs = Math.max(1, (untilMs - sinceMs) / buckets);
+    const rows = this.#database
+      .prepare(
+        `select cast((julianday(at) - julianday(?)) * 86400000.0 / ? as integer) as bucket, decision, count(*) as count
+         from records ${where} group by 1, 2`,
+      )
+      .all(iso(sinceMs), widthMs, ...values) as { bucket: number; decision: string | null; count: number }[];
+    const counts = Array.from({ length: buckets }, () => ({ allow: 0, deny: 0, other: 0 }));
+    for (const { bucket, decision, count } of rows) {
+      const into = counts[Math.max(0, Math.min(buckets - 1, bucket))];
+      if (into !== undefined) into[decision === 'allow' || decision === 'deny' ? decision : 'other'] += count;
+    }
+    const total = rows.reduce((sum, { count }) => sum + count, 0);
+    return { since: iso(sinceMs), until: iso(untilMs), total, buckets: counts };
+  }
+
+  async *walk(query: AuditQuery): AsyncGenerator<JournalEntry> {
+    await this.#current();
+    const { where, values } = conditions(query);
+    const page = this.#database.prepare(
+      `select seq, file, offset, length from records ${where === '' ? 'where' : `${where} and`} seq > ? order by seq limit ?`,
+    );
+    let after = -1;
+    while (!this.#closed) {
+      const rows = page.all(...values, after, walkedPage) as (Place & { seq: number })[];
+      yield* readEntries(this.#journal, rows);
+      if (rows.length < walkedPage) return;
+      after = rows.at(-1)?.seq ?? after;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  /** One that is catching up may have passed the newest records already: after it, once more. */
+  async #current(): Promise<void> {
+    await this.#catchingUp;
+    await this.catchUp();
   }
 
   [Symbol.dispose](): void {
@@ -247,10 +313,14 @@ function wordsOf(record: ChainedRecord): string {
   return JSON.stringify(Object.values(rest));
 }
 
-function readRecords(
-  journal: string,
-  rows: readonly { file: number; offset: number; length: number }[],
-): ChainedRecord[] {
+/** Where a record stands: in the file that begins with `file`. */
+interface Place {
+  readonly file: number;
+  readonly offset: number;
+  readonly length: number;
+}
+
+function readEntries(journal: string, rows: readonly Place[]): JournalEntry[] {
   const paths = new Map(listJournalFiles(journal).map((file) => [file.firstSeq, file.path]));
   const descriptors = new Map<number, number>();
   try {
@@ -261,8 +331,9 @@ function readRecords(
       descriptors.set(file, descriptor);
       const buffer = Buffer.alloc(length);
       readSync(descriptor, buffer, 0, length, offset);
-      const decoded = decodeLine(buffer.toString('utf8'));
-      return 'record' in decoded ? [decoded.record] : [];
+      const line = buffer.toString('utf8');
+      const decoded = decodeLine(line);
+      return 'record' in decoded ? [{ line, record: decoded.record }] : [];
     });
   } finally {
     for (const descriptor of descriptors.values()) closeSync(descriptor);

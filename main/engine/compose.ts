@@ -298,6 +298,14 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
         servedProcesses: processes,
         agora: openAgora({ ...base, answered, processes, identities, policy }),
         state,
+        doctor: async () => {
+          const { doctor } = await import('./offline/doctor.ts');
+          return doctor(stateDirectory, { status: state.views.status() });
+        },
+        changeSettings: async (changes, apply) => {
+          const { changeSettings } = await import('./offline/settings-file.ts');
+          return changeSettings(ground.configFile, changes, apply);
+        },
         alerts,
         readiness,
         dns: () => entries.dns(),

@@ -38,6 +38,8 @@ export interface Approval extends ApprovalQuestion {
   readonly reason?: string;
   /** Who answered. */
   readonly answeredBy?: string;
+  /** Of a call: it holds for this tool while the session of the call lasts. */
+  readonly forSession?: boolean;
 }
 
 interface Kept extends Approval {
@@ -50,6 +52,8 @@ interface Kept extends Approval {
 export interface Answer {
   readonly grant: boolean;
   readonly minutes?: number | undefined;
+  /** Of a call: for this tool while its session lasts. */
+  readonly session?: boolean | undefined;
   readonly reason?: string | undefined;
   /** Who says so: an identity, or `here` for a person at this engine. */
   readonly by: string;
@@ -130,7 +134,12 @@ export class Approvals implements Disposable {
         details: { next: '--reason TEXT' },
       });
     }
-    const said = { ...defined({ reason: answer.reason }), answeredBy: answer.by };
+    const forSession = answer.grant && answer.session === true && row.kind === 'call';
+    const said = {
+      ...defined({ reason: answer.reason }),
+      answeredBy: answer.by,
+      ...(forSession ? { forSession } : {}),
+    };
     const changed: Kept = answer.grant
       ? this.#granted(row, answer.minutes, said)
       : { ...row, ...said, state: 'denied', expiresAtMs: undefined };

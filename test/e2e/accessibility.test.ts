@@ -29,7 +29,17 @@ const places: readonly (readonly [name: string, hash: string, open?: (page: Page
     '#/identities/agent-claude',
     (page) => page.getByRole('button', { name: 'Set up', exact: true }).click(),
   ],
+  ['refused attempts', '#/sessions?show=refused', (page) => page.getByRole('row').nth(2).click()],
   ['agents', '#/agents'],
+  ['an agent', '#/agents/claude-code'],
+  ['approvals', '#/approvals'],
+  ['a refusal in the making', '#/approvals', (page) => page.getByRole('button', { name: 'Deny …' }).first().click()],
+  ['the map', '#/map'],
+  ['binding an agent', '#/agents/cursor', (page) => page.getByRole('button', { name: 'Bind …' }).click()],
+  ['models', '#/models?span=month'],
+  ['a recording', '#/recordings/rec-2', (page) => page.getByRole('button', { name: 'Show operations' }).click()],
+  ['the fleet', '#/fleet'],
+  ['the palette', '#/sessions', (page) => page.keyboard.press('Control+k')],
   ['contracts', '#/policy/contracts'],
   ['local rules', '#/policy/rules'],
   ['posture', '#/policy/posture'],
@@ -40,6 +50,15 @@ const places: readonly (readonly [name: string, hash: string, open?: (page: Page
   ['settings', '#/settings'],
   ['enrolment', '#/enrol'],
 ];
+
+/** A telephone, half a screen, a desktop, the same at 200 %, and a small window. */
+const sizes = [
+  [390, 780],
+  [900, 700],
+  [1280, 800],
+  [640, 400],
+  [720, 480],
+] as const;
 
 async function findings(page: Page): Promise<string[]> {
   const { violations } = await new AxeBuilder({ page })
@@ -150,6 +169,51 @@ describe.skipIf(mustSkip(browserMissing()))('the window for everyone', () => {
     await page.waitForFunction(() => document.getAnimations().every((one) => one.playState !== 'running'), undefined, {
       timeout: 1000,
     });
+  });
+
+  it.each(['en-US', 'de-DE'])(
+    'is never wider than its window, and cuts off nothing that decides: %s',
+    { timeout: 300_000 },
+    async (locale) => {
+      await using opened = await openPage(browser, served.url(), { locale });
+      const { page } = opened;
+      await page.getByRole('heading', { level: 1 }).waitFor();
+      for (const [name, hash] of places) {
+        await page.evaluate((to) => (location.hash = to), hash);
+        await page.getByRole('heading', { level: 1 }).waitFor();
+        for (const [width, height] of sizes) {
+          await page.setViewportSize({ width, height });
+          const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+          expect(wide, `${name}, ${width}`).toBeLessThanOrEqual(0);
+        }
+      }
+      await page.evaluate(() => (location.hash = '#/sessions'));
+      const state = page
+        .getByRole('row')
+        .getByText(locale === 'en-US' ? 'Open' : 'Offen', { exact: true })
+        .first();
+      for (const [width, height] of sizes) {
+        await page.setViewportSize({ width, height });
+        await expect
+          .poll(async () => {
+            const box = await state.boundingBox();
+            return box === null ? Infinity : box.x + box.width;
+          })
+          .toBeLessThanOrEqual(width);
+      }
+    },
+  );
+
+  it('keeps the focus in the list when what had it is gone', async () => {
+    await using own = await serveWindow(built.directory, sceneState(Date.now()));
+    await using opened = await openPage(browser, own.url());
+    const { page } = opened;
+    const first = page.getByRole('row').nth(1);
+    await first.focus();
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    await expect.poll(() => own.engine.calls.some(({ name }) => name === 'session.close')).toBe(true);
+    await expect.poll(() => page.evaluate(() => document.activeElement?.getAttribute('role'))).toBe('row');
   });
 
   it('fits a narrow window without losing its controls', async () => {

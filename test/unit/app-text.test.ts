@@ -175,15 +175,29 @@ describe('the engine’s reasons', () => {
     const said = { code: 'policy.quarantined', sentence: 'in quarantine', next: 'release it' };
     expect(german.reason(said)).toEqual({ sentence: 'in quarantine', next: 'release it' });
     expect(german.reason({ code: 'nobody.knows', sentence: 'this' })).toEqual({ sentence: 'this' });
-    expect(createReasons(undefined)(said)).toEqual({ sentence: 'in quarantine', next: 'release it' });
     expect(german.reason({ code: 'toString', sentence: 'this' })).toEqual({ sentence: 'this' });
+  });
+
+  it('are set as print in English: a capital, a full stop, curly quotes; names and commands as they are', () => {
+    const english = createReasons(undefined);
+    expect(english({ sentence: 'in quarantine', next: 'release it' })).toEqual({
+      sentence: 'In quarantine.',
+      next: 'Release it.',
+    });
+    expect(english({ sentence: 'grafana is in quarantine' }, { service: 'grafana' }).sentence).toBe(
+      'grafana is in quarantine.',
+    );
+    expect(english({ sentence: `"search" is denied by the service's contract`, next: 'culvert status' })).toEqual({
+      sentence: '“search” is denied by the service’s contract.',
+      next: 'culvert status',
+    });
   });
 
   it('say failed calls, whatever was thrown', () => {
     expect(german.error(new TunnelerError('engine.forbidden', 'session.close needs permission'))).toBe(
       'Das darf dieses Fenster nicht.',
     );
-    expect(createText('en').error(new TunnelerError('engine.forbidden', 'needs permission'))).toBe('needs permission');
+    expect(createText('en').error(new TunnelerError('engine.forbidden', 'needs permission'))).toBe('Needs permission.');
     expect(german.error('odd')).toBe('Ein unerwarteter Fehler: odd');
   });
 });

@@ -57,6 +57,39 @@ describe('audit index', () => {
     await audit[Symbol.asyncDispose]();
   });
 
+  it('counts over time, by what was decided, in the span that is asked for', async () => {
+    const { audit, index } = await journal();
+    audit.record({ kind: 'call', decision: 'allow' });
+    clock.advance(60_000);
+    audit.record({ kind: 'call', decision: 'deny' });
+    audit.record({ kind: 'alert' });
+    const { since, until, total, buckets } = await index().histogram({}, 2);
+    expect({ total, buckets }).toEqual({
+      total: 3,
+      buckets: [
+        { allow: 1, deny: 0, other: 0 },
+        { allow: 0, deny: 1, other: 1 },
+      ],
+    });
+    expect(Date.parse(until) - Date.parse(since)).toBe(60_000);
+    expect((await index().histogram({ decision: 'deny' }, 3)).total).toBe(1);
+    await audit[Symbol.asyncDispose]();
+  });
+
+  it('walks all that a search finds, oldest first, as the journal has it', async () => {
+    const { audit, index } = await journal();
+    for (let i = 0; i < 2_500; i += 1) audit.record({ kind: 'call', service: `s${i % 2}` });
+    const lines: string[] = [];
+    for await (const { line, record } of index().walk({ service: 's1' })) {
+      expect(JSON.parse(line)).toEqual(record);
+      lines.push(line);
+    }
+    expect(lines).toHaveLength(1_250);
+    const seqs = lines.map((line) => (JSON.parse(line) as { seq: number }).seq);
+    expect(seqs).toEqual([...seqs].sort((a, b) => a - b));
+    await audit[Symbol.asyncDispose]();
+  });
+
   it('pages with beforeSeq and bounds with since and until', async () => {
     const { audit, index } = await journal();
     for (let i = 0; i < 10; i += 1) {

@@ -31,7 +31,7 @@ describe('a code from outside', () => {
     });
     const told = { code, details, sentence: 'x did what no program does' };
     expect(createText('de').reason(told)).toEqual({ sentence: told.sentence });
-    expect(createText('en').reason(told)).toEqual({ sentence: told.sentence });
+    expect(createText('en').reason(told)).toEqual({ sentence: 'X did what no program does.' });
   });
 
   it('frees nobody whom a newer version put in quarantine for it', () => {

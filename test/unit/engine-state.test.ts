@@ -140,6 +140,7 @@ describe('the projector', () => {
         routers: () => [],
         agents: () => [],
         quarantine: () => [],
+        approvals: () => [],
         sessions: () => [],
         dns: () => dns,
         policy: () => policy,

@@ -169,6 +169,21 @@ describe('a held call', () => {
     expect(approvals.list().at(-1)).toMatchObject({ state: 'expired' });
   });
 
+  it('granted for a session is not asked for again in it, until somebody ends it; another session asks', async () => {
+    const { approvals } = world();
+    const ask = askPerson(approvals, { holder, contract: asks, agent: undefined });
+    const first = ask(call, new AbortController().signal);
+    approvals.answer('a1', { grant: true, session: true, by: 'here' });
+    expect(await first).toMatchObject({ granted: true });
+    expect(await ask(call, new AbortController().signal)).toMatchObject({ granted: true });
+    void ask({ ...call, target: 'delete_one' }, new AbortController().signal);
+    void askPerson(approvals, { holder, contract: asks, agent: undefined })(call, new AbortController().signal);
+    expect(approvals.list().filter(({ state }) => state === 'pending')).toHaveLength(2);
+    approvals.answer('a1', { grant: false, by: 'here' });
+    void ask(call, new AbortController().signal);
+    expect(approvals.list().filter(({ state }) => state === 'pending')).toHaveLength(3);
+  });
+
   it('granted for minutes lets the same tool pass until they are over', async () => {
     const { clock, approvals } = world();
     const ask = askPerson(approvals, { holder, contract: asks, agent: undefined });

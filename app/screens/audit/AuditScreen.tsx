@@ -1,70 +1,86 @@
-/** The journal: searched, checked for tampering, exported. */
-import { getCoreRowModel, useReactTable, type ColumnDef } from '@tanstack/react-table';
+/** The journal as an incident's timeline: a span, what is of interest in it, each record, and the way to take it along. */
+import type { Row } from '@tanstack/react-table';
 import { useCallback, useEffect, useMemo, useState, type ReactNode } from 'react';
 import type { AuditRecordView } from '../../../main/api/record-views.ts';
 import { Button } from '../../parts/Button.tsx';
+import { CopyButton } from '../../parts/CopyButton.tsx';
 import { DataTable } from '../../parts/DataTable.tsx';
-import { Drawer } from '../../parts/Drawer.tsx';
-import { Empty, Facts, Section, SkeletonRows, Tag } from '../../parts/Pieces.tsx';
-import { useEngine, useStores } from '../../store/hooks.tsx';
-import { selectStatus } from '../../store/selectors.ts';
-import { useText, type Text } from '../../text/text.ts';
 import { ListToolbar } from '../../parts/ListToolbar.tsx';
+import { Empty, SkeletonRows } from '../../parts/Pieces.tsx';
 import { ScreenHead } from '../../parts/ScreenHead.tsx';
-import { auditBody, auditDecision, auditKind, auditLine, auditParts } from './audit-words.ts';
+import { useGroupedTable } from '../../parts/use-grouped-table.ts';
+import { useEngine, useNow, useStores } from '../../store/hooks.tsx';
+import { selectStatus } from '../../store/selectors.ts';
+import { useText } from '../../text/text.ts';
+import { useRoute } from '../route.ts';
+import { auditColumns } from './audit-columns.tsx';
+import { auditSearch } from './audit-filter.ts';
+import { Chips } from './Chips.tsx';
 import { ExportDialog } from './ExportDialog.tsx';
 import { Integrity } from './Integrity.tsx';
-import { useAuditSearch, type AuditFilter } from './use-audit-search.ts';
+import { RangeBar } from './RangeBar.tsx';
+import { RecordDrawer } from './RecordDrawer.tsx';
+import { useAuditSearch } from './use-audit-search.ts';
+
+const groupings = ['none', 'session', 'agent'] as const;
+type Grouping = (typeof groupings)[number];
 
 export function AuditScreen(): ReactNode {
   const t = useText();
   const { toasts } = useStores();
+  const { route, narrow } = useRoute();
+  const { query } = route;
   const status = useEngine(selectStatus);
-  const [text, setText] = useState('');
-  const [decision, setDecision] = useState<'all' | 'allow' | 'deny'>('all');
+  const nowMs = useNow();
+  const day = new Date(nowMs).toDateString();
+  const utc = query['utc'] === '1';
   const [openSeq, setOpenSeq] = useState<number>();
   const [exporting, setExporting] = useState(false);
-  const filter = useMemo(
-    (): AuditFilter => ({
-      ...(text.trim() === '' ? {} : { text: text.trim() }),
-      ...(decision === 'all' ? {} : { decision }),
-    }),
-    [text, decision],
-  );
+  const search = useMemo(() => auditSearch(query), [query]);
   const onError = useCallback((error: unknown) => toasts.show({ tone: 'bad', text: t.error(error) }), [t, toasts]);
-  const { records, older, loadOlder, refresh } = useAuditSearch(filter, onError);
+  const { records, older, loadOlder, refresh } = useAuditSearch(search, onError);
   const count = status?.audit.count;
   useEffect(() => refresh(), [count, refresh]);
-  const columns = useMemo(() => auditColumns(t), [t]);
-  const table = useReactTable({
-    data: (records ?? []) as AuditRecordView[],
+  const columns = useMemo(() => auditColumns(t, { utc, day }), [t, utc, day]);
+  const { table, grouping, setGrouping } = useGroupedTable<AuditRecordView, Exclude<Grouping, 'none'>>({
+    data: records ?? noRecords,
     columns,
-    getRowId: (record) => String(record.seq),
-    autoResetAll: false,
-    getCoreRowModel: getCoreRowModel(),
+    rowId: (record) => String(record.seq),
+    sortedBy: 'seq',
+    columnVisibility: hiddenColumns,
   });
   const open = records?.find(({ seq }) => seq === openSeq);
+  const decision = search.decision ?? 'all';
   return (
     <>
       <ScreenHead title={t('audit.title')} lead={count === undefined ? ' ' : t('audit.lead', { count })}>
+        <CopyButton words what={t('audit.link')} text={() => window.location.hash} />
         <Button icon="download" onPress={() => setExporting(true)}>
           {t('audit.export')}
         </Button>
       </ScreenHead>
       <div className="screen-body">
         <Integrity />
+        <RangeBar query={query} utc={utc} />
         <ListToolbar
           shownLabel={t('audit.decision')}
           shown={decision}
-          onShown={setDecision}
+          onShown={(chosen) => narrow({ decision: chosen === 'all' ? undefined : chosen })}
           segments={(['all', 'allow', 'deny'] as const).map((value) => ({
             value,
             text: t(`audit.decision.${value}`),
           }))}
+          groups={{
+            label: t('audit.group'),
+            value: grouping,
+            onChange: setGrouping,
+            options: groupings.map((value) => ({ value, text: t(`audit.group.${value}`) })),
+          }}
           searchLabel={t('audit.search')}
-          search={text}
-          onSearch={setText}
+          search={query['text'] ?? ''}
+          onSearch={(text) => narrow({ text })}
         />
+        <Chips query={query} records={records ?? noRecords} />
         <div className="with-drawer" data-open={open === undefined ? undefined : ''}>
           {records === undefined ? (
             <SkeletonRows rows={10} heightPx={44} label={t('common.loading')} />
@@ -74,9 +90,10 @@ export function AuditScreen(): ReactNode {
                 label={t('audit.title')}
                 table={table}
                 rowHeightPx={44}
-                minWidthPx={560}
+                minWidthPx={640}
                 selectedId={openSeq === undefined ? undefined : String(openSeq)}
                 onOpen={({ seq }) => setOpenSeq(seq)}
+                groupTitle={(row) => <GroupTitle row={row} utc={utc} />}
                 empty={<Empty title={t('common.noMatchTitle')} text={t('audit.noMatch')} icon="search" />}
               />
               {older ? (
@@ -89,98 +106,38 @@ export function AuditScreen(): ReactNode {
             </div>
           )}
           {open === undefined ? null : (
-            <Drawer
-              key={open.seq}
-              title={auditKind(open, t)}
-              sub={`#${t.format.number(open.seq)} · ${open.kind}`}
-              onClose={() => setOpenSeq(undefined)}
-            >
-              <Facts
-                items={[
-                  [t('audit.at'), t.format.dateTime(open.at)],
-                  [
-                    t('audit.hash'),
-                    typeof open['hash'] === 'string' ? <span className="mono small">{open['hash']}</span> : undefined,
-                  ],
-                  [
-                    t('audit.prev'),
-                    typeof open['prev'] === 'string' ? <span className="mono small">{open['prev']}</span> : undefined,
-                  ],
-                ]}
-              />
-              <Section title={t('audit.record')}>
-                <pre className="code-block">{auditBody(open)}</pre>
-              </Section>
-            </Drawer>
+            <RecordDrawer key={open.seq} record={open} utc={utc} onClose={() => setOpenSeq(undefined)} />
           )}
         </div>
       </div>
-      {exporting ? <ExportDialog filter={filter} onClose={() => setExporting(false)} /> : null}
+      {exporting ? <ExportDialog search={search} onClose={() => setExporting(false)} /> : null}
     </>
   );
 }
 
-/** What it was about stands out; what else is told of it follows, as far as there is room. */
-function WhatCell({ record }: { record: AuditRecordView }): ReactNode {
-  const [subject = '', ...rest] = auditParts(record);
-  return (
-    <div className="clip" title={auditLine(record)}>
-      <span style={{ fontWeight: 520 }}>{subject}</span>
-      <span className="quiet">{rest.map((part) => `  ·  ${part}`).join('')}</span>
-    </div>
-  );
-}
+const noRecords: readonly AuditRecordView[] = [];
+/** There so that rows can be grouped by them. */
+const hiddenColumns = { session: false, agent: false };
 
-function auditColumns(t: Text): ColumnDef<AuditRecordView>[] {
-  return [
-    {
-      id: 'seq',
-      header: t('audit.seq'),
-      enableSorting: false,
-      accessorFn: ({ seq }) => seq,
-      cell: ({ row: { original } }) => <span className="quiet">{t.format.number(original.seq)}</span>,
-      meta: { width: '64px' },
-    },
-    {
-      id: 'at',
-      header: t('audit.at'),
-      enableSorting: false,
-      accessorFn: ({ at }) => at,
-      cell: ({ row: { original } }) => t.format.dateTime(original.at),
-      meta: { width: '140px' },
-    },
-    {
-      id: 'kind',
-      header: t('audit.kind'),
-      enableSorting: false,
-      accessorFn: ({ kind }) => kind,
-      cell: ({ row: { original } }) => (
-        <span className="clip" title={original.kind}>
-          {auditKind(original, t)}
-        </span>
-      ),
-      meta: { width: '132px' },
-    },
-    {
-      id: 'what',
-      header: t('audit.what'),
-      enableSorting: false,
-      accessorFn: auditLine,
-      cell: ({ row: { original } }) => <WhatCell record={original} />,
-      meta: { width: 'minmax(200px, 2fr)' },
-    },
-    {
-      id: 'decision',
-      header: t('audit.decision'),
-      enableSorting: false,
-      accessorFn: auditDecision,
-      cell: ({ row: { original } }) => {
-        const decision = auditDecision(original);
-        return decision === undefined ? null : (
-          <Tag tone={decision === 'allow' ? 'ok' : 'bad'}>{t(`decision.${decision}`)}</Tag>
-        );
-      },
-      meta: { width: '86px' },
-    },
-  ];
+/** What a session was, in the words of its records. */
+function GroupTitle({ row, utc }: { row: Row<AuditRecordView>; utc: boolean }): ReactNode {
+  const t = useText();
+  const records = row.getLeafRows().map((leaf) => leaf.original);
+  const first = records.at(-1);
+  const named = records.find(({ service }) => typeof service === 'string');
+  return (
+    <>
+      {row.groupingValue === '' ? t('audit.group.without') : String(row.groupingValue)}
+      <span className="table-group-facts clip">
+        {[
+          named?.['service'],
+          row.groupingColumnId === 'session' ? named?.['agent'] : undefined,
+          t('audit.groupFacts', { count: records.length }),
+          first === undefined ? undefined : t('audit.groupSince', { when: t.format.instant(first.at, utc) }),
+        ]
+          .filter((part) => typeof part === 'string' && part !== '')
+          .join(' · ')}
+      </span>
+    </>
+  );
 }

@@ -1,56 +1,70 @@
-/** Save what the filter finds, as JSON lines or CSV. */
+/** Save exactly what the filter finds, as it streams from the engine; beside it a manifest that says what it is and whether the journal held. */
 import { useState, type ReactNode } from 'react';
-import type { AuditRecordView } from '../../../main/api/record-views.ts';
+import type { AuditExportItem } from '../../../main/api/record-views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { Dialog } from '../../parts/Dialogs.tsx';
 import { Choice } from '../../parts/Fields.tsx';
-import { saveText } from '../../parts/save.ts';
+import { saveBlob, saveText } from '../../parts/save.ts';
 import { useAction } from '../../store/hooks.tsx';
 import { useText } from '../../text/text.ts';
-import { toCsv } from './audit-csv.ts';
-import type { AuditFilter } from './use-audit-search.ts';
+import type { AuditSearch } from '../shared/use-records.ts';
 
-const maxRecords = 100_000;
+const formats = {
+  json: { extension: 'jsonl', type: 'application/jsonl' },
+  csv: { extension: 'csv', type: 'text/csv' },
+  ocsf: { extension: 'ocsf.jsonl', type: 'application/jsonl' },
+} as const;
+type Format = keyof typeof formats;
 
-export function ExportDialog({ filter, onClose }: { filter: AuditFilter; onClose: () => void }): ReactNode {
+export function ExportDialog({ search, onClose }: { search: AuditSearch; onClose: () => void }): ReactNode {
   const t = useText();
   const act = useAction();
-  const [format, setFormat] = useState<'jsonl' | 'csv'>('jsonl');
-  const [pending, setPending] = useState(false);
+  const [format, setFormat] = useState<Format>('json');
+  const [saved, setSaved] = useState<number>();
   const save = async (): Promise<void> => {
-    setPending(true);
-    const found = await act((client) => client.audit.search({ ...filter, limit: maxRecords }));
-    setPending(false);
-    if (found === undefined) return;
-    const records = [...found].sort((a: AuditRecordView, b: AuditRecordView) => a.seq - b.seq);
-    const day = new Date().toISOString().slice(0, 10);
-    if (format === 'csv') saveText(`culvert-audit-${day}.csv`, toCsv(records), 'text/csv');
-    else
-      saveText(
-        `culvert-audit-${day}.jsonl`,
-        records.map((record) => `${JSON.stringify(record)}\n`).join(''),
-        'application/jsonl',
-      );
+    setSaved(0);
+    const parts: string[] = [];
+    const manifest = await act(async (client) => {
+      let last: Extract<AuditExportItem, { kind: 'manifest' }>['manifest'] | undefined;
+      for await (const item of client.audit.export({ ...search, format })) {
+        if (item.kind === 'manifest') last = item.manifest;
+        else {
+          parts.push(item.text);
+          setSaved((before) => (before ?? 0) + item.records);
+        }
+      }
+      return last;
+    });
+    setSaved(undefined);
+    if (manifest === undefined) return;
+    const { extension, type } = formats[format];
+    const name = `culvert-audit-${manifest.exportedAt.slice(0, 19).replaceAll(':', '')}.${extension}`;
+    saveBlob(name, new Blob(parts, { type }));
+    saveText(
+      `${name}.manifest.json`,
+      `${JSON.stringify({ file: name, ...manifest }, undefined, 2)}\n`,
+      'application/json',
+    );
     onClose();
   };
   return (
     <Dialog title={t('audit.exportTitle')} onClose={onClose}>
-      <p>{t(Object.keys(filter).length === 0 ? 'audit.exportAll' : 'audit.exportFiltered')}</p>
+      <p>{t(Object.keys(search).length === 0 ? 'audit.exportAll' : 'audit.exportFiltered')}</p>
       <Choice
         label={t('audit.exportFormat')}
         value={format}
         onChange={setFormat}
-        options={[
-          { value: 'jsonl', text: t('audit.exportJsonl') },
-          { value: 'csv', text: t('audit.exportCsv') },
-        ]}
+        options={(['json', 'csv', 'ocsf'] as const).map((value) => ({ value, text: t(`audit.export.${value}`) }))}
         hint={t('audit.exportHint')}
       />
       <div className="dialog-actions">
+        <span className="quiet push-start" role="status">
+          {saved === undefined ? '' : t('audit.exported', { count: saved })}
+        </span>
         <Button kind="plain" onPress={onClose}>
           {t('common.cancel')}
         </Button>
-        <Button kind="primary" icon="download" isPending={pending} onPress={() => void save()}>
+        <Button kind="primary" icon="download" isPending={saved !== undefined} onPress={() => void save()}>
           {t('common.save')}
         </Button>
       </div>

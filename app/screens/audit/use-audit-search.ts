@@ -2,12 +2,7 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
 import type { AuditRecordView } from '../../../main/api/record-views.ts';
 import { useStores } from '../../store/hooks.tsx';
-
-/** Which records are wanted. */
-export interface AuditFilter {
-  readonly text?: string;
-  readonly decision?: 'allow' | 'deny';
-}
+import type { AuditSearch } from '../shared/use-records.ts';
 
 const page = 200;
 /** A person still typing is not yet asking. */
@@ -15,7 +10,7 @@ const settleMs = 180;
 
 /** The records found so far; a new filter aborts the search under way. */
 export function useAuditSearch(
-  filter: AuditFilter,
+  filter: AuditSearch,
   onError: (error: unknown) => void,
 ): {
   readonly records: readonly AuditRecordView[] | undefined;

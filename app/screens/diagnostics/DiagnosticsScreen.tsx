@@ -2,12 +2,15 @@
 import { useState, type ReactNode } from 'react';
 import type { DnsView, ErrorView, RouteView, RouterView, StatusView } from '../../../main/api/views.ts';
 import { Button } from '../../parts/Button.tsx';
+import { CopyButton } from '../../parts/CopyButton.tsx';
 import { Facts, Notice, ReasonLines, SkeletonRows, Status, type Tone } from '../../parts/Pieces.tsx';
 import { useAction, useEngine, useNow } from '../../store/hooks.tsx';
 import { selectDns, selectRouters, selectStatus } from '../../store/selectors.ts';
 import { textOr, useText, type Text } from '../../text/text.ts';
 import { ScreenHead } from '../../parts/ScreenHead.tsx';
 import { BundleDialog } from './BundleDialog.tsx';
+import { DoctorCard } from './DoctorCard.tsx';
+import { Latency } from './Latency.tsx';
 import { LogLevel } from './LogLevel.tsx';
 
 const dnsTones: Readonly<Record<DnsView['state'], Tone>> = { active: 'ok', off: 'off', failed: 'bad' };
@@ -40,6 +43,7 @@ export function DiagnosticsScreen(): ReactNode {
                 <ReasonLines reason={t.reason(warning)} />
               </Notice>
             ))}
+            <DoctorCard />
             <div className="columns">
               <Card title={t('diagnostics.engine')}>
                 <EngineFacts status={status} />
@@ -107,7 +111,12 @@ function EngineFacts({ status }: { status: StatusView }): ReactNode {
         [t('diagnostics.pid'), status.pid],
         [
           t('diagnostics.proxy'),
-          status.proxy === undefined ? undefined : <span className="mono">{status.proxy.listen}</span>,
+          status.proxy === undefined ? undefined : (
+            <span className="copyable">
+              <span className="mono">{status.proxy.listen}</span>
+              <CopyButton text={status.proxy.listen} what={t('diagnostics.proxy')} />
+            </span>
+          ),
         ],
         [
           t('diagnostics.tun'),
@@ -152,11 +161,9 @@ function DnsFacts({ dns }: { dns: DnsView }): ReactNode {
   );
 }
 
-/** Bars on one scale, so that the slow one is seen, not computed. */
 function Routers({ routers }: { routers: readonly RouterView[] }): ReactNode {
   const t = useText();
   if (routers.length === 0) return <p className="quiet">{t('diagnostics.noRouters')}</p>;
-  const slowest = Math.max(20, ...routers.map(({ latencyMs }) => latencyMs ?? 0));
   return (
     <ul className="line-list">
       {routers.map((router) => (
@@ -168,9 +175,7 @@ function Routers({ routers }: { routers: readonly RouterView[] }): ReactNode {
           <span className="quiet clip mono">
             {router.error === undefined ? router.address : errorText(router.error, t)}
           </span>
-          <span className="router-bar" aria-hidden="true">
-            <span style={{ width: `${((router.latencyMs ?? 0) / slowest) * 100}%` }} />
-          </span>
+          <Latency router={`${router.identity}/${router.name}`} />
           <span style={{ textAlign: 'right' }}>
             {router.latencyMs === undefined
               ? t(`router.state.${router.state}`)

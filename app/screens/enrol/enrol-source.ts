@@ -79,7 +79,11 @@ function parseObject(json: string): Record<string, unknown> | undefined {
 /** A first name for the identity, from the dropped file's name or the controller's host; always one the engine accepts. */
 export function suggestName(fileName: string | undefined, source: EnrolSource): string {
   const fromFile = fileName?.replace(/\.(jwt|json)$/i, '');
-  const host = (address: string): string => (URL.canParse(address) ? new URL(address).hostname : address);
+  const host = (address: string): string => {
+    const name = URL.canParse(address) ? new URL(address).hostname : address;
+    // an address is nobody's name, and would be that of every identity of its controller
+    return /^[\d.]+$|^\[|^localhost$/.test(name) ? 'identity' : name;
+  };
   const raw =
     fromFile ??
     (source.kind === 'token'

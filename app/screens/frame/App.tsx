@@ -3,22 +3,30 @@ import { useEffect, useMemo, useState, type ReactNode } from 'react';
 import { I18nProvider } from 'react-aria-components';
 import { ToastList } from '../../parts/ToastList.tsx';
 import { useEngine, useLink, usePreferences, useStores } from '../../store/hooks.tsx';
-import { selectIdentities } from '../../store/selectors.ts';
-import { chooseLocale, createText, TextContext } from '../../text/text.ts';
+import { selectAgents, selectIdentities } from '../../store/selectors.ts';
+import { chooseLocale, createText, TextContext, useText } from '../../text/text.ts';
+import { AgentPage } from '../agents/AgentPage.tsx';
 import { AgentsScreen } from '../agents/AgentsScreen.tsx';
+import { ApprovalsScreen } from '../approvals/ApprovalsScreen.tsx';
 import { AuditScreen } from '../audit/AuditScreen.tsx';
 import { DiagnosticsScreen } from '../diagnostics/DiagnosticsScreen.tsx';
 import { EnrolScreen } from '../enrol/EnrolScreen.tsx';
 import { IdentitiesScreen } from '../identities/IdentitiesScreen.tsx';
+import { FleetScreen } from '../fleet/FleetScreen.tsx';
+import { MapScreen } from '../map/MapScreen.tsx';
+import { ModelsScreen } from '../models/ModelsScreen.tsx';
 import { PolicyScreen } from '../policy/PolicyScreen.tsx';
+import { RecordingsScreen } from '../recordings/RecordingsScreen.tsx';
 import { routeTo, useRoute, type ScreenName } from '../route.ts';
 import { ServicesScreen } from '../services/ServicesScreen.tsx';
 import { SessionsScreen } from '../sessions/SessionsScreen.tsx';
 import { SettingsScreen } from '../settings/SettingsScreen.tsx';
 import { AlertToasts } from './AlertToasts.tsx';
+import { ApprovalToasts } from './ApprovalToasts.tsx';
 import { Arrivals } from './Arrivals.tsx';
 import { LinkBanner, NoEngine } from './LinkState.tsx';
 import { Rail } from './Rail.tsx';
+import { Shortcuts } from './Shortcuts.tsx';
 
 export function App(): ReactNode {
   const preferences = usePreferences();
@@ -38,11 +46,17 @@ export function App(): ReactNode {
 }
 
 function Frame(): ReactNode {
-  const { toasts } = useStores();
+  const t = useText();
+  const { toasts, filters } = useStores();
   const link = useLink();
   const { route } = useRoute();
   const identities = useEngine(selectIdentities);
   const none = identities?.length === 0;
+  useEffect(() => filters.remember(route.screen, route.query), [filters, route]);
+  useEffect(() => {
+    const place = t(`nav.${route.screen}`);
+    document.title = `${route.item === undefined ? place : `${route.item} – ${place}`} – ${t('app.name')}`;
+  }, [route, t]);
   useEffect(() => {
     // a first start has no place of its own yet; who went somewhere by hand stays there
     if (none && window.location.hash === '') window.location.replace(routeTo('enrol'));
@@ -56,6 +70,8 @@ function Frame(): ReactNode {
         <LinkBanner link={link} />
       </main>
       <AlertToasts />
+      <ApprovalToasts />
+      <Shortcuts />
       <Arrivals />
       <ToastList toasts={toasts} />
     </div>
@@ -68,10 +84,20 @@ function Screen({ name, item }: { name: ScreenName; item: string | undefined }):
       return <SessionsScreen openId={item} />;
     case 'services':
       return <ServicesScreen openKey={item} />;
+    case 'map':
+      return <MapScreen />;
     case 'identities':
       return <IdentitiesScreen openName={item} />;
     case 'agents':
-      return <AgentsScreen />;
+      return <Agents name={item} />;
+    case 'approvals':
+      return <ApprovalsScreen />;
+    case 'models':
+      return <ModelsScreen />;
+    case 'recordings':
+      return <RecordingsScreen openSession={item} />;
+    case 'fleet':
+      return <FleetScreen />;
     case 'policy':
       return <PolicyScreen tab={item} />;
     case 'audit':
@@ -83,6 +109,12 @@ function Screen({ name, item }: { name: ScreenName; item: string | undefined }):
     case 'enrol':
       return <EnrolScreen />;
   }
+}
+
+/** An agent's page; the list where none is named, or none is called so. */
+function Agents({ name }: { name: string | undefined }): ReactNode {
+  const agent = useEngine(selectAgents)?.find((one) => one.name === name);
+  return agent === undefined ? <AgentsScreen /> : <AgentPage key={agent.name} agent={agent} />;
 }
 
 function useTheme(theme: 'system' | 'light' | 'dark', motion: 'system' | 'reduced' | 'full'): void {

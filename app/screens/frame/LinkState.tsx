@@ -1,11 +1,18 @@
 /** What the window says while the engine does not answer. */
 import type { ReactNode } from 'react';
 import { Button } from '../../parts/Button.tsx';
+import { CopyButton } from '../../parts/CopyButton.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { Empty } from '../../parts/Pieces.tsx';
 import type { Link } from '../../store/engine-store.ts';
 import { useStores } from '../../store/hooks.tsx';
 import { useText } from '../../text/text.ts';
+
+const commands = {
+  run: 'culvert run',
+  service: 'sudo culvert service install',
+  doctor: 'culvert doctor',
+} as const;
 
 /** Nothing was ever received: the whole window says why and what to do. */
 export function NoEngine({ link }: { link: Link }): ReactNode {
@@ -19,6 +26,19 @@ export function NoEngine({ link }: { link: Link }): ReactNode {
         text={t(refused ? 'link.refusedText' : 'link.lostText')}
         icon={refused ? 'lock' : 'diagnostics'}
       >
+        {refused ? null : (
+          <dl className="gone">
+            {(['run', 'service', 'doctor'] as const).map((key) => (
+              <div key={key}>
+                <dt>{t(`gone.${key}`)}</dt>
+                <dd>
+                  <code>{commands[key]}</code>
+                  <CopyButton text={commands[key]} what={t('gone.command')} />
+                </dd>
+              </div>
+            ))}
+          </dl>
+        )}
         {'error' in link ? <p className="quiet small mono">{link.error.code}</p> : null}
         {refused ? null : (
           <Button icon="refresh" onPress={() => engine.retryNow()}>

@@ -1,21 +1,18 @@
 /** The rail: where one can go, and how the engine is, in one glance. */
 import type { ReactNode } from 'react';
 import { Icon, Mark, type IconName } from '../../parts/Icon.tsx';
-import { useEngine, useLink } from '../../store/hooks.tsx';
-import { selectIdentities, selectQuarantine, selectServices, selectStatus } from '../../store/selectors.ts';
-import { useText, type TextKey } from '../../text/text.ts';
+import { useEngine, useLink, useStores } from '../../store/hooks.tsx';
+import {
+  selectApprovals,
+  selectIdentities,
+  selectQuarantine,
+  selectServices,
+  selectStatus,
+} from '../../store/selectors.ts';
+import { useText } from '../../text/text.ts';
 import { routeTo, type ScreenName } from '../route.ts';
+import { places } from './places.ts';
 import { needsAttention } from '../services/service-words.ts';
-
-const places: readonly (readonly [ScreenName, IconName, TextKey])[] = [
-  ['sessions', 'sessions', 'nav.sessions'],
-  ['services', 'services', 'nav.services'],
-  ['identities', 'identities', 'nav.identities'],
-  ['agents', 'agents', 'nav.agents'],
-  ['policy', 'policy', 'nav.policy'],
-  ['audit', 'audit', 'nav.audit'],
-  ['diagnostics', 'diagnostics', 'nav.diagnostics'],
-];
 
 export function Rail({ screen }: { screen: ScreenName }): ReactNode {
   const t = useText();
@@ -26,9 +23,11 @@ export function Rail({ screen }: { screen: ScreenName }): ReactNode {
         <span>{t('app.name')}</span>
       </div>
       <div className="rail-links">
-        {places.map(([name, icon, key]) => (
-          <RailLink key={name} name={name} icon={icon} label={t(key)} current={screen === name} />
-        ))}
+        {places.map(([name, icon]) =>
+          name === 'settings' ? null : (
+            <RailLink key={name} name={name} icon={icon} label={t(`nav.${name}`)} current={screen === name} />
+          ),
+        )}
       </div>
       <div className="rail-foot">
         <Pulse />
@@ -49,10 +48,11 @@ function RailLink({
   label: string;
   current: boolean;
 }): ReactNode {
+  const { filters } = useStores();
   return (
     <a
       className="rail-link"
-      href={routeTo(name)}
+      href={routeTo(name, undefined, filters.of(name))}
       aria-label={label}
       title={label}
       {...(current ? { 'aria-current': 'page' as const } : {})}
@@ -71,6 +71,7 @@ function Count({ name }: { name: ScreenName }): ReactNode {
   const services = useEngine(selectServices);
   const identities = useEngine(selectIdentities);
   const quarantine = useEngine(selectQuarantine);
+  const approvals = useEngine(selectApprovals);
   let count = 0;
   let tone: 'warn' | 'bad' | undefined;
   if (name === 'sessions') count = status?.sessions.open ?? 0;
@@ -79,6 +80,9 @@ function Count({ name }: { name: ScreenName }): ReactNode {
     tone = 'warn';
   } else if (name === 'identities') {
     count = identities?.filter(({ state }) => state !== 'ready' && state !== 'disabled').length ?? 0;
+    tone = 'warn';
+  } else if (name === 'approvals') {
+    count = approvals?.filter(({ state }) => state === 'pending').length ?? 0;
     tone = 'warn';
   } else if (name === 'policy') {
     count = quarantine?.length ?? 0;

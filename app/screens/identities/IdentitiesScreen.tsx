@@ -72,7 +72,17 @@ export function IdentitiesScreen({ openName }: { openName: string | undefined })
               selectedId={openName}
               onOpen={({ name }) => go('identities', name)}
               faded={({ state }) => state === 'disabled'}
-              empty={<Empty title={t('common.noMatchTitle')} text={t('identities.noMatch')} icon="search" />}
+              empty={
+                identities.length > 0 ? (
+                  <Empty title={t('common.noMatchTitle')} text={t('identities.noMatch')} icon="search" />
+                ) : (
+                  <Empty title={t('identities.emptyTitle')} text={t('services.firstText')} icon="identities">
+                    <Button kind="primary" icon="plus" onPress={() => go('enrol')}>
+                      {t('identities.add')}
+                    </Button>
+                  </Empty>
+                )
+              }
             />
           )}
           {open === undefined ? null : (
@@ -93,7 +103,7 @@ function identityColumns(t: Text): ColumnDef<IdentityView>[] {
       cell: ({ row: { original } }) => (
         <TwoLines main={original.name} sub={original.controller.replace(/^https:\/\//, '')} />
       ),
-      meta: { width: 'minmax(180px, 1.5fr)' },
+      meta: { width: 'minmax(180px, 1.5fr)', card: 'main' },
     },
     {
       id: 'state',
@@ -119,14 +129,14 @@ function identityColumns(t: Text): ColumnDef<IdentityView>[] {
       cell: ({ row: { original } }) => (
         <TwoLines main={t(`keystore.${original.keystore}`)} sub={t(`scope.${original.scope}`)} />
       ),
-      meta: { width: 'minmax(120px, 1fr)' },
+      meta: { width: 'minmax(120px, 1fr)', card: 'none' },
     },
     {
       id: 'expiry',
       header: t('identity.expiry'),
       accessorFn: ({ certExpiresAt }) => certExpiresAt ?? '',
       cell: ({ row: { original } }) => <ExpiryCell identity={original} />,
-      meta: { width: 'minmax(110px, 0.9fr)' },
+      meta: { width: 'minmax(110px, 0.9fr)', card: 'none' },
     },
     {
       id: 'enabled',
@@ -134,7 +144,7 @@ function identityColumns(t: Text): ColumnDef<IdentityView>[] {
       enableSorting: false,
       accessorFn: () => '',
       cell: ({ row: { original } }) => <EnabledCell identity={original} />,
-      meta: { width: '56px', align: 'end' },
+      meta: { width: '56px', align: 'end', card: 'side' },
     },
   ];
 }

@@ -3,12 +3,14 @@ import { useState, type ReactNode } from 'react';
 import type { PostureCheckView, ServiceView, WhyView } from '../../../main/api/views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { Confirm } from '../../parts/Dialogs.tsx';
+import { CopyButton } from '../../parts/CopyButton.tsx';
 import { Drawer } from '../../parts/Drawer.tsx';
 import { Facts, Notice, ReasonLines, Section, Status, Tag } from '../../parts/Pieces.tsx';
 import { useAction } from '../../store/hooks.tsx';
 import { useText } from '../../text/text.ts';
 import { ProxyHint } from '../shared/ProxyHint.tsx';
 import { ContractTerms } from '../shared/ContractTerms.tsx';
+import { OpenService } from './OpenService.tsx';
 import { NextAction } from './NextAction.tsx';
 import { aboutService, serviceTone, whyDestination } from './service-words.ts';
 import { WhySteps } from './Why.tsx';
@@ -66,6 +68,7 @@ export function ServiceDrawer({ service, onClose }: { service: ServiceView; onCl
           {why.reachable ? null : <NextAction service={service} />}
         </Section>
       )}
+      {service.status === 'available' ? <OpenService service={service} /> : null}
       {service.status === 'available' && service.permissions.includes('Dial') ? <ProxyHint /> : null}
       <ServiceFacts service={service} />
       {service.posture.length === 0 ? null : (
@@ -106,7 +109,15 @@ function ServiceFacts({ service }: { service: ServiceView }): ReactNode {
     <Section title={t('service.facts')}>
       <Facts
         items={[
-          [t('service.addresses'), <span className="mono">{list(service.addresses)}</span>],
+          [
+            t('service.addresses'),
+            service.addresses.length === 0 ? undefined : (
+              <span className="copyable">
+                <span className="mono">{list(service.addresses)}</span>
+                <CopyButton text={service.addresses.join('\n')} what={t('service.addresses')} />
+              </span>
+            ),
+          ],
           [t('service.ports'), list(service.ports)],
           [t('service.protocols'), list(service.protocols.map((protocol) => protocol.toUpperCase()))],
           [t('service.forwards'), list(service.forwards.map((port) => `127.0.0.1:${port}`))],

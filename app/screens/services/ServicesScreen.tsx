@@ -11,6 +11,7 @@ import { selectIdentities, selectServices } from '../../store/selectors.ts';
 import { useText } from '../../text/text.ts';
 import { ListToolbar } from '../../parts/ListToolbar.tsx';
 import { ScreenHead } from '../../parts/ScreenHead.tsx';
+import { FirstSteps } from '../frame/FirstSteps.tsx';
 import { useRoute } from '../route.ts';
 import { ServiceDrawer } from './ServiceDrawer.tsx';
 import { serviceColumns } from './service-columns.tsx';
@@ -20,6 +21,7 @@ import { WhyDialog } from './WhyDialog.tsx';
 const keyOf = ({ identity, id }: ServiceView): string => serviceKey(identity, id);
 
 type Shown = 'all' | 'attention' | 'dial' | 'hosted';
+const choices = ['all', 'attention', 'dial', 'hosted'] as const;
 const groupings = ['none', 'workgroup', 'identity', 'status'] as const;
 
 const shows: Readonly<Record<Shown, (service: ServiceView) => boolean>> = {
@@ -35,12 +37,12 @@ const besideDrawer = { workgroup: false, terms: false, sessions: false };
 
 export function ServicesScreen({ openKey }: { openKey: string | undefined }): ReactNode {
   const t = useText();
-  const { go } = useRoute();
+  const { route, go, narrow } = useRoute();
   const { density } = usePreferences();
   const services = useEngine(selectServices);
   const identities = useEngine(selectIdentities);
-  const [search, setSearch] = useState('');
-  const [shown, setShown] = useState<Shown>('all');
+  const search = route.query['text'] ?? '';
+  const shown = choices.find((choice) => choice === route.query['show']) ?? 'all';
   const [asking, setAsking] = useState(false);
   const counts = useMemo(() => countEach(services ?? []), [services]);
   const rows = useMemo(() => {
@@ -72,11 +74,12 @@ export function ServicesScreen({ openKey }: { openKey: string | undefined }): Re
         </Button>
       </ScreenHead>
       <div className="screen-body">
+        <FirstSteps />
         <ListToolbar
           shownLabel={t('services.show')}
           shown={shown}
-          onShown={setShown}
-          segments={(['all', 'attention', 'dial', 'hosted'] as const).map((value) => ({
+          onShown={(chosen) => narrow({ show: chosen === 'all' ? undefined : chosen })}
+          segments={choices.map((value) => ({
             value,
             text: t(`services.show.${value}`),
             count: counts[value],
@@ -89,7 +92,7 @@ export function ServicesScreen({ openKey }: { openKey: string | undefined }): Re
           }}
           searchLabel={t('services.search')}
           search={search}
-          onSearch={setSearch}
+          onSearch={(text) => narrow({ text })}
         />
         <div className="with-drawer" data-open={open === undefined ? undefined : ''}>
           {services === undefined ? (

@@ -17,7 +17,7 @@ export function serviceColumns(t: Text): ColumnDef<ServiceView>[] {
       cell: ({ row: { original } }) => (
         <TwoLines main={original.name} sub={addressLine(original)} title={original.addresses.join('\n')} />
       ),
-      meta: { width: 'minmax(170px, 1.2fr)' },
+      meta: { width: 'minmax(170px, 1.2fr)', card: 'main' },
     },
     {
       id: 'status',
@@ -31,7 +31,7 @@ export function serviceColumns(t: Text): ColumnDef<ServiceView>[] {
       header: t('service.identity'),
       accessorFn: (service) => service.identity,
       cell: ({ row: { original } }) => <TwoLines main={original.identity} sub={original.workgroups.join(', ')} />,
-      meta: { width: 'minmax(120px, 1fr)' },
+      meta: { width: 'minmax(120px, 1fr)', card: 'none' },
     },
     {
       id: 'terms',
@@ -39,7 +39,7 @@ export function serviceColumns(t: Text): ColumnDef<ServiceView>[] {
       enableSorting: false,
       accessorFn: () => '',
       cell: ({ row: { original } }) => <TermsCell service={original} />,
-      meta: { width: 'minmax(130px, 1fr)' },
+      meta: { width: 'minmax(130px, 1fr)', card: 'none' },
     },
     {
       id: 'sessions',
@@ -47,7 +47,7 @@ export function serviceColumns(t: Text): ColumnDef<ServiceView>[] {
       accessorFn: (service) => service.openSessions,
       cell: ({ row: { original } }) =>
         original.openSessions === 0 ? <span className="quiet">–</span> : t.format.number(original.openSessions),
-      meta: { width: '70px', align: 'end' },
+      meta: { width: '70px', align: 'end', card: 'side' },
     },
     {
       // hidden; here so that rows can be grouped by it

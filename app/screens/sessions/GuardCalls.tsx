@@ -2,7 +2,7 @@
 import type { ReactNode } from 'react';
 import type { GuardCallView, SessionView } from '../../../main/api/views.ts';
 import { Section, Tag } from '../../parts/Pieces.tsx';
-import { useText } from '../../text/text.ts';
+import { useText, type Text } from '../../text/text.ts';
 
 export function GuardCalls({ session }: { session: SessionView }): ReactNode {
   const t = useText();
@@ -11,7 +11,7 @@ export function GuardCalls({ session }: { session: SessionView }): ReactNode {
   );
   if (calls.length === 0) return null;
   return (
-    <Section title={t('session.toolCalls')} aside={<span className="quiet">{calls.length}</span>}>
+    <Section title={t('session.toolCalls')} aside={<span className="quiet">{t.format.number(calls.length)}</span>}>
       <ul className="line-list">
         {calls
           .slice(-40)
@@ -21,7 +21,7 @@ export function GuardCalls({ session }: { session: SessionView }): ReactNode {
               <Tag tone={call.decision === 'allow' ? 'ok' : 'bad'}>{t(`decision.${call.decision}`)}</Tag>
               <div style={{ minWidth: 0 }}>
                 <div className="mono clip">{call.target}</div>
-                <div className="quiet small clip">{callFacts(call)}</div>
+                <div className="quiet small clip">{callFacts(call, t)}</div>
               </div>
               <span className="quiet small">{t.format.time(at)}</span>
             </li>
@@ -31,10 +31,10 @@ export function GuardCalls({ session }: { session: SessionView }): ReactNode {
   );
 }
 
-function callFacts(call: GuardCallView): string {
+function callFacts(call: GuardCallView, t: Text): string {
   return [
     call.method,
-    call.durationMs === undefined ? undefined : `${Math.round(call.durationMs)} ms`,
+    call.durationMs === undefined ? undefined : `${t.format.number(call.durationMs)} ms`,
     call.rule,
     call.observed,
     call.arguments === undefined ? call.digest?.slice(0, 12) : JSON.stringify(call.arguments),

@@ -3,6 +3,7 @@ import { useState, type ReactNode } from 'react';
 import type { SessionView, TimelineEntry } from '../../../main/api/views.ts';
 import { Button } from '../../parts/Button.tsx';
 import { Confirm } from '../../parts/Dialogs.tsx';
+import { CopyButton } from '../../parts/CopyButton.tsx';
 import { Drawer } from '../../parts/Drawer.tsx';
 import type { IconName } from '../../parts/Icon.tsx';
 import { ActionMenu } from '../../parts/Menu.tsx';
@@ -102,7 +103,13 @@ function SessionFacts({ session }: { session: SessionView }): ReactNode {
     <Section title={t('session.facts')}>
       <Facts
         items={[
-          [t('session.destination'), <span className="mono">{session.destination}</span>],
+          [
+            t('session.destination'),
+            <span className="copyable">
+              <span className="mono">{session.destination}</span>
+              <CopyButton text={session.destination} what={t('session.destination')} />
+            </span>,
+          ],
           [t('session.source'), <span className="mono">{session.source}</span>],
           [t('session.path'), app.path === undefined ? undefined : <span className="mono">{app.path}</span>],
           [t('session.script'), app.script === undefined ? undefined : <span className="mono">{app.script}</span>],
@@ -116,7 +123,13 @@ function SessionFacts({ session }: { session: SessionView }): ReactNode {
           [t('session.sent'), t.format.bytes(session.bytesSent)],
           [t('session.started'), t.format.dateTime(session.startedAt)],
           [t('session.age'), t.format.span(ageMs(session, nowMs))],
-          [t('session.id'), <span className="mono">{session.id}</span>],
+          [
+            t('session.id'),
+            <span className="copyable">
+              <span className="mono">{session.id}</span>
+              <CopyButton text={session.id} what={t('session.id')} />
+            </span>,
+          ],
         ]}
       />
     </Section>

@@ -19,7 +19,7 @@ export function sessionColumns(t: Text, close: (session: SessionView) => void): 
       header: t('session.program'),
       accessorFn: (session) => programText(session, t),
       cell: ({ row: { original } }) => <ProgramCell session={original} />,
-      meta: { width: 'minmax(116px, 1.35fr)' },
+      meta: { width: 'minmax(116px, 1.35fr)', card: 'main' },
     },
     {
       id: 'service',
@@ -38,7 +38,7 @@ export function sessionColumns(t: Text, close: (session: SessionView) => void): 
           sub={original.router === undefined ? '' : t('session.via', { router: original.router })}
         />
       ),
-      meta: { width: 'minmax(112px, 1fr)' },
+      meta: { width: 'minmax(112px, 1fr)', card: 'none' },
     },
     {
       id: 'state',
@@ -53,14 +53,14 @@ export function sessionColumns(t: Text, close: (session: SessionView) => void): 
       enableSorting: false,
       accessorFn: () => 0,
       cell: ({ row: { original } }) => <RateCell session={original} />,
-      meta: { width: '92px', align: 'end' },
+      meta: { width: '92px', align: 'end', card: 'none' },
     },
     {
       id: 'bytes',
       header: t('session.bytes'),
       accessorFn: (session) => session.bytesReceived + session.bytesSent,
       cell: ({ row: { original } }) => <BytesCell session={original} />,
-      meta: { width: '84px', align: 'end' },
+      meta: { width: '84px', align: 'end', card: 'none' },
     },
     {
       id: 'age',
@@ -68,7 +68,7 @@ export function sessionColumns(t: Text, close: (session: SessionView) => void): 
       // newest first is what a person means by sorting ages, whatever the arrow says about time
       accessorFn: (session) => -Date.parse(session.startedAt),
       cell: ({ row: { original } }) => <AgeCell session={original} />,
-      meta: { width: '66px', align: 'end' },
+      meta: { width: '66px', align: 'end', card: 'none' },
     },
     {
       id: 'actions',
@@ -76,7 +76,7 @@ export function sessionColumns(t: Text, close: (session: SessionView) => void): 
       enableSorting: false,
       accessorFn: () => 0,
       cell: ({ row: { original } }) => <CloseCell session={original} close={close} />,
-      meta: { width: '58px', align: 'end' },
+      meta: { width: '58px', align: 'end', card: 'side' },
     },
   ];
 }

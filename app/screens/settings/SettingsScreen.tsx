@@ -1,14 +1,14 @@
 /** How the window looks and speaks, what the shell does, and what the engine was configured with. */
-import { useEffect, useState, type ReactNode } from 'react';
+import { useCallback, useEffect, useState, type ReactNode } from 'react';
 import type { SettingsView } from '../../../main/api/views.ts';
 import { Choice } from '../../parts/Fields.tsx';
 import { Mark } from '../../parts/Icon.tsx';
-import { Facts } from '../../parts/Pieces.tsx';
 import { Segments } from '../../parts/Segments.tsx';
 import { useEngine, useLink, usePreferences, useStores } from '../../store/hooks.tsx';
 import { selectStatus } from '../../store/selectors.ts';
 import { useText } from '../../text/text.ts';
 import { ScreenHead } from '../../parts/ScreenHead.tsx';
+import { EngineSettingsCard } from './EngineSettingsCard.tsx';
 import { SecretsCard } from './SecretsCard.tsx';
 import { Setting } from './Setting.tsx';
 import { ShellSettingsCard } from './ShellSettingsCard.tsx';
@@ -18,12 +18,13 @@ export function SettingsScreen(): ReactNode {
   const { preferences, bridge, engine } = useStores();
   const values = usePreferences();
   const [settings, setSettings] = useState<SettingsView>();
-  useEffect(() => {
+  const load = useCallback(() => {
     engine.client.engine
       .settings()
       .then(setSettings)
       .catch(() => undefined); // its cards stay away; the link banner tells of a lost engine
   }, [engine]);
+  useEffect(load, [load]);
   return (
     <>
       <ScreenHead title={t('settings.title')} lead={t('settings.lead')} />
@@ -82,7 +83,7 @@ export function SettingsScreen(): ReactNode {
             {settings === undefined ? null : (
               <>
                 <SecretsCard config={settings.config} />
-                <EngineSettings settings={settings} />
+                <EngineSettingsCard settings={settings} onChanged={load} />
               </>
             )}
             <About />
@@ -91,45 +92,6 @@ export function SettingsScreen(): ReactNode {
       </div>
     </>
   );
-}
-
-function EngineSettings({ settings }: { settings: SettingsView }): ReactNode {
-  const t = useText();
-  const rows = [...settingRows(settings.config)];
-  return (
-    <section className="card card-pad stack">
-      <div>
-        <h2 className="section-title">{t('settings.engine')}</h2>
-        <p className="quiet">{t('settings.engineText')}</p>
-      </div>
-      <Facts
-        items={[
-          [t('settings.file'), settings.file === undefined ? undefined : <span className="mono">{settings.file}</span>],
-        ]}
-      />
-      {rows.length === 0 ? (
-        <p className="quiet">{t('settings.defaults')}</p>
-      ) : (
-        <div className="well">
-          <Facts
-            items={rows.map(([path, value]) => [
-              <span className="mono">{path}</span>,
-              <span className="mono">{value}</span>,
-            ])}
-          />
-        </div>
-      )}
-    </section>
-  );
-}
-
-/** Settings as `path: value`, as a person finds them in the file. */
-function* settingRows(value: unknown, path = ''): Generator<readonly [path: string, value: string]> {
-  if (typeof value !== 'object' || value === null) yield [path, String(value)];
-  else if (Array.isArray(value) && value.every((one) => typeof one !== 'object')) yield [path, value.join(', ')];
-  else
-    for (const [name, inner] of Object.entries(value))
-      yield* settingRows(inner, path === '' ? name : `${path}.${name}`);
 }
 
 function About(): ReactNode {

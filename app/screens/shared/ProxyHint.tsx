@@ -1,5 +1,6 @@
 /** How a program gets to services where nothing is intercepted: through the engine's proxy on loopback. */
 import type { ReactNode } from 'react';
+import { CopyButton } from '../../parts/CopyButton.tsx';
 import { Notice } from '../../parts/Pieces.tsx';
 import { useEngine } from '../../store/hooks.tsx';
 import { selectStatus } from '../../store/selectors.ts';
@@ -11,10 +12,14 @@ export function ProxyHint(): ReactNode {
   const status = useEngine(selectStatus);
   if (status?.mode !== 'proxy' || status.proxy === undefined) return null;
   const { listen } = status.proxy;
+  const line = `export ALL_PROXY=socks5h://${listen}`;
   return (
     <Notice>
       <p>{t('proxy.hint', { listen })}</p>
-      <code className="notice-code">{`export ALL_PROXY=socks5h://${listen}`}</code>
+      <span className="copyable">
+        <code className="notice-code">{line}</code>
+        <CopyButton text={line} what={t('gone.command')} />
+      </span>
     </Notice>
   );
 }

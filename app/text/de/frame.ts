@@ -1,6 +1,6 @@
 /** Rahmen, Gemeinsames und Einstellungen. */
 import type { frameEn } from '../en/frame.ts';
-import { plural, type Translation } from '../plural.ts';
+import { germanNumber, plural, type Translation } from '../plural.ts';
 
 export const frameDe: Translation<typeof frameEn> = {
   'app.name': 'Culvert',
@@ -8,13 +8,19 @@ export const frameDe: Translation<typeof frameEn> = {
   'nav.label': 'Ansichten',
   'nav.sessions': 'Sitzungen',
   'nav.services': 'Dienste',
+  'nav.map': 'Karte',
   'nav.identities': 'Identitäten',
   'nav.agents': 'Agenten',
+  'nav.approvals': 'Freigaben',
+  'nav.models': 'Modelle',
+  'nav.recordings': 'Aufzeichnungen',
+  'nav.fleet': 'Flotte',
   'nav.policy': 'Richtlinien',
   'nav.audit': 'Protokoll',
   'nav.diagnostics': 'Diagnose',
   'nav.settings': 'Einstellungen',
-  'nav.pulse': (p) => `${p.ready} ${plural(p.ready, 'Identität', 'Identitäten')} bereit`,
+  'nav.enrol': 'Identität hinzufügen',
+  'nav.pulse': (p) => `${germanNumber(p.ready)} ${plural(p.ready, 'Identität', 'Identitäten')} bereit`,
   'common.actions': 'Aktionen',
   'common.back': 'Zurück',
   'common.cancel': 'Abbrechen',
@@ -78,9 +84,9 @@ export const frameDe: Translation<typeof frameEn> = {
   'settings.update.untrusted': (p) => `${p.version} wird angeboten, doch niemand, dem vertraut wird, hat es signiert`,
   'settings.update': (p) => `Mit ${p.version} neu starten`,
   'settings.engine': 'Konfiguration des Tunneldienstes',
-  'settings.engineText': 'Wird beim Start aus culvert.yaml gelesen und dort geändert.',
+  'settings.engineText':
+    'Ändern Sie sie hier; jede Änderung wird erst geprüft und als das gezeigt, was aus der Datei wird. Das Übrige steht in culvert.yaml.',
   'settings.file': 'Datei',
-  'settings.defaults': 'Alles steht auf Vorgabe.',
   'settings.about': (p) => `Tunneldienst ${p.version} · dieses Fenster darf: ${p.permission}`,
   'permission.observe': 'ansehen',
   'permission.operate': 'in Sitzungen eingreifen',

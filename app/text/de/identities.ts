@@ -8,6 +8,7 @@ export const identitiesDe: Translation<typeof identitiesEn> = {
     `${germanNumber(p.count)} ${plural(p.count, 'Identität', 'Identitäten')}, ${germanNumber(p.ready)} bereit.`,
   'identities.add': 'Identität hinzufügen',
   'identities.search': 'Identitäten filtern',
+  'identities.emptyTitle': 'Noch keine Identität',
   'identities.noMatch': 'Keine Identität passt zu diesem Filter.',
   'identity.name': 'Name',
   'identity.stateTitle': 'Zustand',

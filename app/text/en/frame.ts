@@ -1,5 +1,5 @@
 /** The frame, what all screens share, and settings. */
-import { plural } from '../plural.ts';
+import { englishNumber, plural } from '../plural.ts';
 
 export const frameEn = {
   'app.name': 'Culvert',
@@ -7,13 +7,19 @@ export const frameEn = {
   'nav.label': 'Screens',
   'nav.sessions': 'Sessions',
   'nav.services': 'Services',
+  'nav.map': 'Map',
   'nav.identities': 'Identities',
   'nav.agents': 'Agents',
+  'nav.approvals': 'Approvals',
+  'nav.models': 'Models',
+  'nav.recordings': 'Recordings',
+  'nav.fleet': 'Fleet',
   'nav.policy': 'Policy',
   'nav.audit': 'Audit',
   'nav.diagnostics': 'Diagnostics',
   'nav.settings': 'Settings',
-  'nav.pulse': (p: { ready: number }) => `${p.ready} ${plural(p.ready, 'identity', 'identities')} ready`,
+  'nav.enrol': 'Add an identity',
+  'nav.pulse': (p: { ready: number }) => `${englishNumber(p.ready)} ${plural(p.ready, 'identity', 'identities')} ready`,
   'common.actions': 'Actions',
   'common.back': 'Back',
   'common.cancel': 'Cancel',
@@ -76,9 +82,9 @@ export const frameEn = {
   'settings.update.untrusted': (p: { version: string }) => `${p.version} is offered, but nobody trusted has signed it`,
   'settings.update': (p: { version: string }) => `Restart into ${p.version}`,
   'settings.engine': 'Engine configuration',
-  'settings.engineText': 'Read from culvert.yaml when the engine starts. Change it there.',
+  'settings.engineText':
+    'Change it here; what you change is checked first and shown as what the file becomes. The rest stands in culvert.yaml.',
   'settings.file': 'File',
-  'settings.defaults': 'Everything stands at its default.',
   'settings.about': (p: { version: string; permission: string }) =>
     `Engine ${p.version} · this window may: ${p.permission}`,
   'permission.observe': 'look',

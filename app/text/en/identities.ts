@@ -7,6 +7,7 @@ export const identitiesEn = {
     `${englishNumber(p.count)} ${plural(p.count, 'identity', 'identities')}, ${englishNumber(p.ready)} ready.`,
   'identities.add': 'Add identity',
   'identities.search': 'Filter identities',
+  'identities.emptyTitle': 'No identity yet',
   'identities.noMatch': 'No identity fits this filter.',
   'identity.name': 'Name',
   'identity.stateTitle': 'State',

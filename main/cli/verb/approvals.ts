@@ -5,7 +5,7 @@ import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
 import { relative, table } from '../table.ts';
 import { stateTint } from '../tint.ts';
 
-type AnswerOptions = CommonOptions & { readonly minutes?: string; readonly reason?: string };
+type AnswerOptions = CommonOptions & { readonly minutes?: string; readonly reason?: string; readonly session?: true };
 
 /** `culvert approvals list|grant|deny`: what waits for a person's word, and that word. */
 export function addApprovals(program: Command, cli: Cli): void {
@@ -16,18 +16,22 @@ export function addApprovals(program: Command, cli: Cli): void {
   });
   for (const verb of ['grant', 'deny'] as const) {
     const what = verb === 'grant' ? 'let it go on, or go on for longer' : 'refuse it, or end what was granted';
-    addVerb(group, `${verb} <id>`, what)
+    const answer = addVerb(group, `${verb} <id>`, what);
+    if (verb === 'grant')
+      answer.option('--session', 'of a call: its tool is not asked for again while that session lasts');
+    answer
       .option('--minutes <n>', 'for this long; never longer than the contract says')
       .option('--reason <text>', 'why, for the record and for whoever asked')
       .action(async (id: string, options: AnswerOptions) => {
         const minutes = minutesOf(options.minutes);
-        const { reason } = options;
+        const { reason, session } = options;
         const answered = await cli.withEngine(options, (engine) =>
           engine.approval.answer(
             defined({
               id,
               grant: verb === 'grant',
               minutes,
+              session,
               reason,
             }),
           ),

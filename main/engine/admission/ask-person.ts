@@ -12,10 +12,15 @@ export interface Asker {
   readonly agent: string | undefined;
 }
 
-/** What a time granted for one tool lets through is not asked for again. */
+/** What a time granted for one tool lets through is not asked for again, nor what was granted for the length of this session. */
 export function askPerson(approvals: Approvals, { holder, contract, agent }: Asker): Approve {
+  const forSession = new Map<string, Approval>();
+  /** A person may have taken it back since. */
+  const standing = (row: Approval | undefined): Approval | undefined =>
+    row === undefined || approvals.get(row.id)?.state === 'denied' ? undefined : row;
   return (call, signal) => {
-    const lasting = approvals.lasting(holder, call.method, call.target);
+    const tool = JSON.stringify([call.method, call.target]);
+    const lasting = standing(forSession.get(tool)) ?? approvals.lasting(holder, call.method, call.target);
     if (lasting !== undefined) return Promise.resolve(granted(lasting));
     const row = approvals.ask({
       kind: 'call',
@@ -30,6 +35,7 @@ export function askPerson(approvals: Approvals, { holder, contract, agent }: Ask
         if (changed.id !== row.id || changed.state === 'pending') return;
         listening[Symbol.dispose]();
         signal.removeEventListener('abort', gone);
+        if (changed.state === 'granted' && changed.forSession === true) forSession.set(tool, changed);
         resolve(changed.state === 'granted' ? granted(changed) : refused(changed));
       });
       if (signal.aborted) gone();

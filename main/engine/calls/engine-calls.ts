@@ -1,6 +1,7 @@
 /** The calls of group `engine`: its state, settings, window, bundle and end. */
 import type { Audit } from '../../audit/audit.ts';
 import type { EngineHandlers } from '../../api/schema.ts';
+import type { DoctorCheck, SettingChange, SettingsChangeView } from '../../api/machine-views.ts';
 import type { ConsoleView } from '../../api/views.ts';
 import type { Clock } from '../../base/clock.ts';
 import { bundleOfEngine } from '../bundle/bundle.ts';
@@ -19,6 +20,9 @@ export interface EngineCallsDeps {
   readonly audit: Audit;
   readonly readiness: Pick<Readiness, 'wait'>;
   readonly state: ClientState;
+  /** Everything that `culvert doctor` looks at. */
+  readonly doctor: () => Promise<readonly DoctorCheck[]>;
+  readonly changeSettings: (changes: readonly SettingChange[], apply: boolean) => Promise<SettingsChangeView>;
   /** Addresses of the window; the one on this host only for these users, where given. */
   readonly openConsole: (uids: readonly number[] | undefined) => Promise<ConsoleView>;
   /** A person unlocked the screen; `uid` where that is known. */
@@ -42,6 +46,16 @@ export function engineCalls(deps: EngineCallsDeps): EngineHandlers['engine'] {
     setLogLevel({ level }) {
       log.setLevel(level);
       audit.record({ kind: 'settings.changed', setting: 'log.level', value: level });
+    },
+    doctor: () => deps.doctor(),
+    async changeSettings({ changes, apply }) {
+      const view = await deps.changeSettings(changes, apply);
+      for (const { path, value } of view.applied ? changes : []) {
+        // What stands in it is the file's to tell; a plain value says what was done.
+        const told = typeof value === 'object' ? null : (value ?? null);
+        audit.record({ kind: 'settings.changed', setting: path.join('.'), value: told });
+      }
+      return view;
     },
     stop: () => void clock.after(stopDelayMs, deps.stop),
     async bundle({ redact, preview }) {

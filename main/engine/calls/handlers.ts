@@ -61,8 +61,7 @@ export function createHandlers(deps: HandlerDeps): EngineHandlers {
     quarantine: quarantineCalls(quarantine),
     approval: {
       list: () => deps.approvals.list().map(approvalView),
-      answer: ({ id, grant, minutes, reason }) =>
-        approvalView(answerHere(deps.approvals, deps.identities, id, { grant, minutes, reason })),
+      answer: ({ id, ...answer }) => approvalView(answerHere(deps.approvals, deps.identities, id, answer)),
     },
     policy: policyCalls(deps),
     secret: {

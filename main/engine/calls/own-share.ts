@@ -55,6 +55,7 @@ export function ownSnapshot(share: OwnShare, { seq, state }: StateSnapshot): Sta
     routers: pick(state.routers, ({ identity }) => share.hasIdentity(identity)),
     agents: pick(state.agents, ({ name }) => name === share.agent),
     quarantine: pick(state.quarantine, (held) => isOwnHeld(share, held, sessions)),
+    approvals: {},
     alerts: [],
     dns: state.dns,
     policy: { ...state.policy, contracts: [], posture: [], localRules: [] },
@@ -101,6 +102,9 @@ function ownChange(share: OwnShare, change: StateChange, state: EngineState): re
       return change.key in state.quarantine ? [change] : [];
     case 'dns-changed':
       return [change];
+    // A question is a person's to answer, never that of whom it is about.
+    case 'approval-changed':
+    case 'approval-removed':
     case 'alert-raised':
     case 'policy-changed':
       return [];

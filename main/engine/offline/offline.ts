@@ -2,7 +2,7 @@
 import { hostname } from 'node:os';
 import { auditDirectory, openAudit, type Audit } from '../../audit/audit.ts';
 import { decodeLine, type ChainedRecord } from '../../audit/chain.ts';
-import { toOcsf } from '../../audit/export/ocsf.ts';
+import { exportLine } from '../../audit/export/export-lines.ts';
 import { listJournalFiles, readLines } from '../../audit/journal-files.ts';
 import { openAuditIndex, type AuditQuery } from '../../audit/index-store.ts';
 import { parseWitnessAnswer } from '../../audit/witnessed.ts';
@@ -150,7 +150,7 @@ export async function* offlineExport(
     for await (const { line } of readLines(file.path)) {
       const decoded = decodeLine(line);
       if (!('record' in decoded) || !isWanted(decoded.record, options.query)) continue;
-      yield options.format === 'json' ? line : JSON.stringify(toOcsf(decoded.record, device));
+      yield exportLine(options.format, { line, record: decoded.record }, device);
     }
   }
 }

@@ -1,6 +1,6 @@
 /** `culvert.yaml` looked at and changed from the command line: checked as the engine checks it, comments and order kept. */
-import { isMap, parseDocument } from 'yaml';
-import type { ConfigCheckView } from '../../api/machine-views.ts';
+import { isMap, parseDocument, type Document } from 'yaml';
+import type { ConfigCheckView, SettingChange, SettingsChangeView } from '../../api/machine-views.ts';
 import { isTunnelerError, TunnelerError } from '../../base/errors.ts';
 import { readIfThere } from '../../files/read-if-there.ts';
 import { writeAtomically } from '../../files/write-atomically.ts';
@@ -45,16 +45,52 @@ export async function setSetting(file: string, path: string, value: string | und
   if (parsed !== undefined && parsed.errors.length > 0) {
     throw new TunnelerError('base.invalid', `"${value ?? ''}" is no YAML value`);
   }
-  try {
-    if (parsed === undefined) document.deleteIn(keys);
-    else {
-      if (!isMap(document.contents)) document.contents = null;
-      document.setIn(keys, parsed.toJS());
-    }
-  } catch (error) {
-    throw new TunnelerError('base.invalid', `${path}: ${(error as Error).message}`, { cause: error });
-  }
+  edit(document, { path: keys, ...(parsed === undefined ? {} : { value: parsed.toJS() as unknown }) });
   const after = String(document);
   parseConfig(after, file);
   await writeAtomically(file, after, { mode: 'kept' });
+}
+
+/**
+ * What changes make of a settings file; written only with `apply`, and only where the whole is valid then. Throws `base.invalid` for a place
+ * where nothing can stand.
+ */
+export async function changeSettings(
+  file: string,
+  changes: readonly SettingChange[],
+  apply: boolean,
+): Promise<SettingsChangeView> {
+  const before = (await readIfThere(file)) ?? '';
+  const document = parseDocument(before);
+  for (const change of changes) edit(document, change);
+  const after = document.toString({ lineWidth: 0 });
+  const issues = issuesOf(after, file);
+  const applied = apply && issues.length === 0;
+  if (applied) await writeAtomically(file, after, { mode: 'kept' });
+  // Which program is which agent is read again with the rules; nothing else is before the next start.
+  return { file, before, after, issues, applied, restart: changes.some(({ path }) => path[0] !== 'agents') };
+}
+
+function issuesOf(text: string, file: string): SettingsChangeView['issues'] {
+  try {
+    parseConfig(text, file);
+    return [];
+  } catch (error) {
+    if (!isTunnelerError(error, 'engine.config_invalid')) throw error;
+    return (
+      (error.details['issues'] as SettingsChangeView['issues'] | undefined) ?? [{ path: '', message: error.message }]
+    );
+  }
+}
+
+function edit(document: Document, { path, value }: SettingChange): void {
+  try {
+    if (value === undefined) document.deleteIn(path);
+    else {
+      if (!isMap(document.contents)) document.contents = null;
+      document.setIn(path, document.createNode(value));
+    }
+  } catch (error) {
+    throw new TunnelerError('base.invalid', `${path.join('.')}: ${(error as Error).message}`, { cause: error });
+  }
 }

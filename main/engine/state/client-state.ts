@@ -2,11 +2,13 @@
 import type { Clock } from '../../base/clock.ts';
 import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { DnsView } from '../../api/views.ts';
+import type { Approvals } from '../../policy/approvals.ts';
 import type { Quarantine } from '../../policy/quarantine.ts';
 import type { Sessions } from '../../session/sessions.ts';
 import { createEngineViews, type EngineViews, type EngineViewsDeps } from './engine-views.ts';
 import type { Identities } from '../identities/identities.ts';
 import { createProjector, type Projector } from './projector.ts';
+import { approvalView } from '../containment/approvals.ts';
 import { quarantineView } from '../containment/quarantine.ts';
 import { createStateHub, type StateHub } from './state-hub.ts';
 import { sessionView } from '../views/views.ts';
@@ -25,6 +27,7 @@ export function openClientState(
     readonly identities: Identities;
     readonly sessions: Sessions;
     readonly quarantine: Quarantine;
+    readonly approvals: Pick<Approvals, 'list' | 'events'>;
     readonly dns: () => DnsView;
   },
   stack: DisposalStack,
@@ -38,6 +41,7 @@ export function openClientState(
     routers: {},
     agents: {},
     quarantine: {},
+    approvals: {},
     alerts: [],
     dns: deps.dns(),
     policy: views.policy(),
@@ -57,10 +61,12 @@ export function openClientState(
         ...views,
         identities: () => deps.identities.all().map((runner) => runner.view()),
         quarantine: () => deps.quarantine.list().map(quarantineView),
+        approvals: () => deps.approvals.list().map(approvalView),
         sessions: () => deps.sessions.list(),
         dns: deps.dns,
       },
     }),
   );
+  stack.use(deps.approvals.events.subscribe(() => projector.refresh()));
   return { views, hub, projector };
 }

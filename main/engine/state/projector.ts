@@ -2,6 +2,7 @@
 import type { Clock } from '../../base/clock.ts';
 import { disposable } from '../../base/lifecycle.ts';
 import { serviceKey, type StateChange } from '../../api/state.ts';
+import type { ApprovalView } from '../../api/approval-view.ts';
 import type {
   AgentView,
   DnsView,
@@ -25,6 +26,7 @@ export interface ViewSources {
   routers(): readonly RouterView[];
   agents(): readonly AgentView[];
   quarantine(): readonly QuarantineView[];
+  approvals(): readonly ApprovalView[];
   sessions(): readonly SessionSnapshot[];
   dns(): DnsView;
   policy(): PolicyView;
@@ -60,7 +62,7 @@ export function createProjector(deps: { clock: Clock; hub: StateHub; sources: Vi
 
   /** Changes between what was told of a keyed kind and what stands now. */
   const differences = <V>(
-    kind: 'identity' | 'service' | 'router' | 'agent' | 'quarantine',
+    kind: 'identity' | 'service' | 'router' | 'agent' | 'quarantine' | 'approval',
     rows: readonly V[],
     keyOf: (row: V) => string,
   ): StateChange[] => {
@@ -100,6 +102,7 @@ export function createProjector(deps: { clock: Clock; hub: StateHub; sources: Vi
       ...differences('router', sources.routers(), (row) => `${row.identity}/${row.name}`),
       ...differences('agent', sources.agents(), (row) => row.name),
       ...differences('quarantine', sources.quarantine(), (row) => row.subject),
+      ...differences('approval', sources.approvals(), (row) => row.id),
       ...single('dns', sources.dns()),
       ...single('policy', sources.policy()),
       ...single('status', sources.status()),

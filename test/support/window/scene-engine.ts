@@ -1,17 +1,28 @@
 /** The fake engine of the scene: answers what the plain fake leaves out, and lets the bytes of open sessions flow. */
 import { TunnelerError } from '../../../main/base/errors.ts';
+import type { ApprovalView } from '../../../main/api/approval-view.ts';
 import type { EngineState, StateChange } from '../../../main/api/state.ts';
 import type { IdentityView, SecretView, SessionView, WhyStep, WhyView } from '../../../main/api/views.ts';
 import { createFakeEngine, type FakeEngine } from '../fake-engine.ts';
 import { sceneAudit } from './scene.ts';
+import { scenePins } from './scene-approvals.ts';
+import { sceneFleet, sceneModelCalls, sceneOperations, sceneRecordings } from './scene-fleet.ts';
+import { changedSettings, sceneDoctor } from './scene-machine.ts';
+import { exportOf, findRecords, histogramOf } from './scene-audit.ts';
 
 export function sceneEngine(state: EngineState, nowMs: number, options: { still: boolean }): FakeEngine {
-  const audit = sceneAudit(nowMs, Object.values(state.sessions));
+  const audit = [...sceneAudit(nowMs, Object.values(state.sessions)), ...sceneModelCalls(nowMs)]
+    .sort((a, b) => b.at.localeCompare(a.at))
+    .map((record, index) => ({ ...record, seq: state.status.audit.count - index }));
+  const fleet = sceneFleet(nowMs);
+  let pins = scenePins();
   const secrets = new Map<string, SecretView>([
     ['anthropic', { name: 'anthropic', keystore: 'keychain', setAt: new Date(nowMs - 9 * 86_400_000).toISOString() }],
   ]);
   const engine: FakeEngine = createFakeEngine(state, {
     engine: {
+      doctor: () => sceneDoctor(),
+      changeSettings: ({ changes, apply }) => changedSettings(changes, apply),
       settings: () => ({
         config: {
           mode: 'auto',
@@ -101,7 +112,52 @@ export function sceneEngine(state: EngineState, nowMs: number, options: { still:
       },
       remove: ({ name }) => void secrets.delete(name),
     },
+    record: {
+      list: () => sceneRecordings(nowMs),
+      show: ({ session }) => ({ session, calls: sceneOperations(nowMs) }),
+      export: async function* () {
+        yield await Promise.resolve({ data: btoa('pcapng') });
+      },
+    },
+    fleet: {
+      devices: () => fleet.devices,
+      alerts: () => fleet.alerts,
+      orders: () => fleet.orders,
+      order: ({ action, subject, cause }) => fleet.order(action, subject, cause ?? 'by hand'),
+      search: ({ device, agent, service, kind, text, limit = 100 }) =>
+        fleet.records
+          .filter((record) => device === undefined || record.device === device)
+          .filter((record) => agent === undefined || record['agent'] === agent)
+          .filter((record) => service === undefined || record['service'] === service)
+          .filter((record) => kind === undefined || record.kind === kind)
+          .filter((record) => text === undefined || JSON.stringify(record).includes(text))
+          .slice(0, limit),
+    },
     service: { why: ({ destination }) => why(destination, engine.state()) },
+    approval: {
+      list: () => Object.values(engine.state().approvals),
+      answer({ id, grant, reason, minutes }) {
+        const row = engine.state().approvals[id];
+        if (row === undefined) throw new TunnelerError('approvals.unknown', `no approval ${id}`);
+        const value: ApprovalView = {
+          ...row,
+          state: grant ? 'granted' : 'denied',
+          reason: reason ?? null,
+          answeredBy: 'here',
+          expiresAt: minutes === undefined ? null : new Date(nowMs + minutes * 60_000).toISOString(),
+        };
+        engine.push({ kind: 'approval-changed', key: id, value });
+        return value;
+      },
+    },
+    mcp: {
+      pins: ({ diff }) => pins.filter(({ state }) => !diff || state !== 'pinned'),
+      acceptPins({ service, tools }) {
+        const accepted = pins.filter((pin) => pin.service === service && tools?.includes(pin.tool) !== false);
+        pins = pins.map((pin) => (accepted.includes(pin) ? { ...pin, state: 'pinned', old: pin.new } : pin));
+        return { accepted: accepted.map(({ tool }) => tool) };
+      },
+    },
     session: {
       closeApp: ({ app }) => {
         const own = Object.values(engine.state().sessions).filter(
@@ -112,11 +168,9 @@ export function sceneEngine(state: EngineState, nowMs: number, options: { still:
       },
     },
     audit: {
-      search: ({ text, decision, limit = 200 }) =>
-        audit
-          .filter((record) => decision === undefined || record['decision'] === decision)
-          .filter((record) => text === undefined || JSON.stringify(record).toLowerCase().includes(text.toLowerCase()))
-          .slice(0, limit),
+      search: (query) => findRecords(audit, query),
+      histogram: (query) => histogramOf(audit, query),
+      export: (query) => exportOf(audit, query),
       verify: () => ({ ok: true, count: 12_482, head: state.status.audit.head, gaps: 0, checkpoints: 49, signers: [] }),
       alerts: () => state.alerts,
     },

@@ -10,6 +10,7 @@ import type {
   SessionView,
 } from '../../../main/api/views.ts';
 import { emptyState } from '../fake-engine.ts';
+import { sceneApprovals } from './scene-approvals.ts';
 import { scenePolicy } from './scene-policy.ts';
 import { sceneServices } from './scene-services.ts';
 import { sceneSessions } from './scene-sessions.ts';
@@ -237,6 +238,7 @@ export function sceneState(nowMs: number): EngineState {
     routers: Object.fromEntries(routes.map((router) => [`${router.identity}/${router.name}`, router])),
     agents: Object.fromEntries(agents.map((agent) => [agent.name, agent])),
     quarantine: Object.fromEntries(quarantine(nowMs).map((entry) => [entry.subject, entry])),
+    approvals: Object.fromEntries(sceneApprovals(nowMs).map((row) => [row.id, row])),
     alerts: [
       {
         id: 'a1',
@@ -284,6 +286,9 @@ export function sceneAudit(nowMs: number, sessions: readonly SessionView[]): Aud
           tool: entry.call.target,
           decision: entry.call.decision,
           digest: entry.call.digest,
+          ...(entry.call.target === 'create_comment'
+            ? { data: [{ class: 'secret', in: 'arguments', action: 'redact', count: 1, places: ['$.arguments.body'] }] }
+            : {}),
         });
       }
     }
@@ -304,6 +309,8 @@ export function sceneAudit(nowMs: number, sessions: readonly SessionView[]): Aud
       decision: 'deny',
       agent: index % 3 === 0 ? 'cursor' : 'codex',
       destination: 'billing-db.northwind:5432',
+      code: 'policy.agent.no_reach',
+      app: index % 3 === 0 ? '/opt/Cursor/cursor' : '/opt/codex/bin/codex',
       reason: 'no identity of this agent may dial billing-db',
     });
   }
