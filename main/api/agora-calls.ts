@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { call, stream } from './call.ts';
 import { parser } from './parser.ts';
 import { agents, agentsAndMembers, identityName, nothing, text } from './schema-parts.ts';
+import type { EngagementView } from './agora-views.ts';
 import type { AgentOfferView, CheckedCardView, HostedItem } from './views.ts';
 
 const agentOffer = v.strictObject({
@@ -13,6 +14,12 @@ const agentOffer = v.strictObject({
   path: v.pipe(v.string(), v.regex(/^\/[\x21-\x7e]*$/, 'expected a path'), v.maxLength(1024)),
   identity: v.optional(identityName),
 });
+
+const engagementId = v.pipe(v.string(), v.regex(/^ses_[0-9a-f]{32}$/, 'expected the id of an engagement'));
+const why = v.optional(text(500));
+const decided = v.strictObject({ id: engagementId, reason: why });
+type Decided = v.InferOutput<typeof decided>;
+const proposal = v.strictObject({ service: text(256), identity: v.optional(identityName), reason: why });
 
 /** Calls of group `agora`: agents that are offered over dark services. */
 export const agoraCalls = {
@@ -36,4 +43,11 @@ export const agoraCalls = {
     own: agentsAndMembers,
     parse: parser(v.strictObject({ service: text(256), card: text(1_048_576), identity: v.optional(identityName) })),
   }),
+  /** Agree with whoever hosts a service; a person's to do, as all that follows. */
+  propose: call<v.InferOutput<typeof proposal>, EngagementView>({ needs: 'operate', parse: parser(proposal) }),
+  accept: call<Decided, EngagementView>({ needs: 'operate', parse: parser(decided) }),
+  reject: call<Decided, EngagementView>({ needs: 'operate', parse: parser(decided) }),
+  close: call<Decided, EngagementView>({ needs: 'operate', parse: parser(decided) }),
+  /** Those of this engine, over or not; the other end is asked about what is open. */
+  engagements: call<void, readonly EngagementView[]>({ needs: 'observe', parse: nothing }),
 };

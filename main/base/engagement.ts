@@ -29,17 +29,17 @@ export const contractConfigType = 'culvert.contract.v1';
 
 /** All of a contract. Its reference is made from it and from the comments in its parts. */
 export const engagementSchema = terms({
-  /** A session ends after so long, however busy it is. */
+  /** A session ends after so long, however busy it is; with `a2a` an engagement, from its first message and over all its sessions. */
   maxDurationSeconds: v.optional(positive),
-  /** A session ends when nothing has passed for so long. */
+  /** A session ends when nothing has passed for so long; with `a2a` an engagement too. */
   idleTimeoutSeconds: v.optional(positive),
   /** Time of an identity at this service, from its first session on, however often it reconnects. */
   grantSeconds: v.optional(positive),
-  /** A second person lets each identity in. */
+  /** A second person lets each identity in; with `a2a` its engagement is what is approved, and its card is shown before. */
   approval: v.optional(approval),
-  /** Bytes of a session, both directions together. */
+  /** Bytes of a session, both directions together; with `a2a` of an engagement, all its sessions together. */
   maxBytes: v.optional(positive),
-  /** Sessions of this service open at one time. */
+  /** Sessions of this service open at one time; with `a2a` also engagements, at its host. */
   maxSessions: v.optional(positive),
   /** Which programs may use the service. */
   apps: v.optional(apps),

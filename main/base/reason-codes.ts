@@ -80,6 +80,7 @@ const ownCodes = [
   'session.stopped',
   'session.not_recordable',
   'session.approval_over',
+  'session.engagement_over',
   // guards
   'guard.mcp.not_visible',
   'guard.mcp.too_large',

@@ -12,6 +12,7 @@ import type { InterceptProblem } from '../intercept/match.ts';
 import { createSessions } from '../session/create-sessions.ts';
 import type { Sessions } from '../session/sessions.ts';
 import { createAlerts } from './containment/alerts.ts';
+import { answerHere } from './containment/approvals.ts';
 import { openClientState } from './state/client-state.ts';
 import { openDetection } from './containment/detection.ts';
 import type { Engine, EngineOptions } from './runtime/engine-options.ts';
@@ -29,6 +30,10 @@ import { openAdmission } from './admission/open-admission.ts';
 import { openDecisionPoint } from './admission/open-decision-point.ts';
 import { openListeners } from './calls/open-listener.ts';
 import { openRuntime, type Runtime } from './runtime/open-runtime.ts';
+import { askHost } from './agora/engagement-line.ts';
+import { Engagements, type EngagementsDeps } from './agora/engagements.ts';
+import { openEngaging } from './agora/engaging.ts';
+import { openKeptEngagements } from './agora/kept-engagements.ts';
 import { openAgora } from './agora/open-agora.ts';
 import { answeredServices } from './hosting/answered-services.ts';
 import { bindersOf } from './hosting/hosted-services.ts';
@@ -106,6 +111,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
       sessions: () => sessions,
       proxy: () => ensureProxy(late),
       detection: () => detection,
+      engagement: (...session) => engagements.of(...session),
     },
     stack,
   );
@@ -116,7 +122,27 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
   const recordings = stack.use(
     openHostRecordings({ ...base, cut: (id, why) => void sessions.close(id, 'tunnel_failed', why) }),
   );
-  const sessions: Sessions = stack.use(createSessions({ clock, audit, log, guard, tap: recordings.tap }));
+  const engagements: Engagements = stack.use(
+    new Engagements({
+      ...base,
+      book: stack.use(openKeptEngagements(base)),
+      approvals: decisions.approvals,
+      sessions: () => sessions,
+      accountOf: (identity) => identities.follow(identity)?.account() ?? identity,
+      controllerName: (identity) => identities.follow(identity)?.record()?.controllerName ?? identity,
+      ask: (...asked) => ask(...asked),
+    }),
+  );
+  const sessions: Sessions = stack.use(
+    createSessions({
+      clock,
+      audit,
+      log,
+      guard,
+      tap: recordings.tap,
+      shared: (...session) => engagements.of(...session),
+    }),
+  );
 
   // The other direction: what is hosted here.
   const answered = answeredServices();
@@ -125,7 +151,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
   }
   const trustedPem = (identity: string): string | undefined => identities.follow(identity)?.record()?.caPem;
   const { keptSecrets } = decisions;
-  const hostedBy = { ...base, keptSecrets, policy, sessions, times, workgroupsOf, nameOf, trustedPem };
+  const hostedBy = { ...base, engagements, keptSecrets, policy, sessions, times, workgroupsOf, nameOf, trustedPem };
   const { hosting, secrets } = openHosting(hostedBy, stack);
 
   // Step 12: the networks, an identity each.
@@ -180,8 +206,21 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
 
   // Steps 4 to 10 as one function, for every entry.
   const terminators = stack.use(new Terminators({ clock, identities, changed: refresh }));
-  const rooms = { ...base, ...decisions, intercept, sessions, hosting, identities, terminators, detection };
+  const rooms = {
+    ...base,
+    ...decisions,
+    engagements,
+    intercept,
+    sessions,
+    hosting,
+    identities,
+    terminators,
+    detection,
+  };
   const { admit, admitAs, dialing, visible } = openAdmission({ ...rooms, direct: () => late.entries?.direct() });
+
+  const ask: EngagementsDeps['ask'] = (party, question) =>
+    askHost({ clock, dial: (...dialled) => dialing.dialAs(...dialled) }, party, question);
 
   // Every way in; flows are refused until an identity has services.
   const remoteNames = stack.use(
@@ -222,6 +261,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
   );
   const { projector } = state;
   stack.use(sessions.subscribe(consequences.session));
+  stack.use(sessions.subscribe((event) => engagements.session(event)));
   stack.use(sessions.subscribe(detection.session));
   stack.use(quarantine.events.subscribe(consequences.quarantined));
   stack.use(
@@ -297,6 +337,14 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
         }),
         servedProcesses: processes,
         agora: openAgora({ ...base, answered, processes, identities, policy }),
+        engaging: openEngaging({
+          ...rooms,
+          ask,
+          nameOf,
+          answerApproval(id, answer) {
+            if (decisions.approvals.get(id) !== undefined) answerHere(decisions.approvals, identities, id, answer);
+          },
+        }),
         state,
         doctor: async () => {
           const { doctor } = await import('./offline/doctor.ts');

@@ -174,6 +174,21 @@ export type ApprovalAnswer =
 /** Asks for approval. `signal` ends the question with the session. A rejection refuses the call. */
 export type Approve = (call: AskedCall, signal: AbortSignal) => Promise<ApprovalAnswer>;
 
+/** Why nothing may be said to an agent now. */
+export interface EngagementRefusal {
+  readonly rule: string;
+  readonly sentence: string;
+  readonly next: string;
+}
+
+/** The engagement that a session of agents belongs to: asked before anything is said, and told of what was. */
+export interface SessionEngagement {
+  /** Undefined: it may be said. A promise where the other end is asked first. */
+  refusal(): EngagementRefusal | undefined | Promise<EngagementRefusal | undefined>;
+  /** It goes on now; `isMessage`: it counts as one. A refusal where that cannot be recorded. */
+  said(isMessage: boolean): EngagementRefusal | undefined;
+}
+
 /** What a guard is given for its session. */
 export interface GuardContext {
   readonly ledger: GuardLedger;
@@ -197,6 +212,8 @@ export interface GuardContext {
   authorize?(action: GuardedAction): LocalVerdict;
   /** Definitions of the service's tools, kept from before. Absent: none are kept. */
   readonly pins?: ToolPins;
+  /** Between agents: whether they are engaged. Absent: nobody asks. */
+  readonly engagement?: SessionEngagement;
   /** Where the service's agents are spoken to, as their cards said. Absent: as those of this session say. */
   readonly endpoints?: AgentEndpoints;
   /** Says what a key of Culvert's own is worth in this session. Absent: none is worth anything. */

@@ -14,6 +14,12 @@ export const helloField = 'culvert_hello';
 /** Field in which it names the guard it holds the session to, where it holds one. Its own word. */
 export const dialGuardField = 'culvert_guard';
 
+/** Field by which a dial asks of an engagement and is no session. */
+export const askField = 'culvert_agora';
+
+/** Field with the id of the engagement between both, as the dialler has it or would begin it. */
+export const engagementField = 'culvert_engagement';
+
 /** Field with the seconds since the dialling identity last proved MFA. Its own word. */
 export const mfaAgeField = 'culvert_mfa_age';
 
@@ -22,12 +28,24 @@ const headBytes = markBytes + 2;
 /** The longest JSON a frame can state. */
 export const maxWordsBytes = 0xffff;
 
+/** What a host says of the engagement that a session belongs to, or will once something is said in it. */
+export interface EngagementWords {
+  readonly id: string;
+  /** Where it stands there; absent: nothing was said under it yet. */
+  readonly state?: string;
+  /** SHA-256 of the contract in force there, lower hex. */
+  readonly contract: string;
+  /** What the host calls itself. */
+  readonly by: string;
+}
+
 /** The host's first words. */
 export interface HostWords {
   /** Which guard it holds this session to; absent: none. */
   readonly guard?: string;
   /** What it still grants this caller; absent: without end. */
   readonly leftSeconds?: number;
+  readonly engagement?: EngagementWords;
   /**
    * Lower hex, at least 16 bytes: say who you are, signed over this. Absent: the host knows, or does not ask. With it nothing else is said yet: what the host makes of the answer follows in words of their own.
    */
@@ -111,11 +129,21 @@ export function joined(...parts: readonly Uint8Array[]): Uint8Array {
 /** The host's words as far as they make sense. */
 export function hostWords(raw: Readonly<Record<string, unknown>>): HostWords {
   const { guard, challenge, leftSeconds } = raw;
+  const engagement = engagementWords(raw.engagement);
   return {
+    ...(engagement === undefined ? {} : { engagement }),
     ...(typeof guard === 'string' ? { guard } : {}),
     ...(typeof leftSeconds === 'number' && leftSeconds >= 0 ? { leftSeconds } : {}),
     ...(typeof challenge === 'string' && markOf(challenge) !== undefined ? { challenge } : {}),
   };
+}
+
+function engagementWords(raw: unknown): EngagementWords | undefined {
+  if (typeof raw !== 'object' || raw === null) return undefined;
+  const { id, state, contract, by } = raw as Readonly<Record<string, unknown>>;
+  if (typeof id !== 'string' || typeof contract !== 'string' || typeof by !== 'string') return undefined;
+  if (!/^ses_[0-9a-f]{32}$/.test(id) || !/^[0-9a-f]{64}$/.test(contract) || by.length > 512) return undefined;
+  return { id, contract, by, ...(typeof state === 'string' ? { state } : {}) };
 }
 
 /** A dialler's proof; undefined where it gave none. */

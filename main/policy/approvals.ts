@@ -252,6 +252,14 @@ function mostMsOf({ kind, contract }: ApprovalQuestion): number | undefined {
   return seconds === undefined ? undefined : seconds * 1000;
 }
 
+/**
+ * Does each session wait for its approval? Between agents it is the engagement that is approved: sessions are let in, and nothing is said in
+ * them without one (decision 0028).
+ */
+export function approvesSessions({ approval, a2a }: EngagementContract): boolean {
+  return approval !== undefined && a2a === undefined;
+}
+
 /** Why a session is refused until somebody approves it. */
 export function approvalNeeded(service: string, contract: EngagementContract): Reason {
   const by = contract.approval?.by.join(', ') ?? '';

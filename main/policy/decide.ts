@@ -10,7 +10,7 @@ import type { EngagementContract } from '../base/engagement.ts';
 import type { FlowRequest, RefusalAnswer } from '../base/flow.ts';
 import type { Reason } from '../base/reason.ts';
 import type { Match } from '../intercept/match.ts';
-import { approvalNeeded } from './approvals.ts';
+import { approvalNeeded, approvesSessions } from './approvals.ts';
 import { chooseMatches, type IdentityRules } from './choose-match.ts';
 import type { ContractBook, ContractInForce } from './contract-book.ts';
 import { grantSpent } from './grants.ts';
@@ -81,7 +81,7 @@ export function decideFlow(
 
 /** What a person grants is granted where the service is hosted; a grant that is used up here may have been given anew there. */
 function onlyHostGrants(contract: EngagementContract, match: Match, facts: DecisionFacts): Reason | undefined {
-  if (contract.approval !== undefined) return approvalNeeded(match.service.name, contract);
+  if (approvesSessions(contract)) return approvalNeeded(match.service.name, contract);
   return facts.isGrantSpent?.(match, contract) === true ? grantSpent(match.service.name, contract) : undefined;
 }
 

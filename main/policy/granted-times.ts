@@ -2,7 +2,7 @@
 import { defined } from '../base/defined.ts';
 import type { EngagementContract } from '../base/engagement.ts';
 import type { Reason } from '../base/reason.ts';
-import { approvalNeeded, type Approvals } from './approvals.ts';
+import { approvalNeeded, approvesSessions, type Approvals } from './approvals.ts';
 import { grantSpent, type GrantHolder, type Grants } from './grants.ts';
 
 /** One such time, as a session is held to it. */
@@ -28,7 +28,7 @@ export function grantedTimes(grants: Grants, approvals: Approvals): GrantedTimes
   return {
     refusal(holder, contract, agent) {
       const asked = { holder, contract, ...defined({ agent }) };
-      if (contract.approval !== undefined && (approvals.leftMs(holder) ?? 0) === 0) {
+      if (approvesSessions(contract) && (approvals.leftMs(holder) ?? 0) === 0) {
         approvals.ask({ kind: 'session', ...asked });
         return approvalNeeded(holder.service, contract);
       }
@@ -42,7 +42,7 @@ export function grantedTimes(grants: Grants, approvals: Approvals): GrantedTimes
         grants.begin(holder, contract);
         times.push({ leftMs: () => grants.leftMs(holder, contract), why: grantSpent(holder.service, contract) });
       }
-      if (contract.approval !== undefined && holder.end === 'host') {
+      if (approvesSessions(contract) && holder.end === 'host') {
         approvals.begin(holder);
         times.push({ leftMs: () => approvals.leftMs(holder) ?? 0, why: approvalNeeded(holder.service, contract) });
       }

@@ -14,7 +14,7 @@ import type { Ending } from './close-reason.ts';
 import { ClosedRows } from './closed-rows.ts';
 import { termsOf, type CompiledContract } from './limits.ts';
 import { LiveSession, type SessionObserver } from './live-session.ts';
-import type { SessionEvent, SessionFacts, Sessions, SessionSnapshot, SessionTap } from './sessions.ts';
+import type { SessionEvent, SessionFacts, Sessions, SessionSnapshot, SessionTap, SharedBytes } from './sessions.ts';
 
 /** What sessions are written to, guarded and watched by. */
 export interface SessionsDeps {
@@ -25,6 +25,8 @@ export interface SessionsDeps {
   guard(contract: EngagementContract, facts: SessionFacts, id: string): Guard | undefined;
   /** What sees the session's bytes and calls, where its contract asks for that. Throws where it cannot: the session is refused. */
   tap?(contract: EngagementContract, facts: SessionFacts, id: string): SessionTap | undefined;
+  /** What the session's bytes are counted against beside its own limit; undefined: nothing. */
+  shared?(contract: EngagementContract, facts: SessionFacts, id: string): SharedBytes | undefined;
   /** Default: random. */
   newId?(): string;
 }
@@ -134,7 +136,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
       }
       const { grants = [], farEnd } = parts;
       const ends = { consumer, provider };
-      const session = new LiveSession(id, facts, ends, { keeper, terms: own, guard, tap, grants, farEnd });
+      const shared = own === undefined ? undefined : deps.shared?.(own.contract, facts, id);
+      const session = new LiveSession(id, facts, ends, { keeper, terms: own, guard, tap, grants, farEnd, shared });
       try {
         audit.record(openedRecord(session));
       } catch (error) {

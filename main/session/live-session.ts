@@ -22,6 +22,7 @@ import type {
   SessionSnapshot,
   SessionState,
   SessionTap,
+  SharedBytes,
 } from './sessions.ts';
 
 /** Moments kept of one session; the oldest go first, the opening stays. */
@@ -75,6 +76,7 @@ export class LiveSession {
   readonly #guard: Guard | undefined;
   readonly #grants: readonly SessionGrant[];
   readonly #tap: SessionTap | undefined;
+  readonly #shared: SharedBytes | undefined;
   readonly #consumer: EndSink;
   readonly #provider: EndSink;
   readonly #startedMonotonicMs: number;
@@ -100,6 +102,7 @@ export class LiveSession {
       readonly grants: readonly SessionGrant[];
       readonly farEnd: FarEnd | undefined;
       readonly tap?: SessionTap | undefined;
+      readonly shared?: SharedBytes | undefined;
     },
   ) {
     this.id = id;
@@ -110,6 +113,7 @@ export class LiveSession {
     this.#grants = parts.grants;
     this.farEnd = parts.farEnd;
     this.#tap = parts.tap;
+    this.#shared = parts.shared;
     this.#consumer = new EndSink(this, 'consumer', ends.consumer);
     this.#provider = new EndSink(this, 'provider', ends.provider);
     this.startedAtMs = parts.keeper.clock.now();
@@ -236,7 +240,7 @@ export class LiveSession {
 
   note(kind: SessionMoment['kind'], said: SessionMoment['said'], call?: GuardCall): void {
     const moment = { atMs: this.#keeper.clock.now(), kind, said, ...defined({ call }) };
-    const kept = this.#timeline.length < timelineLength ? this.#timeline : this.#keptTimeline();
+    const kept = this.#timeline.length < timelineLength ? this.#timeline : this.#timeline.toSpliced(2, 1);
     this.#timeline = [...kept, moment];
   }
 
@@ -249,10 +253,12 @@ export class LiveSession {
   /** Write to an end as much as the contract still lets through; false where the source should wait. */
   #deliver(to: EndSink, bytes: Uint8Array): boolean {
     const limit = this.#terms?.contract.maxBytes;
-    const left = limit === undefined ? Infinity : limit - this.bytesSent - this.bytesReceived;
+    const own = limit === undefined ? Infinity : limit - this.bytesSent - this.bytesReceived;
+    const left = this.#shared === undefined ? own : Math.min(own, this.#shared.leftBytes());
     const part = bytes.length <= left ? bytes : bytes.subarray(0, left);
     if (to.side === 'provider') this.bytesSent += part.length;
     else this.bytesReceived += part.length;
+    this.#shared?.moved(part.length);
     if (this.#tap !== undefined && part.length > 0) this.#tap.passed(to.side, part, this.#keeper.clock.now());
     // An empty datagram is one all the same; what is empty because the limit is reached is none.
     const goOn = (part.length === 0 && bytes.length > 0) || to.write(part);
@@ -445,10 +451,6 @@ export class LiveSession {
       ...(maxBytes === undefined ? {} : { bytes: maxBytes - this.bytesSent - this.bytesReceived }),
       ...(maxCalls === undefined ? {} : { calls: Math.max(0, maxCalls - (this.calls - this.denied)) }),
     };
-  }
-
-  #keptTimeline(): readonly SessionMoment[] {
-    return [...this.#timeline.slice(0, 2), ...this.#timeline.slice(3)];
   }
 
   #overlay(): End {

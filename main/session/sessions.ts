@@ -69,6 +69,12 @@ export interface SessionParts {
   readonly farEnd?: FarEnd;
 }
 
+/** Bytes that several sessions share: what may still pass of them, and what did. */
+export interface SharedBytes {
+  leftBytes(): number;
+  moved(bytes: number): void;
+}
+
 /** Sees what a session passes on and which calls its guard read; never in its way. */
 export interface SessionTap {
   /** Valid within the call: a copy is the tap's own affair. */

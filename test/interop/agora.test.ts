@@ -64,6 +64,7 @@ test(
     const rows = await list();
     expect(rows.map(({ service }) => service)).toEqual(['broker']);
     const [row] = rows;
+    expect(await world.json(['agora', 'engagements'])).toEqual([]);
     expect(row).toMatchObject({ agent: 'broker', skills: ['quote', 'transfer'], signature: 'valid', here: false });
     expect(row?.offeredBy).toMatch(/./);
     const [shown, verified, said, streamed] = await runA2aClient<Record<string, unknown>>(
@@ -143,6 +144,9 @@ child.on('exit', (code) => process.exit(code ?? 1));
   expect(JSON.stringify(said)).toContain('you said from afar');
   for (const args of [
     ['policy', 'reload'],
+    ['agora', 'propose', 'broker'],
+    ['agora', 'engagements'],
+    ['agora', 'close', `ses_${'0'.repeat(32)}`],
     ['mcp', 'host', 'plain', '--', 'true'],
   ]) {
     const at = args.includes('--') ? args.indexOf('--') : args.length;

@@ -60,8 +60,11 @@ export class SessionWorld {
   readonly events: SessionEvent[] = [];
   readonly sessions: Sessions;
 
-  constructor(guard: SessionsDeps['guard'] = () => undefined) {
-    this.sessions = createSessions({ clock: this.clock, audit: this.audit, log: silentLog, guard });
+  constructor(
+    guard: SessionsDeps['guard'] = () => undefined,
+    shared: NonNullable<SessionsDeps['shared']> = () => undefined,
+  ) {
+    this.sessions = createSessions({ clock: this.clock, audit: this.audit, log: silentLog, guard, shared });
     this.sessions.subscribe((event) => this.events.push(event));
   }
 

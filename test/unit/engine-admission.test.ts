@@ -57,6 +57,7 @@ function openAdmission(parts: Partial<AdmissionDeps> = {}) {
   const open = (): number => world.sessions.openCount('svc-1');
   const admit = createAdmission({
     notServed: () => undefined,
+    engagements: { idFor: () => 'ses_0', met: () => undefined },
     clock: world.clock,
     log: silentLog,
     intercept: {

@@ -1,6 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { parseEngagement } from '../../main/base/engagement.ts';
 import { createGuard } from '../../main/guard/create-guard.ts';
+import type { EngagementRefusal } from '../../main/guard/guard.ts';
 import { createLedger } from '../../main/guard/ledger.ts';
 import { narrowContracts } from '../../main/policy/narrow.ts';
 import { AgentEndpoints } from '../../main/guard/a2a/endpoints.ts';
@@ -386,6 +387,79 @@ describe('the A2A guard: cards', () => {
     const driver = guarded({ skills: ['quote'] }).app(get);
     driver.service(answer(JSON.stringify({ name: 'x', Skills: card.skills, supported_interfaces: [] })));
     expect(bodyOf(driver.takeApp())).toEqual({ name: 'x' });
+  });
+});
+
+describe('the A2A guard: engagements', () => {
+  const no: EngagementRefusal = { rule: 'contract:approval', sentence: 'nobody accepted it', next: 'propose one' };
+  interface Told {
+    refusal: EngagementRefusal | undefined | Promise<EngagementRefusal | undefined>;
+    unsaid?: EngagementRefusal;
+    readonly said: boolean[];
+  }
+  const engaged = (told: Told, rules: unknown = {}, more: Parameters<typeof context>[0] = {}): GuardDriver =>
+    guarded(rules, {
+      ...more,
+      engagement: { refusal: () => told.refusal, said: (isMessage) => (told.said.push(isMessage), told.unsaid) },
+    });
+
+  it('let nothing be said without one, in the words of what is to be done, and show the card all the same', () => {
+    const told: Told = { refusal: no, said: [] };
+    const driver = engaged(told);
+    for (const body of [
+      send(text),
+      rpc('GetTask', { id: 't' }),
+      rpc('ListTasks', {}),
+      rpc('CancelTask', { id: 't' }),
+    ]) {
+      const raw = driver.app(post(body)).takeApp();
+      expect(bodyOf(raw).error).toMatchObject({ code: -32000, message: 'Nobody accepted it; propose one' });
+      expect(driver.takeService()).toBe('');
+    }
+    expect(driver.outcome.calls.map(({ decision, rule }) => [decision, rule])).toEqual(
+      Array.from({ length: 4 }, () => ['deny', 'contract:approval']),
+    );
+    driver.app('GET /.well-known/agent-card.json HTTP/1.1\r\nHost: a\r\n\r\n');
+    expect(driver.takeService()).toContain('GET ');
+    driver.service(answer('{"name":"x"}')).takeApp();
+    expect(refusedWith(driver, rpc('GetExtendedAgentCard', {}))).toBe(undefined);
+    expect(told.said).toEqual([]);
+    expect(driver.outcome.violations).toEqual([]);
+  });
+
+  it('begin with what goes on, and with nothing that the rules refuse; only messages count as such', () => {
+    const told: Told = { refusal: undefined, said: [] };
+    const driver = engaged(told, { messageTypes: ['text'] });
+    expect(refusedWith(driver, send([{ raw: 'aa' }]))).toBe(-32005);
+    expect(refusedWith(driver, rpc('GetTask', { id: 't', x: 1 }))).toBe(-32602);
+    expect(told.said).toEqual([]);
+    expect(refusedWith(driver, send(text))).toBe(undefined);
+    expect(refusedWith(driver, rpc('GetTask', { id: 't' }))).toBe(undefined);
+    expect(told.said).toEqual([true, false]);
+  });
+
+  it('take nothing from the number of messages where they refuse', () => {
+    const told: Told = { refusal: no, said: [] };
+    const driver = engaged(told, { maxMessages: 1 });
+    expect(refusedWith(driver, send(text))).toBe(-32000);
+    told.refusal = undefined;
+    expect(refusedWith(driver, send(text))).toBe(undefined);
+  });
+
+  it('may have to ask the other end first', async () => {
+    const told: Told = { refusal: Promise.resolve(undefined), said: [] };
+    const driver = engaged(told).app(post(send(text)));
+    expect(driver.takeService()).toBe('');
+    await vi.waitFor(() => expect(driver.takeService()).toContain('SendMessage'));
+    driver.service(answer('{"jsonrpc":"2.0","id":1,"result":{}}')).takeApp();
+    told.refusal = Promise.resolve(no);
+    driver.app(post(send(text)));
+    await vi.waitFor(() => expect(driver.takeApp()).toContain('Nobody accepted it'));
+    expect(driver.takeService()).toBe('');
+  });
+
+  it('let nothing go on that cannot be recorded', () => {
+    expect(refusedWith(engaged({ refusal: undefined, unsaid: no, said: [] }), send(text))).toBe(-32000);
   });
 });
 

@@ -90,6 +90,14 @@ describe('a grant', () => {
 
 describe('an approval of sessions', () => {
   const approved = contract({ approval: { by: ['floor'], forSeconds: 600, reason: 'required' } });
+
+  it('is no matter between agents, whose engagement is what is approved', () => {
+    const { times, approvals } = world();
+    const agents = contract({ a2a: {}, approval: { by: ['floor'], forSeconds: 600 } });
+    expect(times.refusal(holder, agents, undefined)).toBe(undefined);
+    expect(times.begin(holder, agents)).toEqual([]);
+    expect(approvals.list()).toEqual([]);
+  });
   const said = { by: 'floor', reason: 'the belt is stuck' };
 
   it('is asked once, wants its reason, and counts from the first use', () => {

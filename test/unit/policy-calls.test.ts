@@ -75,6 +75,7 @@ class World {
       prices: priceBook([]),
       checkModelKey: () => ({ kind: 'refused', why: 'none here' }),
       pins: { of: () => ({ listed: () => new Map(), holds: () => undefined }) },
+      engagement: () => undefined,
       endpoints: { of: () => new AgentEndpoints() },
       facts: () => facts({ laptop: machine }, { nowMs: this.nowMs }),
       recentCalls: new RecentUse(this.#clock),

@@ -153,6 +153,19 @@ describe('a contract on a session', () => {
     expect(world.sessions.get(tcp.id)?.state).toBe('open');
   });
 
+  it('ends when the bytes that several sessions share are used, and passes none beyond', async () => {
+    let left = 1_000;
+    const shared = { leftBytes: () => left, moved: (bytes: number) => void (left -= bytes) };
+    const world = new SessionWorld(undefined, () => shared);
+    const [one, other] = [1, 2].map(() => world.open({}, { contract: contract({ maxBytes: 1_000 }) }));
+    one?.app.write(new Uint8Array(700));
+    await until(() => one?.serviceSaw.length === 700);
+    other?.app.write(new Uint8Array(700));
+    await until(() => other?.serviceSaw.length === 300);
+    expect([one, other].map((joined) => world.reasonOf(joined?.id ?? ''))).toEqual([undefined, 'max_bytes_exceeded']);
+    expect(left).toBe(0);
+  });
+
   it('delivers exactly up to the last byte, both directions together', async () => {
     const world = new SessionWorld();
     const { id, app, appSaw, service, serviceSaw } = world.open({}, { contract: contract({ maxBytes: 1_000 }) });

@@ -192,7 +192,7 @@ describe('a dial', () => {
     } as unknown as DialingDeps);
     const match = { identity: 'before', service: { id: 'a' }, terminatorIdentity: 'plc-7' } as Match;
     const flow = { protocol: 'tcp' } as FlowRequest;
-    const dial = () => dialing.dial(match, flow, unknownApp, undefined, new AbortController().signal);
+    const dial = () => dialing.dial(match, flow, unknownApp, {}, new AbortController().signal);
     await expect(dial()).rejects.toBe(failure);
     failure = new TunnelerError('ziti.dial.timeout', 'late');
     await expect(dial()).rejects.toBe(failure);

@@ -25,6 +25,7 @@ export const sessionReasonsDe = {
   'session.limit': { sentence: 'Für diesen Dienst sind schon alle erlaubten Sitzungen offen.' },
   // What a guard finds
   'session.approval_over': { sentence: 'Die Freigabe ist zu Ende.' },
+  'session.engagement_over': { sentence: 'Das Engagement dieser Sitzung ist beendet.' },
   'guard.violation': { sentence: 'Der Vertrag wurde verletzt.', next: askOwner },
   'guard.unparseable': { sentence: 'Was hier fließt, folgt dem Protokoll nicht.' },
   'guard.mcp.not_visible': { sentence: 'Der Vertrag verlangt MCP, und was hier fließt, ist keines.' },

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { EngagementView } from '../../api/agora-views.ts';
 import type { CheckedCardView } from '../../api/views.ts';
 import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
@@ -9,7 +10,8 @@ import { runAgent, type RunningAgent } from '../agora/agent-program.ts';
 import { readCatalogue } from '../agora/catalogue.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
 import { takeConnections } from '../mcp/dark-connections.ts';
-import { table } from '../table.ts';
+import { bytes, relative, table } from '../table.ts';
+import { stateTint } from '../tint.ts';
 
 type OfferOptions = CommonOptions & { readonly card: string; readonly backend?: string; readonly identity?: string };
 
@@ -17,7 +19,7 @@ type OfferOptions = CommonOptions & { readonly card: string; readonly backend?: 
 type AgentRow = Partial<CheckedCardView> &
   Pick<CheckedCardView, 'service' | 'agent' | 'skills'> & { readonly here: boolean };
 
-/** `culvert agora list|offer|withdraw`: agents that are offered over dark services, and those one may ask. */
+/** `culvert agora …`: agents that are offered over dark services, those one may ask, and what both agree on. */
 export function addAgora(program: Command, cli: Cli): void {
   const group = program.command('agora').description('agents offered as dark services');
 
@@ -52,6 +54,73 @@ export function addAgora(program: Command, cli: Cli): void {
       await cli.withEngine(options, (engine) => engine.agora.withdraw({ service, ...defined({ identities }) }));
       cli.print(options, { service, withdrawn: true }, () => `${service} is offered no more\n`);
     });
+
+  addEngagements(group, cli);
+}
+
+type DecideOptions = CommonOptions & { readonly reason?: string };
+
+function addEngagements(group: Command, cli: Cli): void {
+  const told = (row: EngagementView): string =>
+    `${row.id} with ${row.service} is ${row.state}: ${row.reason}\n${row.state === 'proposed' ? waits(row) : ''}`;
+
+  addVerb(group, 'propose <service>', 'propose an engagement to whoever offers the agent')
+    .option('--identity <name>', 'propose as this identity')
+    .option('--reason <text>', 'why, for whoever decides and for both records')
+    .action(async (service: string, options: DecideOptions & { readonly identity?: string }) => {
+      const request = { service, ...defined({ identity: options.identity, reason: options.reason }) };
+      const row = await cli.withEngine(options, (engine) => engine.agora.propose(request));
+      cli.print(options, row, told);
+    });
+  for (const [verb, what] of decisions) {
+    addVerb(group, `${verb} <id>`, what)
+      .option('--reason <text>', 'why, for both records')
+      .action(async (id: string, options: DecideOptions) => {
+        const request = { id, ...defined({ reason: options.reason }) };
+        const row = await cli.withEngine(options, (engine) => engine.agora[verb](request));
+        cli.print(options, row, told);
+      });
+  }
+  addVerb(group, 'engagements', 'with whom this engine is or was engaged, and under what').action(
+    async (options: CommonOptions) => {
+      const rows = await cli.withEngine(options, (engine) => engine.agora.engagements());
+      cli.print(options, rows, (all) => describeEngagements(all, cli));
+    },
+  );
+}
+
+const decisions = [
+  ['accept', 'accept a proposal, or let those meet again whose engagement is over'],
+  ['reject', 'reject a proposal'],
+  ['close', 'end an engagement, and cut what flows under it'],
+] as const;
+
+function waits({ end, id }: EngagementView): string {
+  return end === 'host' ? `culvert agora accept ${id}, or reject\n` : 'it waits for a person at its other end\n';
+}
+
+function describeEngagements(rows: readonly EngagementView[], cli: Cli): string {
+  if (rows.length === 0) return 'There are no engagements.\n';
+  const now = cli.clock.now();
+  return table(
+    rows,
+    [
+      { title: 'ID', text: (row) => row.id, whole: true },
+      { title: 'STATE', text: (row) => row.state, tint: (row) => stateTint(row.state), whole: true },
+      { title: 'SERVICE', text: (row) => row.service },
+      { title: 'AS', text: (row) => row.identity, spare: 3 },
+      { title: 'WITH', text: (row) => row.counterparty ?? '', spare: 1 },
+      { title: 'MESSAGES', text: (row) => String(row.messages), align: 'right', spare: 4 },
+      { title: 'BYTES', text: (row) => bytes(row.bytes), align: 'right', spare: 5 },
+      { title: 'ENDS', text: (row) => (row.endsAt === null ? '' : relative(row.endsAt, now)), spare: 6 },
+      {
+        title: 'WHY',
+        text: (row) => (row.closeReason === null ? row.reason : `${row.closeReason}: ${row.reason}`),
+        spare: 2,
+      },
+    ],
+    cli,
+  );
 }
 
 async function offer(service: string, command: readonly string[], options: OfferOptions, cli: Cli): Promise<void> {

@@ -17,12 +17,14 @@ import type { Reason } from '../../base/reason.ts';
 import type { ByteStream } from '../../base/stream.ts';
 import { guardKindOf } from '../../guard/create-guard.ts';
 import type { Intercept, Match } from '../../intercept/match.ts';
+import { approvesSessions } from '../../policy/approvals.ts';
 import type { GrantedTimes } from '../../policy/granted-times.ts';
 import type { GrantHolder } from '../../policy/grants.ts';
 import type { DecideFlow, DecisionFacts, Verdict } from '../../policy/verdict.ts';
 import type { Sessions } from '../../session/sessions.ts';
+import type { EngagementWords } from '../../peer/words.ts';
 import { explainDialFailure } from './dial-failure.ts';
-import type { DialledStream } from './dialing.ts';
+import type { DialledStream, HeldBy } from './dialing.ts';
 import type { FindLoop } from './loop-guard.ts';
 import { destinationText, flowFields, matchFields, reasonFields, verdictRecord } from './verdict-record.ts';
 
@@ -48,7 +50,7 @@ export interface AdmissionDeps {
     match: Match,
     flow: FlowRequest,
     app: App,
-    guard: string | undefined,
+    held: HeldBy,
     signal: AbortSignal,
   ) => Promise<DialledStream>;
   /** Make sure that what is known of the match's service is what the controller says at this moment. Bounded in time, never rejects. */
@@ -59,6 +61,11 @@ export interface AdmissionDeps {
   readonly accountOf: (match: Match) => string;
   /** Time that belongs to an identity and a service, not to a session. */
   readonly times: Pick<GrantedTimes, 'begin' | 'renew'>;
+  /** Between agents: under which name both ends keep what they agreed on. */
+  readonly engagements: {
+    idFor(holder: GrantHolder): string;
+    met(holder: GrantHolder, words: EngagementWords): void;
+  };
   /** The match with its service as the controller told it last: without permissions where the identity has it no more. */
   readonly current: (match: Match) => Match;
   /** What no service claims: refused, or left to the entry to connect directly. */
@@ -127,9 +134,14 @@ async function dial(
   let place = deps.sessions.reserve(match.service.id);
   let remote: DialledStream;
   const guard = decided.contract === undefined ? undefined : guardKindOf(decided.contract);
+  const meets = decided.contract?.a2a !== undefined;
+  const engagement = meets ? deps.engagements.idFor(holderOf(deps, match)) : undefined;
   try {
     // Both at once: asking the controller costs no time that the dial does not take anyhow.
-    [remote] = await Promise.all([deps.dial(match, flow, app, guard, signal), deps.confirm(match)]);
+    [remote] = await Promise.all([
+      deps.dial(match, flow, app, defined({ guard, engagement }), signal),
+      deps.confirm(match),
+    ]);
   } catch (error) {
     place[Symbol.dispose]();
     return failed(deps, flow, app, match, error, signal);
@@ -245,7 +257,9 @@ function open(
     );
     remote.onGreeting((words) => {
       if (words === undefined) return;
-      const { guard, leftSeconds } = words;
+      const { guard, leftSeconds, engagement } = words;
+      if (contract?.a2a !== undefined && engagement !== undefined)
+        deps.engagements.met(holderOf(deps, match), engagement);
       deps.sessions.met(id, { guarded: guard !== undefined, ...defined({ leftSeconds }) });
     });
     deps.onDialed(app, match, 'open');
@@ -271,7 +285,7 @@ async function withoutHostsWord(
   const words = await remote.greeting(hostsWordMs);
   const leftMs = (words?.leftSeconds ?? 0) * 1000;
   if (leftMs > 0) {
-    if (contract.approval === undefined) deps.times.renew(holderOf(deps, match), contract, leftMs);
+    if (!approvesSessions(contract)) deps.times.renew(holderOf(deps, match), contract, leftMs);
     return undefined;
   }
   return denied(deps, matchFields(flow, app, match), reason, 'prohibited');

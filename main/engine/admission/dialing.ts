@@ -11,12 +11,13 @@ import { GreetedStream, type GreetingListener } from '../../peer/greeted-stream.
 import {
   callerText,
   dialGuardField,
+  engagementField,
   helloField,
   mfaAgeField,
   type CallerProof,
   type HostWords,
 } from '../../peer/words.ts';
-import type { ZitiStream } from '../../ziti/model.ts';
+import type { DialOptions, ZitiStream } from '../../ziti/model.ts';
 import type { RecentUse } from './facts.ts';
 import type { Identities } from '../identities/identities.ts';
 import type { Terminators } from '../identities/terminators.ts';
@@ -29,6 +30,13 @@ export interface DialledStream {
   onGreeting(listener: GreetingListener): void;
   /** See {@link GreetedStream.greeting}. */
   greeting(withinMs: number): Promise<HostWords | undefined>;
+}
+
+/** What this end holds a session to, as the host is told. */
+export interface HeldBy {
+  readonly guard?: string;
+  /** Id of the engagement between both. */
+  readonly engagement?: string;
 }
 
 /** The identities to dial as, and what is remembered of dials. */
@@ -48,40 +56,35 @@ export class Dialing {
   }
 
   /** Throws `ziti.*`, and `identity.*` where the identity does not work. */
-  async dial(
-    match: Match,
-    flow: FlowRequest,
-    app: App,
-    guard: string | undefined,
-    signal: AbortSignal,
-  ): Promise<DialledStream> {
-    const { clock, identities, recentDials } = this.#deps;
-    recentDials.note(app);
-    const name = identities.nameOf(match.identity);
-    const context = identities.context(name);
-    const mark = randomBytes(16).toString('hex');
-    const mfaAt = identities.find(name)?.facts()?.mfaVerifiedAtMs;
-    const hello = {
-      [helloField]: mark,
-      ...defined({ [dialGuardField]: guard }),
-      ...(mfaAt === undefined ? {} : { [mfaAgeField]: String(Math.max(0, Math.ceil((clock.now() - mfaAt) / 1000))) }),
+  async dial(match: Match, flow: FlowRequest, app: App, held: HeldBy, signal: AbortSignal): Promise<DialledStream> {
+    this.#deps.recentDials.note(app);
+    const { guard, engagement } = held;
+    const words = {
+      ...match.appData,
+      ...attribution(app),
+      ...defined({ [dialGuardField]: guard, [engagementField]: engagement }),
     };
     try {
-      const stream = await context.dial(match.service.id, {
+      return await this.#greeted(match.identity, match.service.id, words, {
         signal,
         timeoutMs: match.dialTimeoutMs,
         kind: flow.protocol === 'udp' ? 'datagram' : 'stream',
-        appData: Buffer.from(JSON.stringify({ ...match.appData, ...attribution(app), ...hello })),
         ...defined({ terminatorIdentity: match.terminatorIdentity }),
-      });
-      return greeted(stream, mark, clock, async (challenge) => {
-        const signer = await identities.find(identities.nameOf(match.identity))?.signer();
-        return signer?.prove(callerText(match.service.id, stream.circuitId, challenge));
       });
     } catch (error) {
       if (isTunnelerError(error, 'ziti.dial.no_terminator')) this.#note(match, 'nobody');
       throw error;
     }
+  }
+
+  /** A dial of the engine's own, as this identity, to a host that is to know who asks. Throws as {@link dial}. */
+  dialAs(
+    identity: string,
+    serviceId: string,
+    words: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<DialledStream> {
+    return this.#greeted(identity, serviceId, words, { signal });
   }
 
   /** For the engine's own questions to a hosting side: any identity that may dial the service. Throws as {@link dial}. */
@@ -117,6 +120,32 @@ export class Dialing {
     const services = this.#deps.identities.follow(match.identity)?.services() ?? [];
     const service = services.find(({ id }) => id === match.service.id) ?? { ...match.service, permissions: [] };
     return service === match.service ? match : { ...match, service };
+  }
+
+  /** Dialled with a mark of our own, so that a host that is Culvert greets us, and may ask who we are. */
+  async #greeted(
+    identity: string,
+    serviceId: string,
+    words: Readonly<Record<string, unknown>>,
+    options: Omit<DialOptions, 'appData'>,
+  ): Promise<DialledStream> {
+    const { clock, identities } = this.#deps;
+    const name = identities.nameOf(identity);
+    const context = identities.context(name);
+    const mark = randomBytes(16).toString('hex');
+    const mfaAt = identities.find(name)?.facts()?.mfaVerifiedAtMs;
+    const hello = {
+      [helloField]: mark,
+      ...(mfaAt === undefined ? {} : { [mfaAgeField]: String(Math.max(0, Math.ceil((clock.now() - mfaAt) / 1000))) }),
+    };
+    const stream = await context.dial(serviceId, {
+      ...options,
+      appData: Buffer.from(JSON.stringify({ ...words, ...hello })),
+    });
+    return greeted(stream, mark, clock, async (challenge) => {
+      const signer = await identities.find(identities.nameOf(identity))?.signer();
+      return signer?.prove(callerText(serviceId, stream.circuitId, challenge));
+    });
   }
 
   #note({ identity, service, terminatorIdentity }: Match, found: 'somebody' | 'nobody'): void {

@@ -10,7 +10,7 @@ import type { CallHistories, CallHistory } from '../../guard/data/history.ts';
 import type { KeptSecrets } from '../../guard/data/kept-secrets.ts';
 import type { KeyVerdict } from '../../guard/http/model-key.ts';
 import type { PriceBook } from '../../guard/http/prices.ts';
-import type { Approve, Guard, GuardedAction, GuardLedger, LocalVerdict } from '../../guard/guard.ts';
+import type { Approve, Guard, GuardedAction, GuardLedger, LocalVerdict, SessionEngagement } from '../../guard/guard.ts';
 import { createHeldBudget } from '../../guard/held-budget.ts';
 import { askingProgram, callQuestion } from '../../policy/local/questions.ts';
 import type { Policy } from '../../policy/policy.ts';
@@ -30,6 +30,8 @@ export interface GuardsDeps {
   readonly endpoints: KeptAgentEndpoints;
   /** What a key of Culvert's own is worth in the hands of this program, as this identity's account. */
   readonly checkModelKey: (key: string, app: App, account: string) => KeyVerdict;
+  /** Between agents: the engagement of a session. */
+  readonly engagement: (contract: EngagementContract, facts: SessionFacts, id: string) => SessionEngagement | undefined;
   readonly facts: (app: App) => DecisionFacts;
   readonly recentCalls: RecentUse;
   /** What stands for an identity whatever it is called. */
@@ -45,7 +47,7 @@ export interface GuardsDeps {
 /** For `createSessions`. */
 export function guardsFor(deps: GuardsDeps): SessionsDeps['guard'] {
   const held = createHeldBudget();
-  return (contract, session): Guard | undefined => {
+  return (contract, session, id): Guard | undefined => {
     const history = deps.histories.of(pastOf(session, deps).join('|'));
     return createGuard(contract, {
       ledger: deps.ledger,
@@ -66,6 +68,7 @@ export function guardsFor(deps: GuardsDeps): SessionsDeps['guard'] {
       history,
       keptSecrets: deps.keptSecrets,
       endpoints: deps.endpoints.of(session.serviceId),
+      ...defined({ engagement: deps.engagement(contract, session, id) }),
       approve: approver(contract, session, deps),
       // A host knows its own service; it is who dials that must not be deceived. Keys end at the device that made them.
       ...(session.direction === 'dial'

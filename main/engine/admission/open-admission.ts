@@ -17,7 +17,7 @@ import { visibleServices } from './visible-services.ts';
 /** The rooms that admission walks through. */
 export interface AdmissionParts
   extends
-    Pick<AdmissionDeps, 'clock' | 'log' | 'intercept' | 'audit' | 'sessions'>,
+    Pick<AdmissionDeps, 'clock' | 'log' | 'intercept' | 'audit' | 'sessions' | 'engagements'>,
     Pick<DecisionPoint, 'apps' | 'starts' | 'policy' | 'facts' | 'hashed' | 'times' | 'recentDials'> {
   readonly config: EngineConfig;
   readonly hosting: Pick<Hosting, 'states'>;
@@ -53,7 +53,7 @@ export function openAdmission(parts: AdmissionParts): OpenedAdmission {
       direct: parts.direct,
     }),
     decide: policy.decide,
-    dial: (match, flow, app, guard, signal) => dialing.dial(match, flow, app, guard, signal),
+    dial: (match, flow, app, held, signal) => dialing.dial(match, flow, app, held, signal),
     accountOf: (match) => identities.follow(match.identity)?.account() ?? match.identity,
     nameOf: (match) => identities.nameOf(match.identity),
     confirm: (match) => dialing.confirm(match),

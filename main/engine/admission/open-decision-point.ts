@@ -27,7 +27,7 @@ import { openAgentEndpoints } from './agent-endpoints.ts';
 import { bindAgents, rulesOf, type AgentBindings } from './agent-bindings.ts';
 import { hashWhereAsked } from './ensure-hash.ts';
 import { factsFor, RecentUse } from './facts.ts';
-import { guardsFor } from './guards.ts';
+import { guardsFor, type GuardsDeps } from './guards.ts';
 import { openKeptLedger } from './kept-ledger.ts';
 import { openAppFinder } from './open-app-finder.ts';
 import { pricesFor } from './prices.ts';
@@ -49,6 +49,8 @@ export interface DecisionPointParts extends Pick<Runtime, 'stateDirectory' | 'co
   readonly proxy: () => Promise<string>;
   /** Where a secret of the device is kept the first time. */
   readonly keystore: () => Promise<SecretKeystore>;
+  /** Between agents: the engagement of a session. */
+  readonly engagement: GuardsDeps['engagement'];
   /** Opened after this as well. */
   readonly detection: () => Pick<Detection, 'riskOf'>;
 }
@@ -124,6 +126,7 @@ export async function openDecisionPoint(parts: DecisionPointParts, stack: Dispos
     pins,
     endpoints: openAgentEndpoints({ stateDirectory, log }),
     checkModelKey,
+    engagement: parts.engagement,
     policy,
     ledger: stack.use(openKeptLedger(parts)),
     prices: pricesFor(config.llm),

@@ -6,6 +6,7 @@ import type { Quarantine } from '../../policy/quarantine.ts';
 import type { Collector } from '../collect/collector.ts';
 import type { PinStore } from '../admission/tool-pins.ts';
 import type { FrontDoor } from '../entries/front-door.ts';
+import type { Engaging } from '../agora/engaging.ts';
 import type { Offers } from '../agora/offers.ts';
 import type { ServedProcesses } from '../hosting/served-processes.ts';
 import type { SecretsBackend } from '../hosting/secrets.ts';
@@ -33,6 +34,7 @@ export interface HandlerDeps
   readonly servedProcesses: ServedProcesses;
   /** Agents offered by programs of this machine. */
   readonly agora: Offers;
+  readonly engaging: Engaging;
   /** Where this engine keeps other devices' records. */
   readonly collector: Collector | undefined;
   readonly dns: () => DnsView;
@@ -80,6 +82,11 @@ export function createHandlers(deps: HandlerDeps): EngineHandlers {
       offers: () => deps.agora.list(),
       withdraw: ({ service, identities }) => deps.agora.withdraw(service, identities),
       check: (request) => deps.agora.check(request),
+      propose: (request) => deps.engaging.propose(request),
+      accept: (request) => deps.engaging.accept(request),
+      reject: (request) => deps.engaging.reject(request),
+      close: (request) => deps.engaging.close(request),
+      engagements: () => deps.engaging.list(),
     },
     mcp: {
       endpoint: ({ service }) => deps.mcpEndpoint(service),

@@ -6,7 +6,7 @@ import type { Clock } from '../../base/clock.ts';
 import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { iso } from '../../base/iso.ts';
-import { Approvals, type Answer, type Approval } from '../../policy/approvals.ts';
+import { Approvals, approvesSessions, type Answer, type Approval } from '../../policy/approvals.ts';
 import type { Grants } from '../../policy/grants.ts';
 import type { Sessions } from '../../session/sessions.ts';
 import { sinceBootMs } from './kept-grants.ts';
@@ -30,7 +30,9 @@ export function openApprovals({ clock, audit, grants, sessions }: ApprovalsParts
       const forMs = row.expiresAtMs === undefined ? seconds * 1000 : row.expiresAtMs - clock.now();
       grants.renew(holder, contract, forMs);
     }
-    if (row.kind !== 'session' || (row.state !== 'denied' && row.state !== 'expired')) return;
+    // Between agents it is the engagement that ends, and what flows under it.
+    if (row.kind !== 'session' || !approvesSessions(contract)) return;
+    if (row.state !== 'denied' && row.state !== 'expired') return;
     sessions.closeWhere(
       (session) =>
         session.direction === holder.end &&

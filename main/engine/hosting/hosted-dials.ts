@@ -10,7 +10,16 @@ import type { ByteStream } from '../../base/stream.ts';
 import { guardKindOf } from '../../guard/create-guard.ts';
 import type { Guard } from '../../guard/guard.ts';
 import type { AdmitHosted, HostedRequest } from '../../hosting/hosting.ts';
-import { dialGuardField, helloField, mfaAgeField } from '../../peer/words.ts';
+import {
+  askField,
+  dialGuardField,
+  engagementField,
+  helloField,
+  mfaAgeField,
+  type EngagementWords,
+} from '../../peer/words.ts';
+import type { Party } from '../../agora/engagement.ts';
+import type { EngagementContract } from '../../base/engagement.ts';
 import type { ContractInForce } from '../../policy/contract-book.ts';
 import type { GrantHolder } from '../../policy/grants.ts';
 import type { GrantedTimes } from '../../policy/granted-times.ts';
@@ -38,6 +47,12 @@ export interface HostedDialsDeps {
   readonly workgroupsOf: (identity: string, serviceId: string) => readonly string[];
   /** Time that belongs to a caller and not to a session. */
   readonly times: Pick<GrantedTimes, 'begin' | 'refusal'>;
+  /** Between agents: what both ends agreed on, and what the other asks of it. */
+  readonly engagements: {
+    agree(party: Party, contract: EngagementContract, suggested: string | undefined): EngagementWords;
+    /** Answer what is asked outside of any session; the stream is its own from here on. */
+    serve(party: Party, contract: EngagementContract, remote: ByteStream): void;
+  };
   /** PEM of the certificates that an identity's network issues others with. */
   readonly trustedPem: (identity: string) => string | undefined;
 }
@@ -54,7 +69,7 @@ export function admitHostedDials(deps: HostedDialsDeps): AdmitHosted {
     const refused =
       refusalOf(request, known, deps) ??
       (await contractRefusal(request, deps)) ??
-      (known === undefined ? undefined : timeRefusal(request, known, deps));
+      (known === undefined || isQuestion(request) ? undefined : timeRefusal(request, known, deps));
     const keyed = refused === undefined ? await deps.keys.for(request) : undefined;
     const refusal = refused ?? (keyed?.kind === 'refused' ? keyed.reason : undefined);
     const guarded = keyed?.kind === 'guarded' ? keyed : undefined;
@@ -108,16 +123,28 @@ async function join(request: HostedRequest, joining: Joining, deps: HostedDialsD
     const refusal =
       caller.asserted === 'router'
         ? undefined
-        : (refusalOf(request, caller, deps) ?? timeRefusal(request, caller, deps));
+        : (refusalOf(request, caller, deps) ?? (isQuestion(request) ? undefined : timeRefusal(request, caller, deps)));
     if (refusal !== undefined) {
       deps.audit.record({ kind: 'verdict', ...fields(request, caller), ...decisionFields(refusal, refusal) });
       throw new TunnelerError('policy.refused', refusal.sentence);
     }
     const { appData } = request;
+    const party = partyOf(request, caller, deps);
+    if (isQuestion(request)) {
+      if (contract?.a2a === undefined || caller.asserted === 'nobody') {
+        throw new TunnelerError('policy.refused', 'there is nothing to be agreed on, or nobody knows with whom');
+      }
+      met.greet(defined({ guard: kind }));
+      local.reset();
+      deps.engagements.serve(party, contract, remote);
+      return;
+    }
+    const engagement =
+      contract?.a2a === undefined ? undefined : deps.engagements.agree(party, contract, appData[engagementField]);
     const grants = contract === undefined ? [] : deps.times.begin(holderOf(request, caller), contract);
     const left = Math.min(...grants.map((grant) => grant.leftMs() ?? Infinity));
     met.greet({
-      ...defined({ guard: kind }),
+      ...defined({ guard: kind, engagement }),
       ...(left === Infinity ? {} : { leftSeconds: Math.ceil(left / 1000) }),
     });
     deps.sessions.open(
@@ -171,6 +198,17 @@ function holderOf(request: HostedRequest, caller: HostedCaller): GrantHolder {
   return { end: 'host', account: caller.account, identity: caller.shown, serviceId, service: serviceName };
 }
 
+/** It asks of an engagement, and is no session. */
+function isQuestion({ appData }: HostedRequest): boolean {
+  return appData[askField] !== undefined;
+}
+
+function partyOf(request: HostedRequest, caller: HostedCaller, deps: HostedDialsDeps): Party {
+  const { serviceId, serviceName: service } = request;
+  const identity = deps.nameOf(request.identity);
+  return { end: 'host', account: caller.account, identity, counterparty: caller.shown, serviceId, service };
+}
+
 /** What the contract grants this caller is over, or waits for somebody's approval, who is asked then. */
 function timeRefusal(request: HostedRequest, caller: HostedCaller, deps: HostedDialsDeps): Reason | undefined {
   const inForce = contractOf(request, deps);
@@ -188,8 +226,10 @@ async function contractRefusal(request: HostedRequest, deps: HostedDialsDeps): P
     hostedRefusal(contractOf(request, deps), {
       service: request.serviceName,
       nowMs: clock.now(),
-      openSessions: sessions.openCount(request.serviceId, 'host'),
-      tellsProgram: appData['culvert_agent'] !== undefined || appData['culvert_app'] !== undefined,
+      // A question takes no session's place, and no program asks it.
+      openSessions: isQuestion(request) ? 0 : sessions.openCount(request.serviceId, 'host'),
+      tellsProgram:
+        isQuestion(request) || appData['culvert_agent'] !== undefined || appData['culvert_app'] !== undefined,
       mfaAgeSeconds: mfaAge === undefined || !/^\d{1,12}$/.test(mfaAge) ? undefined : Number(mfaAge),
     });
   let refusal = ask();

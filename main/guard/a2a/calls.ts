@@ -3,13 +3,13 @@ import { defined } from '../../base/defined.ts';
 import type { A2aRules } from '../../base/engagement.ts';
 import { compileGlob, type Glob } from '../../base/glob.ts';
 import type { Effects } from '../effects.ts';
-import type { GuardCall, GuardContext } from '../guard.ts';
+import type { EngagementRefusal, GuardCall, GuardContext, SessionEngagement } from '../guard.ts';
 import { isOnlyNoted, judged, notedIn } from '../judgement.ts';
 import { rpcErrors, type RpcRefusal, type RpcRequest } from '../mcp/rpc.ts';
 import { AgentEndpoints } from './endpoints.ts';
 import { answeredParts, readSent, type PartType } from './messages.ts';
 import { errorInfo, isErrorInfo } from './error-info.ts';
-import { a2aErrors, kindOf } from './methods.ts';
+import { a2aErrors, kindOf, type MethodKind } from './methods.ts';
 import { unreadableRequest } from './requests.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -66,11 +66,25 @@ export class A2aCalls {
     this.#types = rules.messageTypes?.map((pattern) => compileGlob(pattern));
   }
 
-  /** Judge a request of the application; `digest` is of its parameters. A refusal is recorded at once. */
-  judge(request: RpcRequest, digest: string, nowMs: number): A2aVerdict {
+  /** Why nothing may be said to the agent now: whoever asks has no engagement with it. Its card may be asked for without one. */
+  engagementRefusal({ method }: RpcRequest): ReturnType<SessionEngagement['refusal']> {
+    return isSaid(kindOf(method)) ? this.context.engagement?.refusal() : undefined;
+  }
+
+  /** Judge a request of the application; `digest` is of its parameters. A refusal is recorded at once. What passes is said under an engagement. */
+  judge(asked: Asked): A2aVerdict {
+    const { request, refused } = asked;
+    const kind = kindOf(request.method);
+    if (refused !== undefined) return this.#refuse(asked, request.method, notEngaged(refused));
+    const verdict = this.#judgeKind(asked, kind);
+    if (verdict.kind === 'refuse' || !isSaid(kind)) return verdict;
+    const unsaid = this.context.engagement?.said(kind === 'send');
+    return unsaid === undefined ? verdict : this.#refuse(asked, request.method, notEngaged(unsaid));
+  }
+
+  #judgeKind(asked: Asked, kind: MethodKind | undefined): A2aVerdict {
+    const { request } = asked;
     const { method } = request;
-    const asked: Asked = { request, digest, nowMs };
-    const kind = kindOf(method);
     switch (kind) {
       case 'send':
         return this.#judgeSent(asked);
@@ -220,10 +234,23 @@ export class A2aCalls {
   }
 }
 
+/** A request, as it is judged. */
 interface Asked {
   readonly request: RpcRequest;
   readonly digest: string;
   readonly nowMs: number;
+  /** There is no engagement under which it could be said. */
+  readonly refused?: EngagementRefusal | undefined;
+}
+
+/** Something is said to the agent by it, or asked of what was said. */
+function isSaid(kind: MethodKind | undefined): boolean {
+  return kind !== undefined && kind !== 'card' && kind !== 'push';
+}
+
+function notEngaged({ rule, sentence, next }: EngagementRefusal): Refused {
+  const said = `${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}; ${next}`;
+  return { code: limitError, message: said, rule, why: sentence };
 }
 
 function paramsRefused({ method }: RpcRequest, odd: string): Refused {

@@ -7,6 +7,7 @@
 import type { Reason } from '../../base/reason.ts';
 import { utf8 } from '../bytes.ts';
 import type { Effects } from '../effects.ts';
+import type { EngagementRefusal } from '../guard.ts';
 import { encodeEvent, EventSplitter, parseEvent } from '../http/event-stream.ts';
 import { mediaTypeOf, unreadableAnswer, type BodyFraming, type RequestHead } from '../http/head.ts';
 import { isJson, unreadableHead } from '../http/json-post.ts';
@@ -101,15 +102,23 @@ export class A2aHttpJudge implements HttpJudge {
       return this.#unreadable(head, rpcErrors.invalidRequest, 'only single requests with an id pass', nowMs);
     }
     const { context } = this.#calls;
-    const judged = (digest: string): HeldVerdict => this.#judgeRequest(json, message, digest, nowMs);
-    if (bytes > slicedBytes && context.pause !== undefined) {
-      return digestInTurns(message.params, json.plain, context).then(judged);
-    }
-    return judged(digestOf(message.params, json.plain, context));
+    const judged = (refused: EngagementRefusal | undefined): HeldVerdict | Promise<HeldVerdict> => {
+      const withDigest = (digest: string): HeldVerdict => this.#judgeRequest(json, message, { digest, nowMs, refused });
+      if (bytes > slicedBytes && context.pause !== undefined) {
+        return digestInTurns(message.params, json.plain, context).then(withDigest);
+      }
+      return withDigest(digestOf(message.params, json.plain, context));
+    };
+    const refused = this.#calls.engagementRefusal(message);
+    return refused instanceof Promise ? refused.then(judged) : judged(refused);
   }
 
-  #judgeRequest(json: JsonDocument, request: RpcRequest, digest: string, nowMs: number): HeldVerdict {
-    const verdict = this.#calls.judge(request, digest, nowMs);
+  #judgeRequest(
+    json: JsonDocument,
+    request: RpcRequest,
+    asked: { readonly digest: string; readonly nowMs: number; readonly refused: EngagementRefusal | undefined },
+  ): HeldVerdict {
+    const verdict = this.#calls.judge({ request, ...asked });
     if (verdict.kind === 'refuse') {
       const { code, message, data } = verdict.refusal;
       return { kind: 'refuse', answer: rpcAnswer(200, request.id, code, message, data) };

@@ -37,6 +37,18 @@ const approval = [
   'target',
 ] as const;
 
+const engagementFields = [
+  'engagement',
+  'service',
+  'identity',
+  'counterparty',
+  'end',
+  'contractHash',
+  'contractHashThere',
+  'approval',
+  'reason',
+] as const;
+
 export const recordKinds: Readonly<Record<AuditKind, Kind>> = {
   'engine.started': { says: 'the engine began', fields: ['version', 'pid'] },
   'engine.listening': {
@@ -178,6 +190,23 @@ export const recordKinds: Readonly<Record<AuditKind, Kind>> = {
     says: 'and does so no more: `withdrawn`, or `program_ended`',
     fields: ['service', 'identities', 'reason'],
   },
+  'engagement.proposed': {
+    says: 'two parties are to meet at a service under this contract, which is frozen here',
+    fields: [...engagementFields, 'contract'],
+  },
+  'engagement.accepting': {
+    says: 'it was accepted, by the contract alone or by a person, and nothing was said yet',
+    fields: engagementFields,
+  },
+  'engagement.active': { says: 'the first message was said under it: its time runs', fields: engagementFields },
+  'engagement.closing': {
+    says: 'it ends, for this reason, and the sessions under it are cut',
+    fields: [...engagementFields, 'ended', 'closeReason', 'closeDetail'],
+  },
+  'engagement.closed': {
+    says: 'it is over, with what was said under it',
+    fields: [...engagementFields, 'ended', 'closeReason', 'closeDetail', 'messages', 'bytes'],
+  },
   'desk.ordered': {
     says: 'the desk that collects the record ordered something here',
     fields: ['order', 'action', 'subject', 'cause'],
@@ -204,7 +233,7 @@ export const fieldMeanings: Readonly<Record<string, string>> = {
   before: 'the name an identity had',
   by: 'who did it; of a signature: the key of the identity',
   byMs: 'by how much the clock was set',
-  bytes: 'size of the recording',
+  bytes: 'size of the recording; of an engagement: what passed under it',
   bytesReceived: 'bytes that came from the service',
   bytesSent: 'bytes that went to the service',
   caller: 'at the hosting end: the calling identity',
@@ -212,9 +241,14 @@ export const fieldMeanings: Readonly<Record<string, string>> = {
   calls: 'calls judged',
   cause: 'why, in words',
   circuit: 'OpenZiti’s circuit',
+  closeDetail: 'more of it, in Agora’s words where it has some',
+  closeReason: 'why an engagement ended, in Agora’s words',
   code: 'of the reason, see [codes](codes.md)',
   contract: 'the contract’s terms, or where it comes from',
+  contractHash: 'SHA-256 of the frozen contract, canonical JSON',
+  contractHashThere: 'the same at the other end, where that has said so',
   controller: 'address of the controller',
+  counterparty: 'at the host who asks; at the dialling end what the host calls itself',
   cost: 'what the tokens cost, in units of `currency`',
   currency: 'of the cost, such as `USD`',
   data: 'classes of data in a call, with action, count and first places; never a value',
@@ -227,7 +261,9 @@ export const fieldMeanings: Readonly<Record<string, string>> = {
   durationMs: 'how long it took',
   enabled: 'whether the identity may work',
   encrypted: 'end to end',
+  ended: 'why an engagement ended, in the words of sessions',
   end: 'which end judged: `dial` or `host`',
+  engagement: 'id of the engagement, the same at both ends',
   enforce: '`observe` where the contract only observes',
   entry: 'how it came in: `tun`, `socks5`, `http-connect`, `forward`, `mcp`',
   epoch: 'number of the signing key',
@@ -246,6 +282,7 @@ export const fieldMeanings: Readonly<Record<string, string>> = {
   key: 'name of the signing key, its SHA-256',
   keystore: 'where the key lives',
   lost: 'how many records',
+  messages: 'messages said under an engagement',
   method: 'of a call: the protocol’s method; of an enrolment: how',
   generation: 'the how manieth key of this agent it is',
   model: 'the model a request named',

@@ -1,0 +1,262 @@
+/**
+ * The engagements of this end, from the proposal to after their end: what may follow what, what is counted, and when time is up. It remembers and
+ * decides nothing else. Time is measured since the machine started, asleep or awake; over a restart the longer of both clocks stands.
+ */
+import type { Clock } from '../base/clock.ts';
+import { Emitter } from '../base/emitter.ts';
+import type { EngagementContract } from '../base/engagement.ts';
+import { canonicalJson } from '../guard/json/canonical-json.ts';
+import { lastsMs, type Engagement, type EngagementEnd, type Party } from './engagement.ts';
+
+/** Clocks, digest, and where engagements are kept and recorded. */
+export interface EngagementBookDeps {
+  readonly clock: Clock;
+  readonly sinceBootMs: () => number;
+  readonly digest: (text: string) => string;
+  readonly kept: readonly Engagement[];
+  /** Keep these, before they count. What it throws refuses the transition. */
+  readonly save: (all: readonly Engagement[]) => void;
+  /** Counts have changed, and are to be kept soon. */
+  readonly counted: () => void;
+  /** Record a transition. What it throws refuses it. */
+  readonly record: (engagement: Engagement) => void;
+}
+
+/** Ended ones that are kept; older ones stand in the record alone. */
+const mostEnded = 500;
+/** Looked at this often at least, so that sleep and set clocks are noticed. */
+const lookAgainMs = 10_000;
+
+/** One engagement, its counts changed in place: they change with every chunk. */
+interface Row {
+  fixed: Engagement;
+  messages: number;
+  bytes: number;
+  lastAtMs: number;
+  lastMonotonicMs: number;
+}
+
+/** All of them. Disposing stops its timer and ends nothing. */
+export class EngagementBook implements Disposable {
+  /** One that has ended, after it was recorded. */
+  readonly ended = new Emitter<Engagement>();
+  readonly #deps: EngagementBookDeps;
+  readonly #rows = new Map<string, Row>();
+  readonly #hashes = new WeakMap<EngagementContract, string>();
+  #timer: Disposable | undefined;
+
+  constructor(deps: EngagementBookDeps) {
+    this.#deps = deps;
+    const lastMonotonicMs = deps.clock.monotonic();
+    for (const one of deps.kept) {
+      const { messages, bytes, lastAtMs } = one;
+      this.#rows.set(one.id, { fixed: this.#carriedOver(one), messages, bytes, lastAtMs, lastMonotonicMs });
+    }
+    this.#look();
+  }
+
+  /** Oldest first. */
+  list(): readonly Engagement[] {
+    return [...this.#rows.values()].map(snapshot);
+  }
+
+  get(id: string): Engagement | undefined {
+    const row = this.#rows.get(id);
+    return row === undefined ? undefined : snapshot(row);
+  }
+
+  /** The latest between these two, over or not. */
+  latest(party: Party): Engagement | undefined {
+    const key = partyKey(party);
+    const row = [...this.#rows.values()].findLast(({ fixed }) => partyKey(fixed) === key);
+    return row === undefined ? undefined : snapshot(row);
+  }
+
+  /** The one that is not over. */
+  current(party: Party): Engagement | undefined {
+    const latest = this.latest(party);
+    return latest?.state === 'closed' ? undefined : latest;
+  }
+
+  /** How many of a service, as its host, are not over. */
+  openCount(serviceId: string): number {
+    return [...this.#rows.values()].filter(
+      ({ fixed }) => fixed.end === 'host' && fixed.serviceId === serviceId && fixed.state !== 'closed',
+    ).length;
+  }
+
+  hashOf(contract: EngagementContract): string {
+    const known = this.#hashes.get(contract);
+    if (known !== undefined) return known;
+    const made = this.#deps.digest(canonicalJson(contract));
+    this.#hashes.set(contract, made);
+    return made;
+  }
+
+  propose(party: Party, contract: EngagementContract, { id, reason }: { id: string; reason: string }): Engagement {
+    const nowMs = this.#deps.clock.now();
+    const { end, account, identity, counterparty, serviceId, service } = party;
+    const contractHash = this.hashOf(contract);
+    const made = { id, end, account, identity, counterparty, serviceId, service, contract, contractHash, reason };
+    const counts = { messages: 0, bytes: 0, lastAtMs: nowMs };
+    return this.#put({ ...made, ...counts, state: 'proposed', proposedAtMs: nowMs });
+  }
+
+  /** Agreed on; `approvedMs`: for so long, from its first message. Again while it runs: for so long from now on. */
+  accept(id: string, reason: string, approvedMs?: number): void {
+    const one = this.get(id);
+    if (one?.state === 'proposed') this.#put({ ...one, approvedMs, reason, state: 'accepting' });
+    else if (one?.state === 'accepting') this.#put({ ...one, approvedMs, reason });
+    else if (one?.state === 'active' && approvedMs !== undefined) {
+      this.#put({ ...one, approvedMs: this.#ranMs(one) + approvedMs, reason });
+    }
+  }
+
+  /** Something is said under it: its time runs. Idempotent. */
+  begin(id: string): void {
+    const one = this.get(id);
+    if (one?.state !== 'accepting') return;
+    const { clock, sinceBootMs } = this.#deps;
+    const startedAtMs = clock.now();
+    const reason = 'its first message';
+    this.#put({
+      ...one,
+      reason,
+      state: 'active',
+      startedAtMs,
+      startedSinceBootMs: sinceBootMs(),
+      lastAtMs: startedAtMs,
+    });
+  }
+
+  /** Facts that are no transition. */
+  note(id: string, facts: Pick<Engagement, 'approval' | 'contractHashThere' | 'counterparty'>): void {
+    const row = this.#rows.get(id);
+    if (row === undefined) return;
+    row.fixed = { ...row.fixed, ...facts };
+    this.#deps.counted();
+  }
+
+  /** So many messages and bytes passed. */
+  count(id: string, messages: number, bytes: number): void {
+    const row = this.#rows.get(id);
+    if (row === undefined || row.fixed.state === 'closed') return;
+    row.messages += messages;
+    row.bytes += bytes;
+    row.lastAtMs = this.#deps.clock.now();
+    row.lastMonotonicMs = this.#deps.clock.monotonic();
+    this.#deps.counted();
+  }
+
+  /** Bytes that its contract still lets pass. */
+  leftBytes(id: string): number {
+    const row = this.#rows.get(id);
+    const most = row?.fixed.contract.maxBytes;
+    return row === undefined || most === undefined ? Infinity : Math.max(0, most - row.bytes);
+  }
+
+  /** End it; nothing happens where it is over. Each step is recorded; one that cannot be does not keep it open. */
+  close(id: string, ended: EngagementEnd, reason: string): void {
+    const one = this.get(id);
+    if (one === undefined || one.state === 'closed') return;
+    this.#put({ ...one, ended, reason, state: 'closing' });
+    this.#put({ ...one, ended, reason, state: 'closed', closedAtMs: this.#deps.clock.now() });
+    const over = this.get(id);
+    if (over !== undefined) this.ended.emit(over);
+  }
+
+  /** When it ends at the latest; undefined: at no set time. */
+  endsAtMs({ startedAtMs, contract, approvedMs }: Engagement): number | undefined {
+    const lasts = lastsMs({ contract, approvedMs });
+    return startedAtMs === undefined || lasts === undefined ? undefined : startedAtMs + lasts;
+  }
+
+  [Symbol.dispose](): void {
+    this.#timer?.[Symbol.dispose]();
+  }
+
+  #put(one: Engagement): Engagement {
+    const { messages, bytes, lastAtMs } = one;
+    const before = this.#rows.get(one.id);
+    const lastMonotonicMs = before?.lastMonotonicMs ?? this.#deps.clock.monotonic();
+    // Kept and recorded before it counts; an end counts whatever the disk says.
+    const isEnd = one.state === 'closing' || one.state === 'closed';
+    const others = this.list().filter(({ id }) => id !== one.id);
+    for (const step of [() => this.#deps.save([...others, one]), () => this.#deps.record(one)]) {
+      try {
+        step();
+      } catch (error) {
+        if (!isEnd) throw error;
+      }
+    }
+    this.#rows.set(one.id, { fixed: one, messages, bytes, lastAtMs, lastMonotonicMs });
+    this.#forget();
+    this.#look();
+    return one;
+  }
+
+  #forget(): void {
+    const over = [...this.#rows.values()].filter(({ fixed }) => fixed.state === 'closed');
+    for (const { fixed } of over.slice(0, Math.max(0, over.length - mostEnded))) this.#rows.delete(fixed.id);
+  }
+
+  /** End what is due, and look again when the next one is. */
+  #look(): void {
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = undefined;
+    let waitMs = Infinity;
+    for (const row of this.#rows.values()) {
+      if (row.fixed.state !== 'active') continue;
+      const [leftMs, silentMs] = [this.#leftMs(row.fixed), this.#silenceLeftMs(row)];
+      waitMs = Math.min(waitMs, Math.max(0, Math.min(leftMs, silentMs)));
+    }
+    if (waitMs === Infinity) return;
+    this.#timer = this.#deps.clock.after(Math.min(lookAgainMs, Math.max(1, Math.ceil(waitMs))), () => this.#due());
+  }
+
+  #due(): void {
+    for (const row of [...this.#rows.values()]) {
+      const { fixed } = row;
+      if (fixed.state !== 'active') continue;
+      if (this.#leftMs(fixed) <= 0) {
+        this.close(fixed.id, 'max_duration_exceeded', `its ${(lastsMs(fixed) ?? 0) / 1000} s are over`);
+      } else if (this.#silenceLeftMs(row) <= 0) {
+        this.close(fixed.id, 'idle_timeout', `nothing was said for ${fixed.contract.idleTimeoutSeconds ?? 0} s`);
+      }
+    }
+    this.#look();
+  }
+
+  #leftMs(one: Engagement): number {
+    return (lastsMs(one) ?? Infinity) - this.#ranMs(one);
+  }
+
+  #ranMs({ startedSinceBootMs }: Engagement): number {
+    return startedSinceBootMs === undefined ? 0 : this.#deps.sinceBootMs() - startedSinceBootMs;
+  }
+
+  #silenceLeftMs({ fixed, lastAtMs, lastMonotonicMs }: Row): number {
+    const { clock } = this.#deps;
+    const silentMs = Math.max(clock.now() - lastAtMs, clock.monotonic() - lastMonotonicMs);
+    return (fixed.contract.idleTimeoutSeconds ?? Infinity) * 1000 - silentMs;
+  }
+
+  /** One of an earlier run, as if it had begun in this one. */
+  #carriedOver(one: Engagement): Engagement {
+    const { startedAtMs, startedSinceBootMs } = one;
+    if (startedAtMs === undefined || startedSinceBootMs === undefined) return one;
+    const sinceBootMs = this.#deps.sinceBootMs();
+    const byBoot = sinceBootMs - startedSinceBootMs;
+    const ranMs = Math.max(this.#deps.clock.now() - startedAtMs, byBoot < 0 ? sinceBootMs : byBoot);
+    return { ...one, startedSinceBootMs: sinceBootMs - ranMs };
+  }
+}
+
+/** The same for the same two at the same service. */
+export function partyKey({ end, account, serviceId }: Party): string {
+  return JSON.stringify([end, account, serviceId]);
+}
+
+function snapshot({ fixed, messages, bytes, lastAtMs }: Row): Engagement {
+  return { ...fixed, messages, bytes, lastAtMs };
+}

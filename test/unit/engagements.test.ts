@@ -1,0 +1,522 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { EngagementBook } from '../../main/agora/engagement-book.ts';
+import { agoraWords, type Engagement, type Party } from '../../main/agora/engagement.ts';
+import { unknownApp } from '../../main/apps/app.ts';
+import { Emitter } from '../../main/base/emitter.ts';
+import { parseEngagement, type EngagementContract } from '../../main/base/engagement.ts';
+import { closeReasons } from '../../main/base/reason.ts';
+import { silentLog } from '../../main/base/log.ts';
+import { openKeptEngagements } from '../../main/engine/agora/kept-engagements.ts';
+import { Engagements, type EngagedSession } from '../../main/engine/agora/engagements.ts';
+import { readEngagementAnswer, readQuestion } from '../../main/engine/agora/engagement-words.ts';
+import type { EngagementRefusal } from '../../main/guard/guard.ts';
+import type { EngagementWords } from '../../main/peer/words.ts';
+import { Approvals } from '../../main/policy/approvals.ts';
+import type { GrantHolder } from '../../main/policy/grants.ts';
+import type { QuarantineEvent } from '../../main/policy/quarantine.ts';
+import type { SessionEvent, SessionFacts } from '../../main/session/sessions.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { MemoryAudit } from '../support/session-world.ts';
+
+const contractOf = (terms: object): EngagementContract => parseEngagement({ a2a: {}, ...terms }, 'test');
+const dialler: GrantHolder = {
+  end: 'dial',
+  account: 'id-laptop',
+  identity: 'laptop',
+  serviceId: 's1',
+  service: 'broker',
+};
+const asHost: Party = { ...dialler, end: 'host', identity: 'box', counterparty: 'laptop (id-laptop)' };
+
+const factsOf = (end: 'dial' | 'host', contract: EngagementContract): SessionFacts => ({
+  service: 'broker',
+  serviceId: 's1',
+  identity: end === 'dial' ? 'laptop' : 'box',
+  direction: end,
+  entry: end === 'dial' ? 'socks5' : 'hosted',
+  app: unknownApp,
+  protocol: 'tcp',
+  source: end === 'dial' ? '127.0.0.1:1' : 'laptop (id-laptop)',
+  destination: 'broker.dark:80',
+  encrypted: true,
+  router: 'edge',
+  decision: { code: 'policy.allowed', sentence: 'may' },
+  contract,
+  ...(end === 'dial'
+    ? {}
+    : { caller: { account: 'id-laptop', name: 'laptop', asserted: 'signature' as const, asks: true } }),
+});
+
+/** One end, with everything of it in the test's hands. */
+class End {
+  readonly clock: ManualClock;
+  readonly audit = new MemoryAudit();
+  readonly approvals: Approvals;
+  readonly book: EngagementBook;
+  readonly engagements: Engagements;
+  readonly quarantined = new Emitter<QuarantineEvent>();
+  /** Ids of sessions that are open, and why those were cut that are not. */
+  readonly open = new Set<string>();
+  readonly cut: [id: string, reason: string][] = [];
+  kept: readonly Engagement[] = [];
+  failing = false;
+  #made = 0;
+
+  readonly end: 'dial' | 'host';
+
+  constructor(
+    end: 'dial' | 'host',
+    ask: (question: unknown) => unknown,
+    { clock = new ManualClock(), kept = [] }: { clock?: ManualClock; kept?: readonly Engagement[] } = {},
+  ) {
+    this.end = end;
+    this.clock = clock;
+    this.approvals = new Approvals({
+      clock,
+      sinceBootMs: () => clock.monotonic(),
+      newId: () => `app_${++this.#made}`,
+    });
+    this.book = new EngagementBook({
+      clock,
+      sinceBootMs: () => clock.monotonic(),
+      digest: (text) => createHash('sha256').update(text).digest('hex'),
+      kept,
+      save: (all) => {
+        if (this.failing) throw new Error('no space');
+        this.kept = all;
+      },
+      counted: () => (this.kept = this.book.list()),
+      record: (one) =>
+        void this.audit.record({ kind: `engagement.${one.state}`, engagement: one.id, reason: one.reason }),
+    });
+    this.engagements = new Engagements({
+      book: this.book,
+      approvals: this.approvals,
+      quarantine: { events: this.quarantined },
+      sessions: () => ({
+        closeWhere: (matches, reason) => {
+          const those = [...this.open].filter((id) => matches({ id } as never));
+          for (const id of those) this.close(id, reason);
+          return those;
+        },
+      }),
+      accountOf: (identity) => `id-${identity}`,
+      controllerName: (identity) => `${identity}.controller`,
+      // Over the border, as it is: what is said has to be readable there.
+      ask: async (_party, question) =>
+        readEngagementAnswer(JSON.stringify(await ask(readQuestion(JSON.stringify(question))))),
+      clock,
+      log: silentLog,
+    });
+  }
+
+  session(contract: EngagementContract, id = `s${++this.#made}`): EngagedSession {
+    const session = this.engagements.of(contract, factsOf(this.end, contract), id);
+    if (session === undefined) throw new Error('no engagement');
+    this.open.add(id);
+    return session;
+  }
+
+  close(id: string, reason: string, code?: string): void {
+    this.open.delete(id);
+    this.cut.push([id, reason]);
+    const session = { ...factsOf(this.end, contractOf({})), id, closeReason: reason, closeWhy: code && { code } };
+    this.engagements.session({ kind: 'closed', session } as unknown as SessionEvent);
+  }
+
+  states(): string[] {
+    return this.book.list().map(({ state, ended }) => (ended === undefined ? state : `${state} ${ended}`));
+  }
+
+  transitions(): string[] {
+    return this.audit.records.map(({ kind, reason }) => `${kind.slice('engagement.'.length)}: ${String(reason)}`);
+  }
+}
+
+/** Both ends of one service; a dial names an id and is answered as sessions are. */
+class Both {
+  contract: EngagementContract;
+  readonly clock = new ManualClock();
+  readonly host: End = new End('host', () => undefined, { clock: this.clock });
+  readonly dial: End = new End(
+    'dial',
+    (question) => {
+      if (this.unreachable) throw new Error('nobody hosts it');
+      return this.host.engagements.answer(asHost, this.contract, question as never);
+    },
+    { clock: this.clock },
+  );
+  unreachable = false;
+
+  constructor(terms: object = {}) {
+    this.contract = contractOf(terms);
+  }
+
+  connect(): { readonly dial: EngagedSession; readonly host: EngagedSession; say(bytes?: number): Promise<string> } {
+    const id = this.dial.engagements.idFor(dialler);
+    const words: EngagementWords = this.host.engagements.agree(asHost, this.contract, id);
+    this.dial.engagements.met(dialler, words);
+    const [dial, host] = [this.dial.session(this.contract), this.host.session(this.contract)];
+    return {
+      dial,
+      host,
+      say: async (bytes = 10) => {
+        for (const side of [dial, host]) {
+          const refused: EngagementRefusal | undefined = (await side.refusal()) ?? side.said(true);
+          if (refused !== undefined) return `${refused.rule}; ${refused.next}`;
+          side.moved(bytes);
+        }
+        return 'said';
+      },
+    };
+  }
+
+  propose(): Promise<unknown> {
+    const id = `ses_${createHash('md5').update(String(this.host.book.list().length)).digest('hex')}`;
+    const asked = { ask: 'propose', id, reason: 'please' } as const;
+    const answer = this.host.engagements.answer(asHost, this.contract, asked);
+    if (!('state' in answer) || answer.state === 'unknown') throw new Error('refused');
+    if (this.dial.book.get(id) === undefined) this.dial.book.propose(dialler, this.contract, { id, reason: 'please' });
+    this.dial.engagements.follow(id, answer);
+    return Promise.resolve(answer);
+  }
+}
+
+describe('an engagement that the contract alone accepts', () => {
+  it('begins with the first message, under one id and one hash at both ends, and outlives its connections', async () => {
+    const both = new Both();
+    const first = both.connect();
+    expect(both.dial.book.list()).toEqual([]);
+    expect(await first.say()).toBe('said');
+    expect(await both.connect().say()).toBe('said');
+    for (const end of [both.dial, both.host]) {
+      expect(end.states()).toEqual(['active']);
+      expect(end.book.list()[0]).toMatchObject({ messages: 2, bytes: 20 });
+      expect(end.transitions()).toEqual([
+        'proposed: its first message',
+        'accepting: accepted by the contract alone',
+        'active: its first message',
+      ]);
+    }
+    const [mine, theirs] = [both.dial.book.list()[0], both.host.book.list()[0]];
+    expect(mine?.id).toBe(theirs?.id);
+    expect(mine?.id).toMatch(/^ses_[0-9a-f]{32}$/);
+    expect(mine?.contractHash).toBe(theirs?.contractHash);
+    expect(mine).toMatchObject({ contractHashThere: theirs?.contractHash, counterparty: 'box.controller' });
+    expect(theirs?.counterparty).toBe('laptop (id-laptop)');
+  });
+
+  it('is no matter of who only looks', () => {
+    const both = new Both();
+    both.connect().dial.moved(100);
+    expect([...both.dial.book.list(), ...both.host.book.list()]).toEqual([]);
+  });
+
+  it('counts the bytes of all its connections against the contract', async () => {
+    const both = new Both({ maxBytes: 100 });
+    const first = both.connect();
+    await first.say(60);
+    expect(first.host.leftBytes()).toBe(40);
+    const second = both.connect();
+    expect(second.host.leftBytes()).toBe(Infinity);
+    second.host.moved(5);
+    await second.say(20);
+    expect(second.host.leftBytes()).toBe(15);
+    expect(first.host.leftBytes()).toBe(15);
+  });
+
+  it('ends with its time, however often it was reconnected, and cuts what flows', async () => {
+    const both = new Both({ maxDurationSeconds: 60 });
+    await both.connect().say();
+    both.clock.advance(30_000);
+    const later = both.connect();
+    expect(await later.say()).toBe('said');
+    both.clock.advance(30_001);
+    for (const end of [both.dial, both.host]) {
+      expect(end.states()).toEqual(['closed max_duration_exceeded']);
+      expect(end.cut.map(([, reason]) => reason)).toEqual(['max_duration_exceeded', 'max_duration_exceeded']);
+    }
+    expect(await both.connect().say()).toBe('engagement:closed; propose another: culvert agora propose broker');
+    await both.propose();
+    expect(await both.connect().say()).toBe('said');
+    expect(both.dial.states()).toEqual(['closed max_duration_exceeded', 'active']);
+  });
+
+  it('ends in silence, and the next message begins another', async () => {
+    const both = new Both({ idleTimeoutSeconds: 5 });
+    await both.connect().say();
+    both.clock.advance(4_000);
+    await both.connect().say();
+    both.clock.advance(4_000);
+    expect(both.dial.states()).toEqual(['active']);
+    both.clock.advance(1_001);
+    expect(both.host.states()).toEqual(['closed idle_timeout']);
+    expect(await both.connect().say()).toBe('said');
+    expect(both.host.states()).toEqual(['closed idle_timeout', 'active']);
+  });
+
+  it('ends with what ends its session, and with nothing that only ends a connection', async () => {
+    for (const reason of closeReasons) {
+      const both = new Both();
+      const { dial } = both.connect();
+      dial.said(true);
+      const [id = ''] = both.dial.open;
+      both.dial.close(id, reason);
+      const ends = ['contract_violation', 'policy_revoked', 'quarantined', 'identity_disabled', 'max_bytes_exceeded'];
+      expect(both.dial.states()).toEqual([ends.includes(reason) ? `closed ${reason}` : 'active']);
+    }
+  });
+
+  it('is closed by either end, and the other hears of it', async () => {
+    const both = new Both();
+    await both.connect().say();
+    const [{ id }] = both.dial.book.list() as [Engagement];
+    await both.dial.engagements.close(id, 'done');
+    for (const end of [both.dial, both.host]) expect(end.states()).toEqual(['closed consumer_close']);
+    expect(both.host.transitions().at(-1)).toBe('closed: done');
+
+    const other = new Both();
+    await other.connect().say();
+    await other.host.engagements.close(other.host.book.list()[0]?.id ?? '', 'enough');
+    expect(other.dial.states()).toEqual(['active']);
+    await other.dial.engagements.refresh();
+    expect(other.dial.states()).toEqual(['closed provider_close']);
+    expect(other.dial.transitions().at(-1)).toBe('closed: enough');
+  });
+
+  it('ends at the host too, in the same words, where its terms ended it at the dialling end', async () => {
+    const both = new Both({ maxBytes: 100 });
+    const { dial, say } = both.connect();
+    await say();
+    dial.moved(200);
+    const [id = ''] = both.dial.open;
+    both.dial.close(id, 'max_bytes_exceeded');
+    await new Promise((resolve) => setImmediate(resolve));
+    for (const end of [both.dial, both.host]) expect(end.states()).toEqual(['closed max_bytes_exceeded']);
+  });
+
+  it('is told when they meet again, where the other could not be reached', async () => {
+    const both = new Both();
+    await both.connect().say();
+    const [{ id }] = both.dial.book.list() as [Engagement];
+    both.unreachable = true;
+    await both.dial.engagements.close(id, 'done');
+    expect(both.host.states()).toEqual(['active']);
+    both.unreachable = false;
+    both.connect();
+    await Promise.resolve();
+    await Promise.resolve();
+    expect(both.host.states()).toEqual(['closed consumer_close']);
+  });
+
+  it('is opened anew by its host for one that ended, and the dialling end takes it up', async () => {
+    const both = new Both({ maxDurationSeconds: 60 });
+    await both.connect().say();
+    both.clock.advance(60_001);
+    const over = both.host.book.list()[0] as Engagement;
+    const id = both.host.engagements.reopen(over, both.contract, 'once more');
+    expect(await both.connect().say()).toBe('said');
+    for (const end of [both.dial, both.host]) {
+      expect(end.states()).toEqual(['closed max_duration_exceeded', 'active']);
+      expect(end.book.list()[1]?.id).toBe(id);
+    }
+  });
+
+  it('has one id again where one end has forgotten it', async () => {
+    const both = new Both();
+    await both.connect().say();
+    for (const one of both.host.book.list()) both.host.book.close(one.id, 'idle_timeout', 'x');
+    // The host has begun another one by itself, as with a caller that names none.
+    both.host.engagements.agree(asHost, both.contract, undefined);
+    both.host.session(both.contract).said(true);
+    both.connect();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await both.connect().say()).toBe('said');
+    const [mine, theirs] = [both.dial, both.host].map(({ book }) => book.list().at(-1));
+    expect(mine).toMatchObject({ id: theirs?.id, state: 'active' });
+  });
+
+  it('is another one under another contract', async () => {
+    const both = new Both();
+    const before = both.connect();
+    await before.say();
+    both.contract = contractOf({ maxBytes: 5_000 });
+    both.clock.advance(10);
+    const after = both.connect();
+    expect(await after.say()).toBe('said');
+    expect(both.dial.states()).toEqual(['closed contract_changed', 'active']);
+    expect(await before.say()).toMatch(/^engagement:contract_changed/);
+  });
+
+  it('has its place among those that a service may have', async () => {
+    const both = new Both({ maxSessions: 1 });
+    await both.connect().say();
+    const other: SessionFacts = {
+      ...factsOf('host', both.contract),
+      source: 'phone',
+      caller: { account: 'id-phone', name: 'phone', asserted: 'router', asks: false },
+    };
+    const phone = both.host.engagements.of(both.contract, other, 'phone');
+    expect(await phone?.refusal()).toMatchObject({ rule: 'contract:maxSessions' });
+    await both.host.engagements.close(both.host.book.list()[0]?.id ?? '', 'enough');
+    expect(await phone?.refusal()).toBe(undefined);
+  });
+
+  it('ends where its identity or its service is cut off', async () => {
+    for (const subject of ['identity:id-laptop', 'identity:laptop (id-laptop)', 'service:broker', 'identity:box']) {
+      const both = new Both();
+      await both.connect().say();
+      both.host.quarantined.emit({ kind: 'added', entry: { subject, sinceMs: 0, cause: 'x', by: 'operator' } });
+      expect(both.host.states()).toEqual(['closed quarantined']);
+    }
+  });
+
+  it('lets nothing be said that cannot be kept', async () => {
+    const both = new Both();
+    both.host.failing = true;
+    expect(await both.connect().say()).toMatch(/^engagement:not_recorded/);
+  });
+});
+
+describe('an engagement that a person accepts', () => {
+  const approval = { by: ['box'], forSeconds: 60 };
+
+  it('is proposed, and nothing is said before it is accepted', async () => {
+    const both = new Both({ approval });
+    expect(await both.connect().say()).toBe('contract:approval; propose one: culvert agora propose broker');
+    expect(both.host.approvals.list()).toEqual([]);
+    await both.propose();
+    expect(both.host.states()).toEqual(['proposed']);
+    expect(await both.connect().say()).toMatch(/^contract:approval; ask box/);
+    const [row] = both.host.approvals.list();
+    expect(row).toMatchObject({ kind: 'session', state: 'pending', holder: { identity: 'laptop (id-laptop)' } });
+    both.host.approvals.answer(row?.id ?? '', { grant: true, by: 'box', reason: 'fine' });
+    expect(both.host.states()).toEqual(['accepting']);
+    // The dialling end asks before it refuses.
+    expect(await both.connect().say()).toBe('said');
+    expect(both.dial.transitions()).toEqual([
+      'proposed: please',
+      'accepting: accepted by box: fine',
+      'active: its first message',
+    ]);
+    expect(both.host.transitions().slice(1)).toEqual(both.dial.transitions().slice(1));
+    both.clock.advance(60_001);
+    for (const end of [both.dial, both.host]) expect(end.states()).toEqual(['closed max_duration_exceeded']);
+  });
+
+  it('is over where it is refused, or nobody answers', async () => {
+    const both = new Both({ approval });
+    await both.propose();
+    both.host.approvals.answer('app_1', { grant: false, by: 'box', reason: 'not now' });
+    await both.dial.engagements.refresh();
+    for (const end of [both.dial, both.host]) {
+      expect(end.states()).toEqual(['closed rejected']);
+      expect(end.transitions().at(-1)).toBe('closed: refused by box: not now');
+    }
+    await both.propose();
+    both.clock.advance(86_400_001);
+    expect(both.host.states()).toEqual(['closed rejected', 'closed rejected']);
+  });
+
+  it('ends where its approval is taken back', async () => {
+    const both = new Both({ approval });
+    await both.propose();
+    both.host.approvals.answer('app_1', { grant: true, by: 'box' });
+    await both.connect().say();
+    both.host.approvals.answer('app_1', { grant: false, by: 'box' });
+    expect(both.host.states()).toEqual(['closed provider_close']);
+    expect(both.host.cut.map(([, reason]) => reason)).toEqual(['provider_close']);
+  });
+
+  it('is asked of a person anew after a restart, and lasts without one once accepted', async () => {
+    const both = new Both({ approval });
+    await both.propose();
+    const again = new End('host', () => undefined, { clock: both.clock, kept: both.host.kept });
+    expect(again.approvals.list()).toMatchObject([{ state: 'pending' }]);
+    again.approvals.answer(again.approvals.list()[0]?.id ?? '', { grant: true, by: 'box' });
+    again.session(both.contract).said(true);
+    both.clock.advance(30_000);
+    const third = new End('host', () => undefined, { clock: both.clock, kept: again.kept });
+    expect(third.states()).toEqual(['active']);
+    expect(await third.session(both.contract).refusal()).toBe(undefined);
+    both.clock.advance(30_001);
+    expect(third.states()).toEqual(['closed max_duration_exceeded']);
+  });
+});
+
+describe('what is asked of an engagement', () => {
+  it('is answered to those it is with, and to nobody else', async () => {
+    const both = new Both();
+    await both.connect().say();
+    const [{ id }] = both.host.book.list() as [Engagement];
+    const stranger: Party = { ...asHost, account: 'id-phone', counterparty: 'phone' };
+    for (const ask of ['state', 'close'] as const) {
+      const answer = both.host.engagements.answer(stranger, both.contract, { ask, id });
+      expect(answer).toEqual({ id, state: 'unknown' });
+    }
+    expect(both.host.states()).toEqual(['active']);
+    // Nor does a dialler take another's id for its own.
+    expect(both.host.engagements.agree(stranger, both.contract, id).id).not.toBe(id);
+    const proposed = both.host.engagements.answer(stranger, both.contract, { ask: 'propose', id });
+    expect(proposed).not.toMatchObject({ id });
+  });
+
+  it('is read strictly', () => {
+    const id = `ses_${'0'.repeat(32)}`;
+    for (const line of ['x', '[]', '{}', `{"ask":"accept","id":"${id}"}`, '{"ask":"state","id":"../x"}']) {
+      expect(() => readQuestion(line)).toThrow(expect.objectContaining({ code: 'base.invalid' }) as Error);
+    }
+    expect(() => readEngagementAnswer(`{"id":"${id}","state":"active"}`)).toThrow();
+  });
+});
+
+describe('engagements on disk', () => {
+  const places: string[] = [];
+  afterEach(async () => {
+    for (const place of places.splice(0)) await rm(place, { recursive: true, force: true });
+  });
+
+  it('are there after a restart with what was used of them, and record each step', async () => {
+    const stateDirectory = await mkdtemp(join(tmpdir(), 'culvert-engagements-'));
+    places.push(stateDirectory);
+    const clock = new ManualClock();
+    const audit = new MemoryAudit();
+    const id = `ses_${'a'.repeat(32)}`;
+    const contract = contractOf({ maxBytes: 50 });
+    {
+      await using book = openKeptEngagements({ stateDirectory, clock, audit, log: silentLog });
+      book.propose(dialler, contract, { id, reason: 'please' });
+      book.accept(id, 'yes');
+      book.begin(id);
+      book.count(id, 1, 30);
+    }
+    await using book = openKeptEngagements({ stateDirectory, clock, audit, log: silentLog });
+    expect(book.get(id)).toMatchObject({ state: 'active', messages: 1, bytes: 30, contract });
+    expect(book.leftBytes(id)).toBe(20);
+    book.close(id, 'max_bytes_exceeded', 'used');
+    expect(audit.records.map(({ kind }) => kind)).toEqual(
+      ['proposed', 'accepting', 'active', 'closing', 'closed'].map((state) => `engagement.${state}`),
+    );
+    const hash = createHash('sha256').update('{"a2a":{},"maxBytes":50}').digest('hex');
+    expect(audit.records[0]).toMatchObject({ engagement: id, contract, contractHash: hash });
+    expect(audit.records.at(-1)).toMatchObject({
+      ...agoraWords('max_bytes_exceeded'),
+      ended: 'max_bytes_exceeded',
+      messages: 1,
+      bytes: 30,
+    });
+  });
+
+  it('are not forgotten where their file is damaged', async () => {
+    const stateDirectory = await mkdtemp(join(tmpdir(), 'culvert-engagements-'));
+    places.push(stateDirectory);
+    await writeFile(join(stateDirectory, 'engagements.json'), '{"version":1,"engagements":[{}]}');
+    const open = (): unknown =>
+      openKeptEngagements({ stateDirectory, clock: new ManualClock(), audit: new MemoryAudit(), log: silentLog });
+    expect(open).toThrow(expect.objectContaining({ code: 'engine.state_unusable' }) as Error);
+  });
+});
