@@ -4,6 +4,7 @@
  */
 import { TunnelerError } from '../base/errors.ts';
 import { shownCard } from '../guard/a2a/cards.ts';
+import { isRest } from '../guard/a2a/endpoints.ts';
 import { canonicalJson } from '../guard/json/canonical-json.ts';
 import { isRecord, parseStrictJson } from '../guard/json/strict-json.ts';
 
@@ -69,7 +70,10 @@ export function skillsOf(card: Card): readonly string[] {
 /** A card of 0.3 names one address, one of 1.0 a list of ways in. */
 function wayIn(card: Card, url: string): Card {
   if (card.supportedInterfaces === undefined && card.url !== undefined) return { url, preferredTransport: 'JSONRPC' };
-  const listed = Array.isArray(card.supportedInterfaces) ? (card.supportedInterfaces as readonly Card[]) : [];
+  // What is offered is led to one endpoint: REST has many.
+  const listed = (Array.isArray(card.supportedInterfaces) ? (card.supportedInterfaces as readonly Card[]) : []).filter(
+    (way) => !isRest(way),
+  );
   const ways = listed.length === 0 ? [{ protocolBinding: 'JSONRPC', protocolVersion: '1.0' }] : listed;
   // A card for readers of both revisions names an address of its own as well.
   const older = card.url === undefined ? {} : { url, preferredTransport: 'JSONRPC' };

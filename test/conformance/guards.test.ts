@@ -1,5 +1,6 @@
 /** Every guard, held to what all of them keep. */
 import { parseEngagement } from '../../main/base/engagement.ts';
+import { AgentEndpoints } from '../../main/guard/a2a/endpoints.ts';
 import { createGuard } from '../../main/guard/create-guard.ts';
 import type { Guard } from '../../main/guard/guard.ts';
 import { createInjector } from '../../main/guard/http/inject.ts';
@@ -78,6 +79,29 @@ guardConformance({
     ['service', chunked([`data: ${result(3, { task: { id: 't' } })}\r\n`, '\r\n', ': ping\n\n'])],
     ['app', toAgent(rpc(4, 'SendMessage', a2aMessage('x', { content: 1 }))) + toAgent('{"broken":')],
     ['app', toAgent(rpc(undefined, 'SendMessage', a2aMessage('x')))],
+  ],
+  meaning: withoutChunks,
+});
+
+const byRest = (body: unknown, path = 'message:send'): string => post(JSON.stringify(body), {}, `/rest/${path}`);
+
+guardConformance({
+  name: 'A2A over REST',
+  make() {
+    const endpoints = new AgentEndpoints({ '/card': { rpc: [], rest: ['/rest'] } });
+    const terms = { a2a: { skills: ['quote', '*'], messageTypes: ['text'], maxMessages: 9 } };
+    const guard = createGuard(parseEngagement(terms, 'test'), context({ endpoints }));
+    if (guard === undefined) throw new Error('no guard');
+    return guard;
+  },
+  conversation: [
+    ['app', byRest(a2aMessage('hé"\\\u2028')) + get('/rest/tasks/t?historyLength=2')],
+    ['service', answer(JSON.stringify(a2aMessage('yes')))],
+    ['service', answer(JSON.stringify({ id: 't', artifacts: [{ parts: [{ data: {} }] }] }))],
+    ['app', byRest(a2aMessage('go', { metadata: { skillId: 'quote' } }), 'message:stream')],
+    ['service', chunked([`data: ${JSON.stringify({ task: { id: 't' } })}\r\n`, '\r\n', ': ping\n\n'])],
+    ['app', byRest(a2aMessage('x', { content: 1 })) + byRest({}, 'tasks/t:cancel') + get('/rest/admin')],
+    ['service', answer('{"error":{"code":404,"status":"NOT_FOUND","message":"no","details":[{"a":1}]}}')],
   ],
   meaning: withoutChunks,
 });

@@ -1,7 +1,7 @@
 /** A contract for A2A, held at both ends of a session between programs of the official SDK. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { AuditRecordView } from '../../main/api/record-views.ts';
-import { A2aAgent, agentCard, runA2aClient, text } from '../support/a2a-programs.ts';
+import { A2aAgent, agentCard, restCard, runA2aClient, text } from '../support/a2a-programs.ts';
 import { GovernedWorld } from '../support/governed-world.ts';
 import { describeNetworks } from '../support/networks.ts';
 import { until } from '../support/until.ts';
@@ -16,15 +16,18 @@ describeNetworks('A2A between agents', (network) => {
   let world: GovernedWorld;
   let broker: A2aAgent;
   let few: A2aAgent;
+  let rest: A2aAgent;
 
   beforeAll(async () => {
     broker = await A2aAgent.start(agentCard('broker', 'http://a2a-broker.dark/', ['quote', 'transfer']));
     few = await A2aAgent.start(agentCard('few', 'http://a2a-few.dark/', ['quote']));
+    rest = await A2aAgent.start(restCard('rest', 'http://a2a-rest.dark/rest', ['quote', 'transfer']));
     const contract = { skills: ['quote'], messageTypes: ['text'], maxMessageBytes: 4_000 };
     world = await GovernedWorld.open(network(), {
       identities: ['laptop'],
       services: {
         'a2a-broker': { target: broker.port, contract: { a2a: contract }, dial: ['laptop'] },
+        'a2a-rest': { target: rest.port, contract: { a2a: contract }, dial: ['laptop'] },
         'a2a-few': { target: few.port, contract: { a2a: { maxMessages: 2 } }, dial: ['laptop'] },
       },
     });
@@ -34,6 +37,7 @@ describeNetworks('A2A between agents', (network) => {
     await world?.[Symbol.asyncDispose]();
     broker?.[Symbol.dispose]();
     few?.[Symbol.dispose]();
+    rest?.[Symbol.dispose]();
   }, 60_000);
 
   const ask = (service: string, steps: Parameters<typeof runA2aClient>[2]): Promise<Answer[]> =>
@@ -69,6 +73,29 @@ describeNetworks('A2A between agents', (network) => {
     expect(JSON.stringify(streamed)).toContain('"done"');
     expect(cut?.error?.message).toContain('application/json');
     expect(JSON.stringify([withheld, cut])).not.toContain('secret');
+  });
+
+  test('the official client is held to the same rules where it speaks REST', { timeout: 120_000 }, async () => {
+    const [card, said, other, data, withheld, streamed, task] = await ask('a2a-rest', [
+      { card: true },
+      { send: [text('hello')], metadata: quote },
+      { send: [text('hello')], metadata: { skillId: 'transfer' } },
+      { send: [{ $case: 'data', value: { a: 1 } }], metadata: quote },
+      { send: [text('data')], metadata: quote },
+      { stream: [text('task')], metadata: quote },
+      { task: 'nosuch' },
+    ]);
+    expect(card?.skills?.map(({ id }) => id)).toEqual(['quote']);
+    expect(said?.parts?.[0]?.content.value).toBe('you said hello');
+    expect(other?.error?.message).toContain('Unknown skill: transfer');
+    expect(data?.error?.message).toContain('application/json');
+    expect(withheld?.error?.message).toContain('application/json');
+    expect(JSON.stringify(streamed)).toContain('"done"');
+    // The agent's own word, through both guards.
+    expect(task?.error?.message).toMatch(/not found/i);
+    expect(rest.said).toEqual(['hello', 'data', 'task']);
+    const calls = await world.records('call', '--service', 'a2a-rest');
+    expect(calls.map(({ method, decision }) => `${String(method)} ${String(decision)}`)).toContain('SendMessage deny');
   });
 
   test('messages are counted over connections, at both ends, and each is recorded', async () => {

@@ -1,12 +1,12 @@
 /**
  * An agent built on the official A2A SDK, as a program of its own: echoes what it is told, as data where it is told "data". It serves both
- * revisions. Prints `{"port"}` once it listens on loopback (`PORT` is taken, or any), and one line for each message it was given.
+ * revisions, and REST under `/rest`. Prints `{"port"}` once it listens on loopback (`PORT` is taken, or any), and one line for each message it was given.
  *
  * Argument: the card, JSON.
  */
 import { Role, TaskState } from '@a2a-js/sdk';
 import { AgentEvent, DefaultRequestHandler, InMemoryTaskStore } from '@a2a-js/sdk/server';
-import { agentCardHandler, jsonRpcHandler, UserBuilder } from '@a2a-js/sdk/server/express';
+import { agentCardHandler, jsonRpcHandler, restHandler, UserBuilder } from '@a2a-js/sdk/server/express';
 import express from 'express';
 
 const card = JSON.parse(process.argv[2] ?? '{}');
@@ -42,6 +42,7 @@ const requestHandler = new DefaultRequestHandler(card, new InMemoryTaskStore(), 
 const app = express();
 app.use('/.well-known/agent-card.json', agentCardHandler({ agentCardProvider: requestHandler }));
 const userBuilder = UserBuilder.noAuthentication;
+app.use('/rest', restHandler({ requestHandler, userBuilder }));
 app.use('/', jsonRpcHandler({ requestHandler, userBuilder, legacyCompat: { enabled: true } }));
 const server = app.listen(Number(process.env.PORT ?? 0), '127.0.0.1', () => {
   process.stdout.write(`${JSON.stringify({ port: server.address().port })}\n`);

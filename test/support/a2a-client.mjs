@@ -12,6 +12,7 @@ import {
   ClientFactoryOptions,
   DefaultAgentCardResolver,
   JsonRpcTransportFactory,
+  RestTransportFactory,
 } from '@a2a-js/sdk/client';
 import { fetch, ProxyAgent } from 'undici';
 
@@ -19,7 +20,7 @@ const [proxy = '', url = '', steps = '[]'] = process.argv.slice(2);
 const way = proxy === '' ? {} : { dispatcher: new ProxyAgent({ uri: `http://${proxy}`, proxyTunnel: true }) };
 const fetchImpl = (to, init) => fetch(to, { ...init, ...way });
 const options = ClientFactoryOptions.createFrom(ClientFactoryOptions.default, {
-  transports: [new JsonRpcTransportFactory({ fetchImpl })],
+  transports: [new JsonRpcTransportFactory({ fetchImpl }), new RestTransportFactory({ fetchImpl })],
   cardResolver: new DefaultAgentCardResolver({ fetchImpl }),
 });
 

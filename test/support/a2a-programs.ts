@@ -25,6 +25,12 @@ export function agentCard(name: string, url: string, skills: readonly string[]):
   };
 }
 
+/** The same for an agent that is spoken to by REST. */
+export function restCard(name: string, url: string, skills: readonly string[]): Record<string, unknown> {
+  const way = { url, protocolBinding: 'HTTP+JSON', tenant: '', protocolVersion: '1.0' };
+  return { ...agentCard(name, url, skills), supportedInterfaces: [way] };
+}
+
 export class A2aAgent implements Disposable {
   readonly port: number;
   /** What it was told, in order. */

@@ -6,12 +6,13 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { toTunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
-import { AgentEndpoints } from '../../guard/a2a/endpoints.ts';
+import { AgentEndpoints, type KeptEndpoints } from '../../guard/a2a/endpoints.ts';
 import { readKept, writeKept } from '../runtime/kept-file.ts';
 
+const list = v.array(v.string());
 const file = v.object({
   version: v.literal(1),
-  services: v.record(v.string(), v.record(v.string(), v.array(v.string()))),
+  services: v.record(v.string(), v.record(v.string(), v.object({ rpc: list, rest: list }))),
 });
 const words = { unknown: 'where agents are spoken to', removing: 'has their cards asked for again' };
 
@@ -32,16 +33,13 @@ export function openAgentEndpoints(deps: { readonly stateDirectory: string; read
       return undefined;
     }
   };
-  let services = quietly(() => readKept(path, file, words))?.services ?? {};
+  let services: Readonly<Record<string, KeptEndpoints>> = quietly(() => readKept(path, file, words))?.services ?? {};
   return {
     of(serviceId) {
       const known = open.get(serviceId);
       if (known !== undefined) return known;
       const made = new AgentEndpoints(services[serviceId], (kept) => {
-        services = {
-          ...services,
-          [serviceId]: Object.fromEntries(Object.entries(kept).map(([at, to]) => [at, [...to]])),
-        };
+        services = { ...services, [serviceId]: kept };
         quietly(() => writeKept(path, { version: 1, services }));
       });
       open.set(serviceId, made);

@@ -1,5 +1,5 @@
 /**
- * The A2A guard: what agents say to each other over JSON-RPC, held to the contract. Pure.
+ * The A2A guard: what agents say to each other over JSON-RPC or REST, held to the contract. Pure.
  *
  * Direction: closed. Only the agent's card and messages that were read whole pass; what is no HTTP is a violation, and every other binding of
  * A2A is refused, for nothing in it would be judged.

@@ -1,5 +1,6 @@
 /** An agent's card as the contract lets it be seen. Pure. Source: A2A specification, revisions 0.3.0 and 1.0.0, "AgentCard". */
 import { foldName } from '../json/fold-name.ts';
+import { isRest } from './endpoints.ts';
 import { isRecord } from '../json/strict-json.ts';
 
 type Card = Readonly<Record<string, unknown>>;
@@ -17,7 +18,7 @@ export function shownCard(card: Card, shows: (skill: string) => boolean): Card {
     if (!Array.isArray(items) || left.length < items.length) changed[field] = left;
   };
   keep('skills', ({ id }) => typeof id === 'string' && shows(id));
-  keep('supportedInterfaces', ({ protocolBinding }) => isJsonRpc(protocolBinding));
+  keep('supportedInterfaces', (way) => isJsonRpc(way.protocolBinding) || isRest(way));
   keep('additionalInterfaces', ({ transport }) => isJsonRpc(transport));
   const misspelt = Object.keys(card).filter((name) => isMisspelt(name));
   if (Object.keys(changed).length === 0 && misspelt.length === 0) return card;

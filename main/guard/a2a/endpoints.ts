@@ -5,8 +5,14 @@
 import { plainPath } from '../http/target.ts';
 import { isRecord } from '../json/strict-json.ts';
 
-/** Targets by the path of the card that names them; plain data, JSON-safe. */
-export type KeptEndpoints = Readonly<Record<string, readonly string[]>>;
+/** Where one card says that its agent is: targets for JSON-RPC, and paths that those of REST begin with. */
+export interface CardEndpoints {
+  readonly rpc: readonly string[];
+  readonly rest: readonly string[];
+}
+
+/** By the path of the card; plain data, JSON-safe. */
+export type KeptEndpoints = Readonly<Record<string, CardEndpoints>>;
 
 /** Where a card says nothing yet: most agents are at the root of their server. */
 const root = ['/'];
@@ -27,26 +33,51 @@ export class AgentEndpoints {
   has(target: string): boolean {
     const asked = plainTarget(target);
     if (asked === undefined) return false;
-    const named = Object.values(this.#kept).flat();
-    return (named.length === 0 ? root : named).includes(asked);
+    const named = Object.values(this.#kept);
+    const targets = named.flatMap(({ rpc }) => rpc);
+    return (named.length === 0 ? root : targets).includes(asked);
+  }
+
+  /** Where requests of REST begin. */
+  bases(): readonly string[] {
+    return Object.values(this.#kept).flatMap(({ rest }) => rest);
   }
 
   /** A card came from `place`: what it names takes the place of what it named before. */
   learn(place: string, card: Readonly<Record<string, unknown>>): void {
-    const targets = [...new Set(addressesIn(card).flatMap((url) => targetOf(url) ?? []))].slice(0, most);
-    const before = this.#kept[place] ?? [];
-    if (targets.join('\n') === before.join('\n')) return;
+    const named = endpointsIn(card);
+    const before = this.#kept[place];
+    if (named.rpc.length + named.rest.length === 0 && before === undefined) return;
+    if (JSON.stringify(named) === JSON.stringify(before)) return;
     if (this.#kept[place] === undefined && Object.keys(this.#kept).length >= most) return;
-    this.#kept = { ...this.#kept, [place]: targets };
+    this.#kept = { ...this.#kept, [place]: named };
     this.#save(this.#kept);
   }
 }
 
 /** Of a card that was cut to the ways in that the guard speaks. */
-function addressesIn({ url, supportedInterfaces, additionalInterfaces }: Readonly<Record<string, unknown>>): string[] {
+function endpointsIn(card: Readonly<Record<string, unknown>>): CardEndpoints {
+  const { url, supportedInterfaces, additionalInterfaces } = card;
   const listed = [supportedInterfaces, additionalInterfaces].flatMap((list) => (Array.isArray(list) ? list : []));
-  return [url, ...listed.map((way: unknown) => (isRecord(way) ? way.url : undefined))].filter(
-    (one) => typeof one === 'string',
+  const ways = listed.filter(isRecord);
+  const rest = ways.filter((way) => isRest(way)).map((way) => way.url);
+  const rpc = [url, ...ways.filter((way) => !isRest(way)).map((way) => way.url)];
+  const targets = (urls: readonly unknown[]): readonly string[] =>
+    [...new Set(urls.flatMap((one) => (typeof one === 'string' ? (targetOf(one) ?? []) : [])))].slice(0, most);
+  return {
+    rpc: targets(rpc),
+    rest: targets(rest)
+      .filter((target) => !target.includes('?'))
+      .map((target) => target.replace(/\/+$/, '')),
+  };
+}
+
+/** A way in by REST as revision 1.0 has it: what is written there before 1.0 is of another shape, and is not read. */
+export function isRest({ protocolBinding, protocolVersion }: Readonly<Record<string, unknown>>): boolean {
+  return (
+    typeof protocolBinding === 'string' &&
+    protocolBinding.toUpperCase() === 'HTTP+JSON' &&
+    (typeof protocolVersion !== 'string' || !/^0\./.test(protocolVersion))
   );
 }
 

@@ -21,6 +21,9 @@ import { readRpc, rpcError, rpcErrors, type RpcId, type RpcRequest } from '../mc
 import { readAnswer, readCard, type Question } from './answers.ts';
 import type { A2aCalls } from './calls.ts';
 import { isCardPath } from './methods.ts';
+import { restRefusal } from './rest-answers.ts';
+import { restPlan } from './rest-judge.ts';
+import { readRest, type RestReading } from './rest-routes.ts';
 
 /** What would hide the answer, or show a part of it. */
 const hiding: ReadonlySet<string> = new Set(['accept-encoding', 'range']);
@@ -46,6 +49,10 @@ export class A2aHttpJudge implements HttpJudge {
   }
 
   request(head: RequestHead, framing: BodyFraming, nowMs: number): RequestPlan {
+    const rest = readRest(head.method, head.target, this.#calls.endpoints.bases());
+    if (rest !== undefined && unreadableHead(head) === undefined && !isCardPath(plainPath(head.target) ?? '')) {
+      return this.#restPlan(rest, head, framing, nowMs);
+    }
     const refused = this.#headRefusal(head, framing, nowMs);
     if (refused !== undefined) return { kind: 'refuse', answer: refused };
     const changes = { without: hiding, target: withoutParameters(head.target, methodParameter) };
@@ -72,6 +79,27 @@ export class A2aHttpJudge implements HttpJudge {
     };
   }
 
+  #restPlan(
+    rest: Exclude<RestReading, undefined>,
+    head: RequestHead,
+    framing: BodyFraming,
+    nowMs: number,
+  ): RequestPlan {
+    if ('unreadable' in rest) {
+      this.#calls.unreadable(`${head.method} ${head.target}`, rest.unreadable, nowMs);
+      const refusal = { code: rpcErrors.methodNotFound, message: rest.unreadable, data: undefined };
+      return { kind: 'refuse', answer: restRefusal(refusal) };
+    }
+    return restPlan(rest, head, framing, {
+      calls: this.#calls,
+      fault: (what) => this.#out.serviceFault(unreadable(`the agent answered with ${what}`), false),
+      lost: (what) => this.#out.violation(tooLarge(what), true),
+      tooLarge,
+      hiding,
+      slicedBytes,
+    });
+  }
+
   #headRefusal(head: RequestHead, framing: BodyFraming, nowMs: number): OwnAnswer | undefined {
     const refuse = (status: number, why: string): OwnAnswer => {
       this.#calls.unreadable(`${head.method} ${head.target}`, why, nowMs);
@@ -83,7 +111,10 @@ export class A2aHttpJudge implements HttpJudge {
       if (framing.kind !== 'none') return refuse(400, 'a body on GET does not pass');
       const path = plainPath(head.target);
       if (path !== undefined && isCardPath(path)) return undefined;
-      return refuse(404, "only the agent's card is asked for by GET: the JSON-RPC binding alone is spoken here");
+      return refuse(
+        404,
+        "only the agent's card is asked for by GET here, and what its REST binding has where the card says so",
+      );
     }
     if (head.method !== 'POST') return refuse(405, `${head.method} does not pass`);
     if (!this.#calls.endpoints.has(head.target)) {
