@@ -25,13 +25,15 @@ export interface CallerAttribution {
   of(pid: number | undefined): Promise<CallerKind>;
 }
 
+/** The same program with the hashes and signers that bindings look at. */
+export type Identify = (app: App) => Promise<App>;
+
 /** The rules agents are recognised by, and what this engine itself came from. */
 export interface CallerAttributionDeps {
   readonly rules: () => AgentRules;
   /** Agents (by the rule that recognised them) from below which every engine of this state directory was started. */
   readonly within: ReadonlySet<string>;
-  /** The same program with the hashes that bindings look at. */
-  readonly identify: (app: App) => Promise<App>;
+  readonly identify: Identify;
   /** Default: this platform's. */
   readonly reader?: AncestryReader | undefined;
   /** Whose ancestors are shared: the engine. Default: this process. */
@@ -50,9 +52,10 @@ export function callerAttribution(deps: CallerAttributionDeps): CallerAttributio
       const [caller, engine] = await Promise.all([reader.read(pid), reader.read(enginePid)]);
       if (caller === undefined) return unknown('the process is gone');
       const shared = engine === undefined ? [] : engine.chain.filter((one) => isIn(one, caller.chain));
-      const exempt = exemptPids(engine?.app, shared, deps);
       const rules = deps.rules();
-      const app = rules.needsIdentify ? await deps.identify(caller.app) : caller.app;
+      const engineApp = engine === undefined ? undefined : await identified(engine.app, rules, deps.identify);
+      const exempt = exemptPids(engineApp, shared, deps);
+      const app = await identified(caller.app, rules, deps.identify);
       const { agent, doubt } = withAgent(without(app, exempt), rules);
       if (agent !== undefined) return { kind: 'agent', agent };
       if (doubt === 'program' && !exempt.has(pid)) return unknown(notTold);
@@ -63,18 +66,28 @@ export function callerAttribution(deps: CallerAttributionDeps): CallerAttributio
   };
 }
 
-/** The same for a process that works on a state directory without an engine: agents of its lineage count, but for those in `within`. */
+/** The same program with the hashes and signers that bindings look at, where any does. */
+function identified(app: App, rules: AgentRules, identify: Identify): Promise<App> {
+  return rules.needsIdentify ? identify(app) : Promise.resolve(app);
+}
+
+/**
+ * The same for a process that works on a state directory without an engine: agents of its lineage count, but for those in `within`. Nobody learnt
+ * that lineage as it happened: what shows now is all there is.
+ */
 export async function attributeProcess(
   pid: number,
   rules: AgentRules,
   within: ReadonlySet<string>,
+  identify: Identify,
   reader: AncestryReader | undefined = ancestryReader(),
 ): Promise<CallerKind> {
   if (reader === undefined) return { kind: 'person' };
   const ancestry = await reader.read(pid);
   if (ancestry === undefined) return unknown('the process is gone');
-  const exempt = agentsIn(ancestry.app, rules).filter(({ rule }) => within.has(rule));
-  const { agent, doubt } = withAgent(without(ancestry.app, new Set(exempt.map((one) => one.pid))), rules);
+  const app = await identified(ancestry.app, rules, identify);
+  const exempt = agentsIn(app, rules).filter(({ rule }) => within.has(rule));
+  const { agent, doubt } = withAgent(without(app, new Set(exempt.map((one) => one.pid))), rules);
   if (agent !== undefined) return { kind: 'agent', agent };
   if (doubt === 'program') return unknown(notTold);
   return ancestry.whole ? { kind: 'person' } : unknown(notWhole);
@@ -84,10 +97,12 @@ export async function attributeProcess(
 export async function agentsAbove(
   pid: number,
   rules: AgentRules,
+  identify: Identify,
   reader: AncestryReader | undefined = ancestryReader(),
 ): Promise<ReadonlySet<string>> {
   const ancestry = await reader?.read(pid);
-  return new Set(ancestry === undefined ? [] : agentsIn(ancestry.app, rules).map(({ rule }) => rule));
+  if (ancestry === undefined) return new Set();
+  return new Set(agentsIn(await identified(ancestry.app, rules, identify), rules).map(({ rule }) => rule));
 }
 
 /** Of the shared ancestors those that count no more: all but agents from outside which an engine has served here before. */

@@ -32,10 +32,12 @@ export interface ProcessStat {
 /** Reads one process at a time. */
 export class ProcessReader {
   readonly #procRoot: string;
+  readonly #cgroupRoot: string;
   readonly #users: UserNames;
 
-  constructor(procRoot: string, passwdPath: string) {
+  constructor(procRoot: string, passwdPath: string, cgroupRoot = '/sys/fs/cgroup') {
     this.#procRoot = procRoot;
+    this.#cgroupRoot = cgroupRoot;
     this.#users = new UserNames(passwdPath);
   }
 
@@ -69,11 +71,19 @@ export class ProcessReader {
     const path = parseCgroup(this.#text(pid, 'cgroup') ?? '') ?? '';
     if (!/\.(?:service|scope)$/.test(path)) return [];
     try {
-      return readFileSync(`${cgroupRoot}${path}/cgroup.procs`, 'utf8').trim().split('\n').map(Number);
+      return readFileSync(`${this.#cgroupRoot}${path}/cgroup.procs`, 'utf8').trim().split('\n').map(Number);
     } catch {
       // Not mounted there, or gone with its last process.
       return [];
     }
+  }
+
+  /** Root's own watcher over a container, in a service of the system: nobody else puts a process there, or runs one under all of root's ids. */
+  isContainerWatcher(pid: number): boolean {
+    const name = this.executable(pid)?.split('/').at(-1) ?? '';
+    const path = parseCgroup(this.#text(pid, 'cgroup') ?? '') ?? '';
+    const ids = /^Uid:\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)/m.exec(this.#text(pid, 'status') ?? '')?.slice(1) ?? [''];
+    return containerWatchers.test(name) && /^\/system\.slice\/.*\.service$/.test(path) && ids.every((id) => id === '0');
   }
 
   /** A program as it is now: an interpreter that is not just `young` may have changed its arguments since its start. */
@@ -137,7 +147,8 @@ export class ProcessReader {
 }
 
 const maxArguments = 64;
-const cgroupRoot = '/sys/fs/cgroup';
+/** What container engines leave behind to hold a container: each lets go of its starter. */
+const containerWatchers = /^(?:containerd-shim(?:-[a-z0-9-]+)?|conmon|conmonrs)$/;
 /** bash moves its script out of the way of others' descriptors (shell.c, open_shell_script). */
 const shellScriptDescriptor = 255;
 

@@ -27,6 +27,8 @@ const firstPid = 1;
 export interface ProcessesDeps {
   readonly procRoot: string;
   readonly passwdPath: string;
+  /** Default `/sys/fs/cgroup`. */
+  readonly cgroupRoot?: string;
   readonly clock: Clock;
   readonly log: Log;
   /** Opens the kernel's own account; throws where it gives none. Absent: `/proc` is looked through. */
@@ -56,7 +58,7 @@ export class Processes implements Disposable {
   constructor(deps: ProcessesDeps) {
     this.#procRoot = deps.procRoot;
     this.#runs = deps.runs;
-    this.#reader = new ProcessReader(deps.procRoot, deps.passwdPath);
+    this.#reader = new ProcessReader(deps.procRoot, deps.passwdPath, deps.cgroupRoot);
     // Before the first look, so that nothing falls between.
     this.#watch = openWatch(deps);
     this.#since = ticksNow(deps.procRoot);
@@ -211,7 +213,10 @@ export class Processes implements Disposable {
     const parent = this.#current(parentPid, depth + 1);
     const isKnown = !isAdopted || parentPid !== stat.parentPid || this.#isOwnChild(pid, stat);
     // Whoever has it now tells nothing of what started it.
-    if (!isKnown) return seenAs(undefined, false);
+    if (!isKnown) {
+      const service = this.#serviceOf(pid, depth);
+      return seenAs(service, service?.whole === true);
+    }
     if (!isAdopted && parent !== undefined && this.#isCopy(pid, stat))
       return this.#lineage.forked(pid, stat.startTime, parent);
     return seenAs(parent, parent?.whole === true);
@@ -249,6 +254,17 @@ export class Processes implements Disposable {
       if (known !== undefined && ![...origins(known)].some((one) => one.pid === pid)) return leader;
     }
     return stat.parentPid;
+  }
+
+  /** What watches over a container descends from its service's first process, whoever in it let it go: so all in the container do. */
+  #serviceOf(pid: number, depth: number): ProgramRun | undefined {
+    if (!this.#reader.isContainerWatcher(pid)) return undefined;
+    const started = (member: number): bigint => BigInt(this.#reader.stat(member)?.startTime ?? 0);
+    const [first] = this.#reader
+      .unitMembers(pid)
+      .filter((member) => member !== pid && this.#reader.stat(member) !== undefined)
+      .sort((a, b) => (started(a) < started(b) ? -1 : 1));
+    return first === undefined ? undefined : this.#current(first, depth + 1);
   }
 
   /**

@@ -1,5 +1,5 @@
 /** What an agent has no business with: keys, other programs' doors, the display. */
-import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** What is covered in the sandbox's view of the file system. */
@@ -8,8 +8,11 @@ export interface HiddenPlaces {
   readonly files: readonly string[];
 }
 
-/** Sockets by which other programs of the same user may be made to start something, below `/tmp` and `/run`. */
+/** Directories of sockets by which other programs of the same user may be made to start something, below `/tmp` and `/run`. */
 const doors = /^(?:tmux-|\.X11-unix$|\.ICE-unix$|ssh-|screens?$|uscreens$)/;
+
+/** Names of users and hosts are looked up by these; they start nothing. */
+const lookups = /^\/(?:var\/)?run\/(?:nscd|nslcd|systemd\/(?:resolve|userdb|journal))\/|^\/var\/lib\/sss\/pipes\//;
 
 /** Those that are there, by their real paths. `stateDirectories`: of every engine that may be on this host. */
 export function hiddenPlaces(
@@ -18,8 +21,12 @@ export function hiddenPlaces(
 ): HiddenPlaces {
   const home = env['HOME'] ?? '/';
   const uid = process.getuid?.() ?? 0;
+  // A terminal multiplexer that is started later has its door here: covered before it is there.
+  const multiplexer = join(env['TMUX_TMPDIR'] ?? '/tmp', `tmux-${uid}`);
+  makePrivate(multiplexer);
   const directories = [
     ...stateDirectories,
+    multiplexer,
     // Sockets of the session: D-Bus, the keychain behind it, Wayland, audio, systemd's user manager.
     env['XDG_RUNTIME_DIR'],
     `/run/user/${uid}`,
@@ -40,8 +47,45 @@ export function hiddenPlaces(
     '/run/containerd/containerd.sock',
     '/run/crio/crio.sock',
     '/run/systemd/private',
+    ...listening().filter((path) => !lookups.test(path) && ownerOf(path) === uid),
   ];
-  return { directories: present(directories, true), files: present(files, false) };
+  const hidden = { directories: present(directories, true), files: present(files, false) };
+  const isBelow = (path: string): boolean => hidden.directories.some((directory) => path.startsWith(`${directory}/`));
+  return { ...hidden, files: hidden.files.filter((path) => !isBelow(path)) };
+}
+
+/** Every socket with a path on which somebody listens (proc_net(5): flags of `unix`). */
+function listening(): readonly string[] {
+  const acceptsConnections = '00010000';
+  try {
+    const rows = readFileSync('/proc/net/unix', 'utf8').split('\n').slice(1);
+    return rows.flatMap((row) => {
+      const [, , , flags, , , , ...path] = row.split(' ').filter((field, index) => field !== '' || index > 6);
+      const name = path.join(' ');
+      return flags === acceptsConnections && name.startsWith('/') ? [name] : [];
+    });
+  } catch {
+    // Not Linux: then there is no sandbox either.
+    return [];
+  }
+}
+
+function ownerOf(path: string): number | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.uid;
+  } catch {
+    // Not ours to reach, and so no door of ours.
+    return undefined;
+  }
+}
+
+/** As its program would make it; where it is already, or cannot be, that is as well. */
+function makePrivate(directory: string): void {
+  try {
+    mkdirSync(directory, { mode: 0o700 });
+  } catch {
+    // There already, or nowhere to make it.
+  }
 }
 
 function present(paths: readonly (string | undefined)[], isDirectory: boolean): readonly string[] {

@@ -120,6 +120,23 @@ agents:
       expect(Number(count)).toBeLessThan(10);
     });
 
+    test('sees no door of another program of its user, nor takes away what covers one', async () => {
+      const door = join(world.home, 'door.sock');
+      const server = createServer((_request, response) => response.end('opened\n'));
+      await new Promise<void>((resolve) => server.listen(door, resolve));
+      const knock = `curl -sS --max-time 5 --unix-socket ${door} http://door/`;
+      try {
+        const { out } = await run('host', [
+          'sh',
+          '-c',
+          `${knock}; unshare -Urm umount ${world.deviceState}; ls -A ${world.deviceState}`,
+        ]);
+        expect(out.trim()).toBe('engine.sock');
+      } finally {
+        server.close();
+      }
+    });
+
     test('holds it to its limits', async () => {
       const many = 'for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do sleep 30 & done; echo all; kill 0';
       const ran = await run('host', ['sh', '-c', many], ['--processes', '12']);

@@ -1,7 +1,16 @@
 /** An agent stays itself, whatever it does to its name, its parents and its sockets; nobody else becomes it. Real processes throughout. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir, uptime } from 'node:os';
 import { join } from 'node:path';
@@ -100,6 +109,7 @@ const isAgent = { agent: 'mine', attribution: 'exact' };
 /** A `/proc` of files, as the kernel would have them at that moment. */
 class ProcTree {
   readonly root = mkdtempSync(join(tmpdir(), 'culvert-proc-'));
+  readonly cgroups = join(this.root, 'cgroups');
 
   constructor() {
     cleanUps.push(() => rmSync(this.root, { recursive: true, force: true }));
@@ -114,24 +124,45 @@ class ProcTree {
       code = '1000',
       cmdline,
       environ = '',
-    }: { parent: number; stack: number; code?: string; cmdline: string; environ?: string },
+      exe = '/usr/bin/node',
+      since = 9950,
+      ids = 0,
+      unit,
+    }: {
+      parent: number;
+      stack: number;
+      code?: string;
+      cmdline: string;
+      environ?: string;
+      exe?: string;
+      /** When it started, in hundredths of a second. */
+      since?: number;
+      ids?: number;
+      unit?: string;
+    },
   ): void {
     const directory = join(this.root, String(pid));
     mkdirSync(directory, { recursive: true });
     const zeros = (count: number): string => Array.from({ length: count }, () => '0').join(' ');
     // Fields 3 to 28 of proc_pid_stat(5).
-    const fields = `S ${parent} ${pid} ${pid} ${zeros(15)} 9950 ${zeros(3)} ${code} ${code} ${stack}`;
+    const fields = `S ${parent} ${pid} ${pid} ${zeros(15)} ${since} ${zeros(3)} ${code} ${code} ${stack}`;
     writeFileSync(join(directory, 'stat'), `${pid} (node) ${fields} ${zeros(20)}`);
     writeFileSync(join(directory, 'cmdline'), cmdline);
     writeFileSync(join(directory, 'environ'), environ);
     rmSync(join(directory, 'exe'), { force: true });
-    symlinkSync('/usr/bin/node', join(directory, 'exe'));
+    symlinkSync(exe, join(directory, 'exe'));
+    writeFileSync(join(directory, 'status'), `Uid:\t${ids}\t${ids}\t${ids}\t${ids}\n`);
+    if (unit === undefined) return;
+    writeFileSync(join(directory, 'cgroup'), `0::${unit}\n`);
+    mkdirSync(join(this.cgroups, unit), { recursive: true });
+    appendFileSync(join(this.cgroups, unit, 'cgroup.procs'), `${pid}\n`);
   }
 
   processes(): Processes {
     const processes = new Processes({
       procRoot: this.root,
       passwdPath: '/etc/passwd',
+      cgroupRoot: this.cgroups,
       clock: new ManualClock(),
       log: silentLog,
       enginePid: 1,
@@ -382,6 +413,50 @@ describe.runIf(process.platform === 'linux' && native.ok)('what cannot be known'
     const app = await recogniseAgents(finder, () => agentRules()).find(flow);
     expect(app).toMatchObject({ attribution: 'unknown', doubt: 'lineage' });
     process.kill(app.pid ?? 0, 'SIGKILL');
+  });
+});
+
+describe('a container that starts while nobody tells of processes', () => {
+  const service = '/system.slice/containerd.service';
+  const shim = {
+    parent: 1,
+    stack: 3,
+    cmdline: 'containerd-shim\0',
+    exe: '/usr/bin/containerd-shim-runc-v2',
+    since: 20_000,
+  };
+  const contained = { parent: 50, stack: 4, cmdline: '/srv/app\0', exe: '/srv/app', since: 20_001 };
+  const host = (): { tree: ProcTree; processes: Processes } => {
+    const tree = new ProcTree();
+    tree.put(1, { parent: 0, stack: 1, cmdline: '/sbin/init\0', exe: '/sbin/init', since: 1 });
+    const containerd = { parent: 1, stack: 2, cmdline: 'containerd\0', exe: '/usr/bin/containerd', since: 100 };
+    tree.put(40, { ...containerd, unit: service });
+    return { tree, processes: tree.processes() };
+  };
+
+  it('descends from its engine, though what watches over it was let go', () => {
+    const { tree, processes } = host();
+    tree.put(50, { ...shim, unit: service });
+    tree.put(51, { ...contained, unit: '/system.slice/docker-1.scope' });
+    expect(processes.ancestry(51)).toMatchObject({
+      whole: true,
+      app: { path: '/srv/app', parents: [{ pid: 50 }, { pid: 40 }, { pid: 1 }] },
+    });
+  });
+
+  it('is nobody’s where what watches over it is not root’s, not in a service of the system, or something else', () => {
+    for (const other of [
+      { ids: 1000, unit: service },
+      { unit: '/user.slice/user-1000.slice/user@1000.service/app.slice/engine.service' },
+      { unit: service, exe: '/usr/bin/job' },
+    ]) {
+      const { tree, processes } = host();
+      // Older than it in the same place: so it is not its service's first itself.
+      tree.put(45, { ...contained, parent: 40, unit: other.unit });
+      tree.put(50, { ...shim, since: 20_002, ...other });
+      tree.put(51, { ...contained, unit: '/system.slice/docker-1.scope' });
+      expect(processes.ancestry(51)?.whole, JSON.stringify(other)).toBe(false);
+    }
   });
 });
 

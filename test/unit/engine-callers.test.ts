@@ -1,6 +1,7 @@
 /** Who calls the engine: real processes, started from below programs that stand for agents. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { copyFileSync, chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { appendFileSync, copyFileSync, chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { agentRules } from '../../main/apps/recognise.ts';
@@ -42,7 +43,7 @@ it.runIf(process.platform === 'linux')(
   async () => {
     const directory = temporaryDirectory('callers');
     const attribution = callerAttribution({ rules: () => rules, within: new Set(), identify });
-    const ours = await agentsAbove(process.pid, rules);
+    const ours = await agentsAbove(process.pid, rules, identify);
     const asPerson = callerAttribution({ rules: () => rules, within: ours, identify });
     const plain = await pidUnder(program(directory, 'plain'));
     const robot = await pidUnder(program(directory, 'robot'));
@@ -71,7 +72,7 @@ it.runIf(process.platform === 'linux')(
     for (const pid of [enginePid, caller])
       living.push({ kill: () => process.kill(pid, 'SIGKILL') } as unknown as ChildProcess);
 
-    const above = await agentsAbove(enginePid, rules);
+    const above = await agentsAbove(enginePid, rules, identify);
     expect(above).toContain('agents.robot');
     const first = await noteEngine(directory, above, join(directory, 'culvert.yaml'));
     expect(await callerAttribution({ rules: () => rules, within: first, identify, enginePid }).of(caller)).toEqual({
@@ -109,11 +110,18 @@ it.runIf(process.platform === 'linux')(
     const directory = temporaryDirectory('callers');
     const robot = await pidUnder(program(directory, 'robot'));
     const plain = await pidUnder(program(directory, 'plain'));
-    writeFileSync(join(directory, 'culvert.yaml'), 'agents: { robot: { identity: robot, path: "**/robot" } }');
+    const known = program(directory, 'known');
+    appendFileSync(known, '\n');
+    const hash = createHash('sha256').update(readFileSync(known)).digest('hex');
+    const byHash = await pidUnder(known);
+    const agents = `robot: { identity: robot, path: "**/robot" }, known: { identity: known, hash: "${hash}" }`;
+    writeFileSync(join(directory, 'culvert.yaml'), `agents: { ${agents} }`);
     // Nothing was governed here yet.
     await requirePerson(directory, robot);
-    await noteEngine(directory, await agentsAbove(process.pid, rules), join(directory, 'culvert.yaml'));
+    await noteEngine(directory, await agentsAbove(process.pid, rules, identify), join(directory, 'culvert.yaml'));
     await requirePerson(directory, plain);
-    await expect(requirePerson(directory, robot)).rejects.toMatchObject({ code: 'engine.not_permitted' });
+    for (const agent of [robot, byHash]) {
+      await expect(requirePerson(directory, agent)).rejects.toMatchObject({ code: 'engine.not_permitted' });
+    }
   },
 );

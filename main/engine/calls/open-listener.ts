@@ -10,7 +10,7 @@ import type { ServiceView } from '../../api/views.ts';
 import { rulesOf, type AgentBindings } from '../admission/agent-bindings.ts';
 import type { EngineConfig } from '../runtime/config.ts';
 import { noteEngine } from '../runtime/lineage-record.ts';
-import { agentsAbove, callerAttribution } from '../../apps/caller-attribution.ts';
+import { agentsAbove, callerAttribution, type Identify } from '../../apps/caller-attribution.ts';
 import { lazyConsole } from './console-listener.ts';
 import { consoleVisitor } from './console-visitor.ts';
 import type { ConsoleListener } from '../runtime/engine-options.ts';
@@ -50,12 +50,10 @@ export async function openListeners(deps: ListenerDeps, stack: DisposalStack): P
   const handlers = createHandlers({ ...deps.calls, openConsole: (uids) => console.addresses(uids) });
   const rules = rulesOf(() => deps.agents.all());
   const reader = deps.apps.ancestry;
-  const attribution = callerAttribution({
-    rules,
-    reader,
-    within: await noteEngine(deps.stateDirectory, await agentsAbove(process.pid, rules(), reader), deps.configFile),
-    identify: (app) => deps.apps.identify(app),
-  });
+  const identify: Identify = (app) => deps.apps.identify(app);
+  const above = await agentsAbove(process.pid, rules(), identify, reader);
+  const within = await noteEngine(deps.stateDirectory, above, deps.configFile);
+  const attribution = callerAttribution({ rules, reader, within, identify });
   const ownerUidOf = (name: string): UserId | undefined => identities.find(name)?.record()?.ownerUid;
   const identity = stack.use(
     userIdentities(handlers.identity, {

@@ -2,6 +2,9 @@
 import { TunnelerError } from '../../base/errors.ts';
 import { agentRules } from '../../apps/recognise.ts';
 import { attributeProcess } from '../../apps/caller-attribution.ts';
+import { createAppFinder } from '../../apps/open-app-finder.ts';
+import { systemClock } from '../../base/clock.ts';
+import { silentLog } from '../../base/log.ts';
 import { readConfig, type EngineConfig } from '../runtime/config.ts';
 import { readLineage } from '../runtime/lineage-record.ts';
 
@@ -13,7 +16,10 @@ export async function requirePerson(stateDirectory: string, pid = process.pid): 
   const record = await readLineage(stateDirectory);
   if (record === undefined) return;
   const rules = agentRules((await settings(record.configFile)).agents);
-  const found = await attributeProcess(pid, rules, new Set(record.within));
+  const found = await attributeProcess(pid, rules, new Set(record.within), async (app) => {
+    using finder = createAppFinder({ log: silentLog, clock: systemClock });
+    return await finder.identify(app, { signers: rules.needsSigners });
+  });
   if (found.kind === 'person') return;
   const who =
     found.kind === 'agent'
