@@ -46,3 +46,13 @@ test('plant: registers are read, writes are answered by the guard, the session i
   expect(steps.map((step) => step.detail)).toContain('maintenance-laptop read-var DB1.DBB0–3: 01 02 03 04');
   expect(sessions).toMatchObject([{ service: 'press-7.plc', identity: 'maintenance-laptop', guard: 'modbus' }]);
 }, 60_000);
+
+test('models: three agents ask two providers through one endpoint, one is stopped in mid-sentence, keys are worth nothing in other hands', async () => {
+  const { ok, steps, sessions } = await demo('models');
+  expect(ok).toBe(true);
+  const told = steps.map(({ title, detail }) => `${title}: ${detail}`).join('\n');
+  expect(told).toMatch(/stopped in mid-sentence after 2[0-9]{2}/);
+  expect(told).toContain('429: Refused by contract: the budget of 300 tokens');
+  expect(told).toContain('401: Refused: the key');
+  expect(new Set(sessions.map(({ identity }) => identity))).toEqual(new Set(['writer', 'analyst', 'spender']));
+}, 60_000);

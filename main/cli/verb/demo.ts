@@ -3,6 +3,7 @@ import { TunnelerError } from '../../base/errors.ts';
 import { addVerb, Cli, usage, type CommonOptions } from '../cli.ts';
 import { openDemo } from '../demo/demo.ts';
 import { openMacroPulse } from '../demo/macro-pulse.ts';
+import { openModels } from '../demo/models.ts';
 import { openPlant } from '../demo/plant.ts';
 import type { Demo, DemoMode } from '../demo/stage.ts';
 import { showWindow, type ShownWindow } from '../show-window.ts';
@@ -16,7 +17,7 @@ const onceLimitMs = 50_000;
 const cleaningMs = 5_000;
 
 /** Scenarios whose devices are several engines on one machine, which cannot share its names and routes: they work through proxies. */
-const scenarios = { 'macro-pulse': openMacroPulse, plant: openPlant } as const;
+const scenarios = { 'macro-pulse': openMacroPulse, plant: openPlant, models: openModels } as const;
 
 /** `culvert demo [--once] [--scenario NAME]`: the main job, shown step by step on an overlay of its own. */
 export function addDemo(program: Command, cli: Cli): void {
