@@ -156,13 +156,14 @@ export class EngagementBook implements Disposable {
   }
 
   /** End it; nothing happens where it is over. Each step is recorded; one that cannot be does not keep it open. */
-  close(id: string, ended: EngagementEnd, reason: string): void {
+  close(id: string, ended: EngagementEnd, reason: string, endedDetail?: string): void {
     const one = this.get(id);
     if (one === undefined || one.state === 'closed') return;
-    this.#put({ ...one, ended, reason, state: 'closing' });
-    this.#put({ ...one, ended, reason, state: 'closed', closedAtMs: this.#deps.clock.now() });
-    const over = this.get(id);
-    if (over !== undefined) this.ended.emit(over);
+    const over = { ...one, ended, endedDetail, reason };
+    this.#put({ ...over, state: 'closing' });
+    this.#put({ ...over, state: 'closed', closedAtMs: this.#deps.clock.now() });
+    const kept = this.get(id);
+    if (kept !== undefined) this.ended.emit(kept);
   }
 
   /** When it ends at the latest; undefined: at no set time. */

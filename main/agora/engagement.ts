@@ -3,6 +3,7 @@
  * Source: openziti/agora, docs/layer-2 (sessions, contracts): `ses_…`, proposed → accepting → active → closing → closed.
  */
 import type { EngagementContract } from '../base/engagement.ts';
+import type { ReasonCode } from '../base/reason-codes.ts';
 import type { CloseReason } from '../base/reason.ts';
 
 /** `accepting`: agreed on, and nothing said yet. Time counts from `active` on. */
@@ -47,6 +48,8 @@ export interface Engagement extends Party {
   readonly lastAtMs: number;
   readonly closedAtMs?: number | undefined;
   readonly ended?: EngagementEnd | undefined;
+  /** More of it in Agora's words, where a guard said more. */
+  readonly endedDetail?: string | undefined;
   /** Of the last transition, in words. */
   readonly reason: string;
   readonly messages: number;
@@ -105,6 +108,15 @@ export function lastsMs({ contract, approvedMs }: Pick<Engagement, 'contract' | 
 }
 
 /** How Agora says that it ended so. */
-export function agoraWords(end: EngagementEnd): AgoraWords {
-  return words[end];
+export function agoraWords(end: EngagementEnd, detail?: string): AgoraWords {
+  return detail === undefined ? words[end] : { ...words[end], closeDetail: detail };
 }
+
+/** What a guard found, as Agora says it. */
+export const breachDetails: Readonly<Partial<Record<ReasonCode, string>>> = {
+  'guard.a2a.too_large': 'envelope_size_exceeded',
+  'guard.a2a.count_used': 'envelope_count_exceeded',
+  'guard.a2a.type_disallowed': 'message_type_disallowed',
+  'guard.a2a.frame_version': 'unknown_frame_version',
+  'guard.a2a.frame_header': 'malformed_envelope_header',
+};

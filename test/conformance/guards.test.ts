@@ -106,6 +106,26 @@ guardConformance({
   meaning: withoutChunks,
 });
 
+const envelope = (header: unknown, payload: string): Uint8Array => {
+  const json = JSON.stringify(header);
+  const head = Buffer.alloc(9);
+  head[0] = 1;
+  head.writeUInt32BE(Buffer.byteLength(json), 1);
+  head.writeUInt32BE(payload.length, 5);
+  return Uint8Array.from(Buffer.concat([head, Buffer.from(json), Buffer.from(payload)]));
+};
+
+guardConformance({
+  name: 'envelopes',
+  make: guardOf({ a2a: { messageTypes: ['quote.*'], maxMessages: 9, maxMessageBytes: 5_000 } }),
+  conversation: [
+    ['app', envelope({ schema_version: 1, message_type: 'quote.ask', timestamp: 'now' }, 'opaque')],
+    ['service', envelope({ message_type: 'quote.told', correlation_id: 'e' }, 'x'.repeat(900))],
+    ['app', envelope({ message_type: 'quote.none' }, '')],
+    ['app', envelope({ message_type: 'transfer' }, 'never')],
+  ],
+});
+
 guardConformance({
   name: 'MCP as lines',
   make: guardOf({ mcp }),

@@ -271,6 +271,18 @@ describe('an engagement that the contract alone accepts', () => {
     }
   });
 
+  it("says in Agora's words what a guard found", () => {
+    const both = new Both();
+    both.connect().dial.said(true);
+    both.dial.close([...both.dial.open][0] ?? '', 'contract_violation', 'guard.a2a.type_disallowed');
+    const [one] = both.dial.book.list();
+    expect(one).toMatchObject({ ended: 'contract_violation', endedDetail: 'message_type_disallowed' });
+    expect(agoraWords('contract_violation', one?.endedDetail)).toEqual({
+      closeReason: 'contract_violation',
+      closeDetail: 'message_type_disallowed',
+    });
+  });
+
   it('is closed by either end, and the other hears of it', async () => {
     const both = new Both();
     await both.connect().say();

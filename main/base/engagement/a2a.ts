@@ -10,13 +10,13 @@ export const a2a = terms({
    */
   skills: v.optional(globs),
   /**
-   * Globs over what a message is made of, by kind (`text`, `data`, `file`) or media type (`text/plain`, `image/*`), both ways. Each part has
-   * to be one of them; an empty list lets none through. Absent: all of them.
+   * Globs over what a message is made of, by kind (`text`, `data`, `file`) or media type (`text/plain`, `image/*`), both ways; of an envelope
+   * over its `message_type`. Each part has to be one of them; an empty list lets none through. Absent: all of them.
    */
   messageTypes: v.optional(globs),
   /** Messages an identity may send to the agent within `grantSeconds` (without: within a day), however often it connects. */
   maxMessages: v.optional(whole),
-  /** A single message or answer larger than this is a violation. Default 16 MiB. */
+  /** A single message or answer larger than this is a violation. Default 16 MiB, of envelopes 10 MiB. */
   maxMessageBytes: v.optional(positive),
 });
 

@@ -5,7 +5,13 @@
 import { randomBytes } from 'node:crypto';
 import type { EngagementBook } from '../../agora/engagement-book.ts';
 import { partyKey } from '../../agora/engagement-book.ts';
-import { asksForProposal, type Engagement, type EngagementEnd, type Party } from '../../agora/engagement.ts';
+import {
+  asksForProposal,
+  breachDetails,
+  type Engagement,
+  type EngagementEnd,
+  type Party,
+} from '../../agora/engagement.ts';
 import { defined } from '../../base/defined.ts';
 import type { EngagementContract } from '../../base/engagement.ts';
 import { toTunnelerError } from '../../base/errors.ts';
@@ -110,7 +116,9 @@ export class Engagements implements Disposable {
     this.#sessions.delete(session.id);
     if (held?.engagement === undefined || session.closeReason === undefined) return;
     if (endedWith.has(session.closeReason)) {
-      this.book.close(held.engagement, session.closeReason, session.closeWhy?.sentence ?? session.closeReason);
+      const { closeReason, closeWhy } = session;
+      const detail = closeWhy === undefined ? undefined : breachDetails[closeWhy.code];
+      this.book.close(held.engagement, closeReason, closeWhy?.sentence ?? closeReason, detail);
     } else if (wasCutThere(session)) void this.#refresh(held.engagement);
   }
 

@@ -177,7 +177,7 @@ function rejected(service: string, why: string): TunnelerError {
 function engagementView(one: Engagement, endsAtMs: number | undefined): EngagementView {
   const { id, service, counterparty, identity, end, state, ended, contractHash, contractHashThere } = one;
   const { messages, bytes, proposedAtMs, startedAtMs, closedAtMs, reason, approval } = one;
-  const words = ended === undefined ? undefined : agoraWords(ended);
+  const words = ended === undefined ? undefined : agoraWords(ended, one.endedDetail);
   const at = (ms: number | undefined): string | null => (ms === undefined ? null : iso(ms));
   return {
     id,

@@ -41,6 +41,7 @@ const engagement = v.object({
   lastAtMs: number,
   closedAtMs: v.optional(number),
   ended: v.optional(v.picklist([...closeReasons, 'rejected', 'contract_changed'])),
+  endedDetail: v.optional(text),
   reason: text,
   messages: number,
   bytes: number,
@@ -117,7 +118,7 @@ function fieldsOf(one: Engagement): Readonly<Record<string, unknown>> {
     reason,
     ...(one.state === 'proposed' ? { contract: one.contract } : {}),
     ...defined({ contractHashThere, approval: one.approval, ended }),
-    ...(ended === undefined ? {} : agoraWords(ended)),
+    ...(ended === undefined ? {} : agoraWords(ended, one.endedDetail)),
     ...(isOver ? { messages: one.messages, bytes: one.bytes } : {}),
   };
 }
