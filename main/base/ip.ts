@@ -56,6 +56,20 @@ export function parseCidr(text: string): Cidr | undefined {
   };
 }
 
+/** The same host within another network: the network's bits from `to`, which is as long as `from`, the rest stays. `address` lies within `from`. */
+export function moved(address: string, from: Cidr, to: Cidr): string {
+  const bytes = addressBytes(address);
+  const network = addressBytes(to.text.slice(0, to.text.indexOf('/')));
+  if (bytes === undefined || network === undefined) return address;
+  return addressFromBytes(
+    bytes.map((byte, at) => {
+      const networkBits = Math.min(8, Math.max(0, from.prefixLength - at * 8));
+      const mask = (0xff << (8 - networkBits)) & 0xff;
+      return ((network[at] ?? 0) & mask) | (byte & ~mask & 0xff);
+    }),
+  );
+}
+
 /** Parse a prefix that must be valid. Throws `base.invalid` naming `what`. */
 export function requireCidr(text: string, what: string): Cidr {
   const cidr = parseCidr(text);

@@ -7,6 +7,7 @@ import { TunnelerError } from '../base/errors.ts';
 import { DisposalStack } from '../base/lifecycle.ts';
 import { openIdentityStore } from '../identity/identity-store.ts';
 import { createIntercept } from '../intercept/intercept.ts';
+import { parseMapping } from '../intercept/mapping.ts';
 import { openInventory } from '../inventory/inventory.ts';
 import type { InterceptProblem } from '../intercept/match.ts';
 import { createSessions } from '../session/create-sessions.ts';
@@ -98,7 +99,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
   };
 
   // Step 6: which service of which identity.
-  const intercept = createIntercept();
+  const intercept = createIntercept((config.mapping ?? []).flatMap((one) => parseMapping(one) ?? []));
   const problems = new Map<string, readonly InterceptProblem[]>();
 
   // Steps 5, 7 and 8: whose flow is it, may it, under which guard.

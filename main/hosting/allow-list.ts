@@ -1,6 +1,6 @@
 /** Which addresses a dialer may name, and what they are on this host's network. Pure. */
 import { canonicalName } from '../base/hostname.ts';
-import { addressBytes, addressFromBytes, parseCidr } from '../base/ip.ts';
+import { moved, parseCidr } from '../base/ip.ts';
 import type { Cidr } from '../base/ip.ts';
 
 /** What an allow list of a host config names. */
@@ -38,11 +38,10 @@ export function allowsAddress(allowed: readonly AllowedAddress[], address: strin
   return allowed.some((entry) => entry.kind === 'prefix' && entry.prefix.contains(address));
 }
 
-/** Addresses beneath `from` are found under another prefix on this host's network. */
+/** Addresses beneath `from` are found under another prefix, as long, on this host's network. */
 export interface AddressTranslation {
   readonly from: Cidr;
-  readonly toBytes: Uint8Array;
-  readonly prefixLength: number;
+  readonly to: Cidr;
 }
 
 /** One of `forwardAddressTranslations`; undefined where it makes no sense. */
@@ -51,23 +50,12 @@ export function parseTranslation(raw: {
   to: string;
   prefixLength: number;
 }): AddressTranslation | undefined {
-  const from = parseCidr(`${raw.from.split('/')[0] ?? ''}/${raw.prefixLength}`);
-  const toBytes = addressBytes(raw.to.split('/')[0] ?? '');
-  if (from === undefined || toBytes === undefined || (toBytes.length === 4) !== (from.family === 4)) return undefined;
-  return { from, toBytes, prefixLength: raw.prefixLength };
+  const [from, to] = [raw.from, raw.to].map((text) => parseCidr(`${text.split('/')[0] ?? ''}/${raw.prefixLength}`));
+  return from === undefined || to === undefined || from.family !== to.family ? undefined : { from, to };
 }
 
 /** The address on this host's network: the first translation that fits gives the network, the host bits stay. */
 export function translate(translations: readonly AddressTranslation[], address: string): string {
   const translation = translations.find(({ from }) => from.contains(address));
-  const bytes = addressBytes(address);
-  if (translation === undefined || bytes === undefined) return address;
-  const { toBytes, prefixLength } = translation;
-  return addressFromBytes(
-    bytes.map((byte, at) => {
-      const networkBits = Math.min(8, Math.max(0, prefixLength - at * 8));
-      const mask = (0xff << (8 - networkBits)) & 0xff;
-      return ((toBytes[at] ?? 0) & mask) | (byte & ~mask & 0xff);
-    }),
-  );
+  return translation === undefined ? address : moved(address, translation.from, translation.to);
 }

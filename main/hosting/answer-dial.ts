@@ -13,6 +13,7 @@ import type { HostTerminator } from './host-config.ts';
 import type { AdmitHosted, HostedAdmission, HostedDial, HostedRequest, HostedService, TargetTls } from './hosting.ts';
 import { serveResolver } from './resolver.ts';
 import type { HostDns } from './resolver.ts';
+import type { SerialLines } from './serial/serial-lines.ts';
 
 /** Who decides on a dial, and how names are looked up. */
 export interface AnswerDeps {
@@ -20,6 +21,7 @@ export interface AnswerDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly dns: HostDns;
+  readonly serial: Pick<SerialLines, 'connect'>;
 }
 
 /** `connType` of the connection that carries DNS questions. Source: openziti/ziti tunnel/const.go. */
@@ -108,6 +110,7 @@ function connect(
   signal: AbortSignal,
   startedMs: number,
 ): Promise<ByteStream> {
+  if (config.serial !== undefined) return deps.serial.connect(config.serial);
   return connectTarget({
     target,
     proxy: config.proxy,

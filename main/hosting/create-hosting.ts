@@ -7,6 +7,7 @@ import { HostedServiceRun, fingerprintOf } from './hosted-service.ts';
 import type { AdmitHosted, HostedService, HostedState, Hosting } from './hosting.ts';
 import { systemDns } from './resolver.ts';
 import type { HostDns } from './resolver.ts';
+import { SerialLines } from './serial/serial-lines.ts';
 
 /** Who decides on dials, and how names are looked up. */
 export interface HostingDeps {
@@ -24,7 +25,7 @@ export function createHosting(deps: HostingDeps): Hosting {
 }
 
 class HostingOfAll implements Hosting {
-  readonly #deps: Required<HostingDeps>;
+  readonly #deps: Required<HostingDeps> & { readonly serial: SerialLines };
   /** By identity, then by service id. */
   readonly #runs = new Map<string, Map<string, HostedServiceRun>>();
   /** Changes of one identity happen one after another. */
@@ -32,7 +33,7 @@ class HostingOfAll implements Hosting {
   readonly #states = new Emitter<HostedState>();
 
   constructor(deps: HostingDeps) {
-    this.#deps = { dns: systemDns(), ...deps };
+    this.#deps = { dns: systemDns(), serial: new SerialLines(deps.clock), ...deps };
   }
 
   replace(identity: string, services: readonly HostedService[]): Promise<void> {

@@ -9,6 +9,7 @@ import type { AddressTranslation, AllowedAddress } from './allow-list.ts';
 import { hostV1, hostV2, parseDurationMs, serverV1 } from './host-schema.ts';
 import type { HostV1, RawCheckAction } from './host-schema.ts';
 import { TunnelerError } from '../base/errors.ts';
+import { isSerialAddress, parseSerialAddress, type SerialSettings } from './serial/serial-settings.ts';
 
 /** Config types in order of preference. Source: openziti/ziti tunnel/intercept/svcpoll.go. */
 export const hostConfigTypes = ['host.v2', 'host.v1', 'ziti-tunneler-server.v1'] as const;
@@ -74,6 +75,8 @@ export interface HostTerminator {
   readonly precedence: 'default' | 'required' | 'failed' | undefined;
   readonly maxConnections: number;
   readonly checks: readonly HealthCheck[];
+  /** The target is a serial line, and `address` its device: what is dialled is Modbus/TCP, what the line has Modbus RTU. */
+  readonly serial: SerialSettings | undefined;
   /** HTTP proxy that TCP goes out by. */
   readonly proxy: { readonly host: string; readonly port: number } | undefined;
 }
@@ -100,6 +103,7 @@ export const answeredHere: ParsedHost = {
       precedence: undefined,
       maxConnections: defaultMaxConnections,
       checks: [],
+      serial: undefined,
       proxy: undefined,
     },
   ],
@@ -161,9 +165,10 @@ function toTerminator(raw: HostV1, report: Report): HostTerminator {
     parseDurationMs(listen.connectTimeout ?? undefined) ??
     (typeof listen.connectTimeoutSeconds === 'number' ? listen.connectTimeoutSeconds * 1000 : undefined) ??
     maxConnectTimeoutMs;
+  const serial = serialOf(raw);
   return {
     protocol: protocolOf(raw),
-    address: addressOf(raw, report),
+    address: serial === undefined ? addressOf(raw, report) : { forward: false, value: serial.path },
     port: portOf(raw),
     allowedSources: keep(raw.allowedSourceAddresses ?? [], parseCidr, 'allowedSourceAddresses', report),
     connectTimeoutMs: timeoutMs > 0 ? Math.min(timeoutMs, maxConnectTimeoutMs) : maxConnectTimeoutMs,
@@ -173,6 +178,7 @@ function toTerminator(raw: HostV1, report: Report): HostTerminator {
     precedence: listen.precedence ?? undefined,
     maxConnections: listen.maxConnections ?? defaultMaxConnections,
     checks: checksOf(raw),
+    serial,
     proxy:
       raw.proxy === undefined || raw.proxy === null ? undefined : parseHostPort(raw.proxy.address, 'proxy.address'),
   };
@@ -201,13 +207,24 @@ function addressOf(raw: HostV1, report: Report): HostTerminator['address'] {
     );
     return {
       forward: true,
-      allowed: { addresses, translations: translations.sort((a, b) => b.prefixLength - a.prefixLength) },
+      allowed: { addresses, translations: translations.sort((a, b) => b.from.prefixLength - a.from.prefixLength) },
     };
   }
   if (raw.address === undefined || raw.address === null || raw.address === '') {
     throw invalid('address: missing, and forwardAddress is not set');
   }
   return { forward: false, value: raw.address };
+}
+
+function serialOf(raw: HostV1): SerialSettings | undefined {
+  const { address } = raw;
+  if (raw.forwardAddress === true || typeof address !== 'string' || !isSerialAddress(address)) return undefined;
+  const settings = parseSerialAddress(address);
+  if (typeof settings === 'string') throw invalid(`address: a serial line: ${settings}`);
+  if (raw.forwardProtocol === true || raw.protocol !== 'tcp') {
+    throw invalid('address: a serial line is dialled as Modbus/TCP, so the protocol is tcp');
+  }
+  return settings;
 }
 
 function portOf(raw: HostV1): HostTerminator['port'] {

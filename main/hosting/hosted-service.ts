@@ -4,6 +4,7 @@ import { carriesFrames, frameConfigs } from '../base/frame-configs.ts';
 import type { Reason } from '../base/reason.ts';
 import { answeredHere, parseHostConfigs } from './host-config.ts';
 import type { HostTerminator } from './host-config.ts';
+import { describeSerial } from './serial/serial-settings.ts';
 import type { HostedService, HostedState } from './hosting.ts';
 import { Terminator } from './terminator.ts';
 import type { TerminatorDeps } from './terminator.ts';
@@ -71,7 +72,9 @@ export class HostedServiceRun implements AsyncDisposable {
 
   targetHosts(): readonly string[] {
     if (this.#service.answer !== undefined) return [];
-    return this.#configs.flatMap(({ address }) => (address.forward ? [] : [address.value]));
+    return this.#configs.flatMap(({ address, serial }) =>
+      address.forward || serial !== undefined ? [] : [address.value],
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -111,6 +114,7 @@ function problemOf(
 /** `tcp 127.0.0.1:8080`; `forwarded` where the dialer names the address. */
 function describe(config: HostTerminator): string {
   if (config.address.forward) return 'forwarded';
+  if (config.serial !== undefined) return describeSerial(config.serial);
   const protocol = config.protocol.forward ? config.protocol.allowed.protocols.join('/') : config.protocol.value;
   const host = authorityHost(config.address.value);
   return `${protocol} ${host}:${config.port.forward ? '*' : config.port.value}`;

@@ -1,6 +1,7 @@
 /** Which service of which identity claims a destination. Pure: no I/O, no clock; state is what `replace` was given last. */
 import { carriesFrames, frameConfigs } from '../base/frame-configs.ts';
 import type { FlowRequest } from '../base/flow.ts';
+import { defined, whenDefined } from '../base/defined.ts';
 import { canonicalName } from '../base/hostname.ts';
 import { canonicalAddress, formatHostPort } from '../base/ip.ts';
 import { renderTemplate } from '../base/tunneler-template.ts';
@@ -11,6 +12,8 @@ import { ClaimIndex } from './claim-index.ts';
 import type { AddressHit, Claim } from './claim-index.ts';
 import { parseInterceptConfigs, plainDialTimeoutMs } from './intercept-config.ts';
 import type { InterceptConfig, ParsedIntercept } from './intercept-config.ts';
+import { mapped, unmapped, type AddressMapping } from './mapping.ts';
+import { targetFamily } from './target-family.ts';
 import type { Intercept, InterceptProblem, InterceptTable, Match, MatchResult } from './match.ts';
 
 /** Everything one identity brought. */
@@ -30,6 +33,8 @@ interface OfferedService {
   readonly parsed: ParsedIntercept | undefined;
   /** The configs as text: while they stay the same they need not be parsed again. */
   readonly fingerprint: string;
+  /** Its addresses that are others here. */
+  readonly mappings: readonly AddressMapping[];
 }
 
 interface Scored {
@@ -39,7 +44,7 @@ interface Scored {
 }
 
 /** An empty table, to be filled by `replace`. */
-export function createIntercept(): Intercept {
+export function createIntercept(mappings: readonly AddressMapping[] = []): Intercept {
   const holdings = new Map<string, IdentityServices>();
   let table: InterceptTable | undefined;
 
@@ -47,7 +52,7 @@ export function createIntercept(): Intercept {
     replace(identity, tunnelerName, services, tunnelerAppData = {}) {
       const problems: InterceptProblem[] = [];
       const tunneler = { name: tunnelerName, appData: tunnelerAppData };
-      holdings.set(identity, hold(identity, tunneler, services, problems, holdings.get(identity)));
+      holdings.set(identity, hold(identity, tunneler, services, mappings, problems, holdings.get(identity)));
       table = undefined;
       return problems;
     },
@@ -86,6 +91,7 @@ function hold(
   identity: string,
   tunneler: Tunneler,
   services: readonly ZitiService[],
+  mappings: readonly AddressMapping[],
   problems: InterceptProblem[],
   before: IdentityServices | undefined,
 ): IdentityServices {
@@ -96,8 +102,9 @@ function hold(
     const fingerprint = JSON.stringify(service.configs);
     const known = before?.byName.get(service.name);
     const parsed = known?.fingerprint === fingerprint ? known.parsed : parseInterceptConfigs(service.configs);
-    const config = parsed?.config;
-    byName.set(service.name, { service, config, parsed, fingerprint });
+    const own = mappings.filter((mapping) => mapping.service === service.name);
+    const config = parsed?.config && mapped(parsed.config, own);
+    byName.set(service.name, { service, config, parsed, fingerprint, mappings: own });
     if (parsed === undefined) {
       if (carriesFrames(service.configs)) problems.push(frameProblem(identity, service));
       continue;
@@ -212,8 +219,10 @@ function toMatch(
   service: ZitiService,
   config: InterceptConfig | undefined,
   flow: FlowRequest,
-  destination: DialDestination,
+  dialled: DialDestination,
 ): Match {
+  const own = holding.byName.get(service.name)?.mappings ?? [];
+  const destination = { ...dialled, address: whenDefined(dialled.address, (address) => unmapped(address, own)) };
   const facts = templateFacts(flow, destination, holding.tunneler);
   return {
     identity: holding.identity,
@@ -289,9 +298,13 @@ function tabulate(holdings: Iterable<IdentityServices>): InterceptTable {
     for (const { service, config } of dialable.claims) {
       for (const address of config.addresses) {
         const owner = { service: service.name, identity };
-        if (address.kind === 'name') names.push({ name: address.name, ...owner });
-        else if (address.kind === 'wildcard') wildcards.push({ domain: address.domain, ...owner });
-        else prefixes.push({ prefix: address.prefix.text, ...owner });
+        if (address.kind === 'prefix') {
+          prefixes.push({ prefix: address.prefix.text, ...owner });
+          continue;
+        }
+        const named = { ...owner, ...defined({ family: targetFamily(service.configs) }) };
+        if (address.kind === 'name') names.push({ name: address.name, ...named });
+        else wildcards.push({ domain: address.domain, ...named });
       }
     }
   }

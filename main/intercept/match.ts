@@ -21,12 +21,19 @@ export type MatchResult =
   | { readonly kind: 'matched'; /** Best first: lower score, then service name. */ readonly matches: readonly Match[] }
   | { readonly kind: 'none'; readonly reason: Reason };
 
+/** Whose a name is, and the one family of addresses its target has, where that is known. */
+interface NameOwner {
+  readonly service: string;
+  readonly identity: string;
+  readonly family?: 4 | 6;
+}
+
 /** What is intercepted now, for resolver and routes. */
 export interface InterceptTable {
   /** Exact names, lower case. */
-  readonly names: readonly { readonly name: string; readonly service: string; readonly identity: string }[];
+  readonly names: readonly ({ readonly name: string } & NameOwner)[];
   /** Domains of `*.x`, without the star. */
-  readonly wildcards: readonly { readonly domain: string; readonly service: string; readonly identity: string }[];
+  readonly wildcards: readonly ({ readonly domain: string } & NameOwner)[];
   readonly prefixes: readonly { readonly prefix: string; readonly service: string; readonly identity: string }[];
 }
 

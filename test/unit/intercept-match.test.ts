@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { FlowRequest } from '../../main/base/flow.ts';
 import { createIntercept } from '../../main/intercept/intercept.ts';
+import { parseMapping, type AddressMapping } from '../../main/intercept/mapping.ts';
 import type { Intercept, MatchResult } from '../../main/intercept/match.ts';
 import type { ZitiService } from '../../main/ziti/model.ts';
 import { fuzzRounds } from '../support/fuzz-rounds.ts';
@@ -138,6 +139,77 @@ describe('which service claims a destination', () => {
     expect(port.kind === 'none' && port.reason.sentence).toBe(
       'service web claims build.dark, but only tcp on port 80, not build.dark:443 (tcp)',
     );
+  });
+});
+
+describe('machines of two cells with the same addresses', () => {
+  const mapping = (name: string, as: string): AddressMapping => {
+    const read = parseMapping({ service: name, addresses: '10.20.0.0/24', as });
+    if (read === undefined) throw new Error('no mapping');
+    return read;
+  };
+
+  it('are dialled under prefixes of their own, and their hosts told of them as they are there', () => {
+    const made = createIntercept([mapping('cell-a', '10.101.0.0/24'), mapping('cell-b', '10.102.0.0/24')]);
+    const services = ['cell-a', 'cell-b'].map((name) => service(name, claim(['10.20.0.0/24'], [502, 502])));
+    made.replace('me', 'laptop', [...services, service('single', claim(['10.20.0.9', 'press.dark'], [80, 80]))]);
+    expect(made.table().prefixes.map(({ prefix }) => prefix)).toEqual([
+      '10.101.0.0/24',
+      '10.102.0.0/24',
+      '10.20.0.9/32',
+    ]);
+    for (const [name, address] of [
+      ['cell-a', '10.101.0.7'],
+      ['cell-b', '10.102.0.7'],
+    ] as const) {
+      const found = made.match(flow(address, 502));
+      expect(names(found)).toEqual([name]);
+      expect(found).toMatchObject({ matches: [{ appData: { dst_ip: '10.20.0.7' } }] });
+    }
+    expect(names(made.match(flow('10.20.0.7', 502)))).toEqual([]);
+    expect(names(made.match(flow('10.20.0.9')))).toEqual(['single']);
+  });
+
+  it('map a single machine of a cell too, and a port of its own', () => {
+    const made = createIntercept([mapping('plc', '10.102.0.0/24')]);
+    made.replace('me', 'laptop', [service('plc', claim(['10.20.0.7'], [502, 502]))]);
+    expect(made.match(flow('10.102.0.7', 502))).toMatchObject({ matches: [{ appData: { dst_ip: '10.20.0.7' } }] });
+    expect(made.matchService('plc', flow('127.0.0.1', 4000))).toMatchObject({
+      matches: [{ appData: { dst_ip: '10.20.0.7', dst_port: '502' } }],
+    });
+  });
+
+  it('asks for two prefixes of one family and length', () => {
+    expect(parseMapping({ service: 'a', addresses: '10.20.0.0/24', as: '10.102.0.0/16' })).toBeUndefined();
+    expect(parseMapping({ service: 'a', addresses: '10.20.0.0/24', as: 'fd00::/24' })).toBeUndefined();
+  });
+});
+
+describe('which addresses a name has', () => {
+  const hosted = (address: string): Record<string, unknown> => ({
+    ...claim([`${address.replaceAll(/[.:]/g, '-')}.dark`]),
+    'host.v1': { protocol: 'tcp', address, port: 80 },
+  });
+
+  it('is known where every target is an address of one family', () => {
+    const made = intercept(
+      service('four', hosted('10.20.0.7')),
+      service('six', hosted('fd00:1::7')),
+      service('named', hosted('press')),
+      service('both', {
+        ...claim(['*.both.dark']),
+        'host.v2': { terminators: [{ address: '10.20.0.7' }, { address: 'fd00:1::7' }] },
+      }),
+      service('asked', { ...claim(['asked.dark']), 'host.v1': { forwardAddress: true, address: '10.20.0.7' } }),
+    );
+    const { names: exact, wildcards } = made.table();
+    expect([...exact, ...wildcards].map(({ service: name, family }) => [name, family])).toEqual([
+      ['four', 4],
+      ['six', 6],
+      ['named', undefined],
+      ['asked', undefined],
+      ['both', undefined],
+    ]);
   });
 });
 

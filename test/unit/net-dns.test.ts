@@ -124,6 +124,41 @@ describe('names', () => {
     );
   });
 
+  it('have the one family of their target where that is known, and both where they lead to more', () => {
+    const names = table();
+    names.replace({
+      names: [
+        { name: 'plc.dark', service: 'plc', family: 4 },
+        { name: 'six.dark', service: 'six', family: 6 },
+        { name: 'mixed.dark', service: 'four', family: 4 },
+        { name: 'mixed.dark', service: 'six', family: 6 },
+        { name: 'mixed.dark', service: 'four-again', family: 4 },
+        { name: 'a.cell.dark', service: 'a', family: 4 },
+      ],
+      wildcards: [{ domain: 'cell.dark', service: 'cell', family: 6 }],
+    });
+    const families = (name: string): readonly string[] => Object.keys(names.addressesOf(name) ?? {});
+    expect(families('plc.dark')).toEqual(['4']);
+    expect(families('six.dark')).toEqual(['6']);
+    expect(families('mixed.dark')).toEqual(['4', '6']);
+    // The wildcard's machine may be what answers on another port.
+    expect(families('a.cell.dark')).toEqual(['4', '6']);
+    expect(families('b.cell.dark')).toEqual(['6']);
+    expect(names.list().find(({ name }) => name === 'plc.dark')?.addresses).toHaveLength(1);
+  });
+
+  it('of IPv6 machines have an address all the same where there is no range of IPv6', async () => {
+    const names = new NameTable(range4, undefined);
+    names.replace({ names: [{ name: 'six.dark', service: 'six', family: 6 }], wildcards: [] });
+    expect(Object.keys(names.addressesOf('six.dark') ?? {})).toEqual(['4']);
+    const four = table();
+    four.replace({ names: [{ name: 'plc.dark', service: 'plc', family: 4 }], wildcards: [] });
+    const from = resolver({ names: four });
+    expect((await ask(from, 'plc.dark', 'A')).answers).toHaveLength(1);
+    // The name is there, and has none of that family.
+    expect(await ask(from, 'plc.dark', 'AAAA')).toMatchObject({ rcode: 0, answers: [] });
+  });
+
   it('in a full range take the place of the wildcard name not asked for longest, never of an exact one', () => {
     const names = new NameTable(requireCidr('100.64.0.0/22', 'range'), undefined, 3);
     names.replace(intercepted);

@@ -5,6 +5,7 @@ import { parse as parseYaml } from 'yaml';
 import { TunnelerError } from '../../base/errors.ts';
 import { parseCidr, parseHostPort } from '../../base/ip.ts';
 import { readIfThere } from '../../files/read-if-there.ts';
+import { parseMapping } from '../../intercept/mapping.ts';
 import { dnsBackends } from '../../net/dns/os-dns.ts';
 
 const text = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
@@ -49,6 +50,19 @@ const ranges = v.strictObject({
   /** The same for IPv6, or `off` for none. */
   ipv6: v.optional(v.union([v.literal('off'), prefix])),
 });
+
+/** Addresses of one service's machines, seen under others here. */
+const mapping = v.pipe(
+  v.strictObject({
+    /** The service whose addresses they are. */
+    service: text,
+    /** As the service claims them, such as 10.20.0.0/24. */
+    addresses: prefix,
+    /** As programs of this machine dial them: a prefix of the same length that nothing else has. */
+    as: prefix,
+  }),
+  v.check((value) => parseMapping(value) !== undefined, 'expected two prefixes of the same family and length'),
+);
 
 const dns = v.strictObject({
   /** Answer the names of services. `false` is the same as `backend: off`. Default true. */
@@ -322,6 +336,8 @@ export const configSchema = v.strictObject({
   proxy: v.optional(proxy),
   /** Addresses that stand for names, in mode `tun`. */
   ranges: v.optional(ranges),
+  /** Services whose machines have the addresses of others, as identical cells do: each is dialled under a prefix of its own here. */
+  mapping: v.optional(v.array(mapping)),
   /** Names, in mode `tun`. */
   dns: v.optional(dns),
   /** The interface, in mode `tun`. */

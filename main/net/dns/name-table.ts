@@ -9,12 +9,19 @@ import type { Cidr } from '../../base/ip.ts';
 /** Offsets below this in each range are the interface's own, the resolver's and the NAT's. */
 export const reservedOffsets = 256;
 
+/** What a name leads to. */
+interface NamedService {
+  readonly service: string;
+  /** The one family that its target has, where that is known: a name of an IPv4 machine has no other address. */
+  readonly family?: 4 | 6;
+}
+
 /** The names of all services, exact ones and wildcards. */
 export interface InterceptedNames {
   /** Lower case, no trailing dot. */
-  readonly names: readonly { readonly name: string; readonly service: string }[];
+  readonly names: readonly ({ readonly name: string } & NamedService)[];
   /** `x.y` of `*.x.y`; it stands for `x.y` as well. */
-  readonly wildcards: readonly { readonly domain: string; readonly service: string }[];
+  readonly wildcards: readonly ({ readonly domain: string } & NamedService)[];
   /** Names that stay the system's, whatever wildcard covers them: those of controllers and routers. */
   readonly exempt?: readonly string[];
 }
@@ -44,6 +51,8 @@ export class NameTable {
   readonly #slots: number;
   #exact = new Map<string, string>();
   #wildcards = new Map<string, string>();
+  /** By name or wildcard domain; one that leads to targets of both families, or nobody knows of which, is not among them. */
+  #families = new Map<string, 4 | 6 | undefined>();
   #exempt: ReadonlySet<string> = new Set();
   readonly #byName = new Map<string, Assigned>();
   readonly #byOffset = new Map<number, Assigned>();
@@ -62,6 +71,10 @@ export class NameTable {
     const names = table.names.filter(({ name }) => !this.#exempt.has(name));
     this.#exact = new Map(names.map(({ name, service }) => [name, service]));
     this.#wildcards = new Map(table.wildcards.map(({ domain, service }) => [domain, service]));
+    this.#families = familiesOf([
+      ...names.map(({ name, family }) => [name, family] as const),
+      ...table.wildcards.map(({ domain, family }) => [`*.${domain}`, family] as const),
+    ]);
     // Sorted, so that the same names get the same addresses in another run.
     for (const name of [...this.#exact.keys()].sort()) this.#assign(name);
   }
@@ -84,7 +97,7 @@ export class NameTable {
   addressesOf(name: string): NameAddresses | undefined {
     if (this.find(name) === undefined) return undefined;
     const assigned = this.#assign(name);
-    return assigned === undefined ? {} : this.#addresses(assigned.offset);
+    return assigned === undefined ? {} : this.#addressesOf(assigned);
   }
 
   /** The name an address was given out for, intercepted now or not. */
@@ -103,7 +116,7 @@ export class NameTable {
     return [...this.#byName.values()].flatMap(({ name, offset }) => {
       const found = this.find(name);
       if (found === undefined) return [];
-      const { 4: v4, 6: v6 } = this.#addresses(offset);
+      const { 4: v4, 6: v6 } = this.#addressesOf({ name, offset });
       return [{ name, addresses: [v4, v6].filter((address) => address !== undefined), service: found.service }];
     });
   }
@@ -147,6 +160,27 @@ export class NameTable {
     return true;
   }
 
+  /** Those of its family alone, where that is known and there is a range of it. */
+  #addressesOf({ name, offset }: Pick<Assigned, 'name' | 'offset'>): NameAddresses {
+    const all = this.#addresses(offset);
+    const family = this.#familyOf(name);
+    const only = family === undefined ? undefined : all[family];
+    return family === undefined || only === undefined ? all : { [family]: only };
+  }
+
+  /** Of every service that the name may lead to, by another port or protocol. */
+  #familyOf(name: string): 4 | 6 | undefined {
+    const found = new Set<4 | 6 | undefined>();
+    if (this.#exact.has(name)) found.add(this.#families.get(name));
+    for (let domain = name; domain !== '';) {
+      if (this.#wildcards.has(domain)) found.add(this.#families.get(`*.${domain}`));
+      const dot = domain.indexOf('.');
+      domain = dot < 0 ? '' : domain.slice(dot + 1);
+    }
+    const [first] = found;
+    return found.size === 1 ? first : undefined;
+  }
+
   #addresses(offset: number): NameAddresses {
     const { 4: range4, 6: range6 } = this.#ranges;
     return {
@@ -165,6 +199,14 @@ export class NameTable {
     }
     return undefined;
   }
+}
+
+function familiesOf(named: readonly (readonly [string, 4 | 6 | undefined])[]): Map<string, 4 | 6 | undefined> {
+  const families = new Map<string, 4 | 6 | undefined>();
+  for (const [name, family] of named) {
+    families.set(name, families.has(name) && families.get(name) !== family ? undefined : family);
+  }
+  return families;
 }
 
 /** The address at an offset of a range. */

@@ -29,7 +29,12 @@ const upstreamAddress = '10.7.0.9';
 const iperfPort = 5201;
 
 const services = (backends: Backends): Readonly<Record<string, WorldService>> => ({
-  web: { addresses: ['web.dark', 'fd00:77::/64'], ports: [80, 80], host: target('tcp', backends.http) },
+  web: {
+    addresses: ['web.dark', 'fd00:77::/64'],
+    ports: [80, 80],
+    // By a name, which may have addresses of both families.
+    host: { ...target('tcp', backends.http), address: 'localhost' },
+  },
   shell: { addresses: ['shell.dark', 'not-asked-yet.dark'], ports: [22, 22], host: target('tcp', backends.echo) },
   iperf: {
     addresses: ['iperf.dark'],
@@ -187,6 +192,9 @@ async function digs(state: string): Promise<void> {
   const dig = async (...args: readonly string[]): Promise<string> => (await run('dig', [`@${server}`, ...args])).out;
   expectThat(/^100\.96\.\d+\.\d+\n$/.test(await dig('+short', 'web.dark', 'A')), 'no A');
   expectThat((await dig('+short', 'web.dark', 'AAAA')).startsWith('fd'), 'no AAAA');
+  expectThat((await dig('+short', 'shell.dark', 'A')).startsWith('100.96.'), 'no A of an IPv4 machine');
+  const none = await dig('shell.dark', 'AAAA');
+  expectThat(none.includes('status: NOERROR') && none.includes('ANSWER: 0'), `an IPv4 machine has an AAAA: ${none}`);
   expectThat((await dig('+short', '+tcp', 'web.dark', 'A')).startsWith('100.96.'), 'no A over TCP');
   const mx = await dig('web.dark', 'MX');
   expectThat(mx.includes('status: NOERROR') && mx.includes('ANSWER: 0'), mx);

@@ -1,0 +1,149 @@
+/**
+ * A gateway between Modbus/TCP and a serial line, as the local end of a hosted session: what comes is Modbus/TCP, what the line has is RTU.
+ * Source: MODBUS Messaging on TCP/IP Implementation Guide V1.0b section 4.4.2; exceptions, Application Protocol V1.1b3 section 7.
+ */
+import { TunnelerError, toTunnelerError } from '../../base/errors.ts';
+import type { ByteSink, ByteStream } from '../../base/stream.ts';
+import { exceptionTo, FrameReader, type ModbusFrame } from '../../guard/modbus/frames.ts';
+import type { SerialLine } from './serial-line.ts';
+
+/** No device of a serial line has a higher number (V1.02 section 2.2). */
+const highestUnit = 247;
+/** Requests of one client that wait for their turn; beyond, it is asked to wait. */
+const maxWaiting = 16;
+
+/** Of a gateway: the unit is none of its, and the device did not answer. */
+const exceptions = { pathUnavailable: 0x0a, targetFailed: 0x0b } as const;
+
+/** One client of a line. */
+export class RtuGateway implements ByteStream {
+  readonly kind = 'stream';
+  readonly #line: SerialLine;
+  readonly #released: () => void;
+  readonly #frames = new FrameReader();
+  readonly #lost: Disposable;
+  #sink: ByteSink | undefined;
+  #answers: Uint8Array[] = [];
+  #waiting = 0;
+  #paused = false;
+  #full = false;
+  #ending = false;
+  #ended = false;
+  #closed = false;
+  #error: TunnelerError | undefined;
+
+  /** `released`: told once, when it is over. */
+  constructor(line: SerialLine, released: () => void) {
+    this.#line = line;
+    this.#released = released;
+    this.#lost = line.onLost((error) => this.#close(error));
+  }
+
+  start(sink: ByteSink): void {
+    if (this.#sink !== undefined) throw new TunnelerError('base.internal', 'a stream is started once');
+    this.#sink = sink;
+    queueMicrotask(() => {
+      if (this.#closed) sink.closed(this.#error);
+      else this.#flush();
+    });
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (this.#ending || this.#closed) return false;
+    this.#frames.push(
+      chunk,
+      (frame) => void this.#request(frame),
+      (why) => this.#close(new TunnelerError('hosting.connect_failed', `the serial line was sent ${why}`)),
+    );
+    this.#full = this.#waiting >= maxWaiting;
+    return !this.#full && !this.#isClosed();
+  }
+
+  end(): void {
+    this.#ending = true;
+    this.#flush();
+  }
+
+  reset(error?: TunnelerError): void {
+    this.#close(error ?? new TunnelerError('sockets.reset', 'the connection was reset on this side'));
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#flush();
+  }
+
+  async #request(frame: ModbusFrame): Promise<void> {
+    const { unit } = frame;
+    if (unit > highestUnit) {
+      this.#answer(exceptionTo(frame, exceptions.pathUnavailable));
+      return;
+    }
+    this.#waiting += 1;
+    try {
+      const answer = await this.#line.ask({ unit, pdu: frame.bytes.slice(7) }, () => !this.#closed);
+      // To all devices: nobody answers.
+      if (answer.kind === 'answer') this.#answer(framed(frame, answer.pdu));
+      else if (unit !== 0) this.#answer(exceptionTo(frame, exceptions.targetFailed));
+    } catch (error) {
+      this.#close(toTunnelerError(error, 'sockets.failed'));
+    } finally {
+      this.#waiting -= 1;
+      if (this.#full && this.#waiting < maxWaiting / 2) {
+        this.#full = false;
+        if (!this.#closed) this.#sink?.drain();
+      }
+      this.#flush();
+    }
+  }
+
+  #answer(bytes: Uint8Array): void {
+    this.#answers.push(bytes);
+    this.#flush();
+  }
+
+  /** Give on what came; once all that was asked is answered and nothing more will be, both ways are over. */
+  #flush(): void {
+    const sink = this.#sink;
+    if (sink === undefined) return;
+    while (!this.#paused && !this.#closed) {
+      const next = this.#answers.shift();
+      if (next === undefined) break;
+      sink.data(next);
+    }
+    if (!this.#ending || this.#ended || this.#closed || this.#waiting > 0 || this.#answers.length > 0) return;
+    this.#ended = true;
+    sink.end();
+    this.#close(undefined);
+  }
+
+  #close(error: TunnelerError | undefined): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#error = error;
+    this.#answers = [];
+    this.#lost[Symbol.dispose]();
+    this.#released();
+    const sink = this.#sink;
+    if (sink !== undefined) queueMicrotask(() => sink.closed(error));
+  }
+
+  /** Read anew where a callback may have closed it meanwhile; the compiler would take the older answer. */
+  #isClosed(): boolean {
+    return this.#closed;
+  }
+}
+
+function framed({ transaction, unit }: ModbusFrame, pdu: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(7 + pdu.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, transaction);
+  view.setUint16(4, pdu.length + 1);
+  view.setUint8(6, unit);
+  bytes.set(pdu, 7);
+  return bytes;
+}

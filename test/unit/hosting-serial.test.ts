@@ -1,0 +1,112 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parseHostConfigs } from '../../main/hosting/host-config.ts';
+import { answerLength, decodeRtu, encodeRtu } from '../../main/hosting/serial/rtu.ts';
+import { describeSerial, parseSerialAddress } from '../../main/hosting/serial/serial-settings.ts';
+import { fuzzRounds } from '../support/fuzz-rounds.ts';
+
+describe('the address of a serial line', () => {
+  it('has the settings of the standard unless it says otherwise', () => {
+    const shown = (address: string): string => {
+      const read = parseSerialAddress(address);
+      return typeof read === 'string' ? read : describeSerial(read);
+    };
+    expect(shown('serial:/dev/ttyUSB0')).toBe('serial /dev/ttyUSB0 19200 8E1');
+    expect(shown('serial:/dev/ttyUSB0?baud=9600')).toBe('serial /dev/ttyUSB0 9600 8E1');
+    expect(shown('serial:/dev/serial/by-id/usb-FTDI_A50285BI-if00-port0?baud=9600&parity=none')).toContain('9600 8N2');
+    expect(shown('serial:COM3?parity=none&stop=1&baud=115200')).toBe('serial COM3 115200 8N1');
+    expect(shown('serial:/dev/ttyS0?speed=9600')).toBe('unknown parameter "speed"');
+    expect(shown('serial:/dev/ttyS0?baud=fast')).toContain('baud: expected a whole number');
+    expect(shown('serial:/dev/ttyS0?baud=9600&baud=19200')).toContain('twice');
+    expect(shown('serial:ttyS0')).toContain('path');
+    expect(shown('serial:/dev/tty S0')).toContain('path');
+  });
+
+  it('is a host target like any other, for Modbus/TCP alone', () => {
+    const hosted = (config: Record<string, unknown>) => parseHostConfigs({ 'host.v1': { port: 502, ...config } });
+    const address = 'serial:/dev/ttyUSB0?baud=9600';
+    expect(hosted({ protocol: 'tcp', address })?.terminators?.[0]).toMatchObject({
+      address: { value: '/dev/ttyUSB0' },
+      serial: { path: '/dev/ttyUSB0', baud: 9600, parity: 'even' },
+    });
+    expect(hosted({ protocol: 'udp', address })?.problems.join()).toContain('the protocol is tcp');
+    expect(hosted({ protocol: 'tcp', address: `${address}&x=1` })?.problems.join()).toContain('unknown parameter "x"');
+    expect(hosted({ protocol: 'tcp', address: '10.20.0.7' })?.terminators?.[0]?.serial).toBeUndefined();
+  });
+});
+
+/** MODBUS Application Protocol V1.1b3 section 6: a request of each function, and its answer. */
+const exchanges: readonly (readonly [readonly number[], readonly number[]])[] = [
+  [
+    [1, 0, 0, 0, 10],
+    [1, 2, 0xff, 3],
+  ],
+  [
+    [3, 0, 40, 0, 2],
+    [3, 4, 0, 1, 0, 2],
+  ],
+  [
+    [5, 0, 1, 0xff, 0],
+    [5, 0, 1, 0xff, 0],
+  ],
+  [[7], [7, 0x6d]],
+  [
+    [8, 0, 0, 1, 2, 3, 4],
+    [8, 0, 0, 1, 2, 3, 4],
+  ],
+  [[11], [11, 0xff, 0xff, 1, 8]],
+  [[17], [17, 3, 9, 0xff, 1]],
+  [
+    [16, 0, 1, 0, 2, 4, 0, 1, 0, 2],
+    [16, 0, 1, 0, 2],
+  ],
+  [
+    [22, 0, 4, 0, 0xf2, 0, 0x25],
+    [22, 0, 4, 0, 0xf2, 0, 0x25],
+  ],
+  [
+    [23, 0, 3, 0, 2, 0, 14, 0, 1, 2, 0, 9],
+    [23, 4, 0, 1, 0, 2],
+  ],
+  [
+    [24, 4, 0xde],
+    [24, 0, 6, 0, 2, 1, 0xb8, 0x12, 0x84],
+  ],
+  [
+    [43, 14, 1, 0],
+    [43, 14, 1, 1, 0, 0, 2, 0, 2, 0x41, 0x42, 1, 1, 0x43],
+  ],
+  [
+    [3, 0, 40, 0, 2],
+    [0x83, 2],
+  ],
+];
+
+describe('an answer on the line', () => {
+  it.each(exchanges)('of %j ends where it ends', (asked, answered) => {
+    const request = { unit: 7, pdu: Uint8Array.from(asked) };
+    const frame = encodeRtu({ unit: 7, pdu: Uint8Array.from(answered) });
+    expect(answerLength(request, frame)).toBe(frame.length);
+    expect(decodeRtu(frame, request)).toEqual(Uint8Array.from(answered));
+    // However little has come, it is never said to end sooner.
+    for (let come = 0; come < frame.length; come += 1) {
+      const length = answerLength(request, frame.subarray(0, come));
+      expect(length === undefined || length === frame.length).toBe(true);
+    }
+    expect(decodeRtu(frame, { ...request, unit: 8 })).toBeUndefined();
+    expect(decodeRtu(frame, { ...request, pdu: Uint8Array.of(99) })).toBeUndefined();
+  });
+
+  it('that is damaged is none', () => {
+    const request = { unit: 7, pdu: Uint8Array.of(3, 0, 40, 0, 2) };
+    const frame = encodeRtu({ unit: 7, pdu: Uint8Array.of(3, 4, 0, 1, 0, 2) });
+    fc.assert(
+      fc.property(fc.nat({ max: frame.length - 1 }), fc.integer({ min: 1, max: 255 }), (at, change) => {
+        const damaged = frame.slice();
+        damaged[at] = (damaged[at] ?? 0) ^ change;
+        expect(decodeRtu(damaged, request)).toBeUndefined();
+      }),
+      { numRuns: fuzzRounds(200) },
+    );
+  });
+});
