@@ -5,7 +5,9 @@ export type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]:
 
 /** A new object with the members that are not undefined; `null`, `false`, `0` and `''` stay. Allocates, so not for what happens once a packet. */
 export function defined<T extends object>(members: T): Defined<T> {
-  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as Defined<T>;
+  const kept: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(members)) if (value !== undefined) kept[name] = value;
+  return kept as Defined<T>;
 }
 
 /** `map` of a value that is there; undefined stays undefined. */

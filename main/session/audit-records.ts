@@ -48,33 +48,43 @@ export function closedRecord(session: LiveSession): AuditEvent {
   };
 }
 
-/** The record of one call that a guard judged. */
+/**
+ * The record of one call that a guard judged. Made for each of thousands a second, so its fields are set one by one; what is undefined the
+ * journal leaves out.
+ */
 export function callRecord(session: LiveSession, call: GuardCall): AuditEvent {
+  const { facts } = session;
+  const { app } = facts;
   return {
     kind: 'call',
-    ...common(session),
+    session: session.id,
+    service: facts.service,
+    identity: facts.identity,
+    agent: app.agent ?? null,
+    app: app.script ?? app.path ?? null,
+    user: app.user ?? null,
     // On the hosting side nobody knows the program; who called is the calling identity.
-    ...(session.facts.direction === 'host' ? { caller: session.facts.source } : {}),
+    caller: facts.direction === 'host' ? facts.source : undefined,
     protocol: call.protocol,
     method: call.method,
     tool: call.target,
     target: call.target,
-    end: session.facts.direction,
+    end: facts.direction,
     decision: call.decision,
     rule: call.rule ?? null,
-    ...defined({ observed: call.observed }),
+    observed: call.observed,
     digest: call.digest ?? null,
     durationMs: call.durationMs ?? null,
     failed: call.failed ?? null,
     startedAtMs: call.startedAtMs,
-    ...defined({ reason: call.reason, arguments: call.arguments, data: call.data, model: call.model }),
-    ...defined({ modelKey: call.modelKey }),
-    ...defined({
-      tokensIn: call.tokens?.input,
-      tokensOut: call.tokens?.output,
-      cost: call.cost?.amount,
-      currency: call.cost?.currency,
-    }),
+    reason: call.reason,
+    arguments: call.arguments,
+    data: call.data,
+    model: call.model,
+    tokensIn: call.tokens?.input,
+    tokensOut: call.tokens?.output,
+    cost: call.cost?.amount,
+    currency: call.cost?.currency,
   };
 }
 

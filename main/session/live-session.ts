@@ -5,7 +5,6 @@
  * that write asks to wait. A guard, where one is set, is asked for each chunk what goes on instead.
  */
 import type { Clock } from '../base/clock.ts';
-import { defined } from '../base/defined.ts';
 import { TunnelerError } from '../base/errors.ts';
 import type { Reason, CloseReason } from '../base/reason.ts';
 import type { ByteStream } from '../base/stream.ts';
@@ -14,6 +13,7 @@ import { endingOf, type End, type Ending } from './close-reason.ts';
 import { EndSink } from './end-sink.ts';
 import { grantedMs, limitStateOf, type CompiledContract, type LimitState } from './limits.ts';
 import { SessionRow } from './session-row.ts';
+import { Timeline, withoutLargeArguments } from './timeline.ts';
 import type {
   FarEnd,
   SessionFacts,
@@ -25,10 +25,6 @@ import type {
   SharedBytes,
 } from './sessions.ts';
 
-/** Moments kept of one session; the oldest go first, the opening stays. */
-const timelineLength = 64;
-/** Recorded arguments up to this length, as JSON, are shown in the timeline. */
-const shownArgumentsLength = 4_096;
 /** What was permitted has this long to arrive before both ends are reset: a round trip, for a reset may overtake it. */
 const deliveryMs = 200;
 /** So far ahead may the host's end of a session be: a round trip and then some. */
@@ -85,7 +81,7 @@ export class LiveSession {
   /** The application has ended, and the service is told once the guard holds nothing of it any more. */
   #endWaits = false;
   #firstEnd: Ending | undefined;
-  #timeline: readonly SessionMoment[];
+  readonly #timeline: Timeline;
   #timer: Disposable | undefined;
   #looksLeft = deliveryLooks;
   #broken: End | undefined;
@@ -120,10 +116,10 @@ export class LiveSession {
     this.#startedMonotonicMs = parts.keeper.clock.monotonic();
     this.#guard?.onWake?.(() => this.#woken());
     this.#lastActivityMonotonicMs = this.#startedMonotonicMs;
-    this.#timeline = [
+    this.#timeline = new Timeline([
       { atMs: this.startedAtMs, kind: 'admitted', said: facts.decision },
       { atMs: this.startedAtMs, kind: 'opened', said: openedOver(facts) },
-    ];
+    ]);
   }
 
   /** Begin to pump. Once, after the opening was recorded. */
@@ -239,15 +235,16 @@ export class LiveSession {
   }
 
   note(kind: SessionMoment['kind'], said: SessionMoment['said'], call?: GuardCall): void {
-    const moment = { atMs: this.#keeper.clock.now(), kind, said, ...defined({ call }) };
-    const kept = this.#timeline.length < timelineLength ? this.#timeline : this.#timeline.toSpliced(2, 1);
-    this.#timeline = [...kept, moment];
+    const atMs = this.#keeper.clock.now();
+    this.#timeline.add(call === undefined ? { atMs, kind, said } : { atMs, kind, said, call });
   }
 
   snapshot(): SessionSnapshot {
     // The row of a closed session is kept for long, and must not hold on to all this.
-    const remaining = this.state === 'closed' ? always(this.#remaining()) : this.#reckon;
-    return new SessionRow(this, this.#timeline, remaining);
+    if (this.state === 'closed') {
+      return new SessionRow(this, always(this.#timeline.taken()()), always(this.#remaining()));
+    }
+    return new SessionRow(this, this.#timeline.taken(), this.#reckon);
   }
 
   /** Write to an end as much as the contract still lets through; false where the source should wait. */
@@ -481,11 +478,4 @@ function causeOf({ reason, why }: Ending): TunnelerError {
 
 function always<T>(value: T): () => T {
   return () => value;
-}
-
-/** The record has the arguments in full; a row that is kept for minutes must not hold megabytes of them. */
-function withoutLargeArguments(call: GuardCall): GuardCall {
-  if (call.arguments === undefined || JSON.stringify(call.arguments).length <= shownArgumentsLength) return call;
-  const { arguments: _left, ...shown } = call;
-  return shown;
 }

@@ -51,11 +51,16 @@ export class SessionRow implements SessionSnapshot {
   readonly calls: number;
   readonly denied: number;
   readonly observed: number;
-  readonly timeline: readonly SessionMoment[];
+  readonly #timeline: () => readonly SessionMoment[];
+  #moments: readonly SessionMoment[] | undefined;
   readonly #remaining: () => SessionSnapshot['remaining'];
   #reckoned: SessionSnapshot['remaining'] | undefined;
 
-  constructor(session: RowSource, timeline: readonly SessionMoment[], remaining: () => SessionSnapshot['remaining']) {
+  constructor(
+    session: RowSource,
+    timeline: () => readonly SessionMoment[],
+    remaining: () => SessionSnapshot['remaining'],
+  ) {
     const { facts } = session;
     this.id = session.id;
     this.service = facts.service;
@@ -84,8 +89,13 @@ export class SessionRow implements SessionSnapshot {
     this.calls = session.calls;
     this.denied = session.denied;
     this.observed = session.observed;
-    this.timeline = timeline;
+    this.#timeline = timeline;
     this.#remaining = remaining;
+  }
+
+  get timeline(): readonly SessionMoment[] {
+    this.#moments ??= this.#timeline();
+    return this.#moments;
   }
 
   get remaining(): SessionSnapshot['remaining'] {

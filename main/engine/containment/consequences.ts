@@ -33,9 +33,13 @@ export function createConsequences(deps: ConsequencesDeps): Consequences {
 
   return {
     session(event) {
+      // What the guard refused, it refused in the protocol's own words: recorded, and no violation. Clients see calls with the next gathering:
+      // a view of the whole session for each of thousands a second would cost more than judging them.
+      if (event.kind === 'called') {
+        deps.onCall(event.session);
+        return;
+      }
       deps.onSession(event.session);
-      // What the guard refused, it refused in the protocol's own words: recorded, and no violation.
-      if (event.kind === 'called') deps.onCall(event.session);
       if (event.kind === 'violated') {
         const { session, reason } = event;
         deps.raise({

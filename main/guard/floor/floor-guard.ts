@@ -4,11 +4,11 @@
  *
  * Direction: closed. A request that is malformed inside its frame is refused by the protocol's own guard; a frame that is none ends the session.
  */
-import { defined } from '../../base/defined.ts';
 import { floorAllows, type FloorOperation } from '../../base/engagement/floor/operations.ts';
 import type { FloorProtocol, FloorRules } from '../../base/engagement/floor/rules.ts';
 import type { Reason } from '../../base/reason.ts';
 import { ByteCollector } from '../bytes.ts';
+import { answeredCall, type AllowedCall } from '../answered-call.ts';
 import { Effects } from '../effects.ts';
 import type { Guard, GuardCall, GuardContext, GuardEffect } from '../guard.ts';
 import { Malformed, parsed } from './byte-reader.ts';
@@ -124,8 +124,10 @@ export abstract class FloorGuard implements Guard {
 
   /** It went on and will be answered under `key`; without a key nothing answers it. */
   protected allowed(key: string | number | undefined, asked: Asked, nowMs: number): void {
-    const noted = notedIn(this.#judged(asked).observed);
-    const call = { ...this.#callOf(asked, 'allow', `contract:${this.kind}.allow`, nowMs), ...noted };
+    const rule = `contract:${this.kind}.allow`;
+    const plain: AllowedCall = { ...this.#callOf(asked, 'allow', rule, nowMs), decision: 'allow', rule };
+    // Only where a contract observes may it go on against a rule.
+    const call = this.context.observes === true ? { ...plain, ...notedIn(this.#judged(asked).observed) } : plain;
     if (key === undefined) this.out.call(call);
     else for (const letGo of this.#open.add(key, call)) this.out.call({ ...letGo, failed: true });
   }
@@ -139,8 +141,8 @@ export abstract class FloorGuard implements Guard {
   ): GuardCall | undefined {
     const call = this.#open.take(key);
     if (call === undefined) return undefined;
-    const more = facts === undefined ? {} : { arguments: { ...(call.arguments as object | undefined), ...facts } };
-    this.out.call({ ...call, ...more, durationMs: nowMs - call.startedAtMs, failed });
+    const all = facts === undefined ? call.arguments : { ...(call.arguments as object | undefined), ...facts };
+    this.out.call(answeredCall(call, nowMs - call.startedAtMs, failed, all));
     return call;
   }
 
@@ -278,7 +280,7 @@ export abstract class FloorGuard implements Guard {
       decision,
       rule,
       startedAtMs,
-      ...defined({ arguments: facts }),
+      arguments: facts,
     };
   }
 }

@@ -39,9 +39,8 @@ export class FrameReader {
     }
     let at = 0;
     while (bytes.length - at >= headerBytes) {
-      const view = new DataView(bytes.buffer, bytes.byteOffset + at, headerBytes);
-      const length = view.getUint16(4);
-      const why = (this.#begun ? undefined : dialectOf(bytes)) ?? faultOf(view.getUint16(2), length);
+      const length = u16(bytes, at + 4);
+      const why = (this.#begun ? undefined : dialectOf(bytes)) ?? faultOf(u16(bytes, at + 2), length);
       if (why !== undefined) {
         this.#dead = true;
         fault(why);
@@ -121,12 +120,16 @@ export function readdressed(frame: ModbusFrame, transaction: number, unit: numbe
 }
 
 function frameOf(bytes: Uint8Array): ModbusFrame {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   return {
     bytes,
-    transaction: view.getUint16(0),
-    unit: view.getUint8(6),
-    code: view.getUint8(7),
+    transaction: u16(bytes, 0),
+    unit: bytes[6] ?? 0,
+    code: bytes[7] ?? 0,
     data: new DataView(bytes.buffer, bytes.byteOffset + 8, bytes.length - 8),
   };
+}
+
+/** Two bytes of a header: a view for each would cost more than reading them. */
+function u16(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
 }

@@ -79,11 +79,15 @@ const parsers: Readonly<Record<number, Parse | undefined>> = {
   43: interfaceRequest,
 };
 
+const operationsOf: ReadonlyMap<number, readonly ModbusOperation[]> = new Map(
+  modbusOperations.map(({ code }) => [code, modbusOperations.filter((operation) => operation.code === code)]),
+);
+
 /** Read one request: function code and what stands behind it. */
 export function readRequest(code: number, data: DataView): ModbusRequest {
-  const known = modbusOperations.filter((operation) => operation.code === code);
+  const known = operationsOf.get(code);
   const parse = parsers[code];
-  if (known.length === 0 || parse === undefined) return unknown(`function-${code}`, 'guard:modbus.function');
+  if (known === undefined || parse === undefined) return unknown(`function-${code}`, 'guard:modbus.function');
   const sub = code === 8 && data.byteLength >= 2 ? data.getUint16(0) : data.byteLength >= 1 ? data.getUint8(0) : -1;
   const operation = known.find((one) => one.sub === undefined || one.sub === sub);
   if (operation === undefined) return unknown(`function-${code}/${sub}`, 'guard:modbus.sub-function');

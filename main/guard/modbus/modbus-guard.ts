@@ -8,8 +8,9 @@
 import { defined } from '../../base/defined.ts';
 import type { ModbusRules } from '../../base/engagement/modbus.ts';
 import type { Reason } from '../../base/reason.ts';
+import { answeredCall, type AllowedCall } from '../answered-call.ts';
 import { Effects } from '../effects.ts';
-import type { Guard, GuardCall, GuardContext, GuardEffect } from '../guard.ts';
+import type { Guard, GuardContext, GuardEffect } from '../guard.ts';
 import { exceptionTo, frameOfDatagram, FrameReader, isRtuFrame, readdressed, type ModbusFrame } from './frames.ts';
 import { readRequest, registersAt, type ModbusRequest, type RegisterAccess } from './functions.ts';
 import { judged, notedIn } from '../judgement.ts';
@@ -85,25 +86,32 @@ export class ModbusGuard implements Guard {
     const request = readRequest(code, frame.data);
     const objections = modbusObjections(this.#rules, this.#context, unit, request, nowMs);
     const { refused, observed } = judged(objections, this.#context);
-    const facts = this.#factsOf(unit, request, nowMs);
-    const call: GuardCall = {
+    const call = {
       protocol: 'modbus',
       method: request.name,
       target: targetOf(unit, request.accesses),
-      decision: refused === undefined ? 'allow' : 'deny',
       startedAtMs: nowMs,
-      rule: refused?.rule ?? 'contract:modbus.allow',
-      ...notedIn(observed),
-      ...defined({ arguments: facts }),
-    };
+      arguments: this.#factsOf(unit, request, nowMs),
+    } as const;
     if (refused !== undefined) {
-      this.#out.call(call);
+      this.#out.call({ ...call, decision: 'deny', rule: refused.rule });
       this.#out.toApp(exceptionTo(frame, refused.exception));
       return;
     }
+    const { method, target, arguments: facts } = call;
+    const plain: AllowedCall = {
+      protocol: 'modbus',
+      method,
+      target,
+      decision: 'allow',
+      rule: 'contract:modbus.allow',
+      startedAtMs: nowMs,
+      arguments: facts,
+    };
+    const allowed = observed === undefined ? plain : { ...plain, ...notedIn(observed) };
     // Behind a serial gateway without a header of its own, these very bytes could be another request: under another number they are none.
     const sent = isRtuFrame(frame.bytes) ? transaction ^ 0x80 : transaction;
-    const letGo = this.#open.add({ transaction, sent, unit, code, accesses: request.accesses, call });
+    const letGo = this.#open.add({ transaction, sent, unit, code, accesses: request.accesses, call: allowed });
     if (letGo !== undefined) this.#out.call({ ...letGo.call, failed: true });
     this.#out.toService(readdressed(frame, sent, unit));
   }
@@ -117,13 +125,11 @@ export class ModbusGuard implements Guard {
     if (accesses.length === 0) return undefined;
     const facts = accesses.map((access) => {
       const old = access.access === 'write' ? this.#seen.before(unit, access, nowMs) : undefined;
-      return {
-        access: access.access,
-        table: access.table,
-        address: access.from,
-        count: access.to - access.from + 1,
-        ...defined({ values: access.values, masks, old }),
-      };
+      const place = { access: access.access, table: access.table, address: access.from };
+      const count = access.to - access.from + 1;
+      return access.access === 'read'
+        ? { ...place, count }
+        : { ...place, count, ...defined({ values: access.values, masks, old }) };
     });
     return { unit, registers: facts };
   }
@@ -141,14 +147,10 @@ export class ModbusGuard implements Guard {
     if (values !== undefined && read !== undefined) this.#seen.see(frame.unit, read, values, nowMs);
     if (!failed) this.#remember(request, nowMs);
     this.#out.toApp(readdressed(frame, request.transaction, request.unit));
-    this.#out.call({
-      ...request.call,
-      durationMs: nowMs - request.call.startedAtMs,
-      failed,
-      ...(values === undefined || this.#context.recordValues !== true
-        ? {}
-        : { arguments: { ...(request.call.arguments as object), read: values } }),
-    });
+    const { call } = request;
+    const noted = values !== undefined && this.#context.recordValues === true;
+    const facts = noted ? { ...(call.arguments as object), read: values } : call.arguments;
+    this.#out.call(answeredCall(call, nowMs - call.startedAtMs, failed, facts));
   }
 
   /** What a device has taken is what its registers hold now. */

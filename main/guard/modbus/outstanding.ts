@@ -4,7 +4,7 @@
  * Devices answer in any order, late, twice, or without echoing transaction or unit. An answer that may belong to another request is
  * withheld: a value under the wrong question is worse than none.
  */
-import type { GuardCall } from '../guard.ts';
+import type { AllowedCall } from '../answered-call.ts';
 import type { ModbusFrame } from './frames.ts';
 import type { RegisterAccess } from './functions.ts';
 
@@ -24,7 +24,7 @@ export interface Outstanding {
   readonly unit: number;
   readonly code: number;
   readonly accesses: readonly RegisterAccess[];
-  readonly call: GuardCall;
+  readonly call: AllowedCall;
 }
 
 /** The requests of one session that wait, bounded. */

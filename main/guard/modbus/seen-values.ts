@@ -7,14 +7,22 @@ const freshMs = 60_000;
 const maxRegisters = 8_192;
 
 export class SeenValues {
-  readonly #seen = new Map<string, { value: number; atMs: number }>();
+  readonly #seen = new Map<number, { value: number; atMs: number }>();
 
   see(unit: number, access: RegisterAccess, values: readonly number[], nowMs: number): void {
     for (const [index, value] of values.entries()) {
       const key = keyOf(unit, access, access.from + index);
+      const seen = this.#seen.get(key);
+      // Read over and over, it stays young enough where it stands while that is a small part of what is remembered.
+      if (seen !== undefined && this.#seen.size < maxRegisters / 2) {
+        seen.value = value;
+        seen.atMs = nowMs;
+        continue;
+      }
       this.#seen.delete(key);
       this.#seen.set(key, { value, atMs: nowMs });
     }
+    if (this.#seen.size <= maxRegisters) return;
     for (const key of this.#seen.keys()) {
       if (this.#seen.size <= maxRegisters) break;
       this.#seen.delete(key);
@@ -32,6 +40,9 @@ export class SeenValues {
   }
 }
 
-function keyOf(unit: number, { table }: RegisterAccess, address: number): string {
-  return `${unit} ${table} ${address}`;
+const tables: Readonly<Record<RegisterAccess['table'], number>> = { coils: 0, discrete: 1, holding: 2, input: 3 };
+
+/** A number, for a text would be made for each register of each read: unit 8 bits, table 2, address 16. */
+function keyOf(unit: number, { table }: RegisterAccess, address: number): number {
+  return (unit * 4 + tables[table]) * 0x10000 + address;
 }

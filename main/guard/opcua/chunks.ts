@@ -8,17 +8,25 @@ const maxChunkBytes = 1024 * 1024;
 
 /** What a chunk is for. */
 export type ChunkType = 'HEL' | 'ACK' | 'ERR' | 'RHE' | 'OPN' | 'MSG' | 'CLO';
-const chunkTypes: readonly ChunkType[] = ['HEL', 'ACK', 'ERR', 'RHE', 'OPN', 'MSG', 'CLO'];
+/** By their three letters as one number: a text would be made for each chunk, twice. */
+const chunkTypes: ReadonlyMap<number, ChunkType> = new Map(
+  (['HEL', 'ACK', 'ERR', 'RHE', 'OPN', 'MSG', 'CLO'] as const).map((type) => [
+    (type.charCodeAt(0) << 16) | (type.charCodeAt(1) << 8) | type.charCodeAt(2),
+    type,
+  ]),
+);
+
+function typeOf(bytes: Uint8Array): ChunkType | undefined {
+  return chunkTypes.get(((bytes[0] ?? 0) << 16) | ((bytes[1] ?? 0) << 8) | (bytes[2] ?? 0));
+}
+
+const finals: Readonly<Record<number, Chunk['final'] | undefined>> = { 0x46: 'F', 0x43: 'C', 0x41: 'A' };
 
 /** The length of the chunk that begins `bytes`; undefined while that cannot be told. Throws where none begins. */
 export function chunkLength(bytes: Uint8Array): number | undefined {
   if (bytes.length < 8) return undefined;
-  const type = String.fromCharCode(...bytes.subarray(0, 3));
-  demand(
-    chunkTypes.some((known) => known === type),
-    'no OPC UA header',
-  );
-  const length = new ByteReader(bytes, 4).u32le();
+  demand(typeOf(bytes) !== undefined, 'no OPC UA header');
+  const length = u32(bytes, 4);
   demand(length >= 8 && length <= maxChunkBytes, `a chunk of ${length} bytes`);
   return length;
 }
@@ -33,10 +41,9 @@ export interface Chunk {
 
 /** Reads a whole chunk. Throws where it is malformed. */
 export function readChunk(bytes: Uint8Array): Chunk {
-  const type = String.fromCharCode(...bytes.subarray(0, 3));
-  const final = String.fromCharCode(bytes[3] ?? 0);
-  const known = chunkTypes.find((one) => one === type);
-  demand(known !== undefined && (final === 'F' || final === 'C' || final === 'A'), 'no OPC UA header');
+  const known = typeOf(bytes);
+  const final = finals[bytes[3] ?? 0];
+  demand(known !== undefined && final !== undefined, 'no OPC UA header');
   demand(final === 'F' || known === 'MSG', 'a message in pieces that has none');
   return { type: known, final, bytes };
 }
@@ -80,8 +87,21 @@ export function readByteString(reader: ByteReader): Uint8Array | undefined {
   return length === -1 ? undefined : reader.bytes(length);
 }
 
-/** The same chunk under another sequence number. A copy: the bytes may share their memory with others. */
+/** The sequence number that a chunk has. */
+export function sequenceOf(chunk: Uint8Array, sequenceAt: number): number {
+  return u32(chunk, sequenceAt);
+}
+
+/** Four bytes of a header, the lowest first: a view for each would cost more than reading them. */
+function u32(bytes: Uint8Array, at: number): number {
+  return (
+    ((bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24)) >>> 0
+  );
+}
+
+/** The same chunk under another sequence number; the very same where it has that one. A copy: the bytes may share their memory with others. */
 export function renumbered(chunk: Uint8Array, sequenceAt: number, sequence: number): Uint8Array {
+  if (sequenceOf(chunk, sequenceAt) === sequence) return chunk;
   const bytes = new Uint8Array(chunk);
   new DataView(bytes.buffer).setUint32(sequenceAt, sequence, true);
   return bytes;

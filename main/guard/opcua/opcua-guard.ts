@@ -20,6 +20,7 @@ import {
   readChunk,
   readConversation,
   renumbered,
+  sequenceOf,
   SequenceCounter,
   type Chunk,
   type Conversation,
@@ -84,8 +85,7 @@ export class OpcuaGuard extends FloorGuard {
     demand(chunk.type === 'OPN' || chunk.type === 'MSG', `a ${chunk.type} chunk`);
     const conversation = readConversation(chunk);
     const { sequenceAt, requestId, body } = conversation;
-    const given = new DataView(frame.buffer, frame.byteOffset, frame.length).getUint32(sequenceAt, true);
-    this.out.toApp(renumbered(frame, sequenceAt, this.#toApp.next(given)));
+    this.out.toApp(renumbered(frame, sequenceAt, this.#toApp.next(sequenceOf(frame, sequenceAt))));
     if (chunk.type === 'MSG') this.#answered(chunk, requestId, body, nowMs);
     if (this.#answerParts.size === 0) for (const own of this.#waiting.splice(0)) this.#sendOwn(own);
   }
@@ -161,8 +161,7 @@ export class OpcuaGuard extends FloorGuard {
 
   #forward(chunk: Chunk, { sequenceAt }: Conversation): void {
     const { bytes } = chunk;
-    const given = new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getUint32(sequenceAt, true);
-    this.out.toService(renumbered(bytes, sequenceAt, this.#toService.next(given)));
+    this.out.toService(renumbered(bytes, sequenceAt, this.#toService.next(sequenceOf(bytes, sequenceAt))));
   }
 
   #sendOwn(chunk: Uint8Array): void {

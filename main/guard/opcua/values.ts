@@ -158,5 +158,7 @@ export function readArray<T>(reader: ByteReader, one: (reader: ByteReader) => T)
   if (count <= 0) return [];
   // Every value has a byte at least.
   demand(count <= maxValues && count <= reader.left, 'more values than it has bytes for');
-  return Array.from({ length: count }, () => one(reader));
+  const values: T[] = [];
+  for (let left = count; left > 0; left -= 1) values.push(one(reader));
+  return values;
 }
