@@ -11,6 +11,12 @@ export const approvalAnswer = v.strictObject({
   reason: v.optional(v.pipe(v.string(), v.maxLength(1024))),
 });
 
+/** An emergency at the dialling end; see `approval.breakGlass` of a contract. */
+export const emergency = v.strictObject({
+  service: v.pipe(v.string(), v.minLength(1), v.maxLength(256)),
+  reason: v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(1024)),
+});
+
 /** A person's answer as it comes over the border. */
 export type ApprovalAnswer = v.InferOutput<typeof approvalAnswer>;
 
@@ -30,5 +36,7 @@ export interface ApprovalView {
   /** When the question lapses, or what was granted ends. */
   readonly expiresAt: string | null;
   readonly answeredBy?: string;
+  /** Nobody approved it: it was taken in an emergency. */
+  readonly brokenGlass?: true;
   readonly call?: { readonly method: string; readonly target: string; readonly arguments: unknown };
 }

@@ -6,11 +6,11 @@ import * as v from 'valibot';
 import { call, stream, type Client, type Handlers } from './call.ts';
 import { parser } from './parser.ts';
 import { agoraCalls } from './agora-calls.ts';
+import { approvalCalls, sessionCalls } from './session-calls.ts';
 import { auditCalls } from './audit-calls.ts';
 import { fleetCalls } from './fleet-calls.ts';
 import { agents, agentsAndMembers, everyone, identityName, members, nothing, text } from './schema-parts.ts';
 import type { InventoryView, RecordingCallsView, RecordingView } from './floor-views.ts';
-import { approvalAnswer, type ApprovalAnswer, type ApprovalView } from './approval-view.ts';
 import type { DoctorCheck, SettingsChangeRequest, SettingsChangeView } from './machine-views.ts';
 import { settingsChange } from './settings-change.ts';
 import type { StateDelta, StateSnapshot } from './state.ts';
@@ -31,7 +31,6 @@ import type {
   SecretView,
   RenameView,
   ServiceView,
-  SessionView,
   SettingsView,
   StatusView,
   WhyView,
@@ -201,19 +200,7 @@ export const schema = {
       parse: parser(v.strictObject({ destination: text(512), app: v.optional(text()) })),
     }),
   },
-  session: {
-    list: call<void, readonly SessionView[]>({ needs: 'observe', own: agentsAndMembers, parse: nothing }),
-    close: call<{ ids: string[] }, { closed: readonly string[] }>({
-      needs: 'operate',
-      own: members,
-      parse: parser(v.strictObject({ ids: v.pipe(v.array(text(64)), v.minLength(1), v.maxLength(10_000)) })),
-    }),
-    /** Every open session of one program or agent. */
-    closeApp: call<{ app: string }, { closed: readonly string[] }>({
-      needs: 'operate',
-      parse: parser(v.strictObject({ app: text() })),
-    }),
-  },
+  session: sessionCalls,
   agent: {
     /** The variables by which a program finds its way; without a name, those of a plain program (an agent: its own). */
     environment: call<{ agent?: string | undefined }, AgentEnvironmentView>({
@@ -252,10 +239,7 @@ export const schema = {
     }),
     release: call<{ subject: string }, void>({ needs: 'operate', parse: parser(v.strictObject({ subject })) }),
   },
-  approval: {
-    list: call<void, readonly ApprovalView[]>({ needs: 'observe', parse: nothing }),
-    answer: call<ApprovalAnswer, ApprovalView>({ needs: 'operate', parse: parser(approvalAnswer) }),
-  },
+  approval: approvalCalls,
   policy: {
     show: call<void, PolicyView>({ needs: 'observe', parse: nothing }),
     /** Read the rules from disk and say what is wrong; nothing changes. */

@@ -111,6 +111,7 @@ const ownCodes = [
   // detectors and alerts
   'alert.violation',
   'alert.budget',
+  'alert.break_glass',
   'alert.fleet.silent',
   'alert.fleet.back',
   'alert.fleet.less',

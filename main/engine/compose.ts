@@ -12,6 +12,7 @@ import { openInventory } from '../inventory/inventory.ts';
 import type { InterceptProblem } from '../intercept/match.ts';
 import { createSessions } from '../session/create-sessions.ts';
 import type { Sessions } from '../session/sessions.ts';
+import { breakGlassAlarm } from './containment/approvals.ts';
 import { createAlerts } from './containment/alerts.ts';
 import { answerHere } from './containment/approvals.ts';
 import { openClientState } from './state/client-state.ts';
@@ -261,6 +262,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
     stack,
   );
   const { projector } = state;
+  stack.use(decisions.approvals.events.subscribe(breakGlassAlarm((alert) => alerts.raise(alert))));
   stack.use(sessions.subscribe(consequences.session));
   stack.use(sessions.subscribe((event) => engagements.session(event)));
   stack.use(sessions.subscribe(detection.session));

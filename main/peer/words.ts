@@ -23,6 +23,9 @@ export const engagementField = 'culvert_engagement';
 /** Field with the seconds since the dialling identity last proved MFA. Its own word. */
 export const mfaAgeField = 'culvert_mfa_age';
 
+/** Field in which it says why there is no time to ask for approval. Its own word, good for whom the contract names. */
+export const breakGlassField = 'culvert_break_glass';
+
 const markBytes = 16;
 const headBytes = markBytes + 2;
 /** The longest JSON a frame can state. */

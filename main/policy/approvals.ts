@@ -40,6 +40,8 @@ export interface Approval extends ApprovalQuestion {
   readonly answeredBy?: string;
   /** Of a call: it holds for this tool while the session of the call lasts. */
   readonly forSession?: boolean;
+  /** Nobody approved it: it was taken in an emergency, and whoever answers for the service has to know. */
+  readonly brokenGlass?: true;
 }
 
 interface Kept extends Approval {
@@ -110,6 +112,19 @@ export class Approvals implements Disposable {
     return row;
   }
 
+  /**
+   * `holder` lets itself in, as the contract's `breakGlass` says; `false` where somebody refused it lately, for an emergency is no way round a no.
+   * What waits for an answer is answered by it.
+   */
+  breakGlass(question: ApprovalQuestion, by: string, reason: string, forMs: number): boolean {
+    if (this.#find('session', question.holder, 'denied') !== undefined) return false;
+    const row = this.ask(question);
+    const { clock } = this.#deps;
+    const taken = { reason, answeredBy: `break-glass: ${by}`, brokenGlass: true } as const;
+    this.#put({ ...row, ...taken, state: 'granted', forMs, expiresAtMs: clock.now() + dayMs }, dayMs);
+    return true;
+  }
+
   /** Take back what waits: whoever asked is gone. */
   withdraw(id: string): void {
     const row = this.#rows.get(id);
@@ -140,8 +155,10 @@ export class Approvals implements Disposable {
       answeredBy: answer.by,
       ...(forSession ? { forSession } : {}),
     };
+    // What somebody grants now is approved, however it began.
+    const { brokenGlass: _taken, ...asked } = row;
     const changed: Kept = answer.grant
-      ? this.#granted(row, answer.minutes, said)
+      ? this.#granted(asked, answer.minutes, said)
       : { ...row, ...said, state: 'denied', expiresAtMs: undefined };
     this.#put(changed, this.#keepMs(changed));
     return changed;

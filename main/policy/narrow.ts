@@ -75,7 +75,19 @@ function narrowApproval(a: ApprovalRules, b: ApprovalRules): ApprovalRules {
   if (by.length === 0)
     throw new TunnelerError('contract.invalid', 'two contracts name nobody who may approve for both');
   const reason = a.reason === 'required' || b.reason === 'required' ? ('required' as const) : undefined;
-  return defined({ by, forSeconds: Math.min(a.forSeconds, b.forSeconds), reason });
+  return defined({
+    by,
+    forSeconds: Math.min(a.forSeconds, b.forSeconds),
+    reason,
+    breakGlass: narrowBreakGlass(a.breakGlass, b.breakGlass),
+  });
+}
+
+/** Whom both let in; where either lets in nobody, or nobody is let in by both, nobody is. */
+function narrowBreakGlass(a: ApprovalRules['breakGlass'], b: ApprovalRules['breakGlass']): ApprovalRules['breakGlass'] {
+  const by = a?.by.filter((identity) => b?.by.includes(identity)) ?? [];
+  if (a === undefined || b === undefined || by.length === 0) return undefined;
+  return { by, forSeconds: Math.min(a.forSeconds, b.forSeconds) };
 }
 
 function narrowA2a(a: A2aRules, b: A2aRules): A2aRules {

@@ -4,7 +4,8 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ApprovalView } from '../../main/api/approval-view.ts';
 import type { AuditRecordView } from '../../main/api/record-views.ts';
-import type { SessionView } from '../../main/api/views.ts';
+import type { AlertView, SessionView } from '../../main/api/views.ts';
+import { startCulvert } from '../support/culvert.ts';
 import { GoPeer } from '../support/go-peer.ts';
 import { GovernedWorld } from '../support/governed-world.ts';
 import { describeNetworks } from '../support/networks.ts';
@@ -55,6 +56,14 @@ describeNetworks('a contract at its host', (network) => {
         'both-approved': {
           target: port(echoing),
           contract: { approval: { by: ['box'], forSeconds: 600, reason: 'required' } },
+          dial: ['laptop'],
+        },
+        'both-glass': {
+          target: port(device),
+          contract: (namesOf: (name: string) => readonly string[]) => ({
+            modbus: { allow: 'read' },
+            approval: { by: ['box'], forSeconds: 600, breakGlass: { by: namesOf('laptop'), forSeconds: 120 } },
+          }),
           dial: ['laptop'],
         },
         'both-plain': { target: port(echoing), dial: ['laptop'] },
@@ -175,6 +184,36 @@ describeNetworks('a contract at its host', (network) => {
     await expect.poll(last, { timeout: 10_000 }).toBe('max_duration_exceeded');
     expect((await hostRecords('approval.granted', 'both-approved')).length).toBeGreaterThan(0);
   }, 60_000);
+
+  test('in an emergency a named caller lets itself in, with an alarm at the host, whose person looks on and ends it', async () => {
+    await expect(dialSocks(world.proxy, 'both-glass.dark', 80)).rejects.toBeInstanceOf(SocksRefusal);
+    const { id } = await asked('both-glass');
+    const attending = startCulvert(['session', 'attend', id, '--state', world.boxState]);
+    await until(async () => (await hostRecords('session.attended', 'both-glass')).length > 0, 20_000);
+    await world.json(['approvals', 'break-glass', 'both-glass', '--reason', 'the press burns']);
+    const socket = await dialSocks(world.proxy, 'both-glass.dark', 80);
+    socket.write(readFrame);
+    expect(await answerOf(socket, readAnswer.length)).toEqual(readAnswer);
+    const [newest] = await world.json<AlertView[]>(['audit', 'alerts'], world.boxState).then((all) => all.toReversed());
+    expect(newest).toMatchObject({ kind: 'break-glass', severity: 'critical', details: { said: 'the press burns' } });
+    const row = await asked('both-glass');
+    expect(row).toMatchObject({ id, state: 'granted', brokenGlass: true, reason: 'the press burns' });
+
+    await using onlooker = await attending;
+    await until(() => onlooker.lines().length >= 2, 10_000);
+    expect(onlooker.lines()).toMatchObject([
+      { kind: 'opened', session: { service: 'both-glass' } },
+      { kind: 'call', method: 'read-holding-registers', target: 'unit 1 holding 1', decision: 'allow' },
+    ]);
+    const over = ended(socket);
+    await world.json(['approvals', 'deny', id, '--reason', 'it does not burn'], world.boxState);
+    await Promise.all([over, onlooker.exited]);
+    expect(onlooker.lines().at(-1)).toMatchObject({ kind: 'closed', reason: 'max_duration_exceeded' });
+    // Somebody has said no.
+    await world.json(['approvals', 'break-glass', 'both-glass', '--reason', 'it does']);
+    await expect(dialSocks(world.proxy, 'both-glass.dark', 80)).rejects.toBeInstanceOf(SocksRefusal);
+    expect(await world.records('approval.emergency')).toHaveLength(2);
+  }, 90_000);
 
   test('a grant is used up over reconnects, and given anew by the host alone', async () => {
     const first = await dialSocks(world.proxy, 'both-boxed.dark', 80);

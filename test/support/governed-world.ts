@@ -16,6 +16,7 @@ import { until } from './until.ts';
 export interface GovernedService {
   /** Loopback port behind it; absent: nobody hosts it here. */
   readonly target?: number;
+  /** A function is given what a contract may call an identity: its name at the controller, and its id. */
   readonly contract?: unknown;
   /** Intercepted under this name instead of its own. */
   readonly address?: string;
@@ -190,6 +191,9 @@ export class GovernedWorld implements AsyncDisposable {
       await writeFile(join(home, `${name}.jwt`), jwt);
       await this.json(['enroll', join(home, `${name}.jwt`), '--name', name, '--keystore', 'file'], state);
     }
+    const namesOf = (name: string): readonly string[] => [GovernedWorld.controllerName(name, home), ids[name] ?? ''];
+    const contractOf = (contract: unknown): unknown =>
+      typeof contract === 'function' ? (contract as (names: typeof namesOf) => unknown)(namesOf) : contract;
     for (const [name, { target, contract, address, dial }] of Object.entries(spec.services)) {
       const service = await admin.createService({
         name,
@@ -200,7 +204,7 @@ export class GovernedWorld implements AsyncDisposable {
             portRanges: [{ low: 80, high: 80 }],
           },
           ...(target === undefined ? {} : { 'host.v1': { protocol: 'tcp', address: '127.0.0.1', port: target } }),
-          ...(contract === undefined ? {} : { 'culvert.contract.v1': contract }),
+          ...(contract === undefined ? {} : { 'culvert.contract.v1': contractOf(contract) }),
         },
       });
       ids[name] = service;

@@ -4,6 +4,7 @@ import { parseEngagement } from '../../main/base/engagement.ts';
 import { Approvals } from '../../main/policy/approvals.ts';
 import { grantedTimes } from '../../main/policy/granted-times.ts';
 import { Grants, type Grant, type GrantHolder } from '../../main/policy/grants.ts';
+import { breakGlassAlarm } from '../../main/engine/containment/approvals.ts';
 import { askPerson } from '../../main/engine/admission/ask-person.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
@@ -85,6 +86,45 @@ describe('a grant', () => {
     grants.begin(holder, boxed);
     boot.ms += 60_000;
     expect(grants.leftMs(holder, contract({ grantSeconds: 61 }))).toBe(61_000);
+  });
+});
+
+describe('breaking the glass', () => {
+  const glass = contract({
+    approval: { by: ['floor'], forSeconds: 600, breakGlass: { by: ['vendor'], forSeconds: 60 } },
+  });
+  const emergency = { names: ['vendor', 'id-1'], reason: 'it burns' };
+
+  it('lets in whom the contract names, counts from the first use, and is on the list', () => {
+    const { boot, times, approvals } = world();
+    const told: unknown[] = [];
+    approvals.events.subscribe(breakGlassAlarm((alert) => told.push(alert)));
+    expect(times.refusal(holder, glass, undefined)).toMatchObject({ rule: 'contract:approval' });
+    expect(times.refusal(holder, glass, undefined, emergency)).toBeUndefined();
+    const taken = { state: 'granted', brokenGlass: true, answeredBy: 'break-glass: vendor', reason: 'it burns' };
+    expect(approvals.list()).toMatchObject([{ id: 'a1', ...taken }]);
+    const [time] = times.begin(holder, glass);
+    expect(time?.leftMs()).toBe(60_000);
+    boot.ms += 60_000;
+    expect(time?.leftMs()).toBe(0);
+    expect(told).toMatchObject([{ severity: 'critical', kind: 'break-glass' }, { kind: 'break-glass' }]);
+  });
+
+  it('is for nobody else, under no contract without it, and not against a no', () => {
+    const { times, approvals } = world();
+    expect(times.refusal(holder, glass, undefined, { ...emergency, names: ['other'] })).toBeDefined();
+    const plain = contract({ approval: { by: ['floor'], forSeconds: 600 } });
+    expect(times.refusal(holder, plain, undefined, emergency)).toBeDefined();
+    approvals.answer('a1', { grant: false, by: 'floor' });
+    expect(times.refusal(holder, glass, undefined, emergency)).toBeDefined();
+  });
+
+  it('that somebody approves is an approval', () => {
+    const { times, approvals } = world();
+    times.refusal(holder, glass, undefined, emergency);
+    const row = approvals.answer('a1', { grant: true, by: 'floor' });
+    expect(row).toMatchObject({ state: 'granted', answeredBy: 'floor' });
+    expect(row.brokenGlass).toBeUndefined();
   });
 });
 

@@ -64,6 +64,9 @@ export const sessionReasonsDe = {
   },
   'alert.violation': { sentence: '{service}: {cause}.' },
   'alert.budget': { sentence: '{service}: {cause}.' },
+  'alert.break_glass': {
+    sentence: '{identity} erreicht {service} ohne die Freigabe, die der Vertrag verlangt: {said}',
+  },
   // What detectors find
   'breaker.failures': { sentence: '{subject}: zu viele Fehlschläge in kurzer Zeit.' },
   'breaker.violations': { sentence: '{subject}: zu viele Vertragsverletzungen in kurzer Zeit.' },

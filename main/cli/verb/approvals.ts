@@ -2,7 +2,7 @@ import { defined } from '../../base/defined.ts';
 import type { Command } from 'commander';
 import type { ApprovalView } from '../../api/approval-view.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
-import { relative, table } from '../table.ts';
+import { localTime, relative, table } from '../table.ts';
 import { stateTint } from '../tint.ts';
 
 type AnswerOptions = CommonOptions & { readonly minutes?: string; readonly reason?: string; readonly session?: true };
@@ -39,6 +39,27 @@ export function addApprovals(program: Command, cli: Cli): void {
         cli.print(options, answered, (row) => `${row.id} is ${row.state}\n`);
       });
   }
+  addBreakGlass(group, cli);
+}
+
+/** In an emergency, where nobody can be asked: only whom the contract names is let in, and where the service is hosted everybody knows. */
+function addBreakGlass(group: Command, cli: Cli): void {
+  addVerb(
+    group,
+    'break-glass <service>',
+    'in an emergency: ask to be let in without approval, with an alarm at the host',
+  )
+    .requiredOption('--reason <text>', 'why nobody can be asked')
+    .action(async (service: string, options: CommonOptions & { readonly reason: string }) => {
+      const { reason } = options;
+      const told = await cli.withEngine(options, (engine) => engine.approval.breakGlass({ service, reason }));
+      cli.print(
+        options,
+        { service, ...told },
+        ({ until }) =>
+          `Until ${localTime(until)} connections to ${service} ask to be let in without approval; its host raises the alarm.\n`,
+      );
+    });
 }
 
 function minutesOf(text: string | undefined): number | undefined {
@@ -54,7 +75,12 @@ function describe(rows: readonly ApprovalView[], cli: Cli): string {
     rows,
     [
       { title: 'ID', text: (row) => row.id, whole: true },
-      { title: 'STATE', text: (row) => row.state, tint: (row) => stateTint(row.state), whole: true },
+      {
+        title: 'STATE',
+        text: (row) => (row.brokenGlass === true ? 'taken' : row.state),
+        tint: (row) => stateTint(row.state),
+        whole: true,
+      },
       { title: 'WHAT', text: (row) => (row.call === undefined ? row.kind : `${row.call.method} ${row.call.target}`) },
       { title: 'SERVICE', text: (row) => row.service },
       { title: 'IDENTITY', text: (row) => row.identity },

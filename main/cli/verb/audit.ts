@@ -5,15 +5,17 @@ import { basename } from 'node:path';
 import { Option, type Command } from 'commander';
 import { defined, whenDefined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
+import type { AlertView } from '../../api/views.ts';
 import type { AuditRecordView, AuditVerifyView } from '../../api/record-views.ts';
 import { addVerb, exitCode, usage, type Cli, type CommonOptions } from '../cli.ts';
 import { addFilters, searchQuery, wholeNumber, type SearchOptions } from '../audit-filters.ts';
 import { auditLines } from '../audit-line.ts';
 import type { AuditQuery } from '../backends.ts';
 import { callTable } from '../call-table.ts';
+import { localTime, oneLine } from '../table.ts';
 import { records, withProgress } from '../progress.ts';
 
-/** `culvert audit tail|search|calls|verify|export`: the journal of what was decided and done. */
+/** `culvert audit tail|search|calls|alerts|verify|export`: the journal of what was decided and done. */
 export function addAudit(program: Command, cli: Cli): void {
   const group = program.command('audit').description('the journal of what was decided and done');
   addVerb(group, 'tail', 'records as they are written')
@@ -43,6 +45,15 @@ export function addAudit(program: Command, cli: Cli): void {
       const found = await search({ ...searchQuery(undefined, options), kind: 'call' }, options, cli);
       cli.print(options, found, (rows) => callTable(rows, cli));
     });
+
+  addVerb(group, 'alerts', 'what somebody should know, since the engine began, oldest first').action(
+    async (options: CommonOptions) => {
+      const alerts = await cli.withEngine(options, (engine) => engine.audit.alerts());
+      cli.print(options, alerts, (rows) =>
+        rows.length === 0 ? 'No alert.\n' : rows.map((row) => `${alertLine(row, cli)}\n`).join(''),
+      );
+    },
+  );
 
   addFilters(addVerb(group, 'export', 'the journal as lines for other tools, oldest first'))
     .addOption(
@@ -187,4 +198,10 @@ function describeVerdict(verdict: AuditVerifyView, cli: Cli): string {
     lines.push(`  the witness ${name} saw ${seen} records and agrees on ${agreed} heads`);
   }
   return `${lines.join('\n')}\n`;
+}
+
+/** `2026-11-30 02:14:07  critical  break-glass  vendor reaches press-7.plc …`. */
+function alertLine({ at, severity, kind, text }: AlertView, cli: Cli): string {
+  const tint = severity === 'critical' ? 'red' : severity === 'warning' ? 'yellow' : 'dim';
+  return `${localTime(at)}  ${cli.paint(tint, severity)}  ${kind}  ${oneLine(text)}`;
 }

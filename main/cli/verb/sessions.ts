@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
 import { TunnelerError } from '../../base/errors.ts';
 import { applyDelta } from '../../api/state.ts';
+import type { AttendedItem } from '../../api/attended.ts';
 import type { SessionView } from '../../api/views.ts';
 import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
 import type { Engine } from '../backends.ts';
 import { sessionRow } from '../json-rows.ts';
-import { bytes, span, table, type Page } from '../table.ts';
+import { bytes, localTime, oneLine, span, table, type Page } from '../table.ts';
 import { stateTint } from '../tint.ts';
 
 /** `culvert sessions [--watch]`: what is open now and what was lately. */
@@ -28,7 +29,7 @@ export function addSessions(program: Command, cli: Cli): void {
     });
 }
 
-/** `culvert session close ID…` */
+/** `culvert session close ID…` and `attend ID` */
 export function addSession(program: Command, cli: Cli): void {
   const group = program.command('session').description('act on sessions');
   addVerb(group, 'close <id...>', 'reset these sessions now').action(async (ids: string[], options: CommonOptions) => {
@@ -41,6 +42,59 @@ export function addSession(program: Command, cli: Cli): void {
     }
     cli.print(options, { closed }, () => `closed ${closed.join(', ')}\n`);
   });
+  addVerb(group, 'attend <id>', 'see what is done in a session, or in those under an approval, as it happens').action(
+    (id: string, options: CommonOptions) => attend(id, options, cli),
+  );
+}
+
+/** Shows what is done until it is over; a person at the terminal may end it by a word. */
+async function attend(id: string, options: CommonOptions, cli: Cli): Promise<void> {
+  await cli.withEngine(options, async (engine) => {
+    const over = new AbortController();
+    const signal = AbortSignal.any([cli.signal, over.signal]);
+    const listening = options.json !== true && cli.terminal.inIsTty ? cutOnWord(id, engine, cli, signal) : undefined;
+    if (listening !== undefined) cli.terminal.err('Type "cut" and Enter to end it, Ctrl-C to look no longer.\n');
+    try {
+      for await (const item of engine.session.attend({ id }, { signal: cli.signal })) {
+        cli.printItem(options, item, (one) => attendedLine(one, cli));
+      }
+    } finally {
+      over.abort();
+      await listening;
+    }
+  });
+}
+
+/** An approval that is ended lets nobody in again; a single session is closed. */
+async function cutOnWord(id: string, engine: Engine, cli: Cli, signal: AbortSignal): Promise<void> {
+  for await (const line of cli.terminal.inputLines(signal)) {
+    if (line.trim() !== 'cut') continue;
+    if (id.startsWith('app_')) await engine.approval.answer({ id, grant: false, reason: 'cut while attended' });
+    else await engine.session.close({ ids: [id] });
+    return;
+  }
+}
+
+/** `02:14:07.123  write-single-register  unit 1 holding 40  {"unit":1,…}`. */
+function attendedLine(item: AttendedItem, cli: Cli): string {
+  switch (item.kind) {
+    case 'opened':
+      return cli.paint('bold', `${item.session.id}  ${program(item.session)} → ${item.session.service}`);
+    case 'call': {
+      const denied = item.decision === 'deny';
+      const said = denied ? `denied (${item.reason ?? item.rule ?? ''})` : item.failed === true ? 'failed' : '';
+      const noted = item.observed === undefined ? '' : `would be refused (${item.observed})`;
+      const values = item.arguments === undefined ? '' : JSON.stringify(item.arguments);
+      const parts = [localTime(item.at), item.method, item.target, said, noted, values];
+      return cli.paint(denied ? 'red' : 'dim', oneLine(parts.filter((part) => part !== '').join('  ')));
+    }
+    case 'warned':
+      return cli.paint('yellow', oneLine(item.sentence));
+    case 'closed':
+      return oneLine(`${item.session} is closed: ${item.detail ?? item.reason ?? ''}`);
+    case 'missed':
+      return `${item.count} operations were not shown: they came too fast`;
+  }
 }
 
 /** The table of sessions, newest first. */

@@ -9,6 +9,7 @@ import type { ByteStream } from '../../base/stream.ts';
 import type { Match } from '../../intercept/match.ts';
 import { GreetedStream, type GreetingListener } from '../../peer/greeted-stream.ts';
 import {
+  breakGlassField,
   callerText,
   dialGuardField,
   engagementField,
@@ -18,6 +19,7 @@ import {
   type HostWords,
 } from '../../peer/words.ts';
 import type { DialOptions, ZitiStream } from '../../ziti/model.ts';
+import type { BreakGlass } from './break-glass.ts';
 import type { RecentUse } from './facts.ts';
 import type { Identities } from '../identities/identities.ts';
 import type { Terminators } from '../identities/terminators.ts';
@@ -45,6 +47,7 @@ export interface DialingDeps {
   readonly identities: Identities;
   readonly recentDials: RecentUse;
   readonly terminators: Pick<Terminators, 'note'>;
+  readonly breakGlass: Pick<BreakGlass, 'reasonFor'>;
 }
 
 /** Dials for admission and for the engine's own questions. */
@@ -62,7 +65,11 @@ export class Dialing {
     const words = {
       ...match.appData,
       ...attribution(app),
-      ...defined({ [dialGuardField]: guard, [engagementField]: engagement }),
+      ...defined({
+        [dialGuardField]: guard,
+        [engagementField]: engagement,
+        [breakGlassField]: this.#deps.breakGlass.reasonFor(match.service.name),
+      }),
     };
     try {
       return await this.#greeted(match.identity, match.service.id, words, {

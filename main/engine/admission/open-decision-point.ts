@@ -8,6 +8,7 @@ import type { ProgramFinder } from '../../apps/open-app-finder.ts';
 import type { AuditWriter } from '../../audit/record.ts';
 import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { Approvals } from '../../policy/approvals.ts';
+import { BreakGlass } from './break-glass.ts';
 import { grantedTimes, type GrantedTimes } from '../../policy/granted-times.ts';
 import { openPolicy, type Policy } from '../../policy/policy.ts';
 import type { Quarantine } from '../../policy/quarantine.ts';
@@ -67,6 +68,7 @@ export interface DecisionPoint {
   readonly agents: AgentBindings;
   readonly approvals: Approvals;
   readonly times: GrantedTimes;
+  readonly breakGlass: BreakGlass;
   readonly pins: PinStore;
   readonly facts: (app: App) => DecisionFacts;
   /** See {@link hashWhereAsked}. */
@@ -145,6 +147,7 @@ export async function openDecisionPoint(parts: DecisionPointParts, stack: Dispos
     agents,
     approvals,
     times,
+    breakGlass: new BreakGlass(clock),
     pins,
     facts,
     hashed: hashWhereAsked({ apps, policy, quarantine }),

@@ -4,6 +4,7 @@ import type { DnsView } from '../../api/views.ts';
 import type { Approvals } from '../../policy/approvals.ts';
 import type { Quarantine } from '../../policy/quarantine.ts';
 import type { Collector } from '../collect/collector.ts';
+import type { BreakGlass } from '../admission/break-glass.ts';
 import type { PinStore } from '../admission/tool-pins.ts';
 import type { FrontDoor } from '../entries/front-door.ts';
 import type { Engaging } from '../agora/engaging.ts';
@@ -28,6 +29,7 @@ export interface HandlerDeps
   extends AgentCallsDeps, LlmCallsDeps, EngineCallsDeps, IdentityCallsDeps, PolicyCallsDeps, AuditCallsDeps {
   readonly quarantine: Quarantine;
   readonly approvals: Approvals;
+  readonly breakGlass: BreakGlass;
   readonly secrets: SecretsBackend;
   readonly recordings: Recordings;
   readonly inventory: Inventory;
@@ -46,7 +48,7 @@ export interface HandlerDeps
 
 /** A call missing here does not compile. */
 export function createHandlers(deps: HandlerDeps): EngineHandlers {
-  const { sessions, quarantine, secrets, state } = deps;
+  const { quarantine, secrets, state } = deps;
   const { hub, views } = state;
   const why = explainer(deps);
   return {
@@ -57,13 +59,17 @@ export function createHandlers(deps: HandlerDeps): EngineHandlers {
     engine: engineCalls(deps),
     identity: identityCalls(deps),
     service: { list: () => views.services(), why },
-    session: sessionCalls(sessions),
+    session: sessionCalls(deps),
     agent: agentCalls(deps),
     app: { list: () => views.agents() },
     quarantine: quarantineCalls(quarantine),
     approval: {
       list: () => deps.approvals.list().map(approvalView),
       answer: ({ id, ...answer }) => approvalView(answerHere(deps.approvals, deps.identities, id, answer)),
+      breakGlass({ service, reason }) {
+        deps.audit.record({ kind: 'approval.emergency', service, reason });
+        return deps.breakGlass.declare(service, reason);
+      },
     },
     policy: policyCalls(deps),
     secret: {

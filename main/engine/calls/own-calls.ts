@@ -17,7 +17,7 @@ import {
   ownStatus,
   type OwnShare,
 } from './own-share.ts';
-import { unknownSession } from './session-calls.ts';
+import { unknownSession } from './unknown-session.ts';
 import type { UserId } from '../../base/user-id.ts';
 
 /** What tells whose an identity or a flow is. */

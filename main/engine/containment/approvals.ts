@@ -1,6 +1,7 @@
 /** Approvals at work: each question and each answer recorded, put in a view, and what an answer ends cut at once. */
 import { randomBytes } from 'node:crypto';
 import type { ApprovalView } from '../../api/approval-view.ts';
+import type { AlertView } from '../../api/views.ts';
 import type { AuditWriter } from '../../audit/record.ts';
 import type { Clock } from '../../base/clock.ts';
 import { defined } from '../../base/defined.ts';
@@ -8,7 +9,7 @@ import { TunnelerError } from '../../base/errors.ts';
 import { iso } from '../../base/iso.ts';
 import { Approvals, approvesSessions, type Answer, type Approval } from '../../policy/approvals.ts';
 import type { Grants } from '../../policy/grants.ts';
-import type { Sessions } from '../../session/sessions.ts';
+import type { Sessions, SessionSnapshot } from '../../session/sessions.ts';
 import { sinceBootMs } from './kept-grants.ts';
 
 /** What approvals are recorded in, and what an answer ends. */
@@ -33,16 +34,38 @@ export function openApprovals({ clock, audit, grants, sessions }: ApprovalsParts
     // Between agents it is the engagement that ends, and what flows under it.
     if (row.kind !== 'session' || !approvesSessions(contract)) return;
     if (row.state !== 'denied' && row.state !== 'expired') return;
-    sessions.closeWhere(
-      (session) =>
-        session.direction === holder.end &&
-        session.serviceId === holder.serviceId &&
-        (session.caller?.account ?? holder.account) === holder.account,
-      'max_duration_exceeded',
-      { code: 'session.approval_over', sentence: 'its approval is over', details: { approval: row.id } },
-    );
+    sessions.closeWhere((session) => isUnder(row, session), 'max_duration_exceeded', {
+      code: 'session.approval_over',
+      sentence: 'its approval is over',
+      details: { approval: row.id },
+    });
   });
   return approvals;
+}
+
+/** Raised here, where the service is hosted, whatever becomes of the device that broke the glass; again when the first session begins. */
+export function breakGlassAlarm(raise: (alert: Omit<AlertView, 'id' | 'at'>) => void): (row: Approval) => void {
+  return ({ id, state, brokenGlass, holder, reason = '' }) => {
+    if (brokenGlass !== true || state !== 'granted') return;
+    const { identity, service } = holder;
+    raise({
+      severity: 'critical',
+      kind: 'break-glass',
+      text: `${identity} reaches ${service} without the approval its contract asks for: ${reason} (culvert session attend ${id} to look on, culvert approvals deny ${id} to end it)`,
+      code: 'alert.break_glass',
+      details: { identity, service, said: reason, approval: id },
+      subject: `identity:${identity}`,
+    });
+  };
+}
+
+/** The session is one of those that the approval is about: its holder's, at its service, at this end. */
+export function isUnder({ holder }: Approval, session: SessionSnapshot): boolean {
+  return (
+    session.direction === holder.end &&
+    session.serviceId === holder.serviceId &&
+    (session.caller?.account ?? holder.account) === holder.account
+  );
 }
 
 /** Who one of this engine's identities is, under any name it goes by. */
@@ -88,7 +111,7 @@ export function approvalView(row: Approval): ApprovalView {
     reason: reason ?? null,
     requestedAt: iso(row.requestedAtMs),
     expiresAt: row.expiresAtMs === undefined ? null : iso(row.expiresAtMs),
-    ...defined({ answeredBy: row.answeredBy, call }),
+    ...defined({ answeredBy: row.answeredBy, call, brokenGlass: row.brokenGlass }),
   };
 }
 
@@ -105,5 +128,6 @@ function recordOf(row: Approval): Readonly<Record<string, unknown>> {
     end: holder.end,
     method: call?.method,
     target: call?.target,
+    brokenGlass: row.brokenGlass,
   });
 }

@@ -12,6 +12,7 @@ import type { Guard } from '../../guard/guard.ts';
 import type { AdmitHosted, HostedRequest } from '../../hosting/hosting.ts';
 import {
   askField,
+  breakGlassField,
   dialGuardField,
   engagementField,
   helloField,
@@ -22,7 +23,7 @@ import type { Party } from '../../agora/engagement.ts';
 import type { EngagementContract } from '../../base/engagement.ts';
 import type { ContractInForce } from '../../policy/contract-book.ts';
 import type { GrantHolder } from '../../policy/grants.ts';
-import type { GrantedTimes } from '../../policy/granted-times.ts';
+import type { Emergency, GrantedTimes } from '../../policy/granted-times.ts';
 import { hostedRefusal } from '../../policy/host-terms.ts';
 import { hostQuestion } from '../../policy/local/questions.ts';
 import type { Policy } from '../../policy/policy.ts';
@@ -60,6 +61,8 @@ export interface HostedDialsDeps {
 /** A place of a contract's `maxSessions` is waited for this often and this long: its last session may be ending just now. */
 const placeTurnMs = 25;
 const placeTurns = 16;
+/** Of what a caller says about its emergency. */
+const maxReasonLength = 1_024;
 
 /** Asked for every hosted dial. */
 export function admitHostedDials(deps: HostedDialsDeps): AdmitHosted {
@@ -214,7 +217,13 @@ function timeRefusal(request: HostedRequest, caller: HostedCaller, deps: HostedD
   const inForce = contractOf(request, deps);
   if (inForce.kind !== 'set') return undefined;
   const agent = request.appData['culvert_agent'];
-  return deps.times.refusal(holderOf(request, caller), inForce.contract, agent);
+  return deps.times.refusal(holderOf(request, caller), inForce.contract, agent, emergencyOf(request, caller));
+}
+
+/** Only of who is known: anybody may claim an emergency. */
+function emergencyOf({ appData }: HostedRequest, { account, name, asserted }: HostedCaller): Emergency | undefined {
+  const reason = appData[breakGlassField]?.slice(0, maxReasonLength).trim() ?? '';
+  return asserted === 'nobody' || reason === '' ? undefined : { names: [name, account], reason };
 }
 
 /** What the contract says; where all its sessions are taken, a moment is given to one that is just ending. */

@@ -253,6 +253,7 @@ export const codeWords: Readonly<Record<ReasonCode, string>> = {
   'guard.modbus.answer': 'the device’s answer fits no request, and was withheld',
   'guard.floor.unparseable': 'what was sent is not the protocol that the contract names',
   'guard.floor.opaque': 'what was sent is encrypted or of a dialect that cannot be judged',
+  'alert.break_glass': 'somebody is let in without the approval that the contract asks for, in an emergency',
   'alert.budget': 'most of what an identity may use of a model’s service is used',
   'alert.violation': 'a session broke its contract, which says to raise an alert',
   'alert.fleet.silent': 'a device has not been heard of for too long',

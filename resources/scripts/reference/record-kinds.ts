@@ -35,6 +35,7 @@ const approval = [
   'end',
   'method',
   'target',
+  'brokenGlass',
 ] as const;
 
 const engagementFields = [
@@ -89,6 +90,10 @@ export const recordKinds: Readonly<Record<AuditKind, Kind>> = {
     says: 'a session ended',
     fields: [...session, 'reason', 'detail', 'bytesSent', 'bytesReceived', 'durationMs', 'calls', 'denied', 'observed'],
   },
+  'session.attended': {
+    says: 'somebody looked on at what is done in a session, or in all under an approval',
+    fields: ['session', 'approval', 'service', 'identity', 'by'],
+  },
   call: {
     says: 'a guard judged one message: a tool call, a request, a read or write of a machine',
     fields: [
@@ -141,6 +146,10 @@ export const recordKinds: Readonly<Record<AuditKind, Kind>> = {
   'approval.pending': { says: 'a person was asked', fields: [...approval] },
   'approval.granted': { says: 'a person said yes', fields: [...approval] },
   'approval.denied': { says: 'a person said no', fields: [...approval] },
+  'approval.emergency': {
+    says: 'a person here asked to be let in without approval',
+    fields: ['service', 'reason'],
+  },
   'approval.expired': { says: 'nobody answered in time, or what was granted is over', fields: [...approval] },
   alert: {
     says: 'something a person should look at',
