@@ -39,12 +39,12 @@ const ownCodes = [
   'posture.mfa',
   // the way to a service and from it
   'intercept.layer2',
+  'intercept.reach_unknown',
   'hosting.layer2',
   'hosting.accepted',
   'ziti.dial.no_terminator_named',
   'engine.loop',
   // the steps of `why` that pass
-  'why.name.idle',
   'why.name.claimed',
   'why.application.any',
   'why.application.named',

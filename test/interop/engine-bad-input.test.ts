@@ -4,6 +4,9 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'n
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
+import { text as readText } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { IdentityView, StatusView } from '../../main/api/views.ts';
 import { culvert, culvertJson, startCulvert, type Ran, type RunningCulvert } from '../support/culvert.ts';
@@ -177,10 +180,19 @@ describe('identities', () => {
     const jwt = at('gone/a.jwt');
     expect((await culvert(['enroll', jwt, '--state', at('alone'), '--json'], { env })).code).toBe(0);
     await gone[Symbol.asyncDispose]();
-    await using _engine = await run('alone');
+    await using engine = await run('alone');
+    const unknown = /what a may reach is not known: nothing listens at/;
     const ran = await culvert(['why', 'web.dark:80', '--state', at('alone'), '--json']);
-    const text = expect.stringMatching(/What a may reach is not known: nothing listens at/) as string;
+    const text = expect.stringMatching(unknown) as string;
     expect(JSON.parse(ran.out)).toMatchObject({ reachable: false, steps: [{ outcome: 'fail', text }] });
+    // A program is told the same, not to check the name.
+    const [host = '', port = ''] = String(engine.ready['proxy']).split(':');
+    const request = get({ host, port, path: 'http://web.dark/', headers: { host: 'web.dark' } });
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    expect(response.headers['culvert-reason']).toBe('intercept.reach_unknown');
+    const body = await readText(response);
+    expect(body).toMatch(unknown);
+    expect(body).not.toContain('check the name');
   });
 
   test('a key store that is not here is said as such, and the token is not spent', async () => {

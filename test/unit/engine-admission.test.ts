@@ -9,6 +9,7 @@ import { createAdmission, type AdmissionDeps } from '../../main/engine/admission
 import type { Match } from '../../main/intercept/match.ts';
 import type { DecideFlow, Verdict } from '../../main/policy/verdict.ts';
 import type { DialledStream } from '../../main/engine/admission/dialing.ts';
+import type { Reason } from '../../main/base/reason.ts';
 import type { ZitiStream } from '../../main/ziti/model.ts';
 import { memoryStreamPair } from '../support/memory-stream.ts';
 import { RecordingSink } from '../support/recording-sink.ts';
@@ -82,6 +83,7 @@ function openAdmission(parts: Partial<AdmissionDeps> = {}) {
     accountOf: () => 'laptop-id',
     times: { begin: () => [], renew: () => undefined },
     current: (of) => of,
+    unknownReach: () => undefined,
     unmatched: 'refuse',
     mayLeave: () => false,
     onDialed: () => undefined,
@@ -266,5 +268,18 @@ describe('an engine of one user', () => {
       dial: () => Promise.reject(new Error('must not be dialled')),
     });
     expect(await corridor.ask()).toMatchObject({ kind: 'refused', reason: { code: 'policy.app.unknown' } });
+  });
+});
+
+describe('what no service claims', () => {
+  const nothing = { code: 'intercept.no_match', sentence: 'no service of your identities claims db.dark:80' } as const;
+  const none = { kind: 'none', reason: nothing } as const;
+  const intercept = { match: () => none, matchService: () => none };
+
+  it('is told with what is not known, and as nothing wrong with the name, where an identity has not learnt what it may reach', async () => {
+    const unknown: Reason = { code: 'intercept.reach_unknown', sentence: 'what laptop may reach is not known' };
+    const refused = await openAdmission({ intercept, unknownReach: () => unknown }).ask();
+    expect(refused).toMatchObject({ kind: 'refused', reason: unknown, answer: 'host-unreachable' });
+    expect(await openAdmission({ intercept }).ask()).toMatchObject({ reason: nothing, answer: 'reset' });
   });
 });

@@ -142,6 +142,11 @@ export const reasonsDe: ReasonWords = {
     sentence: 'Die Konfiguration von {service} wird nicht ganz verstanden: {sentence}',
     next: 'Wer den Dienst betreut, muss sie am Controller berichtigen.',
   },
+  'intercept.reach_unknown': {
+    sentence:
+      'Kein Dienst Ihrer Identitäten beansprucht {destination}; was {identity} erreichen darf, ist noch nicht bekannt.',
+    next: 'Die Identitäten zeigen, was ihnen fehlt.',
+  },
   'intercept.layer2': {
     sentence: 'Dieser Dienst trägt Rahmen der Schicht 2, was Culvert nicht kann.',
     next: 'Bitten Sie um einen Dienst mit Adressen und Ports, oder nehmen Sie den Tunneler von OpenZiti.',
@@ -214,10 +219,6 @@ export const reasonsDe: ReasonWords = {
   'session.unknown': { sentence: 'Diese Sitzung gibt es nicht mehr.' },
   'reason.unknown': { sentence: '{sentence}' },
   // The steps of Why?
-  'why.name.idle': {
-    sentence: 'Nichts beansprucht {destination}, und nicht jede Identität ist arbeitsfähig.',
-    next: 'Die Identitäten zeigen, was ihnen fehlt.',
-  },
   'why.name.claimed': { sentence: '{destination} gehört zu {services}.' },
   'why.application.any': { sentence: 'Nicht gefragt.' },
   'why.application.named': { sentence: 'Als {app}.' },

@@ -12,6 +12,7 @@ import { createAdmission, type AdmissionDeps } from './admission.ts';
 import { Dialing } from './dialing.ts';
 import { loopGuard, type LoopGuardDeps } from './loop-guard.ts';
 import type { DecisionPoint } from './open-decision-point.ts';
+import { unknownReach } from './unknown-reach.ts';
 import { visibleServices } from './visible-services.ts';
 
 /** The rooms that admission walks through. */
@@ -58,6 +59,7 @@ export function openAdmission(parts: AdmissionParts): OpenedAdmission {
     nameOf: (match) => identities.nameOf(match.identity),
     confirm: (match) => dialing.confirm(match),
     current: (match) => dialing.current(match),
+    unknownReach: (found) => unknownReach(found, identities),
     unmatched: parts.config.proxy?.unmatched ?? 'refuse',
     onDialed(app, match, outcome) {
       dialing.note(match, outcome);

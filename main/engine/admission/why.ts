@@ -13,6 +13,7 @@ import { noEdgeRouter, nobodyHosts } from '../../policy/reasons.ts';
 import type { DecisionFacts, Verdict } from '../../policy/verdict.ts';
 import type { Identities } from '../identities/identities.ts';
 import type { Terminators } from '../identities/terminators.ts';
+import { unknownReach } from './unknown-reach.ts';
 
 /** What is asked step by step. */
 export interface WhyDeps {
@@ -65,13 +66,7 @@ export async function explainWhy(destination: string, app: string | undefined, d
 
   const found = findMatches(destination, deps.intercept);
   if (found.matches.length === 0) {
-    const idle = notWorking(deps.identities);
-    const { sentence, next } = found.refusal;
-    const whole = {
-      ...plain('name.idle', [sentence, ...idle.sentences].join('; ')),
-      ...defined({ next: idle.next ?? next }),
-    };
-    add('name', 'fail', idle.sentences.length === 0 ? found.refusal : whole);
+    add('name', 'fail', unknownReach(found.refusal, deps.identities) ?? found.refusal);
     return done();
   }
   const [first] = found.matches;
@@ -91,19 +86,6 @@ export async function explainWhy(destination: string, app: string | undefined, d
   explainVerdict(verdict, match, deps, add);
   await explainNetwork(match, deps, add);
   return done(match);
-}
-
-/** Identities that cannot work claim nothing; it may be one of their services that was meant. */
-function notWorking(identities: Identities): { sentences: readonly string[]; next: string | undefined } {
-  const troubles = identities.all().flatMap((runner) => {
-    // One that never heard from its controller is not in trouble yet, but claims nothing either.
-    const trouble = runner.trouble() ?? (runner.services().length === 0 ? runner.view().reason : undefined);
-    return trouble === undefined ? [] : { name: runner.name, ...trouble };
-  });
-  const sentences = troubles.map(
-    ({ name, sentence }) => `What ${name} may reach is not known: ${sentence.replace(/\.$/, '')}.`,
-  );
-  return { sentences, next: troubles.find(({ next }) => next !== undefined)?.next };
 }
 
 function explainVerdict(verdict: Verdict, match: Match, deps: WhyDeps, add: AddStep): void {

@@ -187,11 +187,12 @@ export const codeWords: Readonly<Record<ReasonCode, string>> = {
   'posture.mac': 'no network card here has an address that is asked for',
   'posture.mfa': 'the second factor was not shown, or too long ago',
   'intercept.layer2': 'the service carries frames of layer 2, which are not carried here',
+  'intercept.reach_unknown':
+    'no service known here claims the destination, and an identity has not learnt yet what it may reach',
   'hosting.layer2': 'the service carries frames of layer 2, which are not hosted here',
   'hosting.accepted': 'what dialled in is served',
   'ziti.dial.no_terminator_named': 'nobody hosts the service under the name that was asked for',
   'engine.loop': 'the connection would come back to this engine, and was refused',
-  'why.name.idle': 'a service claims the name, and no identity here can use it now',
   'why.name.claimed': 'a service claims the name',
   'why.application.any': 'no program was asked about',
   'why.application.named': 'as the program or agent that was named',
