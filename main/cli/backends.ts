@@ -2,6 +2,7 @@
  * What the command line starts but does not contain: the engine, the embedded overlay, and what works on a state directory without an
  * engine. `main/culvert.ts` hands them in; each is loaded only when a verb asks for it.
  */
+import type { ChildProcess } from 'node:child_process';
 import type { ConfigCheckView, DoctorCheck, EngineReady } from '../api/machine-views.ts';
 import type { LearntView, ReplayView, SimulateView } from '../api/learning-views.ts';
 import type { AgentLimits } from '../api/agent-views.ts';
@@ -111,6 +112,18 @@ export interface AgentBackend {
     readonly port: number;
     readonly command: readonly string[];
   }): Promise<number>;
+  /** How programs that answer for a service are started. Throws `sandbox.unavailable` where what is asked for is not to be had. */
+  hosted(options: {
+    readonly service: string;
+    readonly sandbox: 'auto' | 'required' | 'none';
+    readonly ownNetwork: boolean;
+    readonly limits: AgentLimits;
+    readonly named: readonly string[];
+    readonly env: Readonly<Record<string, string | undefined>>;
+    readonly stateDirectory: string;
+    readonly machineDirectory: string;
+    readonly command: readonly string[];
+  }): { readonly sandbox: 'namespaces' | 'none'; readonly why?: string; start(): ChildProcess };
   /** Where the engine of a state directory has its settings from. */
   settingsFile(stateDirectory: string): Promise<string>;
   list(file: string): Readonly<Record<string, unknown>>;

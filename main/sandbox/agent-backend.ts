@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { bindAgent, listAgents, unbindAgent, type BindingFields } from './agents-file.ts';
 import { cleanEnvironment } from './clean-environment.ts';
 import { hiddenPlaces } from './hidden-places.ts';
+import { hostedPrograms, type HostedOptions, type HostedPrograms } from './hosted-programs.ts';
 import { runInside, type InsideOptions } from './inside.ts';
 import type { Limits } from './limits.ts';
 import { startAgent } from './start-agent.ts';
@@ -29,6 +30,7 @@ export interface AgentStartOptions {
 export interface AgentBackend {
   start(options: AgentStartOptions): Promise<number>;
   inside(options: InsideOptions): Promise<number>;
+  hosted(options: HostedOptions): HostedPrograms;
   settingsFile(stateDirectory: string): Promise<string>;
   list(file: string): Readonly<Record<string, unknown>>;
   bind(stateDirectory: string, file: string, name: string, fields: BindingFields): Promise<void>;
@@ -65,6 +67,7 @@ export function agentBackend(
       });
     },
     inside: runInside,
+    hosted: hostedPrograms,
     settingsFile,
     list: listAgents,
     async bind(stateDirectory, file, name, fields) {

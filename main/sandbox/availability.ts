@@ -54,7 +54,7 @@ function setting(name: string): string | undefined {
 }
 
 function unavailable(sentence: string, missing: readonly string[], next: string): TunnelerError {
-  return new TunnelerError('sandbox.unavailable', `an agent cannot be started apart here: ${sentence}`, {
+  return new TunnelerError('sandbox.unavailable', `a program cannot be started apart here: ${sentence}`, {
     details: { missing, next },
   });
 }

@@ -3,14 +3,12 @@ import { defined, whenDefined } from '../../base/defined.ts';
 import type { AgentView } from '../../api/views.ts';
 import { isTunnelerError } from '../../base/errors.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
+import { addLimitOptions, bytesOf, collect, limitsOf, type LimitOptions } from '../limit-options.ts';
 import { table } from '../table.ts';
 
-interface RunOptions extends CommonOptions {
+interface RunOptions extends CommonOptions, LimitOptions {
   readonly net: 'host' | 'only';
   readonly env: readonly string[];
-  readonly memory?: string;
-  readonly processes?: string;
-  readonly cpu?: string;
   readonly bandwidth?: string;
 }
 
@@ -79,44 +77,38 @@ export function addEnv(program: Command, cli: Cli): void {
 }
 
 function addRun(group: Command, cli: Cli): void {
-  addVerb(group, 'run <name> <command...>', 'start a program as this agent, in namespaces that it cannot leave')
+  const run = addVerb(
+    group,
+    'run <name> <command...>',
+    'start a program as this agent, in namespaces that it cannot leave',
+  )
     .addOption(
       new Option('--net <way>', "the host's network, or none but Culvert").choices(['host', 'only']).default('host'),
     )
     .option('--env <name>', 'pass this variable on as well, or NAME=VALUE; may be repeated', collect, [])
-    .option('--memory <bytes>', 'let it take so much memory at most, e.g. 2G')
-    .option('--processes <n>', 'let it have so many processes at most')
-    .option('--cpu <n>', 'let it take so many processors at most, e.g. 0.5')
-    .option('--bandwidth <bytes>', 'let it send and receive so much a second at most, e.g. 2M; with --net only')
-    .action(async (name: string, command: string[], options: RunOptions) => {
-      cli.outputIsPayload = true;
-      cli.exit = await cli.withEngine(options, async (engine) => {
-        const bandwidth = options.bandwidth === undefined ? undefined : bytesOf(options.bandwidth);
-        const start = await engine.agent.begin({ agent: name, net: options.net, ...defined({ bandwidth }) });
-        const agents = await cli.programs.agents();
-        return agents.start({
-          agent: name,
-          id: start.id,
-          gate: start.gate,
-          variables: start.variables,
-          limits: {
-            ...start.limits,
-            ...defined({
-              memory: whenDefined(options.memory, bytesOf),
-              processes: whenDefined(options.processes, (count) => numberOf(count, '--processes')),
-              cpu: whenDefined(options.cpu, (count) => numberOf(count, '--cpu')),
-            }),
-          },
-          named: options.env,
-          env: cli.terminal.env,
-          stateDirectory: cli.stateDirectory(options),
-          machineDirectory: cli.machineStateDirectory({}),
-          socketPath: cli.socketPath(options),
-          command,
-          entered: (pid) => engine.agent.enter({ id: start.id, pid }),
-        });
+    .option('--bandwidth <bytes>', 'let it send and receive so much a second at most, e.g. 2M; with --net only');
+  addLimitOptions(run).action(async (name: string, command: string[], options: RunOptions) => {
+    cli.outputIsPayload = true;
+    cli.exit = await cli.withEngine(options, async (engine) => {
+      const bandwidth = whenDefined(options.bandwidth, (text) => bytesOf(text, '--bandwidth'));
+      const start = await engine.agent.begin({ agent: name, net: options.net, ...defined({ bandwidth }) });
+      const agents = await cli.programs.agents();
+      return agents.start({
+        agent: name,
+        id: start.id,
+        gate: start.gate,
+        variables: start.variables,
+        limits: { ...start.limits, ...limitsOf(options) },
+        named: options.env,
+        env: cli.terminal.env,
+        stateDirectory: cli.stateDirectory(options),
+        machineDirectory: cli.machineStateDirectory({}),
+        socketPath: cli.socketPath(options),
+        command,
+        entered: (pid) => engine.agent.enter({ id: start.id, pid }),
       });
     });
+  });
 }
 
 const helpOf: Readonly<Record<(typeof conditions)[number], string>> = {
@@ -131,26 +123,9 @@ const helpOf: Readonly<Record<(typeof conditions)[number], string>> = {
   internet: 'a name on the Internet that it may reach where it has no other network',
 };
 
-function collect(value: string, before: readonly string[]): readonly string[] {
-  return [...before, value];
-}
-
 function one(values: readonly string[], condition: string): string | readonly string[] | undefined {
   if (condition === 'identity' && values.length > 1) throw usage('an agent dials as one identity');
   return values.length > 1 ? values : values[0];
-}
-
-function bytesOf(text: string): number {
-  const match = /^(\d+)([KMGT]?)i?B?$/i.exec(text);
-  const power = ' KMGT'.indexOf((match?.[2] ?? '').toUpperCase() || ' ');
-  if (match === null) throw usage(`--memory: expected bytes such as 512M, got "${text}"`);
-  return Number(match[1]) * 1024 ** power;
-}
-
-function numberOf(text: string, option: string): number {
-  const value = Number(text);
-  if (!(value > 0)) throw usage(`${option}: expected a number above 0, got "${text}"`);
-  return value;
 }
 
 /** An engine that runs takes it up at once; where none does, the next one will. */

@@ -5,10 +5,8 @@ import { addVerb, exitCode, usage, type Cli, type CommonOptions } from '../cli.t
 import { bridge } from '../../mcp/bridge/bridge.ts';
 import type { Transport } from '../../mcp/bridge/route.ts';
 import { addMcpPins } from './mcp-pins.ts';
-import { openHttpFront } from '../../mcp/host/http-front.ts';
-import { StdioProgram } from '../../mcp/host/stdio-program.ts';
-import { takeDarkConnections } from '../mcp/dark-connections.ts';
 import { addMcpConfig } from './mcp-config.ts';
+import { addMcpHost } from './mcp-host.ts';
 
 /** `culvert mcp connect SERVICE` and `culvert mcp config`: MCP clients and dark MCP services. */
 export function addMcp(program: Command, cli: Cli): void {
@@ -54,39 +52,7 @@ export function addMcp(program: Command, cli: Cli): void {
       });
     });
 
-  addVerb(group, 'host <service> <command> [args...]', 'a stdio MCP server as a dark service, a process a session')
-    .usage('[options] NAME -- COMMAND…')
-    .option('--identity <name>', 'host it as this identity alone')
-    .action(
-      async (
-        service: string,
-        command: string,
-        args: string[],
-        options: CommonOptions & { readonly identity?: string },
-      ) => {
-        const complain = (text: string): void => cli.terminal.err(`culvert: mcp host ${service}: ${text}\n`);
-        using front = openHttpFront({
-          open: () => (handlers) => new StdioProgram({ command, args, complain, ...handlers }),
-          complain,
-        });
-        await cli.withEngine(options, (engine) =>
-          takeDarkConnections(engine, {
-            service,
-            what: 'culvert mcp host',
-            ...defined({ identity: options.identity }),
-            signal: cli.signal,
-            onReady: (identities) =>
-              cli.printItem(
-                options,
-                { service, identities, command: [command, ...args] },
-                () => `${service} is answered by ${command}, hosted as ${identities.join(', ')}`,
-              ),
-            onConnection: (socket, caller) => front.accept(socket, caller),
-          }),
-        );
-      },
-    );
-
+  addMcpHost(group, cli);
   addMcpConfig(group, cli);
 }
 

@@ -1,13 +1,13 @@
 /** One MCP server on standard input and output: its messages both ways, and its end. */
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { StringDecoder } from 'node:string_decoder';
 import { readMessages } from '../bridge/rpc.ts';
 import type { Peer, PeerHandlers } from './peer-session.ts';
 
 /** Which program, and who is told what it says. */
 export interface ProgramDeps extends PeerHandlers {
-  readonly command: string;
-  readonly args: readonly string[];
+  /** Starts it, its standard input and output on pipes, its standard error that of this process. */
+  readonly start: () => ChildProcess;
   readonly complain: (text: string) => void;
 }
 
@@ -20,9 +20,8 @@ export class StdioProgram implements Peer {
   readonly #child: ChildProcess;
   #ended = false;
 
-  /** Its standard error is that of this process. */
   constructor(deps: ProgramDeps) {
-    this.#child = spawn(deps.command, deps.args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#child = deps.start();
     const end = (why: string): void => {
       if (this.#ended) return;
       this.#ended = true;
