@@ -14,6 +14,7 @@ import { McpGuard } from './mcp/mcp-guard.ts';
 import { ModbusGuard } from './modbus/modbus-guard.ts';
 import { OpcuaGuard } from './opcua/opcua-guard.ts';
 import { S7Guard } from './s7/s7-guard.ts';
+import { SlicedGuard } from './sliced-guard.ts';
 
 /** The protocol a contract asks a guard for; undefined where it asks for none. `mcp` beside `http` is MCP's. */
 export function guardedProtocol(contract: EngagementContract): GuardKind | undefined {
@@ -50,7 +51,9 @@ export function createGuard(contract: EngagementContract, given: GuardContext): 
   if (data !== undefined && (mcp !== undefined || http !== undefined)) {
     const loading = import('./data/detectors.ts').then(({ dataDetectors }) => {
       const rules = new CompiledDataRules(data, dataDetectors(), context.keptSecrets);
-      return mcp === undefined ? httpGuard(http ?? {}, context, rules) : new McpGuard(mcp, contract, context, rules);
+      const guard =
+        mcp === undefined ? httpGuard(http ?? {}, context, rules) : new McpGuard(mcp, contract, context, rules);
+      return context.pause === undefined ? guard : new SlicedGuard(guard, context.pause);
     });
     return new LateGuard(guardKindOf(contract) ?? 'mcp', loading);
   }

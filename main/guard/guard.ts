@@ -94,6 +94,10 @@ export interface Guard {
    * call may still go on.
    */
   waiting?(): 'bytes' | 'end' | undefined;
+  /** The service, its end too, has to wait for the next wake: what came of it is not judged yet. */
+  holdsService?(): boolean;
+  /** The session is over: what waits is not judged any more. Both ends follow. */
+  abandon?(): void;
 }
 
 /** Counters and budgets that outlive one session (rate windows per agent and service); `createLedger` in `guard/ledger.ts`. */

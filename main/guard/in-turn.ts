@@ -51,6 +51,15 @@ class GuardsInTurn implements Guard {
     return waits.find((what) => what === 'bytes') ?? waits.find((what) => what !== undefined);
   }
 
+  holdsService(): boolean {
+    return this.#first.holdsService?.() === true || this.#second.holdsService?.() === true;
+  }
+
+  abandon(): void {
+    this.#first.abandon?.();
+    this.#second.abandon?.();
+  }
+
   buffered(): number {
     return this.#first.buffered() + this.#second.buffered();
   }

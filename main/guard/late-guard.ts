@@ -56,6 +56,14 @@ export class LateGuard implements Guard {
     return this.#guard === undefined ? (this.#failed ? undefined : 'bytes') : this.#guard.waiting?.();
   }
 
+  holdsService(): boolean {
+    return this.#guard === undefined ? !this.#failed : this.#guard.holdsService?.() === true;
+  }
+
+  abandon(): void {
+    this.#guard?.abandon?.();
+  }
+
   buffered(): number {
     return this.#heldBytes + (this.#guard?.buffered() ?? 0);
   }

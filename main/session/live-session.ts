@@ -9,6 +9,7 @@ import { TunnelerError } from '../base/errors.ts';
 import type { Reason, CloseReason } from '../base/reason.ts';
 import type { ByteStream } from '../base/stream.ts';
 import type { Guard, GuardCall, GuardEffect } from '../guard/guard.ts';
+import { holdsBytes, holdsEnd } from './guard-holds.ts';
 import { endingOf, type End, type Ending } from './close-reason.ts';
 import { EndSink } from './end-sink.ts';
 import { grantedMs, limitStateOf, type CompiledContract, type LimitState } from './limits.ts';
@@ -51,6 +52,8 @@ export interface SessionObserver {
 /** What a live session holds as its own: the identity may get another name while it lives. */
 export type OwnFacts = Omit<SessionFacts, 'identity'> & { identity: string };
 
+const noEnds: readonly End[] = [];
+
 /** One session at work; owns both streams until it ends. */
 export class LiveSession {
   readonly id: string;
@@ -78,8 +81,8 @@ export class LiveSession {
   readonly #startedMonotonicMs: number;
   #lastActivityMonotonicMs: number;
   #visible = true;
-  /** The application has ended, and the service is told once the guard holds nothing of it any more. */
-  #endWaits = false;
+  /** They have ended, and the other end is told once the guard holds nothing of them any more. */
+  #endsWaiting: readonly End[] = noEnds;
   #firstEnd: Ending | undefined;
   readonly #timeline: Timeline;
   #timer: Disposable | undefined;
@@ -150,7 +153,7 @@ export class LiveSession {
     }
     const nowMs = this.#keeper.clock.now();
     this.#apply(from, from === 'consumer' ? this.#guard.fromApp(chunk, nowMs) : this.#guard.fromService(chunk, nowMs));
-    if (from === 'consumer' && this.#guard.waiting?.() === 'bytes') this.#consumer.hold();
+    if (holdsBytes(this.#guard, from)) this.#end(from).hold();
   }
 
   /** The guard goes on with what it held. */
@@ -158,11 +161,12 @@ export class LiveSession {
     if (this.state !== 'open') return;
     this.#apply('consumer', this.#guard?.proceed?.(this.#keeper.clock.now()) ?? []);
     if (!this.#isOpen()) return;
-    const waiting = this.#guard?.waiting?.();
-    if (waiting !== 'bytes' && !this.#provider.blocked && !this.#consumer.blocked) this.#consumer.release();
-    if (waiting === undefined && this.#endWaits) {
-      this.#endWaits = false;
-      this.#provider.finish();
+    const isBlocked = this.#provider.blocked || this.#consumer.blocked;
+    for (const end of ['consumer', 'provider'] as const) {
+      if (!isBlocked && !holdsBytes(this.#guard, end)) this.#end(end).release();
+      if (!this.#endsWaiting.includes(end) || holdsEnd(this.#guard, end)) continue;
+      this.#endsWaiting = this.#endsWaiting.filter((one) => one !== end);
+      this.#other(end).finish();
     }
   }
 
@@ -181,7 +185,7 @@ export class LiveSession {
         ? { code: 'session.consumer_ended', sentence: 'the application will send no more' }
         : { code: 'session.provider_ended', sentence: 'the service will send no more' },
     );
-    if (from === 'consumer' && this.#guard?.waiting?.() !== undefined) this.#endWaits = true;
+    if (holdsEnd(this.#guard, from)) this.#endsWaiting = [...this.#endsWaiting, from];
     else this.#other(from).finish();
   }
 
@@ -189,11 +193,10 @@ export class LiveSession {
   drained(end: End): void {
     if (this.state !== 'open') return;
     this.#lastActivityMonotonicMs = this.#keeper.clock.monotonic();
-    if (end === 'consumer' || this.#guard?.waiting?.() !== 'bytes') this.#other(end).release();
+    const other = this.#other(end);
+    if (!holdsBytes(this.#guard, other.side)) other.release();
     // Only a guard's own answers make an end wait for itself.
-    if (!this.#other(end).blocked && (end === 'provider' || this.#guard?.waiting?.() !== 'bytes')) {
-      this.#end(end).release();
-    }
+    if (!other.blocked && !holdsBytes(this.#guard, end)) this.#end(end).release();
   }
 
   /** One end is over, and why is still being asked: the other end goes now, and the session is over when it is known. */
@@ -213,7 +216,7 @@ export class LiveSession {
         this.#breached(ending);
       } else if (other.over) {
         this.#settle(this.#firstEnd ?? endingOf(end, this.#overlay(), undefined));
-      } else if (!other.finished) {
+      } else if (!other.finished && !(end === 'provider' && this.#endsWaiting.includes(end))) {
         // It went without a word of its end: an orderly end for datagrams, a cut for a stream.
         this.#firstEnd ??= endingOf(end, this.#overlay(), undefined);
         if (other.stream.kind === 'datagram') other.finish();
@@ -349,6 +352,7 @@ export class LiveSession {
   /** The calls a guard still held open are over too; then the keeper hears of the end. */
   #told(): void {
     const nowMs = this.#keeper.clock.now();
+    this.#guard?.abandon?.();
     const effects = [...(this.#guard?.appEnded(nowMs) ?? []), ...(this.#guard?.serviceEnded(nowMs) ?? [])];
     for (const effect of effects) {
       if (effect.kind === 'call') this.#call(effect.call);

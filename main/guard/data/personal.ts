@@ -59,18 +59,31 @@ const judgedPhones = 32;
 
 /** One for all texts. */
 export function personalDetector(): Detector {
-  return (text) => {
-    const found: FoundText[] = text.includes('@') ? emails(text) : [];
-    let phones = 0;
-    const isPhone = (candidate: string): boolean => (phones += 1) > judgedPhones || isNumbered(candidate);
-    if (text.includes('+')) found.push(...judged('phone', text, phoneLike, isPhone));
-    if (!/\d{2}/.test(text)) return found;
-    found.push(...judged('payment-card', text, cardLike, isCard), ...ibans(text));
-    for (const { form, validate } of identifiers) {
-      found.push(...judged('national-id', text, form, (candidate) => validate(candidate).isValid));
-    }
-    return found;
-  };
+  return (text) => withoutTraces(() => personalIn(text));
+}
+
+/** Some of the libraries say no by an exception: to note where each was thrown costs more than to judge. */
+function withoutTraces<T>(judge: () => T): T {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return judge();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
+function personalIn(text: string): readonly FoundText[] {
+  const found: FoundText[] = text.includes('@') ? emails(text) : [];
+  let phones = 0;
+  const isPhone = (candidate: string): boolean => (phones += 1) > judgedPhones || isNumbered(candidate);
+  if (text.includes('+')) found.push(...judged('phone', text, phoneLike, isPhone));
+  if (!/\d{2}/.test(text)) return found;
+  found.push(...judged('payment-card', text, cardLike, isCard), ...ibans(text));
+  for (const { form, validate } of identifiers) {
+    found.push(...judged('national-id', text, form, (candidate) => validate(candidate).isValid));
+  }
+  return found;
 }
 
 function judged(name: FoundClass, text: string, form: RegExp, holds: (candidate: string) => boolean): FoundText[] {
@@ -84,10 +97,26 @@ function isNumbered(candidate: string): boolean {
   return parsePhoneNumberFromString(candidate)?.isValid() === true;
 }
 
+/** Cards of UnionPay alone may have no check digit. */
+const unionPay = /^(?:62|81)/;
+
 /** A known brand, its length and its check digit; digits that are all alike are nobody's. */
 function isCard(candidate: string): boolean {
   const digits = candidate.replace(/[ -]/g, '');
+  // Most that looks like a card has no check digit, and the library would take its time to find that out.
+  if (!unionPay.test(digits) && !hasCheckDigit(digits)) return false;
   return !/^(\d)\1*$/.test(digits) && cards.number(digits).isValid;
+}
+
+/** ISO/IEC 7812-1, annex B. */
+function hasCheckDigit(digits: string): boolean {
+  let sum = 0;
+  for (let at = digits.length - 1, doubles = false; at >= 0; at -= 1, doubles = !doubles) {
+    const digit = digits.charCodeAt(at) - 0x30;
+    const counted = doubles ? digit * 2 : digit;
+    sum += counted > 9 ? counted - 9 : counted;
+  }
+  return sum % 10 === 0;
 }
 
 /** A country says how long its IBANs are: what follows is no part of it. */
