@@ -12,6 +12,8 @@ export type AnswerReading =
   | { readonly kind: 'as-is' }
   /** The same text, with parts of it cut out or replaced in their place: everything else keeps its form, digits too. */
   | { readonly kind: 'edited'; edit(text: string): string }
+  /** All it tells of is hidden. */
+  | { readonly kind: 'nothing' }
   | { readonly kind: 'fault'; readonly why: string };
 
 interface Edit {
@@ -35,8 +37,13 @@ export function readAnswer(
   if (rpc.kind === 'fault') return { kind: 'fault', why: rpc.why };
   const edits: Edit[] = [];
   const withheld = new Map<number, unknown>();
+  const untold = new Set<number>();
   let changed = false;
   for (const [index, message] of rpc.messages.entries()) {
+    if (calls.lists.isOfHidden(message)) {
+      untold.add(index);
+      continue;
+    }
     const asked = message.kind === 'response' && message.id !== null ? open.take(message.id) : undefined;
     const shown = calls.data.toApp(message, asked, found, nowMs);
     if (message.kind !== 'response') {
@@ -57,17 +64,19 @@ export function readAnswer(
     if (typeof cut === 'string') return { kind: 'fault', why: cut };
     edits.push(...cut);
   }
-  if (changed || withheld.size > 0) {
+  if (untold.size === rpc.messages.length) return { kind: 'nothing' };
+  if (changed || withheld.size > 0 || untold.size > 0) {
     for (const edit of edits) edit.apply();
-    const value = rpc.batch ? withReplaced(json.value, withheld) : (withheld.get(0) ?? json.value);
+    const value = rpc.batch ? asShown(json.value, withheld, untold) : (withheld.get(0) ?? json.value);
     return { kind: 'edited', edit: () => writeJson(value) };
   }
   if (edits.length === 0) return { kind: 'as-is' };
   return { kind: 'edited', edit: (text) => applied(edits, text) };
 }
 
-function withReplaced(batch: unknown, replaced: ReadonlyMap<number, unknown>): unknown {
-  return (batch as readonly unknown[]).map((item, index) => replaced.get(index) ?? item);
+function asShown(batch: unknown, replaced: ReadonlyMap<number, unknown>, untold: ReadonlySet<number>): unknown {
+  const items = (batch as readonly unknown[]).map((item, index) => replaced.get(index) ?? item);
+  return items.filter((_item, index) => !untold.has(index));
 }
 
 /** What has to change in a result for what is hidden; a fault in words where that cannot be told. */

@@ -295,6 +295,7 @@ export class McpHttpJudge implements HttpJudge {
     const reading = readAnswer(read, open, this.#calls, nowMs);
     if (reading.kind === 'as-is') return 'as-is';
     if (reading.kind === 'edited') return utf8(reading.edit(textOf(body) ?? ''));
+    if (reading.kind === 'nothing') return utf8('');
     // Metadata documents and error pages are JSON too; only what a client would take for an answer must be readable.
     if (request.method !== 'POST' || head.status >= 300 || !beginsAsJson(body)) return 'as-is';
     if (json.kind === 'json' && isForeign(json)) return 'as-is';
@@ -312,6 +313,7 @@ export class McpHttpJudge implements HttpJudge {
       if (isForeign(read.json)) return parts;
       const reading = readAnswer(read, open, this.#calls, nowMs);
       if (reading.kind === 'as-is') return parts;
+      if (reading.kind === 'nothing') return [];
       const event = parseEvent(parts);
       if (event !== undefined && reading.kind === 'edited') return [encodeEvent(event, reading.edit(event.data))];
       return this.#withheldEvent(reading.kind === 'fault' ? reading.why : 'no UTF-8');

@@ -225,6 +225,7 @@ export class McpLines {
     const text = textOf(line);
     if (text?.trim() === '') return;
     const reading = readAnswer(read, this.#open, this.#calls, nowMs);
+    if (reading.kind === 'nothing') return;
     if (reading.kind !== 'fault' && text !== undefined) {
       const shown = singleLine(reading.kind === 'edited' ? reading.edit(text) : text);
       if (shown === text) for (const part of line) this.#out.toApp(part);

@@ -6,6 +6,7 @@ import { foldName } from '../json/fold-name.ts';
 import { isRecord } from '../json/strict-json.ts';
 import { isList } from './methods.ts';
 import { definitionsIn, type PinRules } from './pins.ts';
+import type { RpcMessage } from './rpc.ts';
 import type { CompiledMcpRules, ThingKind } from './rules.ts';
 
 /** A list of which not everything is shown. */
@@ -63,6 +64,12 @@ export class McpLists {
       if (shown.length < items.length) lists.push({ items, shown });
     }
     return lists;
+  }
+
+  /** Does a message tell that something changed which this session may not see? */
+  isOfHidden(message: RpcMessage): boolean {
+    if (message.kind !== 'notification' || message.method !== 'notifications/resources/updated') return false;
+    return !this.#isShown('resource', message.params, 'uri');
   }
 
   /** Of the tools that the contract shows, those whose definition is not to be trusted yet. */

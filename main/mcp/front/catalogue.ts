@@ -52,6 +52,13 @@ export class Catalogue {
     return backend === undefined ? undefined : { backend, name: uri };
   }
 
+  /** What a service's resource is offered as. */
+  async offeredUri(service: string, uri: string): Promise<string> {
+    for (const [as, { backend, name }] of await this.#offered('resources'))
+      if (backend.service === service && name === uri) return as;
+    return uri;
+  }
+
   async template(uriTemplate: string): Promise<Place | undefined> {
     return (await this.#offered('resourceTemplates')).get(uriTemplate);
   }

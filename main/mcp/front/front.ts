@@ -70,7 +70,9 @@ class FrontOfOne implements Front {
       ...deps,
       capabilities: () => this.#capabilities,
       changed: (kinds) => this.#changed(kinds),
-      told: (_service, notification) => this.#tell(notification),
+      told: (service, notification) => {
+        this.#toldBy(service, notification).catch((error: unknown) => deps.complain(String(error)));
+      },
       ask: (service, question, signal) => this.#ask(service, question, signal),
     });
     this.#catalogue = new Catalogue(this.#backends, deps.digest);
@@ -315,6 +317,14 @@ class FrontOfOne implements Front {
     const { method, params } = question;
     const request = defined({ method, params });
     return server.request(request, anything, { timeout: forever, signal });
+  }
+
+  /** A resource that changed has the name here by which it was subscribed to. */
+  async #toldBy(service: string, notification: Notification): Promise<void> {
+    const { method, params } = notification;
+    const uri = method === 'notifications/resources/updated' ? params?.['uri'] : undefined;
+    if (typeof uri !== 'string') return this.#tell(notification);
+    this.#tell({ method, params: { ...params, uri: await this.#catalogue.offeredUri(service, uri) } });
   }
 
   #changed(changed: readonly Kind[]): void {
