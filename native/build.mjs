@@ -3,6 +3,7 @@
 //   node build.mjs              build, or exit 1 saying why not
 //   node build.mjs --optional   the same, but a missing or failing toolchain is a note and exit 0
 //   node build.mjs --arch arm64 for that machine instead (Linux); needs its linker, and a rustc that has its standard library (RUSTC names one)
+//   node build.mjs --platform win32   for Windows (on Linux); needs mingw-w64, and `rustup target add x86_64-pc-windows-gnu`
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
@@ -14,10 +15,11 @@ import { parseArgs } from 'node:util';
 const root = dirname(fileURLToPath(import.meta.url));
 /** Rust's and the linker's names of machines that are built for from another one. */
 const crossTargets = {
-  x64: { rust: 'x86_64-unknown-linux-gnu', compiler: 'x86_64-linux-gnu-gcc' },
-  arm64: { rust: 'aarch64-unknown-linux-gnu', compiler: 'aarch64-linux-gnu-gcc' },
+  'linux-x64': { rust: 'x86_64-unknown-linux-gnu', compiler: 'x86_64-linux-gnu-gcc' },
+  'linux-arm64': { rust: 'aarch64-unknown-linux-gnu', compiler: 'aarch64-linux-gnu-gcc' },
+  'win32-x64': { rust: 'x86_64-pc-windows-gnu', compiler: 'x86_64-w64-mingw32-gcc' },
 };
-const library = { win32: 'node_tun.dll', darwin: 'libnode_tun.dylib' }[process.platform] ?? 'libnode_tun.so';
+const libraries = { win32: 'node_tun.dll', darwin: 'libnode_tun.dylib', linux: 'libnode_tun.so' };
 
 function sourceFiles(directory) {
   return readdirSync(directory, { withFileTypes: true }).flatMap((entry) =>
@@ -42,13 +44,14 @@ function upToDate(digest, output, stamp) {
  * Build the addon if its sources are newer than it, for this machine or, on Linux, for another one.
  * @returns {{ built: 'fresh' | 'kept' } | { built: 'no', reason: string }}
  */
-export function buildNative(arch = process.arch) {
-  const name = `node-tun.${process.platform}-${arch}`;
+export function buildNative(arch = process.arch, platform = process.platform) {
+  const name = `node-tun.${platform}-${arch}`;
   const output = join(root, `${name}.node`);
   const stamp = join(root, 'target', `${name}.sha256`);
-  const cross = arch === process.arch ? undefined : crossTargets[arch];
-  if (arch !== process.arch && (cross === undefined || process.platform !== 'linux')) {
-    return { built: 'no', reason: `the addon cannot be built for ${process.platform}-${arch} here` };
+  const isOwn = arch === process.arch && platform === process.platform;
+  const cross = isOwn ? undefined : crossTargets[`${platform}-${arch}`];
+  if (!isOwn && (cross === undefined || process.platform !== 'linux')) {
+    return { built: 'no', reason: `the addon cannot be built for ${platform}-${arch} here` };
   }
   const digest = sourceDigest();
   if (upToDate(digest, output, stamp)) return { built: 'kept' };
@@ -61,17 +64,35 @@ export function buildNative(arch = process.arch) {
   const target = cross === undefined ? [] : ['--target', cross.rust];
   const cargo = spawnSync('cargo', ['build', '--release', '--locked', ...target], {
     cwd: root,
-    env: { ...process.env, PATH: path, CARGO_TARGET_DIR: join(root, 'target'), ...crossEnvironment(cross) },
+    env: {
+      ...process.env,
+      PATH: path,
+      CARGO_TARGET_DIR: join(root, 'target'),
+      ...crossEnvironment(cross),
+      ...(cross !== undefined && platform === 'win32' ? windowsEnvironment(path) : {}),
+    },
     stdio: ['ignore', 'inherit', 'inherit'],
   });
   if (cargo.status !== 0) return { built: 'no', reason: 'cargo could not build the addon; its words stand above' };
   // A running engine may have the old file mapped: a rename leaves it the old one.
   const fresh = `${output}.${process.pid}`;
-  copyFileSync(join(root, 'target', cross?.rust ?? '', 'release', library), fresh);
+  copyFileSync(join(root, 'target', cross?.rust ?? '', 'release', libraries[platform] ?? libraries.linux), fresh);
   renameSync(fresh, output);
   mkdirSync(dirname(stamp), { recursive: true });
   writeFileSync(stamp, digest);
   return { built: 'fresh' };
+}
+
+/** napi-build links against a library of Node's that GNU's tools have to make first; the addon itself looks Node's functions up as it is loaded. */
+function windowsEnvironment(path) {
+  const directory = join(root, 'target', 'libnode');
+  mkdirSync(directory, { recursive: true });
+  const definition = join(directory, 'node.def');
+  writeFileSync(definition, 'LIBRARY node.exe\nEXPORTS\n  napi_get_undefined\n');
+  writeFileSync(join(directory, 'libnode.dll'), '');
+  const args = ['-d', definition, '-l', join(directory, 'libnode.a')];
+  spawnSync('x86_64-w64-mingw32-dlltool', args, { env: { ...process.env, PATH: path }, stdio: 'inherit' });
+  return { LIBNODE_PATH: directory };
 }
 
 /** Which compiler links for the other machine, unless the caller says. */
@@ -85,8 +106,9 @@ function crossEnvironment(cross) {
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const { values } = parseArgs({ options: { optional: { type: 'boolean' }, arch: { type: 'string' } } });
-  const result = buildNative(values.arch);
+  const text = { type: 'string' };
+  const { values } = parseArgs({ options: { optional: { type: 'boolean' }, arch: text, platform: text } });
+  const result = buildNative(values.arch, values.platform);
   if (result.built === 'no') {
     console.error(`node-tun: not built: ${result.reason}`);
     process.exitCode = values.optional === true ? 0 : 1;

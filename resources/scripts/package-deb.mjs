@@ -27,7 +27,7 @@ import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { ensureBuilt } from './prepare.mjs';
 import { billOfMaterials } from './sbom.mjs';
-import { epochOf, shippedPackages } from './shipped.mjs';
+import { copyPackage, copyProgram, epochOf, installFor, shippedPackages } from './shipped.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const architectures = { x64: 'amd64', arm64: 'arm64' };
@@ -66,7 +66,7 @@ const epoch = epochOf(root);
 try {
   if (nodeBinary !== undefined) requireMachine(nodeBinary);
   chmodSync(stage, 0o755);
-  if (foreign) installFor();
+  if (foreign) installFor(root, modules, { os: 'linux', cpu, libc: 'glibc' });
   const shipped = shippedPackages(root, { modules, cpu });
   placeProgram(shipped);
   placeSystemFiles();
@@ -101,16 +101,11 @@ try {
 }
 
 function placeProgram(shipped) {
-  const skipped = new Set(['shell', 'scene', 'packages', 'culvert.meta.json', 'window.meta.json']);
-  cpSync(dist, join(stage, home, 'dist'), {
-    recursive: true,
-    dereference: true,
-    filter: (path) =>
-      !skipped.has(relative(dist, path).split('/')[0] ?? '') && !path.endsWith('.map') && !path.endsWith('.zip'),
-  });
+  copyProgram(dist, join(stage, home, 'dist'));
   cpSync(join(root, 'resources', 'systemd'), join(stage, home, 'resources', 'systemd'), { recursive: true });
   write(`${home}/package.json`, JSON.stringify({ name: 'culvert', version, type: 'module', private: true }));
-  for (const [from, to] of shipped) copyPackage(from, join(stage, home, to));
+  const own = { modules, platform: 'linux', cpu };
+  for (const [from, to] of shipped) copyPackage(from, join(stage, home, to), own);
   const node = join(stage, home, 'node', 'bin', 'node');
   if (nodeBinary !== undefined) {
     mkdirSync(dirname(node), { recursive: true });
@@ -121,55 +116,10 @@ function placeProgram(shipped) {
   write('usr/bin/culvert', `#!/bin/sh\nexec ${runner} /${home}/dist/culvert.mjs "$@"\n`, 0o755);
 }
 
-/** A tree of dependencies as npm would install it on the other machine. */
-function installFor() {
-  for (const name of ['package.json', 'package-lock.json']) copyFileSync(join(root, name), join(modules, name));
-  cpSync(join(root, 'native'), join(modules, 'native'), {
-    recursive: true,
-    filter: (path) => !relative(root, path).startsWith(join('native', 'target')),
-  });
-  const args = [
-    'ci',
-    '--omit=dev',
-    '--ignore-scripts',
-    '--no-audit',
-    '--no-fund',
-    '--os=linux',
-    `--cpu=${cpu}`,
-    '--libc=glibc',
-  ];
-  const installed = spawnSync('npm', args, { cwd: modules, stdio: ['ignore', 'ignore', 'inherit'] });
-  if (installed.status !== 0) fail(`npm ci for ${cpu} failed`);
-}
-
 /** ELF, e_machine at offset 18 (System V ABI): a Node for the wrong machine would only be noticed there. */
 function requireMachine(file) {
   const machine = readFileSync(file).readUInt16LE(18);
   if (machine !== { x64: 62, arm64: 183 }[cpu]) fail(`${file} is no program for ${architecture}`);
-}
-
-/** A package without what no program reads: sources of its addons, maps, types, tests, builds for other systems. */
-function copyPackage(from, to) {
-  const source = realpathSync(from);
-  const useless =
-    /\/(?:\.github|test|tests|__tests__|bench|benchmarks|examples?|target|docs)$|\.(?:map|d\.[cm]?ts|md|markdown|cc|h|rs|gyp|bare)$|\/(?:Cargo\.\w+|\.[\w.-]+|build\.rs|build\.mjs|rustfmt\.toml)$/i;
-  cpSync(source, to, {
-    recursive: true,
-    dereference: true,
-    filter(path) {
-      if (path === source) return true;
-      const inside = `/${relative(source, path)}`;
-      if (inside.startsWith('/node_modules')) return false; // nested ones are entries of their own
-      if (
-        source === realpathSync(join(modules, 'native')) &&
-        (inside === '/src' || (/\.node$/.test(inside) && basename(path) !== basename(addon)))
-      )
-        return false;
-      const prebuilt = /\/prebuilds\/([^/]+)$/.exec(inside)?.[1];
-      if (prebuilt !== undefined && prebuilt !== `linux-${cpu}`) return false;
-      return !useless.test(inside);
-    },
-  });
 }
 
 function placeSystemFiles() {

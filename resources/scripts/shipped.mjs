@@ -1,7 +1,7 @@
 // What a package of Culvert carries of node_modules, and from when it is.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, cpSync, existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { basename, join, relative } from 'node:path';
 
 /** Dependencies that only the desktop shell needs. */
 const shellOnly = new Set(['electron-updater']);
@@ -10,7 +10,7 @@ const shellOnly = new Set(['electron-updater']);
  * What the program needs at run time, as the lockfile resolved it: `[installed at, path in the package]`. `modules`: where it is installed,
  * where that is not the checkout. Throws where something needed is not installed.
  */
-export function shippedPackages(root, { modules = root, cpu = process.arch, desktop = false } = {}) {
+export function shippedPackages(root, { modules = root, os = 'linux', cpu = process.arch, desktop = false } = {}) {
   const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
   const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const found = new Map();
@@ -29,7 +29,7 @@ export function shippedPackages(root, { modules = root, cpu = process.arch, desk
     const entry = packages[path];
     const installed = join(modules, path);
     // Prebuilt parts for other systems are optional, and not installed here or not fit.
-    if (!existsSync(installed) || !fits(entry, cpu) || path.endsWith('-musl'))
+    if (!existsSync(installed) || !fits(entry, os, cpu) || path.endsWith('-musl'))
       return missing(optional, `${path} is not installed: npm ci`);
     if (found.has(path)) return;
     found.set(path, installed);
@@ -44,12 +44,60 @@ export function shippedPackages(root, { modules = root, cpu = process.arch, desk
   return [...found].map(([path, installed]) => [installed, path]);
 }
 
-function fits({ os, cpu: cpus, libc }, cpu) {
+function fits({ os: systems, cpu: cpus, libc }, os, cpu) {
   return (
-    (os === undefined || os.includes('linux')) &&
+    (systems === undefined || systems.includes(os)) &&
     (cpus === undefined || cpus.includes(cpu)) &&
     (libc === undefined || libc.includes('glibc'))
   );
+}
+
+/** A tree of dependencies at `modules`, as npm would install it on another machine, with the prebuilt parts for that one. */
+export function installFor(root, modules, { os, cpu, libc }) {
+  for (const name of ['package.json', 'package-lock.json']) copyFileSync(join(root, name), join(modules, name));
+  cpSync(join(root, 'native'), join(modules, 'native'), {
+    recursive: true,
+    filter: (path) => !relative(root, path).startsWith(join('native', 'target')),
+  });
+  const args = ['ci', '--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund', `--os=${os}`, `--cpu=${cpu}`];
+  if (libc !== undefined) args.push(`--libc=${libc}`);
+  const installed = spawnSync('npm', args, { cwd: modules, stdio: ['ignore', 'ignore', 'inherit'] });
+  if (installed.status !== 0) throw new Error(`npm ci for ${os}-${cpu} failed`);
+}
+
+/** The built program without what only the desktop, or nobody, reads. */
+export function copyProgram(dist, to) {
+  const skipped = new Set(['shell', 'scene', 'packages', 'culvert.meta.json', 'window.meta.json']);
+  cpSync(dist, to, {
+    recursive: true,
+    dereference: true,
+    filter: (path) =>
+      !skipped.has(relative(dist, path).split('/')[0] ?? '') && !path.endsWith('.map') && !path.endsWith('.zip'),
+  });
+}
+
+/** A package without what no program reads: sources of its addons, maps, types, tests, builds for other systems. */
+export function copyPackage(from, to, { modules, platform, cpu }) {
+  const source = realpathSync(from);
+  const useless =
+    /\/(?:\.github|test|tests|__tests__|bench|benchmarks|examples?|target|docs)$|\.(?:map|d\.[cm]?ts|md|markdown|cc|h|rs|gyp|bare)$|\/(?:Cargo\.\w+|\.[\w.-]+|build\.rs|build\.mjs|rustfmt\.toml)$/i;
+  cpSync(source, to, {
+    recursive: true,
+    dereference: true,
+    filter(path) {
+      if (path === source) return true;
+      const inside = `/${relative(source, path)}`;
+      if (inside.startsWith('/node_modules')) return false; // nested ones are entries of their own
+      if (
+        source === realpathSync(join(modules, 'native')) &&
+        (inside === '/src' || (/\.node$/.test(inside) && basename(path) !== `node-tun.${platform}-${cpu}.node`))
+      )
+        return false;
+      const prebuilt = /\/prebuilds\/([^/]+)$/.exec(inside)?.[1];
+      if (prebuilt !== undefined && prebuilt !== `${platform}-${cpu}`) return false;
+      return !useless.test(inside);
+    },
+  });
 }
 
 /** Seconds since 1970 that everything packed is dated with: `SOURCE_DATE_EPOCH`, else the newest commit. */

@@ -1,5 +1,6 @@
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { auditAnchorPath } from '../../main/audit/anchor.ts';
 import { auditDirectory } from '../../main/audit/audit.ts';
@@ -192,7 +193,7 @@ describe('audit verify, against somebody who knows how the chain is made, names'
 describe('a state directory of 0.1.0', () => {
   it('carries over, its journal named as unsigned before the first checkpoint', async () => {
     const state = newState();
-    cpSync(new URL('../support/state-0.1.0', import.meta.url).pathname, state, { recursive: true });
+    cpSync(fileURLToPath(new URL('../support/state-0.1.0', import.meta.url)), state, { recursive: true });
     const left = journalRows(state).length;
     // Not yet touched: there is nothing signed, and nothing wrong.
     expect(await verifyJournal(state)).toMatchObject({ ok: true, count: left, unsignedBefore: left + 1, signers: [] });

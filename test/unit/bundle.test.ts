@@ -12,6 +12,7 @@ import { zipBundle } from '../../main/engine/bundle/zip-bundle.ts';
 import { offlineBundle } from '../../main/engine/offline/offline.ts';
 import { openLog } from '../../main/engine/runtime/logger.ts';
 import { culvert, culvertJson, startCulvert } from '../support/culvert.ts';
+import { keepsModes } from '../support/modes.ts';
 
 const pem = generateKeyPairSync('ec', {
   namedCurve: 'P-256',
@@ -258,7 +259,7 @@ describe('culvert bundle', () => {
       expect(made.engineRunning).toBe(true);
       const { readFile, stat } = await import('node:fs/promises');
       const zip = await readFile(file);
-      expect((await stat(file)).mode & 0o777).toBe(0o600);
+      if (keepsModes) expect((await stat(file)).mode & 0o777).toBe(0o600);
       expectNone(zip, secrets);
       const files = contents(zip);
       expect(JSON.parse(files['status.json']!)).toMatchObject({ mode: 'host' });

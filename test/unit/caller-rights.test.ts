@@ -79,16 +79,19 @@ it.runIf(process.platform !== 'win32')(
 it('on Windows a module is loaded only where nobody but the machine could exchange it, or the settings name it', () => {
   const refused = expect.objectContaining({ code: 'identity.keystore_unavailable' }) as Error;
   const module = 'C:\\Tokens\\token.dll';
+  const existing = process.platform === 'win32' ? process.execPath : module;
   const changedBy = (sid: string) => ({
     fileRights: () => ({ owner: 'S-1-5-18', grants: [{ sid, mask: 0x1f01ff }] }),
     restrictFile: () => undefined,
   });
-  requireTrustedModule(module, [], 'win32', changedBy('S-1-5-32-544'));
-  expect(() => requireTrustedModule(module, [], 'win32', changedBy('S-1-5-32-545'))).toThrowError(refused);
-  expect(() => requireTrustedModule(module, [], 'win32', undefined)).toThrowError(refused);
-  expect(() => requireTrustedModule('x\\token.dll', [], 'win32', changedBy('S-1-5-18'))).toThrowError(refused);
-  requireTrustedModule(module, [module], 'win32', undefined);
-  requireTrustedModule('token.dll', [], 'win32', undefined);
+  const host = (rights?: ReturnType<typeof changedBy>) => ({ platform: 'win32', rights }) as const;
+  requireTrustedModule(module, [], host(changedBy('S-1-5-32-544')));
+  const byUsers = host(changedBy('S-1-5-32-545'));
+  expect(() => requireTrustedModule(existing, [], byUsers)).toThrowError(refused);
+  expect(() => requireTrustedModule(module, [], host())).toThrowError(refused);
+  expect(() => requireTrustedModule('x\\token.dll', [], host(changedBy('S-1-5-18')))).toThrowError(refused);
+  requireTrustedModule(module, [module], host());
+  requireTrustedModule('token.dll', [], host());
 });
 
 it('a descriptor that Windows does not hand over is refused with what does work there', () => {

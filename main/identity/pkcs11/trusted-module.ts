@@ -2,17 +2,23 @@
  * Which PKCS#11 modules may be loaded: a module is code that runs with the engine's rights. Those that only root can have put where they are,
  * those the settings name, and those the system's loader finds by name.
  */
-import { realpathSync, statSync } from 'node:fs';
+import { existsSync, realpathSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, win32 } from 'node:path';
 import { TunnelerError } from '../../base/errors.ts';
 import { strangerAtProgram, windowsRights, type RightsReader } from '../../files/directory-rights.ts';
+
+/** The system that modules are judged on. */
+export interface ModuleHost {
+  readonly platform: NodeJS.Platform;
+  /** Windows: who may change what; absent where nobody can be asked. */
+  readonly rights?: RightsReader | undefined;
+}
 
 /** Throws `identity.keystore_unavailable` for a module that somebody else than root, or nobody in the settings, vouches for. */
 export function requireTrustedModule(
   modulePath: string,
   named: readonly string[] = [],
-  platform: NodeJS.Platform = process.platform,
-  rights: RightsReader | undefined = windowsRights(),
+  { platform, rights }: ModuleHost = { platform: process.platform, rights: windowsRights() },
 ): void {
   // Without a separator the loader looks in the system's own directories (dlopen(3)).
   if (!/[/\\]/.test(modulePath)) return;
@@ -33,6 +39,8 @@ export function requireTrustedModule(
 function windowsStranger(rights: RightsReader | undefined): (path: string) => string | undefined {
   return (path) => {
     if (rights === undefined) return 'whose it is cannot be asked, for the native addon is missing';
+    // It is not there: loading it fails with its own words.
+    if (process.platform === 'win32' && !existsSync(path)) return undefined;
     const stranger = strangerAtProgram(path, rights);
     return stranger === undefined ? undefined : `${stranger.at} can be changed by ${stranger.sid}`;
   };
