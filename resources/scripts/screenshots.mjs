@@ -63,6 +63,54 @@ const shots = [
     },
   },
   { name: 'agents', hash: '#/agents' },
+  { name: 'agent', hash: '#/agents/claude-code', height: 1250 },
+  { name: 'approvals-dark', hash: '#/approvals', theme: 'dark' },
+  {
+    name: 'refused',
+    hash: '#/sessions?show=refused',
+    act: async (page) => {
+      await page.getByRole('row').nth(1).click();
+      await page.getByRole('list', { name: 'From name to terminator' }).waitFor();
+    },
+  },
+  { name: 'map', hash: '#/map', flows: true },
+  { name: 'map-dark', hash: '#/map', theme: 'dark', flows: true, hover: 'claude-code: 7 open sessions.' },
+  { name: 'models', hash: '#/models' },
+  {
+    name: 'recording-dark',
+    hash: '#/recordings/rec-2',
+    theme: 'dark',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Show operations' }).click();
+      await page.getByRole('list', { name: 'Operations' }).waitFor();
+    },
+  },
+  { name: 'fleet', hash: '#/fleet' },
+  {
+    name: 'palette',
+    hash: '#/services',
+    act: async (page) => {
+      await page.keyboard.press('Control+k');
+      await page.keyboard.type('plc');
+    },
+  },
+  {
+    name: 'bind-dark',
+    hash: '#/agents/cursor',
+    theme: 'dark',
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Bind …' }).click();
+      await page.getByRole('button', { name: 'Check the change' }).click();
+      await page.getByRole('insertion').first().waitFor();
+    },
+  },
+  {
+    name: 'service-open',
+    hash: '#/services',
+    act: (page) => page.getByRole('row').filter({ hasText: 'grafana' }).click(),
+  },
+  { name: 'sessions-phone', hash: '#/sessions', width: 390, flows: true },
+  { name: 'audit-phone', hash: '#/audit', width: 390, theme: 'dark', locale: 'de' },
   { name: 'policy', hash: '#/policy' },
   { name: 'quarantine', hash: '#/policy/quarantine', theme: 'dark' },
   {
@@ -123,7 +171,7 @@ const browser = await chromium.launch({
 await mkdir(out, { recursive: true });
 for (const shot of shots.filter(({ name }) => only === undefined || name.includes(only))) {
   const page = await browser.newPage({
-    viewport: { width: shot.width ?? 1280, height: 800 },
+    viewport: { width: shot.width ?? 1280, height: shot.height ?? 800 },
     reducedMotion: 'reduce',
     colorScheme: shot.theme ?? 'light',
     locale: 'en',
@@ -134,14 +182,16 @@ for (const shot of shots.filter(({ name }) => only === undefined || name.include
     (locale) => localStorage.setItem('culvert.preferences', JSON.stringify({ locale })),
     shot.locale ?? 'en',
   );
-  if (shot.name.startsWith('session')) await page.clock.install();
+  const flows = shot.flows ?? shot.name.startsWith('session');
+  if (flows) await page.clock.install();
   await page.goto(`http://127.0.0.1:${server.address().port}/${shot.query ?? ''}${shot.hash}`);
   await page.getByRole('navigation').waitFor();
   // two minutes of traffic for the picture, in a moment
-  if (shot.name.startsWith('session')) await page.clock.runFor(110_000);
+  if (flows) await page.clock.runFor(110_000);
   await page.waitForTimeout(400);
   await shot.act?.(page);
-  await page.mouse.move(4, 790);
+  if (shot.hover === undefined) await page.mouse.move(4, 790);
+  else await page.getByRole('link', { name: shot.hover }).hover();
   await page.waitForTimeout(300);
   await page.screenshot({ path: join(out, `${shot.name}.png`) });
   await page.close();

@@ -53,8 +53,11 @@ export function Histogram({
       onPointerCancel={() => setBrush(undefined)}
     >
       {buckets.map(({ allow, deny, other }, index) => {
-        const denied = (deny / most) * heightPx;
-        const rest = ((allow + other) / most) * heightPx;
+        // By the square root: an hour with one record is seen beside one with thousands.
+        const all = allow + deny + other;
+        const whole = Math.sqrt(all / most) * heightPx;
+        const denied = all === 0 ? 0 : (deny / all) * whole;
+        const rest = whole - denied;
         return (
           <g key={index}>
             <rect className="histogram-rest" x={index + 0.1} width={0.8} y={heightPx - rest} height={rest} />

@@ -18,7 +18,8 @@ interface Found {
   readonly run: () => void;
 }
 
-const shown = 12;
+/** As many as fit beneath the field without scrolling. */
+const shown = 10;
 
 export function Palette({ onClose }: { onClose: () => void }): ReactNode {
   const t = useText();
