@@ -6,6 +6,9 @@ import {
   Label,
   ListBox,
   ListBoxItem,
+  Menu,
+  MenuItem,
+  MenuTrigger,
   Popover,
   SearchField,
   Select,
@@ -15,7 +18,7 @@ import {
   TextArea,
   TextField,
 } from 'react-aria-components';
-import { useId, type ReactNode } from 'react';
+import type { ReactNode } from 'react';
 import { defined } from '../../main/base/defined.ts';
 import { useText } from '../text/text.ts';
 import { Icon } from './Icon.tsx';
@@ -39,12 +42,10 @@ export interface FieldProps {
 
 /** One line, or several, of text. */
 export function Field(props: FieldProps): ReactNode {
-  const list = useId();
   const { label, value, onChange, hint, error, placeholder, type = 'text', lines = false, autoFocus = false } = props;
   const inputProps = {
     className: props.mono === true ? 'input mono' : 'input',
     ...defined({ placeholder }),
-    ...(props.suggestions === undefined ? {} : { list }),
   };
   return (
     <TextField
@@ -59,14 +60,12 @@ export function Field(props: FieldProps): ReactNode {
       autoComplete={props.autoComplete ?? 'off'}
     >
       <Label className="field-label">{label}</Label>
-      {lines ? <TextArea {...inputProps} spellCheck="false" /> : <Input {...inputProps} spellCheck="false" />}
-      {props.suggestions === undefined ? null : (
-        <datalist id={list}>
-          {props.suggestions.map((suggestion) => (
-            <option key={suggestion} value={suggestion} />
-          ))}
-        </datalist>
-      )}
+      <span className="field-line">
+        {lines ? <TextArea {...inputProps} spellCheck="false" /> : <Input {...inputProps} spellCheck="false" />}
+        {props.suggestions === undefined || props.suggestions.length === 0 ? null : (
+          <Known label={label} values={props.suggestions} onPicked={onChange} />
+        )}
+      </span>
       {hint === undefined ? null : (
         <AriaText slot="description" className="field-hint">
           {hint}
@@ -74,6 +73,35 @@ export function Field(props: FieldProps): ReactNode {
       )}
       <FieldError className="field-error">{error}</FieldError>
     </TextField>
+  );
+}
+
+/** What may be picked instead of typed. */
+function Known({
+  label,
+  values,
+  onPicked,
+}: {
+  label: string;
+  values: readonly string[];
+  onPicked: (value: string) => void;
+}): ReactNode {
+  const t = useText();
+  return (
+    <MenuTrigger>
+      <AriaButton className="button" data-kind="plain" data-icon="" aria-label={t('common.pick', { what: label })}>
+        <Icon name="down" size={14} />
+      </AriaButton>
+      <Popover className="popover" placement="bottom end" offset={4}>
+        <Menu aria-label={t('common.pick', { what: label })} items={values.map((value) => ({ id: value }))}>
+          {({ id }) => (
+            <MenuItem className="option mono" textValue={id} onAction={() => onPicked(id)}>
+              {id}
+            </MenuItem>
+          )}
+        </Menu>
+      </Popover>
+    </MenuTrigger>
   );
 }
 

@@ -105,7 +105,7 @@ describe.skipIf(mustSkip(browserMissing()))('the window as a desk', () => {
     const dialog = page.getByRole('dialog');
     await dialog.getByRole('button', { name: /Dials as/ }).click();
     await page.getByRole('option', { name: 'agent-claude' }).click();
-    expect(await dialog.getByRole('combobox', { name: 'Program' }).inputValue()).toBe('/opt/Cursor/cursor');
+    expect(await dialog.getByRole('textbox', { name: 'Program' }).inputValue()).toBe('/opt/Cursor/cursor');
     await dialog.getByRole('button', { name: 'Check the change' }).click();
     await dialog.getByRole('insertion').getByText('agents.cursor.identity: agent-claude').waitFor();
     await dialog.getByText('It counts at once.').waitFor();

@@ -186,7 +186,10 @@ describe.skipIf(mustSkip(browserMissing()))('the window in a browser', () => {
     await expect.poll(() => steps.getByRole('listitem').filter({ hasText: 'Fails' }).innerText()).toContain('Posture');
     await page.getByRole('button', { name: /Why can’t I reach/ }).click();
     const dialog = page.getByRole('dialog');
-    await dialog.getByRole('combobox', { name: 'Destination' }).fill('nowhere.example:80');
+    await dialog.getByRole('button', { name: 'Pick: Program (optional)' }).click();
+    await page.getByRole('menuitem', { name: 'codex' }).click();
+    expect(await dialog.getByRole('textbox', { name: 'Program (optional)' }).inputValue()).toBe('codex');
+    await dialog.getByRole('textbox', { name: 'Destination' }).fill('nowhere.example:80');
     await dialog.getByRole('button', { name: 'Find out' }).click();
     await dialog.getByText('No service of any identity claims nowhere.example.').first().waitFor();
   });

@@ -33,6 +33,7 @@ export const frameDe: Translation<typeof frameEn> = {
   'common.messages': 'Meldungen',
   'common.more': 'Mehr',
   'common.noMatchTitle': 'Keine Treffer',
+  'common.pick': (p) => `Wählen: ${p.what}`,
   'common.refresh': 'Neu laden',
   'common.save': 'Datei sichern',
   'common.show': 'Zeigen',

@@ -32,6 +32,7 @@ export const frameEn = {
   'common.messages': 'Messages',
   'common.more': 'More',
   'common.noMatchTitle': 'Nothing matches',
+  'common.pick': (p: { what: string }) => `Pick: ${p.what}`,
   'common.refresh': 'Refresh',
   'common.save': 'Save file',
   'common.show': 'Show',
