@@ -42,6 +42,8 @@ export class EngagementBook implements Disposable {
   readonly ended = new Emitter<Engagement>();
   readonly #deps: EngagementBookDeps;
   readonly #rows = new Map<string, Row>();
+  /** By party: asked with every message. */
+  readonly #latest = new Map<string, Row>();
   readonly #hashes = new WeakMap<EngagementContract, string>();
   #timer: Disposable | undefined;
 
@@ -50,7 +52,7 @@ export class EngagementBook implements Disposable {
     const lastMonotonicMs = deps.clock.monotonic();
     for (const one of deps.kept) {
       const { messages, bytes, lastAtMs } = one;
-      this.#rows.set(one.id, { fixed: this.#carriedOver(one), messages, bytes, lastAtMs, lastMonotonicMs });
+      this.#keep({ fixed: this.#carriedOver(one), messages, bytes, lastAtMs, lastMonotonicMs });
     }
     this.#look();
   }
@@ -67,8 +69,7 @@ export class EngagementBook implements Disposable {
 
   /** The latest between these two, over or not. */
   latest(party: Party): Engagement | undefined {
-    const key = partyKey(party);
-    const row = [...this.#rows.values()].findLast(({ fixed }) => partyKey(fixed) === key);
+    const row = this.#latest.get(partyKey(party));
     return row === undefined ? undefined : snapshot(row);
   }
 
@@ -190,15 +191,28 @@ export class EngagementBook implements Disposable {
         if (!isEnd) throw error;
       }
     }
-    this.#rows.set(one.id, { fixed: one, messages, bytes, lastAtMs, lastMonotonicMs });
+    this.#keep({ fixed: one, messages, bytes, lastAtMs, lastMonotonicMs });
     this.#forget();
     this.#look();
     return one;
   }
 
+  #keep(row: Row): void {
+    const { fixed } = row;
+    const key = partyKey(fixed);
+    const latest = this.#latest.get(key);
+    const isNew = !this.#rows.has(fixed.id);
+    this.#rows.set(fixed.id, row);
+    if (isNew || latest?.fixed.id === fixed.id) this.#latest.set(key, row);
+  }
+
   #forget(): void {
     const over = [...this.#rows.values()].filter(({ fixed }) => fixed.state === 'closed');
-    for (const { fixed } of over.slice(0, Math.max(0, over.length - mostEnded))) this.#rows.delete(fixed.id);
+    for (const row of over.slice(0, Math.max(0, over.length - mostEnded))) {
+      this.#rows.delete(row.fixed.id);
+      const key = partyKey(row.fixed);
+      if (this.#latest.get(key) === row) this.#latest.delete(key);
+    }
   }
 
   /** End what is due, and look again when the next one is. */

@@ -55,6 +55,8 @@ export async function answerDial(
   const admission = await admit(deps, request);
   if (admission.kind === 'refuse') return refuse(admission.reason.code, admission.reason.sentence);
 
+  if (admission.kind === 'answer') return answerItself(dial, admission, deps);
+
   const { answer } = service;
   const local = await orReason(() =>
     answer === undefined
@@ -99,6 +101,19 @@ async function orReason(open: () => ByteStream | Promise<ByteStream>): Promise<B
   } catch (error) {
     const failure = toTunnelerError(error);
     return { code: failure.code, sentence: failure.message };
+  }
+}
+
+function answerItself(
+  dial: HostedDial,
+  admission: Extract<HostedAdmission, { readonly kind: 'answer' }>,
+  deps: AnswerDeps,
+): void {
+  try {
+    admission.answer(dial.accept('stream'));
+  } catch (error) {
+    // The dialer gave up or its router went away meanwhile.
+    deps.log.info('hosting.accept_failed', { code: toTunnelerError(error).code });
   }
 }
 

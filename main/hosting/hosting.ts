@@ -124,6 +124,8 @@ export type HostedAdmission =
       /** The target could not be reached; the dialer has been told. */
       failed(reason: Reason): void;
     }
+  /** The engine answers it itself: it is no session, and nothing is connected. */
+  | { readonly kind: 'answer'; answer(remote: ByteStream): void }
   | { readonly kind: 'refuse'; readonly reason: Reason };
 
 /** Asked once for every hosted dial, after its config allowed it. Never rejects for an expected outcome. */

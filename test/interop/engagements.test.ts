@@ -163,4 +163,11 @@ describeNetworks('engagements between agents', (network) => {
       expect(await say('eng-bytes', 'more')).toContain('culvert agora propose eng-bytes');
     },
   );
+
+  test('its terms speak for an agent that is not there', { timeout: 120_000 }, async () => {
+    agents[1]?.[Symbol.dispose]();
+    const proposed = await world.json<EngagementView>(['agora', 'propose', 'eng-asks', '--reason', 'while away']);
+    expect(proposed.state).toBe('proposed');
+    expect((await at(world.boxState, 'eng-asks')).at(-1)).toMatchObject({ id: proposed.id, reason: 'while away' });
+  });
 });

@@ -27,6 +27,7 @@ import { ManualClock } from '../support/manual-clock.ts';
 import { RecordingSink } from '../support/recording-sink.ts';
 import { fuzzRounds } from '../support/fuzz-rounds.ts';
 import { listening } from '../support/listening.ts';
+import { until } from '../support/until.ts';
 
 const cleanUps: (() => unknown)[] = [];
 afterEach(async () => {
@@ -213,6 +214,22 @@ describe('a hosted service', () => {
     expect(await network.dial({})).toBe('not on Sundays');
     const broken = await host({ web: tcp(port) }, { admit: () => Promise.reject(new Error('secret detail')) });
     expect(await broken.network.dial({})).toBe('the host could not decide on this dial');
+    expect(connections).toBe(0);
+  });
+
+  it('connects nothing where the engine answers by itself', async () => {
+    let connections = 0;
+    const port = await opened(createServer(() => (connections += 1)));
+    const answer = (remote: ByteStream): void => {
+      remote.write(Buffer.from('by itself'));
+      remote.end();
+    };
+    const { network } = await host({ web: tcp(port) }, { admit: () => ({ kind: 'answer', answer }) });
+    const joined = await network.dial({});
+    if (typeof joined === 'string') throw new Error(joined);
+    const heard = RecordingSink.on(joined.stream);
+    await until(() => heard.ended);
+    expect(Buffer.concat(heard.chunks).toString()).toBe('by itself');
     expect(connections).toBe(0);
   });
 

@@ -57,6 +57,8 @@ const sessionEnds: Partial<Record<EngagementEnd, CloseReason>> = {
   rejected: 'provider_close',
   contract_changed: 'provider_close',
 };
+/** So long a list waits for others. */
+const patienceMs = 3_000;
 const forgotten = 'the host knows nothing of it';
 /** Ends of a session that end what it belonged to. */
 const endedWith: ReadonlySet<CloseReason> = new Set([
@@ -300,9 +302,12 @@ export class Engagements implements Disposable {
     }
   }
 
-  /** All that this end has with others, asked at once. */
+  /** All that this end has with others, asked at once; who does not answer soon is followed when it does. */
   async refresh(): Promise<void> {
-    await Promise.all(this.book.list().map(({ id }) => this.#refresh(id)));
+    let timer: Disposable | undefined;
+    const late = new Promise<void>((resolve) => (timer = this.#deps.clock.after(patienceMs, resolve)));
+    await Promise.race([late, Promise.all(this.book.list().map(({ id }) => this.#refresh(id)))]);
+    timer?.[Symbol.dispose]();
   }
 
   /** Bring this end to where the host says that it is. */

@@ -84,6 +84,16 @@ export function admitHostedDials(deps: HostedDialsDeps): AdmitHosted {
       return { kind: 'refuse', reason: { code: 'audit.write_failed', sentence: 'the journal cannot be written' } };
     }
     if (refusal !== undefined) return { kind: 'refuse', reason: refusal };
+    if (isQuestion(request)) {
+      return {
+        kind: 'answer',
+        answer(remote) {
+          answerQuestion(request, remote, deps).catch((error: unknown) => {
+            deps.log.warn('hosting.question_refused', { service: request.serviceName, error: toTunnelerError(error) });
+          });
+        },
+      };
+    }
     return {
       kind: 'accept',
       ...defined({ tls: guarded?.tls }),
@@ -126,22 +136,13 @@ async function join(request: HostedRequest, joining: Joining, deps: HostedDialsD
     const refusal =
       caller.asserted === 'router'
         ? undefined
-        : (refusalOf(request, caller, deps) ?? (isQuestion(request) ? undefined : timeRefusal(request, caller, deps)));
+        : (refusalOf(request, caller, deps) ?? timeRefusal(request, caller, deps));
     if (refusal !== undefined) {
       deps.audit.record({ kind: 'verdict', ...fields(request, caller), ...decisionFields(refusal, refusal) });
       throw new TunnelerError('policy.refused', refusal.sentence);
     }
     const { appData } = request;
     const party = partyOf(request, caller, deps);
-    if (isQuestion(request)) {
-      if (contract?.a2a === undefined || caller.asserted === 'nobody') {
-        throw new TunnelerError('policy.refused', 'there is nothing to be agreed on, or nobody knows with whom');
-      }
-      met.greet(defined({ guard: kind }));
-      local.reset();
-      deps.engagements.serve(party, contract, remote);
-      return;
-    }
     const engagement =
       contract?.a2a === undefined ? undefined : deps.engagements.agree(party, contract, appData[engagementField]);
     const grants = contract === undefined ? [] : deps.times.begin(holderOf(request, caller), contract);
@@ -178,6 +179,32 @@ async function join(request: HostedRequest, joining: Joining, deps: HostedDialsD
   } catch (error) {
     const failure = toTunnelerError(error);
     local.reset(failure);
+    remote.reset(failure);
+    throw failure;
+  }
+}
+
+/** A dial that asks of an engagement: learn who asks, judge that, and answer. Rejects with the stream reset. */
+async function answerQuestion(request: HostedRequest, stream: ByteStream, deps: HostedDialsDeps): Promise<void> {
+  const inForce = contractOf(request, deps);
+  const contract = inForce.kind === 'set' ? inForce.contract : undefined;
+  let remote = stream;
+  try {
+    const met = await meet(request, remote, { clock: deps.clock, trustedPem: () => deps.trustedPem(request.identity) });
+    remote = met.remote;
+    const { caller } = met;
+    const refusal = caller.asserted === 'router' ? undefined : refusalOf(request, caller, deps);
+    if (refusal !== undefined) {
+      deps.audit.record({ kind: 'verdict', ...fields(request, caller), ...decisionFields(refusal, refusal) });
+      throw new TunnelerError('policy.refused', refusal.sentence);
+    }
+    if (contract?.a2a === undefined || caller.asserted === 'nobody') {
+      throw new TunnelerError('policy.refused', 'there is nothing to be agreed on, or nobody knows with whom');
+    }
+    met.greet(defined({ guard: guardKindOf(contract) }));
+    deps.engagements.serve(partyOf(request, caller, deps), contract, remote);
+  } catch (error) {
+    const failure = toTunnelerError(error);
     remote.reset(failure);
     throw failure;
   }
