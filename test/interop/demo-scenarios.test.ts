@@ -42,6 +42,8 @@ test('plant: registers are read, writes are answered by the guard, the session i
   const { ok, steps, sessions } = await demo('plant');
   expect(ok).toBe(true);
   expect(steps.map((step) => step.detail)).toContain('what reached the PLC: reads 1, writes 0');
+  const titles = steps.map((step) => step.title).join('\n');
+  expect(titles).toMatch(/the vendor is refused, the floor is asked\n.*The floor operator says yes/);
   expect(steps.map((step) => step.detail)).toContain('what reached that PLC: reads 1, all else 0');
   expect(steps.map((step) => step.detail)).toContain('maintenance-laptop read-var DB1.DBB0–3: 01 02 03 04');
   expect(sessions).toMatchObject([{ service: 'press-7.plc', identity: 'maintenance-laptop', guard: 'modbus' }]);

@@ -41,6 +41,7 @@ const s7Contract = {
   maxDurationSeconds: 7200,
   maxSessions: 1,
   s7: { allow: 'read', objects: [{ area: 'db', db: 1 }] },
+  approval: { by: [box], forSeconds: 1800, reason: 'required' },
   record: { values: true, pcap: true },
 };
 
@@ -110,6 +111,7 @@ async function scenario(cli: Cli, narrate: Narrate, stack: DisposalStack, direct
   const calls = await cli.withEngine({ state }, (client) => client.audit.search({ kind: 'call', service, limit: 10 }));
   const denied = calls.filter((call) => call['decision'] === 'deny').length;
   if (calls.length !== 3 || denied !== 2) throw failed('the record does not hold what was done');
+  await letIn(cli, proxy, join(directory, box), narrate);
   await visitS7(proxy, s7Service, s7Plc, narrate);
   await readBack(cli, join(directory, box), narrate);
 
@@ -131,6 +133,27 @@ async function scenario(cli: Cli, narrate: Narrate, stack: DisposalStack, direct
     ],
     [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
   };
+}
+
+/** The second PLC is nobody's without a word from the floor: the vendor asks by dialling, whoever is at the box says yes, with a reason. */
+async function letIn(cli: Cli, proxy: string, state: string, narrate: Narrate): Promise<void> {
+  const refused = await openTunnel(proxy, s7Service, s7Port).then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
+  if (refused === undefined) throw failed('the second PLC was reached without approval');
+  const id = await cli.withEngine({ state }, async (client) => {
+    const waiting = await client.approval.list();
+    const row = waiting.find(({ service: asked, state: stands }) => asked === s7Service && stands === 'pending');
+    if (row === undefined) throw failed('nothing waits for approval');
+    narrate('A second PLC asks for a person first: the vendor is refused, the floor is asked', refused);
+    await client.approval.answer({ id: row.id, grant: true, minutes: 30, reason: 'the belt is stuck' });
+    return row.id;
+  });
+  narrate(
+    'The floor operator says yes, for half an hour: "the belt is stuck"',
+    `culvert session attend ${id} shows it what is done`,
+  );
 }
 
 /** The box kept its session with the second PLC: who did what, with values. */

@@ -19,7 +19,7 @@ export async function visitS7(proxy: string, service: string, plc: S7Plc, narrat
     const read = await ask(socket, job(1, [4, 1, ...item], []));
     const values = [...read.subarray(-4)];
     if (values.join() !== '1,2,3,4') throw failed('the data block could not be read');
-    narrate('A second PLC speaks S7comm: it reads DB1.DBB0 to DB1.DBB3', values.join(', '));
+    narrate('That PLC speaks S7comm: it reads DB1.DBB0 to DB1.DBB3', values.join(', '));
 
     const write = await ask(socket, job(2, [5, 1, 0x12, 0x0a, 0x10, 2, 0, 1, 0, 1, 0x84, 0, 0, 0], [0, 4, 0, 8, 0]));
     const stop = await ask(socket, job(3, [0x29, 0, 0, 0, 0, 0, 9, ...Buffer.from('P_PROGRAM')], []));
