@@ -10,17 +10,21 @@ import { runCommand } from './run-command.ts';
 const maxChain = 64;
 const commandTimeoutMs = 2_000;
 
-/** Undefined on a platform whose processes nobody wrote a reader for. */
-export function ancestryReader(platform: NodeJS.Platform = process.platform): AncestryReader | undefined {
-  if (platform === 'linux') return linuxAncestry('/proc', '/etc/passwd');
+/** `keptFile`: what an engine learnt. Undefined on a platform whose processes nobody wrote a reader for. */
+export function ancestryReader(
+  platform: NodeJS.Platform = process.platform,
+  keptFile?: string,
+): AncestryReader | undefined {
+  if (platform === 'linux') return linuxAncestry('/proc', '/etc/passwd', keptFile);
   return platform === 'darwin' ? darwinAncestry() : undefined;
 }
 
 /** Looks through all processes at each question; who asks often has a finder, which learns of them as they start. */
-function linuxAncestry(procRoot: string, passwdPath: string): AncestryReader {
+function linuxAncestry(procRoot: string, passwdPath: string, keptFile: string | undefined): AncestryReader {
   return {
     read(pid) {
-      const processes = new Processes({ procRoot, passwdPath, clock: systemClock, log: silentLog });
+      const from = { procRoot, passwdPath, keptFile, keeps: false };
+      const processes = new Processes({ ...from, clock: systemClock, log: silentLog });
       const found = processes.ancestry(pid);
       processes[Symbol.dispose]();
       return Promise.resolve(found);

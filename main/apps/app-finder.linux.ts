@@ -33,6 +33,8 @@ export interface LinuxAppFinderDeps {
   /** Default `/etc/passwd`. */
   readonly passwdPath?: string;
   readonly runs?: AgentRuns | undefined;
+  /** Where what is learnt of processes outlives a restart. */
+  readonly keptFile?: string | undefined;
   /** Whose ancestors make nobody an agent. Default: this process, the engine. */
   readonly enginePid?: number;
 }
@@ -50,6 +52,7 @@ export function createLinuxAppFinder(
     clock,
     log,
     runs: deps.runs,
+    keptFile: deps.keptFile,
     ...(native === undefined || !isHere ? {} : { watch: () => native.watchProcesses(codeVariables) }),
     ...defined({ enginePid }),
   });

@@ -72,8 +72,8 @@ function identified(app: App, rules: AgentRules, identify: Identify): Promise<Ap
 }
 
 /**
- * The same for a process that works on a state directory without an engine: agents of its lineage count, but for those in `within`. Nobody learnt
- * that lineage as it happened: what shows now is all there is.
+ * The same for a process that works on a state directory without an engine: agents of its lineage count, but for those in `within`. What an engine
+ * learnt of that lineage is known as far as `reader` has it; of the rest only what shows now.
  */
 export async function attributeProcess(
   pid: number,

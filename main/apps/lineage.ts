@@ -69,6 +69,18 @@ export class Lineage {
     return this.#set(bounded({ pid, start, ...image, origin, whole, copied: false, depth: (origin?.depth ?? 0) + 1 }));
   }
 
+  /** A process as somebody else learnt of it: what stands above it is nearest first, and need not live. */
+  restored(
+    of: Pick<ProgramRun, 'pid' | 'start' | 'whole'> & Image,
+    above: readonly (Pick<ProgramRun, 'pid' | 'start'> & Image)[],
+  ): ProgramRun {
+    let origin: ProgramRun | undefined;
+    for (const one of [...above].reverse()) {
+      origin = { ...one, origin, whole: of.whole, copied: false, depth: (origin?.depth ?? 0) + 1 };
+    }
+    return this.#set(bounded({ ...of, origin, copied: false, depth: (origin?.depth ?? 0) + 1 }));
+  }
+
   exited(pid: number): void {
     if (this.#running.has(pid)) this.#ended.add(pid);
   }
@@ -80,6 +92,10 @@ export class Lineage {
       this.#ended.delete(pid);
       this.#running.delete(pid);
     }
+  }
+
+  runs(): Iterable<ProgramRun> {
+    return this.#running.values();
   }
 
   pids(): Iterable<number> {

@@ -23,6 +23,8 @@ export interface AppFinderDeps {
   readonly platform?: NodeJS.Platform;
   /** Programs that were started as an agent (Linux). */
   readonly runs?: AgentRuns | undefined;
+  /** Where what is learnt of processes outlives a restart (Linux). */
+  readonly keptFile?: string | undefined;
 }
 
 /** A finder, and what it has learnt of who started whom; the latter absent on a platform whose processes nobody wrote a reader for. */
@@ -36,7 +38,7 @@ export function createAppFinder(deps: AppFinderDeps): ProgramFinder {
   const native = defined({ native: deps.native });
   switch (deps.platform ?? process.platform) {
     case 'linux':
-      return createLinuxAppFinder({ log, clock, runs: deps.runs, ...native });
+      return createLinuxAppFinder({ log, clock, runs: deps.runs, keptFile: deps.keptFile, ...native });
     case 'darwin':
       return lasting(createDarwinAppFinder({ log, clock, run: runCommand }), 'darwin');
     case 'win32':

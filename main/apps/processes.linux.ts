@@ -11,11 +11,14 @@ import { defined } from '../base/defined.ts';
 import type { Log } from '../base/log.ts';
 import type { AgentRuns } from './agent-runs.ts';
 import type { Ancestry, App, AppParent } from './app.ts';
+import { keptText, readKept, writeKept, type KeptProcess } from './kept-lineage.ts';
 import { Lineage, origins, type ProgramRun } from './lineage.ts';
 import { imageOf, ProcessReader, type ProcessStat } from './process-facts.linux.ts';
 
 /** How often what happened is taken in while nobody asks. */
 const takeMs = 200;
+/** How often what nobody could learn again is written down. */
+const keepMs = 5_000;
 /** Longer chains of living parents are nobody's honest work. */
 const maxLivingChain = 64;
 /** Two seconds: some looks, on a host that has much to do. */
@@ -35,6 +38,9 @@ export interface ProcessesDeps {
   readonly watch?: (() => NativeProcessWatch) | undefined;
   /** Programs that were started as an agent. */
   readonly runs?: Pick<AgentRuns, 'of'> | undefined;
+  /** Where what is learnt is kept for whoever looks next; `keeps` false: it is read alone. */
+  readonly keptFile?: string | undefined;
+  readonly keeps?: boolean;
   /** The engine: neither it nor what it descends from makes anybody an agent. Default: this process. */
   readonly enginePid?: number;
 }
@@ -54,17 +60,28 @@ export class Processes implements Disposable {
   readonly #copies = new Map<number, string>();
   readonly #engineChain: ReadonlySet<string>;
   readonly #runs: ProcessesDeps['runs'];
+  readonly #log: Log;
+  readonly #keptFile: string | undefined;
+  readonly #keeping: Disposable | undefined;
+  readonly #kept: Map<number, KeptProcess>;
+  #keptText = '';
 
   constructor(deps: ProcessesDeps) {
     this.#procRoot = deps.procRoot;
     this.#runs = deps.runs;
     this.#reader = new ProcessReader(deps.procRoot, deps.passwdPath, deps.cgroupRoot);
+    this.#log = deps.log;
+    this.#keptFile = deps.keptFile;
+    const kept = deps.keptFile === undefined ? [] : readKept(deps.keptFile, deps.procRoot);
+    this.#kept = new Map(kept.map((one) => [one.pid, one]));
     // Before the first look, so that nothing falls between.
     this.#watch = openWatch(deps);
     this.#since = ticksNow(deps.procRoot);
     this.#look(false);
     this.#engineChain = this.#chainOf(deps.enginePid ?? process.pid);
     this.#timer = deps.clock.every(takeMs, () => this.#catchUp());
+    const keeps = deps.keptFile !== undefined && deps.keeps !== false;
+    this.#keeping = keeps ? deps.clock.every(keepMs, () => this.#keep()) : undefined;
   }
 
   /** True where the kernel tells of every process. */
@@ -110,7 +127,25 @@ export class Processes implements Disposable {
 
   [Symbol.dispose](): void {
     this.#timer[Symbol.dispose]();
+    if (this.#keeping !== undefined) this.#keep();
+    this.#keeping?.[Symbol.dispose]();
     this.#watch?.close();
+  }
+
+  /** Whose chain the living parents do not show: orphans, and what ran something else before. */
+  #keep(): void {
+    if (this.#keptFile === undefined) return;
+    const runs = [...this.#lineage.runs()].filter(
+      (run) => run.origin !== undefined && run.origin.pid !== this.#reader.stat(run.pid)?.parentPid,
+    );
+    const text = keptText(this.#procRoot, runs);
+    if (text === this.#keptText) return;
+    try {
+      writeKept(this.#keptFile, text);
+      this.#keptText = text;
+    } catch (error) {
+      this.#log.warn('apps.lineage_not_kept', { error: String(error) });
+    }
   }
 
   #parents(run: ProgramRun): readonly AppParent[] {
@@ -205,6 +240,8 @@ export class Processes implements Disposable {
   #see(pid: number, stat: ProcessStat, depth: number): ProgramRun | undefined {
     if (depth > maxLivingChain) return undefined;
     this.#stacks.set(pid, stat.stack);
+    const kept = this.#kept.get(pid);
+    if (kept !== undefined && kept.start === stat.startTime) return this.#restore(kept);
     const seenAs = (origin: ProgramRun | undefined, whole: boolean): ProgramRun =>
       this.#lineage.seen(pid, stat.startTime, this.#reader.imageNow(pid, this.#isYoung(stat)), origin, whole);
     if (stat.parentPid === 0) return seenAs(undefined, true);
@@ -220,6 +257,20 @@ export class Processes implements Disposable {
     if (!isAdopted && parent !== undefined && this.#isCopy(pid, stat))
       return this.#lineage.forked(pid, stat.startTime, parent);
     return seenAs(parent, parent?.whole === true);
+  }
+
+  /** As it was learnt of; where it runs something else by now, that came after. */
+  #restore(kept: KeptProcess): ProgramRun {
+    const image = ({ path, script, doubt }: Pick<KeptProcess, 'path' | 'script' | 'doubt'>) => ({
+      path,
+      script,
+      doubt,
+    });
+    const above = kept.origins.map((one) => ({ pid: one.pid, start: one.start, ...image(one) }));
+    const run = this.#lineage.restored({ pid: kept.pid, start: kept.start, whole: kept.whole, ...image(kept) }, above);
+    const path = this.#reader.executable(kept.pid);
+    if (path === undefined || path === run.path) return run;
+    return this.#lineage.executed(run, this.#reader.imageNow(kept.pid, false));
   }
 
   /**

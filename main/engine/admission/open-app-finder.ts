@@ -17,11 +17,19 @@ export function openAppFinder(deps: {
   readonly log: Log;
   readonly stack: DisposalStack;
   readonly runs: AgentRuns;
+  /** Where what is learnt of processes outlives this engine. */
+  readonly keptFile: string;
 }): AppFinder & Pick<ProgramFinder, 'ancestry'> {
   const { clock, log } = deps;
   const native = loadNative();
   const finder = deps.stack.use(
-    createAppFinder({ log, clock, runs: deps.runs, ...(native.ok ? { native: native.native } : {}) }),
+    createAppFinder({
+      log,
+      clock,
+      runs: deps.runs,
+      keptFile: deps.keptFile,
+      ...(native.ok ? { native: native.native } : {}),
+    }),
   );
   const { ancestry } = finder;
   return { ...recogniseAgents(findBehind(finder, ownProgram()), deps.rules), ancestry };

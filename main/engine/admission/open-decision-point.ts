@@ -29,6 +29,7 @@ import { bindAgents, rulesOf, type AgentBindings } from './agent-bindings.ts';
 import { hashWhereAsked } from './ensure-hash.ts';
 import { factsFor, RecentUse } from './facts.ts';
 import { guardsFor, type GuardsDeps } from './guards.ts';
+import { keptLineageFile } from '../runtime/lineage-record.ts';
 import { openKeptLedger } from './kept-ledger.ts';
 import { openAppFinder } from './open-app-finder.ts';
 import { pricesFor } from './prices.ts';
@@ -96,7 +97,11 @@ export async function openDecisionPoint(parts: DecisionPointParts, stack: Dispos
   const policy = await openPolicy({ dir: rules, device: hostname(), log });
   const agents = bindAgents(config, policy);
   const starts = stack.use(new AgentStarts({ ...parts, agents: () => agents.all() }));
-  const apps = openAppFinder({ rules: rulesOf(() => agents.all()), clock, log, stack, runs: starts.runs });
+  const apps = openAppFinder({
+    rules: rulesOf(() => agents.all()),
+    ...{ clock, log, stack, runs: starts.runs },
+    keptFile: keptLineageFile(stateDirectory),
+  });
 
   const grants = openGrants(parts);
   const approvals = stack.use(openApprovals({ clock, audit, grants, sessions }));

@@ -1,12 +1,14 @@
 /** Who may work on a state directory without its engine: the same persons who may command the engine. */
 import { TunnelerError } from '../../base/errors.ts';
 import { agentRules } from '../../apps/recognise.ts';
+import { ancestryReader } from '../../apps/ancestry.ts';
 import { attributeProcess } from '../../apps/caller-attribution.ts';
+import type { App } from '../../apps/app.ts';
 import { createAppFinder } from '../../apps/open-app-finder.ts';
 import { systemClock } from '../../base/clock.ts';
 import { silentLog } from '../../base/log.ts';
 import { readConfig, type EngineConfig } from '../runtime/config.ts';
-import { readLineage } from '../runtime/lineage-record.ts';
+import { keptLineageFile, readLineage } from '../runtime/lineage-record.ts';
 
 /**
  * Throws `engine.not_permitted` where this process is or descends from an agent that the engine of this directory governs, or where what it
@@ -16,10 +18,12 @@ export async function requirePerson(stateDirectory: string, pid = process.pid): 
   const record = await readLineage(stateDirectory);
   if (record === undefined) return;
   const rules = agentRules((await settings(record.configFile)).agents);
-  const found = await attributeProcess(pid, rules, new Set(record.within), async (app) => {
+  const identify = async (app: App): Promise<App> => {
     using finder = createAppFinder({ log: silentLog, clock: systemClock });
     return await finder.identify(app, { signers: rules.needsSigners });
-  });
+  };
+  const reader = ancestryReader(process.platform, keptLineageFile(stateDirectory));
+  const found = await attributeProcess(pid, rules, new Set(record.within), identify, reader);
   if (found.kind === 'person') return;
   const who =
     found.kind === 'agent'

@@ -19,6 +19,9 @@ const record = v.object({
 /** The agents below which engines of this directory were started. */
 export type LineageRecord = Readonly<v.InferOutput<typeof record>>;
 
+/** Where an engine keeps what it learnt of processes, for the next one and for verbs without one. */
+export const keptLineageFile = (stateDirectory: string): string => join(stateDirectory, 'processes.json');
+
 const fileOf = (stateDirectory: string): string => join(stateDirectory, 'lineage.json');
 
 /** What is on record; undefined where no engine ever served the directory. A record that cannot be read names no agent: then all of them count. */
