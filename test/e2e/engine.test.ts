@@ -199,6 +199,24 @@ describe.skipIf(mustSkip(browserMissing()))('a person at the window', () => {
       expect(await culvertJson(['secret', 'list', '--state', at('device')])).toEqual([]);
     }, 60_000);
 
+    test('looks at everything it needs, and changes a setting that is shown before it is written', async () => {
+      await go(page, 'Diagnostics');
+      const checks = page.getByRole('list', { name: 'Check-up' });
+      await checks
+        .getByRole('listitem')
+        .filter({ hasText: 'Journal' })
+        .getByText(/intact/)
+        .waitFor({ timeout: 30_000 });
+      await go(page, 'Settings');
+      await page.getByRole('textbox', { name: 'Proxy listens on' }).fill('127.0.0.1:0');
+      await page.getByRole('button', { name: 'Check the change' }).click();
+      const dialog = page.getByRole('dialog');
+      await dialog.getByRole('insertion').getByText('listen: 127.0.0.1:0').waitFor();
+      await dialog.getByRole('button', { name: 'Write it' }).click();
+      await page.getByText('culvert.yaml is changed.').waitFor();
+      expect(await readFile(at('device/culvert.yaml'), 'utf8')).toBe('proxy:\n  listen: 127.0.0.1:0\n');
+    }, 60_000);
+
     test('sees the reason when access is revoked at the controller', async () => {
       await go(page, 'Sessions');
       const socket = await dialSocks(proxy, 'open-water.dark', 7);

@@ -54,6 +54,20 @@ describe.skipIf(mustSkip(browserMissing()))('agents and what they ask for, in th
     await expect.poll(() => answers().at(-1)).toEqual({ id: 'app_session1', grant: true, minutes: 15 });
   });
 
+  it('looks on at what is done under an approval, and cuts it off', async () => {
+    await using window = await open();
+    const { page, engine } = window;
+    await go(page, 'Approvals');
+    await page.getByRole('list', { name: 'Answered lately' }).getByRole('button', { name: 'Look on' }).click();
+    const dialog = page.getByRole('dialog');
+    const done = dialog.getByRole('list', { name: 'What is done now' });
+    await done.getByText('write-var DB1.DBW4 [42]').waitFor();
+    await done.getByRole('listitem').filter({ hasText: 'plc-stop' }).getByText('Denied').waitFor();
+    await dialog.getByRole('button', { name: 'End now' }).click();
+    const said = () => engine.calls.find(({ name }) => name === 'approval.answer')?.request;
+    await expect.poll(said).toEqual({ id: 'app_grant1', grant: false });
+  });
+
   it('has a page for an agent: sessions, tools with counts, reach, what it waits for, what it did', async () => {
     await using window = await open();
     const { page } = window;

@@ -204,6 +204,7 @@ describe.skipIf(mustSkip(browserMissing()))('the window as a desk', () => {
     const alerts = page.getByRole('list', { name: 'Alerts' });
     await alerts.getByText('Record 884 is not the one that was received before.').waitFor();
     await click(alerts.getByRole('link', { name: 'vendor-laptop' }));
+    await page.getByRole('list', { name: 'Who reaches what' }).getByText('historian').waitFor();
     const timeline = page.getByRole('list', { name: 'What happened on all devices' });
     await expect.poll(() => timeline.getByRole('listitem').count()).toBe(2);
     await click(timeline.getByRole('listitem').filter({ hasText: 'delete_project' }).getByRole('button'));

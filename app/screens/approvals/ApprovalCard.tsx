@@ -11,6 +11,7 @@ import { useAction, useNow } from '../../store/hooks.tsx';
 import { useText } from '../../text/text.ts';
 import { routeTo } from '../route.ts';
 import { JsonBlock } from '../shared/JsonBlock.tsx';
+import { AttendDialog } from './AttendDialog.tsx';
 import { approvalTitle, approvalTone, asker } from './approval-words.ts';
 
 const spans = [5, 15, 60] as const;
@@ -33,6 +34,7 @@ export function ApprovalCard({ row }: { row: ApprovalView }): ReactNode {
           <p className="quiet wrap-any">{t(`approvals.why.${row.kind}`, { service: row.service })}</p>
         </div>
         <span className="push-end">
+          {row.brokenGlass === true ? <Tag tone="bad">{t('approvals.brokenGlass')}</Tag> : null}{' '}
           <Tag {...approvalTone(row)}>{t(`approvals.state.${row.state}`)}</Tag>
         </span>
       </div>
@@ -65,6 +67,7 @@ function Answers({ row }: { row: ApprovalView }): ReactNode {
   const t = useText();
   const act = useAction();
   const [denying, setDenying] = useState(false);
+  const [attending, setAttending] = useState(false);
   const [reason, setReason] = useState('');
   const answer = (said: Omit<ApprovalAnswer, 'id'>): Promise<unknown> =>
     act(
@@ -123,9 +126,15 @@ function Answers({ row }: { row: ApprovalView }): ReactNode {
         </>
       )}
       {row.state === 'granted' && row.kind !== 'call' ? (
-        <a className="button" href={routeTo('sessions', undefined, { text: row.service, show: 'open' })}>
-          {t('approvals.attend')}
-        </a>
+        <Button onPress={() => setAttending(true)}>{t('approvals.attend')}</Button>
+      ) : null}
+      {attending ? (
+        <AttendDialog
+          id={row.id}
+          what={row.service}
+          cut={() => answer({ grant: false })}
+          onClose={() => setAttending(false)}
+        />
       ) : null}
       <span className="push-end">
         <ActionMenu label={t(row.state === 'granted' ? 'approvals.extend' : 'approvals.forTime')} actions={minutes} />

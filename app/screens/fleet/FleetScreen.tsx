@@ -19,6 +19,7 @@ import { routeTo, useRoute } from '../route.ts';
 import { useOnRecords } from '../shared/use-records.ts';
 import { FleetRecords } from './FleetRecords.tsx';
 import { Orders } from './Orders.tsx';
+import { Questions } from './Questions.tsx';
 
 interface Fleet {
   readonly devices: readonly FleetDeviceView[];
@@ -73,6 +74,9 @@ export function FleetScreen(): ReactNode {
             </div>
             <div className="card card-pad">
               <Devices devices={fleet.devices} />
+            </div>
+            <div className="card card-pad">
+              <Questions device={route.query['device']} />
             </div>
             <div className="chips" role="group" aria-label={t('audit.chips')} style={{ padding: 0 }}>
               {fleetFields.map((field) =>

@@ -12,6 +12,7 @@ import { Track, type TrackItem } from '../../parts/Track.tsx';
 import { useAction, useEngine, useNow } from '../../store/hooks.tsx';
 import { programKey, selectServices } from '../../store/selectors.ts';
 import { useText, type Text } from '../../text/text.ts';
+import { AttendDialog } from '../approvals/AttendDialog.tsx';
 import { guardText } from '../shared/guard-words.ts';
 import { contractShares } from './contract-shares.ts';
 import { GuardCalls } from './GuardCalls.tsx';
@@ -140,6 +141,7 @@ function DrawerActions({ session, close }: { session: SessionView; close: (sessi
   const t = useText();
   const act = useAction();
   const [asking, setAsking] = useState<{ title: string; text: string; action: string; run: () => Promise<unknown> }>();
+  const [attending, setAttending] = useState(false);
   const app = programKey(session);
   const program = programText(session, t);
   const quarantine = (subject: string, name: string) => (): void =>
@@ -156,6 +158,17 @@ function DrawerActions({ session, close }: { session: SessionView; close: (sessi
           {t('session.close')}
         </Button>
       )}
+      {session.direction === 'host' && session.state === 'open' ? (
+        <Button onPress={() => setAttending(true)}>{t('approvals.attend')}</Button>
+      ) : null}
+      {attending ? (
+        <AttendDialog
+          id={session.id}
+          what={session.service}
+          cut={() => act((client) => client.session.close({ ids: [session.id] }))}
+          onClose={() => setAttending(false)}
+        />
+      ) : null}
       {app === undefined || session.direction === 'host' ? null : (
         <Button
           aria-label={t('session.closeAllOf', { program })}

@@ -66,6 +66,22 @@ export const fleetEn = {
   'fleet.alert.forked': 'Forked',
   'fleet.alert.tampered': 'Tampered with',
   'fleet.alert.new-key': 'New key',
+  'fleet.questions': 'Over all devices',
+  'fleet.question.reach': 'Who reaches what',
+  'fleet.question.containment': 'How quickly access was gone',
+  'fleet.question.dark': 'What is dark',
+  'fleet.reachFacts': (p: { could: number; unused: number }) =>
+    `may reach ${englishNumber(p.could)}, never used ${englishNumber(p.unused)}`,
+  'fleet.taken.revoked': 'Revoked',
+  'fleet.taken.quarantined': 'Quarantined',
+  'fleet.taken.disabled': 'Disabled',
+  'fleet.nothingOpen': 'nothing was open',
+  'fleet.goneAfter': (p: { sessions: number; ms: string }) =>
+    `${englishNumber(p.sessions)} ${plural(p.sessions, 'session', 'sessions')} gone, the last after ${p.ms} ms`,
+  'fleet.isDark': 'Dark',
+  'fleet.isOpen': 'Open',
+  'fleet.darkFacts': (p: { hosts: number; listens: string }) =>
+    `hosts ${englishNumber(p.hosts)}, listens on ${p.listens}`,
   'fleet.orders': 'Orders to all devices',
   'fleet.noOrders': 'Nothing was ordered.',
   'fleet.action.quarantine': 'Cut off',

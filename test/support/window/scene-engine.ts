@@ -6,7 +6,7 @@ import type { IdentityView, SecretView, SessionView, WhyStep, WhyView } from '..
 import { createFakeEngine, type FakeEngine } from '../fake-engine.ts';
 import { sceneAudit } from './scene.ts';
 import { scenePins } from './scene-approvals.ts';
-import { sceneFleet, sceneModelCalls, sceneOperations, sceneRecordings } from './scene-fleet.ts';
+import { attended, sceneFleet, sceneModelCalls, sceneOperations, sceneRecordings } from './scene-fleet.ts';
 import { changedSettings, sceneDoctor } from './scene-machine.ts';
 import { exportOf, findRecords, histogramOf } from './scene-audit.ts';
 
@@ -123,6 +123,9 @@ export function sceneEngine(state: EngineState, nowMs: number, options: { still:
       devices: () => fleet.devices,
       alerts: () => fleet.alerts,
       orders: () => fleet.orders,
+      reach: ({ device }) => fleet.reach.filter((row) => device === undefined || row.device === device),
+      containment: ({ device }) => fleet.containment.filter((row) => device === undefined || row.device === device),
+      dark: () => fleet.dark,
       order: ({ action, subject, cause }) => fleet.order(action, subject, cause ?? 'by hand'),
       search: ({ device, agent, service, kind, text, limit = 100 }) =>
         fleet.records
@@ -159,6 +162,10 @@ export function sceneEngine(state: EngineState, nowMs: number, options: { still:
       },
     },
     session: {
+      attend: async function* (_request, { signal }) {
+        for (const call of sceneOperations(nowMs)) yield await Promise.resolve(attended(call));
+        await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+      },
       closeApp: ({ app }) => {
         const own = Object.values(engine.state().sessions).filter(
           (session) => session.state !== 'closed' && (session.app.agent === app || session.app.path === app),

@@ -1,10 +1,14 @@
 /** Recordings of hosted sessions, a fleet of devices, and what models were asked, for the scene. */
+import type { AttendedItem } from '../../../main/api/attended.ts';
 import type { RecordingView } from '../../../main/api/floor-views.ts';
 import type {
   AuditRecordView,
   FleetAlertView,
+  FleetContainmentView,
+  FleetDarkView,
   FleetDeviceView,
   FleetOrderView,
+  FleetReachView,
   FleetRecordView,
 } from '../../../main/api/record-views.ts';
 
@@ -55,6 +59,20 @@ export function sceneOperations(nowMs: number): Readonly<Record<string, unknown>
       rule: 'contract:s7.allow read',
     },
   ];
+}
+
+/** The same as somebody who looks on is told of it. */
+export function attended(call: Readonly<Record<string, unknown>>): AttendedItem {
+  const { startedAtMs, method, target, decision } = call;
+  return {
+    kind: 'call',
+    session: 's-host',
+    at: new Date(Number(startedAtMs)).toISOString(),
+    method: String(method),
+    target: String(target),
+    decision: decision === 'deny' ? 'deny' : 'allow',
+    ...(call['arguments'] === undefined ? {} : { arguments: call['arguments'] }),
+  };
 }
 
 export function sceneModelCalls(nowMs: number): AuditRecordView[] {
@@ -163,11 +181,47 @@ export function sceneFleet(nowMs: number) {
     record(4, { device: 'plant-7-edge', kind: 'recording.closed', service: 'plc-press-line' }),
   ];
   const orders: FleetOrderView[] = [];
+  const reach: FleetReachView[] = [
+    {
+      device: 'mira-laptop',
+      identity: 'agent-claude',
+      dial: ['git-forge', 'issues-mcp', 'llm-gateway', 'package-mirror'],
+      bind: [],
+      used: [{ who: 'claude-code', services: ['git-forge', 'issues-mcp', 'llm-gateway'] }],
+      unused: ['package-mirror'],
+    },
+    {
+      device: 'vendor-laptop',
+      identity: 'vendor',
+      dial: ['plc-press-line', 'historian'],
+      bind: [],
+      used: [{ who: 'plcstudio', services: ['plc-press-line'] }],
+      unused: ['historian'],
+    },
+  ];
+  const containment: FleetContainmentView[] = [
+    {
+      device: 'vendor-laptop',
+      at: at(2 * day),
+      what: 'revoked',
+      subject: 'plc-press-line',
+      sessions: 1,
+      lastAfterMs: 61,
+    },
+    { device: 'mira-laptop', at: at(3 * day), what: 'quarantined', subject: 'app:goose', sessions: 2, lastAfterMs: 18 },
+  ];
+  const dark: FleetDarkView[] = [
+    { device: 'mira-laptop', hosts: [], mode: 'tun', listens: ['127.0.0.1:1080'], open: [] },
+    { device: 'plant-7-edge', hosts: ['plc-press-line', 'scada-export'], mode: 'host', listens: [], open: [] },
+  ];
   return {
     devices,
     alerts,
     orders,
     records,
+    reach,
+    containment,
+    dark,
     /** Devices that are connected obey at once, the others when they are back. */
     order(action: FleetOrderView['action'], subject: string, cause: string): FleetOrderView {
       const order: FleetOrderView = {

@@ -1,0 +1,107 @@
+/** The desk's standing questions, over all devices: who reaches what, how quickly access was gone, what is dark. */
+import { useEffect, useState, type ReactNode } from 'react';
+import type { FleetContainmentView, FleetDarkView, FleetReachView } from '../../../main/api/record-views.ts';
+import { Section, Tag } from '../../parts/Pieces.tsx';
+import { Segments } from '../../parts/Segments.tsx';
+import { useAction } from '../../store/hooks.tsx';
+import { useText } from '../../text/text.ts';
+
+const questions = ['reach', 'containment', 'dark'] as const;
+
+interface Answers {
+  readonly reach: readonly FleetReachView[];
+  readonly containment: readonly FleetContainmentView[];
+  readonly dark: readonly FleetDarkView[];
+}
+
+export function Questions({ device }: { device: string | undefined }): ReactNode {
+  const t = useText();
+  const act = useAction();
+  const [asked, setAsked] = useState<(typeof questions)[number]>('reach');
+  const [answers, setAnswers] = useState<Answers>();
+  useEffect(() => {
+    const one = device === undefined ? {} : { device };
+    void act(async ({ fleet }) => {
+      const [reach, containment, dark] = await Promise.all([fleet.reach(one), fleet.containment(one), fleet.dark()]);
+      return { reach, containment, dark: dark.filter((row) => device === undefined || row.device === device) };
+    }).then(setAnswers);
+  }, [act, device]);
+  return (
+    <Section title={t('fleet.questions')}>
+      <div>
+        <Segments
+          label={t('fleet.questions')}
+          value={asked}
+          onChange={setAsked}
+          segments={questions.map((value) => ({ value, text: t(`fleet.question.${value}`) }))}
+        />
+      </div>
+      {answers === undefined ? <div className="skeleton" style={{ height: 80 }} /> : null}
+      {answers !== undefined && answers[asked].length === 0 ? <p className="quiet">{t('audit.noMatch')}</p> : null}
+      <ul className="line-list" aria-label={t(`fleet.question.${asked}`)}>
+        {asked === 'reach'
+          ? answers?.reach.map((row) => <Reach key={`${row.device}/${row.identity}`} row={row} />)
+          : null}
+        {asked === 'containment'
+          ? answers?.containment.map((row) => <Contained key={`${row.device}/${row.at}/${row.subject}`} row={row} />)
+          : null}
+        {asked === 'dark' ? answers?.dark.map((row) => <Dark key={row.device} row={row} />) : null}
+      </ul>
+    </Section>
+  );
+}
+
+function Reach({ row }: { row: FleetReachView }): ReactNode {
+  const t = useText();
+  return (
+    <li className="stack">
+      <div>
+        <strong>{row.device}</strong> <span className="quiet">{row.identity}</span>{' '}
+        <span className="quiet">{t('fleet.reachFacts', { could: row.dial.length, unused: row.unused.length })}</span>
+      </div>
+      <div className="tags">
+        {row.dial.map((service) => (
+          <Tag key={service} {...(row.unused.includes(service) ? {} : { tone: 'water' as const })}>
+            {service}
+          </Tag>
+        ))}
+      </div>
+    </li>
+  );
+}
+
+function Contained({ row }: { row: FleetContainmentView }): ReactNode {
+  const t = useText();
+  return (
+    <li className="call">
+      <Tag tone="bad">{t(`fleet.taken.${row.what}`)}</Tag>
+      <div className="wrap-any">
+        <strong>{row.device}</strong> {row.subject}{' '}
+        <span className="quiet">
+          {row.lastAfterMs === undefined
+            ? t('fleet.nothingOpen')
+            : t('fleet.goneAfter', { sessions: row.sessions, ms: t.format.number(row.lastAfterMs) })}
+        </span>
+      </div>
+      <span className="quiet small">{t.format.dateTime(row.at)}</span>
+    </li>
+  );
+}
+
+function Dark({ row }: { row: FleetDarkView }): ReactNode {
+  const t = useText();
+  return (
+    <li className="call">
+      <Tag tone={row.open.length === 0 ? 'ok' : 'bad'}>
+        {t(row.open.length === 0 ? 'fleet.isDark' : 'fleet.isOpen')}
+      </Tag>
+      <div className="wrap-any">
+        <strong>{row.device}</strong>{' '}
+        <span className="quiet">
+          {t('fleet.darkFacts', { hosts: row.hosts.length, listens: row.listens.join(', ') || '–' })}
+        </span>
+      </div>
+      <span className="mono small">{row.open.join(', ')}</span>
+    </li>
+  );
+}
