@@ -1,4 +1,5 @@
 /** The engine's log: one JSON object a line to standard error, and to a file where asked. Secrets are blotted out by field name. */
+import { once } from 'node:events';
 import { pino, type Logger } from 'pino';
 import { defined } from '../../base/defined.ts';
 import type { Log, LogFields, LogLevel } from '../../base/log.ts';
@@ -34,8 +35,8 @@ const redactPaths = secretFields.flatMap((name) => {
 export interface EngineLog extends Log {
   level(): LogLevel;
   setLevel(level: LogLevel): void;
-  /** Write out what is buffered. */
-  flush(): void;
+  /** Write out what is buffered and let the file go: what is logged afterwards does not reach it. */
+  close(): Promise<void>;
   /** The last lines, as they were written, newest last; bounded. */
   recent(): readonly string[];
 }
@@ -70,9 +71,13 @@ export function openLog(options: EngineLogOptions): EngineLog {
   if (options.stderr !== undefined) {
     streams.push({ level: 'trace' as const, stream: pino.destination({ dest: options.stderr, sync: true }) });
   }
-  if (options.file !== undefined) {
-    const stream = pino.destination({ dest: options.file, sync: true, append: true, mkdir: true, mode: 0o600 });
-    streams.push({ level: 'trace' as const, stream });
+  const file =
+    options.file === undefined
+      ? undefined
+      : pino.destination({ dest: options.file, sync: true, append: true, mkdir: true, mode: 0o600 });
+  let isOpen = true;
+  if (file !== undefined) {
+    streams.push({ level: 'trace', stream: { write: (line) => void (isOpen && file.write(line)) } });
   }
   const logger = pino(
     {
@@ -93,7 +98,15 @@ export function openLog(options: EngineLogOptions): EngineLog {
     setLevel: (level: LogLevel) => {
       logger.level = level;
     },
-    flush: () => logger.flush(),
+    async close() {
+      logger.flush();
+      if (!isOpen || file === undefined) return;
+      isOpen = false;
+      file.flushSync();
+      const closed = once(file, 'close');
+      file.destroy();
+      await closed;
+    },
     recent: () => [...recent],
   });
 }
@@ -118,7 +131,7 @@ function wrap(logger: Logger, level: () => LogLevel, children: WeakMap<Log, Logg
     child: (fields) => wrap(logger.child(fields), level, children),
     level,
     setLevel: () => undefined,
-    flush: () => logger.flush(),
+    close: () => Promise.resolve(),
     recent: () => [],
   };
   return log;

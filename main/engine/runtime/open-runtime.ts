@@ -38,7 +38,7 @@ export async function openRuntime(options: EngineOptions, stack: DisposalStack):
     level: (options.logLevel as LogLevel | undefined) ?? config.log?.level ?? 'info',
     ...defined({ file: logFile, stderr: options.logDescriptor }),
   });
-  stack.defer(() => log.flush());
+  stack.defer(() => log.close());
   sealProcess(log);
   stack.use(await lockInstance(stateDirectory, options.socketPath));
   return {
