@@ -4,9 +4,12 @@ import type { Clock } from '../base/clock.ts';
 import { defined } from '../base/defined.ts';
 import { TunnelerError } from '../base/errors.ts';
 import type { ByteStream } from '../base/stream.ts';
+import { askEverybody } from '../sockets/ask-everybody.ts';
 import { connectTcp } from '../sockets/connect-tcp.ts';
 import { connectUdp } from '../sockets/connect-udp.ts';
 import { tcpStream } from '../sockets/tcp-stream.ts';
+import { isBroadcastAddress } from './broadcast-address.ts';
+import { finderOf } from './finders.ts';
 import type { DialTarget } from './dial-target.ts';
 import type { TargetTls } from './hosting.ts';
 import { secure } from './secure-target.ts';
@@ -35,6 +38,17 @@ export async function connectTarget(options: ConnectTargetOptions): Promise<Byte
       if (proxy !== undefined || options.tls !== undefined) {
         const what = proxy === undefined ? 'carries no TLS' : 'cannot go out by the HTTP proxy this service is set to';
         throw new TunnelerError('base.unsupported', `UDP ${what}`);
+      }
+      const finder = finderOf(target.port);
+      if (finder !== undefined && isBroadcastAddress(target.host)) {
+        const { answersTo, isQuestion, answer } = finder;
+        return await askEverybody({
+          address: target.host,
+          port: target.port,
+          ...defined({ localPort: answersTo }),
+          isQuestion,
+          answer,
+        });
       }
       return await connectUdp({
         host: target.host,
