@@ -308,7 +308,7 @@ export class LiveSession {
           this.#warned(effect.reason);
           break;
         case 'end':
-          this.#cutDelivered({ reason: 'provider_close', why: effect.reason }, 'consumer');
+          this.#cutDelivered({ reason: 'provider_close', why: effect.reason }, 'consumer', true);
           break;
         case 'violation': {
           this.note('violation', effect.reason);
@@ -323,22 +323,24 @@ export class LiveSession {
 
   /**
    * Closed from now on, but what was passed on before still gets to `whom`; then both ends are reset. An orderly end would pass a stream that
-   * was cut off for a complete one.
+   * was cut off for a complete one; where it is complete (`orderly`), a reset would take back what was not read yet.
    */
-  #cutDelivered(ending: Ending, whom: 'both' | 'consumer'): void {
+  #cutDelivered(ending: Ending, whom: 'both' | 'consumer', orderly = false): void {
     if (this.state !== 'open') return;
     this.#markClosed(ending);
-    this.#consumer.hold();
+    if (orderly) this.#consumer.finish();
+    else this.#consumer.hold();
     this.#provider.hold();
     if (whom === 'consumer') this.#provider.stream.reset(causeOf(ending));
-    this.#awaitDelivery(ending);
+    this.#awaitDelivery(ending, orderly);
     this.#told();
   }
 
-  #awaitDelivery(ending: Ending): void {
+  #awaitDelivery(ending: Ending, orderly = false): void {
     this.#timer = this.#keeper.clock.after(deliveryMs, () => {
       this.#looksLeft -= 1;
-      if (this.#looksLeft > 0 && (this.#consumer.blocked || this.#provider.blocked)) return this.#awaitDelivery(ending);
+      const isReading = this.#consumer.blocked || (orderly && !this.#consumer.over);
+      if (this.#looksLeft > 0 && (isReading || this.#provider.blocked)) return this.#awaitDelivery(ending, orderly);
       this.#consumer.stream.reset(causeOf(ending));
       this.#provider.stream.reset(causeOf(ending));
     });

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 
 const fields = {
   ot: ['test/interop/guard-floor-libraries.test.ts', 'test/interop/inventory.test.ts', 'test/interop/modbus.test.ts'],
+  models: ['test/field/models.test.ts'],
 };
 
 const asked = process.argv.slice(2);

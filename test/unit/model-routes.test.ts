@@ -123,6 +123,7 @@ describe('one list', () => {
       object: 'list',
       data: [{ id: 'fast', object: 'model' }, { id: 'small-1' }, { name: 'models/large-1' }],
       first_id: 'fast',
+      models: [{ name: 'models/fast' }, { name: 'models/small-1' }, { name: 'models/large-1' }],
     });
     expect(names('/v1beta/models')).toMatchObject({ models: [{ name: 'models/fast' }, {}, {}] });
     expect(names('/api/tags')).toMatchObject({ models: [{ name: 'fast', model: 'fast' }, {}, {}] });

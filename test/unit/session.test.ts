@@ -316,6 +316,19 @@ describe('a guard on a session', () => {
     expect(world.audit.kinds()).toEqual(['session.opened', 'violation', 'session.closed']);
   });
 
+  it('that ends what flows lets the application read to an orderly end, and the service go at once', async () => {
+    const last = { kind: 'to-app', bytes: bytes('the last of it') } as const;
+    const { world, id, app, appSaw, serviceSaw } = guarded([last, { kind: 'end', reason }], {});
+    app.write(bytes('ask'));
+    await until(() => serviceSaw.over && appSaw.ended);
+    expect(appSaw.text()).toBe('the last of it');
+    world.clock.advance(400);
+    expect(appSaw.over).toBe(false);
+    app.end();
+    await until(() => appSaw.over);
+    expect(world.reasonOf(id)).toBe('provider_close');
+  });
+
   it('that only alerts goes on, unless the guard has lost the stream', async () => {
     const going = guarded([{ kind: 'violation', reason, lost: false }], { onViolation: 'alert' });
     going.app.write(bytes('bad'));

@@ -27,8 +27,9 @@ export function mergedModels(target: string, lists: readonly ServiceList[], alia
   const items = [...shown.values()];
   if (/\/api\/tags/.test(target) || /\/v1(?:beta|alpha)\//.test(target)) return { models: items };
   const [first, last] = [[...shown.keys()][0] ?? null, [...shown.keys()].at(-1) ?? null];
-  // One shape that clients of both dialects read.
-  return { object: 'list', data: items, has_more: false, first_id: first, last_id: last };
+  // One shape that clients of OpenAI's, Anthropic's and Google's libraries read: all of them ask here.
+  const models = [...shown.keys()].map((name) => ({ name: `models/${name}` }));
+  return { object: 'list', data: items, has_more: false, first_id: first, last_id: last, models };
 }
 
 /** As the dialect's lists have a model; nobody knows more of it. */
