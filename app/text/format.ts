@@ -34,11 +34,14 @@ const clockTime = {
   hour12: false,
 } as const;
 
-/** A format by the clock of this place, and by UTC's. */
+/** A format by the clock of this place, and by UTC's; each made when it is first wanted, for making one takes milliseconds. */
 function bothClocks(locale: string, options: Intl.DateTimeFormatOptions): (utc: boolean) => Intl.DateTimeFormat {
-  const here = new Intl.DateTimeFormat(locale, options);
-  const utcs = new Intl.DateTimeFormat(locale, { ...options, timeZone: 'UTC' });
-  return (utc) => (utc ? utcs : here);
+  let here: Intl.DateTimeFormat | undefined;
+  let utcs: Intl.DateTimeFormat | undefined;
+  return (utc) =>
+    utc
+      ? (utcs ??= new Intl.DateTimeFormat(locale, { ...options, timeZone: 'UTC' }))
+      : (here ??= new Intl.DateTimeFormat(locale, options));
 }
 
 /** Figures, sizes and times as a language writes them. */
