@@ -81,6 +81,7 @@ export function callRecord(session: LiveSession, call: GuardCall): AuditEvent {
     arguments: call.arguments,
     data: call.data,
     model: call.model,
+    modelKey: call.modelKey,
     tokensIn: call.tokens?.input,
     tokensOut: call.tokens?.output,
     cost: call.cost?.amount,
