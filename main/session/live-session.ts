@@ -436,7 +436,9 @@ export class LiveSession {
   #leftThereMs(): number {
     const seconds = this.farEnd?.leftSeconds;
     if (seconds === undefined) return Infinity;
-    return Math.max(0, seconds * 1000 - (this.#keeper.clock.monotonic() - this.#startedMonotonicMs));
+    const leftMs = seconds * 1000 - (this.#keeper.clock.monotonic() - this.#startedMonotonicMs);
+    // It goes on beyond that: the host gave more meanwhile, and nobody here knows how much.
+    return leftMs > 0 ? leftMs : Infinity;
   }
 
   #remaining(): SessionSnapshot['remaining'] {

@@ -2,7 +2,12 @@
 import { spawnSync } from 'node:child_process';
 
 const fields = {
-  ot: ['test/interop/guard-floor-libraries.test.ts', 'test/interop/inventory.test.ts', 'test/interop/modbus.test.ts'],
+  ot: [
+    'test/interop/guard-floor-libraries.test.ts',
+    'test/interop/inventory.test.ts',
+    'test/interop/modbus.test.ts',
+    'test/interop/serial-line.test.ts',
+  ],
   models: ['test/field/models.test.ts'],
 };
 

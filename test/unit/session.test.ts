@@ -31,6 +31,16 @@ describe('a session', () => {
     expect(world.audit.kinds()).toEqual(['session.opened', 'session.closed']);
   });
 
+  it('shows what its host granted, until it goes on beyond that: then more was given, and nobody here knows how much', () => {
+    const world = new SessionWorld();
+    const bound = world.open({ contract: { maxBytes: 1_000_000 } });
+    world.sessions.met(bound.id, { guarded: true, leftSeconds: 60 });
+    world.clock.advance(20_000);
+    expect(world.sessions.get(bound.id)?.remaining.seconds).toBe(40);
+    world.clock.advance(60_000);
+    expect(world.sessions.get(bound.id)?.remaining.seconds).toBeUndefined();
+  });
+
   it('says provider_close where the service ends first', async () => {
     const world = new SessionWorld();
     const { id, app, appSaw, service } = world.open();

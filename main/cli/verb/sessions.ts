@@ -110,6 +110,7 @@ export function sessionTable(sessions: readonly SessionView[], cli: Page & Pick<
       { title: 'IDENTITY', text: (row) => row.identity, spare: 3 },
       { title: 'PROGRAM', text: program },
       { title: 'AGE', align: 'right', text: (row) => span(Date.parse(row.startedAt), endOf(row, now)) },
+      { title: 'LEFT', align: 'right', text: left, spare: 5 },
       { title: 'SENT', align: 'right', text: (row) => bytes(row.bytesSent), spare: 2 },
       { title: 'RECEIVED', align: 'right', text: (row) => bytes(row.bytesReceived), spare: 1 },
       { title: 'STATE', text: stateOf, tint: (row) => stateTint(row.state), whole: true },
@@ -117,6 +118,11 @@ export function sessionTable(sessions: readonly SessionView[], cli: Page & Pick<
     ],
     cli,
   );
+}
+
+/** What contract, grant or approval still give it. */
+function left({ state, remaining }: SessionView): string {
+  return state === 'closed' || remaining?.seconds === undefined ? '' : span(0, remaining.seconds * 1000);
 }
 
 /** Also says where a contract only observes. */
