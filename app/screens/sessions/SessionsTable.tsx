@@ -40,6 +40,7 @@ const layouts = {
   besideDrawer: { without: { identity: false, bytes: false, age: false, actions: false }, minWidthPx: 560 },
 } as const;
 
+/** Sessions as rows: open ones and those closed lately, each with what closes it. */
 export function SessionsTable({
   sessions,
   live,

@@ -338,6 +338,7 @@ export const fieldMeanings: Readonly<Record<string, string>> = {
   tool: 'the same as `target`, for calls of every protocol',
   mode: '`tun`, `proxy` or `host`',
   addresses: 'addresses that are listened on',
+  brokenGlass: 'nobody was asked: whoever is named took it, and an alarm was raised',
   tools: 'name and SHA-256 of each',
   truncated: 'it reached its bound; what came later was not kept',
   user: 'whose program it is',
