@@ -2,6 +2,8 @@
 import { spawnSync } from 'node:child_process';
 
 const fields = {
+  ai: ['test/field/ai-matrix.test.ts'],
+  mcp: ['test/field/mcp-matrix.test.ts'],
   ot: [
     'test/interop/guard-floor-libraries.test.ts',
     'test/interop/inventory.test.ts',

@@ -1,6 +1,6 @@
 /**
  * `npm run bench [-- PART…]`: everything is measured beside the Go pair in one interleaved run, and printed as medians and ratios.
- * Parts: throughput, latency, connections, idle, dial, containment, guard, data, fleet; and through TUN, as root, in network namespaces of their own:
+ * Parts: throughput, latency, connections, idle, dial, containment, guard, data, fleet, mcp; and through TUN, as root, in network namespaces of their own:
  * tun-hop (no overlay behind it), tun-throughput, tun-slow-reader, tun-latency, tun-connections, tun-idle. Without parts: all of them.
  */
 import { openRealNetwork } from '../support/real-network.ts';
@@ -15,6 +15,7 @@ import { connectionsTable, idleTable, latencyTable } from './exchanges.ts';
 import { measureGovernance } from './guard.ts';
 import { measureFleet } from './fleet.ts';
 import { runFleetDevice, type FleetDeviceOrder } from './fleet-device.ts';
+import { measureMcp } from './mcp.ts';
 import { openPaths } from './paths.ts';
 import { isInside, runInside } from './private-network.ts';
 import { measureThroughput, openBackend } from './throughput.ts';
@@ -33,7 +34,7 @@ const fleet = {
   records: Number(process.env['BENCH_RECORDS'] ?? 1_000_000),
 };
 /** Parts that need no network but the embedded one. */
-const alone = ['guard', 'data', 'fleet', 'tun-hop', ...tunParts];
+const alone = ['mcp', 'guard', 'data', 'fleet', 'tun-hop', ...tunParts];
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
@@ -42,6 +43,7 @@ async function main(): Promise<void> {
   if (!isInside) {
     if (wants('guard')) print(`${await measureGovernance(rounds)}\n`);
     if (wants('data')) print(`${measureData()}\n\n${await measureCallPolicy()}\n`);
+    if (wants('mcp')) print(`${await measureMcp(rounds)}\n`);
     if (wants('fleet')) print(`${await measureFleet(fleet)}\n`);
     if (wants('tun-hop') || tunParts.some(wants)) await transparent();
     // The rest needs a network that stands on this host's loopback.

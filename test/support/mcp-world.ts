@@ -30,11 +30,17 @@ export class McpWorld implements AsyncDisposable {
 
   static async open(
     services: Readonly<Record<string, McpWorldService>>,
-    options: { readonly laptopConfig?: string; readonly boxConfig?: (home: string) => string } = {},
+    options: {
+      readonly laptopConfig?: string;
+      readonly boxConfig?: (home: string) => string;
+      /** How the laptop takes flows in; `tun` only inside a namespace made for it. */
+      readonly mode?: 'proxy' | 'tun';
+    } = {},
   ): Promise<McpWorld> {
     const world = new McpWorld(await mkdtemp(join(tmpdir(), 'culvert-mcp-')));
     try {
-      await world.#arrange(services, { laptop: options.laptopConfig, box: options.boxConfig?.(world.home) });
+      const settings = { laptop: options.laptopConfig, box: options.boxConfig?.(world.home) };
+      await world.#arrange(services, settings, options.mode ?? 'proxy');
       return world;
     } catch (error) {
       await world[Symbol.asyncDispose]();
@@ -69,11 +75,13 @@ export class McpWorld implements AsyncDisposable {
     return started;
   }
 
-  /** Resolves once the box has terminators for the service. */
-  async hosted(service: string): Promise<void> {
+  /** Resolves once the box has terminators for the services. */
+  async hosted(...services: readonly string[]): Promise<void> {
     await until(async () => {
       const rows = await this.json<ServiceView[]>(['services'], this.box);
-      return (rows.find(({ name }) => name === service)?.hosted?.terminators ?? 0) > 0;
+      const hosts = (service: string): boolean =>
+        (rows.find(({ name }) => name === service)?.hosted?.terminators ?? 0) > 0;
+      return services.every(hosts);
     }, 120_000);
   }
 
@@ -98,6 +106,7 @@ export class McpWorld implements AsyncDisposable {
   async #arrange(
     services: Readonly<Record<string, McpWorldService>>,
     settings: Readonly<Record<'laptop' | 'box', string | undefined>>,
+    laptopMode: 'proxy' | 'tun',
   ): Promise<void> {
     const at = (...names: string[]): string => join(this.home, ...names);
     await mkdir(at('credentials'));
@@ -121,7 +130,7 @@ export class McpWorld implements AsyncDisposable {
     await this.start(['overlay', '--dir', at('overlay'), '--seed', at('seed.json')]);
     for (const [name, mode] of [
       ['box', 'host'],
-      ['laptop', 'proxy'],
+      ['laptop', laptopMode],
     ] as const) {
       const enroll = ['enroll', at('overlay', `${name}.jwt`), '--keystore', 'file', '--state', at(name)];
       await culvertJson(enroll, { env: this.env });
@@ -130,8 +139,7 @@ export class McpWorld implements AsyncDisposable {
       const { ready } = await this.start(['run', '--mode', mode, ...entry, '--state', at(name)]);
       if (mode === 'proxy') this.#proxy = String(ready['proxy']);
     }
-    for (const [name, { target, bound = true }] of Object.entries(services)) {
-      if (target !== undefined && bound) await this.hosted(name);
-    }
+    const behind = Object.entries(services).filter(([, { target, bound = true }]) => target !== undefined && bound);
+    if (behind.length > 0) await this.hosted(...behind.map(([name]) => name));
   }
 }
