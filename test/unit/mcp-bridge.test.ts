@@ -364,6 +364,38 @@ describe('streams', () => {
     expect(opened).toBe(2);
   });
 
+  test('and where the way there is shut for a while; a server without such a stream is not asked again', async () => {
+    let asked = 0;
+    const changed = event({ jsonrpc: '2.0', method: 'notifications/tools/list_changed' }, 'retry: 5\n');
+    const listened = await service(
+      handshakes((one, response) => {
+        if (one.method !== 'GET') return json(response, result(one));
+        asked += 1;
+        if (asked === 2)
+          return void response.writeHead(502, { 'culvert-reason': 'ziti.dial.no_terminator' }).end('nobody');
+        response.writeHead(200, { 'content-type': 'text/event-stream' });
+        response.write(changed);
+        if (asked === 1) response.end();
+      }),
+    );
+    const client = new TestClient(listened.port);
+    await client.shakeHands();
+    await until(() => client.messages.filter(({ method }) => method?.endsWith('list_changed')).length === 2, 8_000);
+    expect(asked).toBe(3);
+    const without = await service(
+      handshakes((one, response) => {
+        if (one.method === 'GET') response.writeHead(405).end();
+        else json(response, result(one));
+      }),
+    );
+    const other = new TestClient(without.port);
+    await other.shakeHands();
+    await until(() => without.asked.some(({ method }) => method === 'GET'));
+    other.send({ id: 1, method: 'ping' });
+    await other.answer(1);
+    expect(without.asked.filter(({ method }) => method === 'GET')).toHaveLength(1);
+  });
+
   test('what is no message of JSON-RPC never reaches the client', async () => {
     const { port } = await service((one, response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' });

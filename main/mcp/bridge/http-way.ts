@@ -14,7 +14,8 @@ import { causeOf, type Failure, type Way, type WayDeps } from './way.ts';
 
 /** How an exchange ended, where its request has no answer yet. */
 type Unanswered =
-  | ({ readonly kind: 'failed' } & Failure)
+  /** `passing`: for now, for all that can be told: the way there is refused, or the server says that it has trouble. */
+  | ({ readonly kind: 'failed'; readonly passing?: boolean } & Failure)
   /** The service knows the session no more. */
   | { readonly kind: 'forgotten' }
   /** Headers are missing that a tool's schema asks for. */
@@ -222,7 +223,8 @@ export class HttpWay implements Way {
     const accept = options.method === 'GET' ? 'text/event-stream' : 'application/json, text/event-stream';
     const answer = await this.#calls.call(this.#deps.url, { ...options, headers: { accept, ...options.headers } });
     if (answer.type === 'text/event-stream' && answer.status < 300) return answer;
-    return { kind: 'failed', ...failureIn(answer, await answer.text()) };
+    const failure = failureIn(answer, await answer.text());
+    return { kind: 'failed', ...failure, passing: failure.refused !== undefined || answer.status >= 500 };
   }
 
   /** Until the stream ends; what broke it, where something did. */
@@ -263,11 +265,14 @@ export class HttpWay implements Way {
       try {
         const again = await this.#stream({ method: 'GET', headers: this.#sessionHeaders(events.lastId), signal });
         // Not offered, or not to this session any more: the next request will tell.
-        if ('kind' in again) return;
-        await this.#readEvents(again, events, (message) => {
-          failures = 0;
-          this.#deps.take(message);
-        });
+        if ('kind' in again) {
+          if (again.kind !== 'failed' || again.passing !== true) return;
+        } else {
+          await this.#readEvents(again, events, (message) => {
+            failures = 0;
+            this.#deps.take(message);
+          });
+        }
       } catch (error) {
         if (failures === 0 && !signal.aborted) this.#deps.complain(`the server's own messages: ${causeOf(error)}`);
       }
