@@ -40,6 +40,8 @@ export function shippedPackages(root, { modules = root, os = 'linux', cpu = proc
   };
   for (const name of Object.keys(dependencies)) if (desktop || !shellOnly.has(name)) visit(name, '', false);
   visit('node-tun', '', true);
+  // Hosts of serial lines open it when they do.
+  visit('serialport', '', true);
   if (desktop) visit('electron', '', true);
   return [...found].map(([path, installed]) => [installed, path]);
 }
@@ -95,6 +97,7 @@ export function copyPackage(from, to, { modules, platform, cpu }) {
         return false;
       const prebuilt = /\/prebuilds\/([^/]+)$/.exec(inside)?.[1];
       if (prebuilt !== undefined && prebuilt !== `${platform}-${cpu}`) return false;
+      if (platform === 'linux' && /\.musl\.node$/.test(inside)) return false;
       return !useless.test(inside);
     },
   });

@@ -11,7 +11,9 @@ const linePattern = /^\/dev\/(?:tty[A-Z][\w.-]*|tty\.[\w.-]+|cu\.[\w.-]+|tty[a-z
 export async function openSerialDevice(settings: SerialSettings): Promise<SerialPort> {
   const path = process.platform === 'win32' ? settings.path : await lineAt(settings.path);
   // Native, and wanted by few.
-  const { SerialPort: Port } = await import('serialport');
+  const { SerialPort: Port } = await import('serialport').catch((error: unknown) => {
+    throw failed(settings.path, `this installation has no part for serial lines: ${(error as Error).message}`);
+  });
   const { baud: baudRate, parity, stop: stopBits } = settings;
   const port = new Port({ path, baudRate, parity, stopBits, dataBits: 8, autoOpen: false, lock: true });
   await new Promise<void>((resolve, reject) => {
