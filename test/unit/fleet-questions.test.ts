@@ -108,6 +108,24 @@ describe('the questions of the desk', () => {
     expect((await reachOf(fleet, { device: 'box' })).map(({ identity }) => identity)).toEqual(['box']);
   });
 
+  it('what was taken while a device was off is held no more, and what it only stopped using is', async () => {
+    const gained = (identity: string, service: string): AuditEvent => ({
+      kind: 'service.gained',
+      identity,
+      service,
+      permission: 'Dial',
+    });
+    const stopped = { kind: 'service.lost', permission: 'Dial', cause: 'stopped' } as const;
+    const plc = await store.addDevice(newDevice('plc'));
+    const first = [gained('plc', 'taken'), gained('plc', 'kept'), { kind: 'engine.started' } as const];
+    await store.append(plc.id, chainOf([...first, gained('plc', 'kept')]), 3);
+    const off = await store.addDevice(newDevice('off'));
+    await store.append(off.id, chainOf([gained('o', 'mail'), { ...stopped, identity: 'o', service: 'mail' }]), 4);
+    expect((await reachOf(fleet, { identity: 'plc' })).map(({ dial }) => dial)).toEqual([['kept']]);
+    expect((await reachOf(fleet, { identity: 'o' })).map(({ dial }) => dial)).toEqual([['mail']]);
+    expect(await containmentOf(fleet, { device: 'off' })).toEqual([]);
+  });
+
   it('what happened when access was taken: which sessions ended by it, and how long the last one took', async () => {
     expect(await containmentOf(fleet, {})).toMatchObject([
       { device: 'laptop', what: 'quarantined', subject: 'app:claude', sessions: 0 },
@@ -149,6 +167,19 @@ describe('the questions of the desk', () => {
     expect(view.timeline).toHaveLength(7);
     const times = view.timeline.map(({ at }) => at);
     expect(times).toEqual([...times].sort());
+  });
+
+  it('an incident of very many records is cut, and says how many sessions it left out', async () => {
+    const talker = await store.addDevice(newDevice('talker'));
+    const calls = Array.from({ length: 300 }, (_, i): AuditEvent => ({
+      kind: 'call',
+      session: `ses_t${i}`,
+      tool: 'talk',
+    }));
+    await store.append(talker.id, chainOf(calls), 5);
+    const view = await incidentOf(fleet, { tool: 'talk', limit: 300 });
+    expect(view.sessionsLeftOut).toBe(100);
+    expect(view.timeline).toHaveLength(300);
   });
 
   it('an agent: what it did, and what it could have done', async () => {

@@ -31,7 +31,11 @@ const most = 5;
 
 /** `culvert fleet reach|containment|incident|agent|dark`, under the group that is given. */
 export function addFleetQuestions(group: Command, cli: Cli): void {
-  addVerb(group, 'reach', 'who can reach what: services each identity holds, and which were used by whom')
+  addVerb(
+    group,
+    'reach',
+    'who can reach what: services each identity holds, and which were used by whom (the newest 100,000 records of a kind)',
+  )
     .option('--device <name>', 'on this device')
     .option('--identity <name>', 'this identity')
     .option('--agent <name>', 'identities that this agent used')

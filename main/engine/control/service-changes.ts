@@ -54,8 +54,9 @@ export function createServiceChanges(deps: ServiceChangesDeps): ServiceChanges {
     after: readonly ZitiService[],
   ): void => {
     const { name } = runner;
+    const cause = causeOf(runner);
     // First the sockets: what may no longer be reached ends now, whatever else there is to do.
-    const reason = runner.state() === 'unauthenticated' ? 'identity_disabled' : 'policy_revoked';
+    const reason = cause === 'identity_disabled' ? 'identity_disabled' : 'policy_revoked';
     for (const [permission, direction] of [
       ['Dial', 'dial'],
       ['Bind', 'host'],
@@ -86,7 +87,7 @@ export function createServiceChanges(deps: ServiceChangesDeps): ServiceChanges {
         deps.audit.recordOrLog({ kind: 'service.gained', identity: name, service: service.name, permission });
       }
       for (const service of without(before, after, permission)) {
-        deps.audit.recordOrLog({ kind: 'service.lost', identity: name, service: service.name, permission });
+        deps.audit.recordOrLog({ kind: 'service.lost', identity: name, service: service.name, permission, cause });
       }
     }
     deps.refresh();
@@ -127,6 +128,12 @@ export function createServiceChanges(deps: ServiceChangesDeps): ServiceChanges {
     },
     answered: host,
   };
+}
+
+/** Why services are lost: the controller took them, or knows the identity no more, or it works here no more while nobody took anything. */
+function causeOf(runner: IdentityRunner): 'revoked' | 'identity_disabled' | 'stopped' {
+  if (runner.state() === 'unauthenticated') return 'identity_disabled';
+  return runner.context() === undefined ? 'stopped' : 'revoked';
 }
 
 /** Services of `these` with a permission that `others` do not have. */

@@ -139,7 +139,7 @@ export const recordKinds: Readonly<Record<AuditKind, Kind>> = {
   },
   'service.lost': {
     says: 'an identity may no longer dial or host a service',
-    fields: ['identity', 'service', 'permission'],
+    fields: ['identity', 'service', 'permission', 'cause'],
   },
   'quarantine.added': { says: 'something was cut off', fields: ['subject', 'cause', 'by'] },
   'quarantine.released': { says: 'something was let back', fields: ['subject', 'by'] },
@@ -248,7 +248,8 @@ export const fieldMeanings: Readonly<Record<string, string>> = {
   caller: 'at the hosting end: the calling identity',
   callerAsserted: 'who vouches for the caller: `router`, `signature` or `nobody`',
   calls: 'calls judged',
-  cause: 'why, in words',
+  cause:
+    'why, in words; of a lost service: `revoked`, `identity_disabled`, or `stopped` where the identity works here no more',
   circuit: 'OpenZiti’s circuit',
   closeDetail: 'more of it, in Agora’s words where it has some',
   closeReason: 'why an engagement ended, in Agora’s words',

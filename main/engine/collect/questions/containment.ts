@@ -54,6 +54,8 @@ function cutBy(event: FleetHit): Cut | undefined {
   const identity = fieldOf(event, 'identity');
   switch (event.record.kind) {
     case 'service.lost': {
+      // Nobody took anything: the engine stopped, or the identity was locked or disabled here.
+      if (fieldOf(event, 'cause') === 'stopped') return undefined;
       const service = fieldOf(event, 'service');
       const ends = (closed: FleetHit): boolean =>
         fieldOf(closed, 'service') === service && fieldOf(closed, 'identity') === identity;

@@ -1,19 +1,25 @@
 /** An incident put together again: what a search finds, and all else that happened in the sessions it touches, on one time line over devices. */
 import type { FleetIncidentView, FleetSessionView } from '../../../api/record-views.ts';
 import type { FleetHit, FleetQuery } from '../fleet-store.ts';
-import { fieldOf, momentsOf, questionLimit, type FleetRecords } from './records.ts';
+import { fieldOf, momentsOf, type FleetRecords } from './records.ts';
 
-/** Sessions that are followed to their beginning and end. */
+/** Sessions that are followed to their beginning and end, and records over all of them: a device writes as many as it likes. */
 const maxSessions = 200;
+const maxRecords = 20_000;
 
 /** The newest records that match, their sessions, and the other ends of those. */
 export async function incidentOf(store: FleetRecords, query: FleetQuery): Promise<FleetIncidentView> {
   const momentOf = await momentsOf(store);
   const found = await store.search(query);
   const sessions = new Set(found.map((hit) => fieldOf(hit, 'session')).filter((id) => id !== ''));
-  const followed = [...sessions].slice(0, maxSessions);
-  const whole = await Promise.all(followed.map((session) => store.search({ session, limit: questionLimit })));
-  const records = new Map([...found, ...whole.flat()].map((hit) => [keyOf(hit), hit]));
+  const records = new Map(found.map((hit) => [keyOf(hit), hit]));
+  let followed = 0;
+  for (const session of sessions) {
+    const room = maxRecords - records.size;
+    if (followed === maxSessions || room <= 0) break;
+    for (const hit of await store.search({ session, limit: room })) records.set(keyOf(hit), hit);
+    followed += 1;
+  }
   const timeline = [...records.values()]
     .map((hit) => ({ hit, atMs: momentOf(hit) }))
     .sort((a, b) => a.atMs - b.atMs || a.hit.record.seq - b.hit.record.seq);
@@ -26,7 +32,7 @@ export async function incidentOf(store: FleetRecords, query: FleetQuery): Promis
     services: named('service'),
     tools: named('tool'),
     sessions: sessionsOf(timeline),
-    ...(sessions.size > maxSessions ? { sessionsLeftOut: sessions.size - maxSessions } : {}),
+    ...(sessions.size > followed ? { sessionsLeftOut: sessions.size - followed } : {}),
     timeline: timeline.map(({ hit: { record, device, origin, branch, receivedAt }, atMs }) => ({
       ...record,
       device,

@@ -12,7 +12,7 @@ interface Held {
   readonly used: Map<string, Set<string>>;
 }
 
-const changes = ['service.gained', 'service.lost', 'identity.changed', 'identity.removed'];
+const changes = ['engine.started', 'service.gained', 'service.lost', 'identity.changed', 'identity.removed'];
 
 /** Narrowed to a device, an identity or an agent where asked. */
 export interface ReachQuery {
@@ -62,13 +62,27 @@ function take(hit: FleetHit, held: Map<string, Held>, at: (hit: FleetHit, name: 
       const row = at(hit, name);
       const services = fieldOf(hit, 'permission') === 'Bind' ? row.bind : row.dial;
       if (hit.record.kind === 'service.gained') services.add(service);
-      else services.delete(service);
+      // Nobody took it: it is there again with the next start.
+      else if (fieldOf(hit, 'cause') !== 'stopped') services.delete(service);
       return;
     }
+    case 'engine.started':
+      // What was taken while it was off is recorded nowhere; what it still has it says anew.
+      for (const [key, { dial, bind }] of held) {
+        if (originOf(key) !== hit.origin) continue;
+        dial.clear();
+        bind.clear();
+      }
+      return;
     case 'identity.removed':
       held.delete(JSON.stringify([hit.origin, name]));
       return;
     case 'identity.changed': {
+      if (hit.record['enabled'] === false) {
+        const disabled = at(hit, name);
+        disabled.dial.clear();
+        disabled.bind.clear();
+      }
       const before = fieldOf(hit, 'before');
       const row = held.get(JSON.stringify([hit.origin, before]));
       if (before === '' || row === undefined) return;
@@ -76,6 +90,10 @@ function take(hit: FleetHit, held: Map<string, Held>, at: (hit: FleetHit, name: 
       held.set(JSON.stringify([hit.origin, name]), { ...row, identity: name });
     }
   }
+}
+
+function originOf(key: string): unknown {
+  return (JSON.parse(key) as unknown[])[0];
 }
 
 function toView({ device, identity, dial, bind, used }: Held): FleetReachView {

@@ -8,7 +8,7 @@ export interface FleetRecords extends Pick<FleetStore, 'search'> {
 }
 
 /** Most records of one kind that one question looks at, newest first. */
-export const questionLimit = 100_000;
+const questionLimit = 100_000;
 
 /** A record's field as text; empty where it has none. */
 export function fieldOf(hit: FleetHit, name: string): string {
