@@ -25,6 +25,7 @@ export class EndSink implements ByteSink {
   /** Its stream is closed in both directions. */
   over = false;
   #held = false;
+  #mustRead = false;
 
   constructor(owner: EndOwner, side: End, stream: ByteStream) {
     this.#owner = owner;
@@ -48,8 +49,14 @@ export class EndSink implements ByteSink {
     this.stream.pause();
   }
 
+  /** As `hold`, and `release` waits for its `drain`: answers that its own questions made are what it does not read. */
+  holdUntilItReads(): void {
+    this.#mustRead = true;
+    this.hold();
+  }
+
   release(): void {
-    if (!this.#held) return;
+    if (!this.#held || this.#mustRead) return;
     this.#held = false;
     this.stream.resume();
   }
@@ -71,6 +78,7 @@ export class EndSink implements ByteSink {
 
   drain(): void {
     this.blocked = false;
+    this.#mustRead = false;
     this.#owner.drained(this.side);
   }
 

@@ -288,7 +288,7 @@ export class LiveSession {
         case 'to-app':
           // An answer the guard gave itself: the asker waits where it does not read.
           if (!this.#deliver(this.#consumer, effect.bytes)) {
-            this.#end(from).hold();
+            if (from === 'consumer') this.#consumer.holdUntilItReads();
             this.#provider.hold();
           }
           break;

@@ -90,6 +90,19 @@ describe('DNP3 guard', () => {
     expect(driver.outcome.toService).toHaveLength(0);
   });
 
+  it('gives up on a master that asks ever more amid an answer, or sends pieces of nothing', () => {
+    const asking = driveFloor('dnp3', { allow: 'read' });
+    asking.service(frame(0x44, 1, 10, [0x40, 0xe1, 0x81, 0, 0, 30, 2]));
+    for (let count = 0; count < 1_024; count += 1) asking.app(request(5, 13));
+    expect(asking.outcome.violations).toHaveLength(0);
+    asking.app(request(5, 13));
+    expect(asking.outcome.violations).toEqual(['guard.floor.unparseable']);
+    const cutting = driveFloor('dnp3', { allow: 'read' });
+    const pieces = Array.from({ length: 17_000 }, (_, at) => frame(0xc4, 10, 1, [(at % 64) | (at === 0 ? 0x40 : 0)]));
+    cutting.app(Buffer.concat(pieces));
+    expect(cutting.outcome.violations).toEqual(['guard.floor.unparseable']);
+  });
+
   it('holds to points, and says what was commanded', () => {
     const driver = driveFloor('dnp3', {
       allow: ['read', 'direct-operate'],

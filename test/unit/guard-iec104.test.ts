@@ -50,6 +50,14 @@ describe('IEC 60870-5-104 guard', () => {
     expect(driver.outcome.calls).toMatchObject([{ method: name, decision: 'deny' }]);
   });
 
+  it('gives up on a client that asks ever more and never confirms the answers', () => {
+    const driver = driveFloor('iec104', { allow: 'read' });
+    for (let count = 0; count < 0x4000; count += 1) driver.app(information(count, 0, command)).forget();
+    expect(driver.outcome.violations).toHaveLength(0);
+    driver.app(information(0x4000, 0, command));
+    expect(driver.outcome.violations).toEqual(['guard.floor.unparseable']);
+  });
+
   it('translates numbers both ways, so that reads go on after refusals', () => {
     const driver = driveFloor('iec104', { allow: 'read' });
     driver

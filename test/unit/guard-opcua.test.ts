@@ -87,6 +87,20 @@ describe('OPC UA guard', () => {
     expect(driver.outcome.calls).toMatchObject([{ method: 'Write', decision: 'deny' }]);
   });
 
+  it('gives up on a client that asks ever more amid an answer, or sends pieces of nothing', () => {
+    const asking = drive({ allow: 'read' })
+      .app(read(2, 2))
+      .service(opcua.message(2, 2, [1, 0], 'C'));
+    for (let count = 0; count < 1_024; count += 1) asking.app(write(3 + count, 3 + count));
+    expect(asking.outcome.violations).toHaveLength(0);
+    asking.app(write(2_000, 2_000));
+    expect(asking.outcome.violations).toEqual(['guard.floor.unparseable']);
+    const cutting = drive({ allow: 'read' });
+    const pieces = Array.from({ length: 17_000 }, (_, at) => opcua.message(2 + at, 2, [], 'C'));
+    cutting.app(Buffer.concat(pieces));
+    expect(cutting.outcome.violations).toEqual(['guard.floor.unparseable']);
+  });
+
   it('does not break into an answer that comes in pieces', () => {
     const driver = drive({ allow: 'read' });
     const whole = value(2, 2, 7);

@@ -1,9 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseHostConfigs } from '../../main/hosting/host-config.ts';
+import { RtuGateway } from '../../main/hosting/serial/rtu-gateway.ts';
 import { answerLength, decodeRtu, encodeRtu } from '../../main/hosting/serial/rtu.ts';
 import { describeSerial, parseSerialAddress } from '../../main/hosting/serial/serial-settings.ts';
 import { fuzzRounds } from '../support/fuzz-rounds.ts';
+import { RecordingSink } from '../support/recording-sink.ts';
 
 describe('the address of a serial line', () => {
   it('has the settings of the standard unless it says otherwise', () => {
@@ -108,5 +110,36 @@ describe('an answer on the line', () => {
       }),
       { numRuns: fuzzRounds(200) },
     );
+  });
+});
+
+describe('the gateway of a line', () => {
+  it.each([7, 255])('asks a client to wait that asks unit %i and does not read', async (unit) => {
+    const gateway = new RtuGateway(
+      {
+        ask: ({ pdu }) => Promise.resolve({ kind: 'answer', pdu }),
+        onLost: () => ({ [Symbol.dispose]: () => undefined }),
+      },
+      () => undefined,
+    );
+    const sink = RecordingSink.on(gateway);
+    gateway.pause();
+    const request = Uint8Array.of(0, 1, 0, 0, 0, 6, unit, 3, 0, 40, 0, 2);
+    let asked = 1;
+    while (gateway.write(request) && asked < 100) {
+      asked += 1;
+      // Answered, and not read.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(asked).toBe(16);
+    expect([sink.drains, sink.length]).toEqual([0, 0]);
+    gateway.resume();
+    await sink.until(() => sink.chunks.length === asked);
+    expect(sink.drains).toBe(1);
+    expect(gateway.write(request)).toBe(true);
+    gateway.end();
+    await sink.until(() => sink.over);
+    expect(sink.chunks).toHaveLength(asked + 1);
+    expect(sink.violations).toEqual([]);
   });
 });

@@ -286,6 +286,31 @@ describe('a guard on a session', () => {
     expect(world.audit.records[1]?.['observed']).toBeUndefined();
   });
 
+  it('whose own answers nobody reads is asked no more, whatever the service takes', async () => {
+    const readWhenAsked: number[] = [];
+    const guard = scripted(() => {
+      readWhenAsked.push(joined.appSaw.length);
+      return [
+        { kind: 'to-app', bytes: new Uint8Array(1_000) },
+        { kind: 'to-service', bytes: new Uint8Array(1_000) },
+      ];
+    });
+    const world = new SessionWorld(() => guard);
+    const joined = world.open({}, { contract: contract({}), highWaterMarkBytes: 1_000 });
+    const { app, appSaw, service, serviceSaw } = joined;
+    app.pause();
+    service.pause();
+    app.write(bytes('one'));
+    await until(() => readWhenAsked.length === 1);
+    app.write(bytes('two'));
+    service.resume();
+    await until(() => serviceSaw.length === 1_000);
+    for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    app.resume();
+    await until(() => appSaw.length === 2_000);
+    expect(readWhenAsked).toEqual([0, 1_000]);
+  });
+
   it('of a contract that observes is no denial anywhere, and says what it would have been', async () => {
     const observed = 'contract:http.methods';
     const call = {

@@ -5,7 +5,7 @@
 import type { Dnp3Rules } from '../../base/engagement/floor/rules.ts';
 import { joinBytes } from '../bytes.ts';
 import { demand } from '../floor/byte-reader.ts';
-import { FloorGuard } from '../floor/floor-guard.ts';
+import { FloorGuard, maxOwnWaiting } from '../floor/floor-guard.ts';
 import type { GuardContext } from '../guard.ts';
 import {
   directionBit,
@@ -107,7 +107,8 @@ export class Dnp3Guard extends FloorGuard {
     pieces.next = (pieces.next + 1) & segmentBits.number;
     pieces.frames.push(frame);
     pieces.parts.push(link.user.subarray(1));
-    pieces.bytes += link.user.length - 1;
+    // The header counts too: a segment may hold nothing else.
+    pieces.bytes += link.user.length;
     demand(pieces.bytes <= maxFragmentBytes, 'a fragment without an end');
     if ((header & segmentBits.last) === 0) return;
     this.#pieces = undefined;
@@ -138,8 +139,12 @@ export class Dnp3Guard extends FloorGuard {
   }
 
   #own(frame: Uint8Array): void {
-    if (this.#isAnswering) this.#waiting.push(frame);
-    else this.out.toApp(frame);
+    if (!this.#isAnswering) {
+      this.out.toApp(frame);
+      return;
+    }
+    this.#waiting.push(frame);
+    demand(this.#waiting.length <= maxOwnWaiting, 'ever more requests amid an answer');
   }
 }
 

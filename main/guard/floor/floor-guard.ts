@@ -45,6 +45,9 @@ export function* floorObjections(
   if (within === false) yield { rule: `contract:${protocol}.objects` };
 }
 
+/** Own answers that wait for the end of one that the service sends in pieces; who asks on regardless is no client of the protocol. */
+export const maxOwnWaiting = 1_024;
+
 /** Longest target and facts, as JSON, that a record has in full. */
 const maxTargetLength = 512;
 const maxFactsLength = 8_192;

@@ -31,6 +31,7 @@ export class Sequences {
 
   /** That frame goes on; returns its number towards the service. */
   forward(): number {
+    demand(this.#forwarded.length < maxUnconfirmed, 'more than the station confirms');
     this.#forwarded.push(this.#fromApp - 1);
     this.#toService += 1;
     return (this.#toService - 1) % modulus;
@@ -69,6 +70,7 @@ export class Sequences {
 
   /** A frame of our own towards the application; returns its number. */
   own(): number {
+    demand(this.#own.length < maxUnconfirmed, 'more without a confirmation of the answers');
     this.#own.push(this.#toApp);
     this.#toApp += 1;
     return (this.#toApp - 1) % modulus;

@@ -7,7 +7,7 @@
 import type { OpcuaRules } from '../../base/engagement/floor/rules.ts';
 import { joinBytes } from '../bytes.ts';
 import { demand } from '../floor/byte-reader.ts';
-import { FloorGuard } from '../floor/floor-guard.ts';
+import { FloorGuard, maxOwnWaiting } from '../floor/floor-guard.ts';
 import { SeenPlaces } from '../floor/seen-places.ts';
 import type { GuardContext } from '../guard.ts';
 import { readAnswerBody, refusalBody } from './answers.ts';
@@ -29,6 +29,8 @@ import { readRequest, type UaRequest } from './requests.ts';
 
 /** A message in pieces may grow to this. */
 const maxMessageBytes = 16 * 1024 * 1024;
+/** A piece counts as this much at least, or one message could have any number; stacks cut at 8 KiB and more. */
+const leastChunkBytes = 1_024;
 /** Messages of the application that are in pieces at a time. */
 const maxPartial = 4;
 /** Requests whose nodes are remembered until their answer. */
@@ -121,7 +123,7 @@ export class OpcuaGuard extends FloorGuard {
       return;
     }
     partial.chunks.push({ chunk, conversation });
-    partial.bytes += conversation.body.length;
+    partial.bytes += Math.max(conversation.body.length, leastChunkBytes);
     demand(partial.bytes <= maxMessageBytes, 'a message without an end');
     if (chunk.final === 'C') {
       this.#partial.set(requestId, partial);
@@ -143,6 +145,7 @@ export class OpcuaGuard extends FloorGuard {
       const own = messageChunk(conversation, refusalBody(request, nowMs));
       if (this.#answerParts.size === 0) this.#sendOwn(own);
       else this.#waiting.push(own);
+      demand(this.#waiting.length <= maxOwnWaiting, 'ever more requests amid an answer');
       return;
     }
     this.#asked.set(requestId, request);

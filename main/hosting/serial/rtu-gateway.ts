@@ -9,16 +9,19 @@ import type { SerialLine } from './serial-line.ts';
 
 /** No device of a serial line has a higher number (V1.02 section 2.2). */
 const highestUnit = 247;
-/** Requests of one client that wait for their turn; beyond, it is asked to wait. */
-const maxWaiting = 16;
+/** Requests of one client that wait for their turn, and answers that it has not read; beyond, it is asked to wait. */
+const maxHeld = 16;
 
 /** Of a gateway: the unit is none of its, and the device did not answer. */
 const exceptions = { pathUnavailable: 0x0a, targetFailed: 0x0b } as const;
 
+/** What a client needs of its line. */
+type Line = Pick<SerialLine, 'ask' | 'onLost'>;
+
 /** One client of a line. */
 export class RtuGateway implements ByteStream {
   readonly kind = 'stream';
-  readonly #line: SerialLine;
+  readonly #line: Line;
   readonly #released: () => void;
   readonly #frames = new FrameReader();
   readonly #lost: Disposable;
@@ -33,7 +36,7 @@ export class RtuGateway implements ByteStream {
   #error: TunnelerError | undefined;
 
   /** `released`: told once, when it is over. */
-  constructor(line: SerialLine, released: () => void) {
+  constructor(line: Line, released: () => void) {
     this.#line = line;
     this.#released = released;
     this.#lost = line.onLost((error) => this.#close(error));
@@ -55,7 +58,7 @@ export class RtuGateway implements ByteStream {
       (frame) => void this.#request(frame),
       (why) => this.#close(new TunnelerError('hosting.connect_failed', `the serial line was sent ${why}`)),
     );
-    this.#full = this.#waiting >= maxWaiting;
+    this.#full = this.#held() >= maxHeld;
     return !this.#full && !this.#isClosed();
   }
 
@@ -93,10 +96,6 @@ export class RtuGateway implements ByteStream {
       this.#close(toTunnelerError(error, 'sockets.failed'));
     } finally {
       this.#waiting -= 1;
-      if (this.#full && this.#waiting < maxWaiting / 2) {
-        this.#full = false;
-        if (!this.#closed) this.#sink?.drain();
-      }
       this.#flush();
     }
   }
@@ -115,6 +114,10 @@ export class RtuGateway implements ByteStream {
       if (next === undefined) break;
       sink.data(next);
     }
+    if (this.#full && !this.#closed && this.#held() < maxHeld / 2) {
+      this.#full = false;
+      sink.drain();
+    }
     if (!this.#ending || this.#ended || this.#closed || this.#waiting > 0 || this.#answers.length > 0) return;
     this.#ended = true;
     sink.end();
@@ -130,6 +133,11 @@ export class RtuGateway implements ByteStream {
     this.#released();
     const sink = this.#sink;
     if (sink !== undefined) queueMicrotask(() => sink.closed(error));
+  }
+
+  /** A client that asks and does not read is asked to wait as one whose questions do. */
+  #held(): number {
+    return this.#waiting + this.#answers.length;
   }
 
   /** Read anew where a callback may have closed it meanwhile; the compiler would take the older answer. */
