@@ -72,6 +72,55 @@ describe('an answer', () => {
   });
 });
 
+describe('an answer under another label', () => {
+  const json = JSON.stringify({ choices: [{ message: { content: `ask ${mail}` } }] });
+  const escaped = json.replace('@', '\\u0040');
+  const given = (data: unknown, body: string, type: string): { told: string; driver: GuardDriver } => {
+    const driver = drive(data);
+    const head = `HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\nContent-Length: ${body.length}\r\n\r\n`;
+    driver.app(ask('/v1/files/f/content', question('who'))).service(head + body);
+    return { told: driver.takeApp(), driver };
+  };
+
+  it.each(['application/octet-stream', 'image/png', 'image/svg+xml', 'text/plain'])(
+    'is JSON or text still: %s',
+    (type) => {
+      for (const body of [json, escaped, ` ${json}`, `ask ${mail}`]) {
+        const { told, driver } = given({ personal: 'refuse' }, body, type);
+        expect(told).toMatch(/^HTTP\/1\.1 403 /);
+        expect(told).not.toContain('schmidt');
+        expect(driver.outcome.calls).toMatchObject([{ decision: 'deny', rule: 'contract:data.personal email' }]);
+        expect(given({ personal: 'redact' }, body, type).told).toContain('ask [redacted:email]');
+      }
+    },
+  );
+
+  it('is withheld where it begins as JSON and cannot be read, or is text that is no UTF-8', () => {
+    for (const body of ['{"a":"\xff"}', `{"a":1}\n{"b":"${mail}"}`, `\xff\xfea\0n\0`]) {
+      expect(given({ personal: 'redact' }, body, 'application/octet-stream').told).toMatch(/^HTTP\/1\.1 502 /);
+    }
+    const coded = drive({ personal: 'redact' });
+    const head = { 'Content-Type': 'image/png', 'Content-Encoding': 'gzip' };
+    coded.app(ask('/v1/x', question('who'))).service(answer('\x1f\x8b', head));
+    expect(coded.takeApp()).toMatch(/^HTTP\/1\.1 502 /);
+  });
+
+  it('passes as it comes where it is neither, from its first byte on that shows so', () => {
+    const driver = drive({ personal: 'redact' });
+    driver.app(ask('/v1/images', question('draw')));
+    driver.service('HTTP/1.1 200 OK\r\nContent-Type: image/gif\r\nContent-Length: 12\r\n\r\nGIF89a');
+    expect(driver.takeApp()).toBe('');
+    driver.service('\x01\0\xf7');
+    expect(driver.takeApp()).toMatch(/GIF89a\x01\0\xf7$/);
+    driver.service('\0\0;');
+    expect(driver.takeApp()).toBe('\0\0;');
+    driver.end();
+    expect(driver.outcome.calls).toMatchObject([{ decision: 'allow' }]);
+    const cutOff = given({ personal: 'redact' }, 'GIF\xc3', 'image/gif');
+    expect(cutOff.told).toMatch(/GIF\xc3$/);
+  });
+});
+
 /** Each dialect's event for a piece of text, where the text stands in it, its own end, and what ends it early for a filter. */
 const dialects = {
   openai: {
@@ -210,6 +259,72 @@ describe('a stream', () => {
     const shown = dechunk(driver.takeApp());
     expect(shown).toContain('[redacted:email]');
     expect(shown).not.toContain('schmidt');
+  });
+});
+
+describe('a stream whose events are not what they should be', () => {
+  const streams = (data: unknown, events: readonly unknown[]): { shown: string; driver: GuardDriver } => {
+    const driver = drive(data);
+    driver.app(ask('/v1/chat/completions', question('go on')));
+    driver.service(chunked([...events.map((one) => `data: ${JSON.stringify(one)}\n\n`), 'data: [DONE]\n\n']));
+    return { shown: dechunk(driver.takeApp()), driver };
+  };
+  const chunk = (content: string, more: unknown = {}): unknown => ({
+    choices: [{ index: 0, delta: { content }, ...(more as object) }],
+  });
+
+  it('is looked through where they are lists', () => {
+    const listed = [[[{ note: mail }]], [mail], [chunk(`ask ${mail}`)], [{ type: 'x', items: [{ text: mail }] }]];
+    for (const event of listed) {
+      const { shown } = streams({ personal: 'redact' }, [event]);
+      expect(shown).toContain('[redacted:email]');
+      expect(shown).not.toContain('schmidt');
+      const refused = streams({ personal: 'refuse' }, [event]);
+      expect(refused.shown).not.toContain('schmidt');
+      expect(refused.driver.outcome.calls).toMatchObject([{ decision: 'deny' }]);
+    }
+    for (const halves of [
+      [[chunk('anna.schmidt@exa')], [chunk('mple.com')]],
+      [[chunk('anna.schmidt@exa'), chunk('mple.com')]],
+    ]) {
+      const { shown } = streams({ personal: 'redact' }, halves);
+      expect(shown).toContain('[redacted:email]');
+      expect(shown).not.toMatch(/schmidt|"mple/);
+    }
+  });
+
+  it.each([
+    [chunk('anna.schmidt@exa', { finish_reason: 'stop' }), chunk('mple.com')],
+    [{ candidates: [{ text: 'anna.schmidt@exa', finishReason: 'STOP' }] }, { candidates: [{ text: 'mple.com' }] }],
+    [
+      { response: 'anna.schmidt@exa', done: true },
+      { response: 'mple.com', done: true },
+    ],
+  ])('is not over where one of them says so: %#', (...events) => {
+    const { shown } = streams({ personal: 'redact' }, events);
+    expect(shown).toContain('[redacted:email]');
+    expect(shown).not.toMatch(/schmidt|"mple/);
+    const refused = streams({ personal: 'refuse' }, events);
+    expect(refused.shown).not.toMatch(/schmidt|"mple/);
+    expect(refused.driver.outcome.calls).toMatchObject([{ decision: 'deny' }]);
+  });
+
+  it('does not wait behind a block that is over, and gives nothing whole of one that goes on all the same', () => {
+    const block = (text: string): unknown => ({ type: 'content_block_delta', index: 0, delta: { text } });
+    const stop = { type: 'content_block_stop', index: 0 };
+    const redacting = drive({ personal: 'redact' });
+    redacting.app(ask('/v1/messages', question('go on')));
+    const open = [block('Well. '), stop].map((one) => `data: ${JSON.stringify(one)}\n\n`).join('');
+    redacting.service('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n');
+    redacting.service(`${open.length.toString(16)}\r\n${open}\r\n`);
+    expect(dechunk(redacting.takeApp())).toBe(open);
+    const broken = [block('anna.schmidt@exa'), stop, block('mple'), block('.com'), block(' says so')];
+    const { shown } = streams({ personal: 'redact' }, broken);
+    expect(shown).not.toMatch(/"mple|\.com"/);
+    expect(shown).toContain(' says so');
+    const refused = streams({ personal: 'refuse' }, broken);
+    expect(refused.shown).not.toMatch(/"mple|\.com"/);
+    expect(refused.driver.outcome.calls).toMatchObject([{ decision: 'deny' }]);
   });
 });
 

@@ -3,9 +3,10 @@ import { HeldBytes, textOf, utf8 } from '../bytes.ts';
 import { dataObjection, type DataObjection } from '../data/data-refusal.ts';
 import type { CompiledDataRules } from '../data/data-rules.ts';
 import type { DataFound } from '../data/found.ts';
-import { ScannedJson } from '../data/scanned-json.ts';
+import { ScannedJson, type ScannedReading } from '../data/scanned-json.ts';
 import { writeJson } from '../json/write-json.ts';
 import type { BodyReading } from './body-reader.ts';
+import { ContentKind } from './content-kind.ts';
 import { fieldOf, mediaTypeOf, unreadableAnswer, type ResponseHead } from './head.ts';
 import type { AnswerPlan } from './plans.ts';
 import { refusalAnswer } from './refusal.ts';
@@ -15,8 +16,10 @@ import type { TokenReader } from './token-reader.ts';
 
 /** The largest answer that is looked through; a larger one is withheld. */
 const maxAnswerBytes = 32 * 1024 * 1024;
-/** Pictures and sound: nothing in them is looked for. */
+/** Nothing is looked for in what is of these types indeed. */
 const noText = /^(?:audio|image|video|font)\/|^application\/octet-stream$/;
+
+type Tap = (payload: Uint8Array) => void;
 
 /** A question that was looked through. */
 export interface LookedBody {
@@ -78,30 +81,59 @@ export class AnswerLook {
       return plan;
     }
     const type = mediaTypeOf(head) ?? '';
-    if (plan.kind !== 'pass' || noText.test(type)) return plan;
+    const isNoText = noText.test(type);
+    if (plan.kind !== 'pass' || (isNoText && !this.#rules.binds)) return plan;
     const unreadable = unreadableAnswer(head);
     if (unreadable !== undefined && this.#rules.binds) return { kind: 'withhold', reason: withheld(unreadable) };
-    return this.#held(type.endsWith('json') || fieldOf(head, 'content-type') === undefined, plan.tap);
+    const isJson = type.endsWith('json') || fieldOf(head, 'content-type') === undefined;
+    return isJson ? this.#heldJson(plan.tap) : this.#heldOther(isNoText, plan.tap);
   }
 
-  #held(isJson: boolean, tap: ((payload: Uint8Array) => void) | undefined): AnswerPlan {
-    const json = isJson ? new ScannedJson(this.#rules.scan()) : undefined;
+  #heldJson(tap: Tap | undefined): AnswerPlan {
+    const json = new ScannedJson(this.#rules.scan());
+    return {
+      kind: 'hold',
+      limitBytes: maxAnswerBytes,
+      push(payload) {
+        tap?.(payload);
+        json.push(payload);
+      },
+      judge: () => this.#document(json.end()),
+      tooLarge: () => withheld(`with more than ${maxAnswerBytes} bytes`),
+    };
+  }
+
+  /** Whatever it says it is: JSON is looked through as JSON, and text as text. `mayPass`: what is neither goes on. */
+  #heldOther(mayPass: boolean, tap: Tap | undefined): AnswerPlan {
+    const content = new ContentKind();
+    const passes = (): boolean => mayPass && content.isBinary;
     const raw = new HeldBytes();
     return {
       kind: 'hold',
       limitBytes: maxAnswerBytes,
       push(payload) {
         tap?.(payload);
-        if (json === undefined) raw.push(payload.slice());
-        else json.push(payload);
+        if (passes()) return;
+        content.push(payload);
+        raw.push(payload.slice());
       },
-      judge: () => (json === undefined ? this.#text(textOf(raw.parts())) : this.#document(json)),
+      passes,
+      judge: () => {
+        content.end();
+        if (passes()) return 'as-is';
+        const parts = raw.parts();
+        if (!content.isJson) return this.#text(textOf(parts));
+        const reader = new ScannedJson(this.#rules.scan());
+        for (const part of parts) reader.push(part);
+        const read = reader.end();
+        // Text may begin like JSON; what says that it is no text has no such excuse.
+        return read.json.kind === 'fault' && !mayPass ? this.#text(textOf(parts)) : this.#document(read);
+      },
       tooLarge: () => withheld(`with more than ${maxAnswerBytes} bytes`),
     };
   }
 
-  #document(read: ScannedJson): 'as-is' | Uint8Array | ReturnType<typeof refusalAnswer> {
-    const { json, found } = read.end();
+  #document({ json, found }: ScannedReading): 'as-is' | Uint8Array | ReturnType<typeof refusalAnswer> {
     if (json.kind === 'fault') return this.#rules.binds ? this.#refuse(unread(json.why), 502) : 'as-is';
     const { value } = json;
     const inspection = this.#rules.inspect(

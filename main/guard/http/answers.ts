@@ -54,17 +54,24 @@ export function answeringBy(
 }
 
 function heldAnswer(plan: Extract<AnswerPlan, { kind: 'hold' }>, head: ResponseHead): Answering {
-  const raw = new HeldBytes();
+  let raw = new HeldBytes();
   raw.push(head.raw);
+  let passes = false;
   return {
     head: [],
     bytes(bytes, payload) {
-      raw.push(bytes);
+      if (!passes) raw.push(bytes);
       if (raw.length > plan.limitBytes + slackBytes) return 'large';
       if (payload) plan.push(bytes);
-      return [];
+      if (passes) return [bytes];
+      if (plan.passes?.() !== true) return [];
+      const held = raw.parts();
+      raw = new HeldBytes();
+      passes = true;
+      return held;
     },
     end(nowMs) {
+      if (passes) return [];
       const judged = plan.judge(nowMs);
       if (judged === 'as-is') return raw.parts();
       if (!(judged instanceof Uint8Array)) return [encodeAnswer(judged, false)];

@@ -61,6 +61,8 @@ export type AnswerPlan =
       readonly written?: string;
       /** Sees the payload as it comes. */
       push(payload: Uint8Array): void;
+      /** Nothing in it is judged any more: what was held goes on as it came, and so does the rest. */
+      passes?(): boolean;
       /** What goes to the application: the answer as it came, another body for it, or an answer of the guard's own. */
       judge(nowMs: number): 'as-is' | Uint8Array | OwnAnswer;
       tooLarge(): Reason;

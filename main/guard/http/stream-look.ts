@@ -11,7 +11,6 @@ import type { CompiledDataRules } from '../data/data-rules.ts';
 import type { DocumentScan } from '../data/document-scan.ts';
 import type { DataFound, FoundText } from '../data/found.ts';
 import { markerOf } from '../data/redact.ts';
-import { isRecord } from '../json/strict-json.ts';
 import { streamedTexts, endedTexts, type StreamedText } from './streamed-texts.ts';
 
 /** The longest of what is looked for that has blanks in it: an IBAN in groups, a phone number, an order to a model. */
@@ -53,6 +52,8 @@ interface WholeText {
   told: number;
   /** Looked through so far. */
   seen: number;
+  /** Where it was told to be at its end; what is found across that, once it goes on all the same, does not go on. */
+  endedAt: number;
   pieces: Piece[];
 }
 
@@ -105,13 +106,14 @@ export class StreamLook {
   /** The stream is over: what was held. */
   end(): readonly Uint8Array[] {
     for (const id of [...this.#texts.keys()]) this.#end(id);
+    this.#texts.clear();
     return this.#release();
   }
 
   /** What stands in this event and in no text that goes on in others. */
   #alone(held: Held, texts: readonly StreamedText[]): void {
     const { value } = held;
-    if (!isRecord(value)) return;
+    if (typeof value !== 'object' || value === null) return;
     const scan = this.#rules.scan();
     readOut(value, scan);
     const places = scan
@@ -125,7 +127,7 @@ export class StreamLook {
 
   #add(held: Held, text: StreamedText): void {
     const known = this.#texts.get(text.id);
-    const of = known ?? { window: '', base: 0, end: 0, told: 0, seen: 0, pieces: [] };
+    const of = known ?? { window: '', base: 0, end: 0, told: 0, seen: 0, endedAt: 0, pieces: [] };
     if (known === undefined) this.#texts.set(text.id, of);
     const piece: Piece = { ...text, start: of.end, end: of.end + text.text.length, of, held, edits: [] };
     of.window += text.text;
@@ -139,7 +141,6 @@ export class StreamLook {
     const of = this.#texts.get(id);
     if (of === undefined) return;
     this.#look(of, true);
-    this.#texts.delete(id);
   }
 
   /** Tell what begins where all of it must have come. */
@@ -151,13 +152,16 @@ export class StreamLook {
     for (const { name, start, end } of sorted(this.#rules.detect(of.window))) {
       const [from, to] = [of.base + start, of.base + end];
       // Two rules may find the same.
-      if (from < of.told || from >= until || to <= met) continue;
+      const isAcross = from < of.endedAt && to > of.endedAt;
+      if ((from < of.told && !isAcross) || from >= until || to <= met) continue;
       this.#meet(of, name, Math.max(from, met), to);
       met = to;
       told = Math.max(told, to);
     }
     of.told = isAll ? of.end : told;
-    const kept = Math.max(of.base, of.told - contextLength);
+    if (isAll) of.endedAt = of.end;
+    const shown = of.told === of.endedAt ? heldLength(of.window) : contextLength;
+    const kept = Math.max(of.base, of.told - shown);
     of.window = of.window.slice(kept - of.base);
     of.base = kept;
     of.pieces = of.pieces.filter((piece) => piece.end > of.told);

@@ -30,27 +30,27 @@ const goingOn: ReadonlySet<string> = new Set([
 
 /** Every text of the event that is a piece of a longer one. */
 export function streamedTexts(event: unknown): readonly StreamedText[] {
-  if (!isRecord(event)) return [];
   const texts: StreamedText[] = [];
-  visit(event, prefixOf(event), 0, texts);
+  for (const one of eventsIn(event)) visit(one, prefixOf(one), 0, texts);
   return texts;
 }
 
-/** Of the texts that are under way, those that this event ends: of its own block or choice, or all of them where it tells none. */
+/**
+ * Of the texts that are under way, those whose block this event ends, so that others need not wait behind them. An event that ends an answer,
+ * or one of its choices, ends none: the stream's own end is near, and whoever reads on would take more of the same text.
+ */
 export function endedTexts(event: unknown, underWay: Iterable<string>): readonly string[] {
-  if (!isRecord(event)) return [];
-  const type = typeof event.type === 'string' ? event.type : '';
-  const isLast =
-    /(?:_stop|\.done|\.completed|\.incomplete|\.failed|-end)$/.test(type) ||
-    event.done === true ||
-    [event.choices, event.candidates].some(
-      (list) =>
-        Array.isArray(list) &&
-        list.some((one) => isRecord(one) && typeof (one.finish_reason ?? one.finishReason) === 'string'),
-    );
-  if (!isLast) return [];
-  const own = blockOf(event);
-  return [...underWay].filter((id) => own === '' || id.includes(own));
+  const ended = eventsIn(event)
+    .filter(({ type }) => typeof type === 'string' && /(?:_stop|\.done|-end)$/.test(type))
+    .map(blockOf)
+    .filter((block) => block !== '');
+  return ended.length === 0 ? [] : [...underWay].filter((id) => ended.some((block) => id.includes(block)));
+}
+
+/** Events may come several in a list, one after another. */
+function eventsIn(event: unknown): readonly Readonly<Record<string, unknown>>[] {
+  if (Array.isArray(event)) return event.flatMap(eventsIn);
+  return isRecord(event) ? [event] : [];
 }
 
 function prefixOf(event: Readonly<Record<string, unknown>>): string {
@@ -59,8 +59,9 @@ function prefixOf(event: Readonly<Record<string, unknown>>): string {
 }
 
 /** Which block of the answer the event is of; nothing where it does not say. */
-function blockOf({ index, output_index, content_index }: Readonly<Record<string, unknown>>): string {
-  const said = [index, output_index, content_index].filter((one) => typeof one === 'number');
+function blockOf(event: Readonly<Record<string, unknown>>): string {
+  const { index, output_index, content_index, summary_index } = event;
+  const said = [index, output_index, content_index, summary_index].filter((one) => typeof one === 'number');
   return said.length === 0 ? '' : ` ${said.join('.')} `;
 }
 
