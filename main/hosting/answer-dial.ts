@@ -6,6 +6,7 @@ import type { Log } from '../base/log.ts';
 import type { ReasonCode } from '../base/reason-codes.ts';
 import type { Reason } from '../base/reason.ts';
 import type { ByteStream } from '../base/stream.ts';
+import type { Askers } from '../sockets/ask-everybody.ts';
 import { connectTarget } from './connect-target.ts';
 import { decideTarget, parseAppData } from './dial-target.ts';
 import type { AppData, DialTarget } from './dial-target.ts';
@@ -22,6 +23,7 @@ export interface AnswerDeps {
   readonly log: Log;
   readonly dns: HostDns;
   readonly serial: Pick<SerialLines, 'connect'>;
+  readonly askers: Pick<Askers, 'ask'>;
 }
 
 /** `connType` of the connection that carries DNS questions. Source: openziti/ziti tunnel/const.go. */
@@ -132,6 +134,8 @@ function connect(
     ...defined({ tls }),
     timeoutMs: Math.max(1, config.connectTimeoutMs - (deps.clock.monotonic() - startedMs)),
     clock: deps.clock,
+    log: deps.log,
+    askers: deps.askers,
     signal,
   });
 }

@@ -3,8 +3,9 @@ import type { Socket } from 'node:net';
 import type { Clock } from '../base/clock.ts';
 import { defined } from '../base/defined.ts';
 import { TunnelerError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
 import type { ByteStream } from '../base/stream.ts';
-import { askEverybody } from '../sockets/ask-everybody.ts';
+import type { Askers } from '../sockets/ask-everybody.ts';
 import { connectTcp } from '../sockets/connect-tcp.ts';
 import { connectUdp } from '../sockets/connect-udp.ts';
 import { tcpStream } from '../sockets/tcp-stream.ts';
@@ -26,6 +27,9 @@ export interface ConnectTargetOptions {
   readonly tls?: TargetTls;
   readonly timeoutMs: number;
   readonly clock: Clock;
+  readonly log: Log;
+  /** Where the target is everybody. */
+  readonly askers: Pick<Askers, 'ask'>;
   readonly signal: AbortSignal;
 }
 
@@ -41,13 +45,14 @@ export async function connectTarget(options: ConnectTargetOptions): Promise<Byte
       }
       const finder = finderOf(target.port);
       if (finder !== undefined && isBroadcastAddress(target.host)) {
-        const { answersTo, isQuestion, answer } = finder;
-        return await askEverybody({
+        const { answersTo, question, answer } = finder;
+        return await options.askers.ask({
           address: target.host,
           port: target.port,
           ...defined({ localPort: answersTo }),
-          isQuestion,
+          question,
           answer,
+          dropped: (datagrams) => options.log.warn('hosting.questions_dropped', { port: target.port, datagrams }),
         });
       }
       return await connectUdp({

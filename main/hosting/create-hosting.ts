@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import { Emitter } from '../base/emitter.ts';
 import type { Log } from '../base/log.ts';
 import { KeyedSerialQueue } from '../base/serial-queue.ts';
+import { Askers } from '../sockets/ask-everybody.ts';
 import { HostedServiceRun, fingerprintOf } from './hosted-service.ts';
 import type { AdmitHosted, HostedService, HostedState, Hosting } from './hosting.ts';
 import { systemDns } from './resolver.ts';
@@ -25,7 +26,7 @@ export function createHosting(deps: HostingDeps): Hosting {
 }
 
 class HostingOfAll implements Hosting {
-  readonly #deps: Required<HostingDeps> & { readonly serial: SerialLines };
+  readonly #deps: Required<HostingDeps> & { readonly serial: SerialLines; readonly askers: Askers };
   /** By identity, then by service id. */
   readonly #runs = new Map<string, Map<string, HostedServiceRun>>();
   /** Changes of one identity happen one after another. */
@@ -33,7 +34,12 @@ class HostingOfAll implements Hosting {
   readonly #states = new Emitter<HostedState>();
 
   constructor(deps: HostingDeps) {
-    this.#deps = { dns: systemDns(), serial: new SerialLines(deps.clock), ...deps };
+    this.#deps = {
+      dns: systemDns(),
+      serial: new SerialLines(deps.clock),
+      askers: new Askers(deps.clock),
+      ...deps,
+    };
   }
 
   replace(identity: string, services: readonly HostedService[]): Promise<void> {

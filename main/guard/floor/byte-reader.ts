@@ -23,6 +23,11 @@ export class ByteReader {
     return this.#bytes.length - this.#at;
   }
 
+  /** The byte that would be read, and stays; -1 at the end. */
+  next(): number {
+    return this.#bytes[this.#at] ?? -1;
+  }
+
   u8(): number {
     return this.#view.getUint8(this.#step(1));
   }
