@@ -3,36 +3,57 @@ import * as v from 'valibot';
 import { text } from './schema-parts.ts';
 
 /**
- * Parts of `culvert.yaml` that a call may change. What names code to load, keys to hand out, or who may command the engine is changed in the
- * file alone, by whoever may write to it.
+ * Settings that a call may change, each by its whole name; `*` is the name of an agent. None of them names a file that the engine opens, code
+ * to load or run, an address off this machine, keys to hand out, or who may command the engine: those are changed in `culvert.yaml` alone, by
+ * whoever may write to it. An agent's `path` is compared with what runs and never opened.
  */
-const changeable = [
-  'agents',
-  'audit',
-  'console',
-  'dns',
+export const changeableSettings = [
+  'agents.*.identity',
+  'agents.*.path',
+  'audit.checkpointEvery',
+  'audit.keepFiles',
+  'audit.maxFileBytes',
+  'audit.onFailure',
+  'audit.witness',
+  'console.enabled',
+  'console.listen',
+  'dns.enabled',
   'inventory',
-  'log',
+  'log.level',
   'mode',
-  'policy',
-  'proxy',
-  'ranges',
-  'tun',
-];
+  'policy.breaker.calls',
+  'policy.breaker.denials',
+  'policy.breaker.failures',
+  'policy.breaker.holdSeconds',
+  'policy.breaker.violations',
+  'policy.breaker.windowSeconds',
+  'policy.detectors.action',
+  'policy.detectors.enabled',
+  'policy.detectors.learnSeconds',
+  'policy.onUnknownApp',
+  'policy.unbound',
+  'proxy.enabled',
+  'proxy.listen',
+  'proxy.unmatched',
+  'ranges.ipv4',
+  'ranges.ipv6',
+  'tun.mtu',
+] as const;
+
+const changeable = changeableSettings.map((name) => name.split('.'));
+
+/** Never a part as a whole: what stands beside a setting in it would be changed as well. */
+function mayChange(path: readonly string[]): boolean {
+  return changeable.some(
+    (name) => name.length === path.length && name.every((part, at) => part === '*' || part === path[at]),
+  );
+}
 
 const place = v.pipe(
   v.array(v.pipe(text(256), v.notValue('__proto__'))),
   v.minLength(1),
   v.maxLength(8),
-  v.check(
-    ([part]) => part !== undefined && changeable.includes(part),
-    'this setting is changed in culvert.yaml itself',
-  ),
-  // Rules decide over everything: where they are read from is the file's to say.
-  v.check(
-    ([part, name]) => !(part === 'policy' && (name === undefined || name === 'directory')),
-    'where rules are read from is set in culvert.yaml itself',
-  ),
+  v.check((path) => mayChange(path), 'this setting is changed in culvert.yaml itself'),
 );
 
 /** Changes to the settings file, to be looked at or made. */

@@ -353,9 +353,9 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
           const { doctor } = await import('./offline/doctor.ts');
           return doctor(stateDirectory, { status: state.views.status() });
         },
-        changeSettings: async (changes, apply) => {
+        changeSettings: async (changes, apply, record) => {
           const { changeSettings } = await import('./offline/settings-file.ts');
-          return changeSettings(ground.configFile, changes, apply);
+          return changeSettings(ground.configFile, changes, apply, record);
         },
         alerts,
         readiness,

@@ -4,6 +4,7 @@ import type { EngineHandlers } from '../../api/schema.ts';
 import type { DoctorCheck, SettingChange, SettingsChangeView } from '../../api/machine-views.ts';
 import type { ConsoleView } from '../../api/views.ts';
 import type { Clock } from '../../base/clock.ts';
+import { SerialQueue } from '../../base/serial-queue.ts';
 import { bundleOfEngine } from '../bundle/bundle.ts';
 import type { Readiness } from '../identities/readiness.ts';
 import type { EngineConfig } from '../runtime/config.ts';
@@ -22,7 +23,12 @@ export interface EngineCallsDeps {
   readonly state: ClientState;
   /** Everything that `culvert doctor` looks at. */
   readonly doctor: () => Promise<readonly DoctorCheck[]>;
-  readonly changeSettings: (changes: readonly SettingChange[], apply: boolean) => Promise<SettingsChangeView>;
+  /** `record` is called before anything is written. */
+  readonly changeSettings: (
+    changes: readonly SettingChange[],
+    apply: boolean,
+    record: () => void,
+  ) => Promise<SettingsChangeView>;
   /** Addresses of the window; the one on this host only for these users, where given. */
   readonly openConsole: (uids: readonly number[] | undefined) => Promise<ConsoleView>;
   /** A person unlocked the screen; `uid` where that is known. */
@@ -36,6 +42,7 @@ const stopDelayMs = 50;
 /** The handlers of group `engine`. */
 export function engineCalls(deps: EngineCallsDeps): EngineHandlers['engine'] {
   const { log, audit, state, clock } = deps;
+  const changing = new SerialQueue();
   const settings = () => ({ config: deps.config, file: deps.configFile, logLevel: log.level() });
   return {
     status: async () => {
@@ -44,19 +51,21 @@ export function engineCalls(deps: EngineCallsDeps): EngineHandlers['engine'] {
     },
     settings,
     setLogLevel({ level }) {
-      log.setLevel(level);
       audit.record({ kind: 'settings.changed', setting: 'log.level', value: level });
+      log.setLevel(level);
     },
     doctor: () => deps.doctor(),
-    async changeSettings({ changes, apply }) {
-      const view = await deps.changeSettings(changes, apply);
-      for (const { path, value } of view.applied ? changes : []) {
-        // What stands in it is the file's to tell; a plain value says what was done.
-        const told = typeof value === 'object' ? null : (value ?? null);
-        audit.record({ kind: 'settings.changed', setting: path.join('.'), value: told });
-      }
-      return view;
-    },
+    // One after another: each is made of the file as the one before it left it.
+    changeSettings: ({ changes, apply }) =>
+      changing.run(() =>
+        deps.changeSettings(changes, apply, () => {
+          for (const { path, value } of changes) {
+            // What stands in it is the file's to tell; a plain value says what was done.
+            const told = typeof value === 'object' ? null : (value ?? null);
+            audit.record({ kind: 'settings.changed', setting: path.join('.'), value: told });
+          }
+        }),
+      ),
     stop: () => void clock.after(stopDelayMs, deps.stop),
     async bundle({ redact, preview }) {
       const { entries, zip } = await bundleOfEngine(redact, {

@@ -4,7 +4,7 @@ import type { ConfigCheckView, SettingChange, SettingsChangeView } from '../../a
 import { isTunnelerError, TunnelerError } from '../../base/errors.ts';
 import { readIfThere } from '../../files/read-if-there.ts';
 import { writeAtomically } from '../../files/write-atomically.ts';
-import { parseConfig, readConfig, type EngineConfig } from '../runtime/config.ts';
+import { invalidSettings, parseConfig, readConfig, type EngineConfig } from '../runtime/config.ts';
 import { lastSettingsFile } from '../runtime/lineage-record.ts';
 
 /** The file given, else the one its engine last ran with, else the state directory's. */
@@ -33,10 +33,7 @@ export async function checkSettings(file: string, required: boolean): Promise<Co
  * Set `a.b.c` to a YAML value (undefined removes it). Written only where the whole is still valid. Throws `engine.config_invalid`.
  */
 export async function setSetting(file: string, path: string, value: string | undefined): Promise<void> {
-  const before = await readIfThere(file).catch((error: Error) => {
-    throw new TunnelerError('engine.config_invalid', `${file}: ${error.message}`, { cause: error });
-  });
-  const document = parseDocument(before ?? '');
+  const { document } = await readDocument(file);
   const keys = path.split('.');
   if (keys.some((key) => key === '' || key === '__proto__')) {
     throw new TunnelerError('base.invalid', `"${path}": expected the name of a setting, such as proxy.listen`);
@@ -52,23 +49,39 @@ export async function setSetting(file: string, path: string, value: string | und
 }
 
 /**
- * What changes make of a settings file; written only with `apply`, and only where the whole is valid then. Throws `base.invalid` for a place
- * where nothing can stand.
+ * What changes make of a settings file; written only with `apply`, and only where the whole is valid then. `record` is told first, and nothing
+ * is written where it throws. One call at a time for a file. Throws `base.invalid` for a place where nothing can stand, `engine.config_invalid`
+ * for a file that is no YAML.
  */
 export async function changeSettings(
   file: string,
   changes: readonly SettingChange[],
   apply: boolean,
+  record: () => void,
 ): Promise<SettingsChangeView> {
-  const before = (await readIfThere(file)) ?? '';
-  const document = parseDocument(before);
+  const { before, document } = await readDocument(file);
   for (const change of changes) edit(document, change);
   const after = document.toString({ lineWidth: 0 });
   const issues = issuesOf(after, file);
   const applied = apply && issues.length === 0;
-  if (applied) await writeAtomically(file, after, { mode: 'kept' });
+  if (applied) {
+    record();
+    await writeAtomically(file, after, { mode: 'kept' });
+  }
   // Which program is which agent is read again with the rules; nothing else is before the next start.
   return { file, before, after, issues, applied, restart: changes.some(({ path }) => path[0] !== 'agents') };
+}
+
+/** A file that is not there is an empty one. Throws `engine.config_invalid`. */
+async function readDocument(file: string): Promise<{ readonly before: string; readonly document: Document }> {
+  const before = await readIfThere(file).catch((error: Error) => {
+    throw invalidSettings(file, [{ path: '', message: error.message }], error);
+  });
+  const document = parseDocument(before ?? '');
+  // One with errors cannot be written again, and what is wrong with it is for its author to say.
+  const issues = document.errors.map(({ message }) => ({ path: '', message: message.split('\n')[0] ?? 'not YAML' }));
+  if (issues.length > 0) throw invalidSettings(file, issues, document.errors[0]);
+  return { before: before ?? '', document };
 }
 
 function issuesOf(text: string, file: string): SettingsChangeView['issues'] {

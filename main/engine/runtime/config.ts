@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { parse as parseYaml } from 'yaml';
 import { TunnelerError } from '../../base/errors.ts';
-import { parseCidr, parseHostPort } from '../../base/ip.ts';
+import { isLoopback, parseCidr, readHostPort } from '../../base/ip.ts';
 import { readIfThere } from '../../files/read-if-there.ts';
 import { parseMapping } from '../../intercept/mapping.ts';
 import { dnsBackends } from '../../net/dns/os-dns.ts';
@@ -11,12 +11,38 @@ import { dnsBackends } from '../../net/dns/os-dns.ts';
 const text = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
 const hostPort = v.pipe(
   v.string(),
-  v.check((value) => isHostPort(value), 'expected HOST:PORT'),
+  v.check((value) => readHostPort(value) !== undefined, 'expected HOST:PORT'),
+);
+/** Whoever reaches such a port borrows this device's access. */
+const ownHostPort = v.pipe(
+  hostPort,
+  v.check((value) => {
+    const at = readHostPort(value);
+    return at === undefined || isLoopback(at.host);
+  }, 'expected an address of this machine alone, such as 127.0.0.1:1080'),
+);
+const ownAddress = v.pipe(
+  text,
+  v.check((value) => isLoopback(value), 'expected an address of this machine alone, such as 127.0.0.1'),
 );
 const prefix = v.pipe(
   v.string(),
   v.check((value) => parseCidr(value) !== undefined, 'expected a prefix such as 100.64.0.0/10'),
 );
+const loopback = { 4: '127.0.0.1', 6: '::1' } as const;
+/** One that names can get their addresses from: of this family, with room for them, and neither half the Internet nor this machine itself. */
+const range = (family: 4 | 6, longest: number) =>
+  v.pipe(
+    prefix,
+    v.check((value) => {
+      const given = parseCidr(value);
+      if (given === undefined) return true;
+      const { prefixLength } = given;
+      return (
+        given.family === family && prefixLength >= 8 && prefixLength <= longest && !given.contains(loopback[family])
+      );
+    }, `expected an IPv${family} range from /8 to /${longest}, not of the loopback`),
+  );
 const port = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65535));
 const whole = v.pipe(v.number(), v.integer(), v.minValue(0));
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
@@ -26,7 +52,7 @@ const proxy = v.strictObject({
   /** Serve SOCKS5 and HTTP CONNECT. Default true in mode `proxy`, false in `tun` unless `listen` is given. */
   enabled: v.optional(v.boolean()),
   /** Where, on loopback. Default: a free port of 127.0.0.1. */
-  listen: v.optional(hostPort),
+  listen: v.optional(ownHostPort),
   /** Plain ports on loopback, one for each service named. */
   forwards: v.optional(
     v.array(
@@ -36,7 +62,7 @@ const proxy = v.strictObject({
         /** The port; 0 takes a free one. */
         port,
         /** Address of this machine. Default `127.0.0.1`. */
-        listen: v.optional(text),
+        listen: v.optional(ownAddress),
       }),
     ),
   ),
@@ -46,9 +72,9 @@ const proxy = v.strictObject({
 
 const ranges = v.strictObject({
   /** Addresses given to intercepted names; at least a /22. Default: the first free part of 100.64.0.0/10. */
-  ipv4: v.optional(prefix),
+  ipv4: v.optional(range(4, 22)),
   /** The same for IPv6, or `off` for none. */
-  ipv6: v.optional(v.union([v.literal('off'), prefix])),
+  ipv6: v.optional(v.union([v.literal('off'), range(6, 118)])),
 });
 
 /** Addresses of one service's machines, seen under others here. */
@@ -84,7 +110,7 @@ const consoleListener = v.strictObject({
   /** `true` serves the window in the browser from the start, `false` never. Default: when `culvert console` asks. */
   enabled: v.optional(v.boolean()),
   /** Where, on loopback. Default: a free port of 127.0.0.1. */
-  listen: v.optional(hostPort),
+  listen: v.optional(ownHostPort),
   /** Further names browsers reach it under, as when it is itself hosted as a dark service. */
   hosts: v.optional(v.array(text)),
 });
@@ -119,7 +145,7 @@ const exporter = v.variant('type', [
   v.strictObject({
     type: v.literal('prometheus'),
     /** Where a scraper of this machine finds the figures. */
-    listen: hostPort,
+    listen: ownHostPort,
   }),
 ]);
 
@@ -386,14 +412,14 @@ export function parseConfig(yaml: string, file: string): EngineConfig {
     raw = parseYaml(yaml, { maxAliasCount: 50 }) ?? {};
   } catch (error) {
     const message = (error as Error).message.split('\n')[0] ?? 'not YAML';
-    throw invalid(file, [{ path: '', message }], error);
+    throw invalidSettings(file, [{ path: '', message }], error);
   }
   if (typeof raw !== 'object' || Array.isArray(raw)) {
-    throw invalid(file, [{ path: '', message: 'expected settings by name' }]);
+    throw invalidSettings(file, [{ path: '', message: 'expected settings by name' }]);
   }
   const result = v.safeParse(configSchema, raw);
   if (result.success) return result.output;
-  throw invalid(file, result.issues.map(describe));
+  throw invalidSettings(file, result.issues.map(describe));
 }
 
 /** Where rules and contracts are: the directory that the settings name, else `policy.d` of the state directory. */
@@ -404,10 +430,10 @@ export function policyDirectory(stateDirectory: string, { policy }: Pick<EngineC
 /** Read and parse a config file. A file that is not there is an empty config, unless `required`. */
 export async function readConfig(file: string, required: boolean): Promise<EngineConfig> {
   const yaml = await readIfThere(file).catch((error: unknown) => {
-    throw invalid(file, [{ path: '', message: (error as Error).message }], error);
+    throw invalidSettings(file, [{ path: '', message: (error as Error).message }], error);
   });
   if (yaml !== undefined) return parseConfig(yaml, file);
-  if (required) throw invalid(file, [{ path: '', message: 'there is no such file' }]);
+  if (required) throw invalidSettings(file, [{ path: '', message: 'there is no such file' }]);
   return {};
 }
 
@@ -422,17 +448,8 @@ function describe(issue: v.BaseIssue<unknown>): Issue {
   return issue.expected === 'never' ? { path, message: 'unknown field' } : { path, message: issue.message };
 }
 
-function invalid(file: string, issues: readonly Issue[], cause?: unknown): TunnelerError {
+/** `engine.config_invalid`, with every issue in its details. */
+export function invalidSettings(file: string, issues: readonly Issue[], cause?: unknown): TunnelerError {
   const told = issues.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('; ');
   return new TunnelerError('engine.config_invalid', `${file}: ${told}`, { cause, details: { file, issues } });
-}
-
-function isHostPort(value: string): boolean {
-  try {
-    parseHostPort(value, 'address');
-    return true;
-  } catch {
-    // The parser's way to say no; the caller names the field.
-    return false;
-  }
 }

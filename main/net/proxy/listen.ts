@@ -30,7 +30,7 @@ export function listen(
     return Promise.reject(
       new TunnelerError(
         'net.listen_not_loopback',
-        `${where} can be reached from other machines, and they would borrow this device's access; listen on 127.0.0.1 or allow it in culvert.yaml`,
+        `${where} can be reached from other machines, and they would borrow this device's access; listen on 127.0.0.1`,
         { details: { host: at.host, port: at.port } },
       ),
     );
