@@ -67,7 +67,17 @@ const laptop: AuditEvent[] = [
 const box: AuditEvent[] = [
   { kind: 'service.gained', identity: 'box', service: 'notes', permission: 'Bind' },
   { kind: 'session.opened', session: 'ses_9', identity: 'box', service: 'notes', direction: 'host', source: 'ada' },
-  { kind: 'call', session: 'ses_9', identity: 'box', service: 'notes', tool: 'drop', decision: 'deny' },
+  // The same call as the laptop's, seen at the host, which is told the agent.
+  {
+    kind: 'call',
+    session: 'ses_9',
+    identity: 'box',
+    service: 'notes',
+    agent: 'claude',
+    tool: 'drop',
+    end: 'host',
+    decision: 'deny',
+  },
   { kind: 'session.closed', session: 'ses_9', identity: 'box', service: 'notes', reason: 'provider_close' },
 ];
 
@@ -185,7 +195,7 @@ describe('the questions of the desk', () => {
   it('an agent: what it did, and what it could have done', async () => {
     expect(await agentOf(fleet, { agent: 'claude' })).toEqual({
       agent: 'claude',
-      devices: ['laptop'],
+      devices: ['box', 'laptop'],
       sessions: 1,
       did: [
         { service: 'notes', tool: 'drop', calls: 1, denied: 1 },

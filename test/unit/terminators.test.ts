@@ -189,6 +189,7 @@ describe('a dial', () => {
       },
       recentDials: { note: () => undefined },
       terminators: { note: (...found: unknown[]) => void told.push(found) },
+      breakGlass: { reasonFor: () => undefined },
     } as unknown as DialingDeps);
     const match = { identity: 'before', service: { id: 'a' }, terminatorIdentity: 'plc-7' } as Match;
     const flow = { protocol: 'tcp' } as FlowRequest;

@@ -19,7 +19,10 @@ export async function agentOf(store: FleetRecords, { agent, since, until }: Agen
   const calls = await recordsOf(store, ['call'], within);
   const refused = (await recordsOf(store, ['verdict'], within)).filter((hit) => hit.record['decision'] === 'deny');
   const tools = new Map<string, { service: string; tool: string; calls: number; denied: number }>();
+  // Where both ends report, each call is in both records.
+  const dialled = new Set(calls.filter((hit) => fieldOf(hit, 'end') !== 'host').map(({ record }) => record['service']));
   for (const hit of calls) {
+    if (fieldOf(hit, 'end') === 'host' && dialled.has(hit.record['service'])) continue;
     const service = fieldOf(hit, 'service');
     const tool = fieldOf(hit, 'tool') || fieldOf(hit, 'method');
     const key = JSON.stringify([service, tool]);
