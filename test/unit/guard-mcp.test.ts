@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { parseEngagement } from '../../main/base/engagement.ts';
 import { createGuard } from '../../main/guard/create-guard.ts';
 import type { ApprovalAnswer, Approve, AskedCall, Guard, GuardContext } from '../../main/guard/guard.ts';
+import type { ModelKeys } from '../../main/guard/http/model-key.ts';
 import { JsonNumber } from '../../main/guard/json/json-number.ts';
 import { CompiledMcpRules } from '../../main/guard/mcp/rules.ts';
 import { answer, chunked, context, dechunk, GuardDriver, post, sha256 } from '../support/guard-driver.ts';
@@ -577,6 +578,51 @@ describe('MCP as lines', () => {
     driver.app(`{"x":"${'y'.repeat(2_000)}`);
     expect(driver.outcome.violations).toEqual(['guard.mcp.too_large']);
     expect(driver.takeService()).toBe('');
+  });
+});
+
+describe('a key of Culvert beside calls', () => {
+  const value = 'sk-culvert-0123456789ab-c2VjcmV0';
+  const modelKeys: ModelKeys = {
+    check: (key) =>
+      key === value
+        ? { kind: 'good', id: '0123456789ab' }
+        : { kind: 'refused', id: 'ffffffffffff', why: 'the key ffffffffffff was revoked on 2026-11-30' },
+  };
+  const terms = { mcp: {}, http: { models: ['m'] } };
+  const asked = JSON.stringify({ model: 'm', messages: [] });
+
+  it('ends here, whether a tool is called or a model is asked', () => {
+    for (const body of [call(1, 'search'), asked]) {
+      const driver = drive(terms, { modelKeys });
+      const request = post(body, { Authorization: `Bearer ${value}`, 'X-Api-Key': 'of-my-own' });
+      driver.app(request.replace('/mcp', `/mcp?key=${value}&x=1`));
+      const sent = driver.takeService();
+      expect(sent).toMatch(/^POST \/mcp\?x=1 HTTP/);
+      expect(sent).not.toMatch(/sk-culvert|of-my-own|authorization|api-key/i);
+      expect(JSON.stringify(driver.outcome.calls)).not.toContain(value);
+    }
+    const listening = drive(terms, { modelKeys });
+    listening.app(`GET /mcp HTTP/1.1\r\nHost: tools.ziti\r\nX-Api-Key: ${value}\r\n\r\n`);
+    expect(listening.takeService()).not.toContain('sk-culvert');
+    const asking = drive(terms, { modelKeys });
+    asking.app(post(asked, { 'X-Api-Key': value })).service(answer('{}'));
+    expect(asking.outcome.calls).toMatchObject([{ decision: 'allow', modelKey: '0123456789ab' }]);
+  });
+
+  it('that is worth nothing is refused', () => {
+    for (const body of [call(1, 'search'), asked]) {
+      for (const [more, key] of [
+        [{ modelKeys }, 'sk-culvert-ffffffffffff-x'],
+        [{}, value],
+      ] as const) {
+        const driver = drive(terms, more);
+        driver.app(post(body, { Authorization: `Bearer ${key}` }));
+        expect(driver.takeApp()).toContain('HTTP/1.1 401 ');
+        expect(driver.takeService()).toBe('');
+        expect(driver.outcome.calls).toMatchObject([{ decision: 'deny', rule: 'guard:http.key' }]);
+      }
+    }
   });
 });
 

@@ -1,10 +1,12 @@
 /** Keys for models: made an agent, checked by a digest alone, taken back for good. */
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { AuditEvent } from '../../main/audit/record.ts';
 import { systemClock } from '../../main/base/clock.ts';
 import { silentLog } from '../../main/base/log.ts';
+import type { Standing } from '../../main/api/call.ts';
+import { agentCalls, type AgentCallsDeps } from '../../main/engine/calls/agent-calls.ts';
 import { ModelKeyBook } from '../../main/engine/agents/model-keys.ts';
 import { KeptSecrets } from '../../main/guard/data/kept-secrets.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -94,4 +96,64 @@ test('an agent that is bound to another identity gets another key; a damaged fil
   expect(keys.check(first.value, writer)).toMatchObject({ kind: 'refused' });
   await writeFile(join(place, 'model-keys.json'), '{"version":1,"keys":[{}]}');
   expect(() => book(place)).toThrow('model-keys.json');
+}, 30_000);
+
+/** The key that `culvert env` tells: as whom, and for which agent. */
+function environmentOf(keys: ModelKeyBook): (agent?: string, standing?: Standing) => Promise<string | undefined> {
+  const model = (identity: string): object => ({
+    ...{ identity, name: 'llm', addresses: ['llm.dark'], ports: ['80'], permissions: ['Dial'] },
+    contract: { terms: { http: { models: ['*'] } } },
+  });
+  const calls = agentCalls({
+    agents: { all: () => ({ writer: { identity: 'w' }, reader: { identity: 'r' } }) },
+    modelKeys: keys,
+    services: () => ['w', 'r', 'plain'].map(model),
+    proxy: () => undefined,
+  } as unknown as AgentCallsDeps);
+  return async (agent, standing) => {
+    const caller = { permission: 'observe', via: 'socket', ...(standing === undefined ? {} : { standing }) } as const;
+    const asked = agent === undefined ? {} : { agent };
+    const { variables } = await calls.environment(asked, { caller, signal: new AbortController().signal });
+    expect(variables['OPENAI_BASE_URL']).toBe('http://llm.dark/v1');
+    return variables['OPENAI_API_KEY'];
+  };
+}
+
+test('nobody is told a key but of what they are themselves', async () => {
+  const { keys, records } = book(temporaryDirectory('model-keys'));
+  const environment = environmentOf(keys);
+  for (const observes of [true, false]) {
+    const member = { kind: 'member', uid: 1_001, observes } as const;
+    expect(await environment('writer', member)).toBeUndefined();
+  }
+  expect(records).toEqual([]);
+  const own = await environment('writer');
+  expect(own).toBe((await keys.of('writer')).value);
+  expect(await environment('writer', { kind: 'member', uid: 1_001, observes: true })).toBeUndefined();
+  const writerItself = { kind: 'agent', agent: 'writer' } as const;
+  expect(await environment(undefined, writerItself)).toBe(own);
+  await expect(environment('reader', writerItself)).rejects.toMatchObject({ code: 'engine.not_permitted' });
+  const plain = await environment(undefined, { kind: 'member', uid: 1_001, observes: false });
+  expect(plain).toBe((await keys.of(undefined)).value);
+  expect(records.map(({ kind }) => kind)).toEqual(['model-key.made', 'model-key.made']);
+}, 30_000);
+
+test('whoever looks takes no key back', async () => {
+  const place = temporaryDirectory('model-keys');
+  const { keys, records } = book(place);
+  const first = await environmentOf(keys)('writer');
+  accounts['writer'] = 'id-second';
+  const second = await environmentOf(keys)('writer');
+  expect(second).not.toBe(first);
+  expect(await environmentOf(keys)('writer')).toBe(second);
+  accounts['writer'] = 'id-writer';
+  expect(await environmentOf(keys)('writer')).toBe(first);
+  await rm(join(place, 'model-keys'), { recursive: true });
+  // Another secret makes another key: the one that stands is good still.
+  const later = book(place);
+  expect(await environmentOf(later.keys)('writer')).toBeUndefined();
+  expect(later.keys.check(first ?? '', writer)).toMatchObject({ kind: 'good' });
+  expect([...records, ...later.records].map(({ kind }) => kind)).toEqual(['model-key.made', 'model-key.made']);
+  expect((await later.keys.of('writer')).value).not.toBe(first);
+  expect(later.keys.check(first ?? '', writer)).toMatchObject({ kind: 'refused' });
 }, 30_000);

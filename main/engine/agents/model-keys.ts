@@ -82,27 +82,26 @@ export class ModelKeyBook {
     return this.#keys.map(viewOf);
   }
 
-  /** The key of this agent, made where it has none. Throws `identity.passphrase_missing` and the like where nothing keeps the device's secret. */
+  /** The key of this agent, made where it has none; others that it has are taken back then. Throws `identity.passphrase_missing` and the like where nothing keeps the device's secret. */
   of(agent: string | undefined): Promise<ShownModelKeyView> {
     return this.#changes.run(async () => {
-      const account = this.#deps.accountOf(agent);
+      const holder = { agent, account: this.#deps.accountOf(agent) };
       const secret = await this.#opened();
-      const known = this.#keys.find(
-        (key) => key.agent === agent && key.account === account && key.revokedAt === undefined,
-      );
-      const value = known && keyOf(known, secret);
-      if (known !== undefined && value !== undefined && digestOf(value) === known.digest) {
-        this.#deps.keptSecrets.keep(nameOf(known.id), value);
-        return { ...viewOf(known), value };
-      }
-      return this.#make({ agent, account }, secret);
+      const known = this.#shown(holder, secret);
+      if (known !== undefined) return known;
+      // Made with another secret, or for another identity: nobody is to hold two.
+      for (const key of this.#keys) if (key.agent === agent && key.revokedAt === undefined) this.#revoke(key);
+      return this.#make(holder, secret);
     });
   }
 
-  /** The same, for a program that may do without: undefined where nothing here keeps the device's secret, or it is locked. */
-  async ifKept(agent: string | undefined): Promise<string | undefined> {
+  /**
+   * The same, for a program that may do without: undefined where nothing here keeps the device's secret, or it is locked. Not `renewed`: no key
+   * is taken back, so that there is none either where one stands that was made with another secret.
+   */
+  async ifKept(agent: string | undefined, renewed: boolean): Promise<string | undefined> {
     try {
-      return (await this.of(agent)).value;
+      return (await (renewed ? this.of(agent) : this.#asItStands(agent)))?.value;
     } catch (error) {
       this.#deps.log.info('agents.no_model_key', { agent: agent ?? null, error: toTunnelerError(error) });
       return undefined;
@@ -145,11 +144,31 @@ export class ModelKeyBook {
     return { kind: 'good', id };
   }
 
-  #make(holder: KeyHolder, secret: Buffer): ShownModelKeyView {
-    const { agent, account } = holder;
+  #asItStands(agent: string | undefined): Promise<ShownModelKeyView | undefined> {
+    return this.#changes.run(async () => {
+      const holder = { agent, account: this.#deps.accountOf(agent) };
+      const secret = await this.#opened();
+      const known = this.#shown(holder, secret);
+      if (known !== undefined) return known;
+      return this.#activeOf(holder) === undefined ? this.#make(holder, secret) : undefined;
+    });
+  }
+
+  #activeOf({ agent, account }: KeyHolder): Row | undefined {
+    return this.#keys.find((key) => key.agent === agent && key.account === account && key.revokedAt === undefined);
+  }
+
+  /** The key that there is; undefined where it was made with another secret. */
+  #shown(holder: KeyHolder, secret: Buffer): ShownModelKeyView | undefined {
+    const known = this.#activeOf(holder);
+    const value = known && keyOf(known, secret);
+    if (known === undefined || value === undefined || digestOf(value) !== known.digest) return undefined;
+    this.#deps.keptSecrets.keep(nameOf(known.id), value);
+    return { ...viewOf(known), value };
+  }
+
+  #make({ agent, account }: KeyHolder, secret: Buffer): ShownModelKeyView {
     const before = this.#keys.filter((key) => key.agent === agent);
-    // Made with another secret, or for another identity: nobody is to hold two.
-    for (const key of before) if (key.revokedAt === undefined) this.#revoke(key);
     const bare = {
       id: randomBytes(6).toString('hex'),
       account,

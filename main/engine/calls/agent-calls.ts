@@ -31,13 +31,15 @@ export function agentCalls(deps: AgentCallsDeps): EngineHandlers['agent'] {
     const own = agent === undefined ? undefined : deps.agents.all()[agent]?.identity;
     return deps.services().filter(({ identity }) => (own === undefined ? !bound.includes(identity) : identity === own));
   };
-  const variablesOf = (proxy: string | undefined, agent: string | undefined): ReturnType<typeof agentVariables> =>
-    agentVariables(proxy, servicesOf(agent), () => deps.modelKeys.ifKept(agent));
   return {
     async environment({ agent: asked }, { caller }) {
       const agent = itself(caller, asked);
       if (asked !== undefined && deps.agents.all()[asked] === undefined) throw unknownAgent(asked);
-      return { variables: await variablesOf(deps.proxy(), agent) };
+      // Another user's agents are none of a member's: what tells how to reach a model tells no key of theirs.
+      const isOthers = caller.standing?.kind === 'member' && agent !== undefined;
+      const key = (): Promise<string | undefined> =>
+        isOthers ? Promise.resolve(undefined) : deps.modelKeys.ifKept(agent, false);
+      return { variables: await agentVariables(deps.proxy(), servicesOf(agent), key) };
     },
     async begin({ agent: asked, net, bandwidth }, { caller }) {
       const agent = itself(caller, asked) ?? asked;
@@ -46,7 +48,7 @@ export function agentCalls(deps: AgentCallsDeps): EngineHandlers['agent'] {
       const { limits: { bandwidth: _heldByTheGate, ...limits } = {}, identity } = deps.agents.all()[agent] ?? {};
       return {
         id,
-        variables: await variablesOf(proxy, agent),
+        variables: await agentVariables(proxy, servicesOf(agent), () => deps.modelKeys.ifKept(agent, true)),
         ...defined({ identity, gate, limits }),
       };
     },

@@ -13,7 +13,8 @@ import { AnswerLook, lookThrough } from './answer-look.ts';
 import { bodyReaderFor, type BodyReading, type BodySize } from './body-reader.ts';
 import { Budgets, type CallShare } from './budgets.ts';
 import { callFor, headCheck, type HeadCheck } from './head-check.ts';
-import { checkKeys, type CheckedKeys } from './model-key.ts';
+import { keyCheck, type KeyCheck } from './key-check.ts';
+import type { CheckedKeys } from './model-key.ts';
 import { isOnlyNoted, notedIn } from '../judgement.ts';
 import { foreignCharset, type BodyFraming, type HeadChanges, type RequestHead } from './head.ts';
 import type { JsonDocument } from '../json/json-reader.ts';
@@ -50,6 +51,7 @@ export class RulesJudge implements HttpJudge {
   readonly #rules: HttpRules;
   readonly #context: GuardContext;
   readonly #out: Effects;
+  readonly #checkKeys: KeyCheck;
   readonly #checkHead: HeadCheck;
   readonly #models: readonly Glob[] | undefined;
   readonly #budgets: Budgets;
@@ -66,6 +68,7 @@ export class RulesJudge implements HttpJudge {
     this.#rules = rules;
     this.#context = context;
     this.#out = out;
+    this.#checkKeys = keyCheck(out, context);
     this.#checkHead = headCheck(rules, out, context, data !== undefined);
     this.#models = rules.models?.map((pattern) => compileGlob(pattern));
     this.#budgets = new Budgets(rules, context, (reason) => out.warning(reason));
@@ -75,12 +78,8 @@ export class RulesJudge implements HttpJudge {
   }
 
   request(head: RequestHead, framing: BodyFraming, nowMs: number): RequestPlan {
-    const keys = checkKeys(head, this.#context.modelKeys);
-    if (keys.verdict?.kind === 'refused') {
-      const { why, id } = keys.verdict;
-      const call = { ...callFor(head, nowMs), reason: why, ...defined({ modelKey: id }) };
-      return this.#refuse({ head, call }, call, { status: 401, rule: 'guard:http.key', why });
-    }
+    const keys = this.#checkKeys(head, nowMs);
+    if (keys.refused !== undefined) return { kind: 'refuse', answer: keys.refused };
     const { refused, observed } = this.#checkHead(head, nowMs);
     if (refused !== undefined) return { kind: 'refuse', answer: refused };
     const call = { ...callFor(head, nowMs), ...notedIn(observed), ...defined({ modelKey: keys.verdict?.id }) };
@@ -159,9 +158,15 @@ export class RulesJudge implements HttpJudge {
     this.#serviceLeft = true;
   }
 
-  /** The verdict on a body that was read already; its head has been asked. */
-  judgeDocument(head: RequestHead, json: JsonDocument, bytes: number, nowMs: number): HeldVerdict {
-    const call = callFor(head, nowMs);
+  /** The verdict on a body that was read already; its head has been asked, and `modelKey` found in it. */
+  judgeDocument(
+    head: RequestHead,
+    json: JsonDocument,
+    bytes: number,
+    modelKey: string | undefined,
+    nowMs: number,
+  ): HeldVerdict {
+    const call = { ...callFor(head, nowMs), ...defined({ modelKey }) };
     const { value, written } = json;
     return this.#judgeBody(
       { head, call },

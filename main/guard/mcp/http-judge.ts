@@ -9,6 +9,7 @@ import { HeldBytes, textOf, utf8 } from '../bytes.ts';
 import type { Effects } from '../effects.ts';
 import { encodeEvent, EventSplitter, parseEvent, type SplitEvent } from '../http/event-stream.ts';
 import { callFor, type HeadCheck } from '../http/head-check.ts';
+import type { KeyCheck } from '../http/key-check.ts';
 import {
   fieldOf,
   mediaTypeOf,
@@ -40,12 +41,14 @@ const headerMismatch = -32_020;
 /** What would hide the answer, or a part of it. */
 const hiding: ReadonlySet<string> = new Set(['accept-encoding', 'range']);
 const form = 'application/x-www-form-urlencoded';
-const methodParameter: ReadonlySet<string> = new Set(['_method']);
+const methodParameters = ['_method'] as const;
 
 /** What holds requests besides the rules of MCP, and where effects go. */
 export interface McpHttpDeps {
   readonly calls: McpCalls;
   readonly out: Effects;
+  /** Keys of Culvert, where the contract sets rules of HTTP too. */
+  readonly checkKeys: KeyCheck | undefined;
   /** Methods and paths, where the contract sets them too. */
   readonly checkHead: HeadCheck | undefined;
   /** Models and tokens, where it sets them. */
@@ -57,22 +60,30 @@ export class McpHttpJudge implements HttpJudge {
   readonly violationCode = 'guard.mcp.unparseable';
   readonly #calls: McpCalls;
   readonly #out: Effects;
+  readonly #checkKeys: KeyCheck | undefined;
   readonly #checkHead: HeadCheck | undefined;
   readonly #models: ModelRules | undefined;
 
   constructor(deps: McpHttpDeps) {
     this.#calls = deps.calls;
     this.#out = deps.out;
+    this.#checkKeys = deps.checkKeys;
     this.#checkHead = deps.checkHead;
     this.#models = deps.models;
   }
 
   request(head: RequestHead, framing: BodyFraming, nowMs: number): RequestPlan {
+    const keys = this.#checkKeys?.(head, nowMs);
+    if (keys?.refused !== undefined) return { kind: 'refuse', answer: keys.refused };
+    const modelKey = keys?.verdict?.id;
     const checked = this.#checkHead?.(head, nowMs);
     if (checked?.observed !== undefined) this.#out.call({ ...callFor(head, nowMs), ...notedIn(checked.observed) });
     const refused = checked?.refused ?? this.#headRefusal(head, framing, nowMs);
     if (refused !== undefined) return { kind: 'refuse', answer: refused };
-    const changes = { without: hiding, target: withoutParameters(head.target, methodParameter) };
+    const changes = {
+      without: new Set([...hiding, ...(keys?.headers ?? [])]),
+      target: withoutParameters(head.target, new Set([...methodParameters, ...(keys?.parameters ?? [])])),
+    };
     if (head.method !== 'POST') {
       return { kind: 'pass', changes, answer: this.#watch(head, new OpenCalls()) };
     }
@@ -90,7 +101,9 @@ export class McpHttpJudge implements HttpJudge {
           else json.push(payload);
         },
         judge: (at) =>
-          json === undefined ? this.#judgeForm(head, raw.parts(), at) : this.#judgeBody(head, json.end(), bytes, at),
+          json === undefined
+            ? this.#judgeForm(head, raw.parts(), at)
+            : this.#judgeBody(head, json.end(), { bytes, modelKey }, at),
       },
       tooLarge: (at) => {
         const sentence = `a message is larger than ${this.#calls.maxMessageBytes} bytes`;
@@ -130,11 +143,11 @@ export class McpHttpJudge implements HttpJudge {
   #judgeBody(
     head: RequestHead,
     { json, found }: ScannedReading,
-    bytes: number,
+    { bytes, modelKey }: { readonly bytes: number; readonly modelKey: string | undefined },
     nowMs: number,
   ): HeldVerdict | Promise<HeldVerdict> {
     if (json.kind === 'fault') return this.#unreadable(head, 400, rpcErrors.parse, json.why, nowMs);
-    const asModel = this.#models?.verdictOn(head, json, bytes, nowMs);
+    const asModel = this.#models?.verdictOn(head, json, bytes, modelKey, nowMs);
     if (asModel !== undefined) return asModel;
     const rpc = readRpc(json.value, true);
     if (rpc.kind === 'fault') return this.#unreadable(head, 400, rpc.code, rpc.why, nowMs);

@@ -10,6 +10,7 @@ import { Effects } from '../effects.ts';
 import type { Guard, GuardContext, GuardEffect } from '../guard.ts';
 import { HttpExchanges } from '../http/exchanges.ts';
 import { headCheck } from '../http/head-check.ts';
+import { keyCheck } from '../http/key-check.ts';
 import { McpCalls } from './calls.ts';
 import { McpHttpJudge } from './http-judge.ts';
 import { McpLines } from './lines.ts';
@@ -111,6 +112,7 @@ export class McpGuard implements Guard {
     const judge = new McpHttpJudge({
       calls: this.#calls,
       out: this.#out,
+      checkKeys: rules === undefined ? undefined : keyCheck(this.#out, this.#context),
       checkHead: rules === undefined ? undefined : headCheck(rules, this.#out, this.#context),
       models: reads ? new ModelRules(rules, this.#context, this.#out) : undefined,
     });

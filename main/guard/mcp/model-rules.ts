@@ -42,10 +42,16 @@ export class ModelRules {
   }
 
   /** The verdict on a body that asks a model and is no message of MCP to anybody; undefined where it may be one. */
-  verdictOn(head: RequestHead, json: JsonDocument, bytes: number, nowMs: number): HeldVerdict | undefined {
+  verdictOn(
+    head: RequestHead,
+    json: JsonDocument,
+    bytes: number,
+    modelKey: string | undefined,
+    nowMs: number,
+  ): HeldVerdict | undefined {
     const { value } = json;
     if (!isRecord(value) || Object.keys(value).some((key) => rpcNames.has(foldName(key)))) return undefined;
-    return this.#judge.judgeDocument(head, json, bytes, nowMs);
+    return this.#judge.judgeDocument(head, json, bytes, modelKey, nowMs);
   }
 
   /** Why a call does not go on for its models or for a used budget. Recorded at once. */
