@@ -87,17 +87,26 @@ export type EngagementContract = Readonly<v.InferOutput<typeof engagementSchema>
  */
 export function parseEngagement(raw: unknown, where: string): EngagementContract {
   const result = v.safeParse(engagementSchema, raw);
-  if (result.success) return result.output;
-  const issues = result.issues.flatMap(flatten).map((issue) => ({
-    path: v.getDotPath(issue) ?? '',
-    message: issue.type === 'strict_object' ? `unknown or missing field (${issue.message})` : issue.message,
-  }));
+  const issues = result.success
+    ? idleTerms(result.output)
+    : result.issues.flatMap(flatten).map((issue) => ({
+        path: v.getDotPath(issue) ?? '',
+        message: issue.type === 'strict_object' ? `unknown or missing field (${issue.message})` : issue.message,
+      }));
+  if (result.success && issues.length === 0) return result.output;
   const first = issues[0];
   throw new TunnelerError(
     'contract.invalid',
     `contract of ${where}: ${first?.path === '' ? '' : `${first?.path}: `}${first?.message ?? 'not an object'}`,
     { details: { issues } },
   );
+}
+
+/** Fields that nothing would enforce beside the others of `contract`. Also asked of two contracts that hold together. */
+export function idleTerms({ a2a: agents, approval: asked }: EngagementContract): { path: string; message: string }[] {
+  if (agents === undefined || asked?.breakGlass === undefined) return [];
+  const message = 'nobody is let in by it beside a2a, where an engagement is approved and no session';
+  return [{ path: 'approval.breakGlass', message }];
 }
 
 /** A union's own issue says little; the issues of its members name the field. */

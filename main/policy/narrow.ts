@@ -14,6 +14,7 @@ import type {
   Schedule,
 } from '../base/engagement.ts';
 import { defaultPin } from '../base/engagement/mcp.ts';
+import { idleTerms } from '../base/engagement.ts';
 import { guardedProtocols } from '../base/engagement/guarded.ts';
 import { narrowData } from './narrow-data.ts';
 import { narrowModbus, narrowFloor, overlapEnip, overlapPoints, overlapS7 } from './narrow-devices.ts';
@@ -21,9 +22,9 @@ import { both, either, least, overlap, overlapNames } from './narrow-parts.ts';
 
 const strictness = ['alert', 'close', 'quarantine'] as const;
 
-/** Throws `contract.invalid` where the two cannot hold together (windows in two time zones). */
+/** Throws `contract.invalid` where the two cannot hold together (windows in two time zones, a term of one that the other leaves idle). */
 export function narrowContracts(left: EngagementContract, right: EngagementContract): EngagementContract {
-  return defined({
+  const sum: EngagementContract = defined({
     maxDurationSeconds: least(left.maxDurationSeconds, right.maxDurationSeconds),
     idleTimeoutSeconds: least(left.idleTimeoutSeconds, right.idleTimeoutSeconds),
     grantSeconds: least(left.grantSeconds, right.grantSeconds),
@@ -57,6 +58,9 @@ export function narrowContracts(left: EngagementContract, right: EngagementContr
       strictness.indexOf(a) > strictness.indexOf(b) ? a : b,
     ),
   });
+  const [idle] = idleTerms(sum);
+  if (idle === undefined) return sum;
+  throw new TunnelerError('contract.invalid', `two contracts together: ${idle.path}: ${idle.message}`);
 }
 
 /** Observes only where nobody means its lists; one that neither says so nor has any leaves it to the other. */

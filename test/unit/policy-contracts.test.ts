@@ -86,6 +86,19 @@ describe('two contracts', () => {
     expect(floor(points(0, 9), points(10, 19))).toEqual({ iec104: { allow: [45], objects: [], opaque: 'refuse' } });
   });
 
+  it('are none where one lets people in by a glass that the other leaves idle', () => {
+    const approval = { by: ['box'], forSeconds: 60, breakGlass: { by: ['laptop'], forSeconds: 60 } };
+    const agents = contract({ a2a: {} });
+    expect(() => narrowContracts(contract({ approval }), agents)).toThrow(/approval\.breakGlass/);
+    expect(narrowContracts(contract({ approval: { by: ['box'], forSeconds: 60 } }), agents)).toMatchObject({ a2a: {} });
+    const refused = expect.objectContaining({
+      code: 'contract.invalid',
+      message: expect.stringContaining('approval.breakGlass: ') as string,
+      details: { issues: [expect.objectContaining({ path: 'approval.breakGlass' })] },
+    }) as Error;
+    expect(() => contract({ a2a: {}, approval })).toThrow(refused);
+  });
+
   it('overlap in time, and cannot where their zones differ', () => {
     const window = (zone: string, from: string, to: string) =>
       contract({ schedule: { timezone: zone, windows: [{ days: ['mon', 'tue'], from, to }] } });
