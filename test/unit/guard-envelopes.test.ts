@@ -124,4 +124,32 @@ describe('the A2A guard: envelopes', () => {
     await vi.waitFor(() => expect(late.outcome.ends).toEqual(['guard.a2a.not_engaged']));
     expect(late.takeService()).toBe('');
   });
+
+  it('of the agent need an engagement too, whoever speaks first', async () => {
+    const no: EngagementRefusal = { rule: 'contract:approval', sentence: 'nobody accepted it', next: 'propose one' };
+    const said: boolean[] = [];
+    const engaged = (refusal: SessionEngagement['refusal'], unsaid?: EngagementRefusal): GuardDriver =>
+      guarded({}, { engagement: { refusal, said: (isMessage) => (said.push(isMessage), unsaid) } });
+    const refused = engaged(() => no).service(envelope('told'));
+    expect(refused.takeApp()).toBe('');
+    expect(refused.outcome).toMatchObject({ ends: ['guard.a2a.not_engaged'], violations: [], faults: [] });
+    expect(refused.outcome.calls).toMatchObject([{ target: 'told', decision: 'deny', rule: 'contract:approval' }]);
+    expect(said).toEqual([]);
+
+    const asked = engaged(() => Promise.resolve(undefined)).service(envelope('told'));
+    expect([asked.guard.holdsService?.(), asked.guard.waiting?.()]).toEqual([true, undefined]);
+    expect(asked.service(envelope('more')).takeApp()).toBe('');
+    const both = Buffer.concat([envelope('told'), envelope('more')]).toString('latin1');
+    await vi.waitFor(() => expect(asked.outcome.toApp.toString('latin1')).toBe(both));
+    expect(asked.guard.holdsService?.()).toBe(false);
+    // It runs from then on, and is no message of the one who asks.
+    expect(said).toEqual([false, false]);
+
+    const late = engaged(() => Promise.resolve(no)).service(envelope('told'));
+    await vi.waitFor(() => expect(late.outcome.ends).toEqual(['guard.a2a.not_engaged']));
+    expect(late.takeApp()).toBe('');
+    const unkept = engaged(() => undefined, no).service(envelope('told'));
+    expect(unkept.takeApp()).toBe('');
+    expect(unkept.outcome.ends).toEqual(['guard.a2a.not_engaged']);
+  });
 });

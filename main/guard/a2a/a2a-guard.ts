@@ -70,6 +70,10 @@ class ByFirstByte implements Guard {
     return this.#chosen?.waiting?.();
   }
 
+  holdsService(): boolean {
+    return this.#chosen?.holdsService?.() === true;
+  }
+
   #for([first]: Uint8Array): Guard | undefined {
     if (this.#chosen !== undefined || first === undefined) return this.#chosen;
     this.#chosen = this.#choose(first);

@@ -42,6 +42,10 @@ interface Coming {
   readonly held: ByteCollector;
   /** Of the payload, after its header went on. */
   payloadLeft: number;
+  /** It was asked, and something may. */
+  isCleared: boolean;
+  /** The other end is asked whether anything may be said. */
+  isAsking: boolean;
 }
 
 /** What an envelope is refused for, in Agora's words. */
@@ -60,16 +64,12 @@ export class EnvelopeGuard implements Guard {
   readonly #types: readonly Glob[] | undefined;
   readonly #out = new Effects();
   readonly #coming: Readonly<Record<Side, Coming>> = {
-    app: { held: new ByteCollector(), payloadLeft: 0 },
-    service: { held: new ByteCollector(), payloadLeft: 0 },
+    app: { held: new ByteCollector(), payloadLeft: 0, isCleared: false, isAsking: false },
+    service: { held: new ByteCollector(), payloadLeft: 0, isCleared: false, isAsking: false },
   };
   #over = false;
   /** The rule that would have stopped the envelope that is judged. */
   #observed: string | undefined;
-  /** It was asked, and something may. */
-  #isCleared = false;
-  /** The other end is asked whether anything may be said. */
-  #asking = false;
   #nowMs = 0;
   #wake: () => void = () => undefined;
 
@@ -105,11 +105,15 @@ export class EnvelopeGuard implements Guard {
   }
 
   proceed(nowMs: number): readonly GuardEffect[] {
-    return this.#take('app', new Uint8Array(), nowMs);
+    return [...this.#take('app', new Uint8Array(), nowMs), ...this.#take('service', new Uint8Array(), nowMs)];
   }
 
   waiting(): 'bytes' | undefined {
-    return this.#asking ? 'bytes' : undefined;
+    return this.#coming.app.isAsking ? 'bytes' : undefined;
+  }
+
+  holdsService(): boolean {
+    return this.#coming.service.isAsking;
   }
 
   #take(side: Side, chunk: Uint8Array, nowMs: number): readonly GuardEffect[] {
@@ -125,7 +129,7 @@ export class EnvelopeGuard implements Guard {
         if (coming.payloadLeft > 0) break;
       }
       coming.held.append(rest);
-      if (side === 'app' && this.#asking) break;
+      if (coming.isAsking) break;
       const bytes = coming.held.take();
       const used = this.#frame(side, bytes);
       if (used === undefined) {
@@ -170,14 +174,16 @@ export class EnvelopeGuard implements Guard {
     this.#observed = undefined;
     const isForeign = this.#types !== undefined && !this.#types.some((glob) => glob.matches(type));
     if (isForeign && this.#stops(side, type, breaches.type(type))) return 'over';
-    if (side === 'service') return 'passed';
     const { skills } = this.#rules;
-    const namesNone = skills !== undefined && !skills.includes('*');
+    const namesNone = side === 'app' && skills !== undefined && !skills.includes('*');
     if (namesNone && this.#stops(side, type, breaches.skill())) return 'over';
-    const engaged = this.#isCleared ? undefined : this.#context.engagement?.refusal();
-    this.#isCleared = false;
-    if (engaged instanceof Promise) return this.#ask(engaged, type);
-    return this.#engaged(engaged, type);
+    // Nor does an agent say anything to somebody who is not engaged.
+    const coming = this.#coming[side];
+    const engaged = coming.isCleared ? undefined : this.#context.engagement?.refusal();
+    coming.isCleared = false;
+    if (engaged instanceof Promise) return this.#ask(coming, engaged, type);
+    if (engaged !== undefined) return this.#unengaged(engaged, type);
+    return side === 'app' ? this.#asked(type) : this.#answered(type);
   }
 
   /** A breach ends what flows, unless the contract only observes. */
@@ -191,19 +197,18 @@ export class EnvelopeGuard implements Guard {
   }
 
   /** The frame stays held until the other end has answered. */
-  #ask(asked: Promise<EngagementRefusal | undefined>, type: string): 'asking' {
-    this.#asking = true;
+  #ask(coming: Coming, asked: Promise<EngagementRefusal | undefined>, type: string): 'asking' {
+    coming.isAsking = true;
     void asked.then((refused) => {
-      this.#asking = false;
-      this.#isCleared = refused === undefined;
+      coming.isAsking = false;
+      coming.isCleared = refused === undefined;
       if (refused !== undefined) this.#unengaged(refused, type);
       this.#wake();
     });
     return 'asking';
   }
 
-  #engaged(refused: EngagementRefusal | undefined, type: string): 'passed' | 'over' {
-    if (refused !== undefined) return this.#unengaged(refused, type);
+  #asked(type: string): 'passed' | 'over' {
     const { maxMessages } = this.#rules;
     const { ledger, budgetKey, ledgerKey } = this.#context;
     const key = `${budgetKey ?? ledgerKey}|a2a.messages`;
@@ -213,6 +218,11 @@ export class EnvelopeGuard implements Guard {
     if (unsaid !== undefined) return this.#unengaged(unsaid, type);
     this.#call(type, 'allow');
     return 'passed';
+  }
+
+  #answered(type: string): 'passed' | 'over' {
+    const unsaid = this.#context.engagement?.said(false);
+    return unsaid === undefined ? 'passed' : this.#unengaged(unsaid, type);
   }
 
   /** Envelopes have no answer that says no: what flows ends, with why in the record. */
