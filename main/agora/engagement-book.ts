@@ -5,6 +5,7 @@
 import type { Clock } from '../base/clock.ts';
 import { Emitter } from '../base/emitter.ts';
 import type { EngagementContract } from '../base/engagement.ts';
+import { TunnelerError } from '../base/errors.ts';
 import { canonicalJson } from '../guard/json/canonical-json.ts';
 import { lastsMs, type Engagement, type EngagementEnd, type Party } from './engagement.ts';
 
@@ -22,7 +23,9 @@ export interface EngagementBookDeps {
   readonly record: (engagement: Engagement) => void;
 }
 
-/** Ended ones that are kept; older ones stand in the record alone. */
+/** Ended ones that are kept of the same two; older ones stand in the record alone. */
+const mostEndedOfParty = 20;
+/** And of all; the latest of any two is kept beyond it, for it decides what follows. */
 const mostEnded = 500;
 /** Looked at this often at least, so that sleep and set clocks are noticed. */
 const lookAgainMs = 10_000;
@@ -94,13 +97,27 @@ export class EngagementBook implements Disposable {
     return made;
   }
 
-  propose(party: Party, contract: EngagementContract, { id, reason }: { id: string; reason: string }): Engagement {
+  /** `renews`: nobody proposed it, and it goes on with what is left of the last one. Throws `base.invalid` where there is one of that id. */
+  propose(
+    party: Party,
+    contract: EngagementContract,
+    { id, reason, renews = false }: { id: string; reason: string; renews?: boolean },
+  ): Engagement {
+    if (this.#rows.has(id)) throw new TunnelerError('base.invalid', `there is an engagement ${id} already`);
+    const usedBefore = renews ? this.#used(party, contract) : undefined;
     const nowMs = this.#deps.clock.now();
     const { end, account, identity, counterparty, serviceId, service } = party;
     const contractHash = this.hashOf(contract);
     const made = { id, end, account, identity, counterparty, serviceId, service, contract, contractHash, reason };
     const counts = { messages: 0, bytes: 0, lastAtMs: nowMs };
-    return this.#put({ ...made, ...counts, state: 'proposed', proposedAtMs: nowMs });
+    return this.#put({ ...made, ...counts, usedBefore, state: 'proposed', proposedAtMs: nowMs });
+  }
+
+  /** Is nothing left for another one between these two that nobody proposes? */
+  isUsedUp(party: Party, contract: EngagementContract): boolean {
+    const { maxBytes = Infinity, maxDurationSeconds = Infinity } = contract;
+    const used = this.#used(party, contract);
+    return used !== undefined && (used.bytes >= maxBytes || used.ms >= maxDurationSeconds * 1000);
   }
 
   /** Agreed on; `approvedMs`: for so long, from its first message. Again while it runs: for so long from now on. */
@@ -125,7 +142,7 @@ export class EngagementBook implements Disposable {
       reason,
       state: 'active',
       startedAtMs,
-      startedSinceBootMs: sinceBootMs(),
+      startedSinceBootMs: sinceBootMs() - (one.usedBefore?.ms ?? 0),
       lastAtMs: startedAtMs,
     });
   }
@@ -153,14 +170,20 @@ export class EngagementBook implements Disposable {
   leftBytes(id: string): number {
     const row = this.#rows.get(id);
     const most = row?.fixed.contract.maxBytes;
-    return row === undefined || most === undefined ? Infinity : Math.max(0, most - row.bytes);
+    return row === undefined || most === undefined ? Infinity : Math.max(0, most - bytesOf(row));
   }
 
   /** End it; nothing happens where it is over. Each step is recorded; one that cannot be does not keep it open. */
-  close(id: string, ended: EngagementEnd, reason: string, endedDetail?: string): void {
+  close(
+    id: string,
+    ended: EngagementEnd,
+    reason: string,
+    more: Pick<Engagement, 'endedDetail' | 'claimed'> = {},
+  ): void {
     const one = this.get(id);
     if (one === undefined || one.state === 'closed') return;
-    const over = { ...one, ended, endedDetail, reason };
+    const ranMs = one.startedSinceBootMs === undefined ? one.usedBefore?.ms : this.#ranMs(one);
+    const over = { ...one, ...more, ended, reason, ranMs };
     this.#put({ ...over, state: 'closing' });
     this.#put({ ...over, state: 'closed', closedAtMs: this.#deps.clock.now() });
     const kept = this.get(id);
@@ -168,9 +191,9 @@ export class EngagementBook implements Disposable {
   }
 
   /** When it ends at the latest; undefined: at no set time. */
-  endsAtMs({ startedAtMs, contract, approvedMs }: Engagement): number | undefined {
+  endsAtMs({ startedAtMs, contract, approvedMs, usedBefore }: Engagement): number | undefined {
     const lasts = lastsMs({ contract, approvedMs });
-    return startedAtMs === undefined || lasts === undefined ? undefined : startedAtMs + lasts;
+    return startedAtMs === undefined || lasts === undefined ? undefined : startedAtMs + lasts - (usedBefore?.ms ?? 0);
   }
 
   [Symbol.dispose](): void {
@@ -192,7 +215,7 @@ export class EngagementBook implements Disposable {
       }
     }
     this.#keep({ fixed: one, messages, bytes, lastAtMs, lastMonotonicMs });
-    this.#forget();
+    if (one.state === 'closed') this.#forget();
     this.#look();
     return one;
   }
@@ -207,12 +230,27 @@ export class EngagementBook implements Disposable {
   }
 
   #forget(): void {
-    const over = [...this.#rows.values()].filter(({ fixed }) => fixed.state === 'closed');
-    for (const row of over.slice(0, Math.max(0, over.length - mostEnded))) {
-      this.#rows.delete(row.fixed.id);
-      const key = partyKey(row.fixed);
-      if (this.#latest.get(key) === row) this.#latest.delete(key);
+    const ofParty = new Map<string, number>();
+    const newestFirst = [...this.#rows.values()].reverse().filter(({ fixed }) => fixed.state === 'closed');
+    const within = newestFirst.filter(({ fixed }) => {
+      const key = partyKey(fixed);
+      const nth = (ofParty.get(key) ?? 0) + 1;
+      ofParty.set(key, nth);
+      if (nth > mostEndedOfParty) this.#rows.delete(fixed.id);
+      return nth <= mostEndedOfParty;
+    });
+    for (const row of within.slice(mostEnded)) {
+      if (this.#latest.get(partyKey(row.fixed)) !== row) this.#rows.delete(row.fixed.id);
     }
+  }
+
+  /** What the last one of these two under this very contract used, and those that it went on from. */
+  #used(party: Party, contract: EngagementContract): Engagement['usedBefore'] {
+    const [key, hash] = [partyKey(party), this.hashOf(contract)];
+    const last = [...this.#rows.values()].findLast(
+      ({ fixed }) => fixed.contractHash === hash && partyKey(fixed) === key,
+    );
+    return last === undefined ? undefined : { bytes: bytesOf(last), ms: last.fixed.ranMs ?? ranByWallMs(last.fixed) };
   }
 
   /** End what is due, and look again when the next one is. */
@@ -258,11 +296,13 @@ export class EngagementBook implements Disposable {
 
   /** One of an earlier run, as if it had begun in this one. */
   #carriedOver(one: Engagement): Engagement {
-    const { startedAtMs, startedSinceBootMs } = one;
+    const { startedAtMs, startedSinceBootMs, usedBefore } = one;
     if (startedAtMs === undefined || startedSinceBootMs === undefined) return one;
     const sinceBootMs = this.#deps.sinceBootMs();
+    const beforeMs = usedBefore?.ms ?? 0;
     const byBoot = sinceBootMs - startedSinceBootMs;
-    const ranMs = Math.max(this.#deps.clock.now() - startedAtMs, byBoot < 0 ? sinceBootMs : byBoot);
+    const byWall = this.#deps.clock.now() - startedAtMs + beforeMs;
+    const ranMs = Math.max(byWall, byBoot < 0 ? sinceBootMs + beforeMs : byBoot);
     return { ...one, startedSinceBootMs: sinceBootMs - ranMs };
   }
 }
@@ -270,6 +310,16 @@ export class EngagementBook implements Disposable {
 /** The same for the same two at the same service. */
 export function partyKey({ end, account, serviceId }: Party): string {
   return JSON.stringify([end, account, serviceId]);
+}
+
+/** Of it and of those that it goes on from. */
+function bytesOf({ fixed, bytes }: Row): number {
+  return bytes + (fixed.usedBefore?.bytes ?? 0);
+}
+
+/** Of one that ended before its time was kept. */
+function ranByWallMs({ startedAtMs, closedAtMs }: Engagement): number {
+  return startedAtMs === undefined || closedAtMs === undefined ? 0 : Math.max(0, closedAtMs - startedAtMs);
 }
 
 function snapshot({ fixed, messages, bytes, lastAtMs }: Row): Engagement {

@@ -50,6 +50,12 @@ export interface Engagement extends Party {
   readonly ended?: EngagementEnd | undefined;
   /** More of it in Agora's words, where a guard said more. */
   readonly endedDetail?: string | undefined;
+  /** At the host: why the other end says that it closed it, which nobody here has seen. */
+  readonly claimed?: EngagementEnd | undefined;
+  /** What of its terms was used before it began, by those that it goes on from. */
+  readonly usedBefore?: { readonly bytes: number; readonly ms: number } | undefined;
+  /** How long it had run when it ended, `usedBefore` among it. */
+  readonly ranMs?: number | undefined;
   /** Of the last transition, in words. */
   readonly reason: string;
   readonly messages: number;
@@ -96,8 +102,8 @@ const renewedByDialling: ReadonlySet<EngagementEnd> = new Set([
 ]);
 
 /** Is there to be a proposal before anything is said under this contract again? */
-export function asksForProposal({ ended, contractHash }: Engagement, hash: string): boolean {
-  return ended !== undefined && contractHash === hash && !renewedByDialling.has(ended);
+export function asksForProposal({ ended, claimed = ended, contractHash }: Engagement, hash: string): boolean {
+  return claimed !== undefined && contractHash === hash && !renewedByDialling.has(claimed);
 }
 
 /** Milliseconds that it may last from its first message; undefined: without end. */

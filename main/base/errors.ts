@@ -114,6 +114,7 @@ export const errorCodes = [
   'agora.not_yours',
   'agora.rejected',
   'agora.several_offers',
+  'agora.too_often',
   'agora.unknown_engagement',
   'agora.unknown_offer',
   'agora.which_identity',

@@ -99,6 +99,7 @@ export class Approvals implements Disposable {
   ask(question: ApprovalQuestion): Approval {
     const waiting = question.kind === 'call' ? undefined : this.#find(question.kind, question.holder, 'pending');
     if (waiting !== undefined) return waiting;
+    if (question.kind !== 'call') this.#replace(question.kind, question.holder);
     const nowMs = this.#deps.clock.now();
     const patienceMs = question.kind === 'call' ? callPatienceMs : dayMs;
     const row: Kept = {
@@ -238,6 +239,15 @@ export class Approvals implements Disposable {
     return [...this.#rows.values()].findLast(
       (row) => row.kind === kind && row.state === state && holderKey(row.holder) === key,
     );
+  }
+
+  /** Whoever asks again has one row that lapsed no more: asking and taking back fills no list. */
+  #replace(kind: ApprovalKind, holder: GrantHolder): void {
+    const lapsed = this.#find(kind, holder, 'expired');
+    if (lapsed === undefined) return;
+    this.#timers.get(lapsed.id)?.[Symbol.dispose]();
+    this.#timers.delete(lapsed.id);
+    this.#rows.delete(lapsed.id);
   }
 
   /** Keep it as it is now for `forMs`; then what was open has lapsed, and what is over is forgotten. */

@@ -10,8 +10,10 @@ import { Emitter } from '../../main/base/emitter.ts';
 import { parseEngagement, type EngagementContract } from '../../main/base/engagement.ts';
 import { closeReasons } from '../../main/base/reason.ts';
 import { silentLog } from '../../main/base/log.ts';
+import { openEngaging, type EngagingDeps } from '../../main/engine/agora/engaging.ts';
 import { openKeptEngagements } from '../../main/engine/agora/kept-engagements.ts';
-import { Engagements, type EngagedSession } from '../../main/engine/agora/engagements.ts';
+import type { EngagedSession } from '../../main/engine/agora/engaged-session.ts';
+import { Engagements } from '../../main/engine/agora/engagements.ts';
 import { readEngagementAnswer, readQuestion } from '../../main/engine/agora/engagement-words.ts';
 import type { EngagementRefusal } from '../../main/guard/guard.ts';
 import type { EngagementWords } from '../../main/peer/words.ts';
@@ -300,7 +302,7 @@ describe('an engagement that the contract alone accepts', () => {
     expect(other.dial.transitions().at(-1)).toBe('closed: enough');
   });
 
-  it('ends at the host too, in the same words, where its terms ended it at the dialling end', async () => {
+  it('ends at the host too where its terms ended it at the dialling end, whose word of why is noted as its word', async () => {
     const both = new Both({ maxBytes: 100 });
     const { dial, say } = both.connect();
     await say();
@@ -308,7 +310,61 @@ describe('an engagement that the contract alone accepts', () => {
     const [id = ''] = both.dial.open;
     both.dial.close(id, 'max_bytes_exceeded');
     await new Promise((resolve) => setImmediate(resolve));
-    for (const end of [both.dial, both.host]) expect(end.states()).toEqual(['closed max_bytes_exceeded']);
+    expect(both.dial.states()).toEqual(['closed max_bytes_exceeded']);
+    expect(both.host.states()).toEqual(['closed consumer_close']);
+    expect(both.host.book.list()[0]).toMatchObject({ claimed: 'max_bytes_exceeded' });
+    expect(await both.connect().say()).toMatch(/^engagement:closed/);
+  });
+
+  it.each(['tunnel_failed', 'contract_violation', 'idle_timeout', 'policy_revoked'] as const)(
+    'goes on with what is left after %s, whoever says so, until a person proposes another',
+    async (ended) => {
+      const both = new Both({ maxBytes: 300, maxDurationSeconds: 60 });
+      const { host, say } = both.connect();
+      expect(await say(50)).toBe('said');
+      host.moved(150);
+      both.clock.advance(40_000);
+      const [{ id }] = both.dial.book.list() as [Engagement];
+      const asked = { ask: 'close', id, ended } as const;
+      expect(both.host.engagements.answer(asHost, both.contract, asked)).toMatchObject({ ended: 'consumer_close' });
+      both.dial.book.close(id, ended, 'x');
+      // Over a restart too, and time between them is nobody's.
+      const again = new End('host', () => undefined, { clock: both.clock, kept: both.host.kept });
+      both.clock.advance(3_600_000);
+      const next = again.session(both.contract);
+      expect(await next.refusal()).toBe(undefined);
+      next.said(true);
+      expect(next.leftBytes()).toBe(100);
+      next.moved(30);
+      const [, one] = again.book.list() as [Engagement, Engagement];
+      expect(again.book.endsAtMs(one)).toBe(both.clock.now() + 20_000);
+      both.clock.advance(19_000);
+      expect(again.states()).toEqual(['closed consumer_close', 'active']);
+      // And from the second to the third.
+      again.book.close(one.id, 'contract_violation', 'x');
+      const third = again.session(both.contract);
+      third.said(true);
+      expect(third.leftBytes()).toBe(70);
+      both.clock.advance(1_001);
+      expect(again.states().at(-1)).toBe('closed max_duration_exceeded');
+
+      const proposal = { ask: 'propose', id: `ses_${'b'.repeat(32)}` } as const;
+      expect(again.engagements.answer(asHost, both.contract, proposal)).toMatchObject({ state: 'accepting' });
+      const proposed = again.session(both.contract);
+      proposed.said(true);
+      expect(proposed.leftBytes()).toBe(300);
+      both.clock.advance(59_000);
+      expect(again.states().at(-1)).toBe('active');
+    },
+  );
+
+  it('is not begun anew by a message where nothing is left of it', async () => {
+    const both = new Both({ maxBytes: 100 });
+    const { host, say } = both.connect();
+    await say();
+    host.moved(90);
+    both.host.book.close(both.host.book.list()[0]?.id ?? '', 'contract_violation', 'x');
+    expect(await both.host.session(both.contract).refusal()).toMatchObject({ rule: 'engagement:closed' });
   });
 
   it('is told when they meet again, where the other could not be reached', async () => {
@@ -457,6 +513,131 @@ describe('an engagement that a person accepts', () => {
     expect(await third.session(both.contract).refusal()).toBe(undefined);
     both.clock.advance(30_001);
     expect(third.states()).toEqual(['closed max_duration_exceeded']);
+  });
+});
+
+describe('an id of an engagement', () => {
+  const id = `ses_${'c'.repeat(32)}`;
+  const guarded = contractOf({ approval: { by: ['box'], forSeconds: 60 } });
+  const there = { serviceId: 's2', service: 'guarded' };
+  const asGuarded: Party = { ...asHost, ...there };
+
+  /** `free` agreed on the id first, `guarded` has it, and then something is said at `free`. */
+  function reused(): { host: End; free: string } {
+    const host = new End('host', () => undefined);
+    const free = contractOf({});
+    expect(host.engagements.agree(asHost, free, id).id).toBe(id);
+    expect(host.engagements.answer(asGuarded, guarded, { ask: 'propose', id })).toMatchObject({ id });
+    host.approvals.answer('app_1', { grant: true, by: 'box' });
+    const session = host.engagements.of(guarded, { ...factsOf('host', guarded), ...there }, 'g');
+    host.open.add('g');
+    expect(session?.said(true)).toBe(undefined);
+    const other = host.session(free);
+    expect(other.said(true)).toBe(undefined);
+    expect(host.states()).toEqual(['active', 'active']);
+    return { host, free: host.book.current(asHost)?.id ?? '' };
+  }
+
+  it('is of one party alone: approval at another service ends with its time, and by a no', () => {
+    for (const end of [
+      (host: End) => host.clock.advance(60_001),
+      (host: End) => host.approvals.answer('app_1', { grant: false, by: 'box' }),
+    ]) {
+      const { host, free } = reused();
+      expect(free).not.toBe(id);
+      end(host);
+      expect(host.book.get(id)).toMatchObject({ service: 'guarded', state: 'closed' });
+      expect(host.cut.map(([session]) => session)).toEqual(['g']);
+      expect(host.book.get(free)?.state).toBe('active');
+    }
+  });
+
+  it('is taken once', () => {
+    const { host } = reused();
+    expect(() => host.book.propose(asHost, guarded, { id, reason: 'x' })).toThrow(
+      expect.objectContaining({ code: 'base.invalid' }) as Error,
+    );
+  });
+});
+
+describe('proposals without end', () => {
+  const contract = contractOf({ approval: { by: ['box'], forSeconds: 60 } });
+  const nth = (n: number): string => `ses_${n.toString(16).padStart(32, '0')}`;
+
+  it('leave one question on the list, and come at the pace of a person', () => {
+    const host = new End('host', () => undefined);
+    const propose = (n: number): unknown => host.engagements.answer(asHost, contract, { ask: 'propose', id: nth(n) });
+    const loop = Array.from({ length: 20 }, (_, n) => {
+      const answer = propose(n);
+      host.engagements.answer(asHost, contract, { ask: 'close', id: nth(n) });
+      return answer;
+    });
+    expect(loop.filter((answer) => JSON.stringify(answer).includes('"state":"proposed"'))).toHaveLength(10);
+    expect(loop.at(-1)).toMatchObject({ code: 'agora.too_often' });
+    expect(host.approvals.list()).toHaveLength(1);
+    const phone: Party = { ...asHost, account: 'id-phone', counterparty: 'phone' };
+    const asked = { ask: 'propose', id: nth(98) } as const;
+    expect(host.engagements.answer(phone, contract, asked)).toMatchObject({ state: 'proposed' });
+    host.clock.advance(60_001);
+    expect(propose(99)).toMatchObject({ state: 'proposed' });
+    expect(host.approvals.list().map(({ state }) => state)).toEqual(['pending', 'pending']);
+  });
+
+  it('are no quicker by closing what would begin again by itself', async () => {
+    const host = new End('host', () => undefined);
+    const free = contractOf({});
+    let begun = 0;
+    for (let n = 0; n < 20; n += 1) {
+      const session = host.session(free);
+      if ((await session.refusal()) !== undefined) break;
+      session.said(true);
+      begun += 1;
+      const { id = '' } = host.book.current(asHost) ?? {};
+      host.engagements.answer(asHost, free, { ask: 'close', id, ended: 'tunnel_failed' });
+    }
+    expect(begun).toBe(11);
+  });
+
+  it('are told to whoever makes them', async () => {
+    const dial = new End('dial', () => undefined);
+    const engaging = openEngaging({
+      engagements: dial.engagements,
+      identities: {
+        all: () => [
+          {
+            name: 'laptop',
+            account: () => 'id-laptop',
+            services: () => [{ id: 's1', name: 'broker', permissions: ['Dial'], configs: {} }],
+          },
+        ],
+      },
+      policy: { contractOf: () => ({ kind: 'set', contract }) },
+      quarantine: { causeOf: () => undefined },
+      ask: () => Promise.resolve(readEngagementAnswer('{"refused":"no","code":"agora.too_often"}')),
+    } as unknown as EngagingDeps);
+    await expect(engaging.propose({ service: 'broker' })).rejects.toMatchObject({ code: 'agora.too_often' });
+    expect(dial.states()).toEqual([]);
+  });
+
+  it('and their ends push out nobody else’s', async () => {
+    const before = new End('host', () => undefined);
+    const free = contractOf({});
+    before.session(free).said(true);
+    before.book.close(before.book.list()[0]?.id ?? '', 'max_bytes_exceeded', 'used');
+    const [first] = before.book.list() as [Engagement];
+    const others = Array.from({ length: 700 }, (_, n) => ({ ...first, id: nth(n), account: `id-${n % 70}` }));
+    const ofOne = Array.from({ length: 100 }, (_, n) => ({ ...first, id: nth(1_000 + n), account: 'id-one' }));
+    const host = new End('host', () => undefined, { kept: [first, ...others, ...ofOne] });
+    const one: Party = { ...asHost, account: 'id-one' };
+    host.book.propose(one, free, { id: nth(2_000), reason: 'x' });
+    host.book.close(nth(2_000), 'consumer_close', 'x');
+    const left = host.book.list();
+    expect(left).toHaveLength(501);
+    expect(left.filter(({ account }) => account === 'id-one')).toHaveLength(20);
+    expect(new Set(left.map(({ account }) => account)).size).toBe(72);
+    const mine = first.id;
+    expect(host.book.latest(asHost)?.id).toBe(mine);
+    expect(await host.session(free).refusal()).toMatchObject({ rule: 'engagement:closed' });
   });
 });
 

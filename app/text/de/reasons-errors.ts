@@ -80,6 +80,10 @@ export const errorReasonsDe = {
     sentence: '{service} wird hier von mehreren Identitäten angeboten.',
     next: 'Sagen Sie mit --identity, welche gemeint ist.',
   },
+  'agora.too_often': {
+    sentence: '{service} wurden in kurzer Zeit zu viele Engagements vorgeschlagen.',
+    next: 'Warten Sie eine Minute und schlagen Sie es dann noch einmal vor.',
+  },
   'agora.unknown_engagement': { sentence: 'Das Engagement {id} gibt es hier nicht.' },
   'agora.unknown_offer': { sentence: 'Unter {service} wird hier kein Agent angeboten.' },
   'agora.which_identity': {

@@ -47,7 +47,7 @@ const answer = v.union([
     approvedMs: v.optional(v.pipe(v.number(), v.minValue(0))),
   }),
   v.object({ id: engagementId, state: v.literal('unknown') }),
-  v.object({ refused: reason }),
+  v.object({ refused: reason, code: v.optional(v.picklist(['agora.too_often'])) }),
 ]);
 /** What the host answers. */
 export type EngagementAnswer = v.InferOutput<typeof answer>;

@@ -17,10 +17,12 @@ import type { EngagementContract } from '../../base/engagement.ts';
 import { toTunnelerError } from '../../base/errors.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { ByteStream } from '../../base/stream.ts';
+import { HeldSession, type EngagedSession } from './engaged-session.ts';
 import { serveQuestion } from './engagement-line.ts';
 import type { Log } from '../../base/log.ts';
 import type { CloseReason, Reason } from '../../base/reason.ts';
-import type { EngagementRefusal, SessionEngagement } from '../../guard/guard.ts';
+import type { EngagementRefusal } from '../../guard/guard.ts';
+import { createLedger } from '../../guard/ledger.ts';
 import type { EngagementWords } from '../../peer/words.ts';
 import type { Approval, Approvals } from '../../policy/approvals.ts';
 import type { GrantHolder } from '../../policy/grants.ts';
@@ -45,18 +47,16 @@ export interface EngagementsDeps {
   readonly log: Log;
 }
 
-/** One session as its engagement is held against it, and its bytes counted. */
-export interface EngagedSession extends SessionEngagement {
-  /** Bytes that may still pass. */
-  leftBytes(): number;
-  moved(bytes: number): void;
-}
-
 /** Why a session is cut where its engagement is over. */
 const sessionEnds: Partial<Record<EngagementEnd, CloseReason>> = {
   rejected: 'provider_close',
   contract_changed: 'provider_close',
 };
+/** To these both ends come by themselves. */
+const seenByBoth: ReadonlySet<EngagementEnd> = new Set(['idle_timeout', 'max_duration_exceeded']);
+/** What an account may begin anew at this host in so long: a person's pace, for each is written, recorded and perhaps asked. */
+const mostAnew = 10;
+const anewWithinMs = 60_000;
 /** So long a list waits for others. */
 const patienceMs = 3_000;
 const forgotten = 'the host knows nothing of it';
@@ -75,9 +75,11 @@ export class Engagements implements Disposable {
   readonly #deps: EngagementsDeps;
   /** Ids that are agreed on, and under which nothing was said yet. */
   readonly #agreed = new Map<string, { readonly id: string; readonly words?: EngagementWords }>();
-  readonly #sessions = new Map<string, Held>();
+  readonly #sessions = new Map<string, HeldSession>();
   /** An approval's time begins by our own word: nobody has answered. */
   #beginning = false;
+  /** What accounts began anew, by proposals and by closing what would begin again by itself. */
+  readonly #anew = createLedger();
   /** Ended now, and the other end is not told. */
   readonly #quiet = new Set<string>();
   readonly #listening: readonly Disposable[];
@@ -105,7 +107,7 @@ export class Engagements implements Disposable {
     if (contract.a2a === undefined) return undefined;
     const known = this.#sessions.get(id);
     if (known !== undefined) return known;
-    const made = new Held(this, this.#partyOf(facts), contract, this.#deps.clock.now());
+    const made = new HeldSession(this, this.#partyOf(facts), contract, this.#deps.clock.now());
     this.#sessions.set(id, made);
     return made;
   }
@@ -120,7 +122,9 @@ export class Engagements implements Disposable {
     if (endedWith.has(session.closeReason)) {
       const { closeReason, closeWhy } = session;
       const detail = closeWhy === undefined ? undefined : breachDetails[closeWhy.code];
-      this.book.close(held.engagement, closeReason, closeWhy?.sentence ?? closeReason, detail);
+      this.book.close(held.engagement, closeReason, closeWhy?.sentence ?? closeReason, {
+        endedDetail: detail,
+      });
     } else if (wasCutThere(session)) void this.#refresh(held.engagement);
   }
 
@@ -155,9 +159,11 @@ export class Engagements implements Disposable {
     let current = book.current(party);
     if (current === undefined) {
       const agreed = this.#agreed.get(key);
-      const { id = newEngagementId(), words } = agreed ?? {};
-      current = book.propose(party, contract, { id, reason: 'its first message' });
-      if (words !== undefined) this.#told(id, words);
+      const words = agreed?.words;
+      const renews = words?.state === undefined;
+      current = this.propose(party, contract, { id: agreed?.id, reason: 'its first message', renews });
+      const { id } = current;
+      if (words?.id === id) this.#told(id, words);
       book.accept(id, words?.state === undefined ? 'accepted by the contract alone' : 'accepted by the host before');
       this.#agreed.delete(key);
     }
@@ -170,6 +176,20 @@ export class Engagements implements Disposable {
       }
     }
     return current.id;
+  }
+
+  /** Begin one, under this id where nothing else has it. Throws where that cannot be kept or recorded. */
+  propose(
+    party: Party,
+    contract: EngagementContract,
+    { id: agreed, ...how }: { id?: string | undefined; reason: string; renews?: boolean },
+  ): Engagement {
+    const id = agreed === undefined || this.book.get(agreed) !== undefined ? newEngagementId() : agreed;
+    const made = this.book.propose(party, contract, { id, ...how });
+    const mine = partyKey(party);
+    // Others may have agreed on it too, and it is theirs no more.
+    for (const [key, one] of this.#agreed) if (key !== mine && one.id === id) this.#agreed.delete(key);
+    return made;
   }
 
   // What both ends agree on.
@@ -230,8 +250,10 @@ export class Engagements implements Disposable {
     if (asked.ask === 'propose') return this.#proposed(party, contract, asked);
     const one = book.get(asked.id);
     if (!isTheirs(one)) return { id: asked.id, state: 'unknown' };
-    if (asked.ask === 'close') {
-      book.close(one.id, asked.ended ?? 'consumer_close', asked.reason ?? 'the other end closed it');
+    if (asked.ask === 'close' && one.state !== 'closed') {
+      // What it ended by there was not seen here: its word, and heard at a person's pace.
+      const claimed = asked.ended !== undefined && this.#mayAnew(party) ? asked.ended : undefined;
+      book.close(one.id, 'consumer_close', asked.reason ?? 'the other end closed it', { claimed });
     }
     return this.#answerOf(book.get(one.id) ?? one);
   }
@@ -240,14 +262,21 @@ export class Engagements implements Disposable {
     const { book } = this;
     const current = book.current(party);
     if (current?.contractHash === book.hashOf(contract)) return this.#answerOf(current);
+    if (!this.#mayAnew(party)) {
+      return { code: 'agora.too_often', refused: `more than ${mostAnew} engagements were proposed within a minute` };
+    }
     if (current !== undefined) book.close(current.id, 'contract_changed', 'another contract is in force since');
-    const id = book.get(asked.id) === undefined ? asked.id : newEngagementId();
     const isFull = this.#isFull(party, contract);
-    book.propose(party, contract, { id, reason: asked.reason ?? 'proposed' });
+    const made = this.propose(party, contract, { id: asked.id, reason: asked.reason ?? 'proposed' });
+    const { id } = made;
     this.#told(id, defined({ contract: asked.contract }));
     if (isFull) book.close(id, 'rejected', refusals.full(party, contract).sentence);
     else this.#decide(id, contract);
-    return this.#answerOf(book.get(id) ?? book.propose(party, contract, { id, reason: 'proposed' }));
+    return this.#answerOf(book.get(id) ?? made);
+  }
+
+  #mayAnew({ account }: Party): boolean {
+    return this.#anew.take(account, 1, mostAnew, anewWithinMs, this.#deps.clock.monotonic());
   }
 
   /** Accept it by the contract alone, or ask whom the contract names. */
@@ -345,8 +374,7 @@ export class Engagements implements Disposable {
   reopen(over: Engagement, contract: EngagementContract, reason: string | undefined): string {
     const current = this.book.current(over);
     if (current !== undefined) return current.id;
-    const id = newEngagementId();
-    this.book.propose(over, contract, { id, reason: reason ?? 'opened anew by a person' });
+    const { id } = this.propose(over, contract, { reason: reason ?? 'opened anew by a person' });
     if (contract.approval === undefined) this.book.accept(id, reason ?? 'opened anew by a person');
     else this.#decide(id, contract);
     return id;
@@ -371,7 +399,9 @@ export class Engagements implements Disposable {
     const there = party.end === 'dial' ? this.#agreed.get(partyKey(party))?.words?.state : undefined;
     if (there === 'accepting' || there === 'active') return undefined;
     const last = this.book.latest(party);
-    if (last !== undefined && asksForProposal(last, hash)) return refusals.over(party, last);
+    if (last !== undefined && (asksForProposal(last, hash) || this.book.isUsedUp(party, contract))) {
+      return refusals.over(party, last);
+    }
     if (contract.approval !== undefined) return refusals.unproposed(party, contract);
     return this.#isFull(party, contract) ? refusals.full(party, contract) : undefined;
   }
@@ -402,8 +432,7 @@ export class Engagements implements Disposable {
         sessionEnds[ended] ?? (ended as CloseReason),
         why,
       );
-    // In silence both ends come to the same by themselves.
-    if (one.end === 'dial' && ended !== 'idle_timeout' && !this.#quiet.has(one.id)) void this.#tellEnd(one);
+    if (one.end === 'dial' && !seenByBoth.has(ended) && !this.#quiet.has(one.id)) void this.#tellEnd(one);
   }
 
   #quarantined(subject: string): void {
@@ -419,49 +448,6 @@ export class Engagements implements Disposable {
   #partyOf({ direction: end, caller, identity, source, serviceId, service }: SessionFacts): Party {
     if (caller === undefined) return { end, account: this.#deps.accountOf(identity), identity, serviceId, service };
     return { end, account: caller.account, identity, counterparty: source, serviceId, service };
-  }
-}
-
-/** One session's side. */
-class Held implements EngagedSession {
-  engagement: string | undefined;
-  readonly #all: Engagements;
-  readonly #party: Party;
-  readonly #contract: EngagementContract;
-  readonly #sinceMs: number;
-  /** Bytes of before its first message. */
-  #bytes = 0;
-
-  constructor(all: Engagements, party: Party, contract: EngagementContract, sinceMs: number) {
-    this.#all = all;
-    this.#party = party;
-    this.#contract = contract;
-    this.#sinceMs = sinceMs;
-  }
-
-  refusal(): ReturnType<SessionEngagement['refusal']> {
-    return this.#all.refusal(this.#party, this.#contract, this.#sinceMs);
-  }
-
-  said(isMessage: boolean): EngagementRefusal | undefined {
-    try {
-      this.engagement = this.#all.said(this.#party, this.#contract);
-    } catch (error) {
-      // What cannot be kept or recorded must not go on.
-      return refusals.unkept(toTunnelerError(error).message);
-    }
-    this.#all.book.count(this.engagement, isMessage ? 1 : 0, this.#bytes);
-    this.#bytes = 0;
-    return undefined;
-  }
-
-  leftBytes(): number {
-    return this.engagement === undefined ? Infinity : this.#all.book.leftBytes(this.engagement);
-  }
-
-  moved(bytes: number): void {
-    if (this.engagement === undefined) this.#bytes += bytes;
-    else this.#all.book.count(this.engagement, 0, bytes);
   }
 }
 

@@ -1,5 +1,6 @@
 /** What a person does with engagements: propose, accept, reject, close, and look at them. */
 import type { EngagementView } from '../../api/agora-views.ts';
+import { partyKey } from '../../agora/engagement-book.ts';
 import { agoraWords, type Engagement, type Party } from '../../agora/engagement.ts';
 import type { EngagementContract } from '../../base/engagement.ts';
 import { TunnelerError } from '../../base/errors.ts';
@@ -25,7 +26,7 @@ export interface EngagingDeps {
 
 /** Calls of group `agora` about engagements. */
 export interface Engaging {
-  /** Throws `agora.no_contract`, `agora.which_identity`, `agora.rejected`, `agora.not_answered`, `ziti.*`. */
+  /** Throws `agora.no_contract`, `agora.which_identity`, `agora.rejected`, `agora.too_often`, `agora.not_answered`, `ziti.*`. */
   propose(request: {
     service: string;
     identity?: string | undefined;
@@ -68,10 +69,14 @@ export function openEngaging(deps: EngagingDeps): Engaging {
       const id = isSame ? current.id : newEngagementId();
       const question = { ask: 'propose', id, contract: book.hashOf(contract), reason: reason ?? 'proposed' } as const;
       const answer = await deps.ask(party, question);
-      if ('refused' in answer) throw rejected(service, answer.refused);
-      if (book.get(answer.id) === undefined) {
+      if ('refused' in answer) throw answer.code === undefined ? rejected(service, answer.refused) : tooOften(service);
+      const known = book.get(answer.id);
+      if (known !== undefined && partyKey(known) !== partyKey(party)) {
+        throw rejected(service, `its host names ${answer.id}, which is with ${known.service}`);
+      }
+      if (known === undefined) {
         if (isSame) book.close(id, 'tunnel_failed', 'the host has another one');
-        book.propose(party, contract, { id: answer.id, reason: question.reason });
+        engagements.propose(party, contract, { id: answer.id, reason: question.reason });
       }
       engagements.follow(answer.id, answer);
       if (answer.state === 'closed') throw rejected(service, answer.reason);
@@ -171,6 +176,12 @@ function over({ id, state }: Engagement): TunnelerError {
 function rejected(service: string, why: string): TunnelerError {
   return new TunnelerError('agora.rejected', `the engagement with ${service} was rejected: ${why}`, {
     details: { service, why },
+  });
+}
+
+function tooOften(service: string): TunnelerError {
+  return new TunnelerError('agora.too_often', `too many engagements with ${service} were proposed in a short time`, {
+    details: { service, next: 'wait a minute, then propose again' },
   });
 }
 

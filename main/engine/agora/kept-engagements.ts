@@ -21,6 +21,7 @@ const writeAfterMs = 250;
 
 const text = v.string();
 const number = v.pipe(v.number(), v.finite());
+const ends = [...closeReasons, 'rejected', 'contract_changed'] as const;
 const engagement = v.object({
   id: text,
   end: v.picklist(['dial', 'host']),
@@ -40,8 +41,11 @@ const engagement = v.object({
   approval: v.optional(text),
   lastAtMs: number,
   closedAtMs: v.optional(number),
-  ended: v.optional(v.picklist([...closeReasons, 'rejected', 'contract_changed'])),
+  ended: v.optional(v.picklist(ends)),
   endedDetail: v.optional(text),
+  claimed: v.optional(v.picklist(ends)),
+  usedBefore: v.optional(v.object({ bytes: number, ms: number })),
+  ranMs: v.optional(number),
   reason: text,
   messages: number,
   bytes: number,
@@ -117,7 +121,7 @@ function fieldsOf(one: Engagement): Readonly<Record<string, unknown>> {
     contractHash,
     reason,
     ...(one.state === 'proposed' ? { contract: one.contract } : {}),
-    ...defined({ contractHashThere, approval: one.approval, ended }),
+    ...defined({ contractHashThere, approval: one.approval, ended, claimed: one.claimed }),
     ...(ended === undefined ? {} : agoraWords(ended, one.endedDetail)),
     ...(isOver ? { messages: one.messages, bytes: one.bytes } : {}),
   };

@@ -104,6 +104,7 @@ export const codeWords: Readonly<Record<ReasonCode, string>> = {
   'agora.not_yours': 'the end that hosts the service decides on it',
   'agora.rejected': 'the other end rejected the proposal, and says why',
   'agora.several_offers': 'several identities offer an agent under this name: say which, with `--identity NAME`',
+  'agora.too_often': 'too many engagements were proposed in a short time; wait a minute',
   'agora.unknown_engagement': 'there is no engagement of that id here',
   'agora.unknown_offer': 'no agent is offered here under this name',
   'agora.which_identity': 'several identities here may dial the service: say which, with `--identity NAME`',

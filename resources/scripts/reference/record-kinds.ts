@@ -210,11 +210,11 @@ export const recordKinds: Readonly<Record<AuditKind, Kind>> = {
   'engagement.active': { says: 'the first message was said under it: its time runs', fields: engagementFields },
   'engagement.closing': {
     says: 'it ends, for this reason, and the sessions under it are cut',
-    fields: [...engagementFields, 'ended', 'closeReason', 'closeDetail'],
+    fields: [...engagementFields, 'ended', 'claimed', 'closeReason', 'closeDetail'],
   },
   'engagement.closed': {
     says: 'it is over, with what was said under it',
-    fields: [...engagementFields, 'ended', 'closeReason', 'closeDetail', 'messages', 'bytes'],
+    fields: [...engagementFields, 'ended', 'claimed', 'closeReason', 'closeDetail', 'messages', 'bytes'],
   },
   'desk.ordered': {
     says: 'the desk that collects the record ordered something here',
@@ -251,6 +251,7 @@ export const fieldMeanings: Readonly<Record<string, string>> = {
   cause:
     'why, in words; of a lost service: `revoked`, `identity_disabled`, or `stopped` where the identity works here no more',
   circuit: 'OpenZiti’s circuit',
+  claimed: 'at the host: why the other end says that it closed an engagement; its word, and nothing that was seen here',
   closeDetail: 'more of it, in Agora’s words where it has some',
   closeReason: 'why an engagement ended, in Agora’s words',
   code: 'of the reason, see [codes](codes.md)',
