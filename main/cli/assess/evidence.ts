@@ -17,7 +17,8 @@ const asked = {
   released: { kind: 'quarantine.released' },
   enrolled: { kind: 'identity.enrolled' },
   renewed: { kind: 'identity.renewed' },
-  serviceLost: { kind: 'service.lost' },
+  // A stop gives services up as well, and takes them from nobody.
+  serviceLost: { kind: 'service.lost', text: 'revoked' },
   policyChanged: { kind: 'policy.changed' },
   secretSet: { kind: 'secret.set' },
   certified: { kind: 'signer.certified' },
@@ -25,7 +26,7 @@ const asked = {
   tlsFailed: { kind: 'tls.failed' },
   clockSet: { kind: 'clock.changed' },
   dialFailed: { kind: 'dial.failed' },
-} as const satisfies Record<string, Pick<AuditQuery, 'kind' | 'decision'>>;
+} as const satisfies Record<string, Pick<AuditQuery, 'kind' | 'decision' | 'text'>>;
 
 /** A record that controls look for, by the name it has here. */
 export type RecordName = keyof typeof asked;
