@@ -112,7 +112,11 @@ function describeEngagements(rows: readonly EngagementView[], cli: Cli): string 
       { title: 'WITH', text: (row) => row.counterparty ?? '', spare: 1 },
       { title: 'MESSAGES', text: (row) => String(row.messages), align: 'right', spare: 4 },
       { title: 'BYTES', text: (row) => bytes(row.bytes), align: 'right', spare: 5 },
-      { title: 'ENDS', text: (row) => (row.endsAt === null ? '' : relative(row.endsAt, now)), spare: 6 },
+      {
+        title: 'ENDS',
+        text: (row) => (row.endsAt === null || row.state === 'closed' ? '' : relative(row.endsAt, now)),
+        spare: 6,
+      },
       {
         title: 'WHY',
         text: (row) => (row.closeReason === null ? row.reason : `${row.closeReason}: ${row.reason}`),

@@ -126,9 +126,13 @@ function partyFor(
   });
   const [one, ...others] = dialable;
   if (one === undefined) {
-    throw new TunnelerError('ziti.dial.service_unknown', `${identity ?? 'no identity here'} may not dial ${service}`, {
-      details: { service, next: 'culvert services lists those there are' },
-    });
+    throw new TunnelerError(
+      'ziti.dial.service_unknown',
+      `${identity === undefined ? 'no identity here may' : `${identity} may not`} dial ${service}`,
+      {
+        details: { service, next: 'culvert services lists those there are' },
+      },
+    );
   }
   if (others.length > 0) {
     const names = dialable.map(({ runner }) => runner.name);
@@ -165,7 +169,10 @@ function ruled(service: Pick<ZitiService, 'name' | 'configs'>, policy: Pick<Poli
 function hostsOwn(one: Engagement): Engagement {
   if (one.end === 'host') return one;
   throw new TunnelerError('agora.not_yours', `${one.id} was proposed here: its other end decides`, {
-    details: { id: one.id, next: `culvert agora accept ${one.id} at the engine that hosts ${one.service}` },
+    details: {
+      id: one.id,
+      next: `ask whoever runs the engine that hosts ${one.service}; culvert agora close ${one.id} takes it back here`,
+    },
   });
 }
 
