@@ -10,45 +10,17 @@ import { Emitter } from '../base/emitter.ts';
 import type { EngagementContract } from '../base/engagement.ts';
 import { TunnelerError } from '../base/errors.ts';
 import type { Reason } from '../base/reason.ts';
+import {
+  carriedOver,
+  type Approval,
+  type ApprovalKind,
+  type ApprovalQuestion,
+  type ApprovalState,
+  type KeptApproval,
+} from './approval-row.ts';
 import { holderKey, type GrantHolder } from './grants.ts';
 
-/** What is approved: sessions of a service (`approval`), more time for its holder (`grantSeconds`), or one held call (`mcp.ask`). */
-export type ApprovalKind = 'session' | 'grant' | 'call';
-/** Where a request stands; `expired` covers one that lapsed, was withdrawn, or whose granted time is over. */
-export type ApprovalState = 'pending' | 'granted' | 'denied' | 'expired';
-
-/** What is asked. */
-export interface ApprovalQuestion {
-  readonly kind: ApprovalKind;
-  readonly holder: GrantHolder;
-  readonly contract: EngagementContract;
-  readonly agent?: string;
-  /** Of a call: method, target and arguments, for the person who is asked. */
-  readonly call?: { readonly method: string; readonly target: string; readonly arguments: unknown };
-}
-
-/** A request and what became of it, as lists show it. */
-export interface Approval extends ApprovalQuestion {
-  readonly id: string;
-  readonly state: ApprovalState;
-  readonly requestedAtMs: number;
-  /** When a question lapses, or what was granted ends; undefined: at no set time. */
-  readonly expiresAtMs: number | undefined;
-  /** What the person who answered said. */
-  readonly reason?: string;
-  /** Who answered. */
-  readonly answeredBy?: string;
-  /** Of a call: it holds for this tool while the session of the call lasts. */
-  readonly forSession?: boolean;
-  /** Nobody approved it: it was taken in an emergency, and whoever answers for the service has to know. */
-  readonly brokenGlass?: true;
-}
-
-interface Kept extends Approval {
-  readonly forMs?: number;
-  /** First use, since the machine started. */
-  readonly beganSinceBootMs?: number;
-}
+export type { Approval, ApprovalKind, ApprovalQuestion, ApprovalState } from './approval-row.ts';
 
 /** A person's word on a request; `minutes` shortens what a grant gives and never lengthens it. */
 export interface Answer {
@@ -66,24 +38,48 @@ export interface ApprovalsDeps {
   readonly clock: Clock;
   readonly sinceBootMs: () => number;
   readonly newId: () => string;
+  /** Keep these. What it throws refuses what a person grants, and the use of it. Absent: nothing outlives this run. */
+  readonly save?: (rows: readonly KeptApproval[]) => void;
+  /** What was asked, or is over, could not be kept. */
+  readonly unkept?: (error: unknown) => void;
 }
+
+/** A row before it is stamped with the time at which it came to be so. */
+type Row = Omit<KeptApproval, 'keepMs' | 'putAtMs' | 'putSinceBootMs'>;
 
 const dayMs = 86_400_000;
 /** A call that nobody answers is refused then: longer than most clients wait anyhow. */
 const callPatienceMs = 120_000;
 /** Answered rows stay listed this long. */
 const shownMs = 3_600_000;
+/** What is asked and what lapses within this time is kept together. */
+const writeAfterMs = 250;
 
-/** The requests of this engine, in memory only: after a restart whoever still waits asks again. Disposing stops their timers. */
+/** The requests of this engine. What was answered outlives it; whoever still waits asks again. Disposing keeps what came last, and stops the timers. */
 export class Approvals implements Disposable {
   /** A row that is new, or changed. */
   readonly events = new Emitter<Approval>();
   readonly #deps: ApprovalsDeps;
-  readonly #rows = new Map<string, Kept>();
+  readonly #rows = new Map<string, KeptApproval>();
   readonly #timers = new Map<string, Disposable>();
+  /** Ids of what an earlier run left. */
+  readonly #before = new Set<string>();
+  #unwritten: Disposable | undefined;
 
   constructor(deps: ApprovalsDeps) {
     this.#deps = deps;
+  }
+
+  /** Take over what an earlier run kept, with what is left of its time; a question of then is gone, and its listeners are told. Once, at first. */
+  restore(kept: readonly KeptApproval[]): void {
+    const { clock, sinceBootMs } = this.#deps;
+    for (const before of kept) {
+      this.#before.add(before.id);
+      const { row, leftMs } = carriedOver(before, clock.now(), sinceBootMs());
+      const lapsed = leftMs <= 0 && isOpen(row);
+      if (row.state === 'pending' || lapsed) this.#put({ ...row, state: 'expired', expiresAtMs: clock.now() }, shownMs);
+      else if (leftMs > 0) this.#hold(row, leftMs);
+    }
   }
 
   /** Newest last. */
@@ -102,15 +98,14 @@ export class Approvals implements Disposable {
     if (question.kind !== 'call') this.#replace(question.kind, question.holder);
     const nowMs = this.#deps.clock.now();
     const patienceMs = question.kind === 'call' ? callPatienceMs : dayMs;
-    const row: Kept = {
+    const row: Row = {
       ...question,
       id: this.#deps.newId(),
       state: 'pending',
       requestedAtMs: nowMs,
       expiresAtMs: nowMs + patienceMs,
     };
-    this.#put(row, patienceMs);
-    return row;
+    return this.#put(row, patienceMs);
   }
 
   /**
@@ -122,7 +117,7 @@ export class Approvals implements Disposable {
     const row = this.ask(question);
     const { clock } = this.#deps;
     const taken = { reason, answeredBy: `break-glass: ${by}`, brokenGlass: true } as const;
-    this.#put({ ...row, ...taken, state: 'granted', forMs, expiresAtMs: clock.now() + dayMs }, dayMs);
+    this.#putKept({ ...row, ...taken, state: 'granted', forMs, expiresAtMs: clock.now() + dayMs }, dayMs);
     return true;
   }
 
@@ -158,10 +153,14 @@ export class Approvals implements Disposable {
     };
     // What somebody grants now is approved, however it began.
     const { brokenGlass: _taken, ...asked } = row;
-    const changed: Kept = answer.grant
-      ? this.#granted(asked, answer.minutes, said)
-      : { ...row, ...said, state: 'denied', expiresAtMs: undefined };
-    this.#put(changed, this.#keepMs(changed));
+    if (answer.grant) {
+      const changed = this.#granted(asked, answer.minutes, said);
+      return this.#putKept(changed, this.#keepMs(changed));
+    }
+    const denied: Row = { ...row, ...said, state: 'denied', expiresAtMs: undefined };
+    const changed = this.#put(denied, this.#keepMs(denied));
+    // A no counts whether it can be kept or not; whoever said it is told that it may not last.
+    this.#write();
     return changed;
   }
 
@@ -192,14 +191,15 @@ export class Approvals implements Disposable {
     const row = this.#find('session', holder, 'granted');
     if (row?.forMs === undefined || row.beganSinceBootMs !== undefined) return;
     const beganSinceBootMs = this.#deps.sinceBootMs();
-    this.#put({ ...row, beganSinceBootMs, expiresAtMs: this.#deps.clock.now() + row.forMs }, row.forMs);
+    this.#putKept({ ...row, beganSinceBootMs, expiresAtMs: this.#deps.clock.now() + row.forMs }, row.forMs);
   }
 
   [Symbol.dispose](): void {
+    if (this.#unwritten !== undefined) this.#tryWrite();
     for (const timer of this.#timers.values()) timer[Symbol.dispose]();
   }
 
-  #granted(row: Kept, minutes: number | undefined, said: Partial<Approval>): Kept {
+  #granted(row: Row, minutes: number | undefined, said: Partial<Approval>): Row {
     const nowMs = this.#deps.clock.now();
     const mostMs = mostMsOf(row);
     const askedMs = minutes === undefined ? mostMs : Math.min(minutes * 60_000, mostMs ?? Infinity);
@@ -224,17 +224,17 @@ export class Approvals implements Disposable {
     };
   }
 
-  #keepMs(row: Kept): number {
+  #keepMs(row: Row): number {
     if (row.state !== 'granted' || row.kind !== 'session') return row.forMs ?? shownMs;
     return row.beganSinceBootMs === undefined ? dayMs : (row.forMs ?? shownMs);
   }
 
-  #left(row: Kept, forMs: number): number {
+  #left(row: Row, forMs: number): number {
     if (row.beganSinceBootMs === undefined) return forMs;
     return Math.max(0, forMs - (this.#deps.sinceBootMs() - row.beganSinceBootMs));
   }
 
-  #find(kind: ApprovalKind, holder: GrantHolder, state: ApprovalState): Kept | undefined {
+  #find(kind: ApprovalKind, holder: GrantHolder, state: ApprovalState): KeptApproval | undefined {
     const key = holderKey(holder);
     return [...this.#rows.values()].findLast(
       (row) => row.kind === kind && row.state === state && holderKey(row.holder) === key,
@@ -244,14 +244,34 @@ export class Approvals implements Disposable {
   /** Whoever asks again has one row that lapsed no more: asking and taking back fills no list. */
   #replace(kind: ApprovalKind, holder: GrantHolder): void {
     const lapsed = this.#find(kind, holder, 'expired');
-    if (lapsed === undefined) return;
+    // What a restart ended stays: whoever asks again is another row, and a person who looks for that one is told what became of it.
+    if (lapsed === undefined || this.#before.has(lapsed.id)) return;
     this.#timers.get(lapsed.id)?.[Symbol.dispose]();
     this.#timers.delete(lapsed.id);
     this.#rows.delete(lapsed.id);
   }
 
-  /** Keep it as it is now for `forMs`; then what was open has lapsed, and what is over is forgotten. */
-  #put(row: Kept, forMs: number): void {
+  /** On the disk before it counts: what a person granted is neither lost by a restart, nor given anew. Throws what keeping does. */
+  #putKept(row: Row, forMs: number): KeptApproval {
+    this.#write(this.#stamped(row, forMs));
+    return this.#put(row, forMs);
+  }
+
+  /** It is as it is now for `forMs`; then what was open has lapsed, and what is over is forgotten. */
+  #put(row: Row, forMs: number): KeptApproval {
+    const stamped = this.#stamped(row, forMs);
+    this.#hold(stamped, forMs);
+    this.#writeSoon();
+    this.events.emit(stamped);
+    return stamped;
+  }
+
+  #stamped(row: Row, keepMs: number): KeptApproval {
+    const { clock, sinceBootMs } = this.#deps;
+    return { ...row, keepMs, putAtMs: clock.now(), putSinceBootMs: sinceBootMs() };
+  }
+
+  #hold(row: KeptApproval, forMs: number): void {
     this.#rows.delete(row.id);
     this.#rows.set(row.id, row);
     this.#timers.get(row.id)?.[Symbol.dispose]();
@@ -259,17 +279,42 @@ export class Approvals implements Disposable {
       row.id,
       this.#deps.clock.after(forMs, () => this.#due(row)),
     );
-    this.events.emit(row);
   }
 
-  #due(row: Kept): void {
-    const open = row.state === 'pending' || (row.state === 'granted' && row.kind === 'session');
-    if (open) this.#put({ ...row, state: 'expired' }, shownMs);
+  #due(row: KeptApproval): void {
+    if (isOpen(row)) this.#put({ ...row, state: 'expired' }, shownMs);
     else {
       this.#rows.delete(row.id);
       this.#timers.delete(row.id);
+      this.#before.delete(row.id);
+      this.#writeSoon();
     }
   }
+
+  #writeSoon(): void {
+    if (this.#deps.save !== undefined) this.#unwritten ??= this.#deps.clock.after(writeAfterMs, () => this.#tryWrite());
+  }
+
+  #tryWrite(): void {
+    try {
+      this.#write();
+    } catch (error) {
+      this.#deps.unkept?.(error);
+    }
+  }
+
+  /** `next` in place of the row of its id. */
+  #write(next?: KeptApproval): void {
+    this.#unwritten?.[Symbol.dispose]();
+    this.#unwritten = undefined;
+    const others = [...this.#rows.values()].filter(({ id }) => id !== next?.id);
+    this.#deps.save?.(next === undefined ? others : [...others, next]);
+  }
+}
+
+/** Something is to come of it yet: an answer, or sessions. */
+function isOpen({ state, kind }: Approval): boolean {
+  return state === 'pending' || (state === 'granted' && kind === 'session');
 }
 
 /** The longest a contract lets one answer last; undefined where it sets none. */

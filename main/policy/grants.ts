@@ -93,16 +93,20 @@ export class Grants {
   /** A grant of an earlier run, as if it had begun in this one. */
   #carriedOver(grant: Grant): Grant {
     const sinceBootMs = this.#deps.sinceBootMs();
-    const byWall = this.#deps.clock.now() - grant.beganAtMs;
-    const byBoot = sinceBootMs - grant.beganSinceBootMs;
-    // Before it began by the machine's own clock: the machine was started anew since, and all that time has passed at least.
-    const ranMs = Math.max(byWall, byBoot < 0 ? sinceBootMs : byBoot);
-    return { ...grant, beganSinceBootMs: sinceBootMs - ranMs };
+    const ran = ranMs(grant.beganAtMs, grant.beganSinceBootMs, this.#deps.clock.now(), sinceBootMs);
+    return { ...grant, beganSinceBootMs: sinceBootMs - ran };
   }
 
   #termsOf(contract: EngagementContract): string {
     return this.#deps.digest(JSON.stringify(contract));
   }
+}
+
+/** How long something of an earlier run has lasted, by the longer of both clocks. */
+export function ranMs(beganAtMs: number, beganSinceBootMs: number, nowMs: number, sinceBootMs: number): number {
+  const byBoot = sinceBootMs - beganSinceBootMs;
+  // Before it began by the machine's own clock: the machine was started anew since, and all that time has passed at least.
+  return Math.max(nowMs - beganAtMs, byBoot < 0 ? sinceBootMs : byBoot);
 }
 
 /** Why nothing is left of it. */

@@ -1,12 +1,18 @@
 /** Time that belongs to a holder and a service, and what a person says about it. */
-import { describe, expect, it } from 'vitest';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { parseEngagement } from '../../main/base/engagement.ts';
+import { silentLog } from '../../main/base/log.ts';
+import type { KeptApproval } from '../../main/policy/approval-row.ts';
 import { Approvals } from '../../main/policy/approvals.ts';
 import { grantedTimes } from '../../main/policy/granted-times.ts';
 import { Grants, type Grant, type GrantHolder } from '../../main/policy/grants.ts';
-import { breakGlassAlarm } from '../../main/engine/containment/approvals.ts';
+import { breakGlassAlarm, openApprovals } from '../../main/engine/containment/approvals.ts';
 import { askPerson } from '../../main/engine/admission/ask-person.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { SessionWorld } from '../support/session-world.ts';
 
 const holder: GrantHolder = { end: 'host', account: 'id-1', identity: 'vendor', serviceId: 'svc', service: 'plc' };
 const contract = (raw: unknown) => parseEngagement(raw, 'test');
@@ -242,5 +248,138 @@ describe('a held call', () => {
     clock.advance(300_000);
     void ask(call, new AbortController().signal);
     expect(approvals.list().at(-1)).toMatchObject({ state: 'pending' });
+  });
+});
+
+describe('a restart', () => {
+  const glass = { by: ['vendor'], forSeconds: 60 };
+  const asked = contract({ approval: { by: ['floor'], forSeconds: 600, breakGlass: glass } });
+  const other: GrantHolder = { ...holder, account: 'id-2', identity: 'other' };
+
+  /** An engine on a clock and a boot of its own, over what was kept before. */
+  function run(clock: ManualClock, boot: { ms: number }, disk: { rows: readonly KeptApproval[] }) {
+    const approvals = new Approvals({
+      clock,
+      sinceBootMs: () => boot.ms,
+      newId: () => `a${disk.rows.length + 1}`,
+      save: (rows) => void (disk.rows = rows),
+    });
+    const told: string[] = [];
+    approvals.events.subscribe(({ id, state }) => told.push(`${id} ${state}`));
+    approvals.restore(disk.rows);
+    const grants = new Grants({ clock, sinceBootMs: () => boot.ms, digest: (text) => text });
+    return { approvals, told, times: grantedTimes(grants, approvals) };
+  }
+
+  it('takes back nothing that was granted and not used, and lengthens no day', () => {
+    const [clock, boot, disk] = [new ManualClock(), { ms: 1_000_000 }, { rows: [] }];
+    const first = run(clock, boot, disk);
+    first.times.refusal(holder, asked, undefined);
+    first.approvals.answer('a1', { grant: true, by: 'floor', reason: 'the belt' });
+
+    // A kill: nothing is disposed. Another boot, an hour by the clock on the wall.
+    clock.jump(3_600_000);
+    const later = run(clock, { ms: 1_000 }, disk);
+    expect(later.approvals.get('a1')).toMatchObject({ state: 'granted', answeredBy: 'floor', reason: 'the belt' });
+    expect(later.approvals.get('a1')?.expiresAtMs).toBe(clock.now() + 23 * 3_600_000);
+    expect(later.told).toEqual([]);
+    expect(later.times.refusal(holder, asked, undefined)).toBeUndefined();
+    expect(later.times.begin(holder, asked)[0]?.leftMs()).toBe(600_000);
+  });
+
+  it('lets what was granted and not used lapse, where its day went by meanwhile', () => {
+    const [clock, boot, disk] = [new ManualClock(), { ms: 1_000_000 }, { rows: [] }];
+    const first = run(clock, boot, disk);
+    first.times.refusal(holder, asked, undefined);
+    first.approvals.answer('a1', { grant: true, by: 'floor' });
+    boot.ms += 86_400_000;
+    const later = run(clock, boot, disk);
+    expect(later.told).toEqual(['a1 expired']);
+    expect(later.times.refusal(holder, asked, undefined)).toMatchObject({ rule: 'contract:approval' });
+  });
+
+  it('gives no time anew to what is in use, on whichever clock more has gone by', () => {
+    const [clock, boot, disk] = [new ManualClock(), { ms: 1_000_000 }, { rows: [] }];
+    const first = run(clock, boot, disk);
+    first.times.refusal(holder, asked, undefined);
+    first.approvals.answer('a1', { grant: true, by: 'floor' });
+    first.times.begin(holder, asked);
+    clock.jump(-86_400_000);
+    boot.ms += 200_000;
+    const second = run(clock, boot, disk);
+    expect(second.approvals.leftMs(holder)).toBe(400_000);
+    clock.jump(86_400_000 + 500_000);
+    const third = run(clock, { ms: 1_000 }, disk);
+    expect(third.approvals.leftMs(holder)).toBe(100_000);
+    clock.advance(100_000);
+    expect(third.told).toEqual(['a1 expired']);
+  });
+
+  it('forgets no refusal within its time, and says of what waited that it is over', () => {
+    const [clock, boot, disk] = [new ManualClock(), { ms: 1_000_000 }, { rows: [] }];
+    const first = run(clock, boot, disk);
+    first.times.refusal(holder, asked, undefined);
+    first.approvals.answer('a1', { grant: false, by: 'floor' });
+    first.times.refusal(other, asked, undefined);
+    first.approvals[Symbol.dispose]();
+
+    boot.ms += 1_800_000;
+    const later = run(clock, boot, disk);
+    expect(later.approvals.list()).toMatchObject([
+      { id: 'a1', state: 'denied' },
+      { id: 'a2', state: 'expired', holder: { identity: 'other' } },
+    ]);
+    expect(later.told).toEqual(['a2 expired']);
+    later.times.refusal(other, asked, undefined);
+    expect(later.approvals.list().map(({ id, state }) => `${id} ${state}`)).toEqual([
+      'a1 denied',
+      'a2 expired',
+      'a3 pending',
+    ]);
+    const emergency = { names: ['vendor'], reason: 'it burns' };
+    expect(later.times.refusal(holder, asked, undefined, emergency)).toBeDefined();
+    clock.advance(1_800_000);
+    expect(later.times.refusal(holder, asked, undefined, emergency)).toBeUndefined();
+  });
+
+  it('is refused what cannot be kept, but for a no', () => {
+    const { clock, boot } = world();
+    let full = false;
+    const save = (): void => {
+      if (full) throw new Error('the disk is full');
+    };
+    const approvals = new Approvals({ clock, sinceBootMs: () => boot.ms, newId: () => 'a1', save });
+    approvals.ask({ kind: 'session', holder, contract: asked });
+    full = true;
+    expect(() => approvals.answer('a1', { grant: true, by: 'floor' })).toThrow('full');
+    expect(approvals.get('a1')).toMatchObject({ state: 'pending' });
+    full = false;
+    approvals.answer('a1', { grant: true, by: 'floor' });
+    full = true;
+    expect(() => approvals.answer('a1', { grant: false, by: 'floor' })).toThrow('full');
+    expect(approvals.leftMs(holder)).toBeUndefined();
+  });
+
+  it('is outlived in a file that holds nothing a program said, and that is not forgotten where it is damaged', () => {
+    const stateDirectory = mkdtempSync(join(tmpdir(), 'culvert-approvals-'));
+    onTestFinished(() => rmSync(stateDirectory, { recursive: true }));
+    const { clock, audit, sessions } = new SessionWorld();
+    const { grants } = world();
+    const open = () => openApprovals({ stateDirectory, clock, log: silentLog, audit, grants, sessions });
+    const first = open();
+    const row = first.ask({ kind: 'session', holder, contract: asked, agent: 'coder' });
+    first.answer(row.id, { grant: true, by: 'floor' });
+    const call = { method: 'tools/call', target: 'drop', arguments: { table: 'hidden-orders' } };
+    const held = first.ask({ kind: 'call', holder, contract: asked, call });
+    first[Symbol.dispose]();
+
+    const file = join(stateDirectory, 'approvals.json');
+    expect(readFileSync(file, 'utf8')).not.toContain('hidden-orders');
+    using second = open();
+    expect(second.get(row.id)).toMatchObject({ state: 'granted', agent: 'coder', contract: asked });
+    expect(second.get(held.id)).toMatchObject({ state: 'expired', call: { target: 'drop', arguments: null } });
+    expect(audit.records.at(-1)).toMatchObject({ kind: 'approval.expired', approval: held.id });
+    writeFileSync(file, '{');
+    expect(open).toThrow(expect.objectContaining({ code: 'engine.state_unusable' }));
   });
 });

@@ -104,7 +104,7 @@ export async function openDecisionPoint(parts: DecisionPointParts, stack: Dispos
   });
 
   const grants = openGrants(parts);
-  const approvals = stack.use(openApprovals({ clock, audit, grants, sessions }));
+  const approvals = stack.use(openApprovals({ ...parts, grants, sessions }));
   const times = grantedTimes(grants, approvals);
   const recentDials = new RecentUse(clock);
   const recentCalls = new RecentUse(clock);

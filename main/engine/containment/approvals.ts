@@ -5,26 +5,40 @@ import type { AlertView } from '../../api/views.ts';
 import type { AuditWriter } from '../../audit/record.ts';
 import type { Clock } from '../../base/clock.ts';
 import { defined } from '../../base/defined.ts';
-import { TunnelerError } from '../../base/errors.ts';
+import { toTunnelerError, TunnelerError } from '../../base/errors.ts';
 import { iso } from '../../base/iso.ts';
+import type { Log } from '../../base/log.ts';
 import { Approvals, approvesSessions, type Answer, type Approval } from '../../policy/approvals.ts';
 import type { Grants } from '../../policy/grants.ts';
 import type { Sessions, SessionSnapshot } from '../../session/sessions.ts';
+import { openKeptApprovals } from './kept-approvals.ts';
 import { sinceBootMs } from './kept-grants.ts';
 
 /** What approvals are recorded in, and what an answer ends. */
 export interface ApprovalsParts {
+  readonly stateDirectory: string;
   readonly clock: Clock;
+  readonly log: Log;
   readonly audit: AuditWriter;
   readonly grants: Grants;
   readonly sessions: Pick<Sessions, 'closeWhere'>;
 }
 
-/** Nothing waits at first. */
-export function openApprovals({ clock, audit, grants, sessions }: ApprovalsParts): Approvals {
-  const approvals = new Approvals({ clock, sinceBootMs, newId: () => `app_${randomBytes(6).toString('hex')}` });
+/** Nothing waits at first: what was answered before stands, and what waited is over. Throws as {@link openKeptApprovals}. */
+export function openApprovals(parts: ApprovalsParts): Approvals {
+  const { stateDirectory, clock, log, audit, grants, sessions } = parts;
+  const { kept, save } = openKeptApprovals(stateDirectory);
+  const approvals = new Approvals({
+    clock,
+    sinceBootMs,
+    newId: () => `app_${randomBytes(6).toString('hex')}`,
+    save,
+    unkept: (error) => log.error('approvals.not_written', { code: toTunnelerError(error).code, error: String(error) }),
+  });
+  approvals.events.subscribe((row) => audit.recordOrLog({ kind: `approval.${row.state}`, ...recordOf(row) }));
+  // Before anything else listens: no session is left of those it would end.
+  approvals.restore(kept);
   approvals.events.subscribe((row) => {
-    audit.recordOrLog({ kind: `approval.${row.state}`, ...recordOf(row) });
     const { holder, contract } = row;
     if (row.kind === 'grant' && row.state === 'granted') {
       const seconds = contract.grantSeconds ?? 0;
