@@ -28,13 +28,23 @@ export interface IdentityRules {
   readonly onUnknownApp?: 'closed' | 'open';
 }
 
+/** What an identity claims, as far as it matters whose identity that is. */
+type Claim = Pick<Match, 'identity'>;
+
 /** The claims a program may dial by, or why it may use none of them. */
-export type Choice =
-  | { readonly kind: 'eligible'; /** Best first. */ readonly matches: readonly Match[] }
+export type Choice<C extends Claim = Match> =
+  | { readonly kind: 'eligible'; /** Best first. */ readonly matches: readonly C[] }
   | { readonly kind: 'refused'; readonly reason: Reason };
 
+type Refusal = Extract<Choice, { kind: 'refused' }>;
+
 /** The claims of those identities that serve this program. */
-export function chooseMatches(app: App, matches: readonly Match[], facts: DecisionFacts, rules: IdentityRules): Choice {
+export function chooseMatches<C extends Claim>(
+  app: App,
+  matches: readonly C[],
+  facts: Pick<DecisionFacts, 'identity'>,
+  rules: IdentityRules,
+): Choice<C> {
   const binding = rules.agents.find((agent) => agent.name === app.agent);
   if (app.drift !== undefined) {
     return refused(
@@ -79,7 +89,7 @@ const unknownBecause: Partial<Record<AppDoubt, readonly [sentence: string, next:
   program: ['nobody can tell which program its interpreter runs', 'start it again, now that the engine runs'],
 };
 
-function unknownOwner(app: App): Choice {
+function unknownOwner(app: App): Refusal {
   const [because, next] = (app.doubt === undefined ? undefined : unknownBecause[app.doubt]) ?? [
     'its owner on this host was not found',
     'run it on this host, or set policy.onUnknownApp: open',
@@ -97,7 +107,7 @@ const driftedIn: Readonly<Record<Drift, string>> = {
   image: 'its container was made from another image',
 };
 
-function forAgent(app: App, matches: readonly Match[], binding: AgentBinding): Choice {
+function forAgent<C extends Claim>(app: App, matches: readonly C[], binding: AgentBinding): Choice<C> {
   if (app.attribution !== 'exact') {
     return refused(
       'policy.agent.uncertain',
@@ -129,11 +139,11 @@ function uncertainBecause({ doubt }: App): string {
   }
 }
 
-function isUsers(match: Match, facts: DecisionFacts): boolean {
+function isUsers(match: Claim, facts: Pick<DecisionFacts, 'identity'>): boolean {
   return facts.identity(match.identity)?.scope === 'user';
 }
 
-function servesUser(match: Match, app: App, facts: DecisionFacts): boolean {
+function servesUser(match: Claim, app: App, facts: Pick<DecisionFacts, 'identity'>): boolean {
   const identity = facts.identity(match.identity);
   return (
     identity?.scope === 'user' &&
@@ -143,6 +153,6 @@ function servesUser(match: Match, app: App, facts: DecisionFacts): boolean {
   );
 }
 
-function refused(code: ReasonCode, sentence: string, more: Pick<Reason, 'next' | 'rule'>): Choice {
+function refused(code: ReasonCode, sentence: string, more: Pick<Reason, 'next' | 'rule'>): Refusal {
   return { kind: 'refused', reason: { code, sentence, ...more } };
 }

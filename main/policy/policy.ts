@@ -4,10 +4,11 @@
  * Local files are taken as a whole or not at all. Files that cannot be used leave the last good set in force; where there is none yet,
  * everything is refused until they can be read (fails closed).
  */
+import type { App } from '../apps/app.ts';
 import { defined } from '../base/defined.ts';
 import type { Log } from '../base/log.ts';
 import type { Match } from '../intercept/match.ts';
-import type { IdentityRules } from './choose-match.ts';
+import { chooseMatches, type IdentityRules } from './choose-match.ts';
 import { ContractBook, type ContractInForce } from './contract-book.ts';
 import { decideFlow, type PolicyRules } from './decide.ts';
 import { cedarRules, type LocalRule } from './local/cedar-rules.ts';
@@ -15,7 +16,7 @@ import type { PolicyProblem } from './local/cedar-file.ts';
 import { readPolicyFiles, type PolicyFiles } from './local/policy-files.ts';
 import type { AuthorizationRequest } from './local/questions.ts';
 import { noLocalRules, unreadableRules, type LocalAnswer, type LocalRules } from './local/rules.ts';
-import type { DecideFlow } from './verdict.ts';
+import type { DecideFlow, DecisionFacts } from './verdict.ts';
 
 /** Where local rules stand, and what they know of this device. */
 export interface PolicyDeps {
@@ -39,6 +40,8 @@ export interface PolicyReload {
 /** The rules in force, and the decisions made by them. */
 export interface Policy {
   readonly decide: DecideFlow;
+  /** Of these identities those that this program may dial as, whatever they claim. */
+  lentTo(app: App, identities: readonly string[], facts: Pick<DecisionFacts, 'identity'>): readonly string[];
   /** Ask local rules of a hosted dial or of one call within a session. */
   ask(question: AuthorizationRequest): LocalAnswer;
   /** The contract in force for a service now, for views. */
@@ -76,6 +79,11 @@ export async function openPolicy(deps: PolicyDeps): Promise<Policy> {
 
   const policy: Policy = {
     decide: (flow, app, matches, facts) => decideFlow(flow, app, matches, facts, { ...current(), ...identities }),
+    lentTo(app, names, facts) {
+      const claims = names.map((identity) => ({ identity }));
+      const choice = chooseMatches(app, claims, facts, identities);
+      return choice.kind === 'eligible' ? choice.matches.map(({ identity }) => identity) : [];
+    },
     ask: (question) => current().local.ask(question),
     contractOf: (service) => current().contracts.inForce(service),
     replaceIdentityRules(rules) {

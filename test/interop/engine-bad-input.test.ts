@@ -52,6 +52,13 @@ const enroll = (name: string, state: string, more: string[] = []): Promise<Ran> 
   culvert(['enroll', token(name), '--state', at(state), '--json', ...more], { env });
 const run = (state: string, more: string[] = []): Promise<RunningCulvert> =>
   startCulvert(['run', '--mode', 'proxy', '--state', at(state), ...more], { env });
+/** What a program is answered that asks for the service through the engine's proxy. */
+const asked = async (engine: RunningCulvert): Promise<IncomingMessage> => {
+  const [host = '', port = ''] = String(engine.ready['proxy']).split(':');
+  const request = get({ host, port, path: 'http://web.dark/', headers: { host: 'web.dark' } });
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  return response;
+};
 const failsWith = (ran: Ran, code: string, exit = 1): void => {
   expect(ran.code).toBe(exit);
   const line = ran.err.trim().split('\n').at(-1) ?? '';
@@ -163,13 +170,17 @@ describe('identities', () => {
 
   test('one that is disabled is what why names where nothing else claims the destination', async () => {
     expect((await enroll('j', 'off')).code).toBe(0);
-    await using _engine = await run('off');
+    await using engine = await run('off');
     expect((await culvert(['identity', 'disable', 'j', '--state', at('off')])).code).toBe(0);
     const ran = await culvert(['why', 'web.dark:80', '--state', at('off'), '--json']);
     expect(ran.code).toBe(1);
     const next = expect.stringContaining('culvert identity enable j') as string;
     const text = expect.stringContaining('j is disabled') as string;
     expect(JSON.parse(ran.out)).toMatchObject({ reachable: false, steps: [{ outcome: 'fail', text, next }] });
+    // A program is told nothing of it: it claims nothing, as was wanted.
+    const response = await asked(engine);
+    expect(response.headers['culvert-reason']).toBe('intercept.no_match');
+    expect(await readText(response)).not.toContain('disabled');
     // Its address reads the same whether it works or not.
     const [row] = await culvertJson<IdentityView[]>(['identity', 'list', '--state', at('off')]);
     expect(row).toMatchObject({ state: 'disabled', controller: overlay.ready['controller'] });
@@ -186,9 +197,7 @@ describe('identities', () => {
     const text = expect.stringMatching(unknown) as string;
     expect(JSON.parse(ran.out)).toMatchObject({ reachable: false, steps: [{ outcome: 'fail', text }] });
     // A program is told the same, not to check the name.
-    const [host = '', port = ''] = String(engine.ready['proxy']).split(':');
-    const request = get({ host, port, path: 'http://web.dark/', headers: { host: 'web.dark' } });
-    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    const response = await asked(engine);
     expect(response.headers['culvert-reason']).toBe('intercept.reach_unknown');
     const body = await readText(response);
     expect(body).toMatch(unknown);

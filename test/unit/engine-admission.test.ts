@@ -1,19 +1,24 @@
 /** Admission's order between a dial and its session: what is decided again, and what stands while the controller is asked. */
 import { describe, expect, it } from 'vitest';
-import { unknownApp } from '../../main/apps/app.ts';
+import type { IdentityView } from '../../main/api/views.ts';
+import { unknownApp, type App } from '../../main/apps/app.ts';
 import type { EngagementContract } from '../../main/base/engagement.ts';
 import type { Admission, FlowRequest } from '../../main/base/flow.ts';
 import { notServed } from '../../main/policy/served-user.ts';
 import { silentLog } from '../../main/base/log.ts';
 import { createAdmission, type AdmissionDeps } from '../../main/engine/admission/admission.ts';
+import { lentIdentities, unknownReach } from '../../main/engine/admission/unknown-reach.ts';
 import type { Match } from '../../main/intercept/match.ts';
-import type { DecideFlow, Verdict } from '../../main/policy/verdict.ts';
+import { openPolicy } from '../../main/policy/policy.ts';
+import type { DecideFlow, IdentityFacts, Verdict } from '../../main/policy/verdict.ts';
 import type { DialledStream } from '../../main/engine/admission/dialing.ts';
 import type { Reason } from '../../main/base/reason.ts';
+import type { UserId } from '../../main/base/user-id.ts';
 import type { ZitiStream } from '../../main/ziti/model.ts';
 import { memoryStreamPair } from '../support/memory-stream.ts';
 import { RecordingSink } from '../support/recording-sink.ts';
 import { SessionWorld } from '../support/session-world.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const flow: FlowRequest = {
   entry: 'forward',
@@ -281,5 +286,43 @@ describe('what no service claims', () => {
     const refused = await openAdmission({ intercept, unknownReach: () => unknown }).ask();
     expect(refused).toMatchObject({ kind: 'refused', reason: unknown, answer: 'host-unreachable' });
     expect(await openAdmission({ intercept }).ask()).toMatchObject({ reason: nothing, answer: 'reset' });
+  });
+
+  it('is told by the trouble of those identities alone that its program may dial as', async () => {
+    const policy = await openPolicy({ dir: temporaryDirectory('policy'), device: 'host-1', log: silentLog });
+    const agents = [{ name: 'robot', identity: 'robots' }];
+    policy.replaceIdentityRules({ agents, onUnknownApp: 'closed' });
+    const facts = (scope: 'machine' | 'user', ownerUid?: UserId): IdentityFacts => ({
+      ...{ scope, authentication: undefined, trouble: undefined, mfaVerifiedAtMs: undefined },
+      ...(ownerUid === undefined ? {} : { ownerUid }),
+    });
+    const whose: Readonly<Record<string, IdentityFacts | undefined>> = {
+      ...{ device: facts('machine'), robots: facts('machine'), damaged: undefined },
+      ...{ anna: facts('user', 1_000), ben: facts('user', 1_001) },
+    };
+    const identities = Object.keys(whose).map((name) => ({
+      ...{ name, facts: () => whose[name], services: () => [], view: () => ({}) as IdentityView },
+      trouble: (): Reason => ({ code: 'identity.locked', sentence: `${name} is locked` }),
+    }));
+    const toldTo = (app: App, servesOne = false): unknown => {
+      const lent = { policy, facts: () => ({ identity: (name: string) => whose[name] }), servesOne };
+      return unknownReach(nothing, lentIdentities(app, identities, lent))?.details?.['identity'];
+    };
+    const program: App = { attribution: 'exact', parents: [], path: '/usr/bin/curl' };
+    expect(toldTo({ ...program, uid: 1_000 })).toBe('device, anna');
+    expect(toldTo({ ...program, uid: 1_001 })).toBe('device, ben');
+    expect(toldTo({ ...program, uid: 1_001 }, true)).toBe('device, damaged, ben');
+    expect(toldTo({ ...program, uid: 1_000, agent: 'robot' })).toBe('robots');
+    expect(toldTo({ ...program, uid: 1_000, agent: 'stranger' })).toBeUndefined();
+    expect(toldTo(unknownApp)).toBeUndefined();
+
+    const asked: App[] = [];
+    const refused = openAdmission({
+      intercept,
+      findApp: () => Promise.resolve(program),
+      unknownReach: (_found, app) => void asked.push(app),
+    });
+    expect(await refused.ask()).toMatchObject({ reason: nothing, answer: 'reset' });
+    expect(asked).toEqual([program]);
   });
 });

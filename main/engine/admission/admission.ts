@@ -68,8 +68,8 @@ export interface AdmissionDeps {
   };
   /** The match with its service as the controller told it last: without permissions where the identity has it no more. */
   readonly current: (match: Match) => Match;
-  /** What is found of no service, where an identity has not learnt what it may reach. */
-  readonly unknownReach: (found: Reason) => Reason | undefined;
+  /** What is found of no service, where an identity of this program has not learnt what it may reach. */
+  readonly unknownReach: (found: Reason, app: App) => Reason | undefined;
   /** What no service claims: refused, or left to the entry to connect directly. */
   readonly unmatched: 'refuse' | 'direct';
   /** A program that has no other way out may go there directly. */
@@ -111,7 +111,7 @@ function unclaimed(deps: AdmissionDeps, flow: FlowRequest, app: App, reason: Rea
     const event = { ...flowFields(flow, app), kind: 'verdict', decision: 'pass', ...reasonFields(reason) } as const;
     return record(deps, event) ?? { kind: 'pass', reason };
   }
-  const unknown = deps.unknownReach(reason);
+  const unknown = deps.unknownReach(reason, app);
   if (unknown !== undefined) return denied(deps, flowFields(flow, app), unknown, 'host-unreachable');
   return denied(deps, flowFields(flow, app), reason);
 }

@@ -5,6 +5,7 @@ import type { Hosting } from '../../hosting/hosting.ts';
 import { notServed } from '../../policy/served-user.ts';
 import type { Detection } from '../containment/detection.ts';
 import type { Identities } from '../identities/identities.ts';
+import type { IdentityRunner } from '../identities/identity-runner.ts';
 import type { Terminators } from '../identities/terminators.ts';
 import type { EngineConfig } from '../runtime/config.ts';
 import { servedUid } from '../runtime/served-user.ts';
@@ -12,7 +13,7 @@ import { createAdmission, type AdmissionDeps } from './admission.ts';
 import { Dialing } from './dialing.ts';
 import { loopGuard, type LoopGuardDeps } from './loop-guard.ts';
 import type { DecisionPoint } from './open-decision-point.ts';
-import { unknownReach } from './unknown-reach.ts';
+import { lentIdentities, unknownReach } from './unknown-reach.ts';
 import { visibleServices } from './visible-services.ts';
 
 /** The rooms that admission walks through. */
@@ -43,6 +44,9 @@ export function openAdmission(parts: AdmissionParts): OpenedAdmission {
   const { apps, policy, hosting, identities, detection, starts } = parts;
   const dialing = new Dialing(parts);
   const served = { uid: servedUid(), onUnknownApp: parts.config.policy?.onUnknownApp ?? 'closed' };
+  const lending = { policy, facts: parts.facts, servesOne: served.uid !== undefined };
+  // What was disabled by hand is meant to claim nothing.
+  const enabled = (): readonly IdentityRunner[] => identities.all().filter((runner) => runner.state() !== 'disabled');
   const shared: Omit<AdmissionDeps, 'findApp'> = {
     ...parts,
     mayLeave: (app, flow) => starts.mayLeave(app, flow),
@@ -59,7 +63,7 @@ export function openAdmission(parts: AdmissionParts): OpenedAdmission {
     nameOf: (match) => identities.nameOf(match.identity),
     confirm: (match) => dialing.confirm(match),
     current: (match) => dialing.current(match),
-    unknownReach: (found) => unknownReach(found, identities),
+    unknownReach: (found, app) => unknownReach(found, lentIdentities(app, enabled(), lending)),
     unmatched: parts.config.proxy?.unmatched ?? 'refuse',
     onDialed(app, match, outcome) {
       dialing.note(match, outcome);

@@ -13,12 +13,12 @@ import { noEdgeRouter, nobodyHosts } from '../../policy/reasons.ts';
 import type { DecisionFacts, Verdict } from '../../policy/verdict.ts';
 import type { Identities } from '../identities/identities.ts';
 import type { Terminators } from '../identities/terminators.ts';
-import { unknownReach } from './unknown-reach.ts';
+import { lentIdentities, unknownReach } from './unknown-reach.ts';
 
 /** What is asked step by step. */
 export interface WhyDeps {
   readonly intercept: Pick<Intercept, 'match' | 'matchService'>;
-  readonly policy: Pick<Policy, 'decide' | 'contractOf'>;
+  readonly policy: Pick<Policy, 'decide' | 'contractOf' | 'lentTo'>;
   readonly facts: (app: App) => DecisionFacts;
   readonly identities: Identities;
   readonly terminators: Pick<Terminators, 'count'>;
@@ -66,7 +66,10 @@ export async function explainWhy(destination: string, app: string | undefined, d
 
   const found = findMatches(destination, deps.intercept);
   if (found.matches.length === 0) {
-    add('name', 'fail', unknownReach(found.refusal, deps.identities) ?? found.refusal);
+    const all = deps.identities.all();
+    // Whoever asks here is told what is disabled too: it is what they may have forgotten.
+    const asking = app === undefined ? all : lentIdentities(asked, all, { ...deps, servesOne: false });
+    add('name', 'fail', unknownReach(found.refusal, asking) ?? found.refusal);
     return done();
   }
   const [first] = found.matches;
