@@ -309,6 +309,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
       isKnown: (service) => dialing.isKnown(service),
       onServices: watchServices(state.hub, clock),
       onTools: (listener) => pins.subscribe(listener),
+      pinsOf: (service) => pins.of(service),
     },
     stack,
   );

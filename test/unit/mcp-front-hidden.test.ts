@@ -155,6 +155,8 @@ class Door {
         complain: (text) => this.complaints.push(text),
         onServices: () => nothing,
         onTools: () => nothing,
+        isRefused: ({ name: called }) => Promise.resolve(called.startsWith(mark)),
+        unoffered: () => undefined,
         digest: sha256,
         maxTools,
       },

@@ -1,8 +1,7 @@
 /** Environment variables by which a program finds its way through Culvert. Pure. */
 import type { ServiceView } from '../../api/views.ts';
+import { asksModels } from '../../base/engagement.ts';
 
-/** Terms of a contract that only a model has. */
-const modelTerms = ['models', 'maxAnswerTokens', 'tokenBudget', 'costBudget'] as const;
 /** What is on this very host is never asked of a proxy. */
 const direct = 'localhost,127.0.0.1,::1';
 
@@ -47,7 +46,7 @@ function proxyVariables(proxy: string): Readonly<Record<string, string>> {
 /** A contract that speaks of models, of tokens or of their price is of a model. */
 function isModelService({ permissions, contract }: ServiceView): boolean {
   const http = contract?.terms['http'];
-  const isModel = typeof http === 'object' && http !== null && modelTerms.some((term) => term in http);
+  const isModel = typeof http === 'object' && http !== null && asksModels(http);
   return permissions.includes('Dial') && isModel;
 }
 

@@ -13,11 +13,11 @@ import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
 import { LineSplitter } from '../../api/lines.ts';
 import { readMessages } from '../../mcp/bridge/rpc.ts';
-import type { Front, FrontDeps } from '../../mcp/front/front.ts';
+import type { Front, FrontDeps, NamedCall } from '../../mcp/front/front.ts';
 import type { OpenPeer } from '../../mcp/host/peer-session.ts';
 import { listen, type ListenAt } from '../../net/proxy/listen.ts';
 import { duplexEnd } from '../../sockets/duplex-end.ts';
-import { loopbackCaller, type LoopbackCaller } from './loopback-caller.ts';
+import { loopbackCaller, type CallerFlow, type LoopbackCaller } from './loopback-caller.ts';
 
 /** Who is let in, and to which services. */
 export interface FrontDoorDeps {
@@ -25,7 +25,11 @@ export interface FrontDoorDeps {
   /** As the program that is given, whoever's socket the flow names. */
   readonly admitAs: (app: App) => Admit;
   readonly apps: Pick<AppFinder, 'find'>;
-  readonly visible: (app: App, flow: Omit<FlowRequest, 'service'>) => Promise<readonly string[]>;
+  readonly visible: (app: App, flow: CallerFlow) => Promise<readonly string[]>;
+  /** The guard of the service refuses the program this call, and records it. */
+  readonly isRefused: (app: App, flow: CallerFlow, call: NamedCall) => Promise<boolean>;
+  /** Told of a call that was refused here, so that no guard saw it. */
+  readonly unoffered: (app: App, call: NamedCall) => void;
   /** Told whenever something may be visible, or no longer, that was not before. */
   readonly onServices: (listener: () => void) => Disposable;
   /** Told of a service whose tools are shown otherwise from now on. */
@@ -116,6 +120,8 @@ export function openFrontDoor(deps: FrontDoorDeps, stack: DisposalStack): FrontD
       onServices: deps.onServices,
       onTools: deps.onTools,
       services: () => (flow === undefined ? Promise.resolve([]) : deps.visible(app, flow)),
+      isRefused: (call) => (flow === undefined ? Promise.resolve(false) : deps.isRefused(app, flow, call)),
+      unoffered: (call) => deps.unoffered(app, call),
       connect: (service) => dial(app, { ...(flow as FlowRequest), service }),
       complain: (text) => deps.log.info('mcp.front', { app: app.agent ?? app.path ?? null, text }),
     };

@@ -2,17 +2,24 @@
 import { createHash } from 'node:crypto';
 import type { App } from '../../apps/app.ts';
 import type { DisposalStack } from '../../base/lifecycle.ts';
-import type { EngagementContract } from '../../base/engagement.ts';
+import { asksModels, type EngagementContract } from '../../base/engagement.ts';
+import type { ToolPins } from '../../guard/mcp/pins.ts';
 import { openFrontDoor, type FrontDoor, type FrontDoorDeps } from './front-door.ts';
 import type { CallerFlow } from './loopback-caller.ts';
 import { mcpEntry, type McpEntryDeps } from './mcp-entry.ts';
 import type { EngineConfig, LlmConfig } from '../runtime/config.ts';
 import { openModelDoor, type ModelDoor, type ModelDoorDeps } from './model-door.ts';
 import type { AliasTarget } from './model-routes.ts';
+import { isRefusedByGuard, unofferedRecord } from './tools-refused.ts';
 
 /** What the endpoints need together. */
 export interface LocalEndpointsDeps
-  extends McpEntryDeps, Omit<FrontDoorDeps, 'visible' | 'digest'>, Pick<ModelDoorDeps, 'checkModelKey' | 'audit'> {
+  extends
+    McpEntryDeps,
+    Omit<FrontDoorDeps, 'visible' | 'isRefused' | 'unoffered' | 'digest'>,
+    Pick<ModelDoorDeps, 'checkModelKey' | 'audit'> {
+  /** The kept definitions of a service's tools. */
+  readonly pinsOf: (service: string) => ToolPins;
   readonly config: EngineConfig;
   /** The services under a contract that the program may dial at this moment, by name. */
   readonly visible: (
@@ -39,6 +46,11 @@ export function openLocalEndpoints(deps: LocalEndpointsDeps, stack: DisposalStac
         ...deps,
         visible: async (app, flow) =>
           (await visible(app, flow)).filter(({ contract }) => contract.mcp !== undefined).map(({ service }) => service),
+        isRefused: async (app, flow, call) => {
+          const found = (await visible(app, flow)).find(({ service }) => service === call.service);
+          return found !== undefined && isRefusedByGuard(found.contract, deps.pinsOf(call.service), call);
+        },
+        unoffered: (app, call) => deps.audit.recordOrLog(unofferedRecord(app, call, deps.clock.now())),
         digest: (text) => createHash('sha256').update(text).digest('hex'),
       },
       stack,
@@ -48,7 +60,8 @@ export function openLocalEndpoints(deps: LocalEndpointsDeps, stack: DisposalStac
       ...choices(deps.config.llm),
       visible: async (app, flow) =>
         (await visible(app, flow)).flatMap(({ service, contract }) =>
-          contract.http === undefined ? [] : [{ service, models: contract.http.models }],
+          // A prompt is for model services alone, whatever else speaks HTTP.
+          contract.http === undefined || !asksModels(contract.http) ? [] : [{ service, models: contract.http.models }],
         ),
     }),
   };

@@ -2,7 +2,7 @@
 import type { Fields } from './anything.ts';
 import type { Backend, Kind } from './backend.ts';
 import type { Backends } from './backends.ts';
-import { offeredName } from './names.ts';
+import { offeredName, readablePrefix } from './names.ts';
 
 /** A thing as its service has it. */
 export interface Place {
@@ -39,6 +39,15 @@ export class Catalogue {
   /** A tool or prompt by the name it is offered under. */
   async named(kind: 'tools' | 'prompts', name: string): Promise<Place | undefined> {
     return (await this.#offered(kind)).get(name);
+  }
+
+  /** The service that a name speaks of, whether it offers anything of that name or not. */
+  meant(name: string): Place | undefined {
+    const [backend] = this.#backends
+      .open()
+      .filter(({ service }) => name.startsWith(readablePrefix(service)))
+      .sort((one, other) => other.service.length - one.service.length);
+    return backend === undefined ? undefined : { backend, name: name.slice(readablePrefix(backend.service).length) };
   }
 
   /** The service that has a resource of this URI: listed, like a template, or named in an answer before. */

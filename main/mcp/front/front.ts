@@ -14,12 +14,24 @@ import { HeldCalls, type HeldCall } from './held-calls.ts';
 import { ClientTransport } from './peers.ts';
 import { findTools, findToolsName, search } from './search.ts';
 
+/** A call of something that is not offered, by the service its name says. */
+export interface NamedCall {
+  readonly service: string;
+  readonly method: 'tools/call' | 'prompts/get';
+  /** Its name there. */
+  readonly name: string;
+}
+
 /** The services behind the door, and what it is told of them. */
 export interface FrontDeps extends Pick<BackendsDeps, 'version' | 'services' | 'connect' | 'complain'> {
   /** Told whenever `services` may have another answer. */
   readonly onServices: (listener: () => void) => Disposable;
   /** Told of a service whose tools are shown otherwise from now on. */
   readonly onTools: (listener: (service: string) => void) => Disposable;
+  /** The service's own guard refuses it, and records that. Only such a call is sent though it is not offered. */
+  readonly isRefused: (call: NamedCall) => Promise<boolean>;
+  /** Told of a call that was refused here: it is not offered, and no guard sees it. */
+  readonly unoffered: (call: NamedCall) => void;
   /** Lower-hex SHA-256. */
   readonly digest: (text: string) => string;
   /** Tools listed; beyond, they are found by `find_tools`. */
@@ -146,7 +158,8 @@ class FrontOfOne implements Front {
     handle('tools/call', (params, context) => this.#callTool(params, context));
     handle('prompts/get', async (params, context) => {
       const name = String(params['name']);
-      const place = (await this.#catalogue.named('prompts', name)) ?? unknown(`Unknown prompt: ${name}`);
+      const place = await this.#catalogue.named('prompts', name);
+      if (place === undefined) return this.#callUnoffered('prompts/get', params, context, `Unknown prompt: ${name}`);
       return this.#call(place.backend, 'prompts/get', { ...params, name: place.name }, context);
     });
     handle('resources/read', async (params, context) => {
@@ -214,8 +227,29 @@ class FrontOfOne implements Front {
   async #callTool(params: Fields, context: ServerContext): Promise<Fields> {
     const name = String(params['name']);
     if (name === findToolsName) return this.#findTools((params['arguments'] ?? {}) as Fields);
-    const place = (await this.#catalogue.named('tools', name)) ?? unknown(`Unknown tool: ${name}`);
+    const place = await this.#catalogue.named('tools', name);
+    if (place === undefined) return this.#callUnoffered('tools/call', params, context, `Unknown tool: ${name}`);
     return this.#call(place.backend, 'tools/call', { ...params, name: place.name }, context);
+  }
+
+  /** Refused in the same words whether it is hidden or does not exist; either leaves a record. */
+  async #callUnoffered(
+    method: NamedCall['method'],
+    params: Fields,
+    { mcpReq }: ServerContext,
+    words: string,
+  ): Promise<Fields> {
+    const place = this.#catalogue.meant(String(params['name']));
+    if (place === undefined) return unknown(words);
+    const { backend, name } = place;
+    const call: NamedCall = { service: backend.service, method, name };
+    if (await this.#deps.isRefused(call)) {
+      const asked = { name, ...defined({ arguments: params['arguments'] }) };
+      // Let through only where it was granted this very moment: then it is answered like any call.
+      return backend.call(method, asked, { signal: mcpReq.signal }).catch(() => unknown(words));
+    }
+    this.#deps.unoffered(call);
+    return unknown(words);
   }
 
   async #findTools(args: Fields): Promise<Fields> {
