@@ -6,6 +6,7 @@ import { chmodSync, closeSync, openSync, readSync, rmSync, statSync } from 'node
 import { join } from 'node:path';
 import Database from 'libsql';
 import type { Clock } from '../base/clock.ts';
+import { TunnelerError } from '../base/errors.ts';
 import { iso } from '../base/iso.ts';
 import type { Log } from '../base/log.ts';
 import { isMissing } from '../files/read-if-there.ts';
@@ -50,8 +51,8 @@ export interface JournalEntry {
 export interface AuditIndex extends Disposable {
   /** Newest first. Catches up with the journal before it answers. */
   search(query: AuditQuery): Promise<readonly ChainedRecord[]>;
-  /** Over the span that the query gives, else from the first record it finds to now. */
-  histogram(query: AuditQuery, buckets: number): Promise<AuditHistogram>;
+  /** Over the span that the query gives, else from the first record it finds to now. In slices, as {@link AuditIndex.catchUp}. */
+  histogram(query: AuditQuery, buckets: number, signal?: AbortSignal): Promise<AuditHistogram>;
   /** All that it finds, oldest first and without a limit, a page at a time. */
   walk(query: AuditQuery): AsyncGenerator<JournalEntry>;
   /** Index what the journal has beyond the index, in slices that let the event loop breathe. */
@@ -63,6 +64,8 @@ const columns = ['kind', 'service', 'identity', 'agent', 'tool', 'session', 'dec
 const sliceRecords = 500;
 const catchUpPeriodMs = 1000;
 const walkedPage = 1000;
+/** Places in the journal that a histogram counts at a time: 2 to 3 ms where all of them match. */
+const countedSlice = 5000;
 
 const createSchema = `
   create table records (
@@ -94,6 +97,7 @@ class SqliteAuditIndex implements AuditIndex {
   readonly #insert: Database.Statement;
   readonly #insertWords: Database.Statement;
   #catchingUp: Promise<void> | undefined;
+  #searches = 0;
   #closed = false;
 
   constructor(deps: { readonly stateDirectory: string; readonly clock: Clock; readonly log: Log }) {
@@ -126,28 +130,70 @@ class SqliteAuditIndex implements AuditIndex {
     return readEntries(this.#journal, rows).map(({ record }) => record);
   }
 
-  async histogram(query: AuditQuery, buckets: number): Promise<AuditHistogram> {
+  async histogram(query: AuditQuery, buckets: number, signal?: AbortSignal): Promise<AuditHistogram> {
     await this.#current();
-    const { where, values } = conditions(query);
-    const span = this.#database.prepare(`select min(at) as first from records ${where}`).get(...values) as {
-      first: string | null;
-    };
     const untilMs = query.until === undefined ? this.#clock.now() : Date.parse(query.until);
-    const sinceMs = Date.parse(query.since ?? span.first ?? iso(untilMs));
+    const sinceMs = Date.parse(query.since ?? (await this.#firstAt(query, signal)) ?? iso(untilMs));
     const widthMs = Math.max(1, (untilMs - sinceMs) / buckets);
-    const rows = this.#database
-      .prepare(
-        `select cast((julianday(at) - julianday(?)) * 86400000.0 / ? as integer) as bucket, decision, count(*) as count
-         from records ${where} group by 1, 2`,
-      )
-      .all(iso(sinceMs), widthMs, ...values) as { bucket: number; decision: string | null; count: number }[];
     const counts = Array.from({ length: buckets }, () => ({ allow: 0, deny: 0, other: 0 }));
-    for (const { bucket, decision, count } of rows) {
-      const into = counts[Math.max(0, Math.min(buckets - 1, bucket))];
-      if (into !== undefined) into[decision === 'allow' || decision === 'deny' ? decision : 'other'] += count;
+    let total = 0;
+    for await (const { where, values } of this.#slices(query, signal)) {
+      const rows = this.#database
+        .prepare(
+          `select cast((julianday(at) - julianday(?)) * 86400000.0 / ? as integer) as bucket, decision, count(*) as count
+           from records ${where} group by 1, 2`,
+        )
+        .all(iso(sinceMs), widthMs, ...values) as { bucket: number; decision: string | null; count: number }[];
+      for (const { bucket, decision, count } of rows) {
+        const into = counts[Math.max(0, Math.min(buckets - 1, bucket))];
+        if (into !== undefined) into[decision === 'allow' || decision === 'deny' ? decision : 'other'] += count;
+        total += count;
+      }
     }
-    const total = rows.reduce((sum, { count }) => sum + count, 0);
     return { since: iso(sinceMs), until: iso(untilMs), total, buckets: counts };
+  }
+
+  async #firstAt(query: AuditQuery, signal: AbortSignal | undefined): Promise<string | undefined> {
+    let first: string | undefined;
+    for await (const { where, values } of this.#slices(query, signal)) {
+      const { at } = this.#database.prepare(`select min(at) as at from records ${where}`).get(...values) as {
+        at: string | null;
+      };
+      if (at !== null && (first === undefined || at < first)) first = at;
+    }
+    return first;
+  }
+
+  /** The query's conditions over one part of the index after the other, with a turn of the event loop between. */
+  async *#slices(query: AuditQuery, signal: AbortSignal | undefined): AsyncGenerator<Conditions> {
+    // Each asked for by itself is looked up; both at once go through everything.
+    const { first, last } = this.#database
+      .prepare('select (select min(seq) from records) as first, (select max(seq) from records) as last')
+      .get() as { first: number | null; last: number | null };
+    if (first === null || last === null) return;
+    const found = this.#findWords(query);
+    try {
+      for (let from = first; from <= last; from += countedSlice) {
+        signal?.throwIfAborted();
+        if (this.#closed) throw new TunnelerError('base.closed', 'the index of the journal is closed');
+        yield conditions(query, { from, to: Math.min(last, from + countedSlice - 1), found });
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    } finally {
+      if (found !== undefined && !this.#closed) this.#database.exec(`drop table temp.${found}`);
+    }
+  }
+
+  /** What has the words is found once: asked part by part, all that begins with them would be gone through for each. */
+  #findWords(query: AuditQuery): string | undefined {
+    const words = wordsAsked(query);
+    if (words.length === 0) return undefined;
+    const table = `found_${(this.#searches += 1)}`;
+    this.#database.exec(`create temp table ${table} (seq integer primary key)`);
+    this.#database
+      .prepare(`insert into temp.${table} select rowid from words where words match ?`)
+      .run(words.join(' AND '));
+    return table;
   }
 
   async *walk(query: AuditQuery): AsyncGenerator<JournalEntry> {
@@ -254,7 +300,9 @@ function openFile(path: string, isMade: boolean): Database.Database {
   try {
     // Before the write-ahead log: so the version stands in the file itself at once.
     if (!isMade) database.exec(`begin; ${createSchema} commit;`);
-    database.exec('pragma journal_mode = wal; pragma synchronous = off; pragma busy_timeout = 2000');
+    database.exec(
+      'pragma journal_mode = wal; pragma synchronous = off; pragma temp_store = memory; pragma busy_timeout = 2000',
+    );
     return database;
   } catch (error) {
     database.close();
@@ -287,24 +335,48 @@ function versionOf(path: string): number | 'unknown' | undefined {
   }
 }
 
-function conditions(query: AuditQuery): { where: string; values: (string | number)[] } {
+/** What a query asks for, as SQL. */
+interface Conditions {
+  readonly where: string;
+  readonly values: readonly (string | number)[];
+}
+
+/** Places in the journal, and the table of those that have the words asked for. */
+interface Part {
+  readonly from: number;
+  readonly to: number;
+  readonly found: string | undefined;
+}
+
+function conditions(query: AuditQuery, part?: Part): Conditions {
   const parts: string[] = [];
   const values: (string | number)[] = [];
-  const add = (part: string, value: string | number): void => {
-    parts.push(part);
-    values.push(value);
+  const add = (condition: string, ...given: readonly (string | number)[]): void => {
+    parts.push(condition);
+    values.push(...given);
   };
   for (const column of columns) {
     const value = query[column];
     if (value !== undefined) add(`${column} = ?`, value);
   }
-  if (query.since !== undefined) add('at >= ?', new Date(query.since).toISOString());
-  if (query.until !== undefined) add('at <= ?', new Date(query.until).toISOString());
+  // With a sign before it no index is used for it: that by time would be gone through whole for every part.
+  const at = part === undefined ? 'at' : '+at';
+  if (query.since !== undefined) add(`${at} >= ?`, new Date(query.since).toISOString());
+  if (query.until !== undefined) add(`${at} <= ?`, new Date(query.until).toISOString());
   if (query.beforeSeq !== undefined) add('seq < ?', query.beforeSeq);
-  for (const word of query.text?.match(/[\p{L}\p{N}]+/gu) ?? []) {
-    add('seq in (select rowid from words where words match ?)', `"${word}" *`);
+  if (part !== undefined) add('seq between ? and ?', part.from, part.to);
+  if (part?.found !== undefined) {
+    add(`seq in (select seq from temp.${part.found} where seq between ? and ?)`, part.from, part.to);
+  }
+  for (const word of part === undefined ? wordsAsked(query) : []) {
+    add('seq in (select rowid from words where words match ?)', word);
   }
   return { where: parts.length === 0 ? '' : `where ${parts.join(' and ')}`, values };
+}
+
+/** Each word that a record must have, or begin with, as the full-text index takes it. */
+function wordsAsked(query: AuditQuery): readonly string[] {
+  return (query.text?.match(/[\p{L}\p{N}]+/gu) ?? []).map((word) => `"${word}" *`);
 }
 
 /** What a person would type to find it: the values, without the chain's own hashes. */

@@ -2,7 +2,8 @@ import { appendFile, readdir, readFile, stat, writeFile } from 'node:fs/promises
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { auditDirectory, openAudit } from '../../main/audit/audit.ts';
-import { openAuditIndex, type AuditIndex } from '../../main/audit/index-store.ts';
+import { openAuditIndex, type AuditIndex, type AuditQuery } from '../../main/audit/index-store.ts';
+import { defined } from '../../main/base/defined.ts';
 import { silentLog } from '../../main/base/log.ts';
 import { removeTree } from '../../main/files/remove-tree.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -76,6 +77,68 @@ describe('audit index', () => {
     });
     expect(Date.parse(until) - Date.parse(since)).toBe(60_000);
     expect((await index().histogram({ decision: 'deny' }, 3)).total).toBe(1);
+    await audit[Symbol.asyncDispose]();
+  });
+
+  it('counts a long journal in slices: others have turns meanwhile, and the counts are those of the whole', async () => {
+    const { audit, index } = await journal();
+    const decisions = ['allow', 'deny', undefined] as const;
+    const start = clock.now();
+    const written = Array.from({ length: 6_000 }, (_, i) => {
+      if (i % 60 === 0) clock.advance(600);
+      const fields = { service: `s${i % 7}`, tool: i % 2 === 0 ? 'even water' : 'odd water' };
+      audit.record({ kind: 'call', ...fields, ...defined({ decision: decisions[i % 3] }) });
+      return { ...fields, atMs: clock.now(), decision: decisions[i % 3] ?? ('other' as const) };
+    });
+    // No edge of a part falls on a record then.
+    clock.advance(333);
+    const opened = index();
+    await opened.search({});
+    const since = new Date(start + 30_007).toISOString();
+    const cases: [AuditQuery, (one: (typeof written)[number]) => boolean][] = [
+      [{ kind: 'call' }, () => true],
+      [{ service: 's3' }, ({ service }) => service === 's3'],
+      [{ text: 'even wat' }, ({ tool }) => tool === 'even water'],
+      [
+        { since, text: 'odd', decision: 'deny' },
+        (one) => one.atMs >= start + 30_007 && one.tool === 'odd water' && one.decision === 'deny',
+      ],
+      [{ text: 'nobody' }, () => false],
+    ];
+    for (const [query, matches] of cases) {
+      let turns = 0;
+      let running = true;
+      const turn = (): void => {
+        turns += 1;
+        if (running) setImmediate(turn);
+      };
+      setImmediate(turn);
+      const { total, buckets, since: from, until } = await opened.histogram(query, 4);
+      running = false;
+      const expected = written.filter(matches);
+      const width = (Date.parse(until) - Date.parse(from)) / 4;
+      const counts = Array.from({ length: 4 }, () => ({ allow: 0, deny: 0, other: 0 }));
+      for (const { atMs, decision } of expected) {
+        counts[Math.min(3, Math.floor((atMs - Date.parse(from)) / width))]![decision] += 1;
+      }
+      expect({ total, turns: turns > 1 }, JSON.stringify(query)).toEqual({ total: expected.length, turns: true });
+      expect(buckets, JSON.stringify(query)).toEqual(counts);
+    }
+    await audit[Symbol.asyncDispose]();
+  });
+
+  it('stops counting when nobody wants to know any more, or when it is closed', async () => {
+    const { audit, index } = await journal();
+    for (let i = 0; i < 6_000; i += 1) audit.record({ kind: 'call', tool: 'search' });
+    const opened = index();
+    await opened.search({});
+    const wanted = new AbortController();
+    const counting = opened.histogram({ text: 'search' }, 2, wanted.signal);
+    setImmediate(() => wanted.abort(new Error('gone')));
+    await expect(counting).rejects.toThrow('gone');
+    const last = opened.histogram({ text: 'search' }, 2);
+    setImmediate(() => opened[Symbol.dispose]());
+    await expect(last).rejects.toMatchObject({ code: 'base.closed' });
     await audit[Symbol.asyncDispose]();
   });
 

@@ -34,7 +34,7 @@ export function auditCalls({
 }: AuditCallsDeps): EngineHandlers['audit'] {
   return {
     search: (query) => auditIndex.search(query),
-    histogram: ({ buckets, ...query }) => auditIndex.histogram(query, buckets),
+    histogram: ({ buckets, ...query }, { signal }) => auditIndex.histogram(query, buckets, signal),
     export: ({ format, ...query }, { signal }) =>
       exportJournal(
         {
