@@ -16,14 +16,23 @@ export function requireTrustedPipe(
   reader: PipeReader | undefined = thisSystem(),
   own: UserId | undefined = ownUser(),
 ): void {
-  if (reader === undefined) return;
+  const stranger = strangerServing(path, reader, own);
+  if (stranger === undefined) return;
+  throw new TunnelerError('engine.socket_untrusted', `${path} is served by ${stranger}, neither the system nor you`, {
+    details: { next: 'name the right engine with --state or --socket; that of the service is for administrators' },
+  });
+}
+
+/** Who serves the pipe, where that is somebody else than this user or the system; undefined where nobody serves it or nobody can be asked. */
+export function strangerServing(
+  path: string,
+  reader: PipeReader | undefined = thisSystem(),
+  own: UserId | undefined = ownUser(),
+): string | undefined {
+  if (reader === undefined) return undefined;
   const owner = serverOf(path, reader);
-  if (owner === 'nobody' || owner === own || isSuperuser(owner)) return;
-  throw new TunnelerError(
-    'engine.socket_untrusted',
-    `${path} is served by ${owner ?? 'somebody who cannot be told'}, neither the system nor you`,
-    { details: { next: 'name the right engine with --state or --socket; that of the service is for administrators' } },
-  );
+  if (owner === 'nobody' || owner === own || isSuperuser(owner)) return undefined;
+  return owner ?? 'somebody who cannot be told';
 }
 
 function serverOf(path: string, reader: PipeReader): string | undefined {

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -245,6 +245,27 @@ describe('one engine a state directory', () => {
     await lock[Symbol.asyncDispose]();
     await (await lockByPipe(pipe, file, directory))[Symbol.asyncDispose]();
     await expect(stat(file)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('is no pipe that a stranger serves: then the file in the directory is, and it is said', async () => {
+    const file = join(directory, 'engine.lock');
+    const pipe = process.platform === 'win32' ? lockPipePath(directory) : join(directory, 'lock.sock');
+    const stranger = createServer((socket) => socket.destroy());
+    await new Promise<void>((resolve) => stranger.listen(pipe, resolve));
+    const said: unknown[] = [];
+    const log = { ...silentLog, warn: (event: string, fields?: object) => said.push({ event, ...fields }) };
+    const take = (servedBy: string | undefined) => lockByPipe(pipe, file, directory, log, () => servedBy);
+    const running = { code: 'engine.already_running', details: { pid: process.pid } };
+    const sid = 'S-1-5-21-1-2-3-1002';
+    // One that is left of a killed engine holds nobody up here either.
+    await writeFile(file, JSON.stringify({ pid: 4_190_000, started: '1' }));
+    const lock = await take(sid);
+    expect(said).toEqual([{ event: 'engine.lock_pipe_taken', pipe, servedBy: sid }]);
+    await expect(take(sid)).rejects.toMatchObject(running);
+    await new Promise((resolve) => stranger.close(resolve));
+    await expect(take(undefined)).rejects.toMatchObject(running);
+    await lock[Symbol.asyncDispose]();
+    await (await take(undefined))[Symbol.asyncDispose]();
   });
 
   it('knows a holder by its start where the system tells it by ps', async () => {

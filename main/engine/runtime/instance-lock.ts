@@ -1,34 +1,59 @@
 /**
  * One engine a state directory. `engine.lock` names its holder by pid and start time, so that a lock left by kill -9, power loss or a
- * re-used pid is seen as stale and taken over. On Windows a named pipe is the lock, which dies with its holder, and the file just tells of it.
+ * re-used pid is seen as stale and taken over. On Windows a named pipe is the lock, which dies with its holder, and the file just tells of it;
+ * but a pipe's name is known to all, and one that a stranger serves is no lock: then the file is, in a directory that strangers cannot write to.
  */
 import { link, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
+import { silentLog, type Log } from '../../base/log.ts';
 import { isMissing } from '../../files/read-if-there.ts';
 import { removeDurably, writeAtomically } from '../../files/write-atomically.ts';
-import { lockPipePath, socketAddress } from '../../ipc/socket-path.ts';
+import { strangerServing } from '../../ipc/pipe-server.ts';
+import { isPipe, lockPipePath, socketAddress } from '../../ipc/socket-path.ts';
 import { processStart } from './process-start.ts';
 
 interface Holder {
   readonly pid: number;
   /** As `processStart` says it; empty where the system does not. */
   readonly started: string;
+  /** Held by this file alone, for a stranger had the pipe: it counts where the pipe is free again. */
+  readonly byFile?: true;
 }
 
+/** Who serves a pipe, where that is a stranger. */
+type AskStranger = (pipe: string) => string | undefined;
+
 /** Take the lock until disposed. Throws `engine.already_running`, naming the holder, or `engine.state_unusable`. */
-export async function lockInstance(stateDirectory: string, socketPath: string): Promise<AsyncDisposable> {
+export async function lockInstance(
+  stateDirectory: string,
+  socketPath: string,
+  log: Log = silentLog,
+): Promise<AsyncDisposable> {
   const path = join(stateDirectory, 'engine.lock');
-  if (await answers(socketPath)) throw alreadyRunning(stateDirectory, await readHolder(path));
+  const isStrangers = isPipe(socketPath) && strangerServing(socketPath) !== undefined;
+  if (!isStrangers && (await answers(socketPath))) throw alreadyRunning(stateDirectory, await readHolder(path));
   return process.platform === 'win32'
-    ? lockByPipe(lockPipePath(stateDirectory), path, stateDirectory)
-    : lockByFile(path, stateDirectory);
+    ? lockByPipe(lockPipePath(stateDirectory), path, stateDirectory, log)
+    : lockByFile(path, stateDirectory, {});
 }
 
 /** The lock is a pipe that nobody else serves meanwhile. Exported for systems whose pipes are sockets. */
-export async function lockByPipe(pipe: string, file: string, stateDirectory: string): Promise<AsyncDisposable> {
+export async function lockByPipe(
+  pipe: string,
+  file: string,
+  stateDirectory: string,
+  log: Log = silentLog,
+  askStranger: AskStranger = strangerServing,
+): Promise<AsyncDisposable> {
+  const byFile = (stranger: string): Promise<AsyncDisposable> => {
+    log.warn('engine.lock_pipe_taken', { pipe, servedBy: stranger });
+    return lockByFile(file, stateDirectory, { byFile: true });
+  };
+  const stranger = askStranger(pipe);
+  if (stranger !== undefined) return byFile(stranger);
   if (await answers(pipe)) throw alreadyRunning(stateDirectory, await readHolder(file));
   const server = createServer((socket) => socket.destroy());
   try {
@@ -36,12 +61,17 @@ export async function lockByPipe(pipe: string, file: string, stateDirectory: str
       server.once('error', reject);
       server.listen(pipe, resolve);
     });
-    await writeAtomically(file, JSON.stringify({ pid: process.pid, started: '' }));
+    const holder = await readHolder(file);
+    if (holder?.byFile === true && (await alive(holder))) throw alreadyRunning(stateDirectory, holder);
+    await writeAtomically(file, JSON.stringify({ pid: process.pid, started: await processStart(process.pid) }));
   } catch (error) {
     server.close();
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EADDRINUSE') throw alreadyRunning(stateDirectory, await readHolder(file));
-    throw unusable(stateDirectory, error);
+    if (error instanceof TunnelerError) throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw unusable(stateDirectory, error);
+    // Whoever was quicker: another starter, or a stranger.
+    const quicker = askStranger(pipe);
+    if (quicker !== undefined) return byFile(quicker);
+    throw alreadyRunning(stateDirectory, await readHolder(file));
   }
   // It holds nothing up: whoever has the lock says when it ends.
   server.unref();
@@ -53,8 +83,12 @@ export async function lockByPipe(pipe: string, file: string, stateDirectory: str
   };
 }
 
-async function lockByFile(path: string, stateDirectory: string): Promise<AsyncDisposable> {
-  const own: Holder = { pid: process.pid, started: await processStart(process.pid) };
+async function lockByFile(
+  path: string,
+  stateDirectory: string,
+  mark: Pick<Holder, 'byFile'>,
+): Promise<AsyncDisposable> {
+  const own: Holder = { pid: process.pid, started: await processStart(process.pid), ...mark };
   const draft = `${path}.${process.pid}.tmp`;
   try {
     await writeFile(draft, JSON.stringify(own), { mode: 0o600 });
@@ -100,7 +134,8 @@ async function take(draft: string, path: string, stateDirectory: string): Promis
 async function readHolder(path: string): Promise<Holder | undefined> {
   try {
     const raw = JSON.parse(await readFile(path, 'utf8')) as Partial<Holder>;
-    return typeof raw.pid === 'number' ? { pid: raw.pid, started: String(raw.started ?? '') } : undefined;
+    if (typeof raw.pid !== 'number') return undefined;
+    return { pid: raw.pid, started: String(raw.started ?? ''), ...(raw.byFile === true ? { byFile: true } : {}) };
   } catch {
     // Absent or cut short by a crash while written: no holder.
     return undefined;

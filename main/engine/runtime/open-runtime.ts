@@ -40,7 +40,7 @@ export async function openRuntime(options: EngineOptions, stack: DisposalStack):
   });
   stack.defer(() => log.close());
   sealProcess(log);
-  stack.use(await lockInstance(stateDirectory, options.socketPath));
+  stack.use(await lockInstance(stateDirectory, options.socketPath, log));
   return {
     stateDirectory,
     version,
