@@ -43,6 +43,8 @@ const ownCodes = [
   'hosting.layer2',
   'hosting.accepted',
   'ziti.dial.no_terminator_named',
+  'ziti.dial.refused_approval',
+  'ziti.dial.refused_grant',
   'engine.loop',
   // the steps of `why` that pass
   'why.name.claimed',

@@ -87,6 +87,7 @@ function openAdmission(parts: Partial<AdmissionDeps> = {}) {
     nameOf: () => 'laptop',
     accountOf: () => 'laptop-id',
     times: { begin: () => [], renew: () => undefined },
+    hostRefusals: { note: () => undefined },
     current: (of) => of,
     unknownReach: () => undefined,
     unmatched: 'refuse',

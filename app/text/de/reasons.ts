@@ -25,6 +25,14 @@ export const reasonsDe: ReasonWords = {
     sentence: 'Der Anbieter von {service} hat die Verbindung abgelehnt.',
     next: 'Prüfen Sie, ob die Anwendung dahinter läuft.',
   },
+  'ziti.dial.refused_approval': {
+    sentence: 'Der Anbieter von {service} hat die Verbindung abgelehnt; vielleicht fehlt die Freigabe durch {by}.',
+    next: 'Bitten Sie um die Freigabe und versuchen Sie es noch einmal; sonst prüfen Sie, ob die Anwendung dahinter läuft.',
+  },
+  'ziti.dial.refused_grant': {
+    sentence: 'Der Anbieter von {service} hat die Verbindung abgelehnt; vielleicht ist die gewährte Zeit um.',
+    next: 'Fragen Sie, wem der Dienst gehört; sonst prüfen Sie, ob die Anwendung dahinter läuft.',
+  },
   'ziti.dial.access_denied': { sentence: '{identity} darf {service} nicht erreichen.', next: askDialPolicy },
   'ziti.dial.service_unknown': { sentence: '{identity} kennt {service} nicht mehr.', next: askDialPolicy },
   'ziti.dial.posture_failed': {

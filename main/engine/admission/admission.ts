@@ -25,6 +25,7 @@ import type { Sessions } from '../../session/sessions.ts';
 import type { EngagementWords } from '../../peer/words.ts';
 import { explainDialFailure } from './dial-failure.ts';
 import type { DialledStream, HeldBy } from './dialing.ts';
+import type { HostRefusals } from './host-refusals.ts';
 import type { FindLoop } from './loop-guard.ts';
 import { destinationText, flowFields, matchFields, reasonFields, verdictRecord } from './verdict-record.ts';
 
@@ -61,6 +62,8 @@ export interface AdmissionDeps {
   readonly accountOf: (match: Match) => string;
   /** Time that belongs to an identity and a service, not to a session. */
   readonly times: Pick<GrantedTimes, 'begin' | 'renew'>;
+  /** What only the host could judge, and how it did. */
+  readonly hostRefusals: Pick<HostRefusals, 'note'>;
   /** Between agents: under which name both ends keep what they agreed on. */
   readonly engagements: {
     idFor(holder: GrantHolder): string;
@@ -148,7 +151,7 @@ async function dial(
     ]);
   } catch (error) {
     place[Symbol.dispose]();
-    return failed(deps, flow, app, match, error, signal);
+    return failed(deps, flow, app, decided, error, signal);
   }
   const letGo = (): void => {
     place[Symbol.dispose]();
@@ -175,7 +178,7 @@ async function dial(
   } catch (error) {
     // None of them should; what was dialled is let go all the same.
     letGo();
-    return failed(deps, flow, app, match, error, signal);
+    return failed(deps, flow, app, decided, error, signal);
   }
   let joined = false;
   const release = (): boolean => {
@@ -266,6 +269,7 @@ function open(
         deps.engagements.met(holderOf(deps, match), engagement);
       deps.sessions.met(id, { guarded: guard !== undefined, ...defined({ leftSeconds }) });
     });
+    deps.hostRefusals.note(deps.accountOf(match), match.service.id, undefined);
     deps.onDialed(app, match, 'open');
   } catch (error) {
     // The entry has no way left to say more to the application.
@@ -292,6 +296,7 @@ async function withoutHostsWord(
     if (!approvesSessions(contract)) deps.times.renew(holderOf(deps, match), contract, leftMs);
     return undefined;
   }
+  deps.hostRefusals.note(deps.accountOf(match), match.service.id, reason);
   return denied(deps, matchFields(flow, app, match), reason, 'prohibited');
 }
 
@@ -305,12 +310,13 @@ function failed(
   deps: AdmissionDeps,
   flow: FlowRequest,
   app: App,
-  match: Match,
+  { match, contract }: Dial,
   thrown: unknown,
   signal: AbortSignal,
 ): Admission {
   const error = toTunnelerError(thrown, 'ziti.dial.failed');
-  const { reason, answer } = explainDialFailure(error, match);
+  const { reason, answer } = explainDialFailure(error, match, contract);
+  if (error.code === 'ziti.dial.refused') deps.hostRefusals.note(deps.accountOf(match), match.service.id, reason);
   if (!signal.aborted) {
     deps.log.info('corridor.dial_failed', { service: match.service.name, identity: match.identity, error });
     deps.onDialed(app, match, 'failed');

@@ -1,9 +1,12 @@
 /** What a failed dial means to a person, and how an application is told of it. */
 import { defined } from '../../base/defined.ts';
+import type { EngagementContract } from '../../base/engagement.ts';
 import type { ErrorCode, TunnelerError } from '../../base/errors.ts';
 import type { RefusalAnswer } from '../../base/flow.ts';
 import type { Reason } from '../../base/reason.ts';
 import type { Match } from '../../intercept/match.ts';
+import { approvalNeeded, approvesSessions } from '../../policy/approvals.ts';
+import { grantSpent } from '../../policy/grants.ts';
 import { checkLabel } from '../../policy/posture.ts';
 import { mayNotDial, noEdgeRouter, nobodyHosts } from '../../policy/reasons.ts';
 
@@ -68,18 +71,66 @@ const explanations: Partial<Record<ErrorCode, Explanation>> = {
   'base.cancelled': { sentence: () => 'the application went away', answer: 'reset' },
 };
 
-/** The reason and the answer of one failed dial. Unknown failures read as the error's own sentence and a reset. */
+/**
+ * The reason and the answer of one failed dial under this contract. Unknown failures read as the error's own sentence and a reset.
+ */
 export function explainDialFailure(
   error: TunnelerError,
   match: Match,
+  contract?: EngagementContract,
 ): { readonly reason: Reason; readonly answer: RefusalAnswer } {
   if (error.code === 'ziti.dial.posture_failed') return postureFailure(error, match);
+  if (error.code === 'ziti.dial.refused' && contract !== undefined) {
+    const byTerms = refusedByTerms(error, match.service.name, contract);
+    if (byTerms !== undefined) return byTerms;
+  }
   const known = explanations[error.code];
   if (known === undefined) return { reason: { code: error.code, sentence: error.message }, answer: 'reset' };
   if ('reason' in known) return { reason: known.reason(match), answer: known.answer };
   const { sentence, next, answer } = known;
   const said = sentence(match.service.name, match.identity);
   return { reason: { code: error.code, sentence: said, ...defined({ next }) }, answer };
+}
+
+/** The contract has terms that only its host can judge, and they may be why; certain where the host said so in our own words. */
+function refusedByTerms(
+  error: TunnelerError,
+  service: string,
+  contract: EngagementContract,
+): { readonly reason: Reason; readonly answer: RefusalAnswer } | undefined {
+  const { grantSeconds: seconds } = contract;
+  const approval = approvesSessions(contract) ? contract.approval : undefined;
+  if (approval === undefined && seconds === undefined) return undefined;
+  const said = String(error.details['reason'] ?? '');
+  const certain = [
+    ...(approval === undefined ? [] : [approvalNeeded(service, contract)]),
+    ...(seconds === undefined ? [] : [grantSpent(service, contract)]),
+  ].find(({ sentence }) => said.includes(sentence));
+  if (certain !== undefined) return { reason: certain, answer: 'prohibited' };
+  const refused = `the host of ${service} refused the connection`;
+  const used = seconds === undefined ? '' : `the ${seconds} s that its contract grants are used up`;
+  const otherwise = 'else see whether the application behind it runs';
+  if (approval === undefined) {
+    return {
+      reason: {
+        code: 'ziti.dial.refused_grant',
+        sentence: `${refused}; it may be that ${used}`,
+        next: `ask the owner of the service: culvert approvals grant on its host gives them anew; ${otherwise}`,
+        details: { service, seconds },
+      },
+      answer: 'reset',
+    };
+  }
+  const by = approval.by.join(', ');
+  return {
+    reason: {
+      code: 'ziti.dial.refused_approval',
+      sentence: `${refused}; it may be that ${by} has not approved it yet${used === '' ? '' : `, or that ${used}`}`,
+      next: `ask ${by} to look at culvert approvals list, then try again; ${otherwise}`,
+      details: { service, by },
+    },
+    answer: 'reset',
+  };
 }
 
 /** Names the checks, where the router did. */

@@ -20,7 +20,10 @@ import { visibleServices } from './visible-services.ts';
 export interface AdmissionParts
   extends
     Pick<AdmissionDeps, 'clock' | 'log' | 'intercept' | 'audit' | 'sessions' | 'engagements'>,
-    Pick<DecisionPoint, 'apps' | 'starts' | 'policy' | 'facts' | 'hashed' | 'times' | 'recentDials' | 'breakGlass'> {
+    Pick<
+      DecisionPoint,
+      'apps' | 'starts' | 'policy' | 'facts' | 'hashed' | 'times' | 'recentDials' | 'breakGlass' | 'hostRefusals'
+    > {
   readonly config: EngineConfig;
   readonly hosting: Pick<Hosting, 'states'>;
   readonly identities: Identities;

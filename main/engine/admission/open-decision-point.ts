@@ -28,6 +28,7 @@ import { openAgentEndpoints } from './agent-endpoints.ts';
 import { bindAgents, rulesOf, type AgentBindings } from './agent-bindings.ts';
 import { hashWhereAsked } from './ensure-hash.ts';
 import { factsFor, RecentUse } from './facts.ts';
+import { HostRefusals } from './host-refusals.ts';
 import { guardsFor, type GuardsDeps } from './guards.ts';
 import { keptLineageFile } from '../runtime/lineage-record.ts';
 import { openKeptLedger } from './kept-ledger.ts';
@@ -70,6 +71,7 @@ export interface DecisionPoint {
   readonly approvals: Approvals;
   readonly times: GrantedTimes;
   readonly breakGlass: BreakGlass;
+  readonly hostRefusals: HostRefusals;
   readonly pins: PinStore;
   readonly facts: (app: App) => DecisionFacts;
   /** See {@link hashWhereAsked}. */
@@ -153,6 +155,7 @@ export async function openDecisionPoint(parts: DecisionPointParts, stack: Dispos
     approvals,
     times,
     breakGlass: new BreakGlass(clock),
+    hostRefusals: new HostRefusals(clock),
     pins,
     facts,
     hashed: hashWhereAsked({ apps, policy, quarantine }),

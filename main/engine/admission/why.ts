@@ -1,6 +1,7 @@
 /** `why`: each step from a name to a terminator, the first that fails, and what to do about it. Asks nothing to be dialled. */
 import type { App } from '../../apps/app.ts';
 import { defined } from '../../base/defined.ts';
+import type { EngagementContract } from '../../base/engagement.ts';
 import type { FlowRequest } from '../../base/flow.ts';
 import { ipFamily } from '../../base/ip.ts';
 import type { Reason } from '../../base/reason.ts';
@@ -8,11 +9,13 @@ import type { ReasonCode } from '../../base/reason-codes.ts';
 import type { WhyStep, WhyView } from '../../api/views.ts';
 import type { Intercept, Match } from '../../intercept/match.ts';
 import type { Policy } from '../../policy/policy.ts';
+import { approvesSessions } from '../../policy/approvals.ts';
 import { postureOf } from '../../policy/posture.ts';
 import { noEdgeRouter, nobodyHosts } from '../../policy/reasons.ts';
 import type { DecisionFacts, Verdict } from '../../policy/verdict.ts';
 import type { Identities } from '../identities/identities.ts';
 import type { Terminators } from '../identities/terminators.ts';
+import type { HostRefusals } from './host-refusals.ts';
 import { lentIdentities, unknownReach } from './unknown-reach.ts';
 
 /** What is asked step by step. */
@@ -22,6 +25,8 @@ export interface WhyDeps {
   readonly facts: (app: App) => DecisionFacts;
   readonly identities: Identities;
   readonly terminators: Pick<Terminators, 'count'>;
+  /** What only the host can judge is known by how it judged last. */
+  readonly hostRefusals: Pick<HostRefusals, 'last'>;
   /** The agent or program a person names with `--app`. */
   readonly appNamed: (name: string) => App;
 }
@@ -108,6 +113,7 @@ function explainVerdict(verdict: Verdict, match: Match, deps: WhyDeps, add: AddS
     ],
     ['local-policy', plain('local.none', 'no local rule forbids it')],
   ];
+  const refusedThere = contract.kind === 'set' ? refusedByHost(match, contract.contract, deps) : undefined;
   let failed = false;
   for (const [step, reason] of good) {
     if (failed) add(step, 'skipped', skipped);
@@ -118,8 +124,18 @@ function explainVerdict(verdict: Verdict, match: Match, deps: WhyDeps, add: AddS
       // The dial would be tried, for routers judge; yet one has refused it, and nothing was told anew since.
       failed = true;
       add(step, 'fail', reason);
+    } else if (step === 'contract' && refusedThere !== undefined) {
+      failed = true;
+      add(step, 'fail', refusedThere);
     } else add(step, 'pass', reason);
   }
+}
+
+/** How the host judged last by terms that the contract in force still has. */
+function refusedByHost(match: Match, contract: EngagementContract, deps: WhyDeps): Reason | undefined {
+  if (!approvesSessions(contract) && contract.grantSeconds === undefined) return undefined;
+  const account = deps.identities.follow(match.identity)?.account() ?? match.identity;
+  return deps.hostRefusals.last(account, match.service.id);
 }
 
 function postureReason(match: Match): Reason {

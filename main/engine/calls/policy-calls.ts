@@ -13,6 +13,7 @@ import type { Policy } from '../../policy/policy.ts';
 import type { DecisionFacts } from '../../policy/verdict.ts';
 import type { Sessions } from '../../session/sessions.ts';
 import type { AgentBindings } from '../admission/agent-bindings.ts';
+import type { HostRefusals } from '../admission/host-refusals.ts';
 import { explainWhy } from '../admission/why.ts';
 import { reconsiderSessions } from '../control/rule-changes.ts';
 import type { Identities } from '../identities/identities.ts';
@@ -33,6 +34,7 @@ export interface PolicyCallsDeps {
   readonly facts: (app: App) => DecisionFacts;
   readonly identities: Identities;
   readonly terminators: Pick<Terminators, 'count'>;
+  readonly hostRefusals: Pick<HostRefusals, 'last'>;
   readonly sessions: Sessions;
   readonly state: ClientState;
 }
@@ -49,6 +51,7 @@ export function explainer(
       facts,
       identities,
       terminators,
+      hostRefusals: deps.hostRefusals,
       appNamed: (name) => appNamed(name, agents.all()),
     });
 }

@@ -31,6 +31,7 @@ import { quarantineRefusal, type Quarantine } from '../../policy/quarantine.ts';
 import type { Sessions } from '../../session/sessions.ts';
 import { meet, routersWord, type HostedCaller } from './callers.ts';
 import type { ProviderKeys } from './provider-keys.ts';
+import { RefusedCircuits } from './refused-circuits.ts';
 import { formatHostPort } from '../../base/ip.ts';
 
 /** What decides on a hosted dial, and where it goes. */
@@ -66,6 +67,7 @@ const maxReasonLength = 1_024;
 
 /** Asked for every hosted dial. */
 export function admitHostedDials(deps: HostedDialsDeps): AdmitHosted {
+  const refusedBefore = new RefusedCircuits();
   return async (asked) => {
     const request = { ...asked, identity: deps.nameOf(asked.identity) };
     const known = routersWord(request);
@@ -78,7 +80,9 @@ export function admitHostedDials(deps: HostedDialsDeps): AdmitHosted {
     const guarded = keyed?.kind === 'guarded' ? keyed : undefined;
     const reason = refusal ?? allowed(request);
     try {
-      deps.audit.record({ kind: 'verdict', ...fields(request, known), ...decisionFields(reason, refusal) });
+      const record = { kind: 'verdict', ...fields(request, known), ...decisionFields(reason, refusal) } as const;
+      if (refusal === undefined || !refusedBefore.has(record)) deps.audit.record(record);
+      if (refusal !== undefined) refusedBefore.add(record);
     } catch (error) {
       deps.log.error('hosting.not_recorded', { error });
       return { kind: 'refuse', reason: { code: 'audit.write_failed', sentence: 'the journal cannot be written' } };

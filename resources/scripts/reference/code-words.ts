@@ -193,6 +193,8 @@ export const codeWords: Readonly<Record<ReasonCode, string>> = {
   'hosting.layer2': 'the service carries frames of layer 2, which are not hosted here',
   'hosting.accepted': 'what dialled in is served',
   'ziti.dial.no_terminator_named': 'nobody hosts the service under the name that was asked for',
+  'ziti.dial.refused_approval': 'the host refused the dial, and its contract asks for an approval that may be missing',
+  'ziti.dial.refused_grant': 'the host refused the dial, and the time that its contract grants may be used',
   'engine.loop': 'the connection would come back to this engine, and was refused',
   'why.name.claimed': 'a service claims the name',
   'why.application.any': 'no program was asked about',
