@@ -10,10 +10,8 @@ let built: Awaited<ReturnType<typeof buildWindow>>;
 
 /** Rows that may exist at a time, whatever the list's length: those in view and some beyond. */
 const maxRows = 60;
-/** A frame at 60 Hz is 16.7 ms. Machines that test are shared and paint in software: what is held to is that stutters stay rare. */
-const medianFrameMs = 34;
-const rareFrameMs = 120;
-
+/** Times that the window draws for one delta, however much is in it. */
+const maxCommits = 5;
 describe.skipIf(mustSkip(browserMissing()))('five thousand services and fifty identities', () => {
   beforeAll(async () => {
     [browser, built] = await Promise.all([launchBrowser(), buildWindow({ production: true })]);
@@ -25,36 +23,41 @@ describe.skipIf(mustSkip(browserMissing()))('five thousand services and fifty id
 
   it('appear at once, scroll smoothly, and are searched as one types', { timeout: 120_000 }, async () => {
     await using served = await serveWindow(built.directory, manyState(5_000));
-    const started = Date.now();
-    await using opened = await openPage(browser, `${served.url()}`);
+    await using opened = await openPage(browser, served.url());
     const { page } = opened;
     await page.getByRole('link', { name: 'Services', exact: true }).click();
     await page.getByRole('row').filter({ hasText: 'service-00000' }).waitFor();
-    const shownMs = Date.now() - started;
-    expect(shownMs).toBeLessThan(5_000);
     expect(await page.getByRole('grid').getAttribute('aria-rowcount')).toBe('5001');
     expect(await page.getByRole('row').count()).toBeLessThan(maxRows);
+    // What is drawn is what is in view: no more than for a hundred services.
+    const drawn = await page.locator('*').count();
+    expect(drawn).toBeLessThan((await drawnFor(100)) * 1.1);
 
-    const frames = await page.evaluate(async () => {
-      const grid = document.querySelector('[role=grid]');
-      const took: number[] = [];
-      let last = performance.now();
+    // The work of scrolling: each row that comes into view is made once, and no frame has more than those in view.
+    const scrolled = await page.evaluate(async () => {
+      const grid = document.querySelector('[role=grid]')!;
+      const rowsIn = (node: Node): number => (node instanceof Element && node.matches('[role=row]') ? 1 : 0);
+      let made = 0;
+      const observer = new MutationObserver((changes) => {
+        for (const { addedNodes } of changes) for (const node of addedNodes) made += rowsIn(node);
+      });
+      observer.observe(grid, { childList: true, subtree: true });
+      const from = grid.scrollTop;
+      let most = 0;
       for (let frame = 0; frame < 90; frame += 1) {
-        grid?.scrollBy(0, 400);
+        grid.scrollBy(0, 400);
         await new Promise(requestAnimationFrame);
-        took.push(performance.now() - last);
-        last = performance.now();
+        most = Math.max(most, grid.querySelectorAll('[role=row]').length);
       }
-      return took.slice(5).sort((a, b) => a - b);
+      await new Promise(requestAnimationFrame);
+      observer.disconnect();
+      const heightPx = grid.querySelectorAll('[role=row]')[1]!.getBoundingClientRect().height;
+      return { made, most, passed: (grid.scrollTop - from) / heightPx };
     });
-    const median = frames[Math.floor(frames.length / 2)] ?? 0;
-    const rare = frames[Math.floor(frames.length * 0.95)] ?? 0;
-    console.info(
-      `shown after ${shownMs} ms; frames: median ${median.toFixed(1)} ms, 95th percentile ${rare.toFixed(1)} ms`,
-    );
-    expect(median).toBeLessThan(medianFrameMs);
-    expect(rare).toBeLessThan(rareFrameMs);
-    expect(await page.getByRole('row').count()).toBeLessThan(maxRows);
+    console.info(`scrolled past ${scrolled.passed.toFixed(0)} rows: ${scrolled.made} made, ${scrolled.most} at most`);
+    expect(scrolled.passed).toBeGreaterThan(500);
+    expect(scrolled.most).toBeLessThan(maxRows);
+    expect(scrolled.made).toBeLessThan(scrolled.passed + maxRows);
 
     await page.getByRole('searchbox').fill('service-04999');
     await page.getByRole('row').filter({ hasText: 'service-04999' }).waitFor();
@@ -76,15 +79,22 @@ describe.skipIf(mustSkip(browserMissing()))('five thousand services and fifty id
     await page.getByRole('link', { name: 'Services', exact: true }).click();
     await page.getByRole('row').nth(2).waitFor();
     await page.evaluate(() => {
-      const longest = { ms: 0 };
-      Object.assign(window, { longest });
-      let last = performance.now();
-      const tick = (): void => {
-        longest.ms = Math.max(longest.ms, performance.now() - last);
-        last = performance.now();
-        requestAnimationFrame(tick);
-      };
-      tick();
+      // Changes of one commit are told together.
+      const work = { commits: 0, rows: new Set<string>() };
+      Object.assign(window, { work });
+      new MutationObserver((changes) => {
+        const touched = changes.flatMap(({ target }) => {
+          const row = (target instanceof Element ? target : target.parentElement)?.closest('[role=row]');
+          return row === null || row === undefined ? [] : [row.getAttribute('aria-rowindex') ?? ''];
+        });
+        if (touched.length > 0) work.commits += 1;
+        for (const row of touched) work.rows.add(row);
+      }).observe(document.querySelector('[role=grid]')!, {
+        childList: true,
+        subtree: true,
+        attributes: true,
+        characterData: true,
+      });
     });
     const { services } = served.engine.state();
     served.engine.push(
@@ -95,8 +105,23 @@ describe.skipIf(mustSkip(browserMissing()))('five thousand services and fifty id
       })),
     );
     await page.getByRole('row').filter({ hasText: 'No router reachable' }).first().waitFor();
-    const longest = await page.evaluate(() => (window as unknown as { longest: { ms: number } }).longest.ms);
-    console.info(`5,000 changes in one delta: longest frame ${longest.toFixed(0)} ms`);
-    expect(longest).toBeLessThan(1_000);
+    const work = await page.evaluate(() => {
+      const { commits, rows } = (window as unknown as { work: { commits: number; rows: Set<string> } }).work;
+      return { commits, rows: rows.size };
+    });
+    console.info(`5,000 changes in one delta: ${work.rows} rows drawn anew in ${work.commits} commits`);
+    expect(work.rows).toBeGreaterThan(0);
+    expect(work.rows).toBeLessThan(maxRows);
+    expect(work.commits).toBeLessThan(maxCommits);
   });
 });
+
+/** Elements of the window where there are so many services. */
+async function drawnFor(services: number): Promise<number> {
+  await using served = await serveWindow(built.directory, manyState(services));
+  await using opened = await openPage(browser, served.url());
+  const { page } = opened;
+  await page.getByRole('link', { name: 'Services', exact: true }).click();
+  await page.getByRole('row').filter({ hasText: 'service-00000' }).waitFor();
+  return page.locator('*').count();
+}
