@@ -83,7 +83,7 @@ async function culvert(
     out: (text) => (out += text),
     err: (text) => (err += text),
     readInput: () => Promise.resolve(options.input ?? ''),
-    payload: () => Promise.resolve(),
+    payload: (text) => Promise.resolve(void (out += text)),
     inputLines: () => linesOf(options.input ?? ''),
     ask: () => Promise.resolve(undefined),
     askSecret: () => Promise.resolve(options.secrets?.shift() ?? ''),
@@ -157,6 +157,28 @@ describe('exit codes and errors', () => {
     const ran = await culvert(['mcp', 'connect', 'tools', '--state', state, '--json']);
     expect(ran).toMatchObject({ code: 1, out: '' });
     expect(JSON.parse(ran.err)).toMatchObject({ error: { code: 'engine.not_running' } });
+  });
+
+  it.each([[['connect', 'tools']], [['serve']]])('answer each request of an MCP client, once: mcp %j', async (verb) => {
+    const asked = [
+      { id: 1, method: 'initialize' },
+      { method: 'notifications/initialized' },
+      { id: 'two', method: 'tools/list' },
+      { id: 1, method: 'ping' },
+    ];
+    const input = asked.map((one) => `${JSON.stringify({ jsonrpc: '2.0', ...one })}\n`).join('');
+    const ran = await culvert(['mcp', ...verb, '--state', state], { input });
+    expect(ran.code).toBe(1);
+    const answers = ran.out.trim().split('\n');
+    const error = {
+      message: expect.stringMatching(/^the dark service could not be asked: no engine answers/) as string,
+      data: { code: 'engine.not_running' },
+    };
+    expect(answers.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+      { jsonrpc: '2.0', id: 1, error },
+      { jsonrpc: '2.0', id: 'two', error },
+    ]);
+    expect(ran.err).toMatch(/^culvert: engine\.not_running: /);
   });
 
   it.each([

@@ -3,6 +3,7 @@ import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
 import { bridge } from '../../main/mcp/bridge/bridge.ts';
+import { refuseAll } from '../../main/mcp/bridge/refuse-all.ts';
 import type { Transport } from '../../main/mcp/bridge/route.ts';
 import type { Refused } from '../../main/mcp/bridge/way.ts';
 import { until } from '../support/until.ts';
@@ -518,4 +519,18 @@ test('the end of the client is the end of its requests and its session', async (
     { error: { message: expect.stringContaining('did not answer') as string } },
   ]);
   expect(asked.at(-1)).toMatchObject({ method: 'DELETE', headers: { 'mcp-session-id': 'session-1' } });
+});
+
+test('a client without a service is answered, and left once it is quiet, though it does not end', async () => {
+  const lines: string[] = [];
+  async function* input(signal: AbortSignal): AsyncGenerator<string> {
+    yield JSON.stringify({ jsonrpc: '2.0', id: 7, method: 'initialize' });
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  }
+  const output = (line: string): Promise<void> => Promise.resolve(void lines.push(line));
+  const reason = { code: 'ziti.dial.service_unknown', sentence: 'there is none', next: undefined };
+  await refuseAll({ input, output, quietMs: 1, signal: new AbortController().signal }, reason);
+  expect(lines.map((line) => JSON.parse(line) as Rpc)).toMatchObject([
+    { id: 7, error: { data: { code: reason.code } } },
+  ]);
 });

@@ -1,8 +1,11 @@
 import { Option, type Command } from 'commander';
 import { defined, whenDefined } from '../../base/defined.ts';
 import { parseHostPort } from '../../base/ip.ts';
+import type { Engine } from '../backends.ts';
 import { addVerb, exitCode, usage, type Cli, type CommonOptions } from '../cli.ts';
+import { toErrorView } from '../../api/wire.ts';
 import { bridge } from '../../mcp/bridge/bridge.ts';
+import { refuseAll } from '../../mcp/bridge/refuse-all.ts';
 import type { Transport } from '../../mcp/bridge/route.ts';
 import { addMcpPins } from './mcp-pins.ts';
 import { addMcpConfig } from './mcp-config.ts';
@@ -22,13 +25,9 @@ export function addMcp(program: Command, cli: Cli): void {
     )
     .action(async (service: string, options: CommonOptions & { path: string; transport: Transport }) => {
       cli.outputIsPayload = true;
-      await cli.withEngine(options, async (engine) => {
+      await bridgeTo(service, options, cli, async (engine) => {
         const { url } = await engine.mcp.endpoint({ service });
-        await bridge({
-          url: new URL(options.path, url),
-          transport: options.transport,
-          ...clientOf(service, options, cli),
-        });
+        return { url: new URL(options.path, url), transport: options.transport };
       });
     });
 
@@ -40,12 +39,13 @@ export function addMcp(program: Command, cli: Cli): void {
     .action(async (options: CommonOptions & { readonly listen?: ListenAddress; readonly maxTools: number }) => {
       const { listen, maxTools } = options;
       cli.outputIsPayload = listen === undefined;
-      await cli.withEngine(options, async (engine) => {
-        if (listen === undefined) {
+      if (listen === undefined) {
+        return bridgeTo('serve', options, cli, async (engine) => {
           const { url } = await engine.mcp.front({ maxTools });
-          await bridge({ url: new URL(url), transport: 'lines', ...clientOf('serve', options, cli) });
-          return;
-        }
+          return { url: new URL(url), transport: 'lines' };
+        });
+      }
+      await cli.withEngine(options, async (engine) => {
         for await (const place of engine.mcp.listen({ ...listen, maxTools }, { signal: cli.signal })) {
           cli.printItem(options, place, ({ url }) => `MCP clients of this machine find it at ${url}`);
         }
@@ -73,6 +73,36 @@ function parseCount(text: string): number {
 
 /** How long requests under way may take once standard input has ended. */
 const lingerMs = 2_500;
+/** A client without a service is listened to until it has been quiet for so long. */
+const quietMs = 1_000;
+
+type Where = Pick<Parameters<typeof bridge>[0], 'url' | 'transport'>;
+
+/** Bridge the client to what `open` finds; where that is nothing, each of its requests is answered with the reason, and the exit code says so. */
+async function bridgeTo(
+  service: string,
+  options: CommonOptions,
+  cli: Cli,
+  open: (engine: Engine) => Promise<Where>,
+): Promise<void> {
+  const client = clientOf(service, options, cli);
+  let isOpen = false;
+  try {
+    await cli.withEngine(options, async (engine) => {
+      const where = await open(engine);
+      isOpen = true;
+      await bridge({ ...where, ...client });
+    });
+  } catch (error) {
+    // A person at a terminal waits for no answers.
+    if (isOpen || cli.signal.aborted || cli.terminal.inIsTty) throw error;
+    cli.fail(error, options.json === true);
+    const { code, message, details } = toErrorView(error);
+    const next = details?.['next'];
+    const reason = { code, sentence: message, next: typeof next === 'string' ? next : undefined };
+    await refuseAll({ ...client, quietMs }, reason);
+  }
+}
 
 /** The client's end of a bridge: this process's standard input and output. */
 function clientOf(
