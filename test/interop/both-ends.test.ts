@@ -4,7 +4,7 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ApprovalView } from '../../main/api/approval-view.ts';
 import type { AuditRecordView } from '../../main/api/record-views.ts';
-import type { AlertView, SessionView } from '../../main/api/views.ts';
+import type { AlertView, SessionView, WhyView } from '../../main/api/views.ts';
 import { startCulvert } from '../support/culvert.ts';
 import { GoPeer } from '../support/go-peer.ts';
 import { GovernedWorld } from '../support/governed-world.ts';
@@ -165,6 +165,18 @@ describeNetworks('a contract at its host', (network) => {
 
   test('an approval lets in whom its contract keeps out, and is ended at any moment', async () => {
     await expect(dialSocks(world.proxy, 'both-approved.dark', 80)).rejects.toBeInstanceOf(SocksRefusal);
+    const why = await world.run(['why', 'both-approved.dark:80', '--json']);
+    expect(why.code).toBe(1);
+    const { steps } = JSON.parse(why.out) as WhyView;
+    expect(steps.find(({ step }) => step === 'contract')).toMatchObject({
+      outcome: 'fail',
+      code: expect.stringMatching(/^(policy\.contract\.approval|ziti\.dial\.refused_approval)$/),
+      details: { by: 'box' },
+    });
+    const verdicts = await hostRecords('verdict', 'both-approved');
+    const refused = verdicts.filter(({ decision }) => decision === 'deny').map(({ circuit }) => circuit);
+    expect(refused.length).toBeGreaterThan(0);
+    expect(refused).toEqual([...new Set(refused)]);
     const row = await asked('both-approved');
     expect(row).toMatchObject({ kind: 'session', state: 'pending', reason: null });
     expect(row.identity).toContain(GovernedWorld.controllerName('laptop', world.home));
