@@ -48,6 +48,8 @@ export interface SimulateView {
   readonly rows: readonly SimulatedRow[];
   /** What could not be told, and why. */
   readonly unknown: readonly { readonly why: string; readonly count: number }[];
+  /** What the change names and nothing here is called: of those entries nothing is in the rows. */
+  readonly unmatched: readonly { readonly what: 'service' | 'identity' | 'posture check'; readonly name: string }[];
 }
 
 /** One identity at one end of one service, now and then. */

@@ -426,7 +426,15 @@ export interface PolicyView {
     readonly effect: 'permit' | 'forbid';
     readonly text: string;
   }[];
-  readonly errors: readonly { readonly file: string; readonly message: string }[];
+  /** What cannot be read: local files; and contracts, whose `file` is where they come from, under which nothing is dialled. */
+  readonly errors: readonly {
+    readonly file: string;
+    readonly message: string;
+    readonly code?: ReasonCode;
+    readonly service?: string;
+    readonly identity?: string;
+    readonly granted?: unknown;
+  }[];
   readonly posture: readonly (PostureCheckView & { readonly service: string; readonly identity: string })[];
 }
 

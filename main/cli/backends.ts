@@ -153,7 +153,7 @@ export interface LearningBackend {
     readonly service?: string;
   }): ReplayView;
   /**
-   * `told`: what the engine says of its identities. `rulesNow`, `rulesThen`: directories of local rules. Throws `base.invalid`, `contract.invalid`, and
+   * `told`: what the engine says of its identities. `rulesNow`, `rulesThen` (absent: the same): directories of local rules. Throws `base.invalid`, `contract.invalid`, and
    * with `management` what asking a controller throws.
    */
   simulateChange(request: {
@@ -165,7 +165,7 @@ export interface LearningBackend {
     readonly records: readonly AuditRecordView[];
     readonly nowMs: number;
     readonly rulesNow: string;
-    readonly rulesThen: string;
+    readonly rulesThen?: string;
     readonly change?: { readonly file: string; readonly text: string };
     readonly management?: { readonly file: string; readonly text: string };
     readonly service?: string;

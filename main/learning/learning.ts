@@ -1,4 +1,5 @@
 /** The room's door: contracts learnt from records, and files of contracts held against them. */
+import { stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import type { ReplayView, SimulateView } from '../api/learning-views.ts';
 import { parse } from 'yaml';
@@ -13,7 +14,7 @@ import { noLocalRules } from '../policy/local/rules.ts';
 import { learn, type Learnt } from './learn.ts';
 import { replay } from './replay.ts';
 import { parseCredentials, readNetwork } from './management.ts';
-import { changeNetwork, parseNetworkChange } from './network-change.ts';
+import { changeNetwork, parseNetworkChange, type Unmatched } from './network-change.ts';
 import type { Network } from './network-model.ts';
 import { seenIn, type JournalRecord } from './seen.ts';
 import { simulate, type LocalPolicy } from './simulate.ts';
@@ -64,7 +65,8 @@ export async function simulateChange(request: {
   readonly records: readonly JournalRecord[];
   readonly nowMs: number;
   readonly rulesNow: string;
-  readonly rulesThen: string;
+  /** Absent: those of now. */
+  readonly rulesThen?: string;
   readonly change?: { readonly file: string; readonly text: string };
   readonly management?: { readonly file: string; readonly text: string };
   readonly service?: string;
@@ -72,16 +74,16 @@ export async function simulateChange(request: {
   const { told, change, management, service, nowMs } = request;
   const parsed = change === undefined ? undefined : parseNetworkChange(change.file, change.text, service);
   const now = await rulesIn(request.rulesNow, 'now');
-  const then = request.rulesThen === request.rulesNow ? now : await rulesIn(request.rulesThen, 'then');
+  const then = request.rulesThen === undefined ? now : await rulesGiven(request.rulesThen);
   const seen = seenIn(request.records, service);
   const networks = await networksOf(told, management);
-  const views = networks.map((whole) => {
-    const network = {
-      ...whole,
-      services: whole.services.filter((one) => service === undefined || one.name === service),
-    };
-    const changed = parsed === undefined ? { network, unknown: [] } : changeNetwork(network, parsed);
-    return simulate({ network, policy: now }, { network: changed.network, policy: then }, seen, nowMs, changed.unknown);
+  const unmatched: (readonly Unmatched[])[] = [];
+  const views = networks.map((network) => {
+    const changed = parsed === undefined ? { network, unknown: [], unmatched: [] } : changeNetwork(network, parsed);
+    const isThere = service === undefined || network.services.some(({ name }) => name === service);
+    unmatched.push([...(isThere ? [] : [{ what: 'service', name: service } as const]), ...changed.unmatched]);
+    const after = { network: changed.network, policy: then };
+    return simulate({ network, policy: now }, after, seen, nowMs, changed.unknown, service);
   });
   const rows = views.flatMap((view) => view.rows);
   return {
@@ -90,7 +92,27 @@ export async function simulateChange(request: {
     letIn: views.reduce((sum, view) => sum + view.letIn, 0),
     rows,
     unknown: views.flatMap((view) => view.unknown),
+    unmatched: inNone(unmatched),
   };
+}
+
+/** What no network has: a name of one controller's network is none of another's. */
+function inNone([first = [], ...others]: readonly (readonly Unmatched[])[]): readonly Unmatched[] {
+  const keyOf = ({ what, name }: Unmatched): string => JSON.stringify([what, name]);
+  const common = first.filter((one) => others.every((list) => list.some((other) => keyOf(other) === keyOf(one))));
+  return [...new Map(common.map((one) => [keyOf(one), one])).values()];
+}
+
+/** Those of a directory that somebody named: where there is none, nothing would be known to be allowed by it. */
+async function rulesGiven(directory: string): Promise<LocalPolicy> {
+  const found = await stat(directory).catch(() => undefined);
+  if (found?.isDirectory() !== true) {
+    const what = found === undefined ? 'there is no directory' : 'no directory, but a file, is';
+    throw new TunnelerError('base.invalid', `${what} ${directory}`, {
+      details: { directory, next: 'give --rules a directory of rules such as policy.d; an empty one has none' },
+    });
+  }
+  return rulesIn(directory, 'then');
 }
 
 /** With an administrator's word the one network that he speaks of, else each that this device has identities of. */

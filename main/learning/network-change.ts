@@ -83,12 +83,20 @@ function invalid(message: string, cause?: unknown): TunnelerError {
   });
 }
 
-/** The network as it would be. What the file names and nobody knows of is in `unknown`, in words. */
+/** What a file names and a network does not have. */
+export interface Unmatched {
+  readonly what: 'service' | 'identity' | 'posture check';
+  /** As the file writes it: a name, or a pattern of names. */
+  readonly name: string;
+}
+
+/** The network as it would be. What can be told of only by somebody else is in `unknown`, in words; what there is not is in `unmatched`. */
 export function changeNetwork(
   network: Network,
   change: NetworkChange,
-): { readonly network: Network; readonly unknown: readonly string[] } {
+): { readonly network: Network; readonly unknown: readonly string[]; readonly unmatched: readonly Unmatched[] } {
   const unknown: string[] = [];
+  const unmatched: Unmatched[] = [];
   const isNamed = (
     one: { readonly id: string; readonly name: string; readonly local?: string },
     wanted: string,
@@ -119,13 +127,16 @@ export function changeNetwork(
   });
   if (change.identities.length + change.services.length > 0) byController('which policies name which attributes');
 
-  /** `@NAME` as `@ID`; names of nothing known select nothing. */
+  /** `@NAME` as `@ID`; names of nothing known select nothing, and are told. */
   const resolved = (
     given: readonly string[] | undefined,
     all: readonly { id: string; name: string; local?: string }[],
+    what: Unmatched['what'],
   ) =>
     given?.map((one) => {
-      const found = one.startsWith('@') ? all.find((entity) => isNamed(entity, one.slice(1))) : undefined;
+      if (!one.startsWith('@')) return one;
+      const found = all.find((entity) => isNamed(entity, one.slice(1)));
+      if (found === undefined) unmatched.push({ what, name: one.slice(1) });
       return found === undefined ? one : `@${found.id}`;
     });
   let { policies } = network;
@@ -143,9 +154,9 @@ export function changeNetwork(
       name: entry.name,
       type: type ?? before?.type ?? 'Dial',
       semantic: semantic ?? before?.semantic ?? 'AnyOf',
-      identityRoles: resolved(entry.identityRoles, identities) ?? before?.identityRoles ?? [],
-      serviceRoles: resolved(entry.serviceRoles, services) ?? before?.serviceRoles ?? [],
-      postureCheckRoles: resolved(entry.postureCheckRoles, checks) ?? before?.postureCheckRoles ?? [],
+      identityRoles: resolved(entry.identityRoles, identities, 'identity') ?? before?.identityRoles ?? [],
+      serviceRoles: resolved(entry.serviceRoles, services, 'service') ?? before?.serviceRoles ?? [],
+      postureCheckRoles: resolved(entry.postureCheckRoles, checks, 'posture check') ?? before?.postureCheckRoles ?? [],
     };
     if (policy.identityRoles.some((role) => role.startsWith('#') && role !== '#all')) {
       byController('which attributes an identity has');
@@ -153,12 +164,11 @@ export function changeNetwork(
     policies = [...policies, policy];
   }
   const missing = (
-    what: string,
+    what: Unmatched['what'],
     all: Network['checks' | 'identities' | 'services'],
     wanted: readonly string[],
   ): void => {
-    for (const one of wanted)
-      if (!all.some((known) => isNamed(known, one))) unknown.push(`there is no ${what} ${one} here`);
+    for (const name of wanted) if (!all.some((known) => isNamed(known, name))) unmatched.push({ what, name });
   };
   missing(
     'identity',
@@ -175,5 +185,9 @@ export function changeNetwork(
     checks,
     change.posture.map((one) => one.check),
   );
-  return { network: { ...network, identities, services, checks, policies }, unknown: [...new Set(unknown)] };
+  for (const pattern of change.contracts.flatMap((one) => one.service)) {
+    const glob = compileGlob(pattern);
+    if (!services.some(({ name }) => glob.matches(name))) unmatched.push({ what: 'service', name: pattern });
+  }
+  return { network: { ...network, identities, services, checks, policies }, unknown: [...new Set(unknown)], unmatched };
 }

@@ -44,17 +44,21 @@ const ends = { dial: 'Dial', host: 'Bind' } as const;
 /** A plain program, where no session of the record names one. */
 const anyProgram = { attribution: 'exact', parents: [] } as const;
 
-/** `unknown`: what the change names and nobody here knows of. */
+/** `unknown`: what of the change is known to somebody else alone. `service`: of this one alone. */
 export function simulate(
   now: Standing,
   then: Standing,
   seen: Seen,
   nowMs: number,
   unknown: readonly string[],
-): SimulateView {
+  service?: string,
+): Omit<SimulateView, 'unmatched'> {
   const doubts = new Map<string, number>(unknown.map((why) => [why, 1]));
   const doubt = (why: string): void => void doubts.set(why, (doubts.get(why) ?? 0) + 1);
-  const rows = subjectsOf(now.network, then.network).flatMap((subject) => {
+  const subjects = subjectsOf(now.network, then.network).filter(
+    (subject) => service === undefined || subject.service.name === service,
+  );
+  const rows = subjects.flatMap((subject) => {
     const row = rowOf(subject, now, then, seen, nowMs, doubt);
     return row === undefined ? [] : [row];
   });
@@ -190,7 +194,8 @@ function judgeOf({ identity, service, end }: Subject, { network, policy }: Stand
       return locally(refusal, 0).kind === 'deny';
     },
     call(call: SeenCall, ledger: GuardLedger) {
-      if (inForce.kind !== 'set' || inForce.contract.enforce === 'observe') return { kind: 'passes' } as const;
+      if (inForce.kind === 'invalid') return { kind: 'refused', rule: inForce.reason.code } as const;
+      if (inForce.kind === 'none' || inForce.contract.enforce === 'observe') return { kind: 'passes' } as const;
       return replayCall(inForce.contract, call, ledger);
     },
     /** For any program, at this moment. */

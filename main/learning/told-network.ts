@@ -7,7 +7,7 @@ import type { Network, NetworkCheck, NetworkIdentity, NetworkPolicy } from './ne
 export interface ToldOfNetworks {
   readonly identities: readonly IdentityView[];
   readonly services: readonly ServiceView[];
-  readonly policy: Pick<PolicyView, 'contracts'>;
+  readonly policy: Pick<PolicyView, 'contracts' | 'errors'>;
 }
 
 /** One for each controller, by its address. */
@@ -69,6 +69,8 @@ function networkAt(controller: string, { identities, services, policy }: ToldOfN
       checks.set(check, { id: check, name: name ?? check, roleAttributes: [], passes });
     }
   }
+  // One that cannot be read is in force as well: nothing is dialled under it.
+  const contracts = [...policy.contracts, ...policy.errors];
   const byId = new Map(seen.map((view) => [view.id, view]));
   return {
     isWhole: false,
@@ -77,7 +79,7 @@ function networkAt(controller: string, { identities, services, policy }: ToldOfN
       id,
       name,
       roleAttributes: workgroups,
-      contract: policy.contracts.find((one) => one.service === name && one.identity === identity)?.granted,
+      contract: contracts.find((one) => one.service === name && one.identity === identity)?.granted,
     })),
     policies: [...policies.values()],
     checks: [...checks.values()],

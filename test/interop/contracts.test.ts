@@ -5,7 +5,14 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { URI, type TOTP } from 'otpauth';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { PolicyCheckView, QuarantineView, ServiceView, SessionView, WhyView } from '../../main/api/views.ts';
+import type {
+  PolicyCheckView,
+  PolicyView,
+  QuarantineView,
+  ServiceView,
+  SessionView,
+  WhyView,
+} from '../../main/api/views.ts';
 import { GovernedWorld } from '../support/governed-world.ts';
 import { describeNetworks } from '../support/networks.ts';
 import { dialSocks, echo, ended, SocksRefusal } from '../support/socks-client.ts';
@@ -201,6 +208,13 @@ describeNetworks('contracts from the controller', (network) => {
     const row = await service('unknown');
     expect(row).toMatchObject({ status: 'contract-invalid', reason: { code: 'contract.invalid' } });
     expect(row?.reason?.sentence).toContain('maxDurationSecs');
+    const { errors } = await world.json<PolicyView>(['policy', 'explain']);
+    expect(errors).toEqual([
+      expect.objectContaining({
+        ...{ file: 'contract of the controller', code: 'contract.invalid', service: 'unknown', identity: 'laptop' },
+        message: expect.stringContaining('maxDurationSecs') as string,
+      }),
+    ]);
     await expect(dial('unknown')).rejects.toBeInstanceOf(SocksRefusal);
     const [refused] = await world.records('verdict', '--service', 'unknown');
     expect(refused).toMatchObject({ decision: 'deny', code: 'contract.invalid' });

@@ -135,6 +135,13 @@ describeNetworks('a contract learnt from what was observed', (network) => {
       ...{ identity: 'laptop', now: 'allowed', then: 'allowed', calls: { seen: 2, cut: 1, letIn: 0 } },
       rules: [{ rule: 'contract:modbus.allow', count: 1 }],
     });
+    const misspelt = join(world.home, 'misspelt.json');
+    await writeFile(misspelt, JSON.stringify({ contracts: [{ service: 'sene-*', contract: null }] }));
+    const nothing = await world.run(['policy', 'simulate', misspelt, '--json']);
+    expect(JSON.parse(nothing.out)).toMatchObject({ unmatched: [{ what: 'service', name: 'sene-*' }] });
+    expect(nothing.err).toContain('there is no service sene-* here');
+    const nowhere = await world.run(['policy', 'simulate', '--rules', join(world.home, 'nowhere')]);
+    expect(nowhere).toMatchObject({ code: 1, err: expect.stringContaining('culvert: base.invalid: ') as string });
     const told = await world.run(['policy', 'simulate', change, '--service', 'seen-plc', '--since', '1h']);
     expect(told.out).toContain('laptop seen-plc: allowed, 1 of 2 calls cut');
     // The box's record stands for one whose engine is not asked: the journal's directory alone.

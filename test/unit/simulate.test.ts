@@ -64,8 +64,8 @@ async function simulated(
     records,
     nowMs: Date.parse(at(59)),
     rulesNow: none,
-    rulesThen: more.rules ?? none,
     ...defined({
+      rulesThen: more.rules,
       change: change === undefined ? undefined : { file: 'change.json', text: JSON.stringify(change) },
       management: management === undefined ? undefined : { file: 'admin.json', text: JSON.stringify(management) },
     }),
@@ -122,6 +122,67 @@ describe('a contract that changes at the controller', () => {
   });
 });
 
+describe('a contract of now that cannot be read', () => {
+  const granted = { mcp: { alow: ['read_graph'] } };
+  const error = { file: 'contract of the controller', message: 'contract of service plc: mcp.alow', granted };
+  const policy: PolicyView = { ...rows, contracts: [], errors: [{ ...error, service: 'plc', identity: 'laptop' }] };
+
+  it('refuses every dial now, and a change that repairs it allows them', async () => {
+    const view = await simulated({ contracts: [{ service: 'plc', contract }] }, [opened(1), read(2)], { policy });
+    expect(rowOf(view)).toMatchObject({ now: 'refused', then: 'allowed', code: 'contract.invalid' });
+    expect(view.cut).toBe(0);
+  });
+
+  it('is none any more once it is taken away, and stays where something else changes', async () => {
+    const gone = await simulated({ contracts: [{ service: 'plc', contract: null }] }, [], { policy });
+    expect(rowOf(gone)).toMatchObject({ now: 'refused', then: 'allowed' });
+    const same = await simulated({ services: [{ name: 'plc', roleAttributes: [] }] }, [read(2)], { policy });
+    expect(rowOf(same)).toMatchObject({ now: 'refused', then: 'refused', code: 'contract.invalid', calls: { cut: 0 } });
+  });
+});
+
+describe('what a change names', () => {
+  it('is told where nothing here is called so', async () => {
+    const view = await simulated(
+      {
+        contracts: [
+          { service: ['plc', 'plk-*'], contract },
+          { service: 'pl?', contract },
+        ],
+        policies: [{ name: 'new', type: 'Dial', identityRoles: ['@ada'], serviceRoles: ['@plc', '@plcc'] }],
+        services: [{ name: 'press', roleAttributes: [] }],
+      },
+      [],
+    );
+    expect(view.unmatched).toEqual([
+      { what: 'service', name: 'plcc' },
+      { what: 'service', name: 'press' },
+      { what: 'service', name: 'plk-*' },
+    ]);
+    expect((await simulated({ contracts: [{ service: 'plc', contract }] }, [])).unmatched).toEqual([]);
+  });
+
+  it('may be of another controller, and of another service than the one that is asked for', async () => {
+    const far = { ...identity, name: 'far', id: 'id-far', controller: 'https://far.test:1280' };
+    const ask = (service: string): Promise<SimulateView> =>
+      simulateChange({
+        told: {
+          identities: [identity, far],
+          services: [plc, { ...plc, name: 'press', id: 'svc-press', identity: 'far' }],
+          policy: rows,
+        },
+        records: [],
+        nowMs: Date.parse(at(59)),
+        rulesNow: temporaryDirectory('no-rules'),
+        change: { file: 'change.json', text: JSON.stringify({ contracts: [{ service: ['plc', 'press'], contract }] }) },
+        service,
+      });
+    const view = await ask('plc');
+    expect([view.unmatched, view.rows.map((row) => row.service)]).toEqual([[], ['plc']]);
+    expect((await ask('pcl')).unmatched).toEqual([{ what: 'service', name: 'pcl' }]);
+  });
+});
+
 describe('a change of posture or policies, by what this device was told', () => {
   const check = {
     id: 'pc1',
@@ -157,6 +218,20 @@ describe('a change of posture or policies, by what this device was told', () => 
 });
 
 describe('local rules that change', () => {
+  it('are refused where there is no directory of them', async () => {
+    const directory = temporaryDirectory('rules');
+    mkdirSync(directory, { recursive: true });
+    const file = join(directory, 'one.cedar');
+    writeFileSync(file, '');
+    for (const rules of [join(directory, 'rulez'), file]) {
+      await expect(simulated(undefined, [opened(1)], { rules })).rejects.toMatchObject({
+        code: 'base.invalid',
+        message: expect.stringContaining(rules) as string,
+        details: { next: expect.stringContaining('--rules') as string },
+      });
+    }
+  });
+
   it('cut the sessions that they forbid', async () => {
     const directory = temporaryDirectory('rules');
     mkdirSync(directory, { recursive: true });
@@ -193,7 +268,6 @@ describe('with the word of the controller', () => {
           records: [opened(1), write(2)],
           nowMs: Date.parse(at(59)),
           rulesNow: '/nonexistent',
-          rulesThen: '/nonexistent',
           change: { file: 'change.json', text: JSON.stringify(change) },
           management: { file: 'admin.json', text: JSON.stringify(management) },
         });

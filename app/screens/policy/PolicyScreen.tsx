@@ -60,7 +60,7 @@ export function PolicyScreen({ tab }: { tab: string | undefined }): ReactNode {
             </TabList>
             <div className="screen-scroll">
               {policy.errors.map((error) => (
-                <Notice key={`${error.file}${error.message}`} tone="bad">
+                <Notice key={`${error.file}${error.message}${error.identity ?? ''}`} tone="bad">
                   <span className="mono">{error.file}</span>: {error.message}
                 </Notice>
               ))}

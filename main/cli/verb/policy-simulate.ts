@@ -62,8 +62,7 @@ Without --management the identities of this device are known as far as they were
           records,
           nowMs: cli.clock.now(),
           rulesNow,
-          rulesThen: rules ?? rulesNow,
-          ...defined({ change, management, service }),
+          ...defined({ change, management, service, rulesThen: rules }),
         });
       });
       cli.print(
@@ -72,6 +71,9 @@ Without --management the identities of this device are known as far as they were
         (one) => describe(one, cli),
         (one) => ({ since, ...one }),
       );
+      for (const { what, name } of view.unmatched) {
+        cli.terminal.err(`culvert: policy simulate: there is no ${what} ${name} here\n`);
+      }
       if (view.cut > 0) cli.exit = exitCode.failed;
     });
 }
@@ -84,7 +86,7 @@ async function credentialsOf(file: string): Promise<{ readonly file: string; rea
   }
 }
 
-function describe({ rows, cut, letIn, unknown }: SimulateView, cli: Cli): string {
+function describe({ rows, cut, letIn, unknown, unmatched }: SimulateView, cli: Cli): string {
   const changed = rows.filter(
     ({ now, then, sessions, calls }) => now !== then || sessions.cut + sessions.letIn + calls.cut + calls.letIn > 0,
   );
@@ -97,7 +99,8 @@ function describe({ rows, cut, letIn, unknown }: SimulateView, cli: Cli): string
   ].join('; ');
   const lines = changed.flatMap((row) => rowLines(row, cli));
   const doubts = unknown.map(({ why, count }) => `  ${String(count).padStart(6)}  cannot be told: ${why}`);
-  return `${[head, ...lines, ...doubts].join('\n')}\n`;
+  const missing = unmatched.map(({ what, name }) => `  ${cli.paint('yellow', `there is no ${what} ${name} here`)}`);
+  return `${[head, ...lines, ...doubts, ...missing].join('\n')}\n`;
 }
 
 function rowLines(

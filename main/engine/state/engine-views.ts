@@ -130,7 +130,17 @@ export function createEngineViews(deps: EngineViewsDeps): EngineViews {
           return [{ ...view, service: service.name, identity: runner.name, ...defined({ granted }) }];
         }),
         localRules: policy.rules().map(({ id, file, effect, text }) => ({ id, file, effect, text })),
-        errors: problemViews(policy.problems()),
+        errors: [
+          ...problemViews(policy.problems()),
+          ...all.flatMap(({ runner, service }) => {
+            const contract = policy.contractOf(service);
+            if (contract.kind !== 'invalid') return [];
+            const { code, sentence: message } = contract.reason;
+            const granted = service.configs[contractConfigType];
+            const file = granted === undefined ? 'local contracts' : 'contract of the controller';
+            return [{ file, message, code, service: service.name, identity: runner.name, ...defined({ granted }) }];
+          }),
+        ],
         posture: all.flatMap(({ runner, service }) =>
           service.postureChecks.map((check) => ({
             ...postureView(check),

@@ -71,7 +71,8 @@ function statusOf(facts: ServiceFacts): IdentityStatus {
       reason: facts.quarantined,
     };
   }
-  if (mayDial && contract.kind === 'invalid') return { status: 'contract-invalid', reason: contract.reason };
+  // At its host as well: no dial is taken under it.
+  if (contract.kind === 'invalid') return { status: 'contract-invalid', reason: contract.reason };
   if (mayDial && problem?.refused === true) return { status: 'config-invalid', reason: problem.reason };
   const posture = dialPosture(facts) ?? bindPosture(facts);
   if (posture !== undefined) return posture;
