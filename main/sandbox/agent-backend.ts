@@ -6,6 +6,7 @@ import { hiddenPlaces } from './hidden-places.ts';
 import { hostedPrograms, type HostedOptions, type HostedPrograms } from './hosted-programs.ts';
 import { runInside, type InsideOptions } from './inside.ts';
 import type { Limits } from './limits.ts';
+import { requireCommand } from './require-command.ts';
 import { startAgent } from './start-agent.ts';
 
 /** One `culvert agent run`. */
@@ -52,15 +53,19 @@ export function agentBackend(
       const { directories, files } = hiddenPlaces(env, [stateDirectory, options.machineDirectory]);
       const inside = gate === undefined ? [] : [...program, 'agent', 'inside', '--gate', gate, '--port', '1080', '--'];
       const own = { CULVERT_STATE: stateDirectory, CULVERT_AGENT: agent };
-      return startAgent({
-        name: `culvert-agent-${agent.replaceAll(/[^A-Za-z0-9]/g, '-')}-${id.replaceAll(/[^A-Za-z0-9]/g, '')}`,
-        ownNetwork: gate !== undefined,
+      const view = {
         directory: process.cwd(),
         environment: cleanEnvironment(env, options.named, { ...options.variables, ...own }),
         hiddenDirectories: directories,
         hiddenFiles: files,
         // The agent has calls of its own: what it may reach, and by which it reaches it.
         shown: [socketPath, ...(gate === undefined ? [] : [join(gate, '..')])],
+      };
+      requireCommand(options.command[0] ?? '', view);
+      return startAgent({
+        ...view,
+        name: `culvert-agent-${agent.replaceAll(/[^A-Za-z0-9]/g, '-')}-${id.replaceAll(/[^A-Za-z0-9]/g, '')}`,
+        ownNetwork: gate !== undefined,
         command: [...inside, ...options.command],
         limits: options.limits,
         entered: options.entered,

@@ -79,6 +79,17 @@ agents:
       expect(refused.out).toContain('policy.agent.no_reach');
     });
 
+    test.each(['host', 'only'] as const)('names the command that cannot be started (--net %s)', async (net) => {
+      const ran = await run(net, ['/no/such/cmd'], ['--json']);
+      expect(ran).toMatchObject({ code: 1, out: '' });
+      expect(JSON.parse(ran.err)).toMatchObject({
+        error: { code: 'sandbox.failed', details: { command: '/no/such/cmd' } },
+      });
+      expect((await run(net, ['no-such-cmd'])).err).toMatch(
+        /^culvert: sandbox\.failed: no-such-cmd cannot be started: /,
+      );
+    });
+
     test.each(['host', 'only'] as const)(
       'stays it when it forks twice and its starter ends (--net %s)',
       async (net) => {

@@ -22,6 +22,7 @@ beforeAll(async () => {
   world = await McpWorld.open({
     tools: { contract: { mcp: { deny: ['hidden'] } } },
     apart: {},
+    unruled: { contract: null },
     elsewhere: { bound: false },
   });
   const host = ['mcp', 'host', 'tools', '--state', world.box, '--'];
@@ -63,6 +64,12 @@ test('each session has a process of its own, which ends with it', { timeout: 150
 test('it says whether its processes are kept apart, and why where they are not', () => {
   expect(ready['sandbox']).toBe(missing === undefined ? 'namespaces' : 'none');
   if (missing !== undefined) expect(ready['why']).toEqual(expect.stringContaining('apart'));
+});
+
+test('it says whether a contract holds what is called', { timeout: 60_000 }, async () => {
+  const bare = ['mcp', 'host', 'unruled', '--sandbox', 'none', '--state', world.box, '--'];
+  const { ready: told } = await world.start([...bare, process.execPath, program]);
+  expect([ready['ruled'], told['ruled']]).toEqual([true, false]);
 });
 
 describe.skipIf(mustSkip(missing))('apart from this machine', () => {

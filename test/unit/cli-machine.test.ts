@@ -47,6 +47,39 @@ it(
     expect(checks.find(({ name }) => name === 'engine')).toMatchObject({ ok: false });
     expect(ran.code).toBe(1);
     expect((await culvert(['doctor', '--state', state])).out).toMatch(/✗ engine/);
+    // Whoever is root's user is no other user to root's engine.
+    const uid = process.getuid?.();
+    const inForce = checks.find(({ name }) => name === 'permissions')?.text;
+    if (uid === 0) expect(inForce).toMatch(/to programs of root the same user's/);
+    else if (uid !== undefined) expect(inForce).toMatch(/^a user's own engine/);
+    const nowhere = await culvert(['doctor', '--json', '--state', join(state, 'nowhere')]);
+    const there = (JSON.parse(nowhere.out) as { checks: DoctorCheck[] }).checks;
+    expect(there.find(({ name }) => name === 'journal')).toMatchObject({ ok: true, text: 'no record yet' });
+  },
+  timeoutMs,
+);
+
+it(
+  'audit verify vouches for no journal of a state directory that is none',
+  async () => {
+    const state = temporaryDirectory('verified');
+    expect(await culvertJson(['audit', 'verify', '--state', state])).toMatchObject({ ok: true, count: 0 });
+    const file = join(state, 'file');
+    writeFileSync(file, '');
+    for (const [none, why] of [
+      [join(state, 'nowhere'), 'is not there'],
+      [file, 'is a file'],
+    ] as const) {
+      const ran = await culvert(['audit', 'verify', '--json', '--state', none]);
+      expect(ran.code).toBe(1);
+      expect(JSON.parse(ran.out)).toMatchObject({
+        error: {
+          code: 'engine.state_unusable',
+          message: `state directory ${none} ${why}`,
+          details: { next: expect.stringContaining('--state') as string },
+        },
+      });
+    }
   },
   timeoutMs,
 );

@@ -5,6 +5,7 @@ import { systemClock } from '../../main/base/clock.ts';
 import { silentLog } from '../../main/base/log.ts';
 import type { Answerer } from '../../main/hosting/hosting.ts';
 import { answerBySocket, answeredServices } from '../../main/engine/hosting/answered-services.ts';
+import { bindersFor } from '../../main/engine/hosting/served-processes.ts';
 import { createHosting } from '../../main/hosting/create-hosting.ts';
 import type { HostedAnswer, HostedDial, HostedService, Hosting } from '../../main/hosting/hosting.ts';
 import { splice } from '../../main/net/proxy/splice.ts';
@@ -152,4 +153,13 @@ test('one who answers at a time; another one is bound anew, and listeners hear o
   expect(network.unbound).toBe(1);
   await host.replace('box', [network.service(answered.of('inbox', 'two'))]);
   expect(network.bindings).toBe(2);
+});
+
+test('who may not host a service is named, and where nobody may, that is said', () => {
+  const binders = new Map([['box', 'runner-1']]);
+  expect([...bindersFor('notes', undefined, binders).keys()]).toEqual(['box']);
+  const refused = (message: string): object =>
+    expect.objectContaining({ code: 'hosting.not_bindable', message }) as object;
+  expect(() => bindersFor('notes', 'ada', binders)).toThrow(refused('ada may not host notes'));
+  expect(() => bindersFor('notes', undefined, new Map())).toThrow(refused('no identity here may host notes'));
 });

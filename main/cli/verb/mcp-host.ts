@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander';
 import { defined } from '../../base/defined.ts';
+import { contractConfigType } from '../../base/engagement.ts';
 import { openHttpFront } from '../../mcp/host/http-front.ts';
 import { StdioProgram } from '../../mcp/host/stdio-program.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
@@ -51,21 +52,27 @@ export function addMcpHost(group: Command, cli: Cli): void {
       open: () => (handlers) => new StdioProgram({ start: () => programs.start(), complain, ...handlers }),
       complain,
     });
-    await cli.withEngine(options, (engine) =>
-      takeDarkConnections(engine, {
+    await cli.withEngine(options, async (engine) => {
+      const rows = await engine.service.list();
+      const isRuled = (identity: string): boolean =>
+        rows.some((row) => row.name === service && row.identity === identity && row.contract?.guard === 'mcp');
+      await takeDarkConnections(engine, {
         service,
         what: 'culvert mcp host',
         ...defined({ identity: options.identity }),
         signal: cli.signal,
-        onReady: (identities) =>
+        onReady: (identities) => {
+          const ruled = identities.every(isRuled);
+          const unruled = `; no contract holds its calls: put mcp into its ${contractConfigType}`;
           cli.printItem(
             options,
-            { service, identities, command: [command, ...args], sandbox, ...defined({ why }) },
+            { service, identities, command: [command, ...args], sandbox, ruled, ...defined({ why }) },
             () =>
-              `${service} is answered by ${command}${sandbox === 'none' ? '' : ', apart from this machine'}, hosted as ${identities.join(', ')}`,
-          ),
+              `${service} is answered by ${command}${sandbox === 'none' ? '' : ', apart from this machine'}, hosted as ${identities.join(', ')}${ruled ? '' : unruled}`,
+          );
+        },
         onConnection: (socket, caller) => front.accept(socket, caller),
-      }),
-    );
+      });
+    });
   });
 }

@@ -113,7 +113,8 @@ export function bindersFor(
 ): ReadonlyMap<string, string> {
   const meant = new Map([...binders].filter(([name]) => identity === undefined || name === identity));
   if (meant.size > 0) return meant;
-  throw new TunnelerError('hosting.not_bindable', `${identity ?? 'no identity here'} may not host ${service}`, {
+  const who = identity === undefined ? 'no identity here may' : `${identity} may not`;
+  throw new TunnelerError('hosting.not_bindable', `${who} host ${service}`, {
     details: { service, next: 'culvert services shows what may be hosted (Bind)' },
   });
 }

@@ -173,6 +173,8 @@ async function disk(stateDirectory: string): Promise<Finding> {
 }
 
 async function journal(stateDirectory: string): Promise<Finding> {
+  const found = await stat(stateDirectory).catch((error: unknown) => error);
+  if (isMissing(found)) return good('no record yet');
   try {
     const { ok, count, firstBad } = await offlineVerify(stateDirectory);
     if (ok) return good(`${count} records, intact`);
@@ -193,7 +195,17 @@ async function permissions(stateDirectory: string, engine: EngineFacts): Promise
   return good(
     isUsers
       ? "a user's own engine: it serves that user alone; refusals hold for calls, window and command line; against signals, files and keychain of the same user only culvert agent run, or another user's engine, holds"
-      : "another user's engine than the programs it governs: refusals hold against signals and files as well",
+      : refusalsOf(owner),
+  );
+}
+
+/** Of an engine that serves more than one user: its own user's programs are never kept from it as others are. */
+function refusalsOf(owner: number | undefined): string {
+  // Windows names no owner by a number.
+  const user = process.platform === 'win32' ? "the engine's own user" : owner === 0 ? 'root' : `user ${owner} and root`;
+  return (
+    `to programs of other users another user's engine: refusals hold against signals and files as well; to programs of ${user} ` +
+    "the same user's: they hold for calls, window and command line, and only culvert agent run holds the rest"
   );
 }
 

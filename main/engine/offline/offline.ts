@@ -1,4 +1,5 @@
 /** What works on a state directory while no engine runs: enrolling, looking, enabling, removing, reading the journal. */
+import { stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { auditDirectory, openAudit, type Audit } from '../../audit/audit.ts';
 import { decodeLine, type ChainedRecord } from '../../audit/chain.ts';
@@ -22,6 +23,7 @@ import {
   type KeyUnlock,
 } from '../../identity/identities.ts';
 import { openIdentityStore } from '../../identity/identity-store.ts';
+import { isMissing } from '../../files/read-if-there.ts';
 import { repairHost, type RepairReport } from '../../net/repair.ts';
 import { checkPolicies } from '../../policy/local/policy-files.ts';
 import { bundleOfDirectory, type Bundle, type Redaction } from '../bundle/bundle.ts';
@@ -113,7 +115,7 @@ export async function offlineRepair(stateDirectory: string): Promise<RepairRepor
   return repairHost({ journalDir: hostJournalDirectory(stateDirectory), log: silentLog });
 }
 
-/** Works with the engine dead or alive: the journal is read as it stands. */
+/** Works with the engine dead or alive: the journal is read as it stands. Throws `engine.state_unusable` where there is no such directory. */
 export async function offlineVerify(
   stateDirectory: string,
   saved?: unknown,
@@ -125,7 +127,18 @@ export async function offlineVerify(
       details: { next: 'culvert audit verify --witness SERVICE --save FILE saves one' },
     });
   }
+  await requireStateDirectory(stateDirectory);
   return verifyJournal(stateDirectory, answer, passed);
+}
+
+/** Of a directory that is not there nobody can say that its journal is intact. */
+async function requireStateDirectory(stateDirectory: string): Promise<void> {
+  const found = await stat(stateDirectory).catch((error: unknown) => error as NodeJS.ErrnoException);
+  if (!(found instanceof Error) && found.isDirectory()) return;
+  const what = !(found instanceof Error) ? 'is a file' : isMissing(found) ? 'is not there' : found.message;
+  throw new TunnelerError('engine.state_unusable', `state directory ${stateDirectory} ${what}`, {
+    details: { stateDirectory, next: 'name the state directory of an engine with --state, or in CULVERT_STATE' },
+  });
 }
 
 /** Searches the journal of a state directory by its index. */

@@ -13,7 +13,7 @@ export function sceneDoctor(): DoctorCheck[] {
     good('journal', '12482 records, intact'),
     good(
       'permissions',
-      "another user's engine than the programs it governs: refusals hold against signals and files as well",
+      "to programs of other users another user's engine: refusals hold against signals and files as well; to programs of root the same user's: they hold for calls, window and command line, and only culvert agent run holds the rest",
     ),
     { name: 'vpn', ok: false, text: 'beside wg0, in the same range', next: 'set ranges: { ipv4: … } in culvert.yaml' },
     good('ports', 'the proxy listens on 127.0.0.1:1080'),
