@@ -1,6 +1,5 @@
 import { Option, type Command } from 'commander';
 import { defined } from '../../base/defined.ts';
-import { contractConfigType } from '../../base/engagement.ts';
 import { openHttpFront } from '../../mcp/host/http-front.ts';
 import { StdioProgram } from '../../mcp/host/stdio-program.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
@@ -63,7 +62,7 @@ export function addMcpHost(group: Command, cli: Cli): void {
         signal: cli.signal,
         onReady: (identities) => {
           const ruled = identities.every(isRuled);
-          const unruled = `; no contract holds its calls: put mcp into its ${contractConfigType}`;
+          const unruled = '; no contract holds its calls: put mcp into its culvert.contract.v1';
           cli.printItem(
             options,
             { service, identities, command: [command, ...args], sandbox, ruled, ...defined({ why }) },
