@@ -70,13 +70,21 @@ export function openKeptEngagements(deps: KeptEngagementsDeps): EngagementBook &
   const path = join(deps.stateDirectory, 'engagements.json');
   const writes = new SerialQueue();
   let timer: Disposable | undefined;
+  let saves = 0;
 
   /** In the background: counts change with every message, and none of them waits for the disk. */
   const write = (): void => {
     timer?.[Symbol.dispose]();
     timer = undefined;
     writes
-      .run(() => writeAtomically(path, JSON.stringify({ version: 1, engagements: book.list() })))
+      .run(async () => {
+        let before;
+        // Once more where a transition was kept meanwhile: an older state has taken its place.
+        do {
+          before = saves;
+          await writeAtomically(path, JSON.stringify({ version: 1, engagements: book.list() }));
+        } while (saves !== before);
+      })
       .catch((error: unknown) => {
         log.error('engagements.not_written', { code: toTunnelerError(error).code, error: String(error) });
       });
@@ -86,7 +94,10 @@ export function openKeptEngagements(deps: KeptEngagementsDeps): EngagementBook &
     sinceBootMs: () => uptime() * 1000,
     digest: (text) => createHash('sha256').update(text).digest('hex'),
     kept: (readKept(path, file, words)?.engagements ?? []).map((one) => ({ ...one })),
-    save: (engagements) => writeKept(path, { version: 1, engagements }),
+    save(engagements) {
+      saves += 1;
+      writeKept(path, { version: 1, engagements });
+    },
     counted: () => {
       timer ??= clock.after(writeAfterMs, write);
     },
