@@ -10,10 +10,13 @@ export function CopyButton({
   text,
   what,
   words = false,
+  size = 'small',
 }: {
   text: string | (() => string);
   what: string;
   words?: boolean;
+  /** As the buttons beside it. */
+  size?: 'small' | 'normal';
 }): ReactNode {
   const t = useText();
   const [copied, setCopied] = useState(false);
@@ -26,13 +29,13 @@ export function CopyButton({
   const icon = copied ? 'check' : 'copy';
   if (words) {
     return (
-      <Button size="small" icon={icon} onPress={copy}>
+      <Button size={size} icon={icon} onPress={copy}>
         {copied ? t('copy.done') : t('copy.what', { what })}
       </Button>
     );
   }
   return (
-    <IconButton icon={icon} size="small" label={copied ? t('copy.done') : t('copy.what', { what })} onPress={copy} />
+    <IconButton icon={icon} size={size} label={copied ? t('copy.done') : t('copy.what', { what })} onPress={copy} />
   );
 }
 

@@ -54,7 +54,7 @@ export function AuditScreen(): ReactNode {
   return (
     <>
       <ScreenHead title={t('audit.title')} lead={count === undefined ? ' ' : t('audit.lead', { count })}>
-        <CopyButton words what={t('audit.link')} text={() => window.location.hash} />
+        <CopyButton words size="normal" what={t('audit.link')} text={() => window.location.hash} />
         <Button icon="download" onPress={() => setExporting(true)}>
           {t('audit.export')}
         </Button>

@@ -39,7 +39,7 @@ export function DoctorCard(): ReactNode {
       {checks === undefined ? (
         <div className="skeleton" style={{ height: 180 }} />
       ) : (
-        <ul className="line-list" aria-label={t('doctor.title')}>
+        <ul className="line-list check-list" aria-label={t('doctor.title')}>
           {[...checks]
             .sort((a, b) => Number(a.ok) - Number(b.ok))
             .map((check) => (

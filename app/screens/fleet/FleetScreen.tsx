@@ -138,7 +138,9 @@ function Devices({ devices }: { devices: readonly FleetDeviceView[] }): ReactNod
           <thead>
             <tr>
               <th scope="col">{t('fleet.field.device')}</th>
-              <th scope="col">{t('fleet.state')}</th>
+              <th scope="col" data-kind="text">
+                {t('fleet.state')}
+              </th>
               <th scope="col">{t('fleet.records')}</th>
               <th scope="col">{t('fleet.branches')}</th>
               <th scope="col">{t('fleet.clock')}</th>
@@ -152,7 +154,7 @@ function Devices({ devices }: { devices: readonly FleetDeviceView[] }): ReactNod
                   <a href={routeTo('fleet', undefined, { device: device.name })}>{device.name}</a>{' '}
                   {device.asserted === 'nobody' ? <Tag tone="warn">{t('fleet.unasserted')}</Tag> : null}
                 </th>
-                <td>
+                <td data-kind="text">
                   <Status tone={tones[device.state]}>{t(`fleet.state.${device.state}`)}</Status>
                 </td>
                 <td>{t.format.number(device.records)}</td>

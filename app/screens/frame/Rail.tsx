@@ -1,5 +1,5 @@
 /** The rail: where one can go, and how the engine is, in one glance. */
-import type { ReactNode } from 'react';
+import { useEffect, useRef, type ReactNode } from 'react';
 import { Icon, Mark, type IconName } from '../../parts/Icon.tsx';
 import { useEngine, useLink, useStores } from '../../store/hooks.tsx';
 import {
@@ -49,8 +49,14 @@ function RailLink({
   current: boolean;
 }): ReactNode {
   const { filters } = useStores();
+  const link = useRef<HTMLAnchorElement>(null);
+  useEffect(() => {
+    // Where the rail is narrower than its places, the one that is shown stays in sight.
+    if (current) link.current?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  }, [current]);
   return (
     <a
+      ref={link}
       className="rail-link"
       href={routeTo(name, undefined, filters.of(name))}
       aria-label={label}

@@ -27,6 +27,7 @@ export function RefusedDrawer({ refusal, onClose }: { refusal: Refusal; onClose:
       foot={
         <>
           <CopyButton
+            size="normal"
             words
             what={t('refused.command')}
             text={`culvert why ${destination}${app === undefined ? '' : ` --app ${app}`}`}
