@@ -4,7 +4,8 @@ import type { HttpRules, McpRule, McpRules } from '../base/engagement.ts';
 import { thingKindOf } from '../guard/recorded/recorded-call.ts';
 import { CompiledMcpRules } from '../guard/mcp/rules.ts';
 import type { SeenCall } from './seen.ts';
-import { groupBy, sortedSet } from './spans.ts';
+import { groupBy } from '../base/group-by.ts';
+import { sortedSet } from './spans.ts';
 
 /** So many paths below one folder become a pattern. */
 const maxPathsBelow = 20;

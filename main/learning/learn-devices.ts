@@ -7,7 +7,8 @@ import type { ModbusRules, ModbusWriteRange } from '../base/engagement/modbus.ts
 import { itemsOf, nodesOf, pathOf, pointOf, pointsOf } from '../guard/recorded/places.ts';
 import { registersOf, unitOf } from '../guard/recorded/registers.ts';
 import type { SeenCall } from './seen.ts';
-import { groupBy, joinSpans, sortedSet, type Span } from './spans.ts';
+import { groupBy } from '../base/group-by.ts';
+import { joinSpans, sortedSet, type Span } from './spans.ts';
 
 type Access = NonNullable<ReturnType<typeof registersOf>>[number] & { readonly unit: number };
 

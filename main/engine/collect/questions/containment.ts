@@ -1,5 +1,6 @@
 /** What happened when access was taken: for each device that learnt of it, how many sessions ended and how soon the last of them did. */
 import type { FleetContainmentView } from '../../../api/record-views.ts';
+import { groupBy } from '../../../base/group-by.ts';
 import type { FleetHit } from '../fleet-store.ts';
 import { fieldOf, momentsOf, recordsOf, type FleetRecords } from './records.ts';
 
@@ -20,7 +21,7 @@ export async function containmentOf(store: FleetRecords, query: ContainmentQuery
   const closed = (await recordsOf(store, ['session.closed'], query)).filter((hit) =>
     reasons.has(fieldOf(hit, 'reason')),
   );
-  const byDevice = group(closed);
+  const byDevice = groupBy(closed, ({ origin }) => origin);
   const rows: FleetContainmentView[] = [];
   for (const event of await recordsOf(store, events, query)) {
     const cut = cutBy(event);
@@ -77,14 +78,4 @@ function cutBy(event: FleetHit): Cut | undefined {
       return { what: 'disabled', subject: identity, ends };
     }
   }
-}
-
-function group(hits: readonly FleetHit[]): Map<string, FleetHit[]> {
-  const groups = new Map<string, FleetHit[]>();
-  for (const hit of hits) {
-    const own = groups.get(hit.origin);
-    if (own === undefined) groups.set(hit.origin, [hit]);
-    else own.push(hit);
-  }
-  return groups;
 }

@@ -1,13 +1,13 @@
 /** What is dark and what listens: services each device hosts without a port, and the addresses its engine itself listens on. */
 import type { FleetDarkView } from '../../../api/record-views.ts';
 import { isLoopback, readHostPort } from '../../../base/ip.ts';
+import { HeldByIdentity } from './held.ts';
 import { fieldOf, recordsOf, type FleetRecords } from './records.ts';
-import { reachOf } from './reach.ts';
 
 /** One row a device, by name. */
 export async function darkOf(store: FleetRecords): Promise<FleetDarkView[]> {
   const hosted = new Map<string, Set<string>>();
-  for (const { device, bind } of await reachOf(store, {})) {
+  for (const { device, bind } of (await HeldByIdentity.read(store)).all()) {
     const known = hosted.get(device) ?? new Set();
     for (const service of bind) known.add(service);
     hosted.set(device, known);
