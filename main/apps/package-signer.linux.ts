@@ -29,6 +29,13 @@ interface Recorded {
 const commandTimeoutMs = 5_000;
 const dpkgDirectory = 'var/lib/dpkg';
 const rpmDirectories = ['var/lib/rpm', 'usr/lib/sysimage/rpm'];
+/** The databases of its backends (sqlite with its log, ndb, Berkeley DB): one that is written to leaves its directory as old as it was. */
+const rpmDatabases = ['rpmdb.sqlite', 'rpmdb.sqlite-wal', 'Packages.db', 'Packages'];
+/** What is another one once a package manager has written something down. */
+const records = [
+  join(dpkgDirectory, 'status'),
+  ...rpmDirectories.flatMap((directory) => rpmDatabases.map((file) => join(directory, file))),
+];
 /** RPMTAG_FILEDIGESTALGO by the numbers of RFC 4880 section 9.4; packages without the tag have MD5. */
 const rpmAlgorithms: Readonly<Record<string, string>> = { '2': 'sha1', '8': 'sha256', '9': 'sha384', '10': 'sha512' };
 
@@ -47,7 +54,7 @@ export function packageSigners(deps: PackageSignersDeps = {}): ByVersion<string 
       }
       return null;
     },
-    () => [join(dpkgDirectory, 'status'), ...rpmDirectories].map((path) => modified(join(root, path))).join(' '),
+    () => records.map((path) => modified(join(root, path))).join(' '),
   );
 }
 

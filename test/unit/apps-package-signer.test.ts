@@ -1,5 +1,5 @@
 /** Who vouches for a program on Linux: the package that it was installed from. */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, realpathSync, utimesSync, writeFileSync } from 'node:fs';
@@ -12,6 +12,7 @@ import { systemClock } from '../../main/base/clock.ts';
 import { silentLog } from '../../main/base/log.ts';
 import { mustSkip } from '../support/optional.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { rootMissing, toolsMissing } from '../support/tools.ts';
 
 const uid = process.getuid?.() ?? 0;
 const md5 = (text: string): string => createHash('md5').update(text).digest('hex');
@@ -142,4 +143,54 @@ describe.skipIf(mustSkip(noPackages()))('on a host that dpkg looks after', () =>
     expect(await signerOf(sleep)).toBe('deb:coreutils');
     expect(await signerOf(copy)).toBeUndefined();
   });
+});
+
+/** Queries in another root are made from within it. */
+const noRpm = (): string | undefined => {
+  if (process.platform !== 'linux') return 'packages of a distribution are of Linux';
+  return rootMissing() ?? toolsMissing('rpm', 'rpmbuild');
+};
+
+describe.skipIf(mustSkip(noRpm()))('in a database that rpm keeps', () => {
+  /** A package of one program, built here. */
+  function built(version: string, text: string): string {
+    const place = temporaryDirectory('rpm-built');
+    const spec = join(place, 'tool.spec');
+    const head = [
+      'Name: tool-kit',
+      `Version: ${version}`,
+      'Release: 1',
+      'Summary: A tool',
+      'License: MIT',
+      'BuildArch: noarch',
+    ];
+    const install = ['mkdir -p %{buildroot}/usr/bin', `printf %s '${text}' > %{buildroot}/usr/bin/tool`];
+    writeFileSync(
+      spec,
+      [...head, '%description', 'A tool.', '%install', ...install, '%files', '/usr/bin/tool', ''].join('\n'),
+    );
+    execFileSync('rpmbuild', ['-bb', '--quiet', '--define', `_topdir ${place}`, spec], { stdio: 'pipe' });
+    return join(place, 'RPMS', 'noarch', `tool-kit-${version}-1.noarch.rpm`);
+  }
+
+  it('a program has its package while it is the file that the package has, and a newer record counts at once', async () => {
+    const root = temporaryDirectory('rpm-root');
+    mkdirSync(join(root, 'var/lib/rpm'), { recursive: true, mode: 0o755 });
+    const rpm = (...args: string[]): Buffer =>
+      execFileSync('rpm', ['--root', root, '--dbpath', '/var/lib/rpm', '--nodeps', ...args], { stdio: 'pipe' });
+    rpm('--install', built('1', 'one'));
+    const tool = join(root, 'usr/bin/tool');
+    const signers = packageSigners({ root });
+    expect(await signers.of(tool, '/usr/bin/tool')).toBe('rpm:tool-kit');
+    const copy = join(root, 'usr/bin/copy');
+    copyFileSync(tool, copy);
+    expect(await signers.of(copy, '/usr/bin/copy')).toBeNull();
+    writeFileSync(tool, 'two');
+    expect(await signers.of(tool, '/usr/bin/tool')).toBeNull();
+    // The file stays; what is written down of it is another one.
+    rpm('--upgrade', '--justdb', built('2', 'two'));
+    expect(await signers.of(tool, '/usr/bin/tool')).toBe('rpm:tool-kit');
+    rpm('--erase', '--justdb', 'tool-kit');
+    expect(await signers.of(tool, '/usr/bin/tool')).toBeNull();
+  }, 60_000);
 });
