@@ -149,6 +149,7 @@ describe('Modbus guard', () => {
     ['a coil neither on nor off', [5, 0, 1, 0, 1], 3],
     ['fewer values than it counts', [16, 0, 0, 0, 2, 2, 0, 9], 3],
     ['a loop-back of odd length', [8, 0, 0, 1], 3],
+    ['a loop-back with another request in it', [8, 0, 0, 0, 0, 0, 6, 1, 6, 0, 1, 0, 9], 3],
     ['a sub-function nobody knows', [8, 0, 99, 0, 0], 1],
     ['a function nobody knows', [65], 1],
   ] as const)('answers %s with the exception that says so', (_name, pdu, number) => {

@@ -157,12 +157,14 @@ function span(
   return { table, access, from, to: from + count - 1 };
 }
 
-/** Section 6.8: sub-function and one word, which is 0 for all but the loop-back (any words) and the two that take an argument. */
+/**
+ * Section 6.8: sub-function and one word, which is 0 for all but the loop-back (any word) and the two that take an argument. Of the loop-back's N
+ * words one alone passes: a device that goes by lengths of functions it knows, and does not know this one, would read more of them as a request.
+ */
 function diagnostics(data: DataView): ReturnType<Parse> {
-  if (data.byteLength < 4 || data.byteLength % 2 !== 0) return wrongValue;
+  if (data.byteLength !== 4) return wrongValue;
   const sub = data.getUint16(0);
   if (sub === 0) return { accesses: [] };
-  if (data.byteLength !== 4) return wrongValue;
   const word = data.getUint16(2);
   const fits = sub === 1 ? word === 0 || word === 0xff00 : sub === 3 ? (word & 0xff) === 0 : word === 0;
   return fits ? { accesses: [] } : wrongValue;
