@@ -1,12 +1,14 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import type { Admit, FlowRequest } from '../../main/base/flow.ts';
 import { admitTo, all, client, echoServer, httpGet, listening, proxy, refuse, take } from '../support/proxy-world.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { mustSkip } from '../support/optional.ts';
 import { toolsMissing } from '../support/tools.ts';
+import { until } from '../support/until.ts';
 
 describe('HTTP', () => {
   it('tunnels CONNECT, and only says so after the dial', async () => {
@@ -86,6 +88,50 @@ describe('HTTP', () => {
     expect(reached.headers).not.toHaveProperty('proxy-authorization');
     expect(reached.headers).not.toHaveProperty('proxy-connection');
     expect(seen[0]?.destination).toEqual({ hostname: 'web.dark', port: 80 });
+  });
+
+  it('hands on an answer that comes before the request is whole, and takes the next request', async () => {
+    const backend = await listening(createHttpServer((request, response) => response.end(`for ${request.url ?? ''}`)));
+    const { endpoint } = await proxy(admitTo(backend));
+    const socket = await client(endpoint.port);
+    let text = '';
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    socket.write('POST http://web.dark/large HTTP/1.1\r\nHost: web.dark\r\nContent-Length: 4000000\r\n\r\nfirst');
+    await until(() => text.includes('for /large'));
+    for (let sent = 5; sent < 4_000_000; sent += 65_536) socket.write(Buffer.alloc(Math.min(65_536, 4_000_000 - sent)));
+    socket.write('GET http://web.dark/next HTTP/1.1\r\nHost: web.dark\r\n\r\n');
+    await until(() => text.includes('for /next'));
+  });
+
+  it.each([
+    ['ends orderly at a service that closes', true],
+    ['lets go of a service that does not close', false],
+  ])('%s', async (_what, closes) => {
+    let ended = 0;
+    let closed = 0;
+    let peer: Socket | undefined;
+    const backend = await listening(
+      createServer({ allowHalfOpen: true }, (socket) => {
+        peer = socket;
+        socket.on('error', () => undefined);
+        socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'));
+        socket.once('end', () => {
+          ended += 1;
+          if (closes) socket.end();
+        });
+        socket.once('close', () => (closed += 1));
+      }),
+    );
+    const clock = new ManualClock();
+    const { endpoint } = await proxy(admitTo(backend), { clock });
+    expect(await httpGet(endpoint.port, 'http://web.dark/')).toMatchObject({ status: 200, body: 'ok' });
+    await until(() => ended === 1);
+    await until(() => {
+      if (!closes) clock.advance(5_000);
+      // Node tells a reset of a socket that was read to its end only to who writes.
+      if (!closes) peer?.write('more');
+      return closed === 1;
+    });
   });
 
   it('sends requests for several hosts of one kept-alive connection each its own way', async () => {

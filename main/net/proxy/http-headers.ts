@@ -47,8 +47,9 @@ export function endToEndHeaders(raw: readonly string[], rewrite: HeaderRewrite):
   if (rewrite.host !== undefined) kept.unshift('Host', rewrite.host);
   if (rewrite.request === true) {
     if (!framed) kept.push('Content-Length', '0');
-    // One flow a request: the service is to close when it has answered.
-    kept.push('Connection', 'close');
+    // A flow has one request, and yet we are the one to close it: a service that is to close may do so with a request half read, and the
+    // reset that follows takes its answer away. Named, for Node's client would ask it to close.
+    kept.push('Connection', 'keep-alive');
   }
   kept.push('Via', '1.1 culvert');
   return kept;

@@ -6,6 +6,7 @@
 import { createServer, request as httpRequest } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { TunnelerError } from '../../base/errors.ts';
 import type { Destination } from '../../base/flow.ts';
 import { canonicalName } from '../../base/hostname.ts';
@@ -25,6 +26,8 @@ import type { RouteDeps } from './route.ts';
 const maxHeaderBytes = 96 * 1024;
 /** A kept-alive connection may wait this long for its next request to be in. */
 const keepAliveMs = 60_000;
+/** A service that has answered whole and was told the end has so long to close its side. */
+const lingerMs = 5_000;
 
 /** What the HTTP side asks of the port it stands behind. */
 export interface HttpListener {
@@ -105,11 +108,13 @@ async function forward(deps: RouteDeps, request: IncomingMessage, response: Serv
     setHost: false,
     maxHeaderSize: maxHeaderBytes,
   });
+  let answered = false;
+  let whole = false;
   gone.signal.addEventListener('abort', () => {
+    if (whole) return closeSoon(deps, duplex);
     upstream.destroy();
     duplex.destroy();
   });
-  let answered = false;
   // A session may be cut as it begins, before Node's client listens to what it was given.
   duplex.once('close', () => {
     if (!answered)
@@ -119,13 +124,28 @@ async function forward(deps: RouteDeps, request: IncomingMessage, response: Serv
     answered = true;
     response.writeHead(answer.statusCode ?? 502, answer.statusMessage ?? '', endToEndHeaders(answer.rawHeaders, {}));
     answer.on('error', () => response.destroy());
+    answer.once('end', () => {
+      whole = true;
+      // What the client still sends of a request that is answered goes nowhere, so that its next one can be read.
+      request.unpipe(upstream);
+      request.resume();
+      duplex.end();
+    });
     answer.pipe(response);
   });
   upstream.on('error', (error) => {
+    if (whole) return;
     if (response.headersSent) response.destroy();
     else refuse(response, refusalOf(socketError(error)));
   });
   request.pipe(upstream);
+}
+
+/** Our end was told; a service that does not tell its own within `lingerMs` is let go of. */
+function closeSoon({ clock }: RouteDeps, duplex: Duplex): void {
+  if (duplex.closed) return;
+  const timer = clock.after(lingerMs, () => duplex.destroy());
+  duplex.once('close', () => timer[Symbol.dispose]());
 }
 
 /** HTTP/2 in clear text may be passed over and the request answered as it is (RFC 9110 section 7.8); a websocket would only fail later. */
