@@ -11,10 +11,19 @@ export type ListInterfaces = () => readonly {
 
 const ofThisHost: ListInterfaces = () => Object.values(networkInterfaces()).flatMap((rows) => rows ?? []);
 
-/** True for the last address of a network of one of this host's interfaces, and for that of whatever network (255.255.255.255). */
-export function isBroadcastAddress(address: string, list: ListInterfaces = ofThisHost): boolean {
-  if (address === '255.255.255.255') return true;
-  return list().some(({ family, address: own, netmask }) => family === 'IPv4' && lastOf(own, netmask) === address);
+/** Whether this sender is one of those who were asked. */
+export type IsAsked = (sender: string) => boolean;
+
+/**
+ * Who is asked by this address: whoever is in a network of one of this host's interfaces that it is the last address of, or whatever network (255.255.255.255).
+ * Undefined where it is no such address.
+ */
+export function askedBy(address: string, list: ListInterfaces = ofThisHost): IsAsked | undefined {
+  if (address === '255.255.255.255') return () => true;
+  const masks = list().flatMap(({ family, address: own, netmask }) =>
+    family === 'IPv4' && lastOf(own, netmask) === address ? [netmask] : [],
+  );
+  return masks.length === 0 ? undefined : (sender) => masks.some((mask) => lastOf(sender, mask) === address);
 }
 
 /** A network of one or two addresses has none for all. */

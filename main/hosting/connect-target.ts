@@ -9,7 +9,7 @@ import type { Askers } from '../sockets/ask-everybody.ts';
 import { connectTcp } from '../sockets/connect-tcp.ts';
 import { connectUdp } from '../sockets/connect-udp.ts';
 import { tcpStream } from '../sockets/tcp-stream.ts';
-import { isBroadcastAddress } from './broadcast-address.ts';
+import { askedBy } from './broadcast-address.ts';
 import { finderOf } from './finders.ts';
 import type { DialTarget } from './dial-target.ts';
 import type { TargetTls } from './hosting.ts';
@@ -44,14 +44,16 @@ export async function connectTarget(options: ConnectTargetOptions): Promise<Byte
         throw new TunnelerError('base.unsupported', `UDP ${what}`);
       }
       const finder = finderOf(target.port);
-      if (finder !== undefined && isBroadcastAddress(target.host)) {
+      const isAsked = askedBy(target.host);
+      if (finder !== undefined && isAsked !== undefined) {
         const { answersTo, question, answer } = finder;
         return await options.askers.ask({
           address: target.host,
           port: target.port,
           ...defined({ localPort: answersTo }),
           question,
-          answer,
+          // All who search share the port that answers come to, and the service is for this network's machines.
+          answer: (datagram, from) => (isAsked(from.address) ? answer(datagram, from) : undefined),
           dropped: (datagrams) => options.log.warn('hosting.questions_dropped', { port: target.port, datagrams }),
         });
       }

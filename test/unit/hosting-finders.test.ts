@@ -2,7 +2,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { isBroadcastAddress } from '../../main/hosting/broadcast-address.ts';
+import { askedBy } from '../../main/hosting/broadcast-address.ts';
 import { finderOf, type Finder } from '../../main/hosting/finders.ts';
 import type { ByteStream } from '../../main/base/stream.ts';
 import { Askers, type AskEverybodyOptions } from '../../main/sockets/ask-everybody.ts';
@@ -111,18 +111,16 @@ describe('what is asked of everybody', () => {
 });
 
 describe('a broadcast address', () => {
-  it("is the last of a network of this host's", () => {
+  it("is the last of a network of this host's, and asks whoever is in it", () => {
     const list = () => [
       { family: 'IPv4', address: '10.20.0.1', netmask: '255.255.255.0' },
       { family: 'IPv4', address: '10.9.0.1', netmask: '255.255.255.254' },
     ];
-    expect(['10.20.0.255', '255.255.255.255'].map((one) => isBroadcastAddress(one, list))).toEqual([true, true]);
-    expect(['10.20.0.7', '10.21.0.255', '10.9.0.1', 'press'].map((one) => isBroadcastAddress(one, list))).toEqual([
-      false,
-      false,
-      false,
-      false,
-    ]);
+    const asked = (address: string, sender: string): boolean | undefined => askedBy(address, list)?.(sender);
+    expect(asked('10.20.0.255', '10.20.0.7')).toBe(true);
+    expect(asked('10.20.0.255', '10.21.0.7')).toBe(false);
+    expect(asked('255.255.255.255', '10.21.0.7')).toBe(true);
+    for (const one of ['10.20.0.7', '10.21.0.255', '10.9.0.1', 'press']) expect(askedBy(one, list)).toBeUndefined();
   });
 });
 
