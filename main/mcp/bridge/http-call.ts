@@ -1,6 +1,6 @@
 /** One HTTP request to the engine's loopback port, as long as it takes: the far side alone says when it is over. */
 import type { Duplex } from 'node:stream';
-import { Agent, request, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import { Agent, request, type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 
 /** An answer whose head has come; its body follows as it is read. */
 export interface Answer {
@@ -105,8 +105,10 @@ class GivenConnections extends Agent {
     return true;
   }
 
-  override reuseSocket(stream: Duplex): void {
+  override reuseSocket(stream: Duplex, call: ClientRequest): void {
     clearTimeout(this.#idle.get(stream));
+    // Takes off what listened for errors meanwhile; it keeps the process alive for what is a socket of the system alone.
+    super.reuseSocket('ref' in stream ? stream : Object.assign(stream, { ref: () => stream }), call);
   }
 
   readonly #idle = new WeakMap<Duplex, NodeJS.Timeout>();

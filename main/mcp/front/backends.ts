@@ -38,9 +38,15 @@ export class Backends implements AsyncDisposable {
   readonly #deps: BackendsDeps;
   readonly #entries = new Map<string, Entry>();
   #closed = false;
+  #revision = 0;
 
   constructor(deps: BackendsDeps) {
     this.#deps = deps;
+  }
+
+  /** Another number whenever what they offer may be otherwise. */
+  get revision(): number {
+    return this.#revision;
   }
 
   /** Those that can be spoken to, by name. */
@@ -71,11 +77,13 @@ export class Backends implements AsyncDisposable {
       const listed = backend.list(kind);
       const items = await withinPatience(listed);
       if (items !== undefined) return items;
-      void listed.then(() => this.#deps.changed([kind])).catch(() => undefined);
+      void listed.then(() => this.#changed([kind])).catch(() => undefined);
       this.#deps.complain(`${backend.service} does not say in time what ${kind} it has`);
     } catch (error) {
       this.#deps.complain(`${backend.service}: ${kind}: ${(error as Error).message}`);
     }
+    // It is asked again the next time.
+    this.#revision += 1;
     return [];
   }
 
@@ -84,12 +92,25 @@ export class Backends implements AsyncDisposable {
     const before = new Set(this.#entries.keys());
     await this.#follow();
     const same = before.size === this.#entries.size && [...before].every((name) => this.#entries.has(name));
-    if (!same && !this.#closed) this.#deps.changed(allKinds);
+    if (!same && !this.#closed) this.#changed(allKinds);
+  }
+
+  /** The tools of this service are shown otherwise from now on. */
+  relist(service: string): void {
+    const backend = this.#entries.get(service)?.backend;
+    if (backend === undefined) return;
+    backend.relist('tools');
+    this.#changed(['tools']);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     await Promise.all([...this.#entries.keys()].map((service) => this.#drop(service)));
+  }
+
+  #changed(kinds: readonly Kind[]): void {
+    this.#revision += 1;
+    this.#deps.changed(kinds);
   }
 
   async #follow(): Promise<void> {
@@ -110,11 +131,12 @@ export class Backends implements AsyncDisposable {
       missed: false,
     };
     this.#entries.set(service, entry);
+    this.#revision += 1;
     entry.opening = this.#open(service, entry);
   }
 
   async #open(service: string, entry: Entry): Promise<Backend | undefined> {
-    const { version, connect, complain, capabilities, changed, told, ask } = this.#deps;
+    const { version, connect, complain, capabilities, told, ask } = this.#deps;
     try {
       const backend = await Backend.open(
         {
@@ -123,7 +145,7 @@ export class Backends implements AsyncDisposable {
           capabilities: capabilities(),
           connect: () => connect(service),
           complain: (text) => complain(`${service}: ${text}`),
-          changed: (kind) => changed([kind]),
+          changed: (kind) => this.#changed([kind]),
           told: (notification) => told(service, notification),
           ask: (question, signal) => ask(service, question, signal),
         },
@@ -134,9 +156,10 @@ export class Backends implements AsyncDisposable {
         return undefined;
       }
       entry.backend = backend;
+      this.#revision += 1;
       entry.why = undefined;
       entry.failures = 0;
-      if (entry.missed) changed(allKinds);
+      if (entry.missed) this.#changed(allKinds);
       entry.missed = false;
       return backend;
     } catch (error) {
@@ -156,6 +179,7 @@ export class Backends implements AsyncDisposable {
     const entry = this.#entries.get(service);
     if (entry === undefined) return;
     this.#entries.delete(service);
+    this.#revision += 1;
     clearTimeout(entry.retry);
     entry.abort.abort();
     await entry.backend?.[Symbol.asyncDispose]();

@@ -15,6 +15,12 @@ interface Offered extends Place {
   readonly item: Fields;
 }
 
+/** What was offered of a kind, as of a revision of the services. */
+interface Known {
+  readonly revision: number;
+  readonly offered: ReadonlyMap<string, Offered>;
+}
+
 /** What says where an offered thing is from. */
 const [serviceKey, nameKey] = ['culvert/service', 'culvert/name'] as const;
 /** URIs that services named in answers, remembered so that they can be read. */
@@ -25,6 +31,8 @@ export class Catalogue {
   readonly #backends: Backends;
   readonly #digest: (text: string) => string;
   readonly #seen = new Map<string, string>();
+  /** A call is not to wait until the offers of all services are put together anew. */
+  readonly #known = new Map<Kind, Known>();
 
   constructor(backends: Backends, digest: (text: string) => string) {
     this.#backends = backends;
@@ -36,9 +44,9 @@ export class Catalogue {
     return [...(await this.#offered(kind)).values()].map(({ item }) => item);
   }
 
-  /** A tool or prompt by the name it is offered under. */
+  /** A tool or prompt by the name it is offered under. What was found before is found at once, until something changes. */
   async named(kind: 'tools' | 'prompts', name: string): Promise<Place | undefined> {
-    return (await this.#offered(kind)).get(name);
+    return this.#asKnown(kind)?.get(name) ?? (await this.#offered(kind)).get(name);
   }
 
   /** The service that a name speaks of, whether it offers anything of that name or not. */
@@ -86,8 +94,17 @@ export class Catalogue {
     }
   }
 
+  #asKnown(kind: Kind): ReadonlyMap<string, Offered> | undefined {
+    const known = this.#known.get(kind);
+    return known?.revision === this.#backends.revision ? known.offered : undefined;
+  }
+
   async #offered(kind: Kind): Promise<ReadonlyMap<string, Offered>> {
     const backends = await this.#backends.ready();
+    const known = this.#asKnown(kind);
+    if (known !== undefined) return known;
+    // Whatever changes while the services are asked makes what they say here out of date.
+    const { revision } = this.#backends;
     const lists = await Promise.all(backends.map((backend) => this.#backends.list(backend, kind)));
     const offered = new Map<string, Offered>();
     for (const [index, backend] of backends.entries()) {
@@ -107,6 +124,7 @@ export class Catalogue {
         });
       }
     }
+    this.#known.set(kind, { revision, offered });
     return offered;
   }
 

@@ -97,12 +97,7 @@ class FrontOfOne implements Front {
       deps.onServices(() => {
         this.#backends.refresh().catch((error: unknown) => deps.complain(String(error)));
       }),
-      deps.onTools((service) => {
-        const backend = this.#backends.open().find((one) => one.service === service);
-        if (backend === undefined) return;
-        backend.relist('tools');
-        this.#changed(['tools']);
-      }),
+      deps.onTools((service) => this.#backends.relist(service)),
     ];
   }
 
