@@ -282,15 +282,17 @@ export const schema = {
     list: call<void, readonly InventoryView[]>({ needs: 'operate', parse: nothing }),
   },
   record: {
-    list: call<void, readonly RecordingView[]>({ needs: 'observe', parse: nothing }),
-    /** What was done in one recorded session, oldest first. Opens its seal, and is recorded. */
+    list: call<void, readonly RecordingView[]>({ needs: 'observe', own: members, parse: nothing }),
+    /** What was done in one recorded session, oldest first. Opens its seal, and is recorded; for readers whom the settings name. */
     show: call<{ session: string }, RecordingCallsView>({
       needs: 'administer',
+      own: members,
       parse: parser(v.strictObject({ session: recordedSession })),
     }),
-    /** Its packets as pcapng, base64, in pieces. */
+    /** Its packets as pcapng, base64, in pieces; for the same readers. */
     export: stream<{ session: string }, { readonly data: string }>({
       needs: 'administer',
+      own: members,
       parse: parser(v.strictObject({ session: recordedSession })),
     }),
   },

@@ -33,6 +33,7 @@ export type AuditKind =
   | 'model-key.refused'
   | 'recording.closed'
   | 'recording.read'
+  | 'recording.refused'
   | 'recording.removed'
   | 'settings.changed'
   | 'tool.pinned'

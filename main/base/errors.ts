@@ -96,6 +96,7 @@ export const errorCodes = [
   'recording.unknown',
   'recording.unreadable',
   'recording.no_packets',
+  'recording.not_reader',
   'recording.failed',
   'identity.secret_unknown',
   'identity.secret_invalid',

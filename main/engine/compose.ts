@@ -122,7 +122,11 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
   // Steps 9 and 11: pump, limit, guard, count.
   const nameOf = (identity: string): string => identities.nameOf(identity);
   const recordings = stack.use(
-    openHostRecordings({ ...base, cut: (id, why) => void sessions.close(id, 'tunnel_failed', why) }),
+    openHostRecordings({
+      ...base,
+      retention: config.recordings,
+      cut: (id, why) => void sessions.close(id, 'tunnel_failed', why),
+    }),
   );
   const engagements: Engagements = stack.use(
     new Engagements({
@@ -334,6 +338,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
         collector,
         secrets,
         recordings,
+        recordingReaders: config.recordings?.readers,
         inventory: openInventory({
           isOn: config.inventory === true,
           clock,

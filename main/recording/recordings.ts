@@ -22,9 +22,11 @@ import { entryKinds, readSealed, type Entry } from './sealed-file.ts';
 
 /** Bytes kept of one session; then its recording says that it is cut. */
 const maxSessionBytes = 64 * 1024 * 1024;
-/** Kept of all sessions together, and how long; the oldest go first. */
-const maxBytes = 2 * 1024 * 1024 * 1024;
-const maxAgeMs = 90 * 24 * 3_600_000;
+/** Kept of all sessions together, and how long, where nothing else is said. */
+const defaultMaxBytes = 2 * 1024 * 1024 * 1024;
+const defaultKeepMs = 90 * 24 * 3_600_000;
+/** How often it is looked whose time is over, while no session ends. */
+const pruneEveryMs = 3_600_000;
 
 const facts = v.object({
   session: v.string(),
@@ -52,6 +54,10 @@ export interface RecordingsDeps {
   readonly audit: AuditWriter;
   readonly clock: Clock;
   readonly log: Log;
+  /** What all may take; the oldest go first. Default 2 GiB. */
+  readonly maxBytes?: number;
+  /** How long after its beginning one is kept. Default 90 days. */
+  readonly keepMs?: number;
   /** A session whose recording cannot be kept must not go on. */
   readonly cut: (session: string, why: Reason) => void;
 }
@@ -62,15 +68,15 @@ export interface Recordings extends AsyncDisposable {
   tap(contract: EngagementContract, facts: SessionFacts, id: string): SessionTap | undefined;
   /** Newest first. */
   list(): Promise<readonly RecordingFacts[]>;
-  /** The calls of a session, oldest first. Throws `recording.unknown`, `recording.unreadable`, `identity.*`. */
-  calls(session: string): Promise<readonly Readonly<Record<string, unknown>>[]>;
+  /** The calls of a session, oldest first; `by` is who reads, for the record. Throws `recording.unknown`, `recording.unreadable`, `identity.*`. */
+  calls(session: string, by: string): Promise<readonly Readonly<Record<string, unknown>>[]>;
   /** Its capture, as pcapng. Throws as `calls`, and `recording.no_packets` where none was asked for. */
-  capture(session: string): Promise<Buffer>;
+  capture(session: string, by: string): Promise<Buffer>;
 }
 
 /** The recordings under a directory, those of earlier runs included. */
 export function openRecordings(deps: RecordingsDeps): Recordings {
-  const { directory, key, audit, clock, log } = deps;
+  const { directory, key, audit, clock, log, maxBytes = defaultMaxBytes, keepMs = defaultKeepMs } = deps;
   const open = new Set<string>();
   const closing = new Set<Promise<void>>();
   const fileOf = (session: string, ending: 'rec' | 'json'): string => join(directory, `${session}.${ending}`);
@@ -83,11 +89,19 @@ export function openRecordings(deps: RecordingsDeps): Recordings {
     return read.filter((one) => one !== undefined).sort((a, b) => b.startedAt.localeCompare(a.startedAt));
   }
 
-  async function prune(): Promise<void> {
+  let pruned = Promise.resolve();
+  /** One after another, and never in anybody's way. */
+  function prune(): void {
+    pruned = pruned
+      .then(removeOld)
+      .catch((error: unknown) => log.error('recording.not_removed', { error: String(error) }));
+  }
+
+  async function removeOld(): Promise<void> {
     let total = 0;
     for (const known of await list()) {
       total += known.bytes ?? 0;
-      const isOld = clock.now() - Date.parse(known.startedAt) > maxAgeMs;
+      const isOld = clock.now() - Date.parse(known.startedAt) > keepMs;
       if (open.has(known.session) || (!isOld && total <= maxBytes)) continue;
       await Promise.all([rm(fileOf(known.session, 'rec'), { force: true }), rm(fileOf(known.session, 'json'))]);
       audit.record({
@@ -99,7 +113,7 @@ export function openRecordings(deps: RecordingsDeps): Recordings {
     }
   }
 
-  async function read(session: string): Promise<{ known: RecordingFacts; entries: readonly Entry[] }> {
+  async function read(session: string, by: string): Promise<{ known: RecordingFacts; entries: readonly Entry[] }> {
     const known = (await list()).find((one) => one.session === session);
     if (known === undefined) {
       throw new TunnelerError('recording.unknown', `there is no recording of session ${session}`, {
@@ -116,7 +130,7 @@ export function openRecordings(deps: RecordingsDeps): Recordings {
     if (known.endedAt !== undefined && !isWhole) {
       throw new TunnelerError('recording.unreadable', 'the recording lacks its end');
     }
-    audit.record({ kind: 'recording.read', session, service: known.service });
+    audit.record({ kind: 'recording.read', session, service: known.service, by });
     return { known, entries };
   }
 
@@ -132,6 +146,8 @@ export function openRecordings(deps: RecordingsDeps): Recordings {
     void kept.then(() => closing.delete(kept));
   }
 
+  prune();
+  const timer = clock.every(pruneEveryMs, prune);
   return {
     tap(contract, own, id) {
       const { record } = contract;
@@ -178,13 +194,13 @@ export function openRecordings(deps: RecordingsDeps): Recordings {
       });
     },
     list,
-    async calls(session) {
-      const { entries } = await read(session);
+    async calls(session, by) {
+      const { entries } = await read(session, by);
       const calls = entries.filter(({ kind }) => kind === entryKinds.call);
       return calls.map(({ bytes }) => JSON.parse(Buffer.from(bytes).toString()) as Readonly<Record<string, unknown>>);
     },
-    async capture(session) {
-      const { known, entries } = await read(session);
+    async capture(session, by) {
+      const { known, entries } = await read(session, by);
       if (!known.pcap) {
         throw new TunnelerError('recording.no_packets', `session ${session} was recorded without packets`, {
           details: { next: 'record: {pcap: true} in the contract keeps them' },
@@ -193,7 +209,9 @@ export function openRecordings(deps: RecordingsDeps): Recordings {
       return Buffer.concat(entries.filter(({ kind }) => kind === entryKinds.packets).map(({ bytes }) => bytes));
     },
     async [Symbol.asyncDispose]() {
+      timer[Symbol.dispose]();
       while (closing.size > 0) await Promise.all(closing);
+      await pruned;
     },
   };
 }

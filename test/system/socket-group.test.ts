@@ -201,9 +201,21 @@ describe.skipIf(mustSkip(missing()))('the group of the socket', () => {
     expect(await asks(stranger, ['engine.status'])).toEqual(['EACCES']);
   }, 60_000);
 
-  test('where the settings let members look at everything, they look, and touch nothing', async () => {
+  test('a member is no reader of recordings', async () => {
+    const asked: readonly Asked[] = [
+      ['record.list'],
+      ['record.show', { session: 'x' }],
+      ['record.export', { session: 'x' }],
+    ];
+    expect(await asks(member(ada), ...asked)).toEqual(asked.map(() => 'engine.forbidden'));
+  }, 60_000);
+
+  test('where the settings let members look at everything, they look, and touch nothing; who reads recordings is named', async () => {
     await engine[Symbol.asyncDispose]();
-    writeFileSync(join(state, 'culvert.yaml'), `socket: { group: ${group}, observe: all }\n`);
+    writeFileSync(
+      join(state, 'culvert.yaml'),
+      `socket: { group: ${group}, observe: all }\nrecordings: { readers: ["${bob}"] }\n`,
+    );
     engine = await run();
     const [identities, sessions, disabled] = await asks(
       member(bob),
@@ -214,5 +226,10 @@ describe.skipIf(mustSkip(missing()))('the group of the socket', () => {
     expect(identities).toEqual([expect.objectContaining({ name: 'hers' })]);
     expect(sessions).not.toBe('engine.forbidden');
     expect(disabled).toBe('engine.forbidden');
+    // The one whom the settings name reads recordings; root is not named.
+    const show: Asked = ['record.show', { session: 'x' }];
+    expect(await asks(member(bob), show)).toEqual(['recording.unknown']);
+    expect(await asks(member(ada), show)).toEqual(['recording.not_reader']);
+    expect(await asks(root, show)).toEqual(['recording.not_reader']);
   }, 90_000);
 });

@@ -4,9 +4,11 @@ import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import type { Caller } from '../../main/api/call.ts';
 import { systemClock } from '../../main/base/clock.ts';
 import { silentLog } from '../../main/base/log.ts';
 import { openPlc } from '../../main/cli/demo/plc.ts';
+import { recordCalls } from '../../main/engine/calls/record-calls.ts';
 import { Capture } from '../../main/recording/pcapng.ts';
 import { recordingKey } from '../../main/recording/recording-key.ts';
 import { openRecordings, type Recordings } from '../../main/recording/recordings.ts';
@@ -26,7 +28,7 @@ interface World {
   readonly cuts: string[];
 }
 
-function openWorld(passphrase: string | undefined): World {
+function openWorld(passphrase: string | undefined, kept: { keepMs?: number; maxBytes?: number } = {}): World {
   const directory = join(temporaryDirectory('recordings'), 'recordings');
   const audit = new MemoryAudit();
   const cuts: string[] = [];
@@ -41,6 +43,7 @@ function openWorld(passphrase: string | undefined): World {
     audit,
     clock: systemClock,
     log: silentLog,
+    ...kept,
     cut: (_session, why) => cuts.push(why.code ?? ''),
   });
   return { directory, audit, recordings, cuts };
@@ -87,13 +90,13 @@ describe('recordings', () => {
     expect(world.audit.records).toMatchObject([
       { kind: 'recording.closed', session: id, service: 'plc', sha256: known?.sha256, calls: 3 },
     ]);
-    const calls = await world.recordings.calls(id);
+    const calls = await world.recordings.calls(id, 'ada');
     expect(calls).toMatchObject([
       { method: 'write-single-register', decision: 'deny', arguments: { registers: [{ address: 40, values: [42] }] } },
       { method: 'read-holding-registers', decision: 'allow' },
       { method: 'read-holding-registers', decision: 'allow' },
     ]);
-    const capture = await world.recordings.capture(id);
+    const capture = await world.recordings.capture(id, 'ada');
     expect(capture.readUInt32LE(0)).toBe(0x0a0d0d0a);
     expect(capture.includes(frame(1, 3, 0, 40, 0, 1))).toBe(true);
     // A refused write never reached the service, so it is among the calls alone.
@@ -135,15 +138,15 @@ describe('recordings', () => {
     altered[altered.length - 30] = (altered[altered.length - 30] ?? 0) ^ 1;
     for (const bytes of [altered, whole.subarray(0, whole.length - 10), Buffer.concat([whole, Buffer.of(0)])]) {
       writeFileSync(path, bytes);
-      await expect(world.recordings.calls(id)).rejects.toMatchObject({ code: 'recording.unreadable' });
+      await expect(world.recordings.calls(id, 'ada')).rejects.toMatchObject({ code: 'recording.unreadable' });
     }
     // Even with the list's own word changed, for the seal names the session and each part's place.
     writeFileSync(path, altered);
     const facts = join(world.directory, `${id}.json`);
     const { sha256: _sha256, ...rest } = JSON.parse(readFileSync(facts, 'utf8')) as Record<string, unknown>;
     writeFileSync(facts, JSON.stringify(rest));
-    await expect(world.recordings.calls(id)).rejects.toMatchObject({ code: 'recording.unreadable' });
-    await expect(world.recordings.calls('nobody')).rejects.toMatchObject({ code: 'recording.unknown' });
+    await expect(world.recordings.calls(id, 'ada')).rejects.toMatchObject({ code: 'recording.unreadable' });
+    await expect(world.recordings.calls('nobody', 'ada')).rejects.toMatchObject({ code: 'recording.unknown' });
   });
 
   it('are made at the hosting end alone, and only where the contract asks', async () => {
@@ -152,8 +155,59 @@ describe('recordings', () => {
     await session(world, { values: false });
     expect(await world.recordings.list()).toEqual([]);
     const id = await session(world, { values: true });
-    await expect(world.recordings.capture(id)).rejects.toMatchObject({ code: 'recording.no_packets' });
-    expect(await world.recordings.calls(id)).toHaveLength(3);
+    await expect(world.recordings.capture(id, 'ada')).rejects.toMatchObject({ code: 'recording.no_packets' });
+    expect(await world.recordings.calls(id, 'ada')).toHaveLength(3);
+  });
+
+  it.each([
+    ['its time is over', { keepMs: 1 }],
+    ['all together take more than they may', { maxBytes: 1 }],
+  ])('go, with a record that they went, where %s', async (_why, kept) => {
+    const world = openWorld('a passphrase', kept);
+    await session(world, { values: true });
+    expect(await world.recordings.list()).toEqual([]);
+    expect(
+      readdirSync(world.directory).filter((name) => /\.(?:rec|json)$/.test(name) && !name.includes('key')),
+    ).toEqual([]);
+    expect(world.audit.kinds()).toEqual(['recording.closed', 'recording.removed']);
+  });
+
+  const member = (uid: number): Caller => ({
+    permission: 'operate',
+    via: 'socket',
+    uid,
+    standing: { kind: 'member', uid, observes: false },
+  });
+  const root: Caller = { permission: 'administer', via: 'socket', uid: 0 };
+  const readBy = async (world: World, id: string, readers: readonly string[] | undefined, caller: Caller) => {
+    const calls = recordCalls({ recordings: world.recordings, audit: world.audit, readers });
+    const context = { caller, signal: new AbortController().signal };
+    const { calls: shown } = await calls.show({ session: id }, context);
+    return shown.length;
+  };
+
+  it('are read by the readers whom the settings name, they alone; who is refused stands in the record', async () => {
+    const world = openWorld('a passphrase');
+    const id = await session(world, { values: true });
+    expect(await readBy(world, id, ['70001'], member(70_001))).toBe(3);
+    for (const other of [member(70_002), root, { permission: 'administer', via: 'console' } as const]) {
+      await expect(readBy(world, id, ['70001'], other)).rejects.toMatchObject({ code: 'recording.not_reader' });
+    }
+    expect(world.audit.records).toMatchObject([
+      { kind: 'recording.closed' },
+      { kind: 'recording.read', session: id, by: '70001' },
+      { kind: 'recording.refused', session: id, by: '70002' },
+      { kind: 'recording.refused', session: id },
+      { kind: 'recording.refused', session: id, by: 'console' },
+    ]);
+  });
+
+  it('are read by whoever administers the engine where the settings name nobody', async () => {
+    const world = openWorld('a passphrase');
+    const id = await session(world, { values: true });
+    expect(await readBy(world, id, undefined, root)).toBe(3);
+    await expect(readBy(world, id, undefined, member(70_001))).rejects.toMatchObject({ code: 'engine.forbidden' });
+    expect(world.audit.kinds().slice(1)).toEqual(['recording.read', 'recording.refused']);
   });
 
   it('cut a session that cannot be recorded', async () => {

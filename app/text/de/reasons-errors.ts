@@ -64,6 +64,10 @@ export const errorReasonsDe = {
   'recording.unknown': { sentence: 'Von dieser Sitzung gibt es keine Aufzeichnung.' },
   'recording.unreadable': { sentence: 'Diese Aufzeichnung lässt sich nicht lesen: {sentence}' },
   'recording.no_packets': { sentence: 'Von dieser Sitzung wurden keine Pakete aufgezeichnet.' },
+  'recording.not_reader': {
+    sentence: '{by} gehört nicht zu denen, die hier Aufzeichnungen lesen dürfen.',
+    next: 'Fragen Sie jemanden, den recordings.readers in culvert.yaml nennt.',
+  },
   'recording.failed': { sentence: 'Die Aufzeichnung lässt sich nicht führen: {sentence}' },
   // Policy, hosting, audit
   'policy.refused': { sentence: 'Die Richtlinie lehnt es ab: {sentence}' },

@@ -206,6 +206,7 @@ export const rulesDe: Translation<typeof rulesEn> = {
   'audit.kind.alert': 'Alarm',
   'audit.kind.recording.closed': 'Sitzung aufgezeichnet',
   'audit.kind.recording.read': 'Aufzeichnung gelesen',
+  'audit.kind.recording.refused': 'Aufzeichnung verweigert',
   'audit.kind.recording.removed': 'Aufzeichnung gelöscht',
   'audit.kind.secret.set': 'Schlüssel hinterlegt',
   'audit.kind.secret.removed': 'Schlüssel entfernt',

@@ -209,6 +209,7 @@ export const rulesEn = {
   'audit.kind.alert': 'Alert',
   'audit.kind.recording.closed': 'Session recorded',
   'audit.kind.recording.read': 'Recording read',
+  'audit.kind.recording.refused': 'Recording refused',
   'audit.kind.recording.removed': 'Recording removed',
   'audit.kind.secret.set': 'Secret kept',
   'audit.kind.secret.removed': 'Secret removed',

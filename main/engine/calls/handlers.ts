@@ -32,6 +32,8 @@ export interface HandlerDeps
   readonly breakGlass: BreakGlass;
   readonly secrets: SecretsBackend;
   readonly recordings: Recordings;
+  /** Whom the settings name to read them. */
+  readonly recordingReaders: readonly string[] | undefined;
   readonly inventory: Inventory;
   readonly servedProcesses: ServedProcesses;
   /** Agents offered by programs of this machine. */
@@ -78,7 +80,7 @@ export function createHandlers(deps: HandlerDeps): EngineHandlers {
       remove: ({ name }) => secrets.remove(name),
     },
     inventory: { list: () => deps.inventory.list() },
-    record: recordCalls(deps.recordings),
+    record: recordCalls({ ...deps, readers: deps.recordingReaders }),
     hosting: {
       serve: (request, { signal }) => deps.servedProcesses.serve(request, signal),
       answer: (answer) => deps.servedProcesses.answer(answer),

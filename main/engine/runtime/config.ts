@@ -252,6 +252,18 @@ const collect = v.strictObject({
   silentAfterSeconds: v.optional(positive),
 });
 
+const recordings = v.strictObject({
+  /** A recording is removed when it began so long ago. Default 90. */
+  keepDays: v.optional(positive),
+  /** What all recordings together may take; the oldest go first. Default 2147483648, 2 GiB. */
+  maxBytes: v.optional(positive),
+  /**
+   * Users of this host who may read and export recordings, they alone: the engine's own user and root only where they are named. By name, or by
+   * number where the host's own files do not know them. Default: the engine's own user and root.
+   */
+  readers: v.optional(v.array(text)),
+});
+
 const log = v.strictObject({
   /** How much is said. Default `info`. */
   level: v.optional(v.picklist(['trace', 'debug', 'info', 'warn', 'error'])),
@@ -388,6 +400,8 @@ export const configSchema = v.strictObject({
   witness: v.optional(witness),
   /** How `culvert collect` keeps what devices send. */
   collect: v.optional(collect),
+  /** Recordings of sessions hosted here, where their contract asks for them. */
+  recordings: v.optional(recordings),
   /** The engine's log. The record is not the log. */
   log: v.optional(log),
   /** Who besides its own user may use the engine. */
@@ -402,6 +416,8 @@ export type EngineConfig = Readonly<v.InferOutput<typeof configSchema>>;
 export type AgentConfig = Readonly<v.InferOutput<typeof agent>>;
 /** The `llm:` part. */
 export type LlmConfig = NonNullable<EngineConfig['llm']>;
+/** The `recordings:` part. */
+export type RecordingsConfig = NonNullable<EngineConfig['recordings']>;
 /** The `hosting:` part. */
 export type HostingConfig = NonNullable<EngineConfig['hosting']>;
 

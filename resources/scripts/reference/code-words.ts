@@ -87,6 +87,7 @@ export const codeWords: Readonly<Record<ReasonCode, string>> = {
   'recording.unknown': 'there is no recording of that session',
   'recording.unreadable': 'the recording cannot be opened or is damaged',
   'recording.no_packets': 'the recording has no packets, for its contract did not ask for them',
+  'recording.not_reader': 'the settings name others who may read recordings',
   'recording.failed': 'the recording could not be written',
   'identity.secret_unknown': 'no secret of that name is kept here',
   'identity.secret_invalid': 'this cannot be kept as a secret',

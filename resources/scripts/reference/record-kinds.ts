@@ -170,9 +170,10 @@ export const recordKinds: Readonly<Record<AuditKind, Kind>> = {
     says: 'the recording of a hosted session is whole',
     fields: ['session', 'service', 'bytes', 'sha256', 'packets', 'calls', 'truncated'],
   },
-  'recording.read': { says: 'somebody read a recording', fields: ['session', 'service'] },
+  'recording.read': { says: 'somebody read a recording', fields: ['session', 'service', 'by'] },
+  'recording.refused': { says: 'somebody who may not wanted to read a recording', fields: ['session', 'by'] },
   'recording.removed': {
-    says: 'a recording made room for newer ones',
+    says: 'a recording’s time was over, or it made room for newer ones',
     fields: ['session', 'service', 'sha256'],
   },
   'settings.changed': { says: 'a setting was changed while running', fields: ['setting', 'value'] },
