@@ -1,7 +1,7 @@
 /** The bridge between a client's standard streams and a service: each request answered once, in either era, whatever the service does. */
 import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { bridge } from '../../main/mcp/bridge/bridge.ts';
 import { refuseAll } from '../../main/mcp/bridge/refuse-all.ts';
 import type { Transport } from '../../main/mcp/bridge/route.ts';
@@ -449,26 +449,70 @@ test("arguments stand in the headers that a tool's schema asks for, learned wher
 });
 
 describe('older ways', () => {
-  test('a service with an event stream for all answers', async () => {
-    let stream: ServerResponse | undefined;
-    const { port } = await service((one, response, request) => {
+  /** A service by the transport of 2024; its streams are numbered, and each has a session of its own. */
+  async function eventStreamService(): Promise<{
+    readonly port: number;
+    readonly asked: readonly Asked[];
+    readonly streams: readonly ServerResponse[];
+  }> {
+    const streams: ServerResponse[] = [];
+    const { port, asked } = await service((one, response, request) => {
+      const session = /^\/messages\?session=(\d+)$/.exec(request.url ?? '')?.[1];
       if (one.method === 'GET' && request.url === '/sse') {
-        stream = response;
+        streams.push(response);
         response.writeHead(200, { 'content-type': 'text/event-stream' });
-        response.write('event: endpoint\ndata: /messages?session=1\n\n');
-      } else if (one.method === 'POST' && request.url === '/messages?session=1') {
+        response.write(`event: endpoint\ndata: /messages?session=${streams.length}\n\n`);
+      } else if (one.method === 'POST' && session !== undefined) {
         response.writeHead(202).end('Accepted');
-        if (one.body?.id !== undefined) stream?.write(`event: message\n${event(result(one, { way: 'sse' }))}`);
+        const answer = `event: message\n${event(result(one, { way: 'sse', session }))}`;
+        if (one.body?.id !== undefined) streams[Number(session) - 1]?.write(answer);
       } else response.writeHead(404).end(`<pre>Cannot ${one.method}</pre>`);
     });
+    return { port, asked, streams };
+  }
+
+  test('a service with an event stream for all answers', async () => {
+    const { port, streams } = await eventStreamService();
     const client = new TestClient(port);
     client.send({ id: 1, method: 'server/discover', params: modern });
     expect((await client.answer(1)).error?.message).toContain('404');
     await client.shakeHands();
     client.send({ id: 2, method: 'tools/list' });
     expect(await client.answer(2)).toMatchObject({ result: { way: 'sse' } });
-    stream?.end();
+    streams[0]?.end();
     await until(() => client.answersTo('hello').length === 1, 8_000);
+  });
+
+  test('an event stream stays open for as long as the service leaves it so', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'], shouldAdvanceTime: true });
+    cleanUps.push(() => vi.useRealTimers());
+    const { port, streams } = await eventStreamService();
+    const client = new TestClient(port);
+    await client.shakeHands();
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    client.send({ id: 2, method: 'tools/list' });
+    expect(await client.answer(2)).toMatchObject({ result: { session: '1' } });
+    expect(streams).toHaveLength(1);
+  });
+
+  test('an event stream that ended is opened anew with a handshake for the next requests, of which the client sees nothing', async () => {
+    const { port, asked, streams } = await eventStreamService();
+    const client = new TestClient(port);
+    await client.shakeHands();
+    client.send({ id: 2, method: 'tools/list' });
+    await client.answer(2);
+    streams[0]?.end();
+    await until(() => streams[0]?.closed === true);
+    await until(() => {
+      const id = `again-${client.lines.length}`;
+      client.send({ id, method: 'tools/list' });
+      return client.messages.some(({ result: told }) => told?.['session'] === '2');
+    });
+    // The first of them looked for streamable HTTP.
+    expect(asked.filter(({ body }) => body?.method === 'initialize')).toHaveLength(3);
+    expect(streams).toHaveLength(2);
+    expect(client.answersTo('hello')).toHaveLength(1);
+    expect(client.messages.every(({ id }) => !String(id).startsWith('culvert-'))).toBe(true);
   });
 
   for (const manners of ['hangs up on HTTP', 'says nothing to HTTP'] as const) {

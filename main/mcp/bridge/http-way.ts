@@ -8,7 +8,7 @@ import { defined } from '../../base/defined.ts';
 import { failureIn } from './answers.ts';
 import { EventStream } from './event-stream.ts';
 import { HttpCalls, NoHttpAnswer, type Answer } from './http-call.ts';
-import { headerMismatch, ownVersion, readMessages, underId, type Message } from './rpc.ts';
+import { headerMismatch, ownMessage, ownVersion, readMessages, underId, type Message } from './rpc.ts';
 import { StandardHeaders, statelessRevision } from './standard-headers.ts';
 import { causeOf, type Failure, type Way, type WayDeps } from './way.ts';
 
@@ -300,8 +300,7 @@ export class HttpWay implements Way {
     const outcome = await this.#exchange(own, ignore, this.#deps.signal);
     if (outcome !== undefined) return 'why' in outcome ? outcome : { why: 'the server takes no new session' };
     if (failure !== undefined) return failure;
-    const text = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' });
-    await this.#exchange(only(text), this.#deps.take, this.#deps.signal);
+    await this.#exchange(ownMessage({ method: 'notifications/initialized' }), this.#deps.take, this.#deps.signal);
     this.#listen();
     return undefined;
   }
@@ -328,7 +327,7 @@ export class HttpWay implements Way {
   /** A request of the bridge's own. */
   #own(method: string, params: Readonly<Record<string, unknown>>): Message {
     this.#made += 1;
-    return only(JSON.stringify({ jsonrpc: '2.0', id: `culvert-${this.#made}`, method, params }));
+    return ownMessage({ id: `culvert-${this.#made}`, method, params });
   }
 
   #forget(hello: Message): void {
@@ -366,12 +365,6 @@ export class HttpWay implements Way {
       ...(lastId === undefined || lastId === '' ? {} : { 'last-event-id': lastId }),
     });
   }
-}
-
-function only(text: string): Message {
-  const [message] = readMessages(text) ?? [];
-  if (message === undefined) throw new Error('a message of the bridge is none');
-  return message;
 }
 
 function withId(answer: Message, request: Message): Message {

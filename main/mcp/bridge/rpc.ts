@@ -36,6 +36,17 @@ export function readMessages(text: string): readonly Message[] | undefined {
   return messages.length > 0 && messages.every((message) => message !== undefined) ? messages : undefined;
 }
 
+/** A message of the bridge's own. */
+export function ownMessage(fields: {
+  readonly id?: RpcId;
+  readonly method: string;
+  readonly params?: object;
+}): Message {
+  const [message] = readMessages(JSON.stringify({ jsonrpc: '2.0', ...fields })) ?? [];
+  if (message === undefined) throw new Error('a message of the bridge is none');
+  return message;
+}
+
 function readMessage(raw: unknown, text: string | undefined): Message | undefined {
   if (!isRecord(raw) || raw['jsonrpc'] !== '2.0') return undefined;
   const { id, method, params, result, error } = raw;

@@ -6,10 +6,11 @@ import { failureIn } from './answers.ts';
 import { EventStream } from './event-stream.ts';
 import { HttpCalls } from './http-call.ts';
 import { PendingRequests } from './pending-requests.ts';
-import type { Message } from './rpc.ts';
+import { ownMessage, type Message } from './rpc.ts';
 import { causeOf, type Failure, type Way, type WayDeps } from './way.ts';
 
 const endpointTimeoutMs = 10_000;
+const ended = 'the event stream of the server has ended';
 
 /** Open it at `url`; undefined where no such stream is served there. */
 export async function openSseWay(deps: WayDeps): Promise<Way | undefined> {
@@ -26,6 +27,10 @@ class SseWay implements Way {
   readonly #signal: AbortSignal;
   readonly #pending: PendingRequests;
   #endpoint: URL | undefined;
+  /** The client's `initialize`, to be repeated where the stream, and with it the session, has ended. */
+  #hello: Message | undefined;
+  #renewing: Promise<Failure | undefined> | undefined;
+  #made = 0;
 
   constructor(deps: WayDeps) {
     this.#deps = deps;
@@ -47,7 +52,11 @@ class SseWay implements Way {
           answer.drop();
           resolve(false);
         }, endpointTimeoutMs);
-        void this.#read(answer.body, () => resolve(true)).then((why) => {
+        const opened = (): void => {
+          clearTimeout(timer);
+          resolve(true);
+        };
+        void this.#read(answer.body, opened).then((why) => {
           clearTimeout(timer);
           resolve(false);
           this.#broken(why);
@@ -62,9 +71,28 @@ class SseWay implements Way {
   }
 
   async send(message: Message): Promise<Failure | undefined> {
+    if (message.method === 'initialize') this.#hello = message;
+    if (this.#endpoint === undefined || this.#renewing !== undefined) {
+      const failure = await this.#renew(message);
+      if (failure !== undefined) return failure;
+    }
+    return this.#post(message);
+  }
+
+  cancelled(request: Message): void {
+    this.#pending.settle(request.id, undefined);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    this.#calls[Symbol.dispose]();
+    return Promise.resolve();
+  }
+
+  async #post(message: Message): Promise<Failure | undefined> {
     const { id } = message;
     const endpoint = this.#endpoint;
-    if (endpoint === undefined) return { why: 'the event stream of the server has ended' };
+    if (endpoint === undefined) return { why: ended };
     const answered = message.kind !== 'request' || id === undefined ? undefined : this.#pending.add(id);
     try {
       const headers = { 'content-type': 'application/json' };
@@ -79,14 +107,19 @@ class SseWay implements Way {
     }
   }
 
-  cancelled(request: Message): void {
-    this.#pending.settle(request.id, undefined);
+  /** A fresh stream in place of one that has ended; once for all who wait for it. What was under way with the old one has failed. */
+  #renew(message: Message): Promise<Failure | undefined> {
+    this.#renewing ??= this.#beginAnew(message).finally(() => (this.#renewing = undefined));
+    return this.#renewing;
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort();
-    this.#calls[Symbol.dispose]();
-    return Promise.resolve();
+  async #beginAnew(message: Message): Promise<Failure | undefined> {
+    if (this.#signal.aborted || !(await this.open())) return { why: ended };
+    const hello = this.#hello;
+    if (hello === undefined || hello === message) return undefined;
+    this.#made += 1;
+    const own = ownMessage({ id: `culvert-${this.#made}`, method: 'initialize', params: hello.params });
+    return (await this.#post(own)) ?? this.#post(ownMessage({ method: 'notifications/initialized' }));
   }
 
   async #read(body: AsyncIterable<string>, opened: () => void): Promise<string> {
@@ -102,7 +135,7 @@ class SseWay implements Way {
           } else if (type === 'message') this.#pending.take(data, 'an event');
         }
       }
-      return 'the event stream of the server has ended';
+      return ended;
     } catch (error) {
       return causeOf(error);
     }
