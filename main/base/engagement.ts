@@ -74,7 +74,7 @@ export const engagementSchema = terms({
    * read, `data`, `mcp.pin`, budgets, and the terms of a session (decision 0025). Default: `enforce`.
    */
   enforce: v.optional(v.picklist(['enforce', 'observe'])),
-  /** What follows where a session breaks the contract: it is closed (default), its program is cut off as well, or only an alert is raised. */
+  /** What follows where a session breaks the contract: it is closed (default), its program (at the host its caller) is cut off as well, or only an alert is raised. */
   onViolation: v.optional(v.picklist(['close', 'quarantine', 'alert'])),
 });
 

@@ -4,7 +4,7 @@ import { isTunnelerError, TunnelerError } from '../../main/base/errors.ts';
 import type { Reason } from '../../main/base/reason.ts';
 import { createConsequences } from '../../main/engine/containment/consequences.ts';
 import type { Guard, GuardEffect } from '../../main/guard/guard.ts';
-import type { Quarantine } from '../../main/policy/quarantine.ts';
+import { Quarantine } from '../../main/policy/quarantine.ts';
 import { memoryStreamPair, until } from '../support/memory-stream.ts';
 import { RecordingSink } from '../support/recording-sink.ts';
 import { SessionWorld, someFacts } from '../support/session-world.ts';
@@ -428,6 +428,40 @@ describe('containment', () => {
     await until(() => joined.every(({ appSaw }, index) => appSaw.over === (index % 2 === 0)));
     expect(world.audit.kinds().filter((kind) => kind === 'session.closed')).toHaveLength(500);
   });
+
+  it.each([
+    ['router', ['identity:remote']],
+    ['signature', ['identity:remote']],
+    ['nobody', []],
+  ] as const)(
+    'of a caller who breaks the contract of what is hosted here never cuts off who hosts it (%s vouches for it)',
+    async (asserted, expected) => {
+      const world = new SessionWorld();
+      const clock = world.clock;
+      using quarantine = new Quarantine({ clock });
+      const nothing = (): void => undefined;
+      const { session, quarantined } = createConsequences({
+        sessions: world.sessions,
+        quarantine,
+        onSession: nothing,
+        onCall: nothing,
+        raise: nothing,
+        refresh: nothing,
+      });
+      world.sessions.subscribe(session);
+      quarantine.events.subscribe(quarantined);
+      const caller = { account: 'id-7', name: 'remote', asserted, asks: false };
+      const hosted = { direction: 'host', entry: 'hosted', identity: 'box', source: 'remote', caller } as const;
+      const breaking = world.open(hosted, { contract: contract({ maxBytes: 10, onViolation: 'quarantine' }) });
+      const beside = world.open(hosted);
+      const other = world.open({ ...hosted, source: 'else', caller: { ...caller, account: 'id-8', name: 'else' } });
+      breaking.app.write(new Uint8Array(100));
+      await until(() => world.sessions.get(breaking.id)?.state === 'closed');
+      expect(quarantine.list().map(({ subject }) => subject)).toEqual(expected);
+      expect(world.sessions.get(other.id)?.state).toBe('open');
+      expect(world.reasonOf(beside.id)).toBe(asserted === 'nobody' ? undefined : 'quarantined');
+    },
+  );
 
   it('also cuts what still lingers after its contract', async () => {
     const world = new SessionWorld();

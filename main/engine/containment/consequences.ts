@@ -49,8 +49,8 @@ export function createConsequences(deps: ConsequencesDeps): Consequences {
           session: session.id,
         });
         if (session.contract?.onViolation === 'quarantine') {
-          const subject = quarantineSubject(session.app) ?? `identity:${session.identity}`;
-          deps.quarantine.add(subject, reason, 'contract');
+          const subject = culpritOf(session);
+          if (subject !== undefined) deps.quarantine.add(subject, reason, 'contract');
         }
       }
       if (event.kind === 'warned') {
@@ -92,6 +92,22 @@ function causeOf({ cause, said }: QuarantineEntry): string | Reason {
 export function isSubject(session: SessionSnapshot, subject: string): boolean {
   return (
     subject === `session:${session.id}` ||
-    flowSubjects(session.app, session.service, session.identity).includes(subject)
+    flowSubjects(session.app, session.service, session.identity).includes(subject) ||
+    callerSubjects(session).includes(subject)
   );
+}
+
+/**
+ * Whom a broken contract cuts off: the program here, or who dialled what is hosted here, never the identity that hosts it. Undefined for a
+ * caller that nobody vouches for: its session has ended, and whoever else is nameless is somebody else.
+ */
+function culpritOf(session: SessionSnapshot): string | undefined {
+  if (session.direction === 'host') return callerSubjects(session)[0];
+  return quarantineSubject(session.app) ?? `identity:${session.identity}`;
+}
+
+/** Under which subjects the caller of a hosted session is held, as its next dial is asked about. */
+function callerSubjects({ caller, source }: SessionSnapshot): readonly string[] {
+  if (caller === undefined || caller.asserted === 'nobody') return [];
+  return [`identity:${source}`, `identity:${caller.account}`];
 }
