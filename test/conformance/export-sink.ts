@@ -3,6 +3,7 @@ import { cpSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openAudit, type Audit } from '../../main/audit/audit.ts';
 import { openExporter, type Exporter } from '../../main/audit/export/exporter.ts';
+import { journalSource } from '../../main/audit/export/journal-source.ts';
 import type { ExportSink } from '../../main/audit/export/sink.ts';
 import { systemClock } from '../../main/base/clock.ts';
 import { DisposalStack } from '../../main/base/lifecycle.ts';
@@ -36,7 +37,8 @@ export function exportSinkConformance(
 
     const start = (sink: ExportSink, directory = stateDirectory): Exporter => {
       const onRecord = (listener: () => void): Disposable => audit.subscribe(listener);
-      return openExporter({ stateDirectory: directory, clock: systemClock, log: silentLog, onRecord }, sink);
+      const source = journalSource(directory, 'edge-7');
+      return openExporter({ stateDirectory: directory, source, clock: systemClock, log: silentLog, onRecord }, sink);
     };
     const record = (count: number): void => {
       for (let n = 0; n < count; n += 1) audit.record({ kind: 'call', tool: `tool-${n}`, decision: 'deny' });
@@ -143,7 +145,7 @@ class KeptInMemory implements ExportSink {
   readonly sequences: number[] = [];
 
   deliver(records: Parameters<ExportSink['deliver']>[0]): Promise<void> {
-    this.sequences.push(...records.map(({ seq }) => seq));
+    this.sequences.push(...records.map(({ record }) => record.seq));
     return Promise.resolve();
   }
 

@@ -14,7 +14,7 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { exportSinkConformance, type Collector } from './export-sink.ts';
 import { listening } from '../support/listening.ts';
 
-const device = { hostname: 'edge-7', version: '0.2.0' };
+const device = { version: '0.2.0' };
 type Mode = 'there' | 'away' | 'silent';
 
 /** Whoever reads the file may take its directory away, or the file itself (as those who rotate do). */

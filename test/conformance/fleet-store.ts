@@ -58,6 +58,9 @@ export function describeFleetStore(open: () => Promise<FleetStore>): void {
     expect(await store.search({ since: new Date(nowMs + 3).toISOString() })).toHaveLength(1);
     expect(await store.search({ limit: 2 })).toHaveLength(2);
     expect(await store.hashAt(one.id, 2)).toBe(records[1]?.record.hash);
+    expect((await store.read(one.id, 1, 10)).map(({ seq }) => seq)).toEqual([2, 3]);
+    expect(await store.read(one.id, 0, 1)).toEqual([records[0]?.record]);
+    expect(await store.read(two.id, 1, 10)).toEqual([]);
     expect(await store.devices()).toMatchObject([
       { name: 'edge-box', count: 3, head: records[2]?.record.hash },
       { name: 'laptop', count: 1 },

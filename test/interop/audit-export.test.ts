@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openAudit, type Audit } from '../../main/audit/audit.ts';
 import { openExporter, type Exporter } from '../../main/audit/export/exporter.ts';
+import { journalSource } from '../../main/audit/export/journal-source.ts';
 import { fileSink } from '../../main/audit/export/file.ts';
 import { otlpSink } from '../../main/audit/export/otlp.ts';
 import { syslogSink } from '../../main/audit/export/syslog.ts';
@@ -24,7 +25,7 @@ afterEach(async () => {
   for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
 });
 
-const device = { hostname: 'edge-7', version: '0.1.0' };
+const device = { version: '0.1.0' };
 
 async function journal(): Promise<{ audit: Audit; stateDirectory: string; export: (sink: ExportSink) => Exporter }> {
   const stateDirectory = await mkdtemp(join(tmpdir(), 'culvert-export-'));
@@ -35,7 +36,13 @@ async function journal(): Promise<{ audit: Audit; stateDirectory: string; export
     stateDirectory,
     export(sink) {
       const exporter = openExporter(
-        { stateDirectory, clock: systemClock, log: silentLog, onRecord: (listener) => audit.subscribe(listener) },
+        {
+          stateDirectory,
+          source: journalSource(stateDirectory, 'edge-7'),
+          clock: systemClock,
+          log: silentLog,
+          onRecord: (listener) => audit.subscribe(listener),
+        },
         sink,
       );
       cleanUps.push(() => exporter[Symbol.asyncDispose]());

@@ -1,5 +1,5 @@
 /**
- * One sink's way through the journal: the journal itself is the spool, a cursor says how far the sink has got. Back-pressure costs nothing
+ * One sink's way through a record that is kept: that itself is the spool, a cursor says how far the sink has got. Back-pressure costs nothing
  * (records wait on disk), a collector that is away is tried again with growing, jittered pauses, and a restart goes on where it stopped.
  */
 import { createHash } from 'node:crypto';
@@ -9,15 +9,26 @@ import { toTunnelerError, type TunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { readJsonIfThereSync } from '../../files/read-if-there.ts';
 import { writeAtomically } from '../../files/write-atomically.ts';
-import { auditDirectory } from '../audit.ts';
-import { decodeLine, type ChainedRecord } from '../chain.ts';
-import { listJournalFiles, readLines } from '../journal-files.ts';
-import type { ExportSink } from './sink.ts';
+import type { ExportedRecord, ExportSink } from './sink.ts';
 import { untilAborted } from '../../base/abort.ts';
 
-/** The journal, the sink, and where the cursor is kept. */
+/** A record that is kept, as an exporter reads it. */
+export interface ExportSource {
+  /** Tells its cursors from those of others; absent: the engine's own journal. */
+  readonly name?: string;
+  /** What stands after a cursor that `read` gave before; anything else is the beginning. No records: there is nothing more yet. */
+  read(cursor: unknown): Promise<{
+    readonly records: readonly ExportedRecord[];
+    readonly next: unknown;
+    /** How far that is, for people. */
+    readonly seq: number;
+  }>;
+}
+
+/** What is exported, and where the cursor is kept. */
 export interface ExporterDeps {
   readonly stateDirectory: string;
+  readonly source: ExportSource;
   readonly clock: Clock;
   readonly log: Log;
   /** Tells of new records, so that an idle exporter need not poll. */
@@ -37,24 +48,17 @@ export interface Exporter extends AsyncDisposable {
   state(): ExporterState;
 }
 
-const batchRecords = 200;
 const firstPauseMs = 500;
 const maxPauseMs = 60_000;
-
-/** Where a reader stands: after record `seq`, at byte `offset` of the file that begins with `file`. */
-interface Cursor {
-  readonly seq: number;
-  readonly file: number;
-  readonly offset: number;
-}
 
 /** Start exporting. Closing waits for the batch under way to end or fail. */
 export function openExporter(deps: ExporterDeps, sink: ExportSink): Exporter {
   const cursorPath = join(
     deps.stateDirectory,
-    `export-${createHash('sha256').update(sink.name).digest('hex').slice(0, 16)}.json`,
+    `export-${createHash('sha256').update(placeOf(deps.source, sink)).digest('hex').slice(0, 16)}.json`,
   );
   let cursor = readCursor(cursorPath);
+  let deliveredSeq = seqOf(cursor);
   let error: TunnelerError | undefined;
   let wake: () => void = () => undefined;
   const abort = new AbortController();
@@ -66,20 +70,23 @@ export function openExporter(deps: ExporterDeps, sink: ExportSink): Exporter {
       const woken = new Promise<void>((resolve) => (wake = resolve));
       try {
         // Retention may take a file away while it is read: then it is looked again.
-        const batch = await readBatch(auditDirectory(deps.stateDirectory), cursor);
+        const batch = await deps.source.read(cursor);
         if (batch.records.length === 0) {
           await Promise.race([woken, untilAborted(abort.signal)]);
           continue;
         }
         await sink.deliver(batch.records, abort.signal);
         // Noted or not, it is delivered: on a full disk it must not go out again and again.
-        await writeAtomically(cursorPath, JSON.stringify(batch.next)).finally(() => (cursor = batch.next));
-        if (error !== undefined) deps.log.info('audit.export_resumed', { sink: sink.name, seq: cursor.seq });
+        await writeAtomically(cursorPath, JSON.stringify(batch.next)).finally(() => {
+          cursor = batch.next;
+          deliveredSeq = batch.seq;
+        });
+        if (error !== undefined) deps.log.info('audit.export_resumed', { sink: sink.name, seq: deliveredSeq });
         error = undefined;
         pauseMs = firstPauseMs;
       } catch (failure) {
         if (abort.signal.aborted) return;
-        if (error === undefined) deps.log.warn('audit.export_paused', { sink: sink.name, seq: cursor.seq });
+        if (error === undefined) deps.log.warn('audit.export_paused', { sink: sink.name, seq: deliveredSeq });
         error = toTunnelerError(failure, 'audit.export_failed');
         // Full jitter, so that a fleet does not come back all at once.
         await sleep(deps.clock, pauseMs * (0.5 + Math.random() / 2), abort.signal).catch(() => undefined);
@@ -93,7 +100,7 @@ export function openExporter(deps: ExporterDeps, sink: ExportSink): Exporter {
     deps.log.error('audit.export_stopped', { sink: sink.name, error: error.message });
   });
   return {
-    state: () => ({ sink: sink.name, deliveredSeq: cursor.seq, error }),
+    state: () => ({ sink: sink.name, deliveredSeq, error }),
     async [Symbol.asyncDispose]() {
       abort.abort();
       subscription[Symbol.dispose]();
@@ -103,34 +110,21 @@ export function openExporter(deps: ExporterDeps, sink: ExportSink): Exporter {
   };
 }
 
-async function readBatch(journal: string, from: Cursor): Promise<{ records: ChainedRecord[]; next: Cursor }> {
-  const records: ChainedRecord[] = [];
-  let next = from;
-  for (const file of listJournalFiles(journal)) {
-    if (file.firstSeq < from.file) continue;
-    let offset = file.firstSeq === from.file ? from.offset : 0;
-    for await (const { line, torn } of readLines(file.path, offset)) {
-      if (torn) break;
-      offset += Buffer.byteLength(line) + 1;
-      const decoded = decodeLine(line);
-      // A damaged line is verify's business; what is whole goes out.
-      if ('record' in decoded && decoded.record.seq > next.seq) {
-        records.push(decoded.record);
-        next = { seq: decoded.record.seq, file: file.firstSeq, offset };
-      }
-      if (records.length >= batchRecords) return { records, next };
-    }
-  }
-  return { records, next };
-}
-
-function readCursor(path: string): Cursor {
+/** One that cannot be read is none: what was delivered before comes once more. */
+function readCursor(path: string): unknown {
   try {
-    const raw = (readJsonIfThereSync(path) ?? {}) as Partial<Cursor>;
-    const { seq, file, offset } = raw;
-    if (Number.isSafeInteger(seq) && Number.isSafeInteger(file) && Number.isSafeInteger(offset)) return raw as Cursor;
+    return readJsonIfThereSync(path);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
+    return undefined;
   }
-  return { seq: 0, file: 0, offset: 0 };
+}
+
+function placeOf({ name }: ExportSource, sink: ExportSink): string {
+  return name === undefined ? sink.name : `${name} ${sink.name}`;
+}
+
+function seqOf(cursor: unknown): number {
+  const { seq } = (cursor ?? {}) as { readonly seq?: unknown };
+  return typeof seq === 'number' ? seq : 0;
 }

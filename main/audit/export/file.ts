@@ -1,15 +1,11 @@
 /** OCSF JSON lines appended to a file, for collectors that read files. */
 import { open, stat, type FileHandle } from 'node:fs/promises';
 import { TunnelerError } from '../../base/errors.ts';
-import { toOcsf } from './ocsf.ts';
+import { ocsfOf } from './ocsf.ts';
 import type { ExportSink } from './sink.ts';
 
 /** A sink that appends to `path` (0600), anew where that was rotated away. Each batch is one write, so a crash tears at most the last line. */
-export function fileSink(options: {
-  readonly path: string;
-  readonly hostname: string;
-  readonly version: string;
-}): ExportSink {
+export function fileSink(options: { readonly path: string; readonly version: string }): ExportSink {
   let file: FileHandle | undefined;
   return {
     name: `file:${options.path}`,
@@ -20,7 +16,7 @@ export function fileSink(options: {
           file = undefined;
         }
         file ??= await open(options.path, 'a', 0o600);
-        await file.appendFile(records.map((record) => `${JSON.stringify(toOcsf(record, options))}\n`).join(''));
+        await file.appendFile(records.map((record) => `${JSON.stringify(ocsfOf(record, options.version))}\n`).join(''));
         await file.datasync();
       } catch (error) {
         throw new TunnelerError('audit.export_failed', `${options.path}: ${(error as Error).message}`, {

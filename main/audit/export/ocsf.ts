@@ -1,5 +1,6 @@
 /** Audit records as OCSF events (schema 1.5.0, schema.ocsf.io), the form security teams' stores take in. */
 import type { ChainedRecord } from '../chain.ts';
+import type { ExportedRecord } from './sink.ts';
 
 /** Class and activity ids as the OCSF schema numbers them. */
 const classes = {
@@ -108,6 +109,11 @@ export function toOcsf(
     status_detail: reason,
     unmapped: { ...rest, prev, hash },
   });
+}
+
+/** The event of a record on its way to a sink. */
+export function ocsfOf({ record, device }: ExportedRecord, version: string): Record<string, unknown> {
+  return toOcsf(record, { hostname: device, version });
 }
 
 /** A line a person can read, made of the record's own words. */

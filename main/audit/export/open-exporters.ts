@@ -1,6 +1,5 @@
-/** The exporters that `culvert.yaml` asks for, each on its own way through the journal. */
+/** The exporters that `culvert.yaml` asks for, each on its own way through what is exported. */
 import { readFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { TunnelerError } from '../../base/errors.ts';
 import { parseHostPort } from '../../base/ip.ts';
 import { DisposalStack } from '../../base/lifecycle.ts';
@@ -10,7 +9,7 @@ import { fileSink } from './file.ts';
 import type { ExportSink } from './sink.ts';
 import { syslogSink } from './syslog.ts';
 
-/** One entry under `exporters:`; certificates and keys are paths of PEM files. */
+/** One entry under `exporters:` or `collect.exporters`; certificates and keys are paths of PEM files. */
 export type ExportTarget =
   | { readonly type: 'ocsf'; readonly file: string }
   | {
@@ -23,7 +22,7 @@ export type ExportTarget =
     }
   | { readonly type: 'otlp'; readonly url: string; readonly headers?: Readonly<Record<string, string>> | undefined };
 
-/** All exporters of an engine. */
+/** All exporters of one record. */
 export interface Exporters extends AsyncDisposable {
   states(): readonly ExporterState[];
 }
@@ -43,22 +42,20 @@ export async function openExporters(
 }
 
 async function sinkOf(target: ExportTarget, deps: ExporterDeps & { readonly version: string }): Promise<ExportSink> {
-  const device = { hostname: hostname(), version: deps.version };
+  const { version } = deps;
   switch (target.type) {
     case 'ocsf':
-      return fileSink({ path: target.file, ...device });
+      return fileSink({ path: target.file, version });
     case 'otlp': {
       // OpenTelemetry's packages take six megabytes, and few ask for them.
       const { otlpSink } = await import('./otlp.ts');
-      return otlpSink(defined({ url: target.url, headers: target.headers, ...device }));
+      return otlpSink(defined({ url: target.url, headers: target.headers, version }));
     }
     case 'syslog': {
       const { host, port } = parseHostPort(target.address, 'exporters.syslog.address');
       const pems = await Promise.all([pem('ca', target.ca), pem('cert', target.cert), pem('key', target.key)]);
       const [ca, cert, key] = pems;
-      return syslogSink(
-        defined({ host, port, clock: deps.clock, facility: target.facility, ...device, ca, cert, key }),
-      );
+      return syslogSink(defined({ host, port, clock: deps.clock, facility: target.facility, version, ca, cert, key }));
     }
   }
 }

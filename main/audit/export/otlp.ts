@@ -1,20 +1,19 @@
 /** OpenTelemetry logs over OTLP/HTTP, through the project's own exporter. */
 import { SeverityNumber } from '@opentelemetry/api-logs';
 import { OTLPLogExporter } from '@opentelemetry/exporter-logs-otlp-http';
-import { resourceFromAttributes } from '@opentelemetry/resources';
+import { resourceFromAttributes, type Resource } from '@opentelemetry/resources';
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { orAborted } from '../../base/abort.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import type { ChainedRecord } from '../chain.ts';
 import { sentenceOf } from './ocsf.ts';
-import type { ExportSink } from './sink.ts';
+import type { ExportedRecord, ExportSink } from './sink.ts';
 
 /** Where records go, and with which headers. */
 export interface OtlpOptions {
   /** `https://collector:4318/v1/logs`. */
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly hostname: string;
   readonly version: string;
 }
 
@@ -25,14 +24,15 @@ const timeoutMs = 10_000;
 /** A sink over OTLP/HTTP (JSON). The collector's answer is the acknowledgement. */
 export function otlpSink(options: OtlpOptions): ExportSink {
   const exporter = new OTLPLogExporter({ url: options.url, headers: { ...options.headers }, timeoutMillis: timeoutMs });
-  const resource = resourceFromAttributes({
-    'service.name': 'culvert',
-    'service.version': options.version,
-    'host.name': options.hostname,
-  });
+  const resourceOf = (device: string): Resource =>
+    resourceFromAttributes({
+      'service.name': 'culvert',
+      'service.version': options.version,
+      'host.name': device,
+    });
   const instrumentationScope = { name: 'culvert.audit', version: options.version };
 
-  const toLogRecord = (record: ChainedRecord): ReadableLogRecord => {
+  const toLogRecord = (record: ChainedRecord, resource: Resource): ReadableLogRecord => {
     const ms = Date.parse(record.at);
     const time: [number, number] = [Math.floor(ms / 1000), (ms % 1000) * 1_000_000];
     const warning =
@@ -51,9 +51,14 @@ export function otlpSink(options: OtlpOptions): ExportSink {
     };
   };
 
-  const delivered = (records: readonly ChainedRecord[]): Promise<void> =>
+  const delivered = (records: readonly ExportedRecord[]): Promise<void> =>
     new Promise((resolve, reject) => {
-      exporter.export(records.map(toLogRecord), (result) => {
+      // One for all of a device's, for it is by the resource that they are put together.
+      const resources = new Map([...new Set(records.map(({ device }) => device))].map((one) => [one, resourceOf(one)]));
+      const told = records.map(({ record, device }) =>
+        toLogRecord(record, resources.get(device) ?? resourceOf(device)),
+      );
+      exporter.export(told, (result) => {
         if (result.code === exportSuccess) resolve();
         else reject(exportFailed(options.url, result.error));
       });

@@ -7,8 +7,8 @@ import { sleep, type Clock } from '../../base/clock.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { defined } from '../../base/defined.ts';
 import type { ChainedRecord } from '../chain.ts';
-import { toOcsf } from './ocsf.ts';
-import type { ExportSink } from './sink.ts';
+import { ocsfOf } from './ocsf.ts';
+import type { ExportedRecord, ExportSink } from './sink.ts';
 
 /** Where records go, and how the connection is secured. */
 export interface SyslogOptions {
@@ -21,7 +21,6 @@ export interface SyslogOptions {
   readonly key?: string;
   /** 0–23; default {@link auditFacility}. */
   readonly facility?: number;
-  readonly hostname: string;
   readonly version: string;
   readonly clock: Clock;
 }
@@ -39,13 +38,14 @@ const ackTimeoutMs = 10_000;
 
 /** One framed message: `LENGTH SP <PRI>1 TIME HOST APP PROCID MSGID [SD] MSG`. */
 export function encodeSyslog(
-  record: ChainedRecord,
-  device: { readonly hostname: string; readonly version: string; readonly facility?: number },
+  exported: ExportedRecord,
+  options: { readonly version: string; readonly facility?: number },
 ): string {
-  const priority = (device.facility ?? auditFacility) * 8 + severityOf(record);
-  const hostname = device.hostname.replace(/[^\x21-\x7e]/g, '') || '-';
+  const { record, device } = exported;
+  const priority = (options.facility ?? auditFacility) * 8 + severityOf(record);
+  const hostname = device.replace(/[^\x21-\x7e]/g, '') || '-';
   const data = `[${structuredDataId} seq="${record.seq}" hash="${record.hash}"]`;
-  const message = JSON.stringify(toOcsf(record, device));
+  const message = JSON.stringify(ocsfOf(exported, options.version));
   const text = `<${priority}>1 ${record.at} ${hostname} culvert - ${record.kind} ${data} ${message}`;
   return `${Buffer.byteLength(text)} ${text}`;
 }

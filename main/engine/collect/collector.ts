@@ -26,6 +26,8 @@ export interface CollectorDeps {
   readonly silentAfterMs: number;
   /** Records received longer ago are let go of; absent: kept. */
   readonly retainMs?: number;
+  /** Records were kept: whoever reads them on need not poll. */
+  readonly kept?: () => void;
   /** Told to the people in front of this engine too. */
   readonly alerted: (alert: Omit<FleetAlert, 'id'>) => void;
 }

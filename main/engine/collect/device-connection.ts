@@ -36,6 +36,8 @@ export interface ConnectionDeps {
     kind: FleetAlertKind,
     text: string,
   ) => Promise<void>;
+  /** Records were kept. */
+  readonly kept?: () => void;
   /** It has said who it is and where it stands. */
   readonly joined: (connection: DeviceConnection) => void;
   readonly acked: (connection: DeviceConnection, ack: Extract<FromDevice, { type: 'ack' }>) => Promise<void>;

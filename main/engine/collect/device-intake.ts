@@ -16,6 +16,8 @@ export interface IntakeDeps {
   readonly store: FleetStore;
   readonly key: NoteSigner;
   readonly now: () => number;
+  /** Records were kept. */
+  readonly kept?: () => void;
 }
 
 /** Hashes kept at hand to check checkpoints against; older ones are asked of the database. */
@@ -92,8 +94,9 @@ export class DeviceIntake {
     const checkpoints = this.#checkpoints;
     this.#batch = [];
     this.#checkpoints = [];
-    const { store, now } = this.#deps;
+    const { store, now, kept } = this.#deps;
     await store.append(this.#device.id, batch, now());
+    if (batch.length > 0) kept?.();
     for (const { checkpoint } of checkpoints) {
       const hash = this.#recent.get(checkpoint.count) ?? (await store.hashAt(this.#device.id, checkpoint.count));
       if (hash !== undefined && hash !== checkpoint.head) {

@@ -107,6 +107,8 @@ export interface FleetStore extends AsyncDisposable {
   append(id: number, records: readonly FleetRecord[], receivedAtMs: number): Promise<void>;
   /** Hash of a record that is kept. */
   hashAt(id: number, seq: number): Promise<string | undefined>;
+  /** A branch's records after `seq` that are still kept, oldest first, so many at most. */
+  read(id: number, seq: number, most: number): Promise<readonly ChainedRecord[]>;
   /** A checkpoint that was countersigned. Where records are not kept, `count` and `head` move on with it. */
   addNote(
     id: number,

@@ -1,7 +1,9 @@
 /** An engine that keeps other devices' records: as their witness, or as the collector of all they record. */
 import { join } from 'node:path';
+import { openExporters } from '../../audit/export/open-exporters.ts';
 import type { Clock } from '../../base/clock.ts';
 import { defined } from '../../base/defined.ts';
+import { Emitter } from '../../base/emitter.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
@@ -12,13 +14,16 @@ import type { AnsweredServices } from '../hosting/answered-services.ts';
 import { openWitnessKey } from '../record/witness-key.ts';
 import type { EngineConfig } from '../runtime/config.ts';
 import type { EngineOptions } from '../runtime/engine-options.ts';
+import { exportTargets } from '../runtime/open-audit.ts';
 import { Collector } from './collector.ts';
 import type { FleetStore } from './fleet-store.ts';
+import { fleetSource } from './fleet-source.ts';
 import { openSqliteStore } from './sqlite-store.ts';
 
 /** What a collecting engine is made of. */
 export interface CollectingParts {
   readonly stateDirectory: string;
+  readonly version: string;
   readonly config: EngineConfig;
   readonly options: Pick<EngineOptions, 'collect'>;
   readonly unlock: KeyUnlock;
@@ -47,9 +52,12 @@ export async function openCollecting(parts: CollectingParts, stack: DisposalStac
     });
   }
   const { retainDays, silentAfterSeconds } = config.collect ?? {};
+  const kept = new Emitter<void>();
+  const store = await openStore(stateDirectory, options.collect?.database);
   const collector = stack.use(
     new Collector({
-      store: await openStore(stateDirectory, options.collect?.database),
+      store,
+      kept: () => kept.emit(),
       key: () => openWitnessKey(stateDirectory, parts.keystores, parts.store, parts.unlock),
       wants: options.collect === undefined ? 'heads' : 'records',
       service,
@@ -68,6 +76,12 @@ export async function openCollecting(parts: CollectingParts, stack: DisposalStac
         }),
     }),
   );
+  if (options.collect !== undefined && config.collect?.export !== false) {
+    const onRecord = (listener: () => void): Disposable => kept.subscribe(listener);
+    const source = fleetSource(store);
+    const targets = exportTargets(config);
+    stack.use(await openExporters(targets, { stateDirectory, source, clock, log, version: parts.version, onRecord }));
+  }
   const what = options.collect === undefined ? 'culvert witness' : 'culvert collect';
   stack.use(parts.answered.answer(service, { what, open: collector.answer }));
   return collector;

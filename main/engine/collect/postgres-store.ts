@@ -146,6 +146,14 @@ class PostgresFleetStore implements FleetStore {
     return line === undefined ? undefined : (JSON.parse(line) as ChainedRecord).hash;
   }
 
+  async read(id: number, seq: number, most: number): Promise<readonly ChainedRecord[]> {
+    const { rows } = await this.#pool.query<{ line: string }>(
+      'select line from records where device = $1 and seq > $2 order by seq limit $3',
+      [id, seq, most],
+    );
+    return rows.map(({ line }) => JSON.parse(line) as ChainedRecord);
+  }
+
   async addNote(id: number, { count, head, text, atMs }: Parameters<FleetStore['addNote']>[1]): Promise<void> {
     await this.#pool.query(
       'insert into notes (device, count, note, at) values ($1, $2, $3, $4) on conflict do nothing',

@@ -142,6 +142,13 @@ class SqliteFleetStore implements FleetStore {
     );
   }
 
+  read(id: number, seq: number, most: number): Promise<readonly ChainedRecord[]> {
+    const rows = this.#database
+      .prepare('select line from records where device = ? and seq > ? order by seq limit ?')
+      .all(id, seq, most) as { line: string }[];
+    return Promise.resolve(rows.map(({ line }) => JSON.parse(line) as ChainedRecord));
+  }
+
   addNote(id: number, { count, head, text, atMs }: Parameters<FleetStore['addNote']>[1]): Promise<void> {
     this.#database
       .prepare('insert or ignore into notes (device, count, note, at) values (?, ?, ?, ?)')

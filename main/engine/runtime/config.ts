@@ -250,6 +250,8 @@ const collect = v.strictObject({
   retainDays: v.optional(positive),
   /** A device not heard of for so long is an alert. Default 600. */
   silentAfterSeconds: v.optional(positive),
+  /** What devices send goes where `exporters` say too, under each device's name. Default true. */
+  export: v.optional(v.boolean()),
 });
 
 const recordings = v.strictObject({

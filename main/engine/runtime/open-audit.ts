@@ -1,5 +1,7 @@
 /** The engine's record: journal, index and exporters, opened before anything happens and closed after everything. */
+import { hostname } from 'node:os';
 import { openAudit, type Audit } from '../../audit/audit.ts';
+import { journalSource } from '../../audit/export/journal-source.ts';
 import { openExporters, type ExportTarget } from '../../audit/export/open-exporters.ts';
 import { openAuditIndex, type AuditIndex } from '../../audit/index-store.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -33,8 +35,14 @@ export async function openRecord(
   audit.record({ kind: 'engine.started', version, pid: process.pid });
   stack.defer(() => void audit.record({ kind: 'engine.stopped', version, pid: process.pid }));
   const auditIndex = stack.use(openAuditIndex({ stateDirectory, clock, log }));
-  const targets = (config.exporters ?? []).filter((one): one is ExportTarget => one.type !== 'prometheus');
+  const targets = exportTargets(config);
   const onRecord = (listener: () => void): Disposable => audit.subscribe(listener);
-  stack.use(await openExporters(targets, { stateDirectory, clock, log, version, onRecord }));
+  const source = journalSource(stateDirectory, hostname());
+  stack.use(await openExporters(targets, { stateDirectory, source, clock, log, version, onRecord }));
   return { audit, auditIndex };
+}
+
+/** Those that records go to; figures have a way of their own. */
+export function exportTargets({ exporters = [] }: EngineConfig): readonly ExportTarget[] {
+  return exporters.filter((one): one is ExportTarget => one.type !== 'prometheus');
 }
