@@ -6,6 +6,7 @@ import { requireSandbox } from './availability.ts';
 import { cleanEnvironment } from './clean-environment.ts';
 import { hiddenPlaces } from './hidden-places.ts';
 import { planLimits, type Limits } from './limits.ts';
+import { requireCommand } from './require-command.ts';
 import { startApart } from './start-apart.ts';
 
 /** Which program, and what it is kept from. */
@@ -34,12 +35,17 @@ export interface HostedPrograms {
   start(): ChildProcess;
 }
 
-/** Throws `sandbox.unavailable` where namespaces, a network of its own or limits are asked for and not to be had. */
+/**
+ * Throws `sandbox.unavailable` where namespaces, a network of its own or limits are asked for and not to be had, `sandbox.failed` where the
+ * command is no program that could be started.
+ */
 export function hostedPrograms(options: HostedOptions): HostedPrograms {
   const environment = cleanEnvironment(options.env, options.named, {});
   const why = options.sandbox === 'none' ? undefined : whyNot(options);
+  const [file = '', ...args] = options.command;
   if (options.sandbox === 'none' || why !== undefined) {
-    const [file = '', ...args] = options.command;
+    // Windows finds programs in a way of its own.
+    if (process.platform !== 'win32') requireCommand(file, { ...plainView, environment });
     return {
       sandbox: 'none',
       ...defined({ why }),
@@ -49,21 +55,21 @@ export function hostedPrograms(options: HostedOptions): HostedPrograms {
   // That limits can be held is known before anybody dials.
   planLimits('culvert-mcp', options.limits);
   let started = 0;
+  const view = (): Parameters<typeof requireCommand>[1] => {
+    const { directories, files } = hiddenPlaces(options.env, [options.stateDirectory, options.machineDirectory]);
+    return { ...plainView, environment, hiddenDirectories: directories, hiddenFiles: files };
+  };
+  requireCommand(file, view());
   return {
     sandbox: 'namespaces',
     start() {
       started += 1;
-      const { directories, files } = hiddenPlaces(options.env, [options.stateDirectory, options.machineDirectory]);
       const { child, first, letGo } = startApart(
         {
           name: `culvert-mcp-${options.service.replaceAll(/[^A-Za-z0-9]/g, '-')}-${process.pid}-${started}`,
           ownNetwork: options.ownNetwork,
+          ...view(),
           ownSession: true,
-          directory: process.cwd(),
-          environment,
-          hiddenDirectories: directories,
-          hiddenFiles: files,
-          shown: [],
           command: options.command,
           limits: options.limits,
         },
@@ -74,6 +80,9 @@ export function hostedPrograms(options: HostedOptions): HostedPrograms {
     },
   };
 }
+
+/** What a program sees from here where nothing is hidden from it. */
+const plainView = { directory: process.cwd(), hiddenDirectories: [], hiddenFiles: [], shown: [] } as const;
 
 /** Why there are no namespaces here. Throws it where whoever asks cannot do without. */
 function whyNot({ sandbox, ownNetwork, limits }: HostedOptions): string | undefined {

@@ -2,6 +2,7 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { hostedPrograms } from '../../main/sandbox/hosted-programs.ts';
 import { requireCommand } from '../../main/sandbox/require-command.ts';
 import { keepsModes } from '../support/modes.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -51,4 +52,22 @@ describe.runIf(keepsModes)('a program that an agent is started with', () => {
     expect(() => requireCommand(path, { ...view, hiddenDirectories: [bin] })).toThrow(refusal(path, 'in its view'));
     requireCommand(path, { ...view, hiddenDirectories: [bin], shown: [path] });
   });
+});
+
+it.runIf(keepsModes)('a program that answers for a service is refused by name before the service is hosted', () => {
+  const { directory, put, view } = place();
+  const host = (command: string): unknown =>
+    hostedPrograms({
+      service: 'tools',
+      sandbox: 'none',
+      ownNetwork: false,
+      limits: {},
+      named: [],
+      env: view.environment,
+      stateDirectory: directory,
+      machineDirectory: directory,
+      command: [command],
+    });
+  expect(() => host('/no/such')).toThrow(refusal('/no/such', 'no such file'));
+  host(put('tool', 0o755));
 });

@@ -68,6 +68,7 @@ class Client {
   readonly sockets = new Set<Socket>();
   /** How often it was asked which services there are. */
   looked = 0;
+  readonly unoffered: unknown[] = [];
   changed: () => void = () => undefined;
   toolsChanged: (service: string) => void = () => undefined;
   readonly #said: Rpc[] = [];
@@ -85,6 +86,7 @@ class Client {
         connect: (service) =>
           new Promise((resolve, reject) => {
             const { port = 0 } = this.services.get(service) ?? {};
+            if (port === 0) throw new Error('nobody hosts it now');
             const socket = connect(port, '127.0.0.1', () => resolve(socket)).once('error', reject);
             this.sockets.add(socket);
           }),
@@ -98,7 +100,7 @@ class Client {
           return listening;
         },
         isRefused: () => Promise.resolve(false),
-        unoffered: () => undefined,
+        unoffered: (call, absent) => this.unoffered.push([call, absent]),
         digest: sha256,
         maxTools: 200,
       },
@@ -165,6 +167,21 @@ test('what is known is out of date as soon as services come, go or offer somethi
   client.services.delete('other');
   client.changed();
   await until(async () => (await client.call('other__first')) === 'Unknown tool: other__first');
+});
+
+test('a call of a service that is not there says so, whatever it names, and is told of', async () => {
+  const client = new Client();
+  client.services.set('gone', new Service());
+  await client.open();
+  for (const tool of ['first', 'other']) {
+    const name = `gone__${tool}`;
+    expect(await client.call(name)).toBe(`Unknown tool: ${name}: gone is absent, nobody hosts it now`);
+  }
+  const call = { service: 'gone', method: 'tools/call' };
+  expect(client.unoffered).toEqual([
+    [{ ...call, name: 'first' }, 'nobody hosts it now'],
+    [{ ...call, name: 'other' }, 'nobody hosts it now'],
+  ]);
 });
 
 test('a connection that is used again and again collects no listeners', async () => {

@@ -86,6 +86,7 @@ function describe(rows: readonly ApprovalView[], cli: Cli): string {
       { title: 'IDENTITY', text: (row) => row.identity },
       { title: 'AGENT', text: (row) => row.agent ?? '', spare: 2 },
       { title: 'ASKED', text: (row) => relative(row.requestedAt, now), spare: 1 },
+      { title: 'REASON', text: (row) => row.reason ?? '', spare: 4 },
       { title: 'UNTIL', text: (row) => (row.expiresAt === null ? '' : relative(row.expiresAt, now)), spare: 3 },
     ],
     cli,

@@ -28,8 +28,8 @@ export interface FrontDoorDeps {
   readonly visible: (app: App, flow: CallerFlow) => Promise<readonly string[]>;
   /** The guard of the service refuses the program this call, and records it. */
   readonly isRefused: (app: App, flow: CallerFlow, call: NamedCall) => Promise<boolean>;
-  /** Told of a call that was refused here, so that no guard saw it. */
-  readonly unoffered: (app: App, call: NamedCall) => void;
+  /** Told of a call that was refused here, so that no guard saw it; `absent`: why its service is not there. */
+  readonly unoffered: (app: App, call: NamedCall, absent?: string) => void;
   /** Told whenever something may be visible, or no longer, that was not before. */
   readonly onServices: (listener: () => void) => Disposable;
   /** Told of a service whose tools are shown otherwise from now on. */
@@ -121,7 +121,7 @@ export function openFrontDoor(deps: FrontDoorDeps, stack: DisposalStack): FrontD
       onTools: deps.onTools,
       services: () => (flow === undefined ? Promise.resolve([]) : deps.visible(app, flow)),
       isRefused: (call) => (flow === undefined ? Promise.resolve(false) : deps.isRefused(app, flow, call)),
-      unoffered: (call) => deps.unoffered(app, call),
+      unoffered: (call, absent) => deps.unoffered(app, call, absent),
       connect: (service) => dial(app, { ...(flow as FlowRequest), service }),
       complain: (text) => deps.log.info('mcp.front', { app: app.agent ?? app.path ?? null, text }),
     };

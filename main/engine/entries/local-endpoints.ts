@@ -50,7 +50,7 @@ export function openLocalEndpoints(deps: LocalEndpointsDeps, stack: DisposalStac
           const found = (await visible(app, flow)).find(({ service }) => service === call.service);
           return found !== undefined && isRefusedByGuard(found.contract, deps.pinsOf(call.service), call);
         },
-        unoffered: (app, call) => deps.audit.recordOrLog(unofferedRecord(app, call, deps.clock.now())),
+        unoffered: (app, call, absent) => deps.audit.recordOrLog(unofferedRecord(app, call, deps.clock.now(), absent)),
         digest: (text) => createHash('sha256').update(text).digest('hex'),
       },
       stack,

@@ -22,8 +22,13 @@ export function isRefusedByGuard(
 /** Longest name that is recorded. */
 const maxRecordedName = 256;
 
-/** The record of a call that no guard saw, in the fields of those that guards judge. */
-export function unofferedRecord(app: App, { service, method, name }: NamedCall, nowMs: number): AuditEvent {
+/** The record of a call that no guard saw, in the fields of those that guards judge; `absent`: why its service was not there. */
+export function unofferedRecord(
+  app: App,
+  { service, method, name }: NamedCall,
+  nowMs: number,
+  absent?: string,
+): AuditEvent {
   const target = name.slice(0, maxRecordedName);
   return {
     kind: 'call',
@@ -37,8 +42,8 @@ export function unofferedRecord(app: App, { service, method, name }: NamedCall, 
     target,
     end: 'dial',
     decision: 'deny',
-    rule: 'mcp:not_offered',
+    rule: absent === undefined ? 'mcp:not_offered' : 'mcp:absent',
     startedAtMs: nowMs,
-    reason: 'the service offers nothing of this name',
+    reason: absent === undefined ? 'the service offers nothing of this name' : `the service is absent: ${absent}`,
   };
 }

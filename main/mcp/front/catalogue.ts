@@ -11,6 +11,11 @@ export interface Place {
   readonly name: string;
 }
 
+/** What a name speaks of: a service and a name there; the service is there, or it is not and why. */
+export type Meant = { readonly service: string; readonly name: string } & (
+  { readonly backend: Backend } | { readonly reason: string }
+);
+
 interface Offered extends Place {
   readonly item: Fields;
 }
@@ -50,12 +55,12 @@ export class Catalogue {
   }
 
   /** The service that a name speaks of, whether it offers anything of that name or not. */
-  meant(name: string): Place | undefined {
-    const [backend] = this.#backends
-      .open()
+  meant(name: string): Meant | undefined {
+    const present = this.#backends.open().map((backend) => ({ service: backend.service, backend }));
+    const [found] = [...present, ...this.#backends.absent()]
       .filter(({ service }) => name.startsWith(readablePrefix(service)))
       .sort((one, other) => other.service.length - one.service.length);
-    return backend === undefined ? undefined : { backend, name: name.slice(readablePrefix(backend.service).length) };
+    return found === undefined ? undefined : { ...found, name: name.slice(readablePrefix(found.service).length) };
   }
 
   /** The service that has a resource of this URI: listed, like a template, or named in an answer before. */

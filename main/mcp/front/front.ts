@@ -30,8 +30,8 @@ export interface FrontDeps extends Pick<BackendsDeps, 'version' | 'services' | '
   readonly onTools: (listener: (service: string) => void) => Disposable;
   /** The service's own guard refuses it, and records that. Only such a call is sent though it is not offered. */
   readonly isRefused: (call: NamedCall) => Promise<boolean>;
-  /** Told of a call that was refused here: it is not offered, and no guard sees it. */
-  readonly unoffered: (call: NamedCall) => void;
+  /** Told of a call that was refused here, for no guard sees it: it is not offered, or its service is absent, and why. */
+  readonly unoffered: (call: NamedCall, absent?: string) => void;
   /** Lower-hex SHA-256. */
   readonly digest: (text: string) => string;
   /** Tools listed; beyond, they are found by `find_tools`. */
@@ -227,7 +227,7 @@ class FrontOfOne implements Front {
     return this.#call(place.backend, 'tools/call', { ...params, name: place.name }, context);
   }
 
-  /** Refused in the same words whether it is hidden or does not exist; either leaves a record. */
+  /** Refused in the same words whether it is hidden or does not exist, or whatever of an absent service is called; each leaves a record. */
   async #callUnoffered(
     method: NamedCall['method'],
     params: Fields,
@@ -236,8 +236,13 @@ class FrontOfOne implements Front {
   ): Promise<Fields> {
     const place = this.#catalogue.meant(String(params['name']));
     if (place === undefined) return unknown(words);
-    const { backend, name } = place;
-    const call: NamedCall = { service: backend.service, method, name };
+    const { service, name } = place;
+    const call: NamedCall = { service, method, name };
+    if ('reason' in place) {
+      this.#deps.unoffered(call, place.reason);
+      return unknown(`${words}: ${service} is absent, ${place.reason}`);
+    }
+    const { backend } = place;
     if (await this.#deps.isRefused(call)) {
       const asked = { name, ...defined({ arguments: params['arguments'] }) };
       // Let through only where it was granted this very moment: then it is answered like any call.
