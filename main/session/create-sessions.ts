@@ -203,6 +203,13 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
     openCount: (serviceId, direction = 'dial') =>
       serviceId === undefined ? live.size + held : (openByService.get(placeOf(serviceId, direction)) ?? 0),
+    openAgents() {
+      const counts = new Map<string, number>();
+      for (const { facts } of live.values()) {
+        if (facts.app.agent !== undefined) counts.set(facts.app.agent, (counts.get(facts.app.agent) ?? 0) + 1);
+      }
+      return counts;
+    },
     total: () => total,
     subscribe: (listener) => events.subscribe(listener),
 

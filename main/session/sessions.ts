@@ -153,6 +153,8 @@ export interface Sessions extends AsyncDisposable {
   renameIdentity(identity: string, to: string): void;
   /** Open ones, and places held. Of a service: those of one end, the dialling one by default. */
   openCount(serviceId?: string, direction?: SessionEnd): number;
+  /** Of each agent that has any: how many are open. Asked for many times a second, so that no session's row is made for it. */
+  openAgents(): ReadonlyMap<string, number>;
   /** Ever opened. */
   total(): number;
   subscribe(listener: (event: SessionEvent) => void): Disposable;

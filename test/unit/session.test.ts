@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { parseEngagement } from '../../main/base/engagement.ts';
 import { isTunnelerError, TunnelerError } from '../../main/base/errors.ts';
 import type { Reason } from '../../main/base/reason.ts';
+import type { App } from '../../main/apps/app.ts';
 import { createConsequences } from '../../main/engine/containment/consequences.ts';
 import type { Guard, GuardEffect } from '../../main/guard/guard.ts';
 import { Quarantine } from '../../main/policy/quarantine.ts';
@@ -462,6 +463,20 @@ describe('containment', () => {
       expect(world.reasonOf(beside.id)).toBe(asserted === 'nobody' ? undefined : 'quarantined');
     },
   );
+
+  it('tells how many are open of each agent, and of no other program', () => {
+    const world = new SessionWorld();
+    const of = (agent: string): { app: App } => ({ app: { attribution: 'exact', agent, parents: [] } });
+    world.open(of('claude'));
+    const { id } = world.open(of('claude'));
+    world.open(of('codex'));
+    world.open({});
+    world.sessions.close(id, 'quarantined');
+    expect([...world.sessions.openAgents()]).toEqual([
+      ['claude', 1],
+      ['codex', 1],
+    ]);
+  });
 
   it('also cuts what still lingers after its contract', async () => {
     const world = new SessionWorld();

@@ -30,7 +30,7 @@ export interface EngineViewsDeps {
   readonly version: string;
   readonly startedAt: string;
   readonly identities: Identities;
-  readonly sessions: Pick<Sessions, 'openCount' | 'total' | 'list'>;
+  readonly sessions: Pick<Sessions, 'openCount' | 'openAgents' | 'total'>;
   readonly hosting: Pick<Hosting, 'states'>;
   readonly policy: Policy;
   readonly quarantine: Pick<Quarantine, 'causeOf'>;
@@ -151,9 +151,9 @@ export function createEngineViews(deps: EngineViewsDeps): EngineViews {
       };
     },
     agents() {
-      const open = sessions.list().filter((session) => session.state !== 'closed' && session.app.agent !== undefined);
+      const open = sessions.openAgents();
       const bindings = deps.agents.all();
-      const names = new Set([...Object.keys(bindings), ...open.map((session) => session.app.agent ?? '')]);
+      const names = new Set([...Object.keys(bindings), ...open.keys()]);
       const bound = new Set(Object.values(bindings).map((agent) => agent.identity));
       return [...names].map((name) => {
         const config = bindings[name];
@@ -169,7 +169,7 @@ export function createEngineViews(deps: EngineViewsDeps): EngineViews {
           name,
           ...defined({ identity: config?.identity }),
           programs: [config?.path ?? [], config?.hash ?? []].flat(),
-          openSessions: open.filter((session) => session.app.agent === name).length,
+          openSessions: open.get(name) ?? 0,
           reach: [...new Set(reach)],
           quarantined: quarantine.causeOf(`app:${name}`) !== undefined,
         };
