@@ -85,6 +85,16 @@ export async function measureConnections(target: Target, count: number, parallel
   return count / ((performance.now() - start) / 1000);
 }
 
+/** So many connections that stay, 16 opened at a time. */
+export async function openConnections(target: Target, count: number): Promise<Socket[]> {
+  const sockets: Socket[] = [];
+  const worker = async (): Promise<void> => {
+    for (let left = Math.ceil(count / 16); left > 0; left -= 1) sockets.push(await openConnection(target));
+  };
+  await Promise.all(Array.from({ length: 16 }, worker));
+  return sockets;
+}
+
 /** What idle connections cost: bytes of resident memory each, of each process asked for, and how many could be opened. */
 export interface IdleCost {
   readonly opened: number;

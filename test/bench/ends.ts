@@ -47,19 +47,17 @@ export class CulvertEnd implements AsyncDisposable {
 
   static async enrol(jwt: string, build: keyof typeof programs = 'culvert'): Promise<CulvertEnd> {
     const end = new CulvertEnd(await mkdtemp(join(tmpdir(), 'culvert-bench-')), programs[build]);
-    await writeFile(join(end.directory, 'token.jwt'), jwt);
     await writeFile(join(end.directory, 'culvert-passphrase'), 'bench');
-    const child = end.#run('enrol', [
-      'enroll',
-      join(end.directory, 'token.jwt'),
-      '--name',
-      'bench',
-      '--keystore',
-      'file',
-      '--json',
-    ]);
-    if ((await child.exited) !== 0) throw new Error(`enrolment failed: ${child.output()}`);
+    await end.enrolAnother(jwt, 'bench');
     return end;
+  }
+
+  /** A further identity in the same state directory. */
+  async enrolAnother(jwt: string, name: string): Promise<void> {
+    const token = join(this.directory, 'token.jwt');
+    await writeFile(token, jwt);
+    const child = this.#run('enrol', ['enroll', token, '--name', name, '--keystore', 'file', '--json']);
+    if ((await child.exited) !== 0) throw new Error(`enrolment failed: ${child.output()}`);
   }
 
   async run(args: readonly string[]): Promise<Child> {

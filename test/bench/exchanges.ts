@@ -1,7 +1,8 @@
 /** Small exchanges over each path in turn: added latency, new connections, idle connections; tables to print. */
-import { measureConnections, measureIdle, measureLatency, type Target } from './echo.ts';
+import { measureConnections, measureIdle, measureLatency, openConnections, type Target } from './echo.ts';
 import { median, ratios, spread, table } from './figures.ts';
 import type { Path } from './paths.ts';
+import { cpuSeconds } from './process.ts';
 
 const exchanges = 1_500;
 
@@ -31,6 +32,34 @@ export async function connectionsTable(paths: readonly Path[], rounds: number, p
   const theirs = rates.get(peer) ?? [];
   const rows = [...rates].map(([name, values]) => [name, spread(values, 0), median(ratios(values, theirs)).toFixed(2)]);
   return `\n${table(['connections a second', 'rate', '/go'], rows)}`;
+}
+
+const newFlows = 500;
+
+/** Processor time of either end for each new connection, one byte there and back on it, while `count` others stand open. */
+export async function flowsTable(paths: readonly Path[], rounds: number, count: number, peer: string): Promise<string> {
+  const spent = new Map(paths.map((path) => [path.name, { dial: [] as number[], host: [] as number[] }]));
+  for (const path of paths) {
+    const live = await openConnections(path.dial, count);
+    // The first round warms up.
+    for (let round = 0; round <= rounds; round += 1) {
+      const before = [cpuSeconds(path.dial.pid), cpuSeconds(path.host.pid)] as const;
+      await measureConnections(path.dial, newFlows, 16);
+      if (round === 0) continue;
+      spent.get(path.name)?.dial.push(((cpuSeconds(path.dial.pid) - before[0]) * 1000) / newFlows);
+      spent.get(path.name)?.host.push(((cpuSeconds(path.host.pid) - before[1]) * 1000) / newFlows);
+    }
+    for (const socket of live) socket.destroy();
+  }
+  const theirs = spent.get(peer);
+  const rows = [...spent].map(([name, { dial, host }]) => [
+    name,
+    spread(dial),
+    median(ratios(dial, theirs?.dial ?? [])).toFixed(2),
+    spread(host),
+    median(ratios(host, theirs?.host ?? [])).toFixed(2),
+  ]);
+  return `\n${table([`a new flow beside ${count}, CPU ms`, 'dialling end', '/go', 'hosting end', '/go'], rows)}`;
 }
 
 /** Resident memory of either end, each of `count` idle connections. */

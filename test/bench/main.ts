@@ -1,6 +1,6 @@
 /**
  * `npm run bench [-- PART…]`: everything is measured beside the Go pair in one interleaved run, and printed as medians and ratios.
- * Parts: throughput, latency, connections, idle, dial, containment, guard, data, fleet, mcp; and through TUN, as root, in network namespaces of their own:
+ * Parts: throughput, latency, connections, flows, idle, resting, start, dial, containment, scale, guard, data, fleet, mcp; and through TUN, as root, in network namespaces of their own:
  * tun-hop (no overlay behind it), tun-throughput, tun-slow-reader, tun-latency, tun-connections, tun-idle. Without parts: all of them.
  */
 import { openRealNetwork } from '../support/real-network.ts';
@@ -11,13 +11,15 @@ import { measureCallPolicy } from './call-policy.ts';
 import { measureData } from './data.ts';
 import { measureDials } from './dial.ts';
 import { openEcho } from './echo.ts';
-import { connectionsTable, idleTable, latencyTable } from './exchanges.ts';
+import { connectionsTable, flowsTable, idleTable, latencyTable } from './exchanges.ts';
 import { measureGovernance } from './guard.ts';
 import { measureFleet } from './fleet.ts';
 import { runFleetDevice, type FleetDeviceOrder } from './fleet-device.ts';
 import { measureMcp } from './mcp.ts';
 import { openPaths } from './paths.ts';
 import { isInside, runInside } from './private-network.ts';
+import { measureScale } from './scale.ts';
+import { measureResting, measureStart } from './start.ts';
 import { measureThroughput, openBackend } from './throughput.ts';
 import { hopReport } from './tun-hop.ts';
 import { measureTransparent, tunParts } from './tun.ts';
@@ -33,8 +35,12 @@ const fleet = {
   devices: Number(process.env['BENCH_DEVICES'] ?? 50),
   records: Number(process.env['BENCH_RECORDS'] ?? 1_000_000),
 };
+const scale = {
+  services: Number(process.env['BENCH_SERVICES'] ?? 5_000),
+  identities: Number(process.env['BENCH_IDENTITIES'] ?? 50),
+};
 /** Parts that need no network but the embedded one. */
-const alone = ['mcp', 'guard', 'data', 'fleet', 'tun-hop', ...tunParts];
+const alone = ['mcp', 'guard', 'data', 'fleet', 'start', 'tun-hop', ...tunParts];
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
@@ -44,6 +50,7 @@ async function main(): Promise<void> {
     if (wants('guard')) print(`${await measureGovernance(rounds)}\n`);
     if (wants('data')) print(`${measureData()}\n\n${await measureCallPolicy()}\n`);
     if (wants('mcp')) print(`${await measureMcp(rounds)}\n`);
+    if (wants('start')) print(`${await measureStart(rounds)}\n`);
     if (wants('fleet')) print(`${await measureFleet(fleet)}\n`);
     if (wants('tun-hop') || tunParts.some(wants)) await transparent();
     // The rest needs a network that stands on this host's loopback.
@@ -56,7 +63,9 @@ async function main(): Promise<void> {
     print(`OpenZiti ${network.version}, ${rounds} rounds after one to warm up\n`);
     if (isInside) return await measureTransparent(network, asked, { rounds, seconds, idleConnections });
     if (wants('throughput')) await throughput(network);
-    if (['latency', 'connections', 'idle'].some(wants)) await exchanges(network);
+    if (['latency', 'connections', 'flows', 'idle'].some(wants)) await exchanges(network);
+    if (wants('resting')) print(await measureResting(network));
+    if (wants('scale')) print(`\n${await measureScale(network, scale)}`);
     if (wants('dial')) print(`\n${await measureDials(network, rounds)}`);
     if (wants('containment')) await containment(network);
   } finally {
@@ -99,6 +108,7 @@ async function exchanges(network: RealNetwork): Promise<void> {
   try {
     if (wants('latency')) print(await latencyTable(same, echo, rounds));
     if (wants('connections')) print(await connectionsTable(same, rounds, 'go → go'));
+    if (wants('flows')) print(await flowsTable(same, rounds, liveSessions, 'go → go'));
     if (wants('idle')) print(await idleTable(same, idleConnections));
   } finally {
     await paths[Symbol.asyncDispose]();

@@ -4,12 +4,22 @@ import { readFileSync } from 'node:fs';
 /** USER_HZ; 100 on every Linux that Node runs on (sysconf(_SC_CLK_TCK)). */
 const ticksPerSecond = 100;
 
-/** User and system time of a process and the children it reaped, seconds. */
+/** User and system time of a process, seconds. */
 export function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // Fields after the command's closing bracket; utime and stime are the 14th and 15th of all (proc_pid_stat(5)).
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const fields = statOf(pid);
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+}
+
+/** User and system time of the children that this process has waited for, seconds. */
+export function reapedCpuSeconds(): number {
+  const fields = statOf('self');
+  return (Number(fields[13]) + Number(fields[14])) / ticksPerSecond;
+}
+
+/** Fields after the command's closing bracket; utime to cstime are the 14th to 17th of all (proc_pid_stat(5)). */
+function statOf(pid: number | 'self'): readonly string[] {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 
 /** Resident memory, bytes. */
