@@ -8,6 +8,10 @@ export const approvalAnswer = v.strictObject({
   /** Of one call: the same tool is not asked for again while that session lasts. */
   session: v.optional(v.boolean()),
   minutes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(999_999))),
+  /** Of one call, with `minutes`: for these tools of its service as well. */
+  tools: v.optional(
+    v.pipe(v.array(v.pipe(v.string(), v.minLength(1), v.maxLength(256))), v.minLength(1), v.maxLength(64)),
+  ),
   reason: v.optional(v.pipe(v.string(), v.maxLength(1024))),
 });
 
@@ -38,5 +42,7 @@ export interface ApprovalView {
   readonly answeredBy?: string;
   /** Nobody approved it: it was taken in an emergency. */
   readonly brokenGlass?: true;
+  /** Of a call granted for some time: tools that it holds for as well. */
+  readonly tools?: readonly string[];
   readonly call?: { readonly method: string; readonly target: string; readonly arguments: unknown };
 }

@@ -30,6 +30,8 @@ export interface Approval extends ApprovalQuestion {
   readonly answeredBy?: string;
   /** Of a call: it holds for this tool while the session of the call lasts. */
   readonly forSession?: boolean;
+  /** Of a call: for its time it holds for these tools of the service as well. */
+  readonly tools?: readonly string[];
   /** Nobody approved it: it was taken in an emergency, and whoever answers for the service has to know. */
   readonly brokenGlass?: true;
 }

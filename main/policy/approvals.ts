@@ -28,6 +28,8 @@ export interface Answer {
   readonly minutes?: number | undefined;
   /** Of a call: for this tool while its session lasts. */
   readonly session?: boolean | undefined;
+  /** Of a call, with `minutes`: for these tools of its service as well, and then for none. */
+  readonly tools?: readonly string[] | undefined;
   readonly reason?: string | undefined;
   /** Who says so: an identity, or `here` for a person at this engine. */
   readonly by: string;
@@ -145,9 +147,10 @@ export class Approvals implements Disposable {
         details: { next: '--reason TEXT' },
       });
     }
+    const forTools = answer.grant && row.kind === 'call' && answer.minutes !== undefined ? answer.tools : undefined;
     const forSession = answer.grant && answer.session === true && row.kind === 'call';
     const said = {
-      ...defined({ reason: answer.reason }),
+      ...defined({ reason: answer.reason, tools: forTools }),
       answeredBy: answer.by,
       ...(forSession ? { forSession } : {}),
     };
@@ -155,7 +158,9 @@ export class Approvals implements Disposable {
     const { brokenGlass: _taken, ...asked } = row;
     if (answer.grant) {
       const changed = this.#granted(asked, answer.minutes, said);
-      return this.#putKept(changed, this.#keepMs(changed));
+      const kept = this.#putKept(changed, this.#keepMs(changed));
+      this.#letPass(kept);
+      return kept;
     }
     const denied: Row = { ...row, ...said, state: 'denied', expiresAtMs: undefined };
     const changed = this.#put(denied, this.#keepMs(denied));
@@ -167,17 +172,28 @@ export class Approvals implements Disposable {
   /** A grant of this very call, for `holder`, that lasts for some time and has not ended. */
   lasting(holder: GrantHolder, method: string, target: string): Approval | undefined {
     const key = holderKey(holder);
-    const nowMs = this.#deps.clock.now();
-    return [...this.#rows.values()].find(
-      ({ kind, state, call, expiresAtMs, holder: of }) =>
-        kind === 'call' &&
-        state === 'granted' &&
-        expiresAtMs !== undefined &&
-        expiresAtMs > nowMs &&
-        call?.method === method &&
-        call.target === target &&
-        holderKey(of) === key,
-    );
+    return [...this.#rows.values()].find((row) => holderKey(row.holder) === key && this.#covers(row, method, target));
+  }
+
+  /** Is it a grant of this call for some time, and that time not over? */
+  #covers({ kind, state, call, tools, expiresAtMs }: KeptApproval, method: string, target: string): boolean {
+    const lasts = kind === 'call' && state === 'granted' && (expiresAtMs ?? 0) > this.#deps.clock.now();
+    const isNamed = method === 'tools/call' && tools?.includes(target) === true;
+    return lasts && (isNamed || (call?.method === method && call.target === target));
+  }
+
+  /** What waits already and is granted by this for some time is not asked about any more. */
+  #letPass(granted: KeptApproval): void {
+    const key = holderKey(granted.holder);
+    for (const row of [...this.#rows.values()]) {
+      const { call } = row;
+      if (row.kind !== 'call' || row.state !== 'pending' || call === undefined || holderKey(row.holder) !== key)
+        continue;
+      if (!this.#covers(granted, call.method, call.target)) continue;
+      const said = defined({ reason: granted.reason, answeredBy: granted.answeredBy });
+      // The grant it passes by is kept.
+      this.#put({ ...row, ...said, state: 'granted', expiresAtMs: undefined }, shownMs);
+    }
   }
 
   /** What an approval of sessions leaves to `holder` now; undefined: none is in force. */
@@ -312,9 +328,9 @@ export class Approvals implements Disposable {
   }
 }
 
-/** Something is to come of it yet: an answer, or sessions. */
-function isOpen({ state, kind }: Approval): boolean {
-  return state === 'pending' || (state === 'granted' && kind === 'session');
+/** Something is to come of it yet: an answer, sessions, or the end of what several tools were granted for. */
+function isOpen({ state, kind, tools }: Approval): boolean {
+  return state === 'pending' || (state === 'granted' && (kind === 'session' || tools !== undefined));
 }
 
 /** The longest a contract lets one answer last; undefined where it sets none. */

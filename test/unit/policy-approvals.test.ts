@@ -251,6 +251,58 @@ describe('a held call', () => {
   });
 });
 
+describe('a grant for a task', () => {
+  const asks = contract({ mcp: { ask: ['*'] } });
+  const call = (target: string, method = 'tools/call') => ({
+    protocol: 'mcp' as const,
+    method,
+    target,
+    rule: 'contract:mcp.ask',
+    digest: '',
+    arguments: {},
+    startedAtMs: 0,
+  });
+  const never = new AbortController().signal;
+
+  it('lets the tools it names pass for its minutes, those that wait already too, and nothing else', async () => {
+    const { clock, approvals } = world();
+    const ask = askPerson(approvals, { holder, contract: asks, agent: undefined });
+    const [first, second] = [ask(call('read'), never), ask(call('write'), never)];
+    const other = askPerson(approvals, { holder: { ...holder, account: 'id-2' }, contract: asks, agent: undefined });
+    void other(call('write'), never);
+    approvals.answer('a1', { grant: true, minutes: 5, tools: ['write', 'move'], by: 'here' });
+    for (const passed of [first, second, ask(call('read'), never), ask(call('move'), never)]) {
+      expect(await passed).toMatchObject({ granted: true });
+    }
+    const pending = (): readonly unknown[] =>
+      approvals.list().flatMap((row) => (row.state === 'pending' ? [row.call?.target] : []));
+    expect(pending()).toEqual(['write']);
+    void ask(call('delete'), never);
+    void ask(call('write', 'prompts/get'), never);
+    expect(pending()).toEqual(['write', 'delete', 'write']);
+
+    clock.advance(300_000);
+    expect(approvals.get('a1')).toMatchObject({ state: 'expired', tools: ['write', 'move'] });
+    const before = approvals.list().length;
+    void ask(call('move'), never);
+    expect(approvals.list()).toHaveLength(before + 1);
+  });
+
+  it('is over as soon as a person says so, and is none without minutes', async () => {
+    const { approvals } = world();
+    const ask = askPerson(approvals, { holder, contract: asks, agent: undefined });
+    const first = ask(call('read'), never);
+    approvals.answer('a1', { grant: true, minutes: 5, tools: ['write'], by: 'here' });
+    await first;
+    approvals.answer('a1', { grant: false, by: 'here' });
+    void ask(call('write'), never);
+    expect(approvals.list().at(-1)).toMatchObject({ id: 'a2', state: 'pending' });
+    approvals.answer('a2', { grant: true, tools: ['read'], by: 'here' });
+    void ask(call('read'), never);
+    expect(approvals.list().at(-1)).toMatchObject({ id: 'a3', state: 'pending' });
+  });
+});
+
 describe('a restart', () => {
   const glass = { by: ['vendor'], forSeconds: 60 };
   const asked = contract({ approval: { by: ['floor'], forSeconds: 600, breakGlass: glass } });

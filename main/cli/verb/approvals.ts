@@ -5,7 +5,12 @@ import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
 import { localTime, relative, table } from '../table.ts';
 import { stateTint } from '../tint.ts';
 
-type AnswerOptions = CommonOptions & { readonly minutes?: string; readonly reason?: string; readonly session?: true };
+type AnswerOptions = CommonOptions & {
+  readonly minutes?: string;
+  readonly reason?: string;
+  readonly session?: true;
+  readonly tools?: string[];
+};
 
 /** `culvert approvals list|grant|deny`: what waits for a person's word, and that word. */
 export function addApprovals(program: Command, cli: Cli): void {
@@ -17,14 +22,18 @@ export function addApprovals(program: Command, cli: Cli): void {
   for (const verb of ['grant', 'deny'] as const) {
     const what = verb === 'grant' ? 'let it go on, or go on for longer' : 'refuse it, or end what was granted';
     const answer = addVerb(group, `${verb} <id>`, what);
-    if (verb === 'grant')
-      answer.option('--session', 'of a call: its tool is not asked for again while that session lasts');
+    if (verb === 'grant') {
+      answer
+        .option('--session', 'of a call: its tool is not asked for again while that session lasts')
+        .option('--tools <names...>', 'of a call, with --minutes: for these tools of its service as well');
+    }
     answer
       .option('--minutes <n>', 'for this long; never longer than the contract says')
       .option('--reason <text>', 'why, for the record and for whoever asked')
       .action(async (id: string, options: AnswerOptions) => {
         const minutes = minutesOf(options.minutes);
-        const { reason, session } = options;
+        const { reason, session, tools } = options;
+        if (tools !== undefined && minutes === undefined) throw usage('--tools wants --minutes: a task has an end');
         const answered = await cli.withEngine(options, (engine) =>
           engine.approval.answer(
             defined({
@@ -32,6 +41,7 @@ export function addApprovals(program: Command, cli: Cli): void {
               grant: verb === 'grant',
               minutes,
               session,
+              tools,
               reason,
             }),
           ),
@@ -68,6 +78,11 @@ function minutesOf(text: string | undefined): number | undefined {
   return Number(text);
 }
 
+function whatText({ kind, call, tools = [] }: ApprovalView): string {
+  if (call === undefined) return kind;
+  return `${call.method} ${[...new Set([call.target, ...tools])].join(', ')}`;
+}
+
 function describe(rows: readonly ApprovalView[], cli: Cli): string {
   if (rows.length === 0) return 'Nothing waits for approval.\n';
   const now = cli.clock.now();
@@ -81,7 +96,7 @@ function describe(rows: readonly ApprovalView[], cli: Cli): string {
         tint: (row) => stateTint(row.state),
         whole: true,
       },
-      { title: 'WHAT', text: (row) => (row.call === undefined ? row.kind : `${row.call.method} ${row.call.target}`) },
+      { title: 'WHAT', text: whatText },
       { title: 'SERVICE', text: (row) => row.service },
       { title: 'IDENTITY', text: (row) => row.identity },
       { title: 'AGENT', text: (row) => row.agent ?? '', spare: 2 },

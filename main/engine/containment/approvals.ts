@@ -125,7 +125,7 @@ export function approvalView(row: Approval): ApprovalView {
     reason: reason ?? null,
     requestedAt: iso(row.requestedAtMs),
     expiresAt: row.expiresAtMs === undefined ? null : iso(row.expiresAtMs),
-    ...defined({ answeredBy: row.answeredBy, call, brokenGlass: row.brokenGlass }),
+    ...defined({ answeredBy: row.answeredBy, call, tools: row.tools, brokenGlass: row.brokenGlass }),
   };
 }
 
@@ -142,6 +142,7 @@ function recordOf(row: Approval): Readonly<Record<string, unknown>> {
     end: holder.end,
     method: call?.method,
     target: call?.target,
+    forTools: row.tools,
     brokenGlass: row.brokenGlass,
   });
 }

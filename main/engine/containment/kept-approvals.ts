@@ -27,6 +27,7 @@ const row = v.object({
   reason: v.optional(text),
   answeredBy: v.optional(text),
   forSession: v.optional(v.boolean()),
+  tools: v.optional(v.array(text)),
   brokenGlass: v.optional(v.literal(true)),
   forMs: v.optional(number),
   beganSinceBootMs: v.optional(number),

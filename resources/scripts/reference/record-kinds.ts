@@ -35,6 +35,7 @@ const approval = [
   'end',
   'method',
   'target',
+  'forTools',
   'brokenGlass',
 ] as const;
 
@@ -343,6 +344,7 @@ export const fieldMeanings: Readonly<Record<string, string>> = {
   addresses: 'addresses that are listened on',
   brokenGlass: 'nobody was asked: whoever is named took it, and an alarm was raised',
   tools: 'name and SHA-256 of each',
+  forTools: 'tools that were granted with the one that was asked about, until the time is over',
   truncated: 'it reached its bound; what came later was not kept',
   user: 'whose program it is',
   value: 'what it was set to',
