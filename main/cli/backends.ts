@@ -109,7 +109,7 @@ export interface AgentBackend {
   }): Promise<number>;
   inside(options: {
     readonly gate: string;
-    readonly port: number;
+    readonly ports: readonly number[];
     readonly command: readonly string[];
   }): Promise<number>;
   /** How programs that answer for a service are started. Throws `sandbox.unavailable` where what is asked for is not to be had. */

@@ -20,6 +20,7 @@ import { openDetection } from './containment/detection.ts';
 import type { Engine, EngineOptions } from './runtime/engine-options.ts';
 import { listSignersOf } from './enrolment/enrolment-deps.ts';
 import { chooseSecretKeystore } from './enrolment/new-identity.ts';
+import type { ModelDoor } from './entries/model-door.ts';
 import { openEntries, type Entries } from './entries/open-entries.ts';
 import { createConsequences } from './containment/consequences.ts';
 import { watchLife } from './control/net-monitor.ts';
@@ -112,6 +113,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
       identities: () => identities,
       sessions: () => sessions,
       proxy: () => ensureProxy(late),
+      models: () => ensureModels(late),
       detection: () => detection,
       engagement: (...session) => engagements.of(...session),
     },
@@ -290,7 +292,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
   const externalLogin = stack.use(new ExternalLogin({ identities, clock, log, listSigners: listSignersOf }));
   Object.assign(late, { entries, projector, hub: state.hub, externalLogin } satisfies Omit<
     Required<Late>,
-    'readiness'
+    'readiness' | 'modelDoor'
   >);
   await starts.resume();
   await serveMetrics(config.exporters ?? [], { sessions, log, status: () => state.views.status() }, stack);
@@ -298,7 +300,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
   // Where it is called.
   let stop: () => void = () => undefined;
   const stopped = new Promise<void>((resolve) => (stop = resolve));
-  const endpoints = openLocalEndpoints(
+  const endpoints = await openLocalEndpoints(
     {
       version,
       log,
@@ -317,6 +319,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
     },
     stack,
   );
+  late.modelDoor = endpoints.modelDoor;
   const processes = servedProcesses({ answered, binders: (service) => bindersOf(service, identities) });
   await openListeners(
     {
@@ -402,10 +405,17 @@ function ensureProxy(late: Late): Promise<string> {
   return late.entries.ensureProxy();
 }
 
+/** The engine's own endpoint for models, once it could be called. */
+function ensureModels(late: Late): Promise<string> {
+  if (late.modelDoor === undefined) throw new TunnelerError('engine.not_ready', 'the engine is just starting');
+  return late.modelDoor.ensure();
+}
+
 /** Parts that stand last, but that earlier ones speak to once there is something to say. */
 interface Late {
   readiness?: Readiness;
   entries?: Entries;
+  modelDoor?: ModelDoor;
   projector?: Projector;
   hub?: StateHub;
   externalLogin?: ExternalLogin;

@@ -1,5 +1,6 @@
 /** What the verbs `culvert agent …` are answered by. */
 import { join } from 'node:path';
+import { insidePorts } from '../base/inside-ports.ts';
 import { bindAgent, listAgents, unbindAgent, type BindingFields } from './agents-file.ts';
 import { cleanEnvironment } from './clean-environment.ts';
 import { hiddenPlaces } from './hidden-places.ts';
@@ -51,7 +52,8 @@ export function agentBackend(
     start(options) {
       const { agent, id, gate, env, stateDirectory, socketPath } = options;
       const { directories, files } = hiddenPlaces(env, [stateDirectory, options.machineDirectory]);
-      const inside = gate === undefined ? [] : [...program, 'agent', 'inside', '--gate', gate, '--port', '1080', '--'];
+      const ports = Object.values(insidePorts).flatMap((port) => ['--port', String(port)]);
+      const inside = gate === undefined ? [] : [...program, 'agent', 'inside', '--gate', gate, ...ports, '--'];
       const own = { CULVERT_STATE: stateDirectory, CULVERT_AGENT: agent };
       const view = {
         directory: process.cwd(),

@@ -1,6 +1,6 @@
 /**
- * Inside a run that has no other network: a loopback port that leads to the run's gate, and the agent itself. Who connects is told to the gate
- * by the first line of the PROXY protocol (version 1).
+ * Inside a run that has no other network: loopback ports that lead to the run's gate, and the agent itself. Who connects is told to the gate
+ * by the first line of the PROXY protocol (version 1), and by the port to which of the engine's places it is led.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,15 +12,17 @@ import { TunnelerError } from '../base/errors.ts';
 export interface InsideOptions {
   /** The gate's Unix socket. */
   readonly gate: string;
-  readonly port: number;
+  readonly ports: readonly number[];
   readonly command: readonly string[];
 }
 
 /** Serve and run until the command ends; its exit code. Throws `sandbox.failed` where it cannot be started. */
-export async function runInside({ gate, port, command }: InsideOptions): Promise<number> {
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => lead(socket, gate));
-  server.listen(port, '127.0.0.1');
-  await once(server, 'listening');
+export async function runInside({ gate, ports, command }: InsideOptions): Promise<number> {
+  for (const port of ports) {
+    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => lead(socket, gate));
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+  }
   const [file = '', ...args] = command;
   const child = spawn(file, args, { stdio: 'inherit' });
   for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT'] as const) process.on(signal, () => child.kill(signal));

@@ -44,6 +44,7 @@ describe.skipIf(mustSkip(missing))('started as an agent', () => {
         services: {
           'robot-docs': { target, dial: ['robot-id'] },
           'device-docs': { target, dial: ['device-id'] },
+          'robot-models': { target, dial: ['robot-id'], contract: { http: { models: ['good-1'] } } },
         },
         config: () => `
 # Who is who on this machine.
@@ -78,6 +79,19 @@ agents:
       const refused = await run(net, ['sh', '-c', curl('http://device-docs.dark/')]);
       expect(refused.out).toContain('policy.agent.no_reach');
     });
+
+    test.each(['host', 'only'] as const)(
+      "finds models at the engine's own endpoint, as itself (--net %s)",
+      async (net) => {
+        const asking = (model: string): string =>
+          `curl -sS --max-time 20 "$OPENAI_BASE_URL/responses" -H 'content-type: application/json' -d '{"model":"${model}"}'`;
+        expect(await run(net, ['sh', '-c', asking('good-1')])).toMatchObject({ code: 0, out: 'from the dark\n' });
+        expect(await world.newest('robot-models')).toMatchObject({ identity: 'robot-id', app: { agent: 'robot' } });
+        expect((await run(net, ['sh', '-c', asking('other')])).out).toContain(
+          'other is not among the models you may ask',
+        );
+      },
+    );
 
     test.each(['host', 'only'] as const)('names the command that cannot be started (--net %s)', async (net) => {
       const ran = await run(net, ['/no/such/cmd'], ['--json']);

@@ -75,6 +75,24 @@ const ask = (path: string, body: unknown, headers: Record<string, string> = {}):
     body: JSON.stringify(body),
   });
 
+test("a program that has what culvert env says finds the engine's own endpoint, the same each time", async () => {
+  const first = await world.json<Record<string, string>>(['env']);
+  const base = new URL(String(first['ANTHROPIC_BASE_URL']));
+  expect([base.hostname, base.href.startsWith(url)]).toEqual(['127.0.0.1', false]);
+  expect(first).toMatchObject({
+    OPENAI_BASE_URL: `${base.origin}/v1`,
+    GOOGLE_GEMINI_BASE_URL: base.origin,
+    OLLAMA_HOST: base.origin,
+  });
+  const answer = await fetch(`${first['OPENAI_BASE_URL']}/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'large-1', messages: [] }),
+  });
+  expect(await answer.json()).toMatchObject({ by: 'west', model: 'large-1' });
+  expect(await world.json(['env'])).toEqual(first);
+});
+
 test('listens on loopback', () => {
   expect(new URL(url).hostname).toBe('127.0.0.1');
 });

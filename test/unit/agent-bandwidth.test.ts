@@ -95,6 +95,7 @@ it.skipIf(process.platform === 'win32')(
       directory: join(directory, 'run'),
       uid: undefined,
       proxy: `127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+      models: () => Promise.reject(new Error('none asks for models')),
       log: silentLog,
       clock: systemClock,
       bandwidth: 200_000,

@@ -26,15 +26,15 @@ afterEach(async () => {
 
 const noPins: ToolPins = { listed: () => new Map(), holds: () => undefined };
 
-function endpoints(
+async function endpoints(
   terms: Readonly<Record<string, unknown>>,
   admit: Admit,
-): { readonly opened: LocalEndpoints; readonly audit: MemoryAudit } {
+): Promise<{ readonly opened: LocalEndpoints; readonly audit: MemoryAudit }> {
   const stack = new DisposalStack();
   cleanUps.push(() => stack[Symbol.asyncDispose]());
   const audit = new MemoryAudit();
   const services = Object.entries(terms).map(([service, own]) => ({ service, contract: parseEngagement(own, 'test') }));
-  const opened = openLocalEndpoints(
+  const opened = await openLocalEndpoints(
     {
       version: '1',
       log: silentLog,
@@ -71,7 +71,7 @@ test('a prompt, and a question for models, go to model services alone', async ()
   ): Promise<readonly { status: number; text: string }[]> => {
     const stop = new AbortController();
     cleanUps.push(() => stop.abort());
-    const { opened } = endpoints(terms, admit);
+    const { opened } = await endpoints(terms, admit);
     for await (const { url } of opened.modelDoor.listen({ host: '127.0.0.1', port: 0 }, stop.signal)) {
       const prompt = { method: 'POST', body: JSON.stringify({ model: 'small-1', messages: [] }) };
       const answers = [
@@ -130,7 +130,7 @@ test('a call of a tool that is hidden or not offered leaves one record, and no w
       void guarded.sessions.open({ ...someFacts, app, service, contract }, local, remote);
     return { kind: 'dialled', join, abandon: () => remote.reset() };
   };
-  const { opened, audit } = endpoints({ docs: terms }, admit);
+  const { opened, audit } = await endpoints({ docs: terms }, admit);
   const { port } = new URL((await opened.frontDoor.lines(200)).url);
   const socket = connect(Number(port), '127.0.0.1').setEncoding('utf8');
   cleanUps.push(() => socket.destroy());

@@ -109,12 +109,13 @@ function environmentOf(keys: ModelKeyBook): (agent?: string, standing?: Standing
     modelKeys: keys,
     services: () => ['w', 'r', 'plain'].map(model),
     proxy: () => undefined,
+    modelDoor: { ensure: () => Promise.resolve('127.0.0.1:11111') },
   } as unknown as AgentCallsDeps);
   return async (agent, standing) => {
     const caller = { permission: 'observe', via: 'socket', ...(standing === undefined ? {} : { standing }) } as const;
     const asked = agent === undefined ? {} : { agent };
     const { variables } = await calls.environment(asked, { caller, signal: new AbortController().signal });
-    expect(variables['OPENAI_BASE_URL']).toBe('http://llm.dark/v1');
+    expect(variables['OPENAI_BASE_URL']).toBe('http://127.0.0.1:11111/v1');
     return variables['OPENAI_API_KEY'];
   };
 }

@@ -18,7 +18,10 @@ export const http = terms({
    * stream that has more all the same is ended.
    */
   maxAnswerTokens: v.optional(positive),
-  /** Websocket handshakes pass; what flows then is not read. Not beside models or a budget, which could not be held to there. */
+  /**
+   * Websocket handshakes pass. What flows then is read beside models, `maxAnswerTokens` or a budget, where it is OpenAI's Responses or Realtime; others, and all
+   * beside `data`, do not pass there. Without any of these nothing of it is read.
+   */
   websocket: v.optional(v.boolean()),
   /** Tokens of models that an identity may use at this service within a rolling span, kept over restarts. */
   tokenBudget: v.optional(

@@ -54,10 +54,10 @@ export function addAgent(program: Command, cli: Cli): void {
   group
     .command('inside <command...>', { hidden: true })
     .requiredOption('--gate <path>')
-    .requiredOption('--port <number>')
-    .action(async (command: string[], { gate, port }: { gate: string; port: string }) => {
+    .requiredOption('--port <number>', 'may be repeated', collect, [])
+    .action(async (command: string[], { gate, port }: { gate: string; port: readonly string[] }) => {
       cli.outputIsPayload = true;
-      cli.exit = await (await cli.programs.agents()).inside({ gate, port: Number(port), command });
+      cli.exit = await (await cli.programs.agents()).inside({ gate, ports: port.map(Number), command });
     });
 }
 

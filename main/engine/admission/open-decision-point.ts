@@ -50,6 +50,8 @@ export interface DecisionPointParts extends Pick<Runtime, 'stateDirectory' | 'co
   readonly sessions: () => Pick<Sessions, 'openCount' | 'closeWhere'>;
   /** `host:port` of a proxy of this engine, opened where there is none yet. */
   readonly proxy: () => Promise<string>;
+  /** The same of its endpoint for models. */
+  readonly models: () => Promise<string>;
   /** Where a secret of the device is kept the first time. */
   readonly keystore: () => Promise<SecretKeystore>;
   /** Between agents: the engagement of a session. */

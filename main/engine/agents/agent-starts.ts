@@ -41,6 +41,8 @@ export interface AgentStartsDeps {
   readonly agents: () => Readonly<Record<string, AgentConfig>>;
   /** `host:port` of a proxy of this engine, opened where there is none yet. */
   readonly proxy: () => Promise<string>;
+  /** The same of its endpoint for models. */
+  readonly models: () => Promise<string>;
 }
 
 const kept = v.object({
@@ -172,6 +174,7 @@ export class AgentStarts implements AsyncDisposable {
       directory: join(this.#gates, start.id),
       uid: start.uid,
       proxy: await this.#deps.proxy(),
+      models: this.#deps.models,
       log: this.#deps.log,
       clock: this.#deps.clock,
       bandwidth: start.bandwidth,

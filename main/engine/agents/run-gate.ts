@@ -1,12 +1,14 @@
 /**
  * The one way out of a run that has no other network: a Unix socket that only the run's sandbox holds. What comes in there is that agent's,
- * whoever in it speaks; it is handed on to the engine's own proxy, and known there by the connection it came by.
+ * whoever in it speaks; it is handed on to the engine's own proxy, or to its endpoint for models,
+ * and known there by the connection it came by.
  */
 import { chmodSync, chownSync, mkdirSync, rmSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Endpoint } from '../../base/flow.ts';
 import type { Clock } from '../../base/clock.ts';
+import { insidePorts } from '../../base/inside-ports.ts';
 import { canonicalAddress, parseHostPort } from '../../base/ip.ts';
 import type { Log } from '../../base/log.ts';
 import { SharedRate } from './shared-rate.ts';
@@ -30,11 +32,13 @@ export interface RunGateDeps {
   readonly uid: number | undefined;
   /** `host:port` of the engine's proxy. */
   readonly proxy: string;
+  /** The same of its endpoint for models, opened where there is none yet. */
+  readonly models: () => Promise<string>;
   readonly log: Log;
   readonly clock: Clock;
   /** Bytes a second each way, for all its connections together. */
   readonly bandwidth: number | undefined;
-  /** A connection to the proxy stands, from this end of ours; disposed when it ends. */
+  /** A connection to either stands, from this end of ours; disposed when it ends. */
   readonly opened: (outer: InnerEnds, inner: InnerEnds) => Disposable;
 }
 
@@ -87,7 +91,9 @@ export async function openRunGate(deps: RunGateDeps): Promise<RunGate> {
 async function serve(socket: Socket, deps: RunGateDeps, rates: readonly SharedRate[] | undefined): Promise<void> {
   const inner = await readEnds(socket);
   if (inner === undefined) return void socket.destroy();
-  const { host, port } = parseHostPort(deps.proxy, 'proxy');
+  const place = inner.via.port === insidePorts.models ? await deps.models() : deps.proxy;
+  if (socket.destroyed) return;
+  const { host, port } = parseHostPort(place, 'gate');
   const outer = connect({ host, port, allowHalfOpen: true, noDelay: true });
   outer.on('error', () => socket.destroy());
   socket.on('close', () => outer.destroy());

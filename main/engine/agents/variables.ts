@@ -9,17 +9,18 @@ const direct = 'localhost,127.0.0.1,::1';
 const keyNames = ['OPENAI_API_KEY', 'ANTHROPIC_API_KEY', 'GEMINI_API_KEY', 'CO_API_KEY'] as const;
 
 /**
- * Proxy variables where there is a proxy (`host:port`), and base URLs of the first dark model service of `services`: libraries of providers
- * read them. Both letter cases, for programs disagree on which they read. `modelKey`: asked where there is such a service; undefined: there is none.
+ * Proxy variables where there is a proxy, and base URLs of the endpoint for models where the program may ask any (both `host:port`): libraries of
+ * providers read them. Both letter cases, for programs disagree on which they read. `modelKey`: asked where there is such an endpoint; undefined:
+ * there is none.
  */
 export async function agentVariables(
   proxy: string | undefined,
-  services: readonly ServiceView[],
+  models: string | undefined,
   modelKey: () => Promise<string | undefined>,
 ): Promise<Readonly<Record<string, string>>> {
-  const base = baseUrlOf(services.filter(isModelService).sort((a, b) => a.name.localeCompare(b.name))[0]);
   const ways = proxy === undefined ? {} : proxyVariables(proxy);
-  if (base === undefined) return ways;
+  if (models === undefined) return ways;
+  const base = `http://${models}`;
   const key = await modelKey();
   return {
     ...ways,
@@ -43,17 +44,9 @@ function proxyVariables(proxy: string): Readonly<Record<string, string>> {
   return { ...upper, ...lower, NODE_USE_ENV_PROXY: '1' };
 }
 
-/** A contract that speaks of models, of tokens or of their price is of a model. */
-function isModelService({ permissions, contract }: ServiceView): boolean {
+/** May it be dialled, and is it of a model? A contract that speaks of models, of tokens or of their price is. */
+export function isModelService({ permissions, contract }: ServiceView): boolean {
   const http = contract?.terms['http'];
   const isModel = typeof http === 'object' && http !== null && asksModels(http);
   return permissions.includes('Dial') && isModel;
-}
-
-function baseUrlOf(service: ServiceView | undefined): string | undefined {
-  const host = service?.addresses.find((address) => !address.includes('*') && !address.includes('/'));
-  const port = service?.ports[0]?.split('-')[0];
-  if (host === undefined || port === undefined) return undefined;
-  const scheme = port === '443' ? 'https' : 'http';
-  return port === '80' || port === '443' ? `${scheme}://${host}` : `${scheme}://${host}:${port}`;
 }

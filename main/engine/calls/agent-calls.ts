@@ -1,5 +1,6 @@
 /** The calls of group `agent`: how a program finds its way through Culvert, and starts of agents with proof of what they are. */
 import { defined } from '../../base/defined.ts';
+import { insidePorts } from '../../base/inside-ports.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import type { Caller } from '../../api/call.ts';
 import type { EngineHandlers } from '../../api/schema.ts';
@@ -7,10 +8,10 @@ import type { ServiceView } from '../../api/views.ts';
 import type { AgentBindings } from '../admission/agent-bindings.ts';
 import type { AgentStarts } from '../agents/agent-starts.ts';
 import type { ModelKeyBook } from '../agents/model-keys.ts';
-import { agentVariables } from '../agents/variables.ts';
+import { agentVariables, isModelService } from '../agents/variables.ts';
+import type { ModelDoor } from '../entries/model-door.ts';
 
-/** Where a run without another network finds its way out: inside it, nobody else has the port. */
-const insideProxy = '127.0.0.1:1080';
+const inside = (port: keyof typeof insidePorts): string => `127.0.0.1:${insidePorts[port]}`;
 
 /** What the calls read and change. */
 export interface AgentCallsDeps {
@@ -22,6 +23,7 @@ export interface AgentCallsDeps {
   readonly proxy: () => string | undefined;
   /** The same, opened where there is none. */
   readonly ensureProxy: () => Promise<string>;
+  readonly modelDoor: ModelDoor;
 }
 
 /** The handlers of group `agent`. */
@@ -31,6 +33,10 @@ export function agentCalls(deps: AgentCallsDeps): EngineHandlers['agent'] {
     const own = agent === undefined ? undefined : deps.agents.all()[agent]?.identity;
     return deps.services().filter(({ identity }) => (own === undefined ? !bound.includes(identity) : identity === own));
   };
+  const modelsFor = async (agent: string | undefined, net?: 'host' | 'only'): Promise<string | undefined> => {
+    if (!servicesOf(agent).some(isModelService)) return undefined;
+    return net === 'only' ? inside('models') : deps.modelDoor.ensure();
+  };
   return {
     async environment({ agent: asked }, { caller }) {
       const agent = itself(caller, asked);
@@ -39,16 +45,17 @@ export function agentCalls(deps: AgentCallsDeps): EngineHandlers['agent'] {
       const isOthers = caller.standing?.kind === 'member' && agent !== undefined;
       const key = (): Promise<string | undefined> =>
         isOthers ? Promise.resolve(undefined) : deps.modelKeys.ifKept(agent, false);
-      return { variables: await agentVariables(deps.proxy(), servicesOf(agent), key) };
+      return { variables: await agentVariables(deps.proxy(), await modelsFor(agent), key) };
     },
     async begin({ agent: asked, net, bandwidth }, { caller }) {
       const agent = itself(caller, asked) ?? asked;
       const { id, gate } = await deps.starts.begin(agent, { net, uid: caller.uid, bandwidth });
-      const proxy = net === 'only' ? insideProxy : await deps.ensureProxy();
+      const proxy = net === 'only' ? inside('proxy') : await deps.ensureProxy();
+      const models = await modelsFor(agent, net);
       const { limits: { bandwidth: _heldByTheGate, ...limits } = {}, identity } = deps.agents.all()[agent] ?? {};
       return {
         id,
-        variables: await agentVariables(proxy, servicesOf(agent), () => deps.modelKeys.ifKept(agent, true)),
+        variables: await agentVariables(proxy, models, () => deps.modelKeys.ifKept(agent, true)),
         ...defined({ identity, gate, limits }),
       };
     },

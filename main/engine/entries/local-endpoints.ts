@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { App } from '../../apps/app.ts';
 import type { DisposalStack } from '../../base/lifecycle.ts';
 import { asksModels, type EngagementContract } from '../../base/engagement.ts';
+import { parseHostPort } from '../../base/ip.ts';
 import type { ToolPins } from '../../guard/mcp/pins.ts';
 import { openFrontDoor, type FrontDoor, type FrontDoorDeps } from './front-door.ts';
 import type { CallerFlow } from './loopback-caller.ts';
@@ -36,10 +37,10 @@ export interface LocalEndpoints {
   readonly modelDoor: ModelDoor;
 }
 
-/** The stack closes what was opened. */
-export function openLocalEndpoints(deps: LocalEndpointsDeps, stack: DisposalStack): LocalEndpoints {
-  const { visible } = deps;
-  return {
+/** The stack closes what was opened. Throws `net.address_in_use` where the settings give the endpoint for models a port. */
+export async function openLocalEndpoints(deps: LocalEndpointsDeps, stack: DisposalStack): Promise<LocalEndpoints> {
+  const { visible, config } = deps;
+  const endpoints: LocalEndpoints = {
     mcpEndpoint: mcpEntry(deps, stack),
     frontDoor: openFrontDoor(
       {
@@ -55,20 +56,28 @@ export function openLocalEndpoints(deps: LocalEndpointsDeps, stack: DisposalStac
       },
       stack,
     ),
-    modelDoor: openModelDoor({
-      ...deps,
-      ...choices(deps.config.llm),
-      visible: async (app, flow) =>
-        (await visible(app, flow)).flatMap(({ service, contract }) =>
-          // A prompt is for model services alone, whatever else speaks HTTP.
-          contract.http === undefined || !asksModels(contract.http) ? [] : [{ service, models: contract.http.models }],
-        ),
-    }),
+    modelDoor: openModelDoor(
+      {
+        ...deps,
+        ...choices(config.llm),
+        visible: async (app, flow) =>
+          (await visible(app, flow)).flatMap(({ service, contract }) =>
+            // A prompt is for model services alone, whatever else speaks HTTP.
+            contract.http === undefined || !asksModels(contract.http)
+              ? []
+              : [{ service, models: contract.http.models }],
+          ),
+      },
+      stack,
+    ),
   };
+  if (config.llm?.listen !== undefined) await endpoints.modelDoor.ensure();
+  return endpoints;
 }
 
 /** How the endpoint for models chooses, as the settings have it. */
-function choices(settings: LlmConfig | undefined): Pick<ModelDoorDeps, 'aliases' | 'health' | 'random'> {
+function choices(settings: LlmConfig | undefined): Pick<ModelDoorDeps, 'at' | 'aliases' | 'health' | 'random'> {
+  const at = parseHostPort(settings?.listen ?? '127.0.0.1:0', 'llm.listen');
   const { failures = 3, restSeconds = 30 } = settings?.failover ?? {};
   const aliases = Object.entries(settings?.aliases ?? {}).map(([name, said]): [string, readonly AliasTarget[]] => [
     name,
@@ -77,5 +86,5 @@ function choices(settings: LlmConfig | undefined): Pick<ModelDoorDeps, 'aliases'
       return { model, service, weight };
     }),
   ]);
-  return { aliases: new Map(aliases), health: { failures, restMs: restSeconds * 1000 }, random: Math.random };
+  return { at, aliases: new Map(aliases), health: { failures, restMs: restSeconds * 1000 }, random: Math.random };
 }

@@ -8,7 +8,7 @@
  * service's own and passes as it is: 429 says when to come back, which is also how a used budget answers; behind a 500 a model may have worked; and an
  * answer that has begun is nobody else's: cut, it is cut for its asker too.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { App, AppFinder } from '../../apps/app.ts';
 import type { AuditWriter } from '../../audit/record.ts';
@@ -17,6 +17,7 @@ import type { Clock } from '../../base/clock.ts';
 import { defined } from '../../base/defined.ts';
 import type { Admit } from '../../base/flow.ts';
 import { formatHostPort } from '../../base/ip.ts';
+import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
 import { checkKeys, type KeyVerdict } from '../../guard/http/model-key.ts';
 import { modelInPath, modelsInBody } from '../../guard/http/models.ts';
@@ -40,6 +41,8 @@ export interface ModelDoorDeps {
   readonly visible: (app: App, flow: CallerFlow) => Promise<readonly ModelService[]>;
   /** What a key of Culvert's own is worth in the hands of the program. */
   readonly checkModelKey: (key: string, app: App) => KeyVerdict;
+  /** Where the engine's own is. */
+  readonly at: ListenAt;
   readonly aliases: ReadonlyMap<string, readonly AliasTarget[]>;
   readonly health: HealthSettings;
   readonly random: () => number;
@@ -52,6 +55,8 @@ export interface ModelDoorDeps {
 export interface ModelDoor {
   /** Serve until the signal fires; says once where. Throws `net.address_in_use`, `net.listen_not_loopback`. */
   listen(at: ListenAt, signal: AbortSignal): AsyncIterable<{ readonly url: string }>;
+  /** `host:port` of the engine's own, opened where it does not stand yet, until the engine stops. Throws the same. */
+  ensure(): Promise<string>;
 }
 
 /** Before an answer begins: the service, or what is behind it, is not there. */
@@ -59,41 +64,54 @@ const followed: ReadonlySet<number> = new Set([502, 503, 529]);
 
 type Refused = Omit<HttpRefusal, 'target'>;
 
-/** Nothing listens until it is asked for. */
-export function openModelDoor(deps: ModelDoorDeps): ModelDoor {
+/** Nothing listens until it is asked for; the stack closes what listens then. */
+export function openModelDoor(deps: ModelDoorDeps, stack: DisposalStack): ModelDoor {
   const health = new ModelHealth(deps.health, deps.clock);
   const routing = { aliases: deps.aliases, random: deps.random, isResting: (name: string) => health.isResting(name) };
   const ask = askOver(deps.admitAs);
+  let own: Promise<string> | undefined;
 
   return {
     async *listen(at, signal) {
-      const callers = new WeakMap<Socket, Promise<LoopbackCaller>>();
-      const server = createServer((asked, answer) => {
-        const caller = callers.get(asked.socket) ?? callerOf(asked.socket);
-        callers.set(asked.socket, caller);
-        void serve(caller, asked, answer).catch((error: unknown) => {
-          deps.log.info('llm.failed', { error: String(error) });
-          if (answer.headersSent) answer.destroy();
-          else
-            refuse(answer, asked.url ?? '/', { status: 502, rule: 'llm:service', why: 'the service did not answer' });
-        });
-      });
-      server.on('connection', (socket: Socket) => {
-        // Its owner is found while the socket is new: later it may be somebody else's.
-        callers.set(socket, callerOf(socket));
-      });
-      server.on('upgrade', (asked, socket) => socket.end(noWebSocket(asked.url ?? '/')));
-      server.requestTimeout = 0;
-      const endpoint = await listen(server, at, {});
+      const { server, place } = await open(at);
       try {
-        yield { url: `http://${formatHostPort(endpoint.address, endpoint.port)}` };
+        yield { url: `http://${place}` };
         await untilAborted(signal);
       } finally {
-        server.close();
-        server.closeAllConnections();
+        close(server);
       }
     },
+    ensure() {
+      own ??= open(deps.at).then(({ server, place }) => {
+        stack.defer(() => close(server));
+        return place;
+      });
+      // What has the port now may let go of it.
+      own.catch(() => (own = undefined));
+      return own;
+    },
   };
+
+  async function open(at: ListenAt): Promise<{ readonly server: Server; readonly place: string }> {
+    const callers = new WeakMap<Socket, Promise<LoopbackCaller>>();
+    const server = createServer((asked, answer) => {
+      const caller = callers.get(asked.socket) ?? callerOf(asked.socket);
+      callers.set(asked.socket, caller);
+      void serve(caller, asked, answer).catch((error: unknown) => {
+        deps.log.info('llm.failed', { error: String(error) });
+        if (answer.headersSent) answer.destroy();
+        else refuse(answer, asked.url ?? '/', { status: 502, rule: 'llm:service', why: 'the service did not answer' });
+      });
+    });
+    server.on('connection', (socket: Socket) => {
+      // Its owner is found while the socket is new: later it may be somebody else's.
+      callers.set(socket, callerOf(socket));
+    });
+    server.on('upgrade', (asked, socket) => socket.end(noWebSocket(asked.url ?? '/')));
+    server.requestTimeout = 0;
+    const { address, port } = await listen(server, at, {});
+    return { server, place: formatHostPort(address, port) };
+  }
 
   function callerOf(socket: Socket): Promise<LoopbackCaller> {
     return loopbackCaller(socket, 'forward', deps.apps);
@@ -208,6 +226,11 @@ export function openModelDoor(deps: ModelDoorDeps): ModelDoor {
       return { service, list: undefined };
     }
   }
+}
+
+function close(server: Server): void {
+  server.close();
+  server.closeAllConnections();
 }
 
 function renamed(asked: Asked, from: string | undefined, { model }: ModelRoute): Asked {

@@ -355,6 +355,8 @@ const failover = v.strictObject({
 });
 
 const llm = v.strictObject({
+  /** Where the endpoint for models listens from the start. Default: a free port of 127.0.0.1, once `culvert env` or `agent run` leads a program there. */
+  listen: v.optional(ownHostPort),
   /** What models cost, where it is not what Culvert ships. Used by `costBudget` and for the record. */
   prices: v.optional(v.array(price)),
   /** Names of one's own for models, at the endpoint of `culvert llm serve`: each for one model, or for several by weight. */

@@ -9,7 +9,7 @@ import type { HeldBudget } from '../held-budget.ts';
 import { answeringBy, type Answering } from './answers.ts';
 import { fieldOf, type BodyFraming, type RequestHead, type ResponseHead } from './head.ts';
 import { encodeAnswer, type OwnAnswer } from './own-answer.ts';
-import type { AnswerWatch, HeldVerdict, HttpJudge } from './plans.ts';
+import type { AnswerWatch, Conversation, HeldVerdict, HttpJudge } from './plans.ts';
 import { expectsLeave, HeldRequest, PassingRequest } from './requests.ts';
 import { HttpTokenizer } from './tokenizer.ts';
 
@@ -26,6 +26,8 @@ interface Exchange {
   wants100: boolean;
   /** Its answer may switch the connection to a websocket. */
   upgrade: boolean;
+  /** Reads what flows then. */
+  conversation: Conversation | undefined;
 }
 
 type Receiving =
@@ -59,6 +61,8 @@ export class HttpExchanges {
   #dead = false;
   /** The service said something nobody asked for: it is not listened to any more. */
   #deaf = false;
+  /** Reads what flows since the connection left HTTP. */
+  #conversation: Conversation | undefined;
 
   constructor(deps: ExchangesDeps) {
     this.#deps = deps;
@@ -68,7 +72,8 @@ export class HttpExchanges {
       data: (bytes) => this.#requestPayload(bytes),
       framing: () => undefined,
       end: () => this.#requestEnd(),
-      tunnelled: (bytes) => this.#out.toService(bytes),
+      tunnelled: (bytes) =>
+        this.#conversation === undefined ? this.#out.toService(bytes) : this.#conversation.fromApp(bytes, this.#nowMs),
       fault: (why) => this.#lose(`the application sent ${why}`),
     });
     this.#responses = new HttpTokenizer('response', {
@@ -77,7 +82,8 @@ export class HttpExchanges {
       data: (bytes) => this.#responseBytes(bytes, true),
       framing: (bytes) => this.#responseBytes(bytes, false),
       end: () => this.#responseEnd(),
-      tunnelled: (bytes) => this.#out.toApp(bytes),
+      tunnelled: (bytes) =>
+        this.#conversation === undefined ? this.#out.toApp(bytes) : this.#conversation.fromService(bytes, this.#nowMs),
       fault: (why) => this.#serviceFault(`the service sent ${why}`),
     });
   }
@@ -99,6 +105,7 @@ export class HttpExchanges {
     if (!this.#dead && !this.#deaf) this.#responses.finish();
     if (this.#receiving.kind === 'holding') this.#receiving.request.release();
     this.#dead = true;
+    this.#conversation?.ended(this.#nowMs);
     // No answer will come for what is open: its watchers hear of it.
     for (const exchange of this.#open.splice(0)) exchange.watch?.over(false, this.#nowMs);
   }
@@ -113,7 +120,8 @@ export class HttpExchanges {
     const own = this.#open.reduce((sum, exchange) => sum + (exchange.own?.length ?? 0), 0);
     const queued = (this.#queue ?? []).reduce((sum, chunk) => sum + chunk.length, 0);
     const answering = this.#answering?.heldBytes() ?? 0;
-    return holding + answering + own + queued + this.#requests.heldBytes + this.#responses.heldBytes;
+    const said = this.#conversation?.heldBytes ?? 0;
+    return holding + answering + own + queued + said + this.#requests.heldBytes + this.#responses.heldBytes;
   }
 
   #read(chunk: Uint8Array): void {
@@ -129,7 +137,10 @@ export class HttpExchanges {
     }
     const plan = this.#deps.judge.request(head, framing, this.#nowMs);
     const upgrade = plan.kind === 'pass' && plan.upgrade === true;
-    const exchange: Exchange = { method: head.method, watch: undefined, own: undefined, wants100: false, upgrade };
+    const conversation = plan.kind === 'pass' ? plan.conversation : undefined;
+    const exchange: Exchange = {
+      ...{ method: head.method, watch: undefined, own: undefined, wants100: false, upgrade, conversation },
+    };
     this.#open.push(exchange);
     if (plan.kind === 'refuse') {
       this.#receiving = { kind: 'discarding' };
@@ -251,6 +262,10 @@ export class HttpExchanges {
     if (!exchange.upgrade || fieldOf(head, 'upgrade')?.toLowerCase() !== 'websocket') {
       return this.#serviceFault('the service left HTTP for a protocol nobody asked for');
     }
+    if (exchange.conversation !== undefined && fieldOf(head, 'sec-websocket-extensions') !== undefined) {
+      return this.#serviceFault('the service took an extension of websockets nobody asked for');
+    }
+    this.#conversation = exchange.conversation;
     this.#out.toApp(head.raw);
     this.#requests.switchToTunnel();
     this.#responses.switchToTunnel();

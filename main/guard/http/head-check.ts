@@ -6,6 +6,7 @@ import type { GuardCall } from '../guard.ts';
 import type { RequestHead } from './head.ts';
 import type { OwnAnswer } from './own-answer.ts';
 import { judged, type Judging } from '../judgement.ts';
+import { isModelSocket } from './model-socket.ts';
 import { refusalAnswer, type HttpRefusal } from './refusal.ts';
 import { plainPath, readTarget, shownPath } from './target.ts';
 import { asksForWebSocket, isWebSocketHandshake } from './websocket.ts';
@@ -21,9 +22,9 @@ type Objection = Pick<HttpRefusal, 'status' | 'rule' | 'why'>;
 /** They make a tunnel, or give back what the hosting side put in. */
 const neverPassing: ReadonlySet<string> = new Set(['CONNECT', 'TRACE', 'TRACK']);
 
-/** A check that refuses what the rules do not allow, and records the refusal. `reads`: bodies are read for other rules as well. */
-export function headCheck(rules: HttpRules, out: Effects, judging: Judging, reads = false): HeadCheck {
-  const objections = headObjections(rules, reads);
+/** A check that refuses what the rules do not allow, and records the refusal. */
+export function headCheck(rules: HttpRules, out: Effects, judging: Judging, reading: HeadReading = {}): HeadCheck {
+  const objections = headObjections(rules, reading);
   return (head, nowMs) => {
     const { refused, observed } = judged(objections(head), judging);
     if (refused === undefined) return { refused, observed };
@@ -37,10 +38,21 @@ export function callFor({ method, target }: RequestHead, nowMs: number): GuardCa
   return { protocol: 'http', method, target: shownPath(target), decision: 'allow', startedAtMs: nowMs };
 }
 
+/** What is read beside what the rules themselves ask for. */
+export interface HeadReading {
+  /** Bodies, for other rules. */
+  readonly bodies?: boolean;
+  /** Messages of websockets by which models are spoken to. */
+  readonly sockets?: boolean;
+}
+
 /** What rules say against a head, in the order it is told. */
-export function headObjections(rules: HttpRules, alsoReads = false): (head: RequestHead) => Generator<Objection> {
+export function headObjections(
+  rules: HttpRules,
+  reading: HeadReading = {},
+): (head: RequestHead) => Generator<Objection> {
   const paths = rules.paths?.map((pattern) => compileGlob(pattern, 'path'));
-  const reads = asksModels(rules) || alsoReads;
+  const reads = asksModels(rules) || reading.bodies === true;
   return function* (head) {
     const says = (status: number, rule: string, why: string): Objection => ({ status, rule, why });
     if (neverPassing.has(head.method)) yield says(405, 'guard:http.method', `${head.method} does not pass`);
@@ -55,7 +67,7 @@ export function headObjections(rules: HttpRules, alsoReads = false): (head: Requ
           'websockets are not among what the contract allows; ask over plain HTTP',
         );
       }
-      if (reads) {
+      if (reads && !(reading.sockets === true && isModelSocket(head.target))) {
         yield says(426, 'guard:http.websocket', 'what flows in a websocket cannot be read; ask over plain HTTP');
       }
       if (!isWebSocketHandshake(head)) yield says(400, 'guard:http.websocket', 'a websocket handshake that is none');

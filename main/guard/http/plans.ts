@@ -13,6 +13,8 @@ export type RequestPlan =
       readonly answer: AnswerWatch;
       /** It is a websocket handshake: the connection may be switched by its answer. */
       readonly upgrade?: boolean;
+      /** Reads what flows then, and passes it on; without one it flows unread. */
+      readonly conversation?: Conversation;
     }
   /** Its body is read until it is complete, then judged, and written anew. */
   | {
@@ -24,6 +26,16 @@ export type RequestPlan =
       tooLarge(nowMs: number): { readonly answer: OwnAnswer; readonly reason: Reason };
     }
   | { readonly kind: 'refuse'; readonly answer: OwnAnswer };
+
+/** What is said over a connection that has left HTTP. What goes on is an effect. */
+export interface Conversation {
+  fromApp(bytes: Uint8Array, nowMs: number): void;
+  fromService(bytes: Uint8Array, nowMs: number): void;
+  /** The service ended. Idempotent. */
+  ended(nowMs: number): void;
+  /** Bytes of what is not complete. */
+  readonly heldBytes: number;
+}
 
 /** Reads a body as it comes. */
 export interface HeldBody {

@@ -18,9 +18,11 @@ import type { CheckedKeys } from './model-key.ts';
 import { isOnlyNoted, notedIn } from '../judgement.ts';
 import { foreignCharset, type BodyFraming, type HeadChanges, type RequestHead } from './head.ts';
 import type { JsonDocument } from '../json/json-reader.ts';
+import { refusedModel, type Refused } from './model-refusal.ts';
+import { ModelSocket, modelsInQuery } from './model-socket.ts';
 import { answerLimit, batchFault, batchOf, modelInPath, modelsInBody, namesForeignBatch } from './models.ts';
 import type { AnswerWatch, HeldVerdict, HttpJudge, RequestPlan } from './plans.ts';
-import { refusalAnswer, type HttpRefusal } from './refusal.ts';
+import { refusalAnswer } from './refusal.ts';
 import { plainPath, shownPath, withoutParameters } from './target.ts';
 import { largerUse, type TokenUse } from './token-meter.ts';
 import { tokensIn } from './token-estimate.ts';
@@ -43,6 +45,10 @@ const overrides: ReadonlySet<string> = new Set([
 interface Asked {
   readonly head: RequestHead;
   readonly call: GuardCall;
+  /** Nothing is to answer it: it is held to models alone. */
+  readonly isOnlyTold?: boolean;
+  /** What names its models, where that is more than its body. */
+  readonly question?: unknown;
 }
 
 /** One session's judge. */
@@ -69,7 +75,7 @@ export class RulesJudge implements HttpJudge {
     this.#context = context;
     this.#out = out;
     this.#checkKeys = keyCheck(out, context);
-    this.#checkHead = headCheck(rules, out, context, data !== undefined);
+    this.#checkHead = headCheck(rules, out, context, { bodies: data !== undefined, sockets: data === undefined });
     this.#models = rules.models?.map((pattern) => compileGlob(pattern));
     this.#budgets = new Budgets(rules, context, (reason) => out.warning(reason));
     this.#asksModel = rules.models !== undefined || rules.costBudget !== undefined;
@@ -88,6 +94,7 @@ export class RulesJudge implements HttpJudge {
     if (!this.#reads) {
       return { kind: 'pass', changes, answer: this.#watch(asked, call, 0), upgrade: isWebSocketHandshake(head) };
     }
+    if (isWebSocketHandshake(head)) return this.#socket(asked, changes);
     if (framing.kind === 'none') {
       const verdict = this.#judge(asked, undefined, nothingSent, nowMs);
       return verdict.kind === 'refuse' ? verdict : { kind: 'pass', changes, answer: verdict.answer };
@@ -119,6 +126,25 @@ export class RulesJudge implements HttpJudge {
         return { answer, reason: { code: 'guard.http.too_large', sentence: why, rule: 'guard:http.size' } };
       },
     };
+  }
+
+  /** A websocket whose messages are read; without extensions, for they would hide them. */
+  #socket(asked: Asked, changes: HeadChanges): RequestPlan {
+    const { head, call } = asked;
+    const named = modelsInQuery(head.target);
+    const refused = this.#models && refusedModel(this.#models, named, false);
+    if (refused !== undefined && !isOnlyNoted(refused.rule, this.#context)) return this.#refuse(asked, call, refused);
+    const conversation = new ModelSocket({
+      target: head.target,
+      model: named[0],
+      out: this.#out,
+      held: this.#context.held,
+      judge: ({ body, question, asks }, nowMs) =>
+        this.#judgeBody({ head, call: { ...call, startedAtMs: nowMs }, isOnlyTold: !asks, question }, body, nowMs),
+    });
+    const without = new Set([...(changes.without ?? []), 'sec-websocket-extensions']);
+    const answer = this.#watch(asked, call, 0);
+    return { kind: 'pass', changes: { ...changes, without }, answer, upgrade: true, conversation };
   }
 
   /** Where an answer ends: at its own number, or at a budget's. */
@@ -199,10 +225,10 @@ export class RulesJudge implements HttpJudge {
       return this.#refuse(asked, { ...told, reason: why }, { status: 403, rule, why });
     }
     const value = body.kind === 'read' ? body.value : undefined;
-    const verdict = this.#judge({ ...asked, call: told }, value, body.size, nowMs);
+    const verdict = this.#judge({ ...asked, call: told }, asked.question ?? value, body.size, nowMs);
     if (verdict.kind === 'refuse') return verdict;
     const most = this.#rules.maxAnswerTokens;
-    const isLimited = most !== undefined && limitAnswers(value, asked.head.target, most);
+    const isLimited = most !== undefined && asked.isOnlyTold !== true && limitAnswers(value, asked.head.target, most);
     const written = isLimited ? [utf8(writeJson(value))] : (looked?.written ?? body.written);
     return { kind: 'pass', body: written, answer: verdict.answer, ...typeOf(body) };
   }
@@ -215,6 +241,7 @@ export class RulesJudge implements HttpJudge {
     nowMs: number,
   ): { readonly kind: 'pass'; readonly answer: AnswerWatch } | Extract<HeldVerdict, { kind: 'refuse' }> {
     const { target } = asked.head;
+    const isOnlyTold = asked.isOnlyTold === true;
     const inPath = modelInPath(plainPath(target) ?? target);
     const inBody = modelsInBody(body);
     const models = [...(inPath === undefined ? [] : [inPath]), ...inBody.names];
@@ -230,7 +257,7 @@ export class RulesJudge implements HttpJudge {
     }
     const allowed = this.#models;
     if (allowed !== undefined) {
-      const refused = refusedModel(allowed, models, model === undefined && bytes > 0);
+      const refused = refusedModel(allowed, models, model === undefined && bytes > 0 && !isOnlyTold);
       if (refused !== undefined && !isOnlyNoted(refused.rule, this.#context)) return refuse(refused);
       call = { ...call, ...notedIn(call.observed ?? refused?.rule) };
     }
@@ -241,7 +268,7 @@ export class RulesJudge implements HttpJudge {
         why: 'a batch whose requests stand in a file cannot be judged',
       });
     }
-    const asks = model !== undefined || bytes > 0;
+    const asks = !isOnlyTold && (model !== undefined || bytes > 0);
     if (!this.#reads || !asks || isFree(target)) return { kind: 'pass', answer: this.#watch(asked, call, tokens) };
     const fault = this.#hasBudget ? batchFault(body, shownPath(target)) : undefined;
     if (fault !== undefined) return refuse({ status: 400, rule: 'guard:http.batch', why: fault });
@@ -305,22 +332,6 @@ interface Counting {
 
 const nothing: TokenUse = { input: 0, output: 0 };
 const nothingSent: BodySize = { bytes: 0, tokens: 0 };
-
-type Refused = Omit<HttpRefusal, 'target'>;
-
-/** What a contract's list of models says against a request that names these; `mustName`: it has a body, and names none. */
-export function refusedModel(
-  allowed: readonly Glob[],
-  models: readonly string[],
-  mustName: boolean,
-): Refused | undefined {
-  const rule = 'contract:http.models';
-  const foreign = models.find((named) => !allowed.some((glob) => glob.matches(named)));
-  if (foreign !== undefined) {
-    return { status: 404, rule, why: `${foreign} is not among the models allowed`, model: foreign };
-  }
-  return mustName ? { status: 403, rule, why: 'a request that names no model does not pass' } : undefined;
-}
 
 function typeOf(body: BodyReading): { readonly contentType?: string } {
   return body.kind === 'read' ? { contentType: body.contentType } : {};

@@ -1,19 +1,21 @@
 /**
  * The end of a stream of answers before its own: what each dialect says where the most tokens are reached, so that a client keeps what it has
  * and does not ask again. Pure.
- * Sources: API references of OpenAI (chat completion chunk, response.incomplete), Anthropic (streaming messages), Gemini (finishReason),
+ * Sources: API references of OpenAI (chat completion chunk, response.incomplete, Realtime's response.done), Anthropic (streaming messages), Gemini (finishReason),
  * Ollama (done_reason), Amazon Bedrock (messageStop), Cohere (message-end).
  */
 import { utf8 } from '../bytes.ts';
 import { isRecord } from '../json/strict-json.ts';
 import { encodeAwsEvent } from './aws-event-stream.ts';
 import { dialectOf, type Dialect } from './refusal.ts';
+import { shownPath } from './target.ts';
 import type { TokenUse } from './token-meter.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
 export class StreamEnd {
   readonly #dialect: Dialect;
+  readonly #isRealtime: boolean;
   #last: Fields = {};
   #response: Fields | undefined;
   /** Content blocks begun and not ended. */
@@ -21,6 +23,7 @@ export class StreamEnd {
 
   constructor(target: string) {
     this.#dialect = dialectOf(target);
+    this.#isRealtime = shownPath(target).endsWith('/realtime');
   }
 
   /** The stream said its last. Set from outside where that is no JSON. */
@@ -29,7 +32,9 @@ export class StreamEnd {
   /** What passed last was the stream's own end. */
   get isEnd(): boolean {
     const type = this.#last.type;
-    return type === 'message_stop' || type === 'response.completed' || this.#last.done === true;
+    return (
+      type === 'message_stop' || type === 'response.completed' || type === 'response.done' || this.#last.done === true
+    );
   }
 
   /** One event as it passes. */
@@ -95,12 +100,12 @@ export class StreamEnd {
     }
     if (type.startsWith('response.')) {
       const usage = { input_tokens: input, output_tokens: output, total_tokens: input + output };
-      const response = {
-        ...this.#response,
-        status: 'incomplete',
-        incomplete_details: { reason: says('max_output_tokens', 'content_filter') },
-        usage,
-      };
+      const reason = says('max_output_tokens', 'content_filter');
+      const whole = { ...this.#response, status: 'incomplete', usage };
+      if (this.#isRealtime) {
+        return named({ type: 'response.done', response: { ...whole, status_details: { type: 'incomplete', reason } } });
+      }
+      const response = { ...whole, incomplete_details: { reason } };
       const next =
         typeof this.#last.sequence_number === 'number' ? { sequence_number: this.#last.sequence_number } : {};
       return named({ type: 'response.incomplete', ...next, response });
@@ -133,6 +138,7 @@ const lastTypes: ReadonlySet<string> = new Set([
   'response.completed',
   'response.incomplete',
   'response.failed',
+  'response.done',
 ]);
 
 function named(event: { readonly type: string } & Fields): string {

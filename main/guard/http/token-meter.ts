@@ -76,7 +76,7 @@ export class TokenMeter {
       const held = value[name];
       if (isRecord(held)) this.#figures(held);
     }
-    const tokens = textTokens(value, 0);
+    const tokens = isNoNewText(value.type) ? 0 : textTokens(value, 0);
     if (tokens > 0 || 'choices' in value || 'delta' in value) this.#deltas += 1;
     this.#textTokens += tokens;
   }
@@ -168,6 +168,11 @@ export class TokenMeter {
     this.#output = Math.max(this.#output, output === 0 ? 0 : output + beyond);
     this.#told ||= input + output + total > 0;
   }
+}
+
+/** An event that says again what came before it piece by piece, or whose piece is sound. Source: OpenAI's Responses and Realtime. */
+function isNoNewText(type: unknown): boolean {
+  return typeof type === 'string' && /^response\..*(?:\.done|audio\.delta)$/.test(type);
 }
 
 /** A figure of the details that stand under one of these names. */

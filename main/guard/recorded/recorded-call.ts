@@ -11,7 +11,7 @@ import { compileGlob } from '../../base/glob.ts';
 import { floorObjections } from '../floor/floor-guard.ts';
 import type { GuardCall, GuardLedger } from '../guard.ts';
 import { headObjections } from '../http/head-check.ts';
-import { refusedModel } from '../http/rules-judge.ts';
+import { refusedModel } from '../http/model-refusal.ts';
 import { modbusObjections } from '../modbus/judge.ts';
 import { CompiledMcpRules, type ThingKind } from '../mcp/rules.ts';
 import { isWithinRecorded } from './places.ts';
