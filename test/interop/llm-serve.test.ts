@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { WebSocket, WebSocketServer } from 'ws';
 import type { ModelKeyView, ShownModelKeyView } from '../../main/api/agent-views.ts';
 import type { AuditRecordView } from '../../main/api/record-views.ts';
 import { until } from '../support/until.ts';
@@ -37,6 +38,7 @@ beforeAll(async () => {
       west: { target: west, contract: { http: { models: ['large-*', 'twin'] } } },
       // Asked before the other by its name, and not there.
       ailing: { target: sick, contract: { http: { models: ['twin'] } } },
+      spoken: { target: await speaking(), contract: { http: { models: ['spoken-*'], websocket: true } } },
       files: { target: west, contract: null },
       money: {
         target: west,
@@ -219,7 +221,24 @@ test('a key for programs that insist on one ends here; taken back it is refused 
   expect(await world.json<ModelKeyView[]>(['llm', 'keys', 'list'])).toMatchObject([{ id, state: 'revoked' }]);
 });
 
-test('a page of the web and a websocket get nowhere', async () => {
+test('a websocket is spoken through the dark service, and what was used is booked', async () => {
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/v1/responses`);
+  await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
+  const heard: { type: string }[] = [];
+  socket.on('message', (data: Buffer) => heard.push(JSON.parse(data.toString()) as { type: string }));
+  for (const model of ['secret-1', 'spoken-1']) {
+    socket.send(JSON.stringify({ type: 'response.create', model, input: 'dark?' }));
+  }
+  await until(() => heard.length === 2);
+  socket.close();
+  expect(heard).toMatchObject([{ type: 'error', status: 404 }, { type: 'response.completed' }]);
+  await until(async () => {
+    const calls = await world.json<AuditRecordView[]>(['audit', 'search', '--kind', 'call', '--service', 'spoken']);
+    return calls.some(({ model, tokensIn, tokensOut }) => model === 'spoken-1' && tokensIn === 31 && tokensOut === 9);
+  });
+});
+
+test('a page of the web gets nowhere', async () => {
   const before = asked.length;
   expect((await ask('/v1/chat/completions', { model: 'large-1' }, { origin: 'https://page.example' })).status).toBe(
     403,
@@ -247,6 +266,20 @@ async function provider(name: string, models: readonly string[]): Promise<number
     const usage = { prompt_tokens: 30, completion_tokens: 20, total_tokens: 50 };
     return { type: 'application/json', body: JSON.stringify({ by: name, model, usage }) };
   });
+}
+
+/** A provider of Responses over websockets. */
+async function speaking(): Promise<number> {
+  const server = createServer();
+  providers.push(server);
+  new WebSocketServer({ server }).on('connection', (socket) =>
+    socket.on('message', () => {
+      const usage = { input_tokens: 31, output_tokens: 9 };
+      socket.send(JSON.stringify({ type: 'response.completed', response: { id: 'r', usage } }));
+    }),
+  );
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return (server.address() as AddressInfo).port;
 }
 
 /** A provider that answers every request with this status and a time to wait, or cuts it off. */

@@ -65,7 +65,13 @@ export async function openLocalEndpoints(deps: LocalEndpointsDeps, stack: Dispos
             // A prompt is for model services alone, whatever else speaks HTTP.
             contract.http === undefined || !asksModels(contract.http)
               ? []
-              : [{ service, models: contract.http.models }],
+              : [
+                  {
+                    service,
+                    models: contract.http.models,
+                    ...(contract.http.websocket === true ? { websocket: true as const } : {}),
+                  },
+                ],
           ),
       },
       stack,

@@ -45,7 +45,7 @@ export type Ask = (service: string, asked: Asked, signal: AbortSignal) => Promis
 /** A question over a session of its own, admitted as the program that asks. */
 export function askOver(admitAs: (app: App) => Admit): Ask {
   return async (service, { caller, method, target, headers, body }, signal) => {
-    const socket = await dial(admitAs, caller, service, signal);
+    const socket = await dialAs(admitAs, caller, service, signal);
     return new Promise((resolve, reject) => {
       const length = body.length === 0 && method !== 'POST' ? {} : { 'content-length': String(body.length) };
       const going = httpRequest({
@@ -62,7 +62,8 @@ export function askOver(admitAs: (app: App) => Admit): Ask {
   };
 }
 
-async function dial(
+/** A connection to one service, admitted as the program that asks. Rejects where that is not let in, or the service is not there. */
+export async function dialAs(
   admitAs: (app: App) => Admit,
   { app, flow }: LoopbackCaller,
   service: string,

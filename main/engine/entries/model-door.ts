@@ -8,20 +8,19 @@
  * service's own and passes as it is: 429 says when to come back, which is also how a used budget answers; behind a 500 a model may have worked; and an
  * answer that has begun is nobody else's: cut, it is cut for its asker too.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { App, AppFinder } from '../../apps/app.ts';
 import type { AuditWriter } from '../../audit/record.ts';
 import { untilAborted } from '../../base/abort.ts';
 import type { Clock } from '../../base/clock.ts';
-import { defined } from '../../base/defined.ts';
 import type { Admit } from '../../base/flow.ts';
 import { formatHostPort } from '../../base/ip.ts';
 import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
 import { checkKeys, type KeyVerdict } from '../../guard/http/model-key.ts';
 import { modelInPath, modelsInBody } from '../../guard/http/models.ts';
-import { refusalAnswer, type HttpRefusal } from '../../guard/http/refusal.ts';
+import type { Refused } from '../../guard/http/model-refusal.ts';
 import { plainPath, shownPath } from '../../guard/http/target.ts';
 import { parseStrictJson } from '../../guard/json/strict-json.ts';
 import { listen, type ListenAt } from '../../net/proxy/listen.ts';
@@ -29,8 +28,10 @@ import { loopbackCaller, type CallerFlow, type LoopbackCaller } from './loopback
 import { askOver, bodyOf, headersOf, maxBodyBytes, passOn, type Asked, type Told } from './model-asks.ts';
 import { ModelHealth, type HealthSettings } from './model-health.ts';
 import { isModelList, mergedModels, type ServiceList } from './model-lists.ts';
+import { foreignRefusal, noRoute, refuse, refuseUpgrade } from './model-refusals.ts';
 import { asksFor } from './model-rename.ts';
 import { isReachable, routesFor, type AliasTarget, type ModelRoute, type ModelService } from './model-routes.ts';
+import { modelSockets, type Handshake, type ModelSockets } from './model-sockets.ts';
 
 /** Who is let in, and to which services. */
 export interface ModelDoorDeps {
@@ -62,8 +63,6 @@ export interface ModelDoor {
 /** Before an answer begins: the service, or what is behind it, is not there. */
 const followed: ReadonlySet<number> = new Set([502, 503, 529]);
 
-type Refused = Omit<HttpRefusal, 'target'>;
-
 /** Nothing listens until it is asked for; the stack closes what listens then. */
 export function openModelDoor(deps: ModelDoorDeps, stack: DisposalStack): ModelDoor {
   const health = new ModelHealth(deps.health, deps.clock);
@@ -73,17 +72,17 @@ export function openModelDoor(deps: ModelDoorDeps, stack: DisposalStack): ModelD
 
   return {
     async *listen(at, signal) {
-      const { server, place } = await open(at);
+      const { place, close } = await open(at);
       try {
         yield { url: `http://${place}` };
         await untilAborted(signal);
       } finally {
-        close(server);
+        close();
       }
     },
     ensure() {
-      own ??= open(deps.at).then(({ server, place }) => {
-        stack.defer(() => close(server));
+      own ??= open(deps.at).then(({ place, close }) => {
+        stack.defer(close);
         return place;
       });
       // What has the port now may let go of it.
@@ -92,7 +91,8 @@ export function openModelDoor(deps: ModelDoorDeps, stack: DisposalStack): ModelD
     },
   };
 
-  async function open(at: ListenAt): Promise<{ readonly server: Server; readonly place: string }> {
+  async function open(at: ListenAt): Promise<{ readonly place: string; close(): void }> {
+    const sockets = modelSockets({ ...deps, routing, health });
     const callers = new WeakMap<Socket, Promise<LoopbackCaller>>();
     const server = createServer((asked, answer) => {
       const caller = callers.get(asked.socket) ?? callerOf(asked.socket);
@@ -107,14 +107,42 @@ export function openModelDoor(deps: ModelDoorDeps, stack: DisposalStack): ModelD
       // Its owner is found while the socket is new: later it may be somebody else's.
       callers.set(socket, callerOf(socket));
     });
-    server.on('upgrade', (asked, socket) => socket.end(noWebSocket(asked.url ?? '/')));
+    server.on('upgrade', (asked: IncomingMessage, socket: Socket, head: Buffer) => {
+      const caller = callers.get(socket) ?? callerOf(socket);
+      void upgrade(sockets, { asked, socket, head }, caller).catch((error: unknown) => {
+        deps.log.info('llm.failed', { error: String(error) });
+        socket.destroy();
+      });
+    });
     server.requestTimeout = 0;
     const { address, port } = await listen(server, at, {});
-    return { server, place: formatHostPort(address, port) };
+    return {
+      place: formatHostPort(address, port),
+      close() {
+        sockets.close();
+        server.close();
+        server.closeAllConnections();
+      },
+    };
   }
 
   function callerOf(socket: Socket): Promise<LoopbackCaller> {
     return loopbackCaller(socket, 'forward', deps.apps);
+  }
+
+  async function upgrade(sockets: ModelSockets, handshake: Handshake, calling: Promise<LoopbackCaller>): Promise<void> {
+    const { asked, socket } = handshake;
+    const barred = foreignRefusal(asked);
+    if (barred !== undefined) return refuseUpgrade(socket, asked, barred);
+    const caller = await calling;
+    const refusedKey = keyRefusal(asked, caller.app);
+    if (refusedKey !== undefined) return refuseUpgrade(socket, asked, refusedKey);
+    const services = await deps.visible(caller.app, caller.flow);
+    await sockets.serve(
+      handshake,
+      caller,
+      services.filter(({ websocket }) => websocket),
+    );
   }
 
   async function serve(
@@ -124,11 +152,8 @@ export function openModelDoor(deps: ModelDoorDeps, stack: DisposalStack): ModelD
   ): Promise<void> {
     const target = asked.url ?? '/';
     const method = asked.method ?? 'GET';
-    // A page of the web must not reach it, whatever name it has given to this address.
-    if (asked.headers.origin !== undefined || !isLoopback(asked.headers.host)) {
-      const why = 'this endpoint is for programs of this machine, not for web pages';
-      return refuse(answer, target, { status: 403, rule: 'llm:origin', why });
-    }
+    const barred = foreignRefusal(asked);
+    if (barred !== undefined) return refuse(answer, target, barred);
     const body = await bodyOf(asked);
     if (body === undefined) {
       return refuse(answer, target, {
@@ -228,11 +253,6 @@ export function openModelDoor(deps: ModelDoorDeps, stack: DisposalStack): ModelD
   }
 }
 
-function close(server: Server): void {
-  server.close();
-  server.closeAllConnections();
-}
-
 function renamed(asked: Asked, from: string | undefined, { model }: ModelRoute): Asked {
   return from === undefined || model === undefined || model === from
     ? asked
@@ -244,29 +264,9 @@ function whereFrom({ service, model }: ModelRoute): Record<string, string> {
   return { 'x-culvert-service': service, ...(model === undefined ? {} : { 'x-culvert-model': model }) };
 }
 
-function noRoute(model: string | undefined): Refused {
-  const rule = 'llm:model';
-  if (model === undefined) return { status: 400, rule, why: 'a request that names no model' };
-  return { status: 404, rule, why: `${model} is not among the models you may ask`, ...defined({ model }) };
-}
-
-function refuse(answer: ServerResponse, target: string, refusal: Refused): void {
-  const { status, contentType, body, headers } = refusalAnswer({ ...refusal, target });
-  answer.writeHead(status, { 'content-type': contentType, ...Object.fromEntries(headers ?? []) }).end(body);
-}
-
-function noWebSocket(target: string): string {
-  const { body } = refusalAnswer({ status: 426, rule: 'llm:websocket', why: 'ask over plain HTTP', target });
-  return `HTTP/1.1 426 Upgrade Required\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`;
-}
-
 function modelOf({ target, body }: Pick<Asked, 'target' | 'body'>): string | undefined {
   const inPath = modelInPath(plainPath(target) ?? '');
   if (inPath !== undefined || body.length === 0) return inPath;
   const read = parseStrictJson(body.toString('utf8'));
   return read.kind === 'json' ? modelsInBody(read.value).chosen : undefined;
-}
-
-function isLoopback(host: string | undefined): boolean {
-  return host === undefined || /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i.test(host);
 }

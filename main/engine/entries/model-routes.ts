@@ -6,6 +6,8 @@ export interface ModelService {
   readonly service: string;
   /** Globs over the models its contract lets through; undefined: any. */
   readonly models: readonly string[] | undefined;
+  /** Its contract lets websockets through. */
+  readonly websocket?: true;
 }
 
 /** What an alias stands for. */

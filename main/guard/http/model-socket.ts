@@ -286,8 +286,8 @@ function isLast(type: string): boolean {
   );
 }
 
-/** A refusal as an event: with the status that a request would have got, and its headers. */
-function refusalEvent({ status, body, headers }: OwnAnswer, eventId: unknown): Fields {
+/** A refusal as an event: with the status that a request would have got, and its headers. `eventId`: of what it refuses. */
+export function refusalEvent({ status, body, headers }: OwnAnswer, eventId?: unknown): Fields {
   const told = JSON.parse(body) as { readonly error?: Fields };
   const about = typeof eventId === 'string' ? { event_id: eventId } : {};
   const more = headers === undefined ? {} : { headers: Object.fromEntries(headers) };
