@@ -295,7 +295,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
     'readiness' | 'modelDoor'
   >);
   await starts.resume();
-  await serveMetrics(config.exporters ?? [], { sessions, log, status: () => state.views.status() }, stack);
+  await serveMetrics(config.exporters ?? [], { sessions, log, version, status: () => state.views.status() }, stack);
 
   // Where it is called.
   let stop: () => void = () => undefined;

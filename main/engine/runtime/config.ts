@@ -117,7 +117,7 @@ const consoleListener = v.strictObject({
 
 const exporter = v.variant('type', [
   v.strictObject({
-    /** Where the record goes to as well: a file of OCSF events, syslog over TLS, an OpenTelemetry collector; `prometheus` serves figures. */
+    /** Where the record goes to as well: a file of OCSF events, syslog over TLS, an OpenTelemetry collector; `prometheus` serves figures, `otlp-metrics` sends them. */
     type: v.literal('ocsf'),
     /** File that events are appended to, one JSON document a line. */
     file: text,
@@ -146,6 +146,15 @@ const exporter = v.variant('type', [
     type: v.literal('prometheus'),
     /** Where a scraper of this machine finds the figures. */
     listen: ownHostPort,
+  }),
+  v.strictObject({
+    type: v.literal('otlp-metrics'),
+    /** Where OTLP metrics are posted to, over HTTP; calls to models under the names of OpenTelemetry's conventions. */
+    url: v.pipe(v.string(), v.url()),
+    /** Headers to send along, such as an authorization. */
+    headers: v.optional(v.record(v.string(), v.string())),
+    /** How often, in seconds. Default 60. */
+    everySeconds: v.optional(v.pipe(positive, v.maxValue(86_400))),
   }),
 ]);
 

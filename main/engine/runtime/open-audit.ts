@@ -44,5 +44,5 @@ export async function openRecord(
 
 /** Those that records go to; figures have a way of their own. */
 export function exportTargets({ exporters = [] }: EngineConfig): readonly ExportTarget[] {
-  return exporters.filter((one): one is ExportTarget => one.type !== 'prometheus');
+  return exporters.filter((one): one is ExportTarget => one.type !== 'prometheus' && one.type !== 'otlp-metrics');
 }

@@ -37,13 +37,25 @@ export interface Metrics extends AsyncDisposable {
   readonly listen: string;
 }
 
-/** Serve every scraper the settings name, told of sessions, until the stack closes. Throws as {@link openMetrics}. */
+/** Serve every scraper and send to every collector the settings name, told of sessions, until the stack closes. Throws as {@link openMetrics}. */
 export async function serveMetrics(
   exporters: NonNullable<EngineConfig['exporters']>,
-  deps: { readonly sessions: Pick<Sessions, 'subscribe'>; readonly log: Log; readonly status: () => StatusView },
+  deps: {
+    readonly sessions: Pick<Sessions, 'subscribe'>;
+    readonly log: Log;
+    readonly version: string;
+    readonly status: () => StatusView;
+  },
   stack: DisposalStack,
 ): Promise<void> {
   for (const target of exporters) {
+    if (target.type === 'otlp-metrics') {
+      // OpenTelemetry's packages take megabytes, and few ask for them.
+      const { openOtlpMetrics } = await import('./metrics-otlp.ts');
+      const { url, headers = {}, everySeconds = 60 } = target;
+      const sent = stack.use(openOtlpMetrics({ ...deps, url, headers, everySeconds }));
+      stack.use(deps.sessions.subscribe((event) => sent.session(event)));
+    }
     if (target.type !== 'prometheus') continue;
     const metrics = stack.use(await openMetrics({ listen: target.listen, status: deps.status }));
     stack.use(deps.sessions.subscribe(metrics.session));
