@@ -9,6 +9,8 @@ const fields = {
     'test/interop/inventory.test.ts',
     'test/interop/modbus.test.ts',
     'test/interop/serial-line.test.ts',
+    'test/field/modbus-clients.test.ts',
+    'test/field/tftp.test.ts',
   ],
   models: ['test/field/models.test.ts'],
 };

@@ -12,17 +12,32 @@ import { toolsMissing } from './tools.ts';
 
 const run = promisify(execFile);
 const scripts = join(dirname(fileURLToPath(import.meta.url)), 'floor');
-const requirements = join(scripts, 'requirements.txt');
-const sum = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 12);
-const place = join(scripts, '..', '..', '..', '.cache', `floor-python-${sum}`);
-/** Written last: an environment without it was cut short. */
-const ready = join(place, 'ready');
-const interpreter = join(place, 'bin', 'python');
+
+/** Libraries that bear one another: those of the day, and older releases in places of their own. */
+export type FloorLibraries = 'of-the-day' | 'pymodbus25' | 'pymodbus36';
+
+/** Where libraries are installed, once for each list of them. */
+interface Place {
+  readonly requirements: string;
+  readonly directory: string;
+  /** Written last: a place without it was cut short. */
+  readonly ready: string;
+}
+
+function placeOf(libraries: FloorLibraries): Place {
+  const requirements = join(scripts, libraries === 'of-the-day' ? 'requirements.txt' : `requirements-${libraries}.txt`);
+  const sum = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 12);
+  const directory = join(scripts, '..', '..', '..', '.cache', `floor-python-${sum}`);
+  return { requirements, directory, ready: join(directory, 'ready') };
+}
+
+const interpreterOf = (libraries: FloorLibraries): string => join(placeOf(libraries).directory, 'bin', 'python');
 /** Longer than a making can last. */
 const staleMs = 15 * 60_000;
 
 /** Why the libraries cannot run here, or undefined where they can: installs them the first time; test processes side by side wait for one another. */
-export async function floorPythonMissing(): Promise<string | undefined> {
+export async function floorPythonMissing(libraries: FloorLibraries = 'of-the-day'): Promise<string | undefined> {
+  const { requirements, directory: place, ready } = placeOf(libraries);
   if (existsSync(ready)) return undefined;
   const python = toolsMissing('python3');
   if (python !== undefined) return python;
@@ -64,7 +79,7 @@ export async function openDevice(
   protocol: string,
   directory: string,
 ): Promise<{ readonly port: number } & AsyncDisposable> {
-  const child = new Child(interpreter, [join(scripts, 'peers.py'), protocol, 'serve'], {
+  const child = new Child(interpreterOf('of-the-day'), [join(scripts, 'peers.py'), protocol, 'serve'], {
     logFile: join(directory, `${protocol}-device.log`),
   });
   for (;;) {
@@ -93,11 +108,25 @@ export interface ClientTold {
   readonly [more: string]: unknown;
 }
 
-export async function askDevice(protocol: string, port: number): Promise<ClientTold> {
-  const { stdout } = await run(interpreter, [join(scripts, 'peers.py'), protocol, 'ask', String(port)], {
-    timeout: 120_000,
-  });
+/** `client` names the script that asks: the protocol's own, or another library's. */
+export async function askDevice(
+  client: string,
+  port: number,
+  libraries: FloorLibraries = 'of-the-day',
+  env: Readonly<Record<string, string>> = {},
+): Promise<ClientTold> {
+  return clientTold(client, interpreterOf(libraries), [join(scripts, 'peers.py'), client, 'ask', String(port)], env);
+}
+
+/** What a program tells that asks a device as the scripts do. */
+export async function clientTold(
+  client: string,
+  program: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<ClientTold> {
+  const { stdout } = await run(program, [...args], { timeout: 120_000, env: { ...process.env, ...env } });
   const line = stdout.split('\n').findLast((one) => one.startsWith('{'));
-  if (line === undefined) throw new Error(`the ${protocol} client told nothing:\n${stdout}`);
+  if (line === undefined) throw new Error(`the ${client} client told nothing:\n${stdout}`);
   return JSON.parse(line) as ClientTold;
 }
