@@ -115,6 +115,8 @@ function accessOf(one: Registers, written: Registers | undefined): string {
   }
   if (one.masks !== undefined) {
     const { and, or } = one.masks;
+    // A mask that keeps every bit leaves no trace.
+    if (and === 0xffff) return 'write nothing';
     return `write ${one.table} ${one.address} ${and}/${or & ~and & 0xffff}`;
   }
   return `write ${one.table} ${one.address}-${last} ${one.values?.join(',') ?? ''}`;

@@ -116,7 +116,9 @@ class Device:
         told = [*written("coils", coils, values)]
         if code == 22:
             # A bit that follows what was there is kept by the mask; the others are as the request has them.
-            [at] = holding or [-1]
+            if not holding:
+                return [*told, "write nothing"]
+            [at] = holding
             kept = words[at] ^ flipped[at]
             return [*told, f"write holding {at} {kept}/{words[at] & ~kept & 0xFFFF}"]
         if code == 23:
