@@ -149,6 +149,8 @@ it(
     expect(complete('culvert', 'run', '--for')).toEqual(['--forward']);
     expect((await culvert(['completion', 'zsh'])).out).toContain('compdef _culvert culvert');
     expect((await culvert(['completion', 'fish'])).out).toContain('complete -c culvert');
+    const asked = await culvert(['completion', 'bash', '--json']);
+    expect(JSON.parse(asked.out)).toEqual({ shell: 'bash', script: out });
     expect((await culvert(['completion', 'tcsh'])).code).toBe(2);
   },
   timeoutMs,
