@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { diffLines } from '../../app/parts/diff-lines.ts';
 import { changedFields } from '../../app/screens/agents/pin-fields.ts';
 import { buildMap } from '../../app/screens/map/map-model.ts';
+import { bookOf, groupsWithout } from '../../app/screens/map/service-book.ts';
 import { modelUsage } from '../../app/screens/models/model-usage.ts';
 import { openLines } from '../../app/screens/services/open-lines.ts';
 import { sceneState } from '../support/window/scene.ts';
@@ -13,7 +14,7 @@ const nowMs = Date.parse('2026-11-30T12:00:00Z');
 function mapOf(state: ReturnType<typeof sceneState>, refusals: Parameters<typeof buildMap>[0]['refusals'] = []) {
   return buildMap({
     sessions: Object.values(state.sessions),
-    services: Object.values(state.services),
+    services: bookOf(Object.values(state.services)),
     identities: Object.values(state.identities),
     routers: Object.values(state.routers),
     agents: Object.values(state.agents),
@@ -21,6 +22,32 @@ function mapOf(state: ReturnType<typeof sceneState>, refusals: Parameters<typeof
     refusals,
   });
 }
+
+describe('services counted for the map', () => {
+  const services = Object.values(manyState(40).services);
+  const shared = { ...services[0]!, identity: 'second' };
+
+  it('are names in workgroups, each with who holds how many of them', () => {
+    const book = bookOf([...services, shared]);
+    expect(book.byName.get(shared.name)).toEqual({ group: 'group 0', holders: ['identity-0', 'second'] });
+    expect(book.groups.size).toBe(20);
+    expect(book.groups.get('group 0')).toEqual({
+      names: 2,
+      holders: new Map([
+        ['identity-0', 1],
+        ['second', 1],
+        ['identity-20', 1],
+      ]),
+    });
+  });
+
+  it('leave out those that stand for themselves, as if they had never been in the list', () => {
+    const own = new Set(services.slice(0, 25).map(({ name }) => name));
+    const others = services.filter(({ name }) => !own.has(name));
+    expect(groupsWithout(bookOf([...services, shared]), own)).toEqual(bookOf(others).groups);
+    expect(groupsWithout(bookOf(services), new Set(['nobody’s']))).toEqual(bookOf(services).groups);
+  });
+});
 
 describe('the map', () => {
   it('has a way for each open session, whole from program to router', () => {

@@ -15,6 +15,7 @@ import { useText } from '../../text/text.ts';
 import { useRecords } from '../shared/use-records.ts';
 import { MapPicture } from './MapPicture.tsx';
 import { buildMap } from './map-model.ts';
+import { bookOf } from './service-book.ts';
 
 const shownRefusals = 200;
 
@@ -28,6 +29,7 @@ export function MapScreen(): ReactNode {
   const quarantine = useEngine(selectQuarantine);
   const refusals = useRecords({ kind: 'verdict', decision: 'deny', limit: shownRefusals });
   const [over, setOver] = useState<string>();
+  const book = useMemo(() => (services === undefined ? undefined : bookOf(services)), [services]);
   // Bytes flow all the time; the picture is drawn anew only when another session comes, goes or ends.
   const shape = useMemo(
     () => sessions?.map(({ id, state, router }) => `${id}${state}${router ?? ''}`).join(),
@@ -35,18 +37,18 @@ export function MapScreen(): ReactNode {
   );
   const model = useMemo(
     () =>
-      sessions === undefined || services === undefined
+      sessions === undefined || book === undefined
         ? undefined
         : buildMap({
             sessions,
-            services,
+            services: book,
             identities: identities ?? [],
             routers: routers ?? [],
             agents: agents ?? [],
             quarantine: quarantine ?? [],
             refusals: refusals ?? [],
           }),
-    [shape, services, identities, routers, agents, quarantine, refusals],
+    [shape, book, identities, routers, agents, quarantine, refusals],
   );
   const node = model?.nodes.find(({ id }) => id === over);
   return (

@@ -1,15 +1,9 @@
 /** Who reaches what by which way, as columns of nodes with edges between them: programs, identities, services, routers. Pure. */
 import type { AuditRecordView } from '../../../main/api/record-views.ts';
-import type {
-  AgentView,
-  IdentityView,
-  QuarantineView,
-  RouterView,
-  ServiceView,
-  SessionView,
-} from '../../../main/api/views.ts';
+import type { AgentView, IdentityView, QuarantineView, RouterView, SessionView } from '../../../main/api/views.ts';
 import { programKey, programOf } from '../../store/selectors.ts';
 import type { RouteQuery, ScreenName } from '../route.ts';
+import { groupsWithout, type ServiceBook, type ServiceGroup } from './service-book.ts';
 
 /** From left to right. */
 export const mapColumns = ['program', 'identity', 'service', 'router'] as const;
@@ -54,7 +48,7 @@ export interface MapModel {
 /** What the picture is made of. */
 export interface MapSource {
   readonly sessions: readonly SessionView[];
-  readonly services: readonly ServiceView[];
+  readonly services: ServiceBook;
   readonly identities: readonly IdentityView[];
   readonly routers: readonly RouterView[];
   readonly agents: readonly AgentView[];
@@ -86,9 +80,12 @@ export function buildMap(source: MapSource): MapModel {
     countBy([...open.map(({ service }) => service), ...source.refusals.flatMap(refusedService)]),
     most.service,
   );
-  const groupOf = serviceGroups(source.services, ownService);
-  const serviceId = (name: string): string =>
-    ownService.has(name) ? `service:${name}` : `group:${groupOf.get(name) ?? rest}`;
+  const groups = mapGroups(source.services, ownService);
+  const serviceId = (name: string): string => {
+    if (ownService.has(name)) return `service:${name}`;
+    const group = source.services.byName.get(name)?.group;
+    return `group:${group !== undefined && groups.has(group) ? group : rest}`;
+  };
   const ownRouter = busiest(
     countBy([...source.routers.map(({ name }) => name), ...open.flatMap(({ router }) => router ?? [])]),
     most.router,
@@ -114,15 +111,14 @@ export function buildMap(source: MapSource): MapModel {
 
   const nodes = new Map<string, Draft>();
   const node = (id: string, column: MapColumn, label: string): Draft => {
-    const known = nodes.get(id) ?? { id, column, label, open: 0, refused: 0, services: new Set<string>() };
+    const known = nodes.get(id) ?? { id, column, label, open: 0, refused: 0, services: 0 };
     nodes.set(id, known);
     return known;
   };
   for (const name of ownProgram) node(programId(name), 'program', name);
   for (const name of ownIdentity) node(identityId(name), 'identity', name);
-  for (const { name } of source.services)
-    node(serviceId(name), 'service', ownService.has(name) ? name : (groupOf.get(name) ?? rest)).services.add(name);
-  for (const name of ownService) node(serviceId(name), 'service', name).services.add(name);
+  for (const [name, group] of groups) node(`group:${name}`, 'service', name).services = group.names;
+  for (const name of ownService) node(serviceId(name), 'service', name);
   for (const name of ownRouter) node(routerId(name), 'router', name);
   for (const { from, to, sessions, refused } of edges.values()) {
     for (const id of [from, to]) {
@@ -131,7 +127,7 @@ export function buildMap(source: MapSource): MapModel {
       box.refused += refused;
     }
   }
-  const lit = lights(source, edges.values(), { programId, identityId, serviceId });
+  const lit = lights(source, edges.values(), { ownService, groups }, { programId, identityId, serviceId });
   const held = new Set(source.quarantine.map(({ subject }) => subject));
   return {
     nodes: [...nodes.values()].map((draft) => finished(draft, source, held, lit)).sort(byColumn),
@@ -144,7 +140,7 @@ interface Draft {
   readonly id: string;
   readonly column: MapColumn;
   readonly label: string;
-  readonly services: Set<string>;
+  services: number;
   open: number;
   refused: number;
 }
@@ -159,7 +155,7 @@ function finished(draft: Draft, source: MapSource, held: ReadonlySet<string>, li
     column,
     label,
     isAgent: agent !== undefined,
-    ...(isGroup && column === 'service' ? { grouped: services.size } : {}),
+    ...(isGroup && column === 'service' ? { grouped: services } : {}),
     // Each session meets a box in the middle twice: as it comes, and as it goes on.
     open: column === 'program' || column === 'router' ? open : Math.ceil(open / 2),
     refused,
@@ -191,6 +187,7 @@ function leadOf(
 function lights(
   { agents, services, sessions }: MapSource,
   edges: Iterable<{ readonly from: string; readonly to: string }>,
+  boxes: { readonly ownService: ReadonlySet<string>; readonly groups: ReadonlyMap<string, ServiceGroup> },
   ids: {
     programId(name: string | undefined): string;
     identityId(name: string): string;
@@ -207,10 +204,13 @@ function lights(
     if (identity !== undefined) add(ids.programId(name), ids.identityId(identity));
     for (const service of reach) add(ids.programId(name), ids.serviceId(service));
   }
-  for (const { name, identity } of services) {
-    add(ids.identityId(identity), ids.serviceId(name));
-    add(ids.serviceId(name), ids.identityId(identity));
-  }
+  const holds = (identity: string, service: string): void => {
+    add(ids.identityId(identity), service);
+    add(service, ids.identityId(identity));
+  };
+  for (const name of boxes.ownService)
+    for (const holder of services.byName.get(name)?.holders ?? []) holds(holder, ids.serviceId(name));
+  for (const [name, { holders }] of boxes.groups) for (const holder of holders.keys()) holds(holder, `group:${name}`);
   for (const session of sessions) {
     if (session.direction === 'dial') add(`used:${ids.programId(programOf(session))}`, session.service);
   }
@@ -223,16 +223,22 @@ function put(lit: Map<string, Set<string>>, key: string): Set<string> {
   return made;
 }
 
-/** Services without a box of their own stand together by workgroup, the largest of them. */
-function serviceGroups(services: readonly ServiceView[], own: ReadonlySet<string>): ReadonlyMap<string, string> {
-  const others = services.filter(({ name }) => !own.has(name));
-  const kept = busiest(countBy(others.map(({ workgroups }) => workgroups[0])), most.group);
-  return new Map(
-    others.map(({ name, workgroups }) => {
-      const [group] = workgroups;
-      return [name, group !== undefined && kept.has(group) ? group : rest];
-    }),
-  );
+/** Services without a box of their own stand together by workgroup, the largest of them; all others, and those without one, as the rest. */
+function mapGroups(services: ServiceBook, own: ReadonlySet<string>): ReadonlyMap<string, ServiceGroup> {
+  const left = groupsWithout(services, own);
+  const sizes = [...left].flatMap(([name, { names }]) => (name === undefined ? [] : [[name, names] as const]));
+  const kept = busiest(new Map(sizes), most.group);
+  const groups = new Map<string, ServiceGroup>();
+  for (const [name, group] of left) {
+    const into = name !== undefined && kept.has(name) ? name : rest;
+    const known = groups.get(into);
+    groups.set(into, known === undefined ? group : joined(known, group));
+  }
+  return groups;
+}
+
+function joined(a: ServiceGroup, b: ServiceGroup): ServiceGroup {
+  return { names: a.names + b.names, holders: new Map([...a.holders, ...b.holders]) };
 }
 
 function refusedProgram({ agent, app }: AuditRecordView): string | undefined {
