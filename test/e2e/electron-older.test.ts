@@ -16,10 +16,8 @@ import { until } from '../support/until.ts';
 import { closed, sceneEngine } from '../support/window/scene-engine.ts';
 import { serveScene } from '../support/window/scene-socket.ts';
 import { sceneState } from '../support/window/scene.ts';
+import { madeUpToken as token } from '../support/window/token.ts';
 
-const token = ['{"alg":"RS256"}', '{"iss":"https://ctrl.example:1280","em":"ott","exp":4102444800}', 'sig']
-  .map((part) => Buffer.from(part).toString('base64url'))
-  .join('.');
 const row = (page: Page, text: string) => page.getByRole('row').filter({ hasText: text });
 const heading = (page: Page, name: string) => page.getByRole('heading', { level: 1, name, exact: true });
 

@@ -1,23 +1,13 @@
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { browserMissing, launchBrowser } from '../support/browser.ts';
+import type { Page } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
+import { browserMissing } from '../support/browser.ts';
 import { mustSkip } from '../support/optional.ts';
-import { openWindow } from '../support/window/open-window.ts';
-import { buildWindow } from '../support/window/served-window.ts';
+import { useWindows } from '../support/window/opened-windows.ts';
 
-let browser: Browser;
-let built: Awaited<ReturnType<typeof buildWindow>>;
-const open = () => openWindow(browser, built.directory);
 const go = (page: Page, name: string) => page.getByRole('link', { name, exact: true }).click();
 
 describe.skipIf(mustSkip(browserMissing()))('agents and what they ask for, in the window', () => {
-  beforeAll(async () => {
-    [browser, built] = await Promise.all([launchBrowser(), buildWindow()]);
-  });
-  afterAll(async () => {
-    await browser.close();
-    await built[Symbol.asyncDispose]();
-  });
+  const { open } = useWindows();
 
   it('shows a question as it comes, with its arguments, and takes a refusal with its reason', async () => {
     await using window = await open();

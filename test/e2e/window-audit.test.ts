@@ -1,25 +1,15 @@
 import { readFile } from 'node:fs/promises';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { browserMissing, launchBrowser } from '../support/browser.ts';
+import type { Page } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
+import { browserMissing } from '../support/browser.ts';
 import { mustSkip } from '../support/optional.ts';
-import { openWindow } from '../support/window/open-window.ts';
-import { buildWindow } from '../support/window/served-window.ts';
+import { useWindows } from '../support/window/opened-windows.ts';
 
-let browser: Browser;
-let built: Awaited<ReturnType<typeof buildWindow>>;
-const open = () => openWindow(browser, built.directory);
 const row = (page: Page, text: string | RegExp) => page.getByRole('row').filter({ hasText: text });
 const query = (page: Page) => new URLSearchParams(new URL(page.url()).hash.split('?')[1] ?? '');
 
 describe.skipIf(mustSkip(browserMissing()))('the audit as the timeline of an incident', () => {
-  beforeAll(async () => {
-    [browser, built] = await Promise.all([launchBrowser(), buildWindow()]);
-  });
-  afterAll(async () => {
-    await browser.close();
-    await built[Symbol.asyncDispose]();
-  });
+  const { open } = useWindows();
 
   it('verifies itself, and says when it did', async () => {
     await using window = await open();

@@ -1,27 +1,19 @@
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { browserMissing, launchBrowser, openPage } from '../support/browser.ts';
+import type { Page } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
+import { browserMissing, openPage } from '../support/browser.ts';
 import { emptyState } from '../support/fake-engine.ts';
 import { mustSkip } from '../support/optional.ts';
-import { openWindow } from '../support/window/open-window.ts';
 import { manyState } from '../support/window/many.ts';
 import { sceneState } from '../support/window/scene.ts';
-import { buildWindow, serveWindow } from '../support/window/served-window.ts';
+import { serveWindow } from '../support/window/served-window.ts';
+import { useWindows } from '../support/window/opened-windows.ts';
 
-let browser: Browser;
-let built: Awaited<ReturnType<typeof buildWindow>>;
-const open = (state = sceneState(Date.now())) => openWindow(browser, built.directory, state);
 const go = (page: Page, name: string) => page.getByRole('link', { name, exact: true }).click();
 const row = (page: Page, text: string | RegExp) => page.getByRole('row').filter({ hasText: text });
 
 describe.skipIf(mustSkip(browserMissing()))('the window as a desk', () => {
-  beforeAll(async () => {
-    [browser, built] = await Promise.all([launchBrowser(), buildWindow()]);
-  });
-  afterAll(async () => {
-    await browser.close();
-    await built[Symbol.asyncDispose]();
-  });
+  const windows = useWindows();
+  const { open } = windows;
 
   it('draws who reaches what; a press narrows, a glance says what could be reached', async () => {
     await using window = await open();
@@ -65,8 +57,8 @@ describe.skipIf(mustSkip(browserMissing()))('the window as a desk', () => {
   });
 
   it('says how to start an engine that is not there', async () => {
-    await using opened = await openPage(browser, 'about:blank');
-    const served = await serveWindow(built.directory, sceneState(Date.now()));
+    await using opened = await openPage(windows.browser, 'about:blank');
+    const served = await serveWindow(windows.directory, sceneState(Date.now()));
     const { page } = opened;
     await page.route('**/engine', (route) => route.abort());
     await page.routeWebSocket(/engine$/, (socket) => socket.close());

@@ -1,34 +1,21 @@
 import { readFile } from 'node:fs/promises';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Page } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
 import { emptyState } from '../support/fake-engine.ts';
-import { browserMissing, launchBrowser, openPage } from '../support/browser.ts';
+import { browserMissing, openPage } from '../support/browser.ts';
 import { mustSkip } from '../support/optional.ts';
-import { openWindow } from '../support/window/open-window.ts';
-import { buildWindow, serveWindow } from '../support/window/served-window.ts';
+import { serveWindow } from '../support/window/served-window.ts';
 import { closed } from '../support/window/scene-engine.ts';
 import { sceneState } from '../support/window/scene.ts';
-
-let browser: Browser;
-let built: Awaited<ReturnType<typeof buildWindow>>;
-
-const token = ['{"alg":"RS256"}', '{"iss":"https://ctrl.example:1280","em":"ott","exp":4102444800}', 'sig']
-  .map((part) => Buffer.from(part).toString('base64url'))
-  .join('.');
+import { useWindows } from '../support/window/opened-windows.ts';
+import { madeUpToken as token } from '../support/window/token.ts';
 
 const row = (page: Page, text: string | RegExp) => page.getByRole('row').filter({ hasText: text });
 const go = (page: Page, name: string) => page.getByRole('link', { name, exact: true }).click();
 
-const open = (state = sceneState(Date.now())) => openWindow(browser, built.directory, state);
-
 describe.skipIf(mustSkip(browserMissing()))('the window in a browser', () => {
-  beforeAll(async () => {
-    [browser, built] = await Promise.all([launchBrowser(), buildWindow()]);
-  });
-  afterAll(async () => {
-    await browser.close();
-    await built[Symbol.asyncDispose]();
-  });
+  const windows = useWindows();
+  const { open } = windows;
 
   it('leaves no token in the address, breaks no content policy, and logs no error', async () => {
     await using window = await open();
@@ -290,22 +277,22 @@ describe.skipIf(mustSkip(browserMissing()))('the window in a browser', () => {
   });
 
   it('says what a caller without permission may not do', async () => {
-    await using served = await serveWindow(built.directory, sceneState(Date.now()), 'observe');
-    await using opened = await openPage(browser, served.url());
+    await using served = await serveWindow(windows.directory, sceneState(Date.now()), 'observe');
+    await using opened = await openPage(windows.browser, served.url());
     await row(opened.page, 'grafana').first().getByRole('button', { name: /close/i }).click();
     await opened.page.getByRole('alert').getByText('session.close needs permission to operate').waitFor();
   });
 
   it('says that the engine is gone, and that after its restart this page must be opened anew', async () => {
-    const served = await serveWindow(built.directory, sceneState(Date.now()));
-    await using opened = await openPage(browser, served.url());
+    const served = await serveWindow(windows.directory, sceneState(Date.now()));
+    await using opened = await openPage(windows.browser, served.url());
     const { page } = opened;
     await row(page, 'grafana').first().waitFor();
     const { port } = served.console;
     await served[Symbol.asyncDispose]();
     await page.getByText('What you see is the last known state.').waitFor();
     expect(await row(page, 'grafana').count()).toBeGreaterThan(0);
-    await using again = await serveWindow(built.directory, sceneState(Date.now()), 'administer', port);
+    await using again = await serveWindow(windows.directory, sceneState(Date.now()), 'administer', port);
     await page.getByText('A console address works once.').waitFor();
     await page.goto(again.url());
     await row(page, 'grafana').first().waitFor();

@@ -65,7 +65,7 @@ function Frame(): ReactNode {
   return (
     <div className="frame">
       <Rail screen={route.screen} />
-      <main className="screen" id="screen">
+      <main className="screen" id="screen" aria-busy={identities === undefined}>
         <Screen name={route.screen} item={route.item} />
         <LinkBanner link={link} />
       </main>

@@ -1,4 +1,4 @@
-/** A page over the scene, with what its test looks at. */
+/** A page over the scene, with what its test looks at; what a test pushes comes after what the page began with. */
 import type { Browser, Page } from 'playwright-core';
 import type { EngineState } from '../../../main/api/state.ts';
 import { openPage, type PageOptions } from '../browser.ts';
@@ -16,6 +16,8 @@ export async function openWindow(
 ): Promise<OpenWindow> {
   const served = await serveWindow(directory, state);
   const opened = await openPage(browser, served.url(), options);
+  // Its frame is drawn before the engine's state is there: what is pushed in between is in that state, and so no news.
+  await opened.page.locator('main[aria-busy=false]').waitFor();
   return {
     ...served,
     page: opened.page,
