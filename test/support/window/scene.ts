@@ -314,6 +314,17 @@ export function sceneAudit(nowMs: number, sessions: readonly SessionView[]): Aud
       reason: 'no identity of this agent may dial billing-db',
     });
   }
+  const midnight = new Date(nowMs).setHours(0, 0, 0, 0);
+  for (const [hours, tool, decision] of [
+    [3, 'search_issues', 'allow'],
+    [9, 'search_issues', 'allow'],
+    [14, 'delete_project', 'deny'],
+  ] as const) {
+    // by the calendar, as "yesterday" is
+    const at = new Date(new Date(midnight).setDate(new Date(midnight).getDate() - 1) + hours * 3_600_000).toISOString();
+    const who = { agent: 'goose', identity: 'agent-claude', service: 'issues-mcp', session: 's-yesterday' };
+    records.push({ seq: 0, at, kind: 'call', ...who, tool, decision });
+  }
   return records
     .sort((a, b) => b.at.localeCompare(a.at))
     .map((record) => ({ ...record, seq: seq--, hash: hashLike(seq), prev: hashLike(seq - 1) }));
