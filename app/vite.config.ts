@@ -7,10 +7,11 @@ import { defineConfig, type Plugin } from 'vite';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = `${root}dist`;
 
-/** Leaves a list of the files that went in, for the bill of materials. */
+/** Leaves a list of the files that went in, for the bill of materials; a build to elsewhere is none that ships. */
 const listInputs: Plugin = {
   name: 'list-inputs',
-  writeBundle(_options, bundle) {
+  writeBundle({ dir }, bundle) {
+    if (dir !== `${dist}/app`) return;
     const inputs = Object.values(bundle).flatMap((part) => (part.type === 'chunk' ? part.moduleIds : []));
     writeFileSync(
       `${dist}/window.meta.json`,
@@ -30,7 +31,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     sourcemap: false,
-    // one page from this machine to this machine: splitting it would save nothing a person could notice
+    // one page from this machine to this machine: split by screens it came up later, not sooner, for each request costs more than is saved
     chunkSizeWarningLimit: 1200,
   },
 });

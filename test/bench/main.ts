@@ -1,6 +1,7 @@
 /**
  * `npm run bench [-- PART…]`: everything is measured beside the Go pair in one interleaved run, and printed as medians and ratios.
- * Parts: throughput, latency, connections, flows, idle, resting, start, dial, containment, scale, guard, data, fleet, mcp; and through TUN, as root, in network namespaces of their own:
+ * Parts: throughput, latency, connections, flows, idle, resting, start, dial, containment, scale, guard, data, fleet, mcp, window (in Chromium; BENCH_BESIDE names
+ * directories of other builds of it, with commas); and through TUN, as root, in network namespaces of their own:
  * tun-hop (no overlay behind it), tun-throughput, tun-slow-reader, tun-latency, tun-connections, tun-idle. Without parts: all of them.
  */
 import { openRealNetwork } from '../support/real-network.ts';
@@ -23,6 +24,7 @@ import { measureResting, measureStart } from './start.ts';
 import { measureThroughput, openBackend } from './throughput.ts';
 import { hopReport } from './tun-hop.ts';
 import { measureTransparent, tunParts } from './tun.ts';
+import { measureWindow } from './window.ts';
 
 const asked = process.argv.slice(2);
 const wants = (part: string): boolean => asked.length === 0 || asked.includes(part);
@@ -39,8 +41,10 @@ const scale = {
   services: Number(process.env['BENCH_SERVICES'] ?? 5_000),
   identities: Number(process.env['BENCH_IDENTITIES'] ?? 50),
 };
+/** Directories of other builds of the window. */
+const otherWindows = (process.env['BENCH_BESIDE'] ?? '').split(',').filter(Boolean);
 /** Parts that need no network but the embedded one. */
-const alone = ['mcp', 'guard', 'data', 'fleet', 'start', 'tun-hop', ...tunParts];
+const alone = ['mcp', 'guard', 'data', 'fleet', 'start', 'window', 'tun-hop', ...tunParts];
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
@@ -51,6 +55,7 @@ async function main(): Promise<void> {
     if (wants('data')) print(`${measureData()}\n\n${await measureCallPolicy()}\n`);
     if (wants('mcp')) print(`${await measureMcp(rounds)}\n`);
     if (wants('start')) print(`${await measureStart(rounds)}\n`);
+    if (wants('window')) print(`${await measureWindow(rounds, otherWindows)}\n`);
     if (wants('fleet')) print(`${await measureFleet(fleet)}\n`);
     if (wants('tun-hop') || tunParts.some(wants)) await transparent();
     // The rest needs a network that stands on this host's loopback.
