@@ -54,6 +54,10 @@ const dayMs = 86_400_000;
 const callPatienceMs = 120_000;
 /** Answered rows stay listed this long. */
 const shownMs = 3_600_000;
+/** More calls of one holder do not wait at a time: nobody answers so many, and each holds its arguments. */
+const maxWaitingCalls = 64;
+/** Characters of arguments that stay listed with a call that was answered. */
+const maxListedArguments = 8_192;
 /** What is asked and what lapses within this time is kept together. */
 const writeAfterMs = 250;
 
@@ -93,12 +97,16 @@ export class Approvals implements Disposable {
     return this.#rows.get(id);
   }
 
-  /** Ask, unless the very question waits already. */
+  /** Ask, unless the very question waits already. A call of a holder that has too many waiting is `denied` at once, and not listed. */
   ask(question: ApprovalQuestion): Approval {
-    const waiting = question.kind === 'call' ? undefined : this.#find(question.kind, question.holder, 'pending');
-    if (waiting !== undefined) return waiting;
-    if (question.kind !== 'call') this.#replace(question.kind, question.holder);
     const nowMs = this.#deps.clock.now();
+    if (question.kind === 'call') {
+      if (this.#waitingCalls(question.holder) >= maxWaitingCalls) return this.#turnedAway(question, nowMs);
+    } else {
+      const waiting = this.#find(question.kind, question.holder, 'pending');
+      if (waiting !== undefined) return waiting;
+      this.#replace(question.kind, question.holder);
+    }
     const patienceMs = question.kind === 'call' ? callPatienceMs : dayMs;
     const row: Row = {
       ...question,
@@ -123,10 +131,12 @@ export class Approvals implements Disposable {
     return true;
   }
 
-  /** Take back what waits: whoever asked is gone. */
+  /** Take back what waits: whoever asked is gone. Of a call nothing stays here, or asking and going would fill the list. */
   withdraw(id: string): void {
     const row = this.#rows.get(id);
-    if (row?.state === 'pending') this.#put({ ...row, state: 'expired' }, shownMs);
+    if (row?.state !== 'pending') return;
+    const over = this.#put({ ...row, state: 'expired' }, shownMs);
+    if (row.kind === 'call') this.#forget(over);
   }
 
   /**
@@ -241,7 +251,9 @@ export class Approvals implements Disposable {
   }
 
   #keepMs(row: Row): number {
-    if (row.state !== 'granted' || row.kind !== 'session') return row.forMs ?? shownMs;
+    // A no is one for the hour it is listed, however little was asked or granted before it.
+    if (row.state !== 'granted') return shownMs;
+    if (row.kind !== 'session') return row.forMs ?? shownMs;
     return row.beganSinceBootMs === undefined ? dayMs : (row.forMs ?? shownMs);
   }
 
@@ -261,10 +273,7 @@ export class Approvals implements Disposable {
   #replace(kind: ApprovalKind, holder: GrantHolder): void {
     const lapsed = this.#find(kind, holder, 'expired');
     // What a restart ended stays: whoever asks again is another row, and a person who looks for that one is told what became of it.
-    if (lapsed === undefined || this.#before.has(lapsed.id)) return;
-    this.#timers.get(lapsed.id)?.[Symbol.dispose]();
-    this.#timers.delete(lapsed.id);
-    this.#rows.delete(lapsed.id);
+    if (lapsed !== undefined && !this.#before.has(lapsed.id)) this.#forget(lapsed);
   }
 
   /** On the disk before it counts: what a person granted is neither lost by a restart, nor given anew. Throws what keeping does. */
@@ -284,7 +293,7 @@ export class Approvals implements Disposable {
 
   #stamped(row: Row, keepMs: number): KeptApproval {
     const { clock, sinceBootMs } = this.#deps;
-    return { ...row, keepMs, putAtMs: clock.now(), putSinceBootMs: sinceBootMs() };
+    return { ...lighter(row), keepMs, putAtMs: clock.now(), putSinceBootMs: sinceBootMs() };
   }
 
   #hold(row: KeptApproval, forMs: number): void {
@@ -299,12 +308,28 @@ export class Approvals implements Disposable {
 
   #due(row: KeptApproval): void {
     if (isOpen(row)) this.#put({ ...row, state: 'expired' }, shownMs);
-    else {
-      this.#rows.delete(row.id);
-      this.#timers.delete(row.id);
-      this.#before.delete(row.id);
-      this.#writeSoon();
-    }
+    else this.#forget(row);
+  }
+
+  #forget({ id }: KeptApproval): void {
+    this.#timers.get(id)?.[Symbol.dispose]();
+    this.#timers.delete(id);
+    this.#rows.delete(id);
+    this.#before.delete(id);
+    this.#writeSoon();
+  }
+
+  #waitingCalls(holder: GrantHolder): number {
+    const key = holderKey(holder);
+    const waits = ({ kind, state, holder: of }: KeptApproval): boolean =>
+      kind === 'call' && state === 'pending' && holderKey(of) === key;
+    return [...this.#rows.values()].filter(waits).length;
+  }
+
+  #turnedAway(question: ApprovalQuestion, nowMs: number): Approval {
+    const reason = `${maxWaitingCalls} calls wait for an answer already`;
+    const row = { ...question, id: this.#deps.newId(), state: 'denied', reason, requestedAtMs: nowMs } as const;
+    return { ...row, expiresAtMs: undefined };
   }
 
   #writeSoon(): void {
@@ -326,6 +351,14 @@ export class Approvals implements Disposable {
     const others = [...this.#rows.values()].filter(({ id }) => id !== next?.id);
     this.#deps.save?.(next === undefined ? others : [...others, next]);
   }
+}
+
+/** A call that waits no more lets go of large arguments: they were for the person who was asked. */
+function lighter(row: Row): Row {
+  const { call, state } = row;
+  if (call === undefined || state === 'pending') return row;
+  const { length } = JSON.stringify(call.arguments) ?? '';
+  return length <= maxListedArguments ? row : { ...row, call: { ...call, arguments: undefined } };
 }
 
 /** Something is to come of it yet: an answer, sessions, or the end of what several tools were granted for. */

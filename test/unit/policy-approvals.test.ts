@@ -9,8 +9,9 @@ import type { KeptApproval } from '../../main/policy/approval-row.ts';
 import { Approvals } from '../../main/policy/approvals.ts';
 import { grantedTimes } from '../../main/policy/granted-times.ts';
 import { Grants, type Grant, type GrantHolder } from '../../main/policy/grants.ts';
-import { breakGlassAlarm, openApprovals } from '../../main/engine/containment/approvals.ts';
+import { answerHere, breakGlassAlarm, openApprovals } from '../../main/engine/containment/approvals.ts';
 import { askPerson } from '../../main/engine/admission/ask-person.ts';
+import { BreakGlass } from '../../main/engine/admission/break-glass.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { SessionWorld } from '../support/session-world.ts';
 
@@ -300,6 +301,116 @@ describe('a grant for a task', () => {
     approvals.answer('a2', { grant: true, tools: ['read'], by: 'here' });
     void ask(call('read'), never);
     expect(approvals.list().at(-1)).toMatchObject({ id: 'a3', state: 'pending' });
+  });
+});
+
+describe('who may approve', () => {
+  const waiting = contract({ approval: { by: ['floor'], forSeconds: 60 } });
+  const known = (controllerName: string, caPem = 'network', serviceId = 'svc') => ({
+    record: () => ({ controllerName, controllerId: `id-of-${controllerName}`, caPem }),
+    services: () => [{ id: serviceId }],
+  });
+  const answers = (...all: ReturnType<typeof known>[]): unknown => {
+    const { approvals } = world();
+    const { id } = approvals.ask({ kind: 'session', holder, contract: waiting });
+    return answerHere(approvals, { all: () => all }, id, { grant: true }).answeredBy;
+  };
+
+  it('is whom the network of the service calls so, and is recorded as that', () => {
+    expect(answers(known('floor'))).toBe('floor');
+    // It need not see the service itself.
+    expect(answers(known('box'), known('floor', 'network', 'another'))).toBe('floor');
+    expect(() => answers(known('box'))).toThrow(/approves this/);
+  });
+
+  it('is nobody of another network, whatever that calls them', () => {
+    expect(() => answers(known('box'), known('floor', 'of my own', 'another'))).toThrow(/approves this/);
+  });
+});
+
+describe('an emergency', () => {
+  it("is its person's, for a while, and no agent's", () => {
+    const clock = new ManualClock();
+    const glass = new BreakGlass(clock);
+    glass.declare('plc', 'the belt burns', 1000);
+    expect(glass.reasonFor('plc', { uid: 1000 })).toBe('the belt burns');
+    expect(glass.reasonFor('plc', { uid: 1000, agent: 'robot' })).toBeUndefined();
+    expect(glass.reasonFor('plc', { uid: 1001 })).toBeUndefined();
+    expect(glass.reasonFor('other', { uid: 1000 })).toBeUndefined();
+    glass.declare('plc', 'smoke', 1001);
+    expect([1000, 1001].map((uid) => glass.reasonFor('plc', { uid }))).toEqual(['the belt burns', 'smoke']);
+    clock.advance(15 * 60_000);
+    expect(glass.reasonFor('plc', { uid: 1000 })).toBeUndefined();
+  });
+
+  it('that root or the window declares is for every person of the machine', () => {
+    const glass = new BreakGlass(new ManualClock());
+    glass.declare('plc', 'by root', 0);
+    expect(glass.reasonFor('plc', { uid: 1000 })).toBe('by root');
+    glass.declare('plc', 'by the window', undefined);
+    expect(glass.reasonFor('plc', {})).toBe('by the window');
+    expect(glass.reasonFor('plc', { uid: 0, agent: 'robot' })).toBeUndefined();
+  });
+
+  it('is none for an hour after a no, however short what was broken', () => {
+    const { clock, boot, approvals } = world();
+    const asked = contract({
+      approval: { by: ['floor'], forSeconds: 600, breakGlass: { by: ['vendor'], forSeconds: 60 } },
+    });
+    const question = { kind: 'session', holder, contract: asked } as const;
+    expect(approvals.breakGlass(question, 'vendor', 'the belt burns', 60_000)).toBe(true);
+    approvals.answer('a1', { grant: false, by: 'floor' });
+    const later = (ms: number): void => {
+      boot.ms += ms;
+      clock.advance(ms);
+    };
+    later(59 * 60_000);
+    expect(approvals.breakGlass(question, 'vendor', 'still', 60_000)).toBe(false);
+    later(60_000);
+    expect(approvals.breakGlass(question, 'vendor', 'still', 60_000)).toBe(true);
+  });
+});
+
+describe('calls that wait', () => {
+  const asks = contract({ mcp: { allow: ['*'], ask: ['*'] } });
+  const ask = (approvals: Approvals, size = 4) =>
+    askPerson(approvals, { holder, contract: asks, agent: 'robot' })(
+      {
+        ...{
+          protocol: 'mcp',
+          method: 'tools/call',
+          target: 'drop',
+          rule: 'contract:mcp.ask *',
+          digest: 'd',
+          startedAtMs: 0,
+        },
+        arguments: { text: 'x'.repeat(size) },
+      },
+      new AbortController().signal,
+    );
+
+  it('are so many of one holder; one more is refused and takes no place', async () => {
+    const { approvals } = world();
+    for (let count = 0; count < 64; count += 1) void ask(approvals);
+    expect(await ask(approvals)).toMatchObject({
+      granted: false,
+      reason: { sentence: '64 calls wait for an answer already' },
+    });
+    expect(approvals.list()).toHaveLength(64);
+    approvals.answer('a1', { grant: true, by: 'here' });
+    void ask(approvals);
+    expect(approvals.list().filter(({ state }) => state === 'pending')).toHaveLength(64);
+  });
+
+  it('leave nothing once whoever asked is gone, and no large arguments once they are over', () => {
+    const { approvals } = world();
+    void ask(approvals, 100_000);
+    approvals.withdraw('a1');
+    expect(approvals.list()).toEqual([]);
+    void ask(approvals, 100_000);
+    expect(JSON.stringify(approvals.get('a2')?.call?.arguments)).toHaveLength(100_011);
+    approvals.answer('a2', { grant: true, by: 'here' });
+    expect(approvals.get('a2')?.call).toEqual({ method: 'tools/call', target: 'drop', arguments: undefined });
   });
 });
 

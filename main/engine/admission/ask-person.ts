@@ -29,6 +29,7 @@ export function askPerson(approvals: Approvals, { holder, contract, agent }: Ask
       ...defined({ agent }),
       call: { method: call.method, target: call.target, arguments: plain(call) },
     });
+    if (row.state !== 'pending') return Promise.resolve(refused(row));
     return new Promise((resolve) => {
       const gone = (): void => approvals.withdraw(row.id);
       const listening = approvals.events.subscribe((changed) => {

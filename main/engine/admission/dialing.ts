@@ -68,7 +68,7 @@ export class Dialing {
       ...defined({
         [dialGuardField]: guard,
         [engagementField]: engagement,
-        [breakGlassField]: this.#deps.breakGlass.reasonFor(match.service.name),
+        [breakGlassField]: this.#deps.breakGlass.reasonFor(match.service.name, app),
       }),
     };
     try {

@@ -68,9 +68,9 @@ export function createHandlers(deps: HandlerDeps): EngineHandlers {
     approval: {
       list: () => deps.approvals.list().map(approvalView),
       answer: ({ id, ...answer }) => approvalView(answerHere(deps.approvals, deps.identities, id, answer)),
-      breakGlass({ service, reason }) {
+      breakGlass({ service, reason }, { caller }) {
         deps.audit.record({ kind: 'approval.emergency', service, reason });
-        return deps.breakGlass.declare(service, reason);
+        return deps.breakGlass.declare(service, reason, caller.uid);
       },
     },
     policy: policyCalls(deps),

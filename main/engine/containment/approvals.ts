@@ -82,10 +82,10 @@ export function isUnder({ holder }: Approval, session: SessionSnapshot): boolean
   );
 }
 
-/** Who one of this engine's identities is, under any name it goes by. */
+/** One of this engine's identities: who its network says it is, and whose services it sees. */
 interface Known {
-  readonly name: string;
-  record(): { readonly controllerName?: string; readonly controllerId?: string } | undefined;
+  record(): { readonly controllerName?: string; readonly controllerId?: string; readonly caPem: string } | undefined;
+  services(): readonly { readonly id: string }[];
 }
 
 /**
@@ -98,18 +98,29 @@ export function answerHere(
   id: string,
   answer: Omit<Answer, 'by'>,
 ): Approval {
-  const by = approvals.get(id)?.contract.approval?.by;
-  if (by === undefined) return approvals.answer(id, { ...answer, by: 'here' });
-  const mine = identities.all().find((known) => isNamed(by, known));
-  if (mine !== undefined) return approvals.answer(id, { ...answer, by: mine.name });
+  const row = approvals.get(id);
+  const by = row?.contract.approval?.by;
+  if (row === undefined || by === undefined) return approvals.answer(id, { ...answer, by: 'here' });
+  const name = namedHere(by, identities.all(), row.holder.serviceId);
+  if (name !== undefined) return approvals.answer(id, { ...answer, by: name });
   throw new TunnelerError('approvals.not_yours', `${by.join(', ')} approves this, and is no identity here`, {
     details: { by, next: `culvert approvals grant ${id} at the engine of one of them` },
   });
 }
 
-function isNamed(by: readonly string[], known: Known): boolean {
-  const { controllerName, controllerId } = known.record() ?? {};
-  return [known.name, controllerName, controllerId].some((name) => name !== undefined && by.includes(name));
+/**
+ * Which of `by` is an identity of this engine, by the name or id that the service's network gave it. What an identity is called here, or on another
+ * network, is for anybody to choose.
+ */
+function namedHere(by: readonly string[], identities: readonly Known[], serviceId: string): string | undefined {
+  const networks = identities
+    .filter((known) => known.services().some(({ id }) => id === serviceId))
+    .map((known) => known.record()?.caPem);
+  return identities
+    .map((known) => known.record())
+    .filter((record) => record !== undefined && networks.includes(record.caPem))
+    .flatMap((record) => [record?.controllerName, record?.controllerId])
+    .find((name) => name !== undefined && by.includes(name));
 }
 
 /** An approval as clients see it. */
