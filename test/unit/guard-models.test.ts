@@ -495,6 +495,22 @@ describe('the length of an answer', () => {
   });
 });
 
+describe('an event that does not end', () => {
+  it.each([
+    ['text/event-stream', 'data: '],
+    ['application/x-ndjson', '{"message":"'],
+  ])('ends the answer in %s before it fills the memory', (type, begins) => {
+    const driver = drive({ maxAnswerTokens: 100_000_000 });
+    driver.app(ask('/v1/chat/completions', { model: 'm', stream: true, messages: [] }));
+    driver.service(`HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\n\r\n${begins}`);
+    for (let mebibytes = 1; mebibytes <= 20; mebibytes += 1) {
+      driver.service('a'.repeat(1_048_576));
+      expect(driver.guard.buffered()).toBeLessThan(17.5 * 1_048_576);
+    }
+    expect(driver.outcome.ends).toEqual(['guard.http.too_large']);
+  });
+});
+
 describe('a key of Culvert', () => {
   const value = 'sk-culvert-0123456789ab-c2VjcmV0';
   const keys: ModelKeys = {
@@ -506,11 +522,20 @@ describe('a key of Culvert', () => {
   const withKey = (path: string, headers: Readonly<Record<string, string>>): string =>
     post(JSON.stringify({ model: 'm' }), headers).replace('/mcp', path);
 
+  it('in a path is refused, for it would go on', () => {
+    const driver = drive({ models: ['m'] }, { modelKeys: keys });
+    driver.app(withKey(`/${value}/v1/chat/completions`, {}));
+    expect(driver.takeService()).toBe('');
+    expect(driver.takeApp()).toContain(' 401 ');
+  });
+
   it.each([
     ['/v1/chat/completions', { Authorization: `Bearer ${value}` }],
     ['/v1/messages', { 'X-Api-Key': value, Authorization: 'Bearer of-my-own' }],
     ['/v1beta/models/m:generateContent?key=x', { 'X-Goog-Api-Key': value }],
     [`/v1beta/models/m:generateContent?key=${value}&alt=sse`, {}],
+    [`/v1/chat/completions?token=${value}&alt=sse`, {}],
+    [`/v1/chat/completions?alt=sse&Token=${value.replace('-', '%2D')}`, {}],
   ])('ends here, and stands in the record by its id: %s', (path, headers) => {
     const driver = drive({ models: ['m'] }, { modelKeys: keys });
     driver.app(withKey(path, headers)).service(json({ usage: { input_tokens: 3, output_tokens: 2 } }));

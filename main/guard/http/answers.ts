@@ -95,7 +95,7 @@ function rewrittenAnswer(
     head: [framing.kind === 'length' ? rewriteHead(head, dropLength, [['Transfer-Encoding', 'chunked']]) : head.raw],
     bytes: (bytes, payload, nowMs) => (payload ? written(plan.write(bytes, nowMs)) : []),
     end: (nowMs) => [...written(plan.end?.(nowMs) ?? []), ...(framed ? [lastChunk] : [])],
-    heldBytes: () => 0,
+    heldBytes: () => plan.heldBytes?.() ?? 0,
     ended: () => plan.ended?.(),
   };
 }

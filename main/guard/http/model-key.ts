@@ -3,6 +3,7 @@
  * what becomes of the request. They end here: none goes on. Pure; whether one is good is asked of whoever made it.
  */
 import { keyHeaders, keyParameters } from './key-places.ts';
+import { placesIn, unescaped } from './target.ts';
 
 /** What every such key begins with. */
 export const modelKeyPrefix = 'sk-culvert-';
@@ -40,19 +41,24 @@ const noKey: CheckedKeys = { verdict: undefined, headers: new Set(), parameters:
 export function checkKeys(request: KeyedRequest, keys: ModelKeys | undefined): CheckedKeys {
   const { fields, target } = request;
   const carrying = fields.filter(({ value }) => value.includes(modelKeyPrefix));
-  const isInTarget = target.includes(modelKeyPrefix);
-  if (carrying.length === 0 && !isInTarget) return noKey;
-  const texts = [...carrying.map(({ value }) => value), ...(isInTarget ? [target] : [])];
+  const inTarget = placesIn(target, modelKeyPrefix);
+  if (carrying.length === 0 && !inTarget.path && inTarget.parameters.length === 0) return noKey;
+  const texts = [...carrying.map(({ value }) => value), unescaped(target)];
   const carried = new Set(texts.flatMap((text) => text.match(keyPattern) ?? []));
-  const verdicts = [...carried].map((key) => keys?.check(key) ?? worthNothing);
+  const verdicts = [
+    ...[...carried].map((key) => keys?.check(key) ?? worthNothing),
+    // A path cannot do without a part of it, and so the key would go on.
+    ...(inTarget.path ? [inPath] : []),
+  ];
   return {
     verdict: verdicts.find(({ kind }) => kind === 'refused') ?? verdicts[0],
     // With it goes whatever else would be taken for a key beside it.
     headers: new Set([...keyHeaders.filter((name) => name !== 'cookie'), ...carrying.map(({ name }) => name)]),
-    parameters: keyParameters,
+    parameters: new Set([...keyParameters, ...inTarget.parameters]),
   };
 }
 
+const inPath: KeyVerdict = { kind: 'refused', why: 'a key of Culvert stands in the path, where it would go on' };
 const worthNothing: KeyVerdict = {
   kind: 'refused',
   why: 'the key is one of Culvert on another device, and worth nothing here',

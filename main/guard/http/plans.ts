@@ -89,6 +89,8 @@ export type AnswerPlan =
       end?(nowMs: number): readonly Uint8Array[];
       /** Why it was ended before its own end: what is written is complete, and the service is let go. */
       ended?(): Reason | undefined;
+      /** What of the payload waits for the rest of its event. */
+      heldBytes?(): number;
     };
 
 /** What a protocol brings to the exchanges. */

@@ -67,11 +67,32 @@ export function withoutParameters(target: string, names: ReadonlySet<string>): s
   return kept.length === 0 ? target.slice(0, mark) : `${target.slice(0, mark)}?${kept.join('&')}`;
 }
 
+/** Where a word stands in a target, escapes undone: in its path, and in which parameters of its query (names in lower case). */
+export function placesIn(
+  target: string,
+  word: string,
+): { readonly path: boolean; readonly parameters: readonly string[] } {
+  const mark = target.indexOf('?');
+  const path = mark < 0 ? target : target.slice(0, mark);
+  const pairs = mark < 0 ? [] : target.slice(mark + 1).split(/[&;]/);
+  return {
+    path: unescaped(path).includes(word),
+    parameters: pairs.filter((pair) => unescaped(pair).includes(word)).map(parameterName),
+  };
+}
+
 function parameterName(pair: string): string {
-  const raw = (pair.split('=')[0] ?? '').replaceAll('+', ' ');
+  return unescaped((pair.split('=')[0] ?? '').replaceAll('+', ' '))
+    .trim()
+    .toLowerCase();
+}
+
+/** As it is where its escapes are none. */
+export function unescaped(text: string): string {
   try {
-    return decodeURIComponent(raw).trim().toLowerCase();
+    return decodeURIComponent(text);
   } catch (error) {
-    return error instanceof URIError ? raw.toLowerCase() : raw;
+    if (error instanceof URIError) return text;
+    throw error;
   }
 }

@@ -17,6 +17,8 @@ import { TokenMeter, type TokenUse } from './token-meter.ts';
 
 /** An answer or event beyond this is no longer read; its tokens are estimated. */
 const maxReadBytes = 32 * 1024 * 1024;
+/** A stream that goes on only as it is read is ended where one event is longer: it would be held without an end. An image in one piece has room. */
+const maxEventBytes = 16 * 1024 * 1024;
 const lf = 10;
 /** The end of OpenAI's streams, which is no JSON. */
 const lastData = '[DONE]';
@@ -66,6 +68,7 @@ export class TokenReader {
         write: (payload) => this.#written(payload),
         end: () => this.#lastWritten(),
         ended: () => this.#over,
+        heldBytes: () => this.#heldBytes(),
       };
     }
     return { kind: 'pass', tap: (payload) => this.#see(payload) };
@@ -105,16 +108,23 @@ export class TokenReader {
     const copy = payload.slice();
     if (this.#how === 'json') this.#json.push(copy);
     else for (const piece of this.#pieces(copy)) this.#text(piece.text);
-    if (Math.max(this.#json.length, this.#splitter.heldBytes, this.#line.length, this.#aws.heldBytes) > maxReadBytes) {
-      this.#how = 'count';
-    }
+    if (this.#heldBytes() > maxReadBytes) this.#how = 'count';
+  }
+
+  /** Of whatever it is read as, what waits for its end. */
+  #heldBytes(): number {
+    return this.#json.length + this.#splitter.heldBytes + this.#line.length + this.#aws.heldBytes;
   }
 
   /** The same, piece by piece: what goes on, and behind the number the stream's end. */
   #written(payload: Uint8Array): readonly Uint8Array[] {
     if (this.#over !== undefined) return [];
     this.#passed.push(payload);
-    return this.#goingOn(this.#pieces(payload));
+    const written = this.#goingOn(this.#pieces(payload));
+    if (this.#over !== undefined || this.#heldBytes() <= maxEventBytes) return written;
+    const sentence = `an answer was ended: an event of it is longer than ${maxEventBytes} bytes`;
+    this.#over = { code: 'guard.http.too_large', sentence, rule: 'guard:http.size' };
+    return [...written, ...this.#end.write(this.#how, this.#meter.running(this.#requestTokens))];
   }
 
   /** A line that nothing ended, and what was held to be looked through. */
