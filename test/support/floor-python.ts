@@ -1,14 +1,12 @@
-/** Kept Python libraries of the floor's protocols, in an environment of their own that is made once under `.cache/`. */
+/** Kept Python libraries of the floor's protocols, as devices and as clients. */
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Child } from './child.ts';
-import { toolsMissing } from './tools.ts';
+import { openPythonEnvironment, pythonPlace } from './python-environment.ts';
 
 const run = promisify(execFile);
 const scripts = join(dirname(fileURLToPath(import.meta.url)), 'floor');
@@ -16,62 +14,17 @@ const scripts = join(dirname(fileURLToPath(import.meta.url)), 'floor');
 /** Libraries that bear one another: those of the day, and older releases in places of their own. */
 export type FloorLibraries = 'of-the-day' | 'pymodbus25' | 'pymodbus36';
 
-/** Where libraries are installed, once for each list of them. */
-interface Place {
-  readonly requirements: string;
-  readonly directory: string;
-  /** Written last: a place without it was cut short. */
-  readonly ready: string;
+function requirementsOf(libraries: FloorLibraries): string {
+  return join(scripts, libraries === 'of-the-day' ? 'requirements.txt' : `requirements-${libraries}.txt`);
 }
 
-function placeOf(libraries: FloorLibraries): Place {
-  const requirements = join(scripts, libraries === 'of-the-day' ? 'requirements.txt' : `requirements-${libraries}.txt`);
-  const sum = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 12);
-  const directory = join(scripts, '..', '..', '..', '.cache', `floor-python-${sum}`);
-  return { requirements, directory, ready: join(directory, 'ready') };
-}
+const interpreterOf = (libraries: FloorLibraries): string =>
+  pythonPlace('floor', requirementsOf(libraries)).interpreter;
 
-const interpreterOf = (libraries: FloorLibraries): string => join(placeOf(libraries).directory, 'bin', 'python');
-/** Longer than a making can last. */
-const staleMs = 15 * 60_000;
-
-/** Why the libraries cannot run here, or undefined where they can: installs them the first time; test processes side by side wait for one another. */
+/** Why the libraries cannot run here, or undefined where they can: installs them the first time. */
 export async function floorPythonMissing(libraries: FloorLibraries = 'of-the-day'): Promise<string | undefined> {
-  const { requirements, directory: place, ready } = placeOf(libraries);
-  if (existsSync(ready)) return undefined;
-  const python = toolsMissing('python3');
-  if (python !== undefined) return python;
-  const lock = `${place}.lock`;
-  mkdirSync(dirname(place), { recursive: true });
-  while (!existsSync(ready)) {
-    if (!taken(lock)) {
-      await delay(500);
-      continue;
-    }
-    try {
-      rmSync(place, { recursive: true, force: true });
-      await run('python3', ['-m', 'venv', place]);
-      await run(join(place, 'bin', 'pip'), ['install', '--quiet', '--requirement', requirements], { timeout: staleMs });
-      writeFileSync(ready, '');
-    } catch (error) {
-      return `the floor's protocol libraries could not be installed: ${(error as Error).message.split('\n').at(-2) ?? ''}`;
-    } finally {
-      rmSync(lock, { recursive: true, force: true });
-    }
-  }
-  return undefined;
-}
-
-function taken(lock: string): boolean {
-  try {
-    mkdirSync(lock);
-    return true;
-  } catch {
-    if (Date.now() - (statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Date.now()) > staleMs) {
-      rmSync(lock, { recursive: true, force: true });
-    }
-    return false;
-  }
+  const found = await openPythonEnvironment('floor', requirementsOf(libraries));
+  return 'missing' in found ? found.missing : undefined;
 }
 
 /** A device that listens on loopback, by a kept library. */
