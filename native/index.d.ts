@@ -71,6 +71,11 @@ export interface Native {
   processChain(pid: number): readonly NativeProcess[];
   /** Which process serves a named pipe, by a connection of our own that says nothing (Windows; throws elsewhere, and where nobody does). */
   pipeServer(path: string): number;
+  /**
+   * Serve a named pipe for these accounts alone, to this machine alone (Windows; throws elsewhere, and where somebody serves it). `notify` is
+   * called when clients wait to be taken. Keeps the process alive until it is closed.
+   */
+  listenPipe(path: string, sids: readonly string[], notify: () => void): NativePipeListener;
   /** Who owns a file or directory, and which accounts may do what with it (Windows; throws elsewhere). */
   fileRights(path: string): NativeFileRights;
   /** Full access for these accounts and for nobody else, handed down to what lies in it (Windows; throws elsewhere). */
@@ -90,6 +95,13 @@ export interface NativeProcess {
   readonly sid?: string;
   /** The account's name, without its domain. */
   readonly user?: string;
+}
+
+export interface NativePipeListener {
+  /** Who connected since the last call, in order. The descriptor is the caller's to close; `pid` is absent where the system does not say. */
+  take(): readonly { readonly descriptor: number; readonly pid?: number }[];
+  /** Idempotent. Who was taken stays connected. */
+  close(): void;
 }
 
 /** Rights on a file of Windows. */

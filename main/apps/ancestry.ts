@@ -1,5 +1,7 @@
 /** A process and what it descends from, asked of the system now: for who calls the engine, as for whose flow it is. */
+import { loadNative } from 'node-tun';
 import { parseProcesses } from './app-finder.darwin.ts';
+import { windowsAncestry } from './ancestry.windows.ts';
 import { systemClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
 import { unknownApp, type Ancestor, type AncestryReader } from './app.ts';
@@ -10,13 +12,15 @@ import { runCommand } from './run-command.ts';
 const maxChain = 64;
 const commandTimeoutMs = 2_000;
 
-/** `keptFile`: what an engine learnt. Undefined on a platform whose processes nobody wrote a reader for. */
+/** `keptFile`: what an engine learnt. Undefined on a platform whose processes nobody wrote a reader for, and on Windows without the addon. */
 export function ancestryReader(
   platform: NodeJS.Platform = process.platform,
   keptFile?: string,
 ): AncestryReader | undefined {
   if (platform === 'linux') return linuxAncestry('/proc', '/etc/passwd', keptFile);
-  return platform === 'darwin' ? darwinAncestry() : undefined;
+  if (platform === 'darwin') return darwinAncestry();
+  const found = platform === 'win32' ? loadNative() : undefined;
+  return found?.ok === true ? windowsAncestry(found.native) : undefined;
 }
 
 /** Looks through all processes at each question; who asks often has a finder, which learns of them as they start. */

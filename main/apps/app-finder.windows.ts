@@ -56,7 +56,7 @@ export function createWindowsAppFinder(deps: WindowsAppFinderDeps): AppFinder {
     async find(flow) {
       const pid = askKernel(deps, flow) ?? (await askNetstat(deps.run, flow));
       if (pid === undefined) return unknownApp;
-      const app = describe(askAddon(deps, pid) ?? chainOf(pid, await listed(pid)));
+      const app = describeChain(askAddon(deps, pid) ?? chainOf(pid, await listed(pid)));
       const hash = app?.path === undefined ? undefined : hashes.known(app.path);
       if (app === undefined) return unknownApp;
       return hash === undefined ? app : { ...app, hash };
@@ -72,7 +72,8 @@ export function createWindowsAppFinder(deps: WindowsAppFinderDeps): AppFinder {
   };
 }
 
-interface ProcessRow {
+/** A process, as the addon or a listing tells it; texts are empty where it lets nobody look. */
+export interface ProcessRow {
   readonly pid: number;
   readonly parentPid: number;
   /** Grows with the time; 0 where it is not known. */
@@ -107,19 +108,24 @@ async function powerShell(run: RunCommand, script: string): Promise<string> {
 /** The process and its parents by the addon; undefined where there is none, or it could not look. */
 function askAddon(deps: WindowsAppFinderDeps, pid: number): readonly ProcessRow[] | undefined {
   try {
-    return deps.native?.processChain(pid).map((one) => ({
-      pid: one.pid,
-      parentPid: one.parent,
-      startedAt: BigInt(one.start ?? 0),
-      path: one.path ?? '',
-      command: one.command ?? '',
-      user: one.user ?? '',
-      sid: one.sid ?? '',
-    }));
+    return deps.native === undefined ? undefined : chainByAddon(deps.native, pid);
   } catch (error) {
     deps.log.debug('apps.processes_failed', { error: String(error) });
     return undefined;
   }
+}
+
+/** The process and its living parents, nearest first; empty where it is gone. Throws where the addon cannot look. */
+export function chainByAddon(native: Pick<Native, 'processChain'>, pid: number): readonly ProcessRow[] {
+  return native.processChain(pid).map((one) => ({
+    pid: one.pid,
+    parentPid: one.parent,
+    startedAt: BigInt(one.start ?? 0),
+    path: one.path ?? '',
+    command: one.command ?? '',
+    user: one.user ?? '',
+    sid: one.sid ?? '',
+  }));
 }
 
 /** The same out of a listing. Windows keeps the number of a parent that has gone; whoever has it now started later than the child. */
@@ -133,7 +139,8 @@ function chainOf(pid: number, rows: ReadonlyMap<number, ProcessRow>): readonly P
   return chain;
 }
 
-function describe([row, ...above]: readonly ProcessRow[]): App | undefined {
+/** The first of the chain as a program, with those above it; undefined where the chain is empty. */
+export function describeChain([row, ...above]: readonly ProcessRow[]): App | undefined {
   if (row === undefined) return undefined;
   const parents = above.flatMap((parent): AppParent[] => {
     if (parent.path === '') return [];

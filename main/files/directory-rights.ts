@@ -61,8 +61,13 @@ export function guardDirectory(path: string, own: UserId | undefined, rights: Ri
   const stranger = foreignOwner(path, own, rights);
   if (stranger !== undefined) throw new Error(`it belongs to another user (${stranger})`);
   if (strangers(path, own, rights, ~0).length === 0) return;
+  rights.restrictFile(path, machineAccounts(own));
+}
+
+/** Who gets at what is `own`'s: that account, SYSTEM and the administrators. */
+export function machineAccounts(own: UserId | undefined): readonly string[] {
   const self = typeof own === 'string' ? [own] : [];
-  rights.restrictFile(path, [...new Set(['S-1-5-18', 'S-1-5-32-544', ...self])]);
+  return [...new Set(['S-1-5-18', 'S-1-5-32-544', ...self])];
 }
 
 function strangers(path: string, own: UserId | undefined, rights: RightsReader, mask: number): readonly string[] {

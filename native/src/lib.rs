@@ -3,7 +3,7 @@
 //! A packet meets the modules in this order: [`tun`] reads it off the descriptor, [`packet`] views its headers,
 //! [`table`] finds its flow, [`rewrite`] changes it in place, and it goes back to the device. What no flow claims goes up
 //! to TypeScript through [`queue`]. [`pump`] is the thread that does it, [`door`] what Node sees. [`peer`] is apart: who
-//! owns a socket; and [`processes`]: who started whom; and [`account`]: whose a process or a file is on Windows; and [`keystore`]: keys that stay in hardware, and HTTPS with them.
+//! owns a socket; and [`processes`]: who started whom; and [`account`]: whose a process or a file is on Windows; and [`pipe`]: serving a named pipe there; and [`keystore`]: keys that stay in hardware, and HTTPS with them.
 
 pub mod account;
 pub mod host;
@@ -11,6 +11,7 @@ pub mod host;
 pub mod keystore;
 pub mod packet;
 pub mod peer;
+pub mod pipe;
 pub mod processes;
 pub mod pump;
 pub mod queue;
@@ -30,5 +31,7 @@ mod host_door;
 mod keystore_door;
 #[cfg(feature = "addon")]
 mod peer_door;
+#[cfg(feature = "addon")]
+mod pipe_door;
 #[cfg(feature = "addon")]
 mod process_door;

@@ -5,7 +5,9 @@ import { appendFileSync, copyFileSync, chmodSync, mkdirSync, readFileSync, write
 import { dirname, join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { agentRules } from '../../main/apps/recognise.ts';
-import { agentsAbove, callerAttribution } from '../../main/apps/caller-attribution.ts';
+import type { NativeProcess } from 'node-tun';
+import { windowsAncestry } from '../../main/apps/ancestry.windows.ts';
+import { agentsAbove, callerAttribution, type CallerKind } from '../../main/apps/caller-attribution.ts';
 import { requirePerson } from '../../main/engine/offline/authority.ts';
 import { noteEngine, readLineage } from '../../main/engine/runtime/lineage-record.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -89,10 +91,41 @@ it.runIf(process.platform === 'linux')(
   },
 );
 
+it('on Windows goes by living parents up to where a session begins, and takes an orphan for nobody’s', async () => {
+  const program = (pid: number, parent: number, path: string): NativeProcess => ({
+    pid,
+    parent,
+    start: String(1000 - pid),
+    path,
+  });
+  const explorer = program(100, 90, 'C:\\WINDOWS\\Explorer.EXE');
+  const shell = (parent: number) => program(300, parent, 'C:\\Windows\\System32\\cmd.exe');
+  const node = program(400, 300, 'C:\\Program Files\\Culvert\\node\\node.exe');
+  const callerOf = async (chain: readonly NativeProcess[] | Error): Promise<CallerKind> => {
+    const processChain = (pid: number): readonly NativeProcess[] => {
+      if (chain instanceof Error) throw chain;
+      return pid === 400 ? chain : [];
+    };
+    const reader = windowsAncestry({ processChain }, 'C:\\Windows');
+    return await callerAttribution({ rules: () => rules, within: new Set(), identify, reader, enginePid: 7 }).of(400);
+  };
+  expect(await callerOf([node, shell(100), explorer])).toEqual({ kind: 'person' });
+  // A service of the system: its chain ends with the first process, which lets nobody look.
+  expect(await callerOf([node, shell(4), { pid: 4, parent: 0 }])).toEqual({ kind: 'person' });
+  const robot = program(200, 100, 'C:\\Users\\ann\\robot');
+  expect(await callerOf([node, shell(200), robot, explorer])).toEqual({ kind: 'agent', agent: 'robot' });
+  const orphan = [node, shell(200)];
+  const impostor = [node, shell(100), program(100, 90, 'C:\\Users\\ann\\explorer.exe')];
+  const elsewhere = [node, shell(100), program(100, 90, 'C:\\Windows\\Temp\\explorer.exe')];
+  for (const chain of [orphan, impostor, elsewhere, [], new Error('it cannot look')]) {
+    expect(await callerOf(chain)).toMatchObject({ kind: 'unknown' });
+  }
+});
+
 it('knows nothing of a process that is gone, or that the system does not name', async () => {
   const attribution = callerAttribution({ rules: () => rules, within: new Set(), identify });
   expect(await attribution.of(undefined)).toMatchObject({ kind: 'unknown' });
-  if (process.platform === 'linux') expect(await attribution.of(4_190_000)).toMatchObject({ kind: 'unknown' });
+  expect(await attribution.of(4_190_000)).toMatchObject({ kind: 'unknown' });
 });
 
 it('takes a record that cannot be read for one that exempts nobody', async () => {

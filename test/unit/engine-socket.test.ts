@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -107,6 +108,11 @@ describe('the socket', () => {
     await expect(call(path, (client) => client.session.list())).rejects.toMatchObject({
       code: 'engine.not_permitted',
     });
+    const own = await serve(join(directory, 'own.sock'), undefined, {
+      peerCredentials: undefined,
+      directoryDecides: true,
+    });
+    await call(own, (client) => client.session.list());
   });
 
   it('answers an agent, and what has no known lineage, with engine.not_permitted', async () => {
@@ -195,6 +201,35 @@ describe('a named pipe', () => {
     };
     expect(() => requireTrustedPipe(pipe, nobody, own)).not.toThrow();
   });
+
+  it('says why it cannot be served', async () => {
+    const pipes = {
+      listenPipe: () => {
+        throw new Error('Access is denied.');
+      },
+    };
+    await expect(serve(pipe, undefined, { pipes })).rejects.toMatchObject({ code: 'engine.state_unusable' });
+  });
+
+  it.runIf(process.platform === 'win32')(
+    'names the process of each client, of those that come at once too',
+    async () => {
+      const asked: (number | undefined)[] = [];
+      const attribution = {
+        of: (pid: number | undefined) => (asked.push(pid), Promise.resolve({ kind: 'person' } as const)),
+      };
+      const path = await serve(undefined, undefined, { attribution });
+      const script = `require('node:net').connect(process.argv[1]).once('data', (data) => process.stdout.write(data));`;
+      const clients = Array.from({ length: 6 }, () =>
+        spawn(process.execPath, ['-e', script, path], { stdio: ['ignore', 'pipe', 'inherit'] }),
+      );
+      for (const { stdout } of clients) await once(stdout, 'data');
+      for (const client of clients) client.kill();
+      expect(new Set(asked)).toEqual(new Set(clients.map(({ pid }) => pid)));
+      expect(await status(path)).toBe('proxy');
+      expect(asked.at(-1)).toBe(process.pid);
+    },
+  );
 
   it('is looked for by connecting to it, a socket by its file', async () => {
     expect(isSocketThere(defaultSocketPath(directory))).toBe(false);

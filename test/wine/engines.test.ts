@@ -1,10 +1,10 @@
 /**
- * Two engines of one machine as Windows runs them: named pipes, the keychain, a program's account and name, files that another process holds,
+ * Two engines of one machine as Windows runs them: named pipes, the keychain, a program's account and name, an agent at the pipe, files that another process holds,
  * kills and what is left of them. `npm run test:wine` runs it under Wine; nothing in it is Wine's own, so that it runs anywhere.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { createServer, request, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { IdentityView, ServiceView, SessionView, StatusView } from '../../main/api/views.ts';
 import { removeTree } from '../../main/files/remove-tree.ts';
-import { culvert, culvertJson, startCulvert, type RunningCulvert } from '../support/culvert.ts';
+import { culvert, culvertJson, culvertProgram, startCulvert, type RunningCulvert } from '../support/culvert.ts';
 import { listening } from '../support/listening.ts';
 import { until } from '../support/until.ts';
 
@@ -23,6 +23,8 @@ let host: RunningCulvert;
 let device: RunningCulvert;
 const at = (name: string): string => join(home, name);
 const state = (): string[] => ['--state', at('device')];
+/** A program of its own that is bound as an agent. */
+const robot = process.platform === 'win32' ? 'robot.exe' : 'robot';
 const passphrase = { input: 'correct horse\n' };
 const runDevice = () =>
   startCulvert(['run', '--mode', 'proxy', '--proxy-listen', '127.0.0.1:0', ...state()], { timeoutMs: 120_000 });
@@ -110,6 +112,8 @@ test(
 );
 
 test('a program of that user reaches the service, and is told by name and account', { timeout: 180_000 }, async () => {
+  copyFileSync(process.execPath, at(robot));
+  writeFileSync(at('device/culvert.yaml'), `agents: { robot: { identity: other, path: '**/${robot}' } }\n`);
   device = await runDevice();
   await ready('dev');
   expect(await get('/one')).toEqual({ status: 200, text: 'seen /one' });
@@ -127,6 +131,20 @@ test('a second engine, and a repair, are refused while the first lives', { timeo
   expect(second.code).toBe(1);
   expect(JSON.parse(second.err)).toMatchObject({ error: { code: 'engine.already_running' } });
   expect((await culvert(['repair', ...state()])).code).toBe(1);
+});
+
+test('an agent, and what it starts, does not command the engine', { timeout: 240_000 }, async () => {
+  const disable = [await culvertProgram(), 'identity', 'disable', 'dev', ...state(), '--json'];
+  const passedOn = `const { status } = require('node:child_process').spawnSync(process.argv[1], process.argv.slice(2), { stdio: 'inherit' });
+    process.exit(status);`;
+  for (const args of [disable, ['-e', passedOn, process.execPath, ...disable]]) {
+    const said = spawnSync(at(robot), args, { encoding: 'utf8' });
+    expect(JSON.parse(said.stderr)).toMatchObject({
+      error: { code: 'engine.not_permitted', details: { agent: 'robot' } },
+    });
+    expect(said.status).toBe(1);
+  }
+  expect((await statusOf('dev'))?.state).toBe('ready');
 });
 
 test('files that another process holds are replaced once it lets go', { timeout: 240_000 }, async () => {

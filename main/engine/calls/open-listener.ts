@@ -18,6 +18,7 @@ import { createHandlers, type HandlerDeps } from './handlers.ts';
 import { groupIdOf, isMember, userName } from './local-users.ts';
 import { ownCalls } from './own-calls.ts';
 import { peerCredentials } from './peer-credentials.ts';
+import { pipeServing } from './pipe-listener.ts';
 import { openSocketServer } from './socket-server.ts';
 import { userIdentities } from './user-identities.ts';
 import type { UserId } from '../../base/user-id.ts';
@@ -84,6 +85,7 @@ export async function openListeners(deps: ListenerDeps, stack: DisposalStack): P
       dispatcher,
       log,
       peerCredentials: peerCredentials(),
+      pipes: pipeServing(),
       attribution,
       groupId,
       isMember,

@@ -2,8 +2,8 @@
  * The engine's door: a Unix socket in the state directory (or a named pipe), one dispatcher connection a client.
  *
  * Who may enter is settled twice: by the socket's mode and directory, and by the peer's credentials, which the native addon reads (Node
- * itself has no SO_PEERCRED). What the peer may do is settled by what it descends from. Where the system does not say who it is, it may
- * look at the engine's standing and no more.
+ * itself has no SO_PEERCRED); a pipe's own list lets nobody else in, and the addon, which serves it, tells the peer's process. What the peer may
+ * do is settled by what it descends from. Where the system does not say who it is, it may look at the engine's standing and no more.
  */
 import { chmod, chown, lstat, stat, unlink } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
@@ -17,14 +17,16 @@ import { isMissing } from '../../files/read-if-there.ts';
 import type { Caller } from '../../api/call.ts';
 import type { Dispatcher, DispatcherConnection } from '../../api/dispatch.ts';
 import { LineSplitter } from '../../api/lines.ts';
+import { listenOnPipe, type PipeServer } from './pipe-listener.ts';
 import { isPipe, socketAddress } from '../../ipc/socket-path.ts';
 import type { CallerAttribution } from '../../apps/caller-attribution.ts';
 
-/** Who is at the other end of a socket, by the kernel's word. */
+/** Who is at the other end, by the kernel's word. */
 export interface PeerCredentials {
   readonly pid?: number;
-  readonly uid: number;
-  readonly gid: number;
+  /** Absent at a pipe: its own list lets in nobody but the engine's user and the machine's accounts. */
+  readonly uid?: number;
+  readonly gid?: number;
 }
 
 /** Where it listens, and who may come in. */
@@ -34,13 +36,15 @@ export interface SocketServerDeps {
   readonly log: Log;
   /** Reads the peer of a connected socket's descriptor; absent where the addon is not there. */
   readonly peerCredentials: ((fd: number) => PeerCredentials | undefined) | undefined;
+  /** Serves a pipe and names its clients; absent where the addon is not there, or there are no such pipes. */
+  readonly pipes?: PipeServer | undefined;
   /** Which program it is that connected. */
   readonly attribution: CallerAttribution;
   /** gid whose members may use identities of their own: the socket becomes 0660. */
   readonly groupId: number | undefined;
   /** Members may look at what is others' too. */
   readonly membersObserve?: boolean;
-  /** Where `peerCredentials` is absent, whoever may enter that directory is the engine's person. */
+  /** Where neither can ask, whoever may enter that directory is the engine's person. */
   readonly directoryDecides?: boolean;
   /** The engine's own directory, which the group is let through; any other keeps its mode. */
   readonly ownDirectory: string;
@@ -56,20 +60,18 @@ export async function openSocketServer(deps: SocketServerDeps): Promise<AsyncDis
   const clients = new Set<Socket>();
   const own = process.getuid?.();
   const places = new UserPlaces((uid) => uid === undefined || uid === 0 || uid === own, clientLimits);
-  const server = createServer({ allowHalfOpen: false, pauseOnConnect: true });
-  server.on('connection', (socket) => {
+  const arrived = (socket: Socket, peer: PeerCredentials | undefined): void => {
     clients.add(socket);
     socket.once('close', () => clients.delete(socket));
     socket.on('error', (error) => deps.log.debug('engine.client_failed', { error }));
-    welcome(socket, places, deps).catch((error: unknown) => {
+    welcome(socket, peer, places, deps).catch((error: unknown) => {
       deps.log.error('engine.client_failed', { error });
       socket.destroy();
     });
-  });
+  };
   await removeStale(deps.path);
-  await listen(server, deps.path);
   const stack = new DisposalStack();
-  stack.defer(() => new Promise<void>((resolve) => server.close(() => resolve())));
+  stack.use(await listen(deps, arrived));
   stack.defer(() => {
     for (const socket of clients) socket.destroySoon();
     // A client that does not read must not hold up the engine's end.
@@ -84,7 +86,26 @@ export async function openSocketServer(deps: SocketServerDeps): Promise<AsyncDis
   return stack;
 }
 
-async function listen(server: Server, path: string): Promise<void> {
+/** Disposing waits until nobody is connected any more. */
+async function listen(
+  deps: SocketServerDeps,
+  arrived: (socket: Socket, peer: PeerCredentials | undefined) => void,
+): Promise<Disposable | AsyncDisposable> {
+  const { path, pipes } = deps;
+  if (isPipe(path) && pipes !== undefined) {
+    try {
+      return listenOnPipe(path, pipes, (socket, pid) => arrived(socket, defined({ pid })));
+    } catch (error) {
+      throw unusable(path, error);
+    }
+  }
+  const server = createServer({ allowHalfOpen: false, pauseOnConnect: true });
+  server.on('connection', (socket) => arrived(socket, readPeer(socket, deps)));
+  await listenOnSocket(server, path);
+  return { [Symbol.asyncDispose]: () => new Promise<void>((resolve) => server.close(() => resolve())) };
+}
+
+async function listenOnSocket(server: Server, path: string): Promise<void> {
   const address = socketAddress(path);
   try {
     await new Promise<void>((resolve, reject) => {
@@ -132,8 +153,12 @@ async function restrict(path: string, groupId: number | undefined, ownDirectory:
 }
 
 /** Settle who it is, give it a place, serve it. */
-async function welcome(socket: Socket, places: UserPlaces, deps: SocketServerDeps): Promise<void> {
-  const peer = readPeer(socket, deps);
+async function welcome(
+  socket: Socket,
+  peer: PeerCredentials | undefined,
+  places: UserPlaces,
+  deps: SocketServerDeps,
+): Promise<void> {
   const user = admitted(peer, deps);
   if (user === undefined) {
     deps.log.warn('engine.client_refused', { uid: peer?.uid });
@@ -197,11 +222,11 @@ type Admitted = 'owner' | 'member' | 'unseen';
 
 function admitted(peer: PeerCredentials | undefined, deps: SocketServerDeps): Admitted | undefined {
   if (peer === undefined) {
-    const isOwner = isPipe(deps.path) || (deps.directoryDecides === true && deps.peerCredentials === undefined);
-    return isOwner ? 'owner' : 'unseen';
+    const isAsked = isPipe(deps.path) ? deps.pipes !== undefined : deps.peerCredentials !== undefined;
+    return deps.directoryDecides === true && !isAsked ? 'owner' : 'unseen';
   }
   const { uid, gid } = peer;
-  if (uid === 0 || uid === process.getuid?.()) return 'owner';
+  if (uid === undefined || uid === 0 || uid === process.getuid?.()) return 'owner';
   const member = deps.groupId !== undefined && (gid === deps.groupId || deps.isMember?.(uid, deps.groupId) === true);
   return member ? 'member' : undefined;
 }
@@ -214,10 +239,10 @@ async function callerOf(peer: PeerCredentials | undefined, user: Admitted, deps:
   }
   if (peer === undefined) return { permission: 'administer', via: 'socket' };
   const { uid, pid } = peer;
-  const identified = { via: 'socket', uid, ...defined({ pid }) } as const;
+  const identified = { via: 'socket', ...defined({ uid, pid }) } as const;
   const program = await deps.attribution.of(pid);
   if (program.kind !== 'person') return { ...identified, permission: 'observe', standing: program };
-  if (user === 'owner') return { ...identified, permission: 'administer' };
+  if (user === 'owner' || uid === undefined) return { ...identified, permission: 'administer' };
   const observes = deps.membersObserve ?? false;
   return { ...identified, permission: 'operate', standing: { kind: 'member', uid, observes } };
 }

@@ -9,9 +9,9 @@ mod rights;
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
-pub use rights::{restrict, rights};
+pub use rights::{Descriptor, descriptor_for, restrict, rights, wide};
 #[cfg(windows)]
-pub use windows::{chain, pipe_server};
+pub use windows::{Handle, chain, pipe_server};
 
 /// A process. What it lets nobody read is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -17,7 +17,8 @@ use windows_sys::Win32::System::SystemServices::ACCESS_ALLOWED_ACE_TYPE;
 use super::windows::sid_text;
 use super::{FileRights, Grant};
 
-fn wide(text: &str) -> Vec<u16> {
+/// As the system's calls want it.
+pub fn wide(text: &str) -> Vec<u16> {
     text.encode_utf16().chain([0]).collect()
 }
 
@@ -26,7 +27,7 @@ fn failed(code: u32) -> io::Error {
 }
 
 /// Memory that the system gave us.
-struct Descriptor(PSECURITY_DESCRIPTOR);
+pub struct Descriptor(pub PSECURITY_DESCRIPTOR);
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
@@ -85,20 +86,10 @@ pub fn rights(path: &str) -> io::Result<FileRights> {
 
 /// Full access for these accounts, for nobody else, handed down to what lies in it; nothing is inherited from above.
 pub fn restrict(path: &str, sids: &[String]) -> io::Result<()> {
-    let entries: String = sids.iter().map(|sid| format!("(A;OICI;FA;;;{sid})")).collect();
-    let text = wide(&format!("D:P{entries}"));
-    let mut memory: PSECURITY_DESCRIPTOR = null_mut();
-    // SAFETY: the text ends in NUL; `memory` is freed below.
-    let ok = unsafe {
-        ConvertStringSecurityDescriptorToSecurityDescriptorW(text.as_ptr(), SDDL_REVISION_1, &mut memory, null_mut())
-    };
-    if ok == 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let _memory = Descriptor(memory);
+    let descriptor = descriptor_for(sids, "FA", "OICI")?;
     let (mut present, mut list, mut defaulted) = (0, null_mut(), 0);
-    // SAFETY: all places are live; the list points into `memory`.
-    if unsafe { GetSecurityDescriptorDacl(memory, &mut present, &mut list, &mut defaulted) } == 0 {
+    // SAFETY: all places are live; the list points into the descriptor's memory.
+    if unsafe { GetSecurityDescriptorDacl(descriptor.0, &mut present, &mut list, &mut defaulted) } == 0 {
         return Err(io::Error::last_os_error());
     }
     let what = DACL_SECURITY_INFORMATION | PROTECTED_DACL_SECURITY_INFORMATION;
@@ -107,4 +98,16 @@ pub fn restrict(path: &str, sids: &[String]) -> io::Result<()> {
         SetNamedSecurityInfoW(wide(path).as_ptr(), SE_FILE_OBJECT, what, null_mut(), null_mut(), list, null_mut())
     };
     if code == ERROR_SUCCESS { Ok(()) } else { Err(failed(code)) }
+}
+
+/// A list of these accounts alone with these rights, in the words of SDDL; nothing is inherited from above.
+pub fn descriptor_for(sids: &[String], rights: &str, inheritance: &str) -> io::Result<Descriptor> {
+    let entries: String = sids.iter().map(|sid| format!("(A;{inheritance};{rights};;;{sid})")).collect();
+    let text = wide(&format!("D:P{entries}"));
+    let mut memory: PSECURITY_DESCRIPTOR = null_mut();
+    // SAFETY: the text ends in NUL; what is made is freed with the descriptor.
+    let ok = unsafe {
+        ConvertStringSecurityDescriptorToSecurityDescriptorW(text.as_ptr(), SDDL_REVISION_1, &mut memory, null_mut())
+    };
+    if ok == 0 { Err(io::Error::last_os_error()) } else { Ok(Descriptor(memory)) }
 }

@@ -27,7 +27,7 @@ use windows_sys::Win32::System::Threading::{
     PROCESS_QUERY_INFORMATION, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_VM_READ, QueryFullProcessImageNameW,
 };
 
-use super::Process;
+use super::{Process, wide};
 
 /// Longer chains of living parents are nobody's honest work.
 const LONGEST: usize = 64;
@@ -254,10 +254,10 @@ fn account_name(sid: PSID) -> Option<String> {
 
 /// The process that serves the named pipe `path`, by a connection of our own that says nothing.
 pub fn pipe_server(path: &str) -> io::Result<u32> {
-    let wide: Vec<u16> = path.encode_utf16().chain([0]).collect();
+    let path = wide(path);
     // SAFETY: the path ends in NUL; nothing else is handed over. Whoever serves it may not act as us (SECURITY_ANONYMOUS is the level 0).
     let pipe = unsafe {
-        CreateFileW(wide.as_ptr(), GENERIC_READ, 0, null(), OPEN_EXISTING, SECURITY_SQOS_PRESENT, null_mut())
+        CreateFileW(path.as_ptr(), GENERIC_READ, 0, null(), OPEN_EXISTING, SECURITY_SQOS_PRESENT, null_mut())
     };
     if pipe == INVALID_HANDLE_VALUE {
         return Err(io::Error::last_os_error());

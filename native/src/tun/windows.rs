@@ -16,6 +16,7 @@ use windows_sys::Win32::System::Threading::{CreateEventW, INFINITE, SetEvent, Wa
 use windows_sys::core::GUID;
 
 use super::{Device, HEADROOM, Offload, OpenOptions, Wake};
+use crate::account::wide;
 
 /// Between 128 KiB and 64 MiB, a power of two (api/wintun.h, WintunStartSession).
 const RING_BYTES: u32 = 4 * 1024 * 1024;
@@ -50,10 +51,6 @@ struct WindowsTun {
 unsafe impl Send for WindowsTun {}
 // SAFETY: as above; receive is called by the pump alone, send takes its own lock within Wintun.
 unsafe impl Sync for WindowsTun {}
-
-fn wide(text: &str) -> Vec<u16> {
-    text.encode_utf16().chain([0]).collect()
-}
 
 fn last_error() -> io::Error {
     io::Error::last_os_error()
