@@ -51,6 +51,11 @@ async function serve(
   return path;
 }
 
+/** Another socket, or pipe, of the test. */
+function beside(name: string): string {
+  return process.platform === 'win32' ? defaultSocketPath(join(directory, name)) : join(directory, `${name}.sock`);
+}
+
 function status(path: string): Promise<string> {
   return call(path, async (client) => (await client.engine.status()).mode);
 }
@@ -102,14 +107,15 @@ describe('the socket', () => {
   });
 
   it('lets whom the system does not name look at the engine’s standing, and no more', async () => {
-    const path = await serve(undefined, undefined, { peerCredentials: undefined });
+    const path = await serve(undefined, undefined, { peerCredentials: undefined, pipes: undefined });
     expect(await status(path)).toBe('proxy');
     await expect(call(path, (client) => client.engine.stop())).rejects.toMatchObject({ code: 'engine.not_permitted' });
     await expect(call(path, (client) => client.session.list())).rejects.toMatchObject({
       code: 'engine.not_permitted',
     });
-    const own = await serve(join(directory, 'own.sock'), undefined, {
+    const own = await serve(beside('own'), undefined, {
       peerCredentials: undefined,
+      pipes: undefined,
       directoryDecides: true,
     });
     await call(own, (client) => client.session.list());
@@ -120,7 +126,7 @@ describe('the socket', () => {
       { kind: 'agent', agent: 'helper' },
       { kind: 'unknown', why: 'the process is gone' },
     ] as const) {
-      const path = await serve(join(directory, `${kind.kind}.sock`), undefined, {
+      const path = await serve(beside(kind.kind), undefined, {
         attribution: { of: () => Promise.resolve(kind) },
       });
       expect(await status(path)).toBe('proxy');
