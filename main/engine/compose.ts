@@ -307,7 +307,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
       clock,
       audit,
       config,
-      apps,
+      apps: starts.finding(apps),
       checkModelKey: decisions.checkModelKey,
       admit,
       admitAs,

@@ -136,7 +136,7 @@ export class AgentStarts implements AsyncDisposable {
   }
 
   /** What a flow's owner is found by: its own ends, or those inside the run whose gate it came through. */
-  async owner(flow: FlowRequest, finder: Pick<AppFinder, 'find'>): Promise<App> {
+  async owner(flow: Parameters<AppFinder['find']>[0], finder: Pick<AppFinder, 'find'>): Promise<App> {
     const via = flow.via;
     const through = via === undefined ? undefined : this.#through.get(keyOf({ source: flow.source, via }));
     if (through === undefined) return finder.find(flow);
@@ -146,6 +146,20 @@ export class AgentStarts implements AsyncDisposable {
     const { agent, uid } = start;
     if (app.proven === agent) return app;
     return { attribution: 'exact', proven: agent, parents: [], ...defined({ uid }) };
+  }
+
+  /**
+   * The same for places of the engine's own, which ask while a socket is new: a gate tells of its connection once that stands, which is in the same
+   * turn, before or after it is accepted here.
+   */
+  finding(finder: Pick<AppFinder, 'find'>): Pick<AppFinder, 'find'> {
+    return {
+      find: async (flow) => {
+        const early = finder.find(flow);
+        await new Promise((resolve) => void setImmediate(resolve));
+        return this.owner(flow, { find: (asked) => (asked === flow ? early : finder.find(asked)) });
+      },
+    };
   }
 
   /** A run in the network of this host goes where that goes; one without goes where its agent's rule lists. */
