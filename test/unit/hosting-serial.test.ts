@@ -1,10 +1,14 @@
+import { EventEmitter } from 'node:events';
 import fc from 'fast-check';
+import type { SerialPort } from 'serialport';
 import { describe, expect, it } from 'vitest';
 import { parseHostConfigs } from '../../main/hosting/host-config.ts';
 import { RtuGateway } from '../../main/hosting/serial/rtu-gateway.ts';
-import { answerLength, decodeRtu, encodeRtu } from '../../main/hosting/serial/rtu.ts';
-import { describeSerial, parseSerialAddress } from '../../main/hosting/serial/serial-settings.ts';
+import { answerLength, decodeRtu, encodeRtu, type RtuMessage } from '../../main/hosting/serial/rtu.ts';
+import { SerialLine, type LineAnswer } from '../../main/hosting/serial/serial-line.ts';
+import { describeSerial, parseSerialAddress, type SerialSettings } from '../../main/hosting/serial/serial-settings.ts';
 import { fuzzRounds } from '../support/fuzz-rounds.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { RecordingSink } from '../support/recording-sink.ts';
 
 describe('the address of a serial line', () => {
@@ -99,6 +103,32 @@ describe('an answer on the line', () => {
     expect(decodeRtu(frame, { ...request, pdu: Uint8Array.of(99) })).toBeUndefined();
   });
 
+  it.each([
+    [
+      [6, 0, 10, 0, 1],
+      [6, 0, 11, 0, 1],
+    ],
+    [
+      [5, 0, 1, 0xff, 0],
+      [5, 0, 1, 0, 0],
+    ],
+    [
+      [16, 0, 1, 0, 2, 4, 0, 1, 0, 2],
+      [16, 0, 1, 0, 1],
+    ],
+    [
+      [22, 0, 4, 0, 0xf2, 0, 0x25],
+      [22, 0, 4, 0, 0xf2, 0, 0x26],
+    ],
+    [
+      [8, 0, 11, 0, 0],
+      [8, 0, 12, 0, 0],
+    ],
+  ])('to %j is not %j, which is to another question', (asked, answered) => {
+    const frame = encodeRtu({ unit: 7, pdu: Uint8Array.from(answered) });
+    expect(decodeRtu(frame, { unit: 7, pdu: Uint8Array.from(asked) })).toBeUndefined();
+  });
+
   it('that is damaged is none', () => {
     const request = { unit: 7, pdu: Uint8Array.of(3, 0, 40, 0, 2) };
     const frame = encodeRtu({ unit: 7, pdu: Uint8Array.of(3, 4, 0, 1, 0, 2) });
@@ -113,7 +143,84 @@ describe('an answer on the line', () => {
   });
 });
 
+describe('a line with a device that does not answer', () => {
+  const settings: SerialSettings = { path: '/dev/ttyX', baud: 19200, parity: 'none', stop: 2, answerMs: 1_000 };
+  const request = (unit: number): RtuMessage => ({ unit, pdu: Uint8Array.of(3, 0, 40, 0, 2) });
+
+  /** A port on which unit 9 answers at once, and what was written to it. */
+  function port() {
+    const asked: number[] = [];
+    const events = new EventEmitter();
+    const written = (frame: Uint8Array): void => {
+      asked.push(frame[0] ?? 0);
+      if (frame[0] !== 9) return;
+      queueMicrotask(() => events.emit('data', encodeRtu({ unit: 9, pdu: Uint8Array.of(3, 4, 0, 1, 0, 2) })));
+    };
+    const port = Object.assign(events, {
+      flush: (done: () => void) => done(),
+      write: written,
+      drain: () => undefined,
+      isOpen: false,
+    });
+    return { asked, port: port as unknown as SerialPort };
+  }
+  const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+  it('asks it again when a late answer would have come, and others meanwhile', async () => {
+    const { asked, port: opened } = port();
+    const clock = new ManualClock();
+    const line = new SerialLine(settings, opened, clock);
+    const wanted = (): boolean => true;
+    const first = line.ask(request(7), wanted);
+    await settle();
+    clock.advance(1_000);
+    await settle();
+    clock.advance(100);
+    expect(await first).toEqual({ kind: 'silent' });
+    const second = line.ask(request(7), wanted);
+    const other = line.ask(request(9), wanted);
+    await settle();
+    clock.advance(100);
+    expect(await other).toMatchObject({ kind: 'answer' });
+    expect(asked).toEqual([7, 9]);
+    clock.advance(800);
+    await settle();
+    expect(asked).toEqual([7, 9, 7]);
+    clock.advance(1_000);
+    await settle();
+    clock.advance(100);
+    expect(await second).toEqual({ kind: 'silent' });
+  });
+});
+
 describe('the gateway of a line', () => {
+  it('has one request of a client on the line at a time, so that others have their turns', async () => {
+    const asked: number[] = [];
+    const answers: (() => void)[] = [];
+    const line = {
+      ask: ({ pdu }: RtuMessage): Promise<LineAnswer> =>
+        new Promise((resolve) => {
+          asked.push(pdu[2] ?? 0);
+          answers.push(() => resolve({ kind: 'silent' }));
+        }),
+      onLost: () => ({ [Symbol.dispose]: () => undefined }),
+    };
+    const gateway = new RtuGateway(line, () => undefined);
+    const sink = RecordingSink.on(gateway);
+    const requests = Array.from({ length: 40 }, (_, at) => [0, at, 0, 0, 0, 6, 7, 3, 0, at, 0, 2]);
+    expect(gateway.write(Uint8Array.from(requests.flat()))).toBe(false);
+    for (let at = 0; at < 40; at += 1) {
+      expect(asked).toEqual(Array.from({ length: at + 1 }, (_, index) => index));
+      answers[at]?.();
+      await sink.until(() => sink.chunks.length === at + 1);
+    }
+    // In their order, each under its own number: nobody answered.
+    expect(sink.chunks.map((bytes) => [bytes[1], bytes[7], bytes[8]])).toEqual(
+      requests.map(([, at]) => [at, 0x83, 0x0b]),
+    );
+    expect(sink.drains).toBe(1);
+  });
+
   it.each([7, 255])('asks a client to wait that asks unit %i and does not read', async (unit) => {
     const gateway = new RtuGateway(
       {

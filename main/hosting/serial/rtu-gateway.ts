@@ -18,7 +18,7 @@ const exceptions = { pathUnavailable: 0x0a, targetFailed: 0x0b } as const;
 /** What a client needs of its line. */
 type Line = Pick<SerialLine, 'ask' | 'onLost'>;
 
-/** One client of a line. */
+/** One client of a line. It has one request on the line at a time, so that all who share it have their turns however much one of them asks. */
 export class RtuGateway implements ByteStream {
   readonly kind = 'stream';
   readonly #line: Line;
@@ -26,8 +26,10 @@ export class RtuGateway implements ByteStream {
   readonly #frames = new FrameReader();
   readonly #lost: Disposable;
   #sink: ByteSink | undefined;
+  readonly #requests: ModbusFrame[] = [];
   #answers: Uint8Array[] = [];
-  #waiting = 0;
+  #asking = false;
+  #onLine = false;
   #paused = false;
   #full = false;
   #ending = false;
@@ -55,9 +57,10 @@ export class RtuGateway implements ByteStream {
     if (this.#ending || this.#closed) return false;
     this.#frames.push(
       chunk,
-      (frame) => void this.#request(frame),
+      (frame) => void this.#requests.push(frame),
       (why) => this.#close(new TunnelerError('hosting.connect_failed', `the serial line was sent ${why}`)),
     );
+    void this.#askAll();
     this.#full = this.#held() >= maxHeld;
     return !this.#full && !this.#isClosed();
   }
@@ -80,24 +83,33 @@ export class RtuGateway implements ByteStream {
     this.#flush();
   }
 
-  async #request(frame: ModbusFrame): Promise<void> {
-    const { unit } = frame;
-    if (unit > highestUnit) {
-      this.#answer(exceptionTo(frame, exceptions.pathUnavailable));
-      return;
-    }
-    this.#waiting += 1;
+  /** While somebody reads the answers. */
+  async #askAll(): Promise<void> {
+    if (this.#asking) return;
+    this.#asking = true;
     try {
-      const answer = await this.#line.ask({ unit, pdu: frame.bytes.slice(7) }, () => !this.#closed);
-      // To all devices: nobody answers.
-      if (answer.kind === 'answer') this.#answer(framed(frame, answer.pdu));
-      else if (unit !== 0) this.#answer(exceptionTo(frame, exceptions.targetFailed));
+      while (!this.#closed && this.#answers.length < maxHeld) {
+        const next = this.#requests.shift();
+        if (next === undefined) break;
+        await this.#ask(next);
+      }
     } catch (error) {
       this.#close(toTunnelerError(error, 'sockets.failed'));
     } finally {
-      this.#waiting -= 1;
+      this.#asking = false;
       this.#flush();
     }
+  }
+
+  async #ask(frame: ModbusFrame): Promise<void> {
+    const { unit } = frame;
+    if (unit > highestUnit) return this.#answer(exceptionTo(frame, exceptions.pathUnavailable));
+    this.#onLine = true;
+    const answer = await this.#line.ask({ unit, pdu: frame.bytes.slice(7) }, () => !this.#closed);
+    this.#onLine = false;
+    // To all devices: nobody answers.
+    if (answer.kind === 'answer') this.#answer(framed(frame, answer.pdu));
+    else if (unit !== 0) this.#answer(exceptionTo(frame, exceptions.targetFailed));
   }
 
   #answer(bytes: Uint8Array): void {
@@ -118,7 +130,8 @@ export class RtuGateway implements ByteStream {
       this.#full = false;
       sink.drain();
     }
-    if (!this.#ending || this.#ended || this.#closed || this.#waiting > 0 || this.#answers.length > 0) return;
+    if (this.#requests.length > 0) void this.#askAll();
+    if (!this.#ending || this.#ended || this.#closed || this.#held() > 0) return;
     this.#ended = true;
     sink.end();
     this.#close(undefined);
@@ -137,7 +150,7 @@ export class RtuGateway implements ByteStream {
 
   /** A client that asks and does not read is asked to wait as one whose questions do. */
   #held(): number {
-    return this.#waiting + this.#answers.length;
+    return this.#requests.length + (this.#onLine ? 1 : 0) + this.#answers.length;
   }
 
   /** Read anew where a callback may have closed it meanwhile; the compiler would take the older answer. */

@@ -23,19 +23,24 @@ export function encodeRtu({ unit, pdu }: RtuMessage): Uint8Array {
   return frame;
 }
 
-/** The answer's PDU out of a whole frame; undefined where it is damaged, of another device or another function. */
+/** The answer's PDU out of a whole frame; undefined where it is damaged, of another device or function, or tells of something that was not asked. */
 export function decodeRtu(frame: Uint8Array, { unit, pdu }: RtuMessage): Uint8Array | undefined {
   if (frame.length < 2 + checksumBytes) return undefined;
   const sum = rtuChecksum(frame.subarray(0, -checksumBytes));
   if (frame.at(-2) !== (sum & 0xff) || frame.at(-1) !== sum >> 8) return undefined;
   if (frame[0] !== unit || ((frame[1] ?? 0) & 0x7f) !== pdu[0]) return undefined;
-  return frame.slice(1, -checksumBytes);
+  const answer = frame.slice(1, -checksumBytes);
+  const echoed = answer[0] === pdu[0] ? (echoes[answer[0] ?? 0] ?? 0) : 0;
+  return pdu.subarray(0, echoed).every((byte, at) => answer[at] === byte) ? answer : undefined;
 }
 
 /**
- * How long the answer is that begins with `bytes`: undefined while that cannot be told, `silence` where only the pause behind it tells. An
- * answer to a read has exactly the values that were asked for, so that a late one to another question is none.
+ * Bytes of a request that its answer begins with, by function: address and value or count of what was written, or the sub-function. A late answer
+ * to another write is known by them.
  */
+const echoes: Readonly<Record<number, number>> = { 5: 5, 6: 5, 8: 3, 15: 5, 16: 5, 22: 7 };
+
+/** How long the answer is that begins with `bytes`: undefined while that cannot be told, `silence` where only the pause behind it tells. */
 export function answerLength({ pdu }: RtuMessage, bytes: Uint8Array): number | 'silence' | undefined {
   const [code = 0] = pdu;
   const answered = bytes[1];

@@ -17,6 +17,8 @@ const maxFrameBytes = 256;
 /** Nobody answered in time, or in a way that can be read. */
 export type LineAnswer = { readonly kind: 'answer'; readonly pdu: Uint8Array } | { readonly kind: 'silent' };
 
+const silent: LineAnswer = { kind: 'silent' };
+
 /** An open line; disposing closes it. */
 export class SerialLine implements AsyncDisposable {
   readonly settings: SerialSettings;
@@ -26,6 +28,8 @@ export class SerialLine implements AsyncDisposable {
   #failure: TunnelerError | undefined;
   #arrived: (bytes: Uint8Array) => void = () => undefined;
   readonly #lost = new Set<(error: TunnelerError) => void>();
+  /** Units that did not answer in time, and until when (monotonic) their answer may come yet. */
+  readonly #late = new Map<number, number>();
 
   constructor(settings: SerialSettings, port: SerialPort, clock: Clock) {
     this.settings = settings;
@@ -47,21 +51,40 @@ export class SerialLine implements AsyncDisposable {
     return { [Symbol.dispose]: () => void this.#lost.delete(listener) };
   }
 
-  /** Ask one device, after all that was asked before; `isWanted` is looked at when its turn comes. Rejects where the line fails. */
-  ask(request: RtuMessage, isWanted: () => boolean): Promise<LineAnswer> {
-    return this.#turns.run(async () => {
-      if (this.#failure !== undefined) throw this.#failure;
-      if (!isWanted()) return { kind: 'silent' };
-      const answer = await this.#ask(request);
-      await sleep(this.#clock, request.unit === 0 ? broadcastMs : silenceMs(this.settings));
-      return answer;
-    });
+  /**
+   * Ask one device, after all that was asked before; `isWanted` is looked at when its turn comes. A device that was silent is asked again when an
+   * answer to what it was asked then would have come: nothing in one tells which of two reads it is to. Rejects where the line fails.
+   */
+  async ask(request: RtuMessage, isWanted: () => boolean): Promise<LineAnswer> {
+    for (;;) {
+      const answer = await this.#turns.run(async () => {
+        if (this.#failure !== undefined) throw this.#failure;
+        if (!isWanted()) return silent;
+        // Others on the line have their turns meanwhile.
+        return this.#lateMs(request.unit) > 0 ? undefined : this.#turn(request);
+      });
+      if (answer !== undefined) return answer;
+      await sleep(this.#clock, this.#lateMs(request.unit));
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#lost.clear();
     await this.#turns.idle();
     if (this.#port.isOpen) await new Promise<void>((resolve) => this.#port.close(() => resolve()));
+  }
+
+  async #turn(request: RtuMessage): Promise<LineAnswer> {
+    const { unit } = request;
+    const answer = await this.#ask(request);
+    if (answer.kind === 'answer') this.#late.delete(unit);
+    else if (unit !== 0) this.#late.set(unit, this.#clock.monotonic() + this.settings.answerMs);
+    await sleep(this.#clock, unit === 0 ? broadcastMs : silenceMs(this.settings));
+    return answer;
+  }
+
+  #lateMs(unit: number): number {
+    return Math.max(0, (this.#late.get(unit) ?? 0) - this.#clock.monotonic());
   }
 
   #ask(request: RtuMessage): Promise<LineAnswer> {
@@ -78,13 +101,13 @@ export class SerialLine implements AsyncDisposable {
       };
       const end = (frame: Uint8Array): void => {
         const pdu = decodeRtu(frame, request);
-        settle(() => resolve(pdu === undefined ? { kind: 'silent' } : { kind: 'answer', pdu }));
+        settle(() => resolve(pdu === undefined ? silent : { kind: 'answer', pdu }));
       };
-      const silent = (): void => settle(() => resolve({ kind: 'silent' }));
-      const late = this.#clock.after(this.settings.answerMs, silent);
+      const unanswered = (): void => settle(() => resolve(silent));
+      const late = this.#clock.after(this.settings.answerMs, unanswered);
       const lost = this.onLost((error) => settle(() => reject(error)));
       if (request.unit === 0) {
-        this.#send(request, silent);
+        this.#send(request, unanswered);
         return;
       }
       this.#arrived = (bytes) => {
