@@ -8,6 +8,7 @@ import type { EngagementContract } from '../base/engagement.ts';
 import { TunnelerError } from '../base/errors.ts';
 import { canonicalJson } from '../guard/json/canonical-json.ts';
 import { lastsMs, type Engagement, type EngagementEnd, type Party } from './engagement.ts';
+import { OwedEnds } from './owed-ends.ts';
 
 /** Clocks, digest, and where engagements are kept and recorded. */
 export interface EngagementBookDeps {
@@ -21,6 +22,8 @@ export interface EngagementBookDeps {
   readonly counted: () => void;
   /** Record a transition. What it throws refuses it. */
   readonly record: (engagement: Engagement) => void;
+  /** An end could not be kept or recorded, counts all the same, and is tried again. */
+  readonly unkept: (error: TunnelerError) => void;
 }
 
 /** Ended ones that are kept of the same two; older ones stand in the record alone. */
@@ -41,22 +44,25 @@ interface Row {
 
 /** All of them. Disposing stops its timer and ends nothing. */
 export class EngagementBook implements Disposable {
-  /** One that has ended, after it was recorded. */
+  /** One that has ended, after it was recorded where it can be. */
   readonly ended = new Emitter<Engagement>();
   readonly #deps: EngagementBookDeps;
   readonly #rows = new Map<string, Row>();
   /** By party: asked with every message. */
   readonly #latest = new Map<string, Row>();
   readonly #hashes = new WeakMap<EngagementContract, string>();
+  readonly #owed: OwedEnds;
   #timer: Disposable | undefined;
 
   constructor(deps: EngagementBookDeps) {
     this.#deps = deps;
+    this.#owed = new OwedEnds({ ...deps, save: () => deps.save(this.list()) });
     const lastMonotonicMs = deps.clock.monotonic();
     for (const one of deps.kept) {
       const { messages, bytes, lastAtMs } = one;
       this.#keep({ fixed: this.#carriedOver(one), messages, bytes, lastAtMs, lastMonotonicMs });
     }
+    for (const row of this.#rows.values()) if (row.fixed.state === 'closing') this.#finish(row);
     this.#look();
   }
 
@@ -173,21 +179,34 @@ export class EngagementBook implements Disposable {
     return row === undefined || most === undefined ? Infinity : Math.max(0, most - bytesOf(row));
   }
 
-  /** End it; nothing happens where it is over. Each step is recorded; one that cannot be does not keep it open. */
-  close(
+  /** As {@link end}, for somebody who is to hear that it may not last: throws where it could not be kept or recorded yet. */
+  close(...asked: Parameters<EngagementBook['end']>): void {
+    const unkept = this.end(...asked);
+    if (unkept !== undefined) throw unkept;
+  }
+
+  /**
+   * End it; nothing changes where it is over. It is over whatever the disk says: what could not be kept or recorded is tried again, and told.
+   * Kept in one, so that none is found half ended.
+   */
+  end(
     id: string,
     ended: EngagementEnd,
     reason: string,
     more: Pick<Engagement, 'endedDetail' | 'claimed'> = {},
-  ): void {
-    const one = this.get(id);
-    if (one === undefined || one.state === 'closed') return;
+  ): TunnelerError | undefined {
+    const row = this.#rows.get(id);
+    if (row === undefined || row.fixed.state === 'closed') return this.#owed.settle();
+    const one = snapshot(row);
     const ranMs = one.startedSinceBootMs === undefined ? one.usedBefore?.ms : this.#ranMs(one);
     const over = { ...one, ...more, ended, reason, ranMs };
-    this.#put({ ...over, state: 'closing' });
-    this.#put({ ...over, state: 'closed', closedAtMs: this.#deps.clock.now() });
-    const kept = this.get(id);
-    if (kept !== undefined) this.ended.emit(kept);
+    const closed: Engagement = { ...over, state: 'closed', closedAtMs: this.#deps.clock.now() };
+    row.fixed = closed;
+    this.#forget();
+    const unkept = this.#owed.owe({ ...over, state: 'closing' }, closed);
+    this.#look();
+    this.ended.emit(closed);
+    return unkept;
   }
 
   /** When it ends at the latest; undefined: at no set time. */
@@ -197,6 +216,7 @@ export class EngagementBook implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#owed[Symbol.dispose]();
     this.#timer?.[Symbol.dispose]();
   }
 
@@ -204,20 +224,21 @@ export class EngagementBook implements Disposable {
     const { messages, bytes, lastAtMs } = one;
     const before = this.#rows.get(one.id);
     const lastMonotonicMs = before?.lastMonotonicMs ?? this.#deps.clock.monotonic();
-    // Kept and recorded before it counts; an end counts whatever the disk says.
-    const isEnd = one.state === 'closing' || one.state === 'closed';
+    // Kept and recorded before it counts, and after what ended before it.
+    const owed = this.#owed.settle();
+    if (owed !== undefined) throw owed;
     const others = this.list().filter(({ id }) => id !== one.id);
-    for (const step of [() => this.#deps.save([...others, one]), () => this.#deps.record(one)]) {
-      try {
-        step();
-      } catch (error) {
-        if (!isEnd) throw error;
-      }
-    }
+    this.#deps.save([...others, one]);
+    this.#deps.record(one);
     this.#keep({ fixed: one, messages, bytes, lastAtMs, lastMonotonicMs });
-    if (one.state === 'closed') this.#forget();
     this.#look();
     return one;
+  }
+
+  /** An earlier run was killed while it ended this one. */
+  #finish(row: Row): void {
+    row.fixed = { ...row.fixed, state: 'closed', closedAtMs: this.#deps.clock.now() };
+    this.#owed.owe(snapshot(row));
   }
 
   #keep(row: Row): void {
@@ -272,9 +293,9 @@ export class EngagementBook implements Disposable {
       const { fixed } = row;
       if (fixed.state !== 'active') continue;
       if (this.#leftMs(fixed) <= 0) {
-        this.close(fixed.id, 'max_duration_exceeded', `its ${(lastsMs(fixed) ?? 0) / 1000} s are over`);
+        this.end(fixed.id, 'max_duration_exceeded', `its ${(lastsMs(fixed) ?? 0) / 1000} s are over`);
       } else if (this.#silenceLeftMs(row) <= 0) {
-        this.close(fixed.id, 'idle_timeout', `nothing was said for ${fixed.contract.idleTimeoutSeconds ?? 0} s`);
+        this.end(fixed.id, 'idle_timeout', `nothing was said for ${fixed.contract.idleTimeoutSeconds ?? 0} s`);
       }
     }
     this.#look();

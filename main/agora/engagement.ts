@@ -3,11 +3,9 @@
  * Source: openziti/agora, docs/layer-2 (sessions, contracts): `ses_…`, proposed → accepting → active → closing → closed.
  */
 import type { EngagementContract } from '../base/engagement.ts';
+import type { EngagementState } from '../base/engagement-states.ts';
 import type { ReasonCode } from '../base/reason-codes.ts';
 import type { CloseReason } from '../base/reason.ts';
-
-/** `accepting`: agreed on, and nothing said yet. Time counts from `active` on. */
-export type EngagementState = 'proposed' | 'accepting' | 'active' | 'closing' | 'closed';
 
 /** Why an engagement ended, in Culvert's words: those of sessions, and two that only engagements have. */
 export type EngagementEnd = CloseReason | 'rejected' | 'contract_changed';
@@ -104,6 +102,14 @@ const renewedByDialling: ReadonlySet<EngagementEnd> = new Set([
 /** Is there to be a proposal before anything is said under this contract again? */
 export function asksForProposal({ ended, claimed = ended, contractHash }: Engagement, hash: string): boolean {
   return claimed !== undefined && contractHash === hash && !renewedByDialling.has(claimed);
+}
+
+/** Ends that the host alone brings about: what it says of the next one undoes them, and no others. */
+export const endedByHost: ReadonlySet<EngagementEnd | undefined> = new Set(['provider_close', 'rejected']);
+
+/** Time that it is approved for: what whoever hosts says, and no more than the contract gives. */
+export function approvedForMs({ approval }: EngagementContract, saidMs: number | undefined): number | undefined {
+  return approval === undefined ? saidMs : Math.min(saidMs ?? Infinity, approval.forSeconds * 1000);
 }
 
 /** Milliseconds that it may last from its first message; undefined: without end. */

@@ -185,11 +185,11 @@ export interface EngagementRefusal {
   readonly next: string;
 }
 
-/** The engagement that a session of agents belongs to: asked before anything is said, and told of what was. */
+/** The engagement that a session of agents belongs to: asked before anything is said, and told of what is. */
 export interface SessionEngagement {
-  /** Undefined: it may be said. A promise where the other end is asked first. */
+  /** Undefined: it may be said as things stand, which {@link said} decides. A promise where the other end is asked first. */
   refusal(): EngagementRefusal | undefined | Promise<EngagementRefusal | undefined>;
-  /** It goes on now; `isMessage`: it counts as one. A refusal where that cannot be recorded. */
+  /** The decision, in the very step in which it goes on: judged, begun and counted at once. `isMessage`: it counts as one. */
   said(isMessage: boolean): EngagementRefusal | undefined;
 }
 

@@ -9,6 +9,8 @@
  *     frame = mark (16 bytes) ‖ length (u16, big endian) ‖ JSON (UTF-8)
  */
 
+import { isEngagementState, type EngagementState } from '../base/engagement-states.ts';
+
 /** Field of the app data in which a dialler names its mark, as lower hex. */
 export const helloField = 'culvert_hello';
 /** Field in which it names the guard it holds the session to, where it holds one. Its own word. */
@@ -35,7 +37,7 @@ export const maxWordsBytes = 0xffff;
 export interface EngagementWords {
   readonly id: string;
   /** Where it stands there; absent: nothing was said under it yet. */
-  readonly state?: string;
+  readonly state?: EngagementState;
   /** SHA-256 of the contract in force there, lower hex. */
   readonly contract: string;
   /** What the host calls itself. */
@@ -146,7 +148,9 @@ function engagementWords(raw: unknown): EngagementWords | undefined {
   const { id, state, contract, by } = raw as Readonly<Record<string, unknown>>;
   if (typeof id !== 'string' || typeof contract !== 'string' || typeof by !== 'string') return undefined;
   if (!/^ses_[0-9a-f]{32}$/.test(id) || !/^[0-9a-f]{64}$/.test(contract) || by.length > 512) return undefined;
-  return { id, contract, by, ...(typeof state === 'string' ? { state } : {}) };
+  // A state that nobody here knows is no word for having none.
+  if (state === undefined) return { id, contract, by };
+  return isEngagementState(state) ? { id, contract, by, state } : undefined;
 }
 
 /** A dialler's proof; undefined where it gave none. */

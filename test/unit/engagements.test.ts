@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { EngagementBook } from '../../main/agora/engagement-book.ts';
 import { agoraWords, type Engagement, type Party } from '../../main/agora/engagement.ts';
 import { unknownApp } from '../../main/apps/app.ts';
@@ -21,6 +22,8 @@ import { Approvals } from '../../main/policy/approvals.ts';
 import type { GrantHolder } from '../../main/policy/grants.ts';
 import type { QuarantineEvent } from '../../main/policy/quarantine.ts';
 import type { SessionEvent, SessionFacts } from '../../main/session/sessions.ts';
+import { createGuard } from '../../main/guard/create-guard.ts';
+import { context, GuardDriver, post } from '../support/guard-driver.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { MemoryAudit } from '../support/session-world.ts';
 
@@ -53,6 +56,11 @@ const factsOf = (end: 'dial' | 'host', contract: EngagementContract): SessionFac
     : { caller: { account: 'id-laptop', name: 'laptop', asserted: 'signature' as const, asks: true } }),
 });
 
+const quarantined = (subject: string): QuarantineEvent => ({
+  kind: 'added',
+  entry: { subject, sinceMs: 0, cause: 'x', by: 'operator' },
+});
+
 /** One end, with everything of it in the test's hands. */
 class End {
   readonly clock: ManualClock;
@@ -66,6 +74,11 @@ class End {
   readonly cut: [id: string, reason: string][] = [];
   kept: readonly Engagement[] = [];
   failing = false;
+  /** Told of ends that could not be kept. */
+  readonly unkept: string[] = [];
+  saves = 0;
+  failsAfter = Infinity;
+  unrecording = false;
   #made = 0;
 
   readonly end: 'dial' | 'host';
@@ -88,12 +101,16 @@ class End {
       digest: (text) => createHash('sha256').update(text).digest('hex'),
       kept,
       save: (all) => {
-        if (this.failing) throw new Error('no space');
+        if (this.failing || this.saves >= this.failsAfter) throw new Error('no space');
+        this.saves += 1;
         this.kept = all;
       },
       counted: () => (this.kept = this.book.list()),
-      record: (one) =>
-        void this.audit.record({ kind: `engagement.${one.state}`, engagement: one.id, reason: one.reason }),
+      record: (one) => {
+        if (this.unrecording) throw new Error('no space');
+        void this.audit.record({ kind: `engagement.${one.state}`, engagement: one.id, reason: one.reason });
+      },
+      unkept: (error) => void this.unkept.push(error.message),
     });
     this.engagements = new Engagements({
       book: this.book,
@@ -381,17 +398,85 @@ describe('an engagement that the contract alone accepts', () => {
     expect(both.host.states()).toEqual(['closed consumer_close']);
   });
 
-  it('is opened anew by its host for one that ended, and the dialling end takes it up', async () => {
-    const both = new Both({ maxDurationSeconds: 60 });
-    await both.connect().say();
-    both.clock.advance(60_001);
+  it('is opened anew by its host after what the host alone ended, and the dialling end goes on with what is left there', async () => {
+    const both = new Both({ maxBytes: 100 });
+    await both.connect().say(60);
+    await both.host.engagements.close(both.host.book.list()[0]?.id ?? '', 'enough');
+    await both.dial.engagements.refresh();
     const over = both.host.book.list()[0] as Engagement;
     const id = both.host.engagements.reopen(over, both.contract, 'once more');
-    expect(await both.connect().say()).toBe('said');
+    const next = both.connect();
+    expect(await next.say()).toBe('said');
     for (const end of [both.dial, both.host]) {
-      expect(end.states()).toEqual(['closed max_duration_exceeded', 'active']);
+      expect(end.states()).toEqual(['closed provider_close', 'active']);
       expect(end.book.list()[1]?.id).toBe(id);
     }
+    expect([next.dial.leftBytes(), next.host.leftBytes()]).toEqual([30, 90]);
+  });
+
+  it.each([
+    ['max_duration_exceeded', (both: Both) => both.clock.advance(60_001)],
+    ['max_bytes_exceeded', (both: Both) => both.dial.close([...both.dial.open][0] ?? '', 'max_bytes_exceeded')],
+    ['quarantined', (both: Both) => both.dial.quarantined.emit(quarantined('service:broker'))],
+    ['consumer_close', (both: Both) => both.dial.engagements.close(both.dial.book.list()[0]?.id ?? '', 'a person')],
+  ] as const)(
+    'that ended by %s at the dialling end is not opened by the host’s word, but by a proposal',
+    async (ended, end) => {
+      const both = new Both({ maxDurationSeconds: 60 });
+      await both.connect().say();
+      await end(both);
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(both.dial.states()).toEqual([`closed ${ended}`]);
+      both.host.engagements.reopen(both.host.book.list()[0] as Engagement, both.contract, 'once more');
+      expect(await both.connect().say()).toMatch(/^engagement:closed; propose another/);
+      expect(both.dial.states()).toEqual([`closed ${ended}`]);
+      await both.propose();
+      expect(await both.connect().say()).toBe('said');
+    },
+  );
+
+  it('gives no bytes anew by what a host says of its state', async () => {
+    const dial = new End('dial', () => ({ id: `ses_${'0'.repeat(32)}`, state: 'unknown' }));
+    const contract = contractOf({ maxBytes: 100, approval: { by: ['box'], forSeconds: 60 } });
+    const contractHash = 'a'.repeat(64);
+    const greet = (digit: string): void => {
+      const id = `ses_${digit.repeat(32)}`;
+      dial.engagements.met(dialler, { id, contract: contractHash, by: 'evil', state: 'active' });
+    };
+    greet('1');
+    const first = dial.session(contract);
+    expect(first.said(true)).toBe(undefined);
+    first.moved(70);
+    // The host alone says how long it is approved for, and no longer than the contract does.
+    expect(dial.book.endsAtMs(dial.book.list()[0] as Engagement)).toBe(dial.clock.now() + 60_000);
+    dial.engagements.follow(dial.book.list()[0]?.id ?? '', {
+      id: `ses_${'1'.repeat(32)}`,
+      state: 'closed',
+      ended: 'provider_close',
+      reason: 'x',
+      contract: contractHash,
+      by: 'evil',
+    });
+    greet('2');
+    const second = dial.session(contract);
+    expect(await second.refusal()).toBe(undefined);
+    expect(second.said(true)).toBe(undefined);
+    expect(second.leftBytes()).toBe(30);
+    second.moved(30);
+    dial.book.end(dial.book.list()[1]?.id ?? '', 'tunnel_failed', 'x');
+    greet('3');
+    expect(await dial.session(contract).refusal()).toMatchObject({ rule: 'engagement:closed' });
+  });
+
+  it('is decided when it is said, whatever was answered before', async () => {
+    const both = new Both();
+    const { host } = both.connect();
+    await both.connect().say();
+    expect(await host.refusal()).toBe(undefined);
+    await both.host.engagements.close(both.host.book.list()[0]?.id ?? '', 'enough');
+    expect(host.said(true)).toMatchObject({ rule: 'engagement:closed' });
+    expect(both.host.states()).toEqual(['closed provider_close']);
+    expect(both.host.book.list()[0]).toMatchObject({ messages: 1 });
   });
 
   it('has one id again where one end has forgotten it', async () => {
@@ -438,7 +523,7 @@ describe('an engagement that the contract alone accepts', () => {
     for (const subject of ['identity:id-laptop', 'identity:laptop (id-laptop)', 'service:broker', 'identity:box']) {
       const both = new Both();
       await both.connect().say();
-      both.host.quarantined.emit({ kind: 'added', entry: { subject, sinceMs: 0, cause: 'x', by: 'operator' } });
+      both.host.quarantined.emit(quarantined(subject));
       expect(both.host.states()).toEqual(['closed quarantined']);
     }
   });
@@ -447,6 +532,76 @@ describe('an engagement that the contract alone accepts', () => {
     const both = new Both();
     both.host.failing = true;
     expect(await both.connect().say()).toMatch(/^engagement:not_recorded/);
+  });
+
+  it('that was proposed by a message and could not be accepted goes on with the next one', async () => {
+    const both = new Both();
+    both.host.failsAfter = 1;
+    expect(await both.connect().say()).toMatch(/^engagement:not_recorded/);
+    expect(both.host.states()).toEqual(['proposed']);
+    both.host.failsAfter = Infinity;
+    expect(await both.connect().say()).toBe('said');
+    expect(both.host.states()).toEqual(['active']);
+  });
+
+  it('that ends is over on the disk at once, and what a killed engine had half ended is over too', async () => {
+    const both = new Both({ maxDurationSeconds: 60 });
+    await both.connect().say();
+    const { host } = both;
+    const [before, saves] = [host.book.list()[0] as Engagement, host.saves];
+    host.book.close(before.id, 'quarantined', 'x');
+    expect(host.saves).toBe(saves + 1);
+    expect(host.kept.map(({ state }) => state)).toEqual(['closed']);
+
+    const half: Engagement = { ...before, state: 'closing', ended: 'quarantined', reason: 'x' };
+    const again = new End('host', () => undefined, { clock: both.clock, kept: [half] });
+    expect(again.states()).toEqual(['closed quarantined']);
+    expect(again.kept.map(({ state }) => state)).toEqual(['closed']);
+    expect(again.transitions()).toEqual(['closed: x']);
+    expect(await again.session(both.contract).refusal()).toMatchObject({ rule: 'engagement:closed' });
+  });
+
+  it('that ends where the disk is full is over, whoever ended it hears of it, and it is kept as soon as it can be', async () => {
+    const both = new Both();
+    await both.connect().say();
+    const { host } = both;
+    const [{ id }] = host.book.list() as [Engagement];
+    host.failing = true;
+    await expect(host.engagements.close(id, 'enough')).rejects.toThrow('no space');
+    expect(host.states()).toEqual(['closed provider_close']);
+    expect(host.cut.map(([, reason]) => reason)).toEqual(['provider_close']);
+    expect(host.kept.map(({ state }) => state)).toEqual(['active']);
+    expect(() => host.book.close(id, 'provider_close', 'again')).toThrow('no space');
+    both.clock.advance(60_000);
+    expect(host.kept.map(({ state }) => state)).toEqual(['active']);
+    host.failing = false;
+    both.clock.advance(60_000);
+    expect(host.kept.map(({ state }) => state)).toEqual(['closed']);
+    expect(host.transitions().slice(3)).toEqual(['closing: enough', 'closed: enough']);
+    expect(new Set(host.unkept)).toEqual(new Set(['no space']));
+    const told = host.unkept.length;
+    both.clock.advance(60_000);
+    expect(host.unkept).toHaveLength(told);
+    expect(() => host.book.close(id, 'provider_close', 'again')).not.toThrow();
+  });
+
+  it('that cannot be recorded as over is recorded before the next one', async () => {
+    const both = new Both();
+    await both.connect().say();
+    const { host } = both;
+    host.unrecording = true;
+    host.book.end(host.book.list()[0]?.id ?? '', 'idle_timeout', 'silence');
+    expect(host.kept.map(({ state }) => state)).toEqual(['closed']);
+    expect(host.session(both.contract).said(true)).toMatchObject({ rule: 'engagement:not_recorded' });
+    host.unrecording = false;
+    expect(host.session(both.contract).said(true)).toBe(undefined);
+    expect(host.transitions().slice(3)).toEqual([
+      'closing: silence',
+      'closed: silence',
+      'proposed: its first message',
+      'accepting: accepted by the contract alone',
+      'active: its first message',
+    ]);
   });
 });
 
@@ -474,6 +629,65 @@ describe('an engagement that a person accepts', () => {
     expect(both.host.transitions().slice(1)).toEqual(both.dial.transitions().slice(1));
     both.clock.advance(60_001);
     for (const end of [both.dial, both.host]) expect(end.states()).toEqual(['closed max_duration_exceeded']);
+  });
+
+  it('that is over when something is said is none, and the next one waits for a person', async () => {
+    const both = new Both({ approval });
+    await both.propose();
+    both.host.approvals.answer('app_1', { grant: true, by: 'box' });
+    const { host } = both.connect();
+    // A long message: judged, and hashed in turns from here on.
+    expect(await host.refusal()).toBe(undefined);
+    await both.host.engagements.close(both.host.book.list()[0]?.id ?? '', 'a person closes it');
+    expect(host.said(true)).toMatchObject({ rule: 'engagement:closed' });
+    expect(both.host.states()).toEqual(['closed provider_close']);
+    await both.propose();
+    expect(host.said(true)).toMatchObject({ rule: 'contract:approval' });
+    expect(both.host.states()).toEqual(['closed provider_close', 'proposed']);
+    expect(both.host.book.list()[1]).toMatchObject({ messages: 0 });
+    both.host.approvals.answer(both.host.approvals.list().at(-1)?.id ?? '', { grant: true, by: 'box' });
+    expect(host.said(true)).toBe(undefined);
+  });
+
+  it('lets no long message pass that was judged under one and hashed until another waits', async () => {
+    const both = new Both({ approval });
+    await both.propose();
+    both.host.approvals.answer('app_1', { grant: true, by: 'box' });
+    both.connect();
+    let turns = 0;
+    const guard = createGuard(
+      both.contract,
+      context({
+        engagement: both.host.session(both.contract),
+        hash: () => {
+          const hash = createHash('sha256');
+          return { update: (text) => void hash.update(text), digest: () => hash.digest('hex') };
+        },
+        pause: async () => {
+          turns += 1;
+          if (turns > 1) return;
+          await both.host.engagements.close(both.host.book.list()[0]?.id ?? '', 'a person closes it');
+          await both.propose();
+        },
+      }),
+    );
+    if (guard === undefined) throw new Error('no guard');
+    const parts = [{ text: 'x'.repeat(2 * 1024 * 1024) }];
+    const params = { message: { messageId: 'm', role: 'ROLE_USER', parts } };
+    const driver = new GuardDriver(guard).app(
+      post(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'SendMessage', params }), {}, '/'),
+    );
+    await vi.waitFor(() => expect(driver.outcome.toApp.toString()).toContain('waits for box'), 20_000);
+    expect(turns).toBeGreaterThan(0);
+    expect(driver.takeService()).toBe('');
+    expect(both.host.states()).toEqual(['closed provider_close', 'proposed']);
+    expect(both.host.book.list()[1]).toMatchObject({ messages: 0, bytes: 0 });
+  });
+
+  it('is none at a host that knows of no proposal', () => {
+    const host = new End('host', () => undefined);
+    expect(host.session(contractOf({ approval })).said(true)).toMatchObject({ rule: 'contract:approval' });
+    expect(host.states()).toEqual([]);
   });
 
   it('is over where it is refused, or nobody answers', async () => {
@@ -702,6 +916,37 @@ describe('engagements on disk', () => {
       messages: 1,
       bytes: 30,
     });
+  });
+
+  it('are never put back by counts that are written meanwhile', async () => {
+    const stateDirectory = await mkdtemp(join(tmpdir(), 'culvert-engagements-'));
+    places.push(stateDirectory);
+    const clock = new ManualClock();
+    const stateKept = (): unknown => {
+      const text = readFileSync(join(stateDirectory, 'engagements.json'), 'utf8');
+      return (JSON.parse(text) as { engagements: Engagement[] }).engagements.at(-1)?.state;
+    };
+    for (let round = 1; round <= 5; round += 1) {
+      const book = openKeptEngagements({ stateDirectory, clock, audit: new MemoryAudit(), log: silentLog });
+      const id = `ses_${round.toString(16).padStart(32, '0')}`;
+      book.propose(dialler, contractOf({}), { id, reason: 'please' });
+      book.accept(id, 'yes');
+      book.begin(id);
+      book.count(id, 1, 30);
+      clock.advance(250);
+      await new Promise((resolve) => setImmediate(resolve));
+      book.close(id, 'consumer_close', 'done');
+      // What an engine that is killed now would find, until nothing is under way any more.
+      let isOver = false;
+      const over = book[Symbol.asyncDispose]().then(() => (isOver = true));
+      const seen = new Set<unknown>();
+      do {
+        seen.add(stateKept());
+        await new Promise((resolve) => setImmediate(resolve));
+      } while (!isOver);
+      await over;
+      expect([...seen, stateKept()]).toEqual(['closed', 'closed']);
+    }
   });
 
   it('are not forgotten where their file is damaged', async () => {

@@ -3,7 +3,7 @@ import { generateKeyPairSync, sign } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { awaitProof, greet } from '../../main/peer/caller-question.ts';
 import { GreetedStream } from '../../main/peer/greeted-stream.ts';
-import { callerText, encodeWords, markOf, type CallerProof, type HostWords } from '../../main/peer/words.ts';
+import { callerText, encodeWords, hostWords, markOf, type CallerProof, type HostWords } from '../../main/peer/words.ts';
 import { provenId } from '../../main/engine/hosting/callers.ts';
 import { certificateSigner } from '../../main/engine/identities/certificate-signer.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -29,6 +29,19 @@ function dialler(
   const app = RecordingSink.on(greeted);
   return { clock, host, greeted, heard, app };
 }
+
+describe('what a host says of an engagement', () => {
+  const said = { id: `ses_${'0'.repeat(32)}`, contract: 'a'.repeat(64), by: 'box' };
+
+  it.each(['proposed', 'accepting', 'active', 'closing', 'closed'])('has a state that both ends know: %s', (state) => {
+    expect(hostWords({ engagement: { ...said, state } })).toEqual({ engagement: { ...said, state } });
+    expect(hostWords({ engagement: said })).toEqual({ engagement: said });
+  });
+
+  it.each(['Active', 'open', '', 7, null, {}])('is nothing with another one: %s', (state) => {
+    expect(hostWords({ guard: 'a2a', engagement: { ...said, state } })).toEqual({ guard: 'a2a' });
+  });
+});
 
 describe('the dialling end', () => {
   it('takes the greeting out, in whatever pieces it comes', async () => {

@@ -17,7 +17,7 @@ export interface EngagedSession extends SessionEngagement {
 interface EngagementsOfSessions {
   readonly book: Pick<EngagementBook, 'count' | 'leftBytes'>;
   refusal(party: Party, contract: EngagementContract, sinceMs: number): ReturnType<SessionEngagement['refusal']>;
-  said(party: Party, contract: EngagementContract): string;
+  said(party: Party, contract: EngagementContract, sinceMs: number): string | EngagementRefusal;
 }
 
 /** One session's side. */
@@ -43,7 +43,9 @@ export class HeldSession implements EngagedSession {
 
   said(isMessage: boolean): EngagementRefusal | undefined {
     try {
-      this.engagement = this.#all.said(this.#party, this.#contract);
+      const under = this.#all.said(this.#party, this.#contract, this.#sinceMs);
+      if (typeof under !== 'string') return under;
+      this.engagement = under;
     } catch (error) {
       // What cannot be kept or recorded must not go on.
       return refusals.unkept(toTunnelerError(error).message);

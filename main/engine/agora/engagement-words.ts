@@ -2,12 +2,25 @@
  * What two ends say of an engagement outside of what the agents say: one question and one answer, a line of JSON each, over a dial of the offered
  * service that says so (`askField` in peer/words). Who asks is what the host knows of any dialler; nothing that is said here names anybody.
  */
+import { randomBytes } from 'node:crypto';
 import * as v from 'valibot';
+import { engagementStates } from '../../base/engagement-states.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { closeReasons } from '../../base/reason.ts';
 
 /** As Agora's own, and long enough that nobody meets another's. */
 export const engagementId = v.pipe(v.string(), v.regex(/^ses_[0-9a-f]{32}$/, 'no id of an engagement'));
+
+/** A new one. */
+export function newEngagementId(): string {
+  return `ses_${randomBytes(16).toString('hex')}`;
+}
+
+/** Is it one? */
+export function isEngagementId(text: string): boolean {
+  return v.is(engagementId, text);
+}
+
 /** What the host is told of an end that came about at the dialling end; all else is somebody's closing. */
 export const endsToTell = [
   'max_bytes_exceeded',
@@ -37,7 +50,7 @@ export type EngagementQuestion = v.InferOutput<typeof question>;
 const answer = v.union([
   v.object({
     id: engagementId,
-    state: v.picklist(['proposed', 'accepting', 'active', 'closing', 'closed']),
+    state: v.picklist(engagementStates),
     ended: v.optional(v.picklist([...closeReasons, 'rejected', 'contract_changed'])),
     reason,
     contract: hash,

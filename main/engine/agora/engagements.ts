@@ -2,12 +2,13 @@
  * Engagements at work, at both ends: opened by the first message where the contract alone accepts, by a proposal where it asks a person; what is
  * said, how much and for how long counted over all sessions of the two; ended by whoever may, and both ends told.
  */
-import { randomBytes } from 'node:crypto';
 import type { EngagementBook } from '../../agora/engagement-book.ts';
 import { partyKey } from '../../agora/engagement-book.ts';
 import {
   asksForProposal,
+  approvedForMs,
   breachDetails,
+  endedByHost,
   type Engagement,
   type EngagementEnd,
   type Party,
@@ -29,7 +30,13 @@ import type { GrantHolder } from '../../policy/grants.ts';
 import type { Quarantine } from '../../policy/quarantine.ts';
 import type { SessionEvent, SessionFacts, Sessions, SessionSnapshot } from '../../session/sessions.ts';
 import { refusals } from './engagement-refusals.ts';
-import { endsToTell, type EngagementAnswer, type EngagementQuestion } from './engagement-words.ts';
+import {
+  endsToTell,
+  isEngagementId,
+  newEngagementId,
+  type EngagementAnswer,
+  type EngagementQuestion,
+} from './engagement-words.ts';
 
 /** What engagements are kept by, asked of and cut with. */
 export interface EngagementsDeps {
@@ -59,6 +66,7 @@ const mostAnew = 10;
 const anewWithinMs = 60_000;
 /** So long a list waits for others. */
 const patienceMs = 3_000;
+const acceptedAlone = 'accepted by the contract alone';
 const forgotten = 'the host knows nothing of it';
 /** Ends of a session that end what it belonged to. */
 const endedWith: ReadonlySet<CloseReason> = new Set([
@@ -122,60 +130,75 @@ export class Engagements implements Disposable {
     if (endedWith.has(session.closeReason)) {
       const { closeReason, closeWhy } = session;
       const detail = closeWhy === undefined ? undefined : breachDetails[closeWhy.code];
-      this.book.close(held.engagement, closeReason, closeWhy?.sentence ?? closeReason, {
+      this.book.end(held.engagement, closeReason, closeWhy?.sentence ?? closeReason, {
         endedDetail: detail,
       });
     } else if (wasCutThere(session)) void this.#refresh(held.engagement);
   }
 
-  /** Why nothing may be said now; undefined: it may. */
+  /** Why nothing may be said as things stand; undefined: it may. The host is asked first where it may have accepted since. */
   refusal(
     party: Party,
     contract: EngagementContract,
     sinceMs: number,
   ): EngagementRefusal | undefined | Promise<EngagementRefusal | undefined> {
-    const hash = this.book.hashOf(contract);
+    const refused = this.#inTheWay(party, contract, sinceMs);
     const current = this.book.current(party);
-    if (current !== undefined && current.contractHash !== hash) {
-      if (sinceMs < current.proposedAtMs) return refusals.changed(party);
-      this.book.close(current.id, 'contract_changed', 'another contract is in force since');
-      return this.refusal(party, contract, sinceMs);
-    }
-    if (current === undefined) return this.#unlessOpened(party, contract, hash);
-    if (current.state !== 'proposed') return undefined;
-    if (party.end === 'host') return refusals.waiting(party, contract);
-    // The host has the word, and may have said it since.
-    return this.#refresh(current.id).then(() => {
-      const now = this.book.current(party);
-      if (now === undefined) return this.#unlessOpened(party, contract, hash);
-      return now.state === 'proposed' ? refusals.waiting(party, contract) : undefined;
-    });
+    if (party.end === 'host' || current?.state !== 'proposed') return refused;
+    return this.#refresh(current.id).then(() => this.#inTheWay(party, contract, sinceMs));
   }
 
-  /** Something is said: its engagement runs from now on at the latest. Its id. Throws where that cannot be kept or recorded. */
-  said(party: Party, contract: EngagementContract): string {
+  /**
+   * Something is said, or refused: whatever was answered before, this is the decision. Its engagement runs from now on at the latest. Its id.
+   * Throws where that cannot be kept or recorded.
+   */
+  said(party: Party, contract: EngagementContract, sinceMs: number): string | EngagementRefusal {
+    const refused = this.#inTheWay(party, contract, sinceMs);
+    if (refused !== undefined) return refused;
     const { book } = this;
-    const key = partyKey(party);
-    let current = book.current(party);
-    if (current === undefined) {
-      const agreed = this.#agreed.get(key);
-      const words = agreed?.words;
-      const renews = words?.state === undefined;
-      current = this.propose(party, contract, { id: agreed?.id, reason: 'its first message', renews });
-      const { id } = current;
-      if (words?.id === id) this.#told(id, words);
-      book.accept(id, words?.state === undefined ? 'accepted by the contract alone' : 'accepted by the host before');
-      this.#agreed.delete(key);
+    const current = book.current(party);
+    if (current?.state === 'proposed') book.accept(current.id, acceptedAlone);
+    const { id, state } = current ?? this.#goOn(party, contract);
+    if (state !== 'active') {
+      if (party.end === 'host' && contract.approval !== undefined) this.#beginApproval(party);
+      book.begin(id);
     }
-    if (current.state !== 'active') {
-      book.begin(current.id);
-      if (current.end === 'host' && contract.approval !== undefined) {
-        this.#beginning = true;
-        this.#deps.approvals.begin(holderOf(current));
-        this.#beginning = false;
-      }
+    return id;
+  }
+
+  /** Nobody proposed the next one here: it goes on with what is left, under the id that both agreed on. */
+  #goOn(party: Party, contract: EngagementContract): Engagement {
+    const accepted = this.#isOpenThere(party) ? 'accepted by the host before' : acceptedAlone;
+    const { id: agreed, words } = this.#agreed.get(partyKey(party)) ?? {};
+    const made = this.propose(party, contract, { id: agreed, reason: 'its first message', renews: true });
+    if (words?.id === made.id) this.#told(made.id, words);
+    this.book.accept(made.id, accepted, approvedForMs(contract, undefined));
+    this.#agreed.delete(partyKey(party));
+    return made;
+  }
+
+  #beginApproval(party: Party): void {
+    this.#beginning = true;
+    try {
+      this.#deps.approvals.begin(holderOf(party));
+    } finally {
+      this.#beginning = false;
     }
-    return current.id;
+  }
+
+  /** What is in the way of saying anything now: only under what was accepted, and under this very contract, may anything be said. */
+  #inTheWay(party: Party, contract: EngagementContract, sinceMs: number): EngagementRefusal | undefined {
+    const current = this.book.current(party);
+    if (current === undefined) return this.#unlessOpened(party, contract);
+    if (current.contractHash !== this.book.hashOf(contract)) {
+      if (sinceMs < current.proposedAtMs) return refusals.changed(party);
+      this.book.end(current.id, 'contract_changed', 'another contract is in force since');
+      return this.#unlessOpened(party, contract);
+    }
+    const { state } = current;
+    // Only where it could not be kept that the contract accepts it does one stand proposed that needs nobody.
+    const isAccepted = state === 'accepting' || state === 'active' || (party.end === 'host' && isAlone(contract));
+    return isAccepted ? undefined : refusals.waiting(party, contract);
   }
 
   /** Begin one, under this id where nothing else has it. Throws where that cannot be kept or recorded. */
@@ -186,9 +209,8 @@ export class Engagements implements Disposable {
   ): Engagement {
     const id = agreed === undefined || this.book.get(agreed) !== undefined ? newEngagementId() : agreed;
     const made = this.book.propose(party, contract, { id, ...how });
-    const mine = partyKey(party);
-    // Others may have agreed on it too, and it is theirs no more.
-    for (const [key, one] of this.#agreed) if (key !== mine && one.id === id) this.#agreed.delete(key);
+    // Others may have agreed on it too, and it is theirs no more; nor does what was said of it before count for the next one.
+    for (const [key, one] of this.#agreed) if (one.id === id) this.#agreed.delete(key);
     return made;
   }
 
@@ -226,7 +248,7 @@ export class Engagements implements Disposable {
   agree(party: Party, contract: EngagementContract, suggested: string | undefined): EngagementWords {
     const current = this.book.current(party);
     const key = partyKey(party);
-    const isFresh = suggested !== undefined && isId(suggested) && this.book.get(suggested) === undefined;
+    const isFresh = suggested !== undefined && isEngagementId(suggested) && this.book.get(suggested) === undefined;
     const agreed = isFresh ? suggested : (this.#agreed.get(key)?.id ?? newEngagementId());
     // Also where there is one now: it may be over before anything is said.
     if (isFresh || current === undefined) this.#agreed.set(key, { id: agreed });
@@ -253,7 +275,7 @@ export class Engagements implements Disposable {
     if (asked.ask === 'close' && one.state !== 'closed') {
       // What it ended by there was not seen here: its word, and heard at a person's pace.
       const claimed = asked.ended !== undefined && this.#mayAnew(party) ? asked.ended : undefined;
-      book.close(one.id, 'consumer_close', asked.reason ?? 'the other end closed it', { claimed });
+      book.end(one.id, 'consumer_close', asked.reason ?? 'the other end closed it', { claimed });
     }
     return this.#answerOf(book.get(one.id) ?? one);
   }
@@ -265,12 +287,12 @@ export class Engagements implements Disposable {
     if (!this.#mayAnew(party)) {
       return { code: 'agora.too_often', refused: `more than ${mostAnew} engagements were proposed within a minute` };
     }
-    if (current !== undefined) book.close(current.id, 'contract_changed', 'another contract is in force since');
+    if (current !== undefined) book.end(current.id, 'contract_changed', 'another contract is in force since');
     const isFull = this.#isFull(party, contract);
     const made = this.propose(party, contract, { id: asked.id, reason: asked.reason ?? 'proposed' });
     const { id } = made;
     this.#told(id, defined({ contract: asked.contract }));
-    if (isFull) book.close(id, 'rejected', refusals.full(party, contract).sentence);
+    if (isFull) book.end(id, 'rejected', refusals.full(party, contract).sentence);
     else this.#decide(id, contract);
     return this.#answerOf(book.get(id) ?? made);
   }
@@ -283,7 +305,7 @@ export class Engagements implements Disposable {
   #decide(id: string, contract: EngagementContract): void {
     const one = this.book.get(id);
     if (one === undefined) return;
-    if (contract.approval === undefined) this.book.accept(id, 'accepted by the contract alone');
+    if (isAlone(contract)) this.book.accept(id, acceptedAlone);
     else this.#askPerson(one);
   }
 
@@ -303,10 +325,10 @@ export class Engagements implements Disposable {
     if (row.state === 'granted') {
       this.book.accept(one.id, `accepted by ${by}${said}`, this.#deps.approvals.leftMs(row.holder));
     } else if (row.state === 'denied') {
-      this.book.close(one.id, one.state === 'active' ? 'provider_close' : 'rejected', `refused by ${by}${said}`);
+      this.book.end(one.id, one.state === 'active' ? 'provider_close' : 'rejected', `refused by ${by}${said}`);
     } else if (row.state === 'expired') {
       const isOver = one.state === 'active';
-      this.book.close(
+      this.book.end(
         one.id,
         isOver ? 'max_duration_exceeded' : 'rejected',
         isOver ? 'its approval is over' : 'nobody answered in time, or nothing was said in time',
@@ -324,7 +346,7 @@ export class Engagements implements Disposable {
       const answer = await this.#deps.ask(one, { ask: 'state', id, contract: one.contractHash });
       this.follow(id, answer);
       const isUnknown = 'state' in answer && answer.state === 'unknown';
-      if (isUnknown && (mustBeKnown || one.state === 'proposed')) this.#closeQuietly(id, 'tunnel_failed', forgotten);
+      if (isUnknown && (mustBeKnown || one.state === 'proposed')) this.#endQuietly(id, 'tunnel_failed', forgotten);
     } catch (error) {
       // Nobody there: its terms hold here all the same.
       this.#deps.log.info('engagement.not_asked', { engagement: id, code: toTunnelerError(error).code });
@@ -344,9 +366,10 @@ export class Engagements implements Disposable {
     if ('refused' in answer) return;
     if (answer.state === 'unknown') return;
     this.#told(id, answer);
-    if (answer.state === 'closed') this.#closeQuietly(id, answer.ended ?? 'provider_close', answer.reason);
-    else if (answer.state !== 'proposed' && this.book.get(id)?.state === 'proposed') {
-      this.book.accept(id, answer.reason, answer.approvedMs);
+    const one = this.book.get(id);
+    if (answer.state === 'closed') this.#endQuietly(id, answer.ended ?? 'provider_close', answer.reason);
+    else if (one?.state === 'proposed' && (answer.state === 'accepting' || answer.state === 'active')) {
+      this.book.accept(id, answer.reason, approvedForMs(one.contract, answer.approvedMs));
     }
   }
 
@@ -361,13 +384,17 @@ export class Engagements implements Disposable {
     }
   }
 
-  /** End one of this end; the other is told where it can be reached, else when it is met next. */
+  /**
+   * End one of this end; the other is told where it can be reached, else when it is met next. Rejects where the end could not be kept or
+   * recorded yet; it is over all the same.
+   */
   async close(id: string, reason: string): Promise<void> {
     const one = this.book.get(id);
     if (one === undefined) return;
-    this.#closeQuietly(id, one.end === 'dial' ? 'consumer_close' : 'provider_close', reason);
+    const unkept = this.#endQuietly(id, one.end === 'dial' ? 'consumer_close' : 'provider_close', reason);
     const over = this.book.get(id);
     if (over?.end === 'dial') await this.#tellEnd(over);
+    if (unkept !== undefined) throw unkept;
   }
 
   /** At the host: a person lets the same two meet again, whatever ended before. The new one's id. */
@@ -375,7 +402,7 @@ export class Engagements implements Disposable {
     const current = this.book.current(over);
     if (current !== undefined) return current.id;
     const { id } = this.propose(over, contract, { reason: reason ?? 'opened anew by a person' });
-    if (contract.approval === undefined) this.book.accept(id, reason ?? 'opened anew by a person');
+    if (isAlone(contract)) this.book.accept(id, reason ?? 'opened anew by a person');
     else this.#decide(id, contract);
     return id;
   }
@@ -394,16 +421,24 @@ export class Engagements implements Disposable {
     return { id, state, reason: reason.slice(0, 1_000), contract, by, ...defined({ ended, approvedMs }) };
   }
 
-  #unlessOpened(party: Party, contract: EngagementContract, hash: string): EngagementRefusal | undefined {
-    // Opened anew there, whatever ended before.
-    const there = party.end === 'dial' ? this.#agreed.get(partyKey(party))?.words?.state : undefined;
-    if (there === 'accepting' || there === 'active') return undefined;
+  #unlessOpened(party: Party, contract: EngagementContract): EngagementRefusal | undefined {
+    const isOpenThere = this.#isOpenThere(party);
     const last = this.book.latest(party);
-    if (last !== undefined && (asksForProposal(last, hash) || this.book.isUsedUp(party, contract))) {
-      return refusals.over(party, last);
+    if (last !== undefined) {
+      // The host's word opens anew what the host alone ended: never what this end saw used up, or a person closed here.
+      const isUndone = isOpenThere && endedByHost.has(last.ended);
+      const asks = !isUndone && asksForProposal(last, this.book.hashOf(contract));
+      if (asks || this.book.isUsedUp(party, contract)) return refusals.over(party, last);
     }
-    if (contract.approval !== undefined) return refusals.unproposed(party, contract);
+    if (isOpenThere) return undefined;
+    if (!isAlone(contract)) return refusals.unproposed(party, contract);
     return this.#isFull(party, contract) ? refusals.full(party, contract) : undefined;
+  }
+
+  /** At the dialling end: the host says that it has accepted one. */
+  #isOpenThere(party: Party): boolean {
+    const there = party.end === 'dial' ? this.#agreed.get(partyKey(party))?.words?.state : undefined;
+    return there === 'accepting' || there === 'active';
   }
 
   #isFull({ end, serviceId }: Party, { maxSessions }: EngagementContract): boolean {
@@ -411,10 +446,11 @@ export class Engagements implements Disposable {
   }
 
   /** The other end knows, or is told by whoever asks for this. */
-  #closeQuietly(id: string, ended: EngagementEnd, reason: string): void {
+  #endQuietly(id: string, ended: EngagementEnd, reason: string): ReturnType<EngagementBook['end']> {
     this.#quiet.add(id);
-    this.book.close(id, ended, reason);
+    const unkept = this.book.end(id, ended, reason);
     this.#quiet.delete(id);
+    return unkept;
   }
 
   #ended(one: Engagement): void {
@@ -440,7 +476,7 @@ export class Engagements implements Disposable {
       if (one.state === 'closed') continue;
       const names = [`service:${one.service}`, `identity:${one.identity}`, `identity:${one.account}`];
       if ([...names, `identity:${one.counterparty ?? ''}`].includes(subject)) {
-        this.book.close(one.id, 'quarantined', `${subject} is in quarantine`);
+        this.book.end(one.id, 'quarantined', `${subject} is in quarantine`);
       }
     }
   }
@@ -451,13 +487,9 @@ export class Engagements implements Disposable {
   }
 }
 
-/** As Agora's own begin. */
-export function newEngagementId(): string {
-  return `ses_${randomBytes(16).toString('hex')}`;
-}
-
-function isId(text: string): boolean {
-  return /^ses_[0-9a-f]{32}$/.test(text);
+/** Does the contract alone accept? */
+function isAlone({ approval }: EngagementContract): boolean {
+  return approval === undefined;
 }
 
 /** The holder of granted time that this party is. */

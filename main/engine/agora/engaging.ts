@@ -9,8 +9,8 @@ import type { Policy } from '../../policy/policy.ts';
 import { quarantineRefusal, type Quarantine } from '../../policy/quarantine.ts';
 import type { ZitiService } from '../../ziti/model.ts';
 import type { Identities } from '../identities/identities.ts';
-import type { EngagementAnswer, EngagementQuestion } from './engagement-words.ts';
-import { newEngagementId, type Engagements } from './engagements.ts';
+import { newEngagementId, type EngagementAnswer, type EngagementQuestion } from './engagement-words.ts';
+import type { Engagements } from './engagements.ts';
 
 /** What is asked of whom. */
 export interface EngagingDeps {
@@ -65,7 +65,7 @@ export function openEngaging(deps: EngagingDeps): Engaging {
       const current = book.current(party);
       const isSame = current?.contractHash === book.hashOf(contract);
       if (current !== undefined && !isSame)
-        book.close(current.id, 'contract_changed', 'another contract is in force since');
+        book.end(current.id, 'contract_changed', 'another contract is in force since');
       const id = isSame ? current.id : newEngagementId();
       const question = { ask: 'propose', id, contract: book.hashOf(contract), reason: reason ?? 'proposed' } as const;
       const answer = await deps.ask(party, question);
@@ -75,7 +75,7 @@ export function openEngaging(deps: EngagingDeps): Engaging {
         throw rejected(service, `its host names ${answer.id}, which is with ${known.service}`);
       }
       if (known === undefined) {
-        if (isSame) book.close(id, 'tunnel_failed', 'the host has another one');
+        if (isSame) book.end(id, 'tunnel_failed', 'the host has another one');
         engagements.propose(party, contract, { id: answer.id, reason: question.reason });
       }
       engagements.follow(answer.id, answer);

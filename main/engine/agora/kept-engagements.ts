@@ -9,6 +9,7 @@ import type { AuditKind, AuditWriter } from '../../audit/record.ts';
 import type { Clock } from '../../base/clock.ts';
 import { defined } from '../../base/defined.ts';
 import { engagementSchema } from '../../base/engagement.ts';
+import { engagementStates } from '../../base/engagement-states.ts';
 import { toTunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { closeReasons } from '../../base/reason.ts';
@@ -33,7 +34,7 @@ const engagement = v.object({
   contract: engagementSchema,
   contractHash: text,
   contractHashThere: v.optional(text),
-  state: v.picklist(['proposed', 'accepting', 'active', 'closing', 'closed']),
+  state: v.picklist(engagementStates),
   proposedAtMs: number,
   startedAtMs: v.optional(number),
   startedSinceBootMs: v.optional(number),
@@ -78,12 +79,10 @@ export function openKeptEngagements(deps: KeptEngagementsDeps): EngagementBook &
     timer = undefined;
     writes
       .run(async () => {
-        let before;
-        // Once more where a transition was kept meanwhile: an older state has taken its place.
-        do {
-          before = saves;
-          await writeAtomically(path, JSON.stringify({ version: 1, engagements: book.list() }));
-        } while (saves !== before);
+        const before = saves;
+        const text = JSON.stringify({ version: 1, engagements: book.list() });
+        // A transition that was kept meanwhile has these counts too, and no older state takes its place.
+        await writeAtomically(path, text, { stillWanted: () => saves === before });
       })
       .catch((error: unknown) => {
         log.error('engagements.not_written', { code: toTunnelerError(error).code, error: String(error) });
@@ -102,6 +101,7 @@ export function openKeptEngagements(deps: KeptEngagementsDeps): EngagementBook &
       timer ??= clock.after(writeAfterMs, write);
     },
     record: (one) => audit.record({ kind: kinds[one.state], ...fieldsOf(one) }),
+    unkept: (error) => log.error('engagements.end_not_kept', { code: error.code, error: String(error) }),
   });
   return Object.assign(book, {
     async [Symbol.asyncDispose]() {

@@ -66,12 +66,15 @@ export class A2aCalls {
     this.#types = rules.messageTypes?.map((pattern) => compileGlob(pattern));
   }
 
-  /** Why nothing may be said to the agent now: whoever asks has no engagement with it. Its card may be asked for without one. */
+  /** Why nothing may be said to the agent as things stand: whoever asks has no engagement with it. Its card may be asked for without one. */
   engagementRefusal({ method }: RpcRequest): ReturnType<SessionEngagement['refusal']> {
     return isSaid(kindOf(method)) ? this.context.engagement?.refusal() : undefined;
   }
 
-  /** Judge a request of the application; `digest` is of its parameters. A refusal is recorded at once. What passes is said under an engagement. */
+  /**
+   * Judge a request of the application; `digest` is of its parameters. A refusal is recorded at once. What passes is said under an engagement,
+   * as that stands now: much may have happened while the digest was made.
+   */
   judge(asked: Asked): A2aVerdict {
     const { request, refused } = asked;
     const kind = kindOf(request.method);
