@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AuditEvent } from '../../main/audit/record.ts';
 import type { FleetStore } from '../../main/engine/collect/fleet-store.ts';
@@ -6,6 +7,7 @@ import { containmentOf } from '../../main/engine/collect/questions/containment.t
 import { darkOf } from '../../main/engine/collect/questions/dark.ts';
 import { incidentOf } from '../../main/engine/collect/questions/incident.ts';
 import { reachOf } from '../../main/engine/collect/questions/reach.ts';
+import { recordsOf } from '../../main/engine/collect/questions/records.ts';
 import { openSqliteStore } from '../../main/engine/collect/sqlite-store.ts';
 import { chainOf, newDevice } from '../conformance/fleet-store.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -76,6 +78,7 @@ const box: AuditEvent[] = [
     agent: 'claude',
     tool: 'drop',
     end: 'host',
+    caller: 'ada',
     decision: 'deny',
   },
   { kind: 'session.closed', session: 'ses_9', identity: 'box', service: 'notes', reason: 'provider_close' },
@@ -85,7 +88,12 @@ describe('the questions of the desk', () => {
   let store: FleetStore;
   const fleet = {
     search: (query: Parameters<FleetStore['search']>[0]) => store.search(query),
-    devices: () => store.devices(),
+    devices: async () =>
+      (await store.devices()).map(({ firstSeenMs, lastSeenMs, ...device }) => ({
+        ...device,
+        firstSeenAt: new Date(firstSeenMs).toISOString(),
+        lastSeenAt: new Date(lastSeenMs).toISOString(),
+      })),
   };
 
   beforeEach(async () => {
@@ -204,6 +212,97 @@ describe('the questions of the desk', () => {
       refused: 1,
       could: [{ device: 'laptop', identity: 'ada', services: ['mail'], used: ['notes'], unused: ['mail'] }],
     });
+  });
+
+  it('an agent: what a device does not tell of is told by the host, and what both tell of counts once', async () => {
+    const call = (identity: string, tool: string, more: object): AuditEvent => ({
+      kind: 'call',
+      identity,
+      service: 'crm',
+      agent: 'gemini',
+      tool,
+      decision: 'allow',
+      ...more,
+    });
+    const tells = await store.addDevice(newDevice('tells'));
+    await store.append(tells.id, chainOf([call('ann', 'read', { end: 'dial' })]), 3);
+    const hosts = await store.addDevice(newDevice('hosts'));
+    const hosted = [
+      call('crm', 'read', { end: 'host', caller: 'ann (aB3.x-9)' }),
+      call('crm', 'drop_all', { end: 'host', caller: 'mute' }),
+      // Its own device tells of reads only.
+      call('crm', 'drop_one', { end: 'host', caller: 'ann' }),
+    ];
+    await store.append(hosts.id, chainOf(hosted), 4);
+    expect((await agentOf(fleet, { agent: 'gemini' })).did.map(({ tool, calls }) => [tool, calls])).toEqual([
+      ['drop_all', 1],
+      ['drop_one', 1],
+      ['read', 1],
+    ]);
+  });
+
+  it('a device that was installed anew holds what its new journal says, and keeps what it used', async () => {
+    const gained = (service: string, permission: string): AuditEvent => ({
+      kind: 'service.gained',
+      identity: 'ann',
+      service,
+      permission,
+    });
+    const listens = (address: string): AuditEvent => ({
+      kind: 'engine.listening',
+      mode: 'proxy',
+      addresses: [address],
+    });
+    const before = await store.addDevice(newDevice('anew'));
+    const used: AuditEvent = { kind: 'session.opened', session: 's', identity: 'ann', service: 'crm', agent: 'gemini' };
+    const old = [listens('0.0.0.0:1'), gained('crm', 'Dial'), gained('gone', 'Dial'), gained('plc', 'Bind'), used];
+    await store.append(before.id, chainOf(old), newDevice('').nowMs + 1);
+    const after = await store.addDevice({ ...newDevice('anew'), nowMs: newDevice('').nowMs + 2 });
+    await store.append(after.id, chainOf([listens('127.0.0.1:1'), gained('crm', 'Dial')]), newDevice('').nowMs + 3);
+    expect(await reachOf(fleet, { device: 'anew' })).toMatchObject([
+      { identity: 'ann', dial: ['crm'], bind: [], used: [{ who: 'gemini', services: ['crm'] }], unused: [] },
+    ]);
+    const isAnew = ({ device }: { device: string }): boolean => device === 'anew';
+    expect((await darkOf(fleet)).filter(isAnew)).toMatchObject([{ hosts: [], listens: ['127.0.0.1:1'], open: [] }]);
+
+    // Somebody who only says that this is its name puts nothing aside, and two that are heard of both count.
+    const later = { ...newDevice('anew'), nowMs: newDevice('').nowMs + 9 };
+    const claims = await store.addDevice({ ...later, asserted: 'nobody' });
+    await store.append(claims.id, chainOf([gained('other', 'Dial')]), later.nowMs);
+    const beside = await store.addDevice({ ...newDevice('anew'), nowMs: newDevice('').nowMs + 2 });
+    await store.append(beside.id, chainOf([gained('beside', 'Dial')]), later.nowMs);
+    const held = (await reachOf(fleet, { device: 'anew' })).flatMap(({ dial }) => dial);
+    expect(held.sort()).toEqual(['beside', 'crm', 'other']);
+  });
+
+  it("a clock that was set moves no other device's records, and none of its own", async () => {
+    const origins = ['a', 'b', 'c'] as const;
+    const hit = fc.record({
+      origin: fc.constantFrom(...origins),
+      branch: fc.integer({ min: 1, max: 2 }),
+      at: fc.nat(60),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(hit, { maxLength: 60 }), fc.infiniteStream(fc.nat()), async (written, places) => {
+        const hits = written.map(({ origin, branch, at }, seq) => ({
+          device: origin,
+          origin,
+          branch,
+          receivedAt: '',
+          record: { kind: 'call', seq, at: new Date(at).toISOString(), prev: '', hash: '' },
+        }));
+        const shuffled = hits
+          .map((one) => ({ one, place: places.next().value }))
+          .sort((a, b) => a.place - b.place)
+          .map(({ one }) => one);
+        const read = await recordsOf({ search: () => Promise.resolve(shuffled), devices: fleet.devices }, ['call']);
+        expect(read).toHaveLength(hits.length);
+        for (const origin of origins) {
+          const own = hits.filter((one) => one.origin === origin).sort((a, b) => a.branch - b.branch);
+          expect(read.filter((one) => one.origin === origin)).toEqual(own);
+        }
+      }),
+    );
   });
 
   it('what is dark and what listens: an address that others could reach is named', async () => {

@@ -1,5 +1,7 @@
 /** What an agent did, and what it could have done: over every device that ran it. */
 import type { FleetAgentView } from '../../../api/record-views.ts';
+import { groupBy } from '../../../base/group-by.ts';
+import type { FleetHit } from '../fleet-store.ts';
 import { fieldOf, recordsOf, type FleetRecords } from './records.ts';
 import { reachOf } from './reach.ts';
 
@@ -18,25 +20,12 @@ export async function agentOf(store: FleetRecords, { agent, since, until }: Agen
   );
   const calls = await recordsOf(store, ['call'], within);
   const refused = (await recordsOf(store, ['verdict'], within)).filter((hit) => hit.record['decision'] === 'deny');
-  const tools = new Map<string, { service: string; tool: string; calls: number; denied: number }>();
-  // Where both ends report, each call is in both records.
-  const dialled = new Set(calls.filter((hit) => fieldOf(hit, 'end') !== 'host').map(({ record }) => record['service']));
-  for (const hit of calls) {
-    if (fieldOf(hit, 'end') === 'host' && dialled.has(hit.record['service'])) continue;
-    const service = fieldOf(hit, 'service');
-    const tool = fieldOf(hit, 'tool') || fieldOf(hit, 'method');
-    const key = JSON.stringify([service, tool]);
-    const row = tools.get(key) ?? { service, tool, calls: 0, denied: 0 };
-    row.calls += 1;
-    if (hit.record['decision'] === 'deny') row.denied += 1;
-    tools.set(key, row);
-  }
   const reach = await reachOf(store, { agent });
   return {
     agent,
     devices: [...new Set([...opened, ...calls, ...refused].map(({ device }) => device))].sort(),
     sessions: opened.length,
-    did: [...tools.values()].sort((a, b) => b.calls - a.calls || a.tool.localeCompare(b.tool)),
+    did: didOf(calls),
     refused: refused.length,
     could: reach.map(({ device, identity, dial, used }) => {
       const reached = new Set(used.find(({ who }) => who === agent)?.services ?? []);
@@ -49,4 +38,44 @@ export async function agentOf(store: FleetRecords, { agent, since, until }: Agen
       };
     }),
   };
+}
+
+type Did = FleetAgentView['did'][number];
+
+/**
+ * Calls by service and tool. A call is in the record of both its ends where both report; an end that does not report, or that leaves calls
+ * out, hides none of them: for each caller the end that counted more is believed.
+ */
+function didOf(calls: readonly FleetHit[]): Did[] {
+  const tools = new Map<string, Did>();
+  for (const [key, ofOne] of groupBy(calls, (hit) => JSON.stringify([...toolOf(hit), callerOf(hit)]))) {
+    const [service, tool] = JSON.parse(key) as [string, string, string];
+    const hosted = ofOne.filter(isHosted);
+    const dialled = ofOne.filter((hit) => !isHosted(hit));
+    const row = JSON.stringify([service, tool]);
+    const before = tools.get(row) ?? { service, tool, calls: 0, denied: 0 };
+    tools.set(row, {
+      ...before,
+      calls: before.calls + Math.max(hosted.length, dialled.length),
+      denied: before.denied + Math.max(deniedOf(hosted), deniedOf(dialled)),
+    });
+  }
+  return [...tools.values()].sort((a, b) => b.calls - a.calls || a.tool.localeCompare(b.tool));
+}
+
+function toolOf(hit: FleetHit): readonly [string, string] {
+  return [fieldOf(hit, 'service'), fieldOf(hit, 'tool') || fieldOf(hit, 'method')];
+}
+
+/** The identity that called. A host that was shown a caller's signature writes the caller's id behind the name. */
+function callerOf(hit: FleetHit): string {
+  return isHosted(hit) ? fieldOf(hit, 'caller').replace(/ \([^()]+\)$/, '') : fieldOf(hit, 'identity');
+}
+
+function isHosted(hit: FleetHit): boolean {
+  return fieldOf(hit, 'end') === 'host';
+}
+
+function deniedOf(hits: readonly FleetHit[]): number {
+  return hits.filter(({ record }) => record['decision'] === 'deny').length;
 }

@@ -2,25 +2,28 @@
 import type { FleetDarkView } from '../../../api/record-views.ts';
 import { isLoopback, readHostPort } from '../../../base/ip.ts';
 import { HeldByIdentity } from './held.ts';
+import { journalsNow } from './journals.ts';
 import { fieldOf, recordsOf, type FleetRecords } from './records.ts';
 
-/** One row a device, by name. */
+/** One row a device, by name; two where two journals are written under one name. */
 export async function darkOf(store: FleetRecords): Promise<FleetDarkView[]> {
   const hosted = new Map<string, Set<string>>();
-  for (const { device, bind } of (await HeldByIdentity.read(store)).all()) {
-    const known = hosted.get(device) ?? new Set();
+  for (const { origin, bind } of (await HeldByIdentity.read(store)).all()) {
+    const known = hosted.get(origin) ?? new Set();
     for (const service of bind) known.add(service);
-    hosted.set(device, known);
+    hosted.set(origin, known);
   }
   // The newest word of each engine is what counts: it says it anew at each start.
-  const listening = new Map((await recordsOf(store, ['engine.listening'])).map((hit) => [hit.device, hit]));
-  return (await store.devices()).map(({ name }) => {
-    const hit = listening.get(name);
+  const listening = new Map((await recordsOf(store, ['engine.listening'])).map((hit) => [hit.origin, hit]));
+  const now = await journalsNow(store);
+  const written = (await store.devices()).filter(({ origin }) => now.get(origin) === origin);
+  return written.map(({ name, origin }) => {
+    const hit = listening.get(origin);
     const addresses = hit?.record['addresses'];
     const listens = Array.isArray(addresses) ? addresses.filter((one) => typeof one === 'string') : [];
     return {
       device: name,
-      hosts: [...(hosted.get(name) ?? [])].sort(),
+      hosts: [...(hosted.get(origin) ?? [])].sort(),
       ...(hit === undefined ? {} : { mode: fieldOf(hit, 'mode') }),
       listens,
       open: listens.filter(isOpen),

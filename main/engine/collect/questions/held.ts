@@ -1,9 +1,12 @@
 /** What each identity of each device holds now, as the device recorded what it gained and lost. */
 import type { FleetHit } from '../fleet-store.ts';
+import { journalsNow } from './journals.ts';
 import { fieldOf, recordsOf, type FleetRecords } from './records.ts';
 
 /** One identity of one device. */
 export interface Held {
+  /** The journal that says so. */
+  readonly origin: string;
   readonly device: string;
   readonly identity: string;
   /** Services that it may dial, and host. */
@@ -13,14 +16,21 @@ export interface Held {
 
 const changes = ['engine.started', 'service.gained', 'service.lost', 'identity.changed', 'identity.removed'];
 
-/** Identities by the journal they are in and their name there. */
+/** Identities by the journal they are in and their name there; a journal that another took the place of says nothing of now. */
 export class HeldByIdentity {
+  readonly #now: ReadonlyMap<string, string>;
   readonly #byOrigin = new Map<string, Map<string, Held>>();
+
+  private constructor(now: ReadonlyMap<string, string>) {
+    this.#now = now;
+  }
 
   /** Of all devices, or of this one. */
   static async read(store: FleetRecords, device?: string): Promise<HeldByIdentity> {
-    const held = new HeldByIdentity();
-    for (const hit of await recordsOf(store, changes, { device })) held.#take(hit);
+    const held = new HeldByIdentity(await journalsNow(store));
+    for (const hit of await recordsOf(store, changes, { device })) {
+      if (held.#originOf(hit) === hit.origin) held.#take(hit);
+    }
     return held;
   }
 
@@ -28,15 +38,20 @@ export class HeldByIdentity {
     return [...this.#byOrigin.values()].flatMap((identities) => [...identities.values()]);
   }
 
-  /** Of the identity that a record names; holding nothing where nothing is known of it. */
+  /** Of the identity that a record names, in the journal its device writes now; holding nothing where nothing is known of it. */
   of(hit: FleetHit): Held {
-    const identities = this.#of(hit.origin);
+    const origin = this.#originOf(hit);
+    const identities = this.#of(origin);
     const identity = fieldOf(hit, 'identity');
     const known = identities.get(identity);
     if (known !== undefined) return known;
-    const fresh = { device: hit.device, identity, dial: new Set<string>(), bind: new Set<string>() };
+    const fresh = { origin, device: hit.device, identity, dial: new Set<string>(), bind: new Set<string>() };
     identities.set(identity, fresh);
     return fresh;
+  }
+
+  #originOf({ origin }: FleetHit): string {
+    return this.#now.get(origin) ?? origin;
   }
 
   #of(origin: string): Map<string, Held> {

@@ -1,10 +1,18 @@
 /** How the desk's questions read the fleet's record: whole kinds at once, by each device's own order, with its clock put right. */
-import type { FleetHit, FleetQuery, FleetStore } from '../fleet-store.ts';
+import { groupBy } from '../../../base/group-by.ts';
+import type { FleetDevice, FleetHit, FleetQuery, FleetStore } from '../fleet-store.ts';
 
 /** What the questions ask of whoever keeps the record. */
 export interface FleetRecords extends Pick<FleetStore, 'search'> {
-  /** One for each device, by its newest journal. */
-  devices(): Promise<readonly { readonly name: string; readonly origin: string; readonly clockOffsetMs: number }[]>;
+  /** One for each journal. */
+  devices(): Promise<readonly FleetJournal[]>;
+}
+
+/** A device's journal; one that was installed anew comes with another, under the name it had. */
+export interface FleetJournal extends Pick<FleetDevice, 'name' | 'origin' | 'asserted' | 'clockOffsetMs'> {
+  /** ISO 8601. */
+  readonly firstSeenAt: string;
+  readonly lastSeenAt: string;
 }
 
 /** Most records of one kind that one question looks at, newest first. */
@@ -23,12 +31,26 @@ export async function recordsOf(
   query: Omit<FleetQuery, 'kind' | 'limit'> = {},
 ): Promise<FleetHit[]> {
   const found = await Promise.all(kinds.map((kind) => store.search({ ...query, kind, limit: questionLimit })));
-  return found.flat().sort(byTheirOrder);
+  return merged(found.flat());
 }
 
-function byTheirOrder(a: FleetHit, b: FleetHit): number {
-  if (a.origin === b.origin && a.branch === b.branch) return a.record.seq - b.record.seq;
-  return a.record.at < b.record.at ? -1 : a.record.at > b.record.at ? 1 : 0;
+/**
+ * Each journal in its own order, and the journals beside one another by their clocks. A clock that was set back does not go back here: what
+ * comes after a moment in its journal counts as no earlier, else one device's clock would move the records of another.
+ */
+function merged(hits: readonly FleetHit[]): FleetHit[] {
+  const placed = [...groupBy(hits, ({ origin }) => origin).values()].flatMap((journal) => {
+    let at = '';
+    return journal
+      .toSorted((a, b) => a.branch - b.branch || a.record.seq - b.record.seq)
+      .map((hit, place) => {
+        if (hit.record.at > at) at = hit.record.at;
+        return { hit, at, place };
+      });
+  });
+  const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+  placed.sort((a, b) => order(a.at, b.at) || order(a.hit.origin, b.hit.origin) || a.place - b.place);
+  return placed.map(({ hit }) => hit);
 }
 
 /** A record's moment by the collector's clock, milliseconds since 1970. */
