@@ -1,6 +1,6 @@
 /** Websockets at the endpoint for models: each question to the service that has its model, through the guard of that service. */
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer, type ClientOptions } from 'ws';
 import { unknownApp } from '../../main/apps/app.ts';
@@ -48,6 +48,8 @@ async function provider(name: string): Promise<{ readonly port: number; readonly
 interface World {
   readonly url: string;
   readonly guarded: GuardedPort;
+  /** Services that whoever asks is not let in to. */
+  readonly barred: Set<string>;
   readonly stop: () => void;
 }
 
@@ -61,8 +63,12 @@ async function door(
   const guarded = await openGuardedPort(1, {});
   cleanUps.push(() => guarded[Symbol.asyncDispose]());
   const app = { ...unknownApp, agent: 'writer' };
+  const barred = new Set<string>();
   const admit: Admit = async ({ service = '' }) => {
     const port = ports[service];
+    if (barred.has(service)) {
+      return { kind: 'refused', answer: 'prohibited', reason: { code: 'policy.quarantined', sentence: 'cut off' } };
+    }
     if (port === undefined) {
       return { kind: 'refused', answer: 'reset', reason: { code: 'ziti.dial.failed', sentence: 'it is not there' } };
     }
@@ -94,7 +100,7 @@ async function door(
     },
     stack,
   );
-  return { url: `ws://${await models.ensure()}`, guarded, stop: () => void stack[Symbol.asyncDispose]() };
+  return { url: `ws://${await models.ensure()}`, guarded, barred, stop: () => void stack[Symbol.asyncDispose]() };
 }
 
 interface Spoken {
@@ -170,6 +176,35 @@ test('a service that is not there is followed by the next; without any, the ques
   talk.say(ask('alone'));
   await until(() => talk.heard.length === 3);
   expect(talk.heard.slice(1)).toMatchObject([{ by: 'west' }, { type: 'error', status: 502 }]);
+});
+
+test('that one program is not let in to a service is no failure of the service', async () => {
+  const [east, west] = [await provider('east'), await provider('west')];
+  const twin = { models: ['twin'], websocket: true };
+  const { url, barred } = await door({ east: twin, west: twin }, { east: east.port, west: west.port });
+  const by = async (): Promise<unknown> => {
+    const talk = await speak(`${url}/v1/responses`);
+    talk.say(ask('twin'));
+    await until(() => talk.heard.length === 2);
+    return talk.heard[1]?.['by'];
+  };
+  barred.add('east');
+  expect(await by()).toBe('west');
+  barred.clear();
+  expect(await by()).toBe('east');
+});
+
+test('nothing is awaited of what a program sends that may ask nothing', async () => {
+  const { url } = await door({}, {});
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  cleanUps.push(() => socket.destroy());
+  let answer = '';
+  socket.on('data', (bytes: Buffer) => (answer += bytes.toString()));
+  const head = 'POST /v1/responses HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer sk-culvert-x\r\n';
+  socket.write(`${head}Content-Length: 30000000\r\n\r\n{"model":`);
+  await until(() => answer.includes('none was made'));
+  expect(answer).toMatch(/^HTTP\/1\.1 401 /);
 });
 
 test('realtime has its model in the handshake, and the end of the service is its own', async () => {

@@ -9,6 +9,8 @@ import {
 import type { Duplex } from 'node:stream';
 import type { App } from '../../apps/app.ts';
 import type { Admit } from '../../base/flow.ts';
+import type { Reason } from '../../base/reason.ts';
+import type { HeldClaim } from '../../guard/held-budget.ts';
 import { duplexEnd } from '../../sockets/duplex-end.ts';
 import type { LoopbackCaller } from './loopback-caller.ts';
 
@@ -75,7 +77,26 @@ export async function dialAs(
     admission.join(stream);
     return duplex;
   }
-  throw new Error(admission.reason.sentence);
+  throw new NotLetIn(admission.reason);
+}
+
+/** Codes of what keeps a service from being reached, whoever asks; any other is a word on the asker. */
+const unreachable = /^(?:ziti|hosting|sockets|net)\./;
+
+/** A service was not dialled. */
+class NotLetIn extends Error {
+  /** It is not there; false: whoever asks is not let in, which says nothing of it. */
+  readonly isItsFault: boolean;
+
+  constructor({ code, sentence }: Reason) {
+    super(sentence);
+    this.isItsFault = unreachable.test(code);
+  }
+}
+
+/** The failure to reach or ask a service is the service's own, and no word on whoever asked. */
+export function isServiceFault(error: unknown): boolean {
+  return !(error instanceof NotLetIn) || error.isItsFault;
 }
 
 /** Hand an answer on as it comes. */
@@ -86,14 +107,18 @@ export function passOn(told: Told, answer: ServerResponse, more: OutgoingHttpHea
   told.pipe(answer);
 }
 
-/** The whole of a body; undefined where it is too large. */
-export async function bodyOf(message: IncomingMessage): Promise<Buffer | undefined> {
+/** The whole of a body, which takes of `room` where it is given; `large` where it is too large, `crowded` where there is no room for it. */
+export async function bodyOf(
+  message: IncomingMessage,
+  room?: { readonly claim: HeldClaim; nowMs(): number },
+): Promise<Buffer | 'large' | 'crowded'> {
   const parts: Buffer[] = [];
   let length = 0;
   for await (const part of message) {
     parts.push(part as Buffer);
     length += (part as Buffer).length;
-    if (length > maxBodyBytes) return undefined;
+    if (length > maxBodyBytes) return 'large';
+    if (room !== undefined && !room.claim.grow((part as Buffer).length, room.nowMs())) return 'crowded';
   }
   return Buffer.concat(parts);
 }

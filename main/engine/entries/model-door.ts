@@ -19,13 +19,23 @@ import { formatHostPort } from '../../base/ip.ts';
 import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
 import { checkKeys, type KeyVerdict } from '../../guard/http/model-key.ts';
+import { createHeldBudget } from '../../guard/held-budget.ts';
 import { modelInPath, modelsInBody } from '../../guard/http/models.ts';
 import type { Refused } from '../../guard/http/model-refusal.ts';
 import { plainPath, shownPath } from '../../guard/http/target.ts';
 import { parseStrictJson } from '../../guard/json/strict-json.ts';
 import { listen, type ListenAt } from '../../net/proxy/listen.ts';
 import { loopbackCaller, type CallerFlow, type LoopbackCaller } from './loopback-caller.ts';
-import { askOver, bodyOf, headersOf, maxBodyBytes, passOn, type Asked, type Told } from './model-asks.ts';
+import {
+  askOver,
+  bodyOf,
+  headersOf,
+  isServiceFault,
+  maxBodyBytes,
+  passOn,
+  type Asked,
+  type Told,
+} from './model-asks.ts';
 import { ModelHealth, type HealthSettings } from './model-health.ts';
 import { isModelList, mergedModels, type ServiceList } from './model-lists.ts';
 import { foreignRefusal, noRoute, refuse, refuseUpgrade } from './model-refusals.ts';
@@ -68,6 +78,8 @@ export function openModelDoor(deps: ModelDoorDeps, stack: DisposalStack): ModelD
   const health = new ModelHealth(deps.health, deps.clock);
   const routing = { aliases: deps.aliases, random: deps.random, isResting: (name: string) => health.isResting(name) };
   const ask = askOver(deps.admitAs);
+  const held = createHeldBudget();
+  const nowMs = (): number => deps.clock.monotonic();
   let own: Promise<string> | undefined;
 
   return {
@@ -154,18 +166,18 @@ export function openModelDoor(deps: ModelDoorDeps, stack: DisposalStack): ModelD
     const method = asked.method ?? 'GET';
     const barred = foreignRefusal(asked);
     if (barred !== undefined) return refuse(answer, target, barred);
-    const body = await bodyOf(asked);
-    if (body === undefined) {
-      return refuse(answer, target, {
-        status: 413,
-        rule: 'llm:size',
-        why: `a body of more than ${maxBodyBytes} bytes`,
-      });
-    }
+    // Nothing is kept of what a program sends that may ask nothing here.
     const caller = await calling;
     const refusedKey = keyRefusal(asked, caller.app);
     if (refusedKey !== undefined) return refuse(answer, target, refusedKey);
     const services = await deps.visible(caller.app, caller.flow);
+    const claim = held.claim(() => {
+      claim.release();
+      asked.destroy();
+    }, nowMs());
+    answer.once('close', () => claim.release());
+    const body = await bodyOf(asked, { claim, nowMs });
+    if (body === 'large' || body === 'crowded') return refuse(answer, target, tooMuch(body));
     const one: Asked = { caller, method, target, headers: headersOf(asked), body };
     const gone = new AbortController();
     answer.once('close', () => {
@@ -188,11 +200,15 @@ export function openModelDoor(deps: ModelDoorDeps, stack: DisposalStack): ModelD
   ): Promise<void> {
     for (const [index, route] of routes.entries()) {
       const { service } = route;
-      const told = await ask(service, renamed(asked, model, route), signal).catch((error: unknown) => String(error));
+      let isItsFault = true;
+      const told = await ask(service, renamed(asked, model, route), signal).catch((error: unknown) => {
+        isItsFault = isServiceFault(error);
+        return String(error);
+      });
       if (signal.aborted) return;
       const isThere = typeof told !== 'string' && !followed.has(told.status);
       if (isThere) health.worked(service);
-      else if (health.failed(service)) deps.log.warn('llm.resting', { service });
+      else if (isItsFault && health.failed(service)) deps.log.warn('llm.resting', { service });
       if (typeof told !== 'string') {
         if (isThere || index === routes.length - 1) return passOn(told, answer, whereFrom(route));
         told.resume();
@@ -244,13 +260,18 @@ export function openModelDoor(deps: ModelDoorDeps, stack: DisposalStack): ModelD
     try {
       const told: Told = await ask(service.service, asked, signal);
       const text = await bodyOf(told);
-      const isList = told.status < 300 && text !== undefined;
+      const isList = told.status < 300 && text instanceof Buffer;
       return { service, list: isList ? (JSON.parse(text.toString('utf8')) as unknown) : undefined };
     } catch (error) {
       deps.log.info('llm.list_failed', { service: service.service, error: String(error) });
       return { service, list: undefined };
     }
   }
+}
+
+function tooMuch(what: 'large' | 'crowded'): Refused {
+  if (what === 'large') return { status: 413, rule: 'llm:size', why: `a body of more than ${maxBodyBytes} bytes` };
+  return { status: 503, rule: 'llm:busy', why: 'too much waits to be complete, or this did for too long' };
 }
 
 function renamed(asked: Asked, from: string | undefined, { model }: ModelRoute): Asked {

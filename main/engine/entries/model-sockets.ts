@@ -18,7 +18,7 @@ import { refusalAnswer } from '../../guard/http/refusal.ts';
 import { isRecord, parseStrictJson } from '../../guard/json/strict-json.ts';
 import { writeJson } from '../../guard/json/write-json.ts';
 import type { LoopbackCaller } from './loopback-caller.ts';
-import { dialAs, headersOf, maxBodyBytes } from './model-asks.ts';
+import { dialAs, isServiceFault, headersOf, maxBodyBytes } from './model-asks.ts';
 import type { ModelHealth } from './model-health.ts';
 import { noRoute, refuseUpgrade } from './model-refusals.ts';
 import { routesFor, type ModelRoute, type ModelService, type Routing } from './model-routes.ts';
@@ -172,10 +172,14 @@ class Talk {
       const { service } = route;
       const known = this.#services.get(service);
       if (known?.readyState === WebSocket.OPEN) return { socket: known, route };
-      const socket = await this.#dial(service, model, route).catch((error: unknown) => String(error));
+      let isItsFault = true;
+      const socket = await this.#dial(service, model, route).catch((error: unknown) => {
+        isItsFault = isServiceFault(error);
+        return String(error);
+      });
       if (typeof socket === 'string') {
         if (this.#gone.signal.aborted) return refused;
-        if (this.#deps.health.failed(service)) this.#deps.log.warn('llm.resting', { service });
+        if (isItsFault && this.#deps.health.failed(service)) this.#deps.log.warn('llm.resting', { service });
         this.#deps.log.info('llm.followed', { service, model: model ?? null, why: socket });
         refused = { status: 502, rule: 'llm:service', why: `${service}: ${socket}` };
       } else {
