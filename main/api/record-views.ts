@@ -133,10 +133,14 @@ export interface FleetContainmentView {
   readonly at: string;
   readonly what: 'revoked' | 'quarantined' | 'disabled';
   readonly subject: string;
-  /** Sessions that ended by it. */
+  /** Sessions it was taken from: open at that moment, or ended by it just before it was written down. */
   readonly sessions: number;
-  /** From the first sign of it on the device to the end of the last session, milliseconds. */
+  /** Those of them whose end no record tells of. */
+  readonly stillOpen: number;
+  /** From the first sign of it on the device to the last end of a session, milliseconds. */
   readonly lastAfterMs?: number;
+  /** None is still open, and the last was gone within ten seconds. */
+  readonly contained: boolean;
 }
 
 /** One session within an incident, as the device on one end saw it. */

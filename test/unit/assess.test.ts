@@ -15,6 +15,7 @@ const nothing: Evidence = {
   settings: { config: {}, logLevel: 'info' },
   verified: { ok: true, count: 0, gaps: 0, checkpoints: 0, signers: [] },
   fleet: undefined,
+  containment: undefined,
   records: new Map(),
 };
 
@@ -63,5 +64,18 @@ describe('the assessment', () => {
     const whole = assess(control, { ...shown, identities: [identity] });
     expect(whole).toMatchObject({ maturity: 5, evidence: { seq: 7 } });
     expect(whole).not.toHaveProperty('remedy');
+  });
+
+  it('gives no full marks for access taken away where a session outlived it', () => {
+    const control = controls.find(({ id }) => id === 'GO-3');
+    if (control === undefined) throw new Error('there is such a control');
+    const identity = { name: 'x', state: 'ready' } as Evidence['identities'][number];
+    const record = { seq: 7, at: '2026-01-01T00:00:00.000Z', kind: 'service.lost' };
+    const shown: Evidence = { ...nothing, identities: [identity], records: new Map([['serviceLost', record]]) };
+    const row = { device: 'd', at: record.at, what: 'revoked', subject: 's', sessions: 1 } as const;
+    const held: Evidence = { ...shown, containment: [{ ...row, stillOpen: 0, lastAfterMs: 3, contained: true }] };
+    const failed: Evidence = { ...shown, containment: [{ ...row, stillOpen: 1, contained: false }] };
+    expect(assess(control, held)).toMatchObject({ maturity: 5 });
+    expect(assess(control, failed)).toMatchObject({ maturity: 4 });
   });
 });

@@ -152,6 +152,45 @@ describe('the questions of the desk', () => {
     expect(await containmentOf(fleet, { device: 'box' })).toEqual([]);
   });
 
+  it('access that was taken and not gone: sessions that went on, and those nothing tells the end of', async () => {
+    const session = (name: string, direction = 'dial'): AuditEvent => ({
+      kind: 'session.opened',
+      session: name,
+      identity: 'eve',
+      service: 'crm',
+      direction,
+    });
+    const closed = (name: string, reason: string): AuditEvent => ({ ...session(name), kind: 'session.closed', reason });
+    const lost: AuditEvent = {
+      kind: 'service.lost',
+      identity: 'eve',
+      service: 'crm',
+      permission: 'Dial',
+      cause: 'revoked',
+    };
+    const waits = await store.addDevice(newDevice('slow'));
+    const upToIt = chainOf([session('gone'), closed('gone', 'consumer_close'), session('late'), lost]);
+    // A record a millisecond: so many later are the time that it took.
+    const far = { seq: 30_005, prev: upToIt.at(-1)?.record.hash ?? '' };
+    const afterIt = chainOf([closed('late', 'consumer_close'), session('after')], far);
+    await store.append(waits.id, [...upToIt, ...afterIt], 3);
+    const never = await store.addDevice(newDevice('never'));
+    await store.append(never.id, chainOf([session('on'), session('hosted', 'host'), lost]), 4);
+    const [before] = await containmentOf(fleet, { device: 'slow' });
+    expect(before).toMatchObject({ sessions: 1, stillOpen: 0, lastAfterMs: 30_001, contained: false });
+    const { at = '' } = before ?? {};
+    expect(await containmentOf(fleet, { device: 'slow', since: at, until: at })).toEqual([before]);
+    const [open] = await containmentOf(fleet, { device: 'never' });
+    expect(open).toMatchObject({ sessions: 1, stillOpen: 1, contained: false });
+    expect(open).not.toHaveProperty('lastAfterMs');
+    // The engine's end is the session's.
+    const again = chainOf([session('on'), lost, { kind: 'engine.started' }]);
+    const stopped = await store.addDevice(newDevice('stopped'));
+    await store.append(stopped.id, again, 5);
+    const [ended] = await containmentOf(fleet, { device: 'stopped' });
+    expect(ended).toMatchObject({ sessions: 1, stillOpen: 0, lastAfterMs: 1, contained: true });
+  });
+
   it('a clock that is wrong is put right', async () => {
     const [device] = (await store.devices()).filter(({ name }) => name === 'laptop');
     if (device === undefined) throw new Error('the laptop is known');

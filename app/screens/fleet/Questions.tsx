@@ -78,9 +78,10 @@ function Contained({ row }: { row: FleetContainmentView }): ReactNode {
       <div className="wrap-any">
         <strong>{row.device}</strong> {row.subject}{' '}
         <span className="quiet">
-          {row.lastAfterMs === undefined
-            ? t('fleet.nothingOpen')
-            : t('fleet.goneAfter', { sessions: row.sessions, ms: t.format.number(row.lastAfterMs) })}
+          {row.sessions === 0 && t('fleet.nothingOpen')}
+          {row.lastAfterMs !== undefined &&
+            t('fleet.goneAfter', { sessions: row.sessions - row.stillOpen, ms: t.format.number(row.lastAfterMs) })}{' '}
+          {row.stillOpen > 0 && t('fleet.stillOpen', { sessions: row.stillOpen })}
         </span>
       </div>
       <span className="quiet small">{t.format.dateTime(row.at)}</span>

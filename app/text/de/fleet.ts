@@ -80,6 +80,7 @@ export const fleetDe: Translation<typeof fleetEn> = {
   'fleet.nothingOpen': 'nichts war offen',
   'fleet.goneAfter': (p) =>
     `${germanNumber(p.sessions)} ${plural(p.sessions, 'Sitzung', 'Sitzungen')} beendet, die letzte nach ${p.ms} ms`,
+  'fleet.stillOpen': (p) => `${germanNumber(p.sessions)} ${plural(p.sessions, 'Sitzung', 'Sitzungen')} noch offen`,
   'fleet.isDark': 'Dunkel',
   'fleet.isOpen': 'Offen',
   'fleet.darkFacts': (p) => `stellt ${germanNumber(p.hosts)} bereit, lauscht auf ${p.listens}`,

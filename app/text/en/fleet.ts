@@ -78,6 +78,8 @@ export const fleetEn = {
   'fleet.nothingOpen': 'nothing was open',
   'fleet.goneAfter': (p: { sessions: number; ms: string }) =>
     `${englishNumber(p.sessions)} ${plural(p.sessions, 'session', 'sessions')} gone, the last after ${p.ms} ms`,
+  'fleet.stillOpen': (p: { sessions: number }) =>
+    `${englishNumber(p.sessions)} ${plural(p.sessions, 'session', 'sessions')} still open`,
   'fleet.isDark': 'Dark',
   'fleet.isOpen': 'Open',
   'fleet.darkFacts': (p: { hosts: number; listens: string }) =>

@@ -1,6 +1,11 @@
 /** What an assessment looks at: how the engine stands, and the newest record of each thing that counts, of this device or of the fleet. */
 import { isTunnelerError } from '../../base/errors.ts';
-import type { AuditRecordView, AuditVerifyView, FleetDeviceView } from '../../api/record-views.ts';
+import type {
+  AuditRecordView,
+  AuditVerifyView,
+  FleetContainmentView,
+  FleetDeviceView,
+} from '../../api/record-views.ts';
 import type { AgentView, IdentityView, PolicyView, ServiceView, SettingsView } from '../../api/views.ts';
 import type { AuditQuery, Engine } from '../backends.ts';
 
@@ -41,6 +46,8 @@ export interface Evidence {
   readonly verified: AuditVerifyView;
   /** Devices whose record is collected here; undefined where none is. */
   readonly fleet: readonly FleetDeviceView[] | undefined;
+  /** What became of sessions on them when access was taken. */
+  readonly containment: readonly FleetContainmentView[] | undefined;
   /** The newest record of each kind; where a fleet is collected, of any device. */
   readonly records: ReadonlyMap<RecordName, AuditRecordView>;
 }
@@ -51,6 +58,7 @@ export async function gatherEvidence(engine: Engine): Promise<Evidence> {
     if (isTunnelerError(error, 'fleet.not_collecting')) return undefined;
     throw error;
   });
+  const containment = fleet === undefined ? undefined : await engine.fleet.containment({});
   const records = new Map<RecordName, AuditRecordView>();
   for (const [name, query] of Object.entries(asked) as [RecordName, AuditQuery][]) {
     const [newest] = await (fleet === undefined
@@ -66,5 +74,5 @@ export async function gatherEvidence(engine: Engine): Promise<Evidence> {
     engine.engine.settings(),
     engine.audit.verify({}),
   ]);
-  return { identities, services, agents, policy, settings, verified, fleet, records };
+  return { identities, services, agents, policy, settings, verified, fleet, containment, records };
 }

@@ -52,6 +52,9 @@ export const isCollected = (evidence: Evidence): boolean => evidence.fleet !== u
 /** Every device collected here is heard of, and none forked its journal. */
 export const nobodySilent = ({ fleet }: Evidence): boolean =>
   fleet === undefined || every(fleet, ({ state, branches }) => state !== 'silent' && branches === 1);
+/** No device collected here kept a session that access was taken from. */
+export const allContained = ({ containment = [] }: Evidence): boolean =>
+  containment.every(({ contained }) => contained);
 
 /** A contract somewhere has this term. */
 export function withTerm(...names: readonly string[]): (evidence: Evidence) => boolean {

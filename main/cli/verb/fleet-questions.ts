@@ -11,7 +11,7 @@ import type {
 import { defined, whenDefined } from '../../base/defined.ts';
 import { addFilters, instant, searchQuery, type SearchOptions } from '../audit-filters.ts';
 import { auditLines } from '../audit-line.ts';
-import { addVerb, type Cli, type CommonOptions } from '../cli.ts';
+import { addVerb, exitCode, type Cli, type CommonOptions } from '../cli.ts';
 import { localTime, oneLine, table } from '../table.ts';
 
 interface SpanOptions extends CommonOptions {
@@ -44,7 +44,11 @@ export function addFleetQuestions(group: Command, cli: Cli): void {
       const rows = await cli.withEngine(options, (engine) => engine.fleet.reach(defined({ device, identity, agent })));
       cli.print(options, rows, (all) => describeReach(all, cli));
     });
-  addVerb(group, 'containment', 'what happened when access was taken: sessions cut, and how soon the last one ended')
+  addVerb(
+    group,
+    'containment',
+    'what happened when access was taken: sessions cut, those still open, and how soon the last one ended; exits with 1 where that failed',
+  )
     .option('--device <name>', 'on this device')
     .option('--since <time>', sinceHelp)
     .option('--until <time>', sinceHelp)
@@ -52,6 +56,7 @@ export function addFleetQuestions(group: Command, cli: Cli): void {
       const query = { ...defined({ device: options.device }), ...span(options) };
       const rows = await cli.withEngine(options, (engine) => engine.fleet.containment(query));
       cli.print(options, rows, (all) => describeContainment(all, cli));
+      if (rows.some(({ contained }) => !contained)) cli.exit = exitCode.failed;
     });
   addFilters(
     addVerb(
@@ -131,9 +136,16 @@ function describeContainment(rows: readonly FleetContainmentView[], cli: Cli): s
       { title: 'SUBJECT', text: (row) => row.subject },
       { title: 'SESSIONS', text: (row) => String(row.sessions), align: 'right' },
       {
+        title: 'STILL OPEN',
+        text: (row) => String(row.stillOpen),
+        align: 'right',
+        tint: (row) => (row.stillOpen > 0 ? 'red' : 'green'),
+      },
+      {
         title: 'LAST AFTER',
         text: (row) => (row.lastAfterMs === undefined ? '–' : `${row.lastAfterMs} ms`),
         align: 'right',
+        tint: (row) => (row.contained ? 'green' : 'red'),
       },
     ],
     cli,

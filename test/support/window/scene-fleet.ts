@@ -206,9 +206,20 @@ export function sceneFleet(nowMs: number) {
       what: 'revoked',
       subject: 'plc-press-line',
       sessions: 1,
+      stillOpen: 0,
       lastAfterMs: 61,
+      contained: true,
     },
-    { device: 'mira-laptop', at: at(3 * day), what: 'quarantined', subject: 'app:goose', sessions: 2, lastAfterMs: 18 },
+    {
+      device: 'mira-laptop',
+      at: at(3 * day),
+      what: 'quarantined',
+      subject: 'app:goose',
+      sessions: 2,
+      stillOpen: 0,
+      lastAfterMs: 18,
+      contained: true,
+    },
   ];
   const dark: FleetDarkView[] = [
     { device: 'mira-laptop', hosts: [], mode: 'tun', listens: ['127.0.0.1:1080'], open: [] },
