@@ -55,6 +55,8 @@ export function describeFleetStore(open: () => Promise<FleetStore>): void {
     expect((await store.search({ text: 'writ coi' })).map(({ record }) => record.seq)).toEqual([2]);
     expect((await store.search({ service: 'notes' })).map(({ device }) => device)).toEqual(['laptop', 'edge-box']);
     expect(await store.search({ device: 'laptop', limit: 10 })).toHaveLength(1);
+    const { origin } = (await store.devices())[1] ?? {};
+    expect((await store.search({ origin })).map(({ device }) => device)).toEqual(['laptop']);
     expect(await store.search({ since: new Date(nowMs + 3).toISOString() })).toHaveLength(1);
     expect(await store.search({ limit: 2 })).toHaveLength(2);
     expect(await store.hashAt(one.id, 2)).toBe(records[1]?.record.hash);

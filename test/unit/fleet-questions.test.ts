@@ -126,6 +126,23 @@ describe('the questions of the desk', () => {
     expect((await reachOf(fleet, { device: 'box' })).map(({ identity }) => identity)).toEqual(['box']);
   });
 
+  it('a device that sends much keeps no other out: each has its share of what is looked at', async () => {
+    const gained = Array.from({ length: 40 }, (_, at): AuditEvent => ({ kind: 'service.gained', service: `s${at}` }));
+    const loud = await store.addDevice(newDevice('loud'));
+    await store.append(loud.id, chainOf(gained), 3);
+    const counted = async (limit: number): Promise<Record<string, number>> => {
+      const found = await recordsOf(fleet, ['service.gained'], {}, limit);
+      return Object.fromEntries(
+        ['laptop', 'box', 'loud'].map((name) => [name, found.filter(({ device }) => device === name).length]),
+      );
+    };
+    expect(await counted(100)).toEqual({ laptop: 3, box: 1, loud: 40 });
+    expect(await counted(20)).toEqual({ laptop: 3, box: 1, loud: 16 });
+    // Of the one that is cut, the newest.
+    const left = await recordsOf(fleet, ['service.gained'], { device: 'loud' }, 20);
+    expect(left.map(({ record }) => record['service'])).toEqual(gained.slice(-20).map(({ service }) => service));
+  });
+
   it('what was taken while a device was off is held no more, and what it only stopped using is', async () => {
     const gained = (identity: string, service: string): AuditEvent => ({
       kind: 'service.gained',

@@ -55,6 +55,8 @@ export interface FleetHit {
 /** What is searched for, in one device's record or in all; newest received first, times by the devices' own clocks. */
 export interface FleetQuery extends Omit<AuditQuery, 'beforeSeq'> {
   readonly device?: string | undefined;
+  /** One journal. */
+  readonly origin?: string | undefined;
 }
 
 /** Something found out about a device. */

@@ -60,6 +60,9 @@ export function conditionsFor(query: FleetQuery): { readonly where: string; read
   if (query.device !== undefined) {
     add((place) => `r.device in (select id from devices where name = ${place})`, query.device);
   }
+  if (query.origin !== undefined) {
+    add((place) => `r.device in (select id from devices where origin = ${place})`, query.origin);
+  }
   if (query.since !== undefined) add((place) => `r.at >= ${place}`, new Date(query.since).toISOString());
   if (query.until !== undefined) add((place) => `r.at <= ${place}`, new Date(query.until).toISOString());
   const words = queryWords(query.text);

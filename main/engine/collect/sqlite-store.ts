@@ -269,6 +269,7 @@ function conditions(query: FleetQuery): { where: string; values: (string | numbe
     if (value !== undefined) add(`r.${column} = ?`, value);
   }
   if (query.device !== undefined) add('r.device in (select id from devices where name = ?)', query.device);
+  if (query.origin !== undefined) add('r.device in (select id from devices where origin = ?)', query.origin);
   if (query.since !== undefined) add('r.at >= ?', new Date(query.since).toISOString());
   if (query.until !== undefined) add('r.at <= ?', new Date(query.until).toISOString());
   for (const word of queryWords(query.text)) {

@@ -15,7 +15,7 @@ export interface FleetJournal extends Pick<FleetDevice, 'name' | 'origin' | 'ass
   readonly lastSeenAt: string;
 }
 
-/** Most records of one kind that one question looks at, newest first. */
+/** Most records of one kind that one question looks at, newest first; where there are more, each journal has its share. */
 const questionLimit = 100_000;
 
 /** A record's field as text; empty where it has none. */
@@ -29,9 +29,24 @@ export async function recordsOf(
   store: FleetRecords,
   kinds: readonly string[],
   query: Omit<FleetQuery, 'kind' | 'limit'> = {},
+  limit = questionLimit,
 ): Promise<FleetHit[]> {
-  const found = await Promise.all(kinds.map((kind) => store.search({ ...query, kind, limit: questionLimit })));
+  const found = await Promise.all(kinds.map((kind) => newest(store, { ...query, kind }, limit)));
   return merged(found.flat());
+}
+
+/** The newest, and of each journal as many as of any other that has them: who sends much keeps nobody else's out. */
+async function newest(store: FleetRecords, query: FleetQuery, limit: number): Promise<readonly FleetHit[]> {
+  const all = await store.search({ ...query, limit: limit + 1 });
+  if (all.length <= limit) return all;
+  const origins = [...new Set((await store.devices()).map(({ origin }) => origin))];
+  const take = (share: number, among: readonly string[]): Promise<(readonly FleetHit[])[]> =>
+    Promise.all(among.map((origin) => store.search({ ...query, origin, limit: share })));
+  const share = Math.floor(limit / origins.length);
+  const first = await take(share, origins);
+  const larger = origins.filter((_origin, at) => first[at]?.length === share);
+  const smaller = first.filter(({ length }) => length < share).flat();
+  return [...smaller, ...(await take(Math.floor((limit - smaller.length) / larger.length), larger)).flat()];
 }
 
 /**
