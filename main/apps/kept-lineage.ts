@@ -31,7 +31,8 @@ export type KeptProcess = v.InferOutput<typeof keptFile>['processes'][number];
 export function readKept(file: string, procRoot: string): readonly KeptProcess[] {
   try {
     const parsed = v.safeParse(keptFile, JSON.parse(readIfThereSync(file) ?? 'null'));
-    return parsed.success && parsed.output.boot === bootOf(procRoot) ? parsed.output.processes : [];
+    const boot = bootOf(procRoot);
+    return parsed.success && boot !== undefined && parsed.output.boot === boot ? parsed.output.processes : [];
   } catch {
     // Torn, or not ours: what was learnt is lost, and nobody gains by it but an orphan.
     return [];
@@ -45,7 +46,7 @@ export function keptText(procRoot: string, runs: readonly ProgramRun[]): string 
     whole: run.whole,
     origins: [...origins(run)].map(programOf),
   }));
-  return JSON.stringify({ boot: bootOf(procRoot), processes });
+  return JSON.stringify({ boot: bootOf(procRoot) ?? '', processes });
 }
 
 /** Throws what the file system throws. */
@@ -63,11 +64,11 @@ function programOf({
   return { pid, ...defined({ start, path, script, doubt }) };
 }
 
-function bootOf(procRoot: string): string {
+function bootOf(procRoot: string): string | undefined {
   try {
     return readFileSync(join(procRoot, 'sys/kernel/random/boot_id'), 'utf8').trim();
   } catch {
-    // Hidden from us: then nothing is kept over a boot that cannot be told from another.
-    return '';
+    // Hidden from us: nothing is taken over from a boot that cannot be told from another.
+    return undefined;
   }
 }

@@ -158,6 +158,14 @@ class ProcTree {
     appendFileSync(join(this.cgroups, unit, 'cgroup.procs'), `${pid}\n`);
   }
 
+  /** The kernel's word on which boot this is; undefined: it is hidden. */
+  boot(id: string | undefined): void {
+    const directory = join(this.root, 'sys/kernel/random');
+    mkdirSync(directory, { recursive: true });
+    if (id === undefined) rmSync(join(directory, 'boot_id'));
+    else writeFileSync(join(directory, 'boot_id'), `${id}\n`);
+  }
+
   processes(keptFile?: string): Processes {
     const processes = new Processes({
       keptFile,
@@ -423,6 +431,7 @@ describe('what was learnt', () => {
     cleanUps.push(() => rmSync(join(keptFile, '..'), { recursive: true, force: true }));
     const tree = new ProcTree();
     const old = { stack: 1, since: 10 };
+    tree.boot('one');
     tree.put(1, { ...old, parent: 0, cmdline: '/sbin/init\0', exe: '/sbin/init' });
     tree.put(20, { ...old, parent: 1, stack: 2, cmdline: 'agent\0', exe: '/opt/agent' });
     tree.put(21, { ...old, parent: 20, stack: 3, cmdline: 'job\0', exe: '/usr/bin/job' });
@@ -444,8 +453,13 @@ describe('what was learnt', () => {
       app: { parents: [{ pid: 20, path: '/opt/agent' }, { pid: 1 }] },
     });
     expect(next.ancestry(22)?.app.parents).toMatchObject([{ pid: 22, path: '/opt/agent' }, { pid: 1 }]);
-    // Without it nobody can tell.
+    // Without it nobody can tell, nor where it is of another boot, or nobody knows which boot this is.
     expect(tree.processes().ancestry(21)?.app.parents).toMatchObject([{ pid: 1 }]);
+    for (const other of ['two', undefined]) {
+      tree.boot(other);
+      expect(tree.processes(keptFile).ancestry(21)?.app.parents).toMatchObject([{ pid: 1 }]);
+    }
+    tree.boot('one');
     // Another process under that number is not it.
     tree.put(21, { ...old, since: 20, parent: 1, stack: 9, cmdline: 'job\0', exe: '/usr/bin/job' });
     expect(tree.processes(keptFile).ancestry(21)?.app.parents).toMatchObject([{ pid: 1 }]);
