@@ -306,7 +306,8 @@ describe('a grant for a task', () => {
 
 describe('who may approve', () => {
   const waiting = contract({ approval: { by: ['floor'], forSeconds: 60 } });
-  const known = (controllerName: string, caPem = 'network', serviceId = 'svc') => ({
+  const known = (controllerName: string, caPem = 'network', serviceId = 'svc', name = 'here') => ({
+    name,
     record: () => ({ controllerName, controllerId: `id-of-${controllerName}`, caPem }),
     services: () => [{ id: serviceId }],
   });
@@ -316,15 +317,17 @@ describe('who may approve', () => {
     return answerHere(approvals, { all: () => all }, id, { grant: true }).answeredBy;
   };
 
-  it('is whom the network of the service calls so, and is recorded as that', () => {
+  it('is an identity on the network of the service, and is recorded as that network calls it', () => {
     expect(answers(known('floor'))).toBe('floor');
     // It need not see the service itself.
     expect(answers(known('box'), known('floor', 'network', 'another'))).toBe('floor');
+    expect(answers(known('floor-7', 'network', 'svc', 'floor'))).toBe('floor-7');
     expect(() => answers(known('box'))).toThrow(/approves this/);
   });
 
   it('is nobody of another network, whatever that calls them', () => {
     expect(() => answers(known('box'), known('floor', 'of my own', 'another'))).toThrow(/approves this/);
+    expect(() => answers(known('box'), known('x', 'of my own', 'another', 'floor'))).toThrow(/approves this/);
   });
 });
 

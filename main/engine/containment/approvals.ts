@@ -82,8 +82,9 @@ export function isUnder({ holder }: Approval, session: SessionSnapshot): boolean
   );
 }
 
-/** One of this engine's identities: who its network says it is, and whose services it sees. */
+/** One of this engine's identities: what it is called here and by its network, and whose services it sees. */
 interface Known {
+  readonly name: string;
   record(): { readonly controllerName?: string; readonly controllerId?: string; readonly caPem: string } | undefined;
   services(): readonly { readonly id: string }[];
 }
@@ -109,18 +110,19 @@ export function answerHere(
 }
 
 /**
- * Which of `by` is an identity of this engine, by the name or id that the service's network gave it. What an identity is called here, or on another
- * network, is for anybody to choose.
+ * Which of `by` is an identity of this engine on the service's own network, as that network calls it where it is known. What an identity is called on
+ * another network names nobody here.
  */
 function namedHere(by: readonly string[], identities: readonly Known[], serviceId: string): string | undefined {
   const networks = identities
     .filter((known) => known.services().some(({ id }) => id === serviceId))
     .map((known) => known.record()?.caPem);
-  return identities
-    .map((known) => known.record())
-    .filter((record) => record !== undefined && networks.includes(record.caPem))
-    .flatMap((record) => [record?.controllerName, record?.controllerId])
-    .find((name) => name !== undefined && by.includes(name));
+  const mine = identities.find((known) => {
+    const { controllerName, controllerId, caPem } = known.record() ?? {};
+    const names = [known.name, controllerName, controllerId];
+    return networks.includes(caPem) && names.some((name) => name !== undefined && by.includes(name));
+  });
+  return mine?.record()?.controllerName ?? mine?.name;
 }
 
 /** An approval as clients see it. */
