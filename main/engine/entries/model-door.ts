@@ -12,7 +12,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Socket } from 'node:net';
 import type { App, AppFinder } from '../../apps/app.ts';
 import type { AuditWriter } from '../../audit/record.ts';
-import { untilAborted } from '../../base/abort.ts';
+import { linkSignals, untilAborted } from '../../base/abort.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Admit } from '../../base/flow.ts';
 import { formatHostPort } from '../../base/ip.ts';
@@ -57,7 +57,7 @@ export interface ModelDoorDeps {
   readonly aliases: ReadonlyMap<string, readonly AliasTarget[]>;
   readonly health: HealthSettings;
   readonly random: () => number;
-  readonly clock: Pick<Clock, 'monotonic'>;
+  readonly clock: Pick<Clock, 'monotonic' | 'after'>;
   readonly audit: AuditWriter;
   readonly log: Log;
 }
@@ -70,6 +70,8 @@ export interface ModelDoor {
   ensure(): Promise<string>;
 }
 
+/** A service has so long to tell its models before the list goes without it. */
+const listMs = 5_000;
 /** Before an answer begins: the service, or what is behind it, is not there. */
 const followed: ReadonlySet<number> = new Set([502, 503, 529]);
 
@@ -255,10 +257,13 @@ export function openModelDoor(deps: ModelDoorDeps, stack: DisposalStack): ModelD
     answer.writeHead(200, { 'content-type': 'application/json' }).end(text);
   }
 
-  /** One that is down is absent from the list, and takes nobody's place. */
+  /** One that is down, or does not answer in time, is absent from the list, and takes nobody's place. */
   async function listOf(service: ModelService, asked: Asked, signal: AbortSignal): Promise<ServiceList> {
+    const late = new AbortController();
+    using _timer = deps.clock.after(listMs, () => late.abort(new Error('no list in time')));
+    using both = linkSignals(signal, late.signal);
     try {
-      const told: Told = await ask(service.service, asked, signal);
+      const told: Told = await ask(service.service, asked, both.signal);
       const text = await bodyOf(told);
       const isList = told.status < 300 && text instanceof Buffer;
       return { service, list: isList ? (JSON.parse(text.toString('utf8')) as unknown) : undefined };
