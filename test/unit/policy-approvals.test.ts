@@ -317,11 +317,11 @@ describe('who may approve', () => {
     return answerHere(approvals, { all: () => all }, id, { grant: true }).answeredBy;
   };
 
-  it('is an identity on the network of the service, and is recorded as that network calls it', () => {
-    expect(answers(known('floor'))).toBe('floor');
+  it('is an identity on the network of the service, by what that network or the engine calls it', () => {
+    expect(answers(known('floor'))).toBe('here');
     // It need not see the service itself.
-    expect(answers(known('box'), known('floor', 'network', 'another'))).toBe('floor');
-    expect(answers(known('floor-7', 'network', 'svc', 'floor'))).toBe('floor-7');
+    expect(answers(known('box'), known('floor', 'network', 'another', 'there'))).toBe('there');
+    expect(answers(known('floor-7', 'network', 'svc', 'floor'))).toBe('floor');
     expect(() => answers(known('box'))).toThrow(/approves this/);
   });
 

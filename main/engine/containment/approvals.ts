@@ -110,8 +110,7 @@ export function answerHere(
 }
 
 /**
- * Which of `by` is an identity of this engine on the service's own network, as that network calls it where it is known. What an identity is called on
- * another network names nobody here.
+ * The identity of this engine that `by` names, on the service's own network. What an identity is called on another network names nobody here.
  */
 function namedHere(by: readonly string[], identities: readonly Known[], serviceId: string): string | undefined {
   const networks = identities
@@ -122,7 +121,7 @@ function namedHere(by: readonly string[], identities: readonly Known[], serviceI
     const names = [known.name, controllerName, controllerId];
     return networks.includes(caPem) && names.some((name) => name !== undefined && by.includes(name));
   });
-  return mine?.record()?.controllerName ?? mine?.name;
+  return mine?.name;
 }
 
 /** An approval as clients see it. */
