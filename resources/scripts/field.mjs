@@ -13,6 +13,7 @@ const fields = {
     'test/field/tftp.test.ts',
   ],
   models: ['test/field/models.test.ts'],
+  lines: ['test/field/lines.test.ts'],
 };
 
 const asked = process.argv.slice(2);
