@@ -94,9 +94,21 @@ class NotLetIn extends Error {
   }
 }
 
-/** The failure to reach or ask a service is the service's own, and no word on whoever asked. */
-export function isServiceFault(error: unknown): boolean {
-  return !(error instanceof NotLetIn) || error.isItsFault;
+/** A service was not reached, or did not begin to answer. */
+export class Unanswered {
+  readonly why: string;
+  /** The failure is the service's own, and no word on whoever asked. */
+  readonly isItsFault: boolean;
+
+  constructor(error: unknown) {
+    this.why = String(error);
+    this.isItsFault = !(error instanceof NotLetIn) || error.isItsFault;
+  }
+}
+
+/** What came of asking one service. */
+export function orUnanswered<T>(asking: Promise<T>): Promise<T | Unanswered> {
+  return asking.catch((error: unknown) => new Unanswered(error));
 }
 
 /** Hand an answer on as it comes. */

@@ -30,9 +30,10 @@ import {
   askOver,
   bodyOf,
   headersOf,
-  isServiceFault,
   maxBodyBytes,
+  orUnanswered,
   passOn,
+  Unanswered,
   type Asked,
   type Told,
 } from './model-asks.ts';
@@ -68,6 +69,10 @@ export interface ModelDoor {
   listen(at: ListenAt, signal: AbortSignal): AsyncIterable<{ readonly url: string }>;
   /** `host:port` of the engine's own, opened where it does not stand yet, until the engine stops. Throws the same. */
   ensure(): Promise<string>;
+}
+
+interface Asker extends Pick<Asked, 'caller'> {
+  readonly services: readonly ModelService[];
 }
 
 /** A service has so long to tell its models before the list goes without it. */
@@ -144,14 +149,21 @@ export function openModelDoor(deps: ModelDoorDeps, stack: DisposalStack): ModelD
     return loopbackCaller(socket, 'forward', deps.apps);
   }
 
-  async function upgrade(sockets: ModelSockets, handshake: Handshake, calling: Promise<LoopbackCaller>): Promise<void> {
-    const { asked, socket } = handshake;
+  /** Who asks, and the services that they may ask; or why nothing is for them here. */
+  async function letIn(asked: IncomingMessage, calling: Promise<LoopbackCaller>): Promise<Asker | Refused> {
     const barred = foreignRefusal(asked);
-    if (barred !== undefined) return refuseUpgrade(socket, asked, barred);
+    if (barred !== undefined) return barred;
     const caller = await calling;
     const refusedKey = keyRefusal(asked, caller.app);
-    if (refusedKey !== undefined) return refuseUpgrade(socket, asked, refusedKey);
-    const services = await deps.visible(caller.app, caller.flow);
+    if (refusedKey !== undefined) return refusedKey;
+    return { caller, services: await deps.visible(caller.app, caller.flow) };
+  }
+
+  async function upgrade(sockets: ModelSockets, handshake: Handshake, calling: Promise<LoopbackCaller>): Promise<void> {
+    const { asked, socket } = handshake;
+    const asker = await letIn(asked, calling);
+    if ('rule' in asker) return refuseUpgrade(socket, asked, asker);
+    const { caller, services } = asker;
     await sockets.serve(
       handshake,
       caller,
@@ -166,13 +178,10 @@ export function openModelDoor(deps: ModelDoorDeps, stack: DisposalStack): ModelD
   ): Promise<void> {
     const target = asked.url ?? '/';
     const method = asked.method ?? 'GET';
-    const barred = foreignRefusal(asked);
-    if (barred !== undefined) return refuse(answer, target, barred);
     // Nothing is kept of what a program sends that may ask nothing here.
-    const caller = await calling;
-    const refusedKey = keyRefusal(asked, caller.app);
-    if (refusedKey !== undefined) return refuse(answer, target, refusedKey);
-    const services = await deps.visible(caller.app, caller.flow);
+    const asker = await letIn(asked, calling);
+    if ('rule' in asker) return refuse(answer, target, asker);
+    const { caller, services } = asker;
     const claim = held.claim(() => {
       claim.release();
       asked.destroy();
@@ -202,20 +211,18 @@ export function openModelDoor(deps: ModelDoorDeps, stack: DisposalStack): ModelD
   ): Promise<void> {
     for (const [index, route] of routes.entries()) {
       const { service } = route;
-      let isItsFault = true;
-      const told = await ask(service, renamed(asked, model, route), signal).catch((error: unknown) => {
-        isItsFault = isServiceFault(error);
-        return String(error);
-      });
+      const told = await orUnanswered(ask(service, renamed(asked, model, route), signal));
       if (signal.aborted) return;
-      const isThere = typeof told !== 'string' && !followed.has(told.status);
+      const isUnanswered = told instanceof Unanswered;
+      const isThere = !isUnanswered && !followed.has(told.status);
+      const isItsFault = !isUnanswered || told.isItsFault;
       if (isThere) health.worked(service);
       else if (isItsFault && health.failed(service)) deps.log.warn('llm.resting', { service });
-      if (typeof told !== 'string') {
+      if (!isUnanswered) {
         if (isThere || index === routes.length - 1) return passOn(told, answer, whereFrom(route));
         told.resume();
       }
-      const why = typeof told === 'string' ? told : told.status;
+      const why = isUnanswered ? told.why : told.status;
       deps.log.info('llm.followed', { service, model: model ?? null, why });
       if (index === routes.length - 1) {
         return refuse(answer, asked.target, { status: 502, rule: 'llm:service', why: `${service}: ${why}` });

@@ -18,7 +18,7 @@ import { refusalAnswer } from '../../guard/http/refusal.ts';
 import { isRecord, parseStrictJson } from '../../guard/json/strict-json.ts';
 import { writeJson } from '../../guard/json/write-json.ts';
 import type { LoopbackCaller } from './loopback-caller.ts';
-import { dialAs, isServiceFault, headersOf, maxBodyBytes } from './model-asks.ts';
+import { dialAs, headersOf, maxBodyBytes, orUnanswered, Unanswered } from './model-asks.ts';
 import type { ModelHealth } from './model-health.ts';
 import { noRoute, refuseUpgrade } from './model-refusals.ts';
 import { routesFor, type ModelRoute, type ModelService, type Routing } from './model-routes.ts';
@@ -172,16 +172,13 @@ class Talk {
       const { service } = route;
       const known = this.#services.get(service);
       if (known?.readyState === WebSocket.OPEN) return { socket: known, route };
-      let isItsFault = true;
-      const socket = await this.#dial(service, model, route).catch((error: unknown) => {
-        isItsFault = isServiceFault(error);
-        return String(error);
-      });
-      if (typeof socket === 'string') {
+      const socket = await orUnanswered(this.#dial(service, model, route));
+      if (socket instanceof Unanswered) {
         if (this.#gone.signal.aborted) return refused;
+        const { why, isItsFault } = socket;
         if (isItsFault && this.#deps.health.failed(service)) this.#deps.log.warn('llm.resting', { service });
-        this.#deps.log.info('llm.followed', { service, model: model ?? null, why: socket });
-        refused = { status: 502, rule: 'llm:service', why: `${service}: ${socket}` };
+        this.#deps.log.info('llm.followed', { service, model: model ?? null, why });
+        refused = { status: 502, rule: 'llm:service', why: `${service}: ${why}` };
       } else {
         this.#deps.health.worked(service);
         this.#listen(service, socket);
