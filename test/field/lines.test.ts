@@ -11,7 +11,7 @@ const missing = mustSkip(whyNoNamespaces() ?? toolsMissing('python3'));
 describe.skipIf(missing)('a line', () => {
   it('behind a NAT that forgets after 30 s: what was quiet for longer is there at once', async () => {
     await using world = await LineWorld.open();
-    world.set({ forget: 30 });
+    await world.set({ forget: 30 });
     await world.fetches('small');
     // The NAT's time is the relay's own; nothing tells of its end.
     await delay(36_000);

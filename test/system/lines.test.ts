@@ -31,7 +31,7 @@ describe.skipIf(missing)('a line', () => {
   it.each(lines)(
     '%s: an engine starts over it, connects and transfers, datagrams too',
     async (_what, line) => {
-      world.set(line);
+      await world.set(line);
       await world.stopNear();
       await world.startNear();
       await world.fetches('small');
@@ -42,19 +42,19 @@ describe.skipIf(missing)('a line', () => {
   );
 
   it('that goes away and comes back is used again by itself', async () => {
-    world.set({ down: true });
+    await world.set({ down: true });
     expect((await world.fetchOnce('small', 5)).stdout).toBe('');
-    world.set({});
+    await world.set({});
     await world.fetches('small', 90_000);
   }, 180_000);
 
   it('with a captive portal in front: nothing is said to it, and the network is back when it is gone', async () => {
-    world.set({ portal: true });
+    await world.set({ portal: true });
     await world.stopNear();
     await world.startNear();
     const during = await world.fetchOnce('small', 8);
     expect(during.stdout).toBe('');
-    world.set({});
+    await world.set({});
     await world.fetches('small', 90_000);
     await world.fetches('large');
     expect(await world.echoes('behind the portal')).toBe(true);

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { createInterface } from 'node:readline';
+import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { DisposalStack } from '../../../main/base/lifecycle.ts';
 import { culvertJson, startCulvert, type RunningCulvert } from '../../support/culvert.ts';
@@ -42,7 +42,7 @@ export class LineWorld implements AsyncDisposable {
   readonly near: Namespace;
   readonly far: Namespace;
   readonly #home: string;
-  readonly #relay: ChildProcess;
+  readonly #relay: Relay;
   readonly #owned: DisposalStack;
   readonly #family: 4 | 6;
   #overlay: RunningCulvert | undefined;
@@ -52,7 +52,7 @@ export class LineWorld implements AsyncDisposable {
     readonly near: Namespace;
     readonly far: Namespace;
     readonly home: string;
-    readonly relay: ChildProcess;
+    readonly relay: Relay;
     readonly owned: DisposalStack;
     readonly family: 4 | 6;
   }) {
@@ -73,7 +73,7 @@ export class LineWorld implements AsyncDisposable {
       const near = owned.use(new Namespace());
       const far = owned.use(new Namespace());
       const relay = await layLine(near, far, family);
-      owned.use({ [Symbol.dispose]: () => void relay.kill('SIGKILL') });
+      owned.use({ [Symbol.dispose]: () => void relay.child.kill('SIGKILL') });
       const world = new LineWorld({ near, far, home, relay, owned, family });
       await world.#arrange();
       return world;
@@ -83,11 +83,13 @@ export class LineWorld implements AsyncDisposable {
     }
   }
 
-  /** What the line is from now on. */
-  set(line: Line): void {
+  /** What the line is from now on: whatever comes after the answer meets it. */
+  async set(line: Line): Promise<void> {
     const all = { delay: 0, loss: 0, down: false, forget: 0, ...line };
     const portal = line.portal === true ? [controllerPort, portalPort] : null;
-    this.#relay.stdin?.write(`${JSON.stringify({ ...all, portal })}\n`);
+    const holds = once(this.#relay.said, 'line');
+    this.#relay.child.stdin?.write(`${JSON.stringify({ ...all, portal })}\n`);
+    await holds;
   }
 
   get engine(): RunningCulvert {
@@ -182,13 +184,20 @@ export class LineWorld implements AsyncDisposable {
   }
 }
 
+/** The process that carries the packets, and the lines it says. */
+interface Relay {
+  readonly child: ChildProcess;
+  readonly said: Interface;
+}
+
 const within = (namespace: Namespace): string[] => ['ip', 'netns', 'exec', namespace.name];
 
 /** Both ends of the relay's line, one in each namespace. */
-async function layLine(near: Namespace, far: Namespace, family: 4 | 6): Promise<ChildProcess> {
+async function layLine(near: Namespace, far: Namespace, family: 4 | 6): Promise<Relay> {
   const [a, b] = [`ln${process.pid % 100_000}a`, `ln${process.pid % 100_000}b`];
-  const relay = spawn('python3', [join(here, 'line.py'), a, b], { stdio: ['pipe', 'pipe', 'inherit'] });
-  await once(createInterface({ input: relay.stdout }), 'line');
+  const child = spawn('python3', [join(here, 'line.py'), a, b], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const said = createInterface({ input: child.stdout });
+  await once(said, 'line');
   for (const [device, namespace, address] of [
     [a, near, addresses[family].near],
     [b, far, addresses[family].far],
@@ -199,7 +208,7 @@ async function layLine(near: Namespace, far: Namespace, family: 4 | 6): Promise<
     namespace.ip('address', 'add', address, 'dev', device, ...(family === 6 ? ['nodad'] : []));
     namespace.ip('link', 'set', device, 'up');
   }
-  return relay;
+  return { child, said };
 }
 
 const service = (name: string, protocol: 'tcp' | 'udp', port: number, target: number): object => ({

@@ -1,6 +1,6 @@
 """A line between two TUN devices that is as bad as it is told to be: works where the kernel has no netem.
 
-Prints {"ready": true} once both devices are there; each line on standard input sets some of:
+Prints {"ready": true} once both devices are there; each line on standard input is answered with {"set": true} once it holds, and sets some of:
 delay (seconds, one way), loss (share of packets), down (true: nothing gets through), forget (seconds; a NAT that drops what belongs to a flow quiet for longer, until a new SYN), portal ([port, other]: who
 connects from near to the first port is answered by the second).
 """
@@ -66,16 +66,20 @@ def through_portal(packet, from_near):
 near, far = device(sys.argv[1]), device(sys.argv[2])
 line = {"delay": 0.0, "loss": 0.0, "down": False, "forget": 0, "portal": None}
 random.seed(7)
-waiting, count, flows = [], 0, {}
+waiting, count, flows, said = [], 0, {}, b""
 print(json.dumps({"ready": True}), flush=True)
 while True:
     wait = max(0.0, waiting[0][0] - time.monotonic()) if waiting else 1.0
     for fd in select.select([near, far, 0], [], [], wait)[0]:
         if fd == 0:
-            text = sys.stdin.readline()
+            # Not by sys.stdin: what it reads ahead `select` does not see.
+            text = os.read(0, 65536)
             if not text:
                 sys.exit(0)
-            line.update(json.loads(text))
+            *lines, said = (said + text).split(b"\n")
+            for wanted in lines:
+                line.update(json.loads(wanted))
+                print(json.dumps({"set": True}), flush=True)
             continue
         try:
             packet = os.read(fd, 65536)
