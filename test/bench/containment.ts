@@ -1,6 +1,6 @@
 /**
  * How fast access ends: under many live sessions, from the signal (a policy deleted at the controller, a quarantine, a contract's end, a
- * breaker) to the last byte or the reset at the application's own socket.
+ * breaker) to the last byte or the reset at the application's own socket; with calls of 13 MiB under way all the while.
  */
 import { writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
@@ -14,6 +14,7 @@ import { dialSocks } from '../support/socks-client.ts';
 import { until } from '../support/until.ts';
 import { CulvertEnd } from './ends.ts';
 import { quantile, table } from './figures.ts';
+import { LargeCalls } from './large-calls.ts';
 
 type Kind = 'revocation' | 'quarantine' | 'expiry' | 'breaker';
 const kinds: readonly Kind[] = ['revocation', 'quarantine', 'expiry', 'breaker'];
@@ -48,7 +49,9 @@ export async function measureContainment(
     socket.pipe(socket);
   });
   await new Promise<void>((resolve) => backend.listen(0, '127.0.0.1', 4_096, resolve));
-  const { jwts, policies } = await arrange(network, (backend.address() as AddressInfo).port, options.trials);
+  const large = await LargeCalls.open();
+  const targets = { echo: (backend.address() as AddressInfo).port, large: large.port };
+  const { jwts, policies } = await arrange(network, targets, options.trials);
   const host = await CulvertEnd.enrol(jwts.host);
   const device = await CulvertEnd.enrol(jwts.device);
   const live: Socket[] = [];
@@ -68,6 +71,8 @@ export async function measureContainment(
     try {
       const bench: Bench = { network, proxy, engine: connection.client, policies };
       await openLive(bench, live, options.live);
+      (await patientDial(bench, 'large')).destroy();
+      large.start(proxy, 'large.dark');
       const once = async (kind: Kind, turn: number): Promise<void> => {
         results.get(kind)?.push(await trial(kind, turn, bench));
       };
@@ -77,21 +82,27 @@ export async function measureContainment(
         for (const kind of ['revocation', 'quarantine', 'breaker'] as const) await once(kind, turn);
         await expiring;
       }
+      const answered = await large.stop();
+      const alive = live.filter((socket) => !socket.destroyed).length;
+      return report(results, { alive, large: answered });
     } finally {
       connection.close();
     }
-    const alive = live.filter((socket) => !socket.destroyed).length;
-    return report(results, alive);
   } finally {
     for (const socket of live) socket.destroy();
     await device[Symbol.asyncDispose]();
     await host[Symbol.asyncDispose]();
     for (const socket of sockets) socket.destroy();
     await new Promise((resolve) => backend.close(resolve));
+    await large[Symbol.asyncDispose]();
   }
 }
 
-async function arrange(network: Network, target: number, revocations: number) {
+async function arrange(
+  network: Network,
+  targets: { readonly echo: number; readonly large: number },
+  revocations: number,
+) {
   const { admin } = network;
   const host = await admin.createIdentity('containment-host');
   const device = await admin.createIdentity('containment-device');
@@ -99,6 +110,7 @@ async function arrange(network: Network, target: number, revocations: number) {
   const services: string[] = [];
   const contracts: Readonly<Record<string, unknown>> = {
     live: undefined,
+    large: { mcp: { allow: ['*'] } },
     quarantine: undefined,
     expiry: { maxDurationSeconds: expirySeconds },
     breaker: { modbus: { allow: 'read' } },
@@ -109,7 +121,7 @@ async function arrange(network: Network, target: number, revocations: number) {
     const id = await admin.createService({
       name,
       configs: {
-        'host.v1': { protocol: 'tcp', address: '127.0.0.1', port: target },
+        'host.v1': { protocol: 'tcp', address: '127.0.0.1', port: name === 'large' ? targets.large : targets.echo },
         'intercept.v1': { protocols: ['tcp'], addresses: [`${name}.dark`], portRanges: [{ low: 80, high: 80 }] },
         ...(contract === undefined ? {} : { 'culvert.contract.v1': contract }),
       },
@@ -216,7 +228,10 @@ function closing(socket: Socket): Promise<number> {
   });
 }
 
-function report(results: ReadonlyMap<Kind, number[]>, alive: number): { text: string; p99: number } {
+function report(
+  results: ReadonlyMap<Kind, number[]>,
+  meanwhile: { readonly alive: number; readonly large: number },
+): { text: string; p99: number } {
   const all = [...results.values()].flat();
   const row = (name: string, values: readonly number[]): string[] => [
     name,
@@ -226,6 +241,7 @@ function report(results: ReadonlyMap<Kind, number[]>, alive: number): { text: st
   ];
   const rows = [...[...results].map(([kind, values]) => row(kind, values)), row('all', all)];
   const heads = ['trials', 'p50', 'p99', 'worst', `below ${goalMs} ms`];
-  const text = table([`containment, ms; ${alive} sessions live`, ...heads], rows);
+  const title = `containment, ms; ${meanwhile.alive} sessions live, ${meanwhile.large} calls of 13 MiB meanwhile`;
+  const text = table([title, ...heads], rows);
   return { text, p99: Math.max(...[...results.values()].map((values) => quantile(values, 0.99))) };
 }

@@ -16,6 +16,7 @@ import { connectionsTable, flowsTable, idleTable, latencyTable } from './exchang
 import { measureGovernance } from './guard.ts';
 import { measureFleet } from './fleet.ts';
 import { runFleetDevice, type FleetDeviceOrder } from './fleet-device.ts';
+import { runLargeCalls } from './large-calls.ts';
 import { measureMcp } from './mcp.ts';
 import { openPaths } from './paths.ts';
 import { isInside, runInside } from './private-network.ts';
@@ -49,6 +50,7 @@ const alone = ['mcp', 'guard', 'data', 'fleet', 'start', 'window', 'tun-hop', ..
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
 async function main(): Promise<void> {
+  if (asked[0] === 'large-calls') return runLargeCalls();
   if (asked[0] === 'fleet-device') return runFleetDevice(JSON.parse(asked[1] ?? '') as FleetDeviceOrder);
   if (!isInside) {
     if (wants('guard')) print(`${await measureGovernance(rounds)}\n`);

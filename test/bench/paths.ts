@@ -15,13 +15,18 @@ export interface Paths extends AsyncDisposable {
   readonly paths: readonly Path[];
 }
 
+/** How often in this run: a network takes no name twice. */
+let opened = 0;
+
 /** A service per hosting end, both backed by the TCP server on `targetPort`, dialled by both dialling ends. */
 export async function openPaths(network: Network, targetPort: number): Promise<Paths> {
   const owned = new DisposalStack();
   const paths: Path[] = [];
+  opened += 1;
+  const run = `bench${opened}`;
   for (const hostKind of endKinds) {
-    const hostIdentity = await network.admin.createIdentity(`bench-host-${hostKind}`);
-    const service = `bench-${hostKind}`;
+    const hostIdentity = await network.admin.createIdentity(`${run}-host-${hostKind}`);
+    const service = `${run}-${hostKind}`;
     const serviceId = await network.admin.createService({
       name: service,
       configs: {
@@ -33,7 +38,7 @@ export async function openPaths(network: Network, targetPort: number): Promise<P
     const host = owned.use(await openHostEnd(hostKind, hostIdentity.jwt));
     await until(async () => (await network.admin.terminators(serviceId)).length > 0, 60_000);
     for (const dialKind of endKinds) {
-      const identity = await network.admin.createIdentity(`bench-dial-${dialKind}-${hostKind}`);
+      const identity = await network.admin.createIdentity(`${run}-dial-${dialKind}-${hostKind}`);
       await network.admin.createServicePolicy({ type: 'Dial', services: [serviceId], identities: [identity.id] });
       const dial = owned.use(await openDialEnd(dialKind, identity.jwt, service));
       paths.push({ name: `${dialKind} → ${hostKind}`, dial, host });
