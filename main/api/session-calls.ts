@@ -5,7 +5,7 @@ import type { AttendedItem } from './attended.ts';
 import { call, stream } from './call.ts';
 import { parser } from './parser.ts';
 import { agentsAndMembers, members, nothing, text } from './schema-parts.ts';
-import type { SessionView } from './views.ts';
+import type { ConsoleView, SessionView } from './views.ts';
 
 /** What is open, closed by hand, looked on at. */
 export const sessionCalls = {
@@ -31,6 +31,11 @@ export const sessionCalls = {
 export const approvalCalls = {
   list: call<void, readonly ApprovalView[]>({ needs: 'observe', parse: nothing }),
   answer: call<ApprovalAnswer, ApprovalView>({ needs: 'operate', parse: parser(approvalAnswer) }),
+  /** Addresses that answer this one and open nothing else, until its time is over. */
+  link: call<{ id: string }, ConsoleView>({
+    needs: 'operate',
+    parse: parser(v.strictObject({ id: approvalAnswer.entries.id })),
+  }),
   /** Ask to be let in without approval, for a while and with an alarm where the service is hosted. */
   breakGlass: call<v.InferOutput<typeof emergency>, { until: string }>({
     needs: 'operate',

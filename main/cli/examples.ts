@@ -63,6 +63,7 @@ export const examples: Readonly<Record<string, string>> = {
   approvals: 'culvert approvals grant app_1 --minutes 30 --reason "belt is stuck"',
   'approvals list': 'culvert approvals list',
   'approvals grant': 'culvert approvals grant app_1 --minutes 30 --tools read_belt set_speed --reason "belt is stuck"',
+  'approvals link': 'culvert approvals link app_1',
   'approvals deny': 'culvert approvals deny app_1 --reason "not during the shift"',
   quarantine: 'culvert quarantine add app:claude-code',
   'quarantine add': 'culvert quarantine add app:claude-code --cause "asks for too much"',

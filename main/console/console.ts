@@ -16,6 +16,7 @@ import { canonicalAddress, formatHostPort } from '../base/ip.ts';
 import type { Log } from '../base/log.ts';
 import type { Caller, Permission } from '../api/call.ts';
 import type { Dispatcher } from '../api/dispatch.ts';
+import { openAnswerDoor, type Questions } from './answer-door.ts';
 import { Browsers, type Visitor } from './browsers.ts';
 import { loadAssets, type Asset } from './assets.ts';
 import { maxMessageBytes, serveWindow } from './engine-socket.ts';
@@ -36,6 +37,8 @@ export interface ConsoleDeps {
   readonly hosts?: (port: number) => readonly string[];
   /** Whose a connection is, by its ends; undefined for one that may not command the engine (a program of an agent, or nobody knows whose). */
   readonly visitorOf: (peer: Endpoint, own: Endpoint) => Promise<Visitor | undefined>;
+  /** What links may answer. */
+  readonly questions: Questions;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -48,6 +51,8 @@ export interface Console extends AsyncDisposable {
    * by.
    */
   url(uids?: readonly number[], host?: string): string;
+  /** An address that answers one question and lets nobody in, good until `endsAtMs` of the wall clock or the console's end. */
+  answerUrl(id: string, endsAtMs: number, host?: string): string;
   /** Idempotent; open windows are told to go. */
   close(): Promise<void>;
 }
@@ -67,6 +72,7 @@ export async function openConsole(deps: ConsoleDeps): Promise<Console> {
   }
   const { page, files: assets } = await loadAssets(deps.assetsDir);
   const browsers = new Browsers(clock);
+  const door = openAnswerDoor(deps);
   const caller: Caller = { permission: deps.permission ?? 'administer', via: 'console' };
   const sockets = new WebSocketServer({
     noServer: true,
@@ -100,9 +106,18 @@ export async function openConsole(deps: ConsoleDeps): Promise<Console> {
     return sendAsset(response, { ...page, body: withTab(page.body, entered.tab) }, false);
   };
 
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    if ((await visitorOf(deps, request.socket)) === undefined) return refuse(response, 403, 'visitor');
+    return door.serve(request, response);
+  };
+
   server.on('request', (request, response) => {
-    request.resume();
     const verdict = passGate(gate, gateRequest(request), false);
+    if (verdict.kind === 'answer') {
+      void answer(request, response).catch(() => response.destroy());
+      return undefined;
+    }
+    request.resume();
     if (verdict.kind === 'refuse') return refuse(response, verdict.status, verdict.reason);
     if (verdict.kind === 'token') {
       void letIn(request.socket, response, verdict.token, verdict.secret);
@@ -147,6 +162,7 @@ export async function openConsole(deps: ConsoleDeps): Promise<Console> {
   return {
     port,
     url: (uids, host = own) => `http://${host}${tokenTarget(browsers.invite(uids))}`,
+    answerUrl: (id, endsAtMs, host = own) => `http://${host}${door.target(id, endsAtMs)}`,
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -5,6 +5,9 @@
  * nowhere; Origin, so that another page in the same browser cannot speak for the person.
  */
 
+import { answerPath } from './answer-page.ts';
+
+/** A request's line and the headers that count. */
 export interface GateRequest {
   readonly method: string;
   /** Request target as sent. */
@@ -28,6 +31,8 @@ export type GateVerdict =
   | { readonly kind: 'refuse'; readonly status: 400 | 403 | 405; readonly reason: string }
   /** Someone brings a token; it is not yet looked at. */
   | { readonly kind: 'token'; readonly token: string; readonly secret: string | undefined }
+  /** Someone brings the link of one question, to read or to answer it; it is not yet looked at. */
+  | { readonly kind: 'answer' }
   /** A page, a file or the socket; good only with the cookie's secret. */
   | { readonly kind: 'path'; readonly path: string; readonly secret: string | undefined };
 
@@ -39,8 +44,13 @@ export function passGate(gate: Gate, request: GateRequest, upgrade: boolean): Ga
   const host = request.host?.toLowerCase();
   if (host === undefined || !gate.isOwnHost(host)) return refuse(403, 'host');
   if (request.origin === undefined ? upgrade : !isOwnOrigin(request.origin, host)) return refuse(403, 'origin');
-  if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(405, 'method');
   const path = pathOf(request.target);
+  if (path === answerPath && !upgrade && (request.method === 'GET' || request.method === 'POST')) {
+    // A form is sent by its own page, whose browser says so.
+    if (request.method === 'POST' && request.origin === undefined) return refuse(403, 'origin');
+    return { kind: 'answer' };
+  }
+  if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(405, 'method');
   if (path === undefined) return refuse(400, 'target');
   const token = path === '/' ? new URLSearchParams(request.target.slice(path.length)).get(tokenParameter) : null;
   if (token !== null) {

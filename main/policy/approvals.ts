@@ -139,10 +139,8 @@ export class Approvals implements Disposable {
     if (row.kind === 'call') this.#forget(over);
   }
 
-  /**
-   * Answer, extend or end. Throws `approvals.unknown`, `approvals.answered` for what lapsed or was denied, `approvals.reason_required`.
-   */
-  answer(id: string, answer: Answer): Approval {
+  /** One that may still be answered, extended or ended. Throws `approvals.unknown`, `approvals.answered`. */
+  answerable(id: string): Approval {
     const row = this.#rows.get(id);
     if (row === undefined) {
       throw new TunnelerError('approvals.unknown', `no approval ${id}`, {
@@ -152,6 +150,14 @@ export class Approvals implements Disposable {
     if (row.state === 'denied' || row.state === 'expired') {
       throw new TunnelerError('approvals.answered', `${id} is ${row.state} already`, { details: { state: row.state } });
     }
+    return row;
+  }
+
+  /**
+   * Answer, extend or end. Throws `approvals.unknown`, `approvals.answered` for what lapsed or was denied, `approvals.reason_required`.
+   */
+  answer(id: string, answer: Answer): Approval {
+    const row = this.answerable(id);
     if (row.contract.approval?.reason === 'required' && (answer.reason ?? '').trim() === '') {
       throw new TunnelerError('approvals.reason_required', 'the contract asks for a reason', {
         details: { next: '--reason TEXT' },

@@ -190,7 +190,12 @@ describeNetworks('a contract at its host', (network) => {
     await until(async () => (await world.newest('both-approved')).remaining?.seconds !== undefined, 10_000);
     expect((await world.newest('both-approved')).remaining?.seconds).toBeLessThanOrEqual(300);
     const over = ended(socket);
-    await world.json(['approvals', 'deny', row.id, '--reason', 'done'], world.boxState);
+    const { url } = await world.json<{ url: string }>(['approvals', 'link', row.id], world.boxState);
+    expect(await (await fetch(url)).text()).toContain('the belt is stuck');
+    const fields = { link: new URL(url).searchParams.get('link') ?? '', answer: 'deny', reason: 'done' };
+    const headers = { origin: new URL(url).origin };
+    const ending = await fetch(new URL('/answer', url), { method: 'POST', headers, body: new URLSearchParams(fields) });
+    expect(await ending.text()).toContain('It is denied now.');
     await over;
     const last = async (): Promise<string | undefined> => (await hostRows('both-approved')).at(-1)?.closeReason;
     await expect.poll(last, { timeout: 10_000 }).toBe('max_duration_exceeded');

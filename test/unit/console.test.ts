@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import type { ApprovalView } from '../../main/api/approval-view.ts';
 import { TunnelerError } from '../../main/base/errors.ts';
 import { silentLog } from '../../main/base/log.ts';
+import type { Questions } from '../../main/console/answer-door.ts';
 import { openConsole, type Console } from '../../main/console/console.ts';
 import type { Visitor } from '../../main/console/browsers.ts';
 import { createFakeEngine, type FakeEngine } from '../support/fake-engine.ts';
@@ -16,8 +18,29 @@ let engine: FakeEngine;
 let clock: ManualClock;
 let open: Console;
 let visitor: Visitor | undefined;
+let row: ApprovalView;
+
+const questions: Questions = {
+  find: (id) => (id === row.id ? row : undefined),
+  answer({ grant, reason }) {
+    if (reason === undefined) throw new TunnelerError('approvals.reason_required', 'a reason is wanted');
+    row = { ...row, state: grant ? 'granted' : 'denied', reason };
+    return row;
+  },
+};
 
 beforeEach(async () => {
+  row = {
+    id: 'app_1',
+    kind: 'session',
+    state: 'pending',
+    service: 'press <7>',
+    identity: 'vendor',
+    agent: null,
+    reason: null,
+    requestedAt: '2026-01-01T00:00:00.000Z',
+    expiresAt: null,
+  };
   directory = await mkdtemp(join(tmpdir(), 'culvert-console-'));
   await mkdir(join(directory, 'assets'));
   await writeFile(join(directory, 'index.html'), '<!doctype html><title>Culvert</title>');
@@ -31,6 +54,7 @@ beforeEach(async () => {
     assetsDir: directory,
     connect: engine.dispatcher.connect,
     visitorOf: () => Promise.resolve(visitor),
+    questions,
     permission: 'operate',
     clock,
     log: silentLog,
@@ -48,7 +72,7 @@ interface Answer {
   readonly body: string;
 }
 
-function ask(target: string, headers: Record<string, string> = {}, method = 'GET'): Promise<Answer> {
+function ask(target: string, headers: Record<string, string> = {}, method = 'GET', body = ''): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const own = { host: `127.0.0.1:${open.port}`, ...headers };
     request({ host: '127.0.0.1', port: open.port, path: target, method, headers: own }, (response) => {
@@ -63,7 +87,7 @@ function ask(target: string, headers: Record<string, string> = {}, method = 'GET
       );
     })
       .on('error', reject)
-      .end();
+      .end(body);
   });
 }
 
@@ -282,14 +306,14 @@ describe('opening', () => {
   it('refuses to listen anywhere but on loopback', async () => {
     const connect = engine.dispatcher.connect;
     const visitorOf = (): Promise<undefined> => Promise.resolve(undefined);
-    const deps = { assetsDir: directory, connect, visitorOf, clock, log: silentLog };
+    const deps = { assetsDir: directory, connect, visitorOf, questions, clock, log: silentLog };
     await expect(openConsole({ ...deps, listen: { host: '0.0.0.0', port: 0 } })).rejects.toThrow(TunnelerError);
   });
 
   it('says that there is no built window', async () => {
     const visitorOf = (): Promise<undefined> => Promise.resolve(undefined);
     const listen = { host: '127.0.0.1', port: 0 };
-    const deps = { connect: engine.dispatcher.connect, visitorOf, clock, log: silentLog, listen };
+    const deps = { connect: engine.dispatcher.connect, visitorOf, questions, clock, log: silentLog, listen };
     await expect(openConsole({ ...deps, assetsDir: join(directory, 'assets') })).rejects.toMatchObject({
       code: 'console.unavailable',
     });
@@ -302,6 +326,7 @@ describe('opening', () => {
       connect: engine.dispatcher.connect,
       visitorOf: () => Promise.resolve({ kind: 'dark' }),
       hosts: () => ['Console.Plant-7'],
+      questions,
       clock,
       log: silentLog,
     });
@@ -317,5 +342,71 @@ describe('opening', () => {
         .end();
     });
     expect(status).toBe(200);
+  });
+});
+
+describe('the link of a question', () => {
+  const hour = 3_600_000;
+  const linked = (): string => pathOf(open.answerUrl('app_1', clock.now() + hour));
+  const post = (fields: Record<string, string>, origin: string | undefined = `http://127.0.0.1:${open.port}`) => {
+    const link = new URLSearchParams(linked().split('?')[1]).get('link') ?? '';
+    const body = String(new URLSearchParams({ link, ...fields }));
+    return ask(
+      '/answer',
+      { 'content-type': 'application/x-www-form-urlencoded', ...(origin === undefined ? {} : { origin }) },
+      'POST',
+      body,
+    );
+  };
+
+  it('shows it, and takes one answer after another while there is one to give', async () => {
+    const shown = await ask(linked());
+    expect(shown.status).toBe(200);
+    expect(shown.body).toContain('press &lt;7&gt;');
+    expect(shown.body).toContain('>Grant<');
+    expect(shown.headers['content-security-policy']).not.toMatch(/script|unsafe/);
+
+    expect(await post({ answer: 'grant' })).toMatchObject({
+      status: 409,
+      body: expect.stringContaining('a reason') as string,
+    });
+    expect((await post({ answer: 'grant', reason: 'the belt is stuck' })).body).toContain('It is granted now.');
+    expect((await ask(linked())).body).toContain('>End it<');
+    expect((await post({ answer: 'deny', reason: 'done' })).body).toContain('It is denied now.');
+    expect((await ask(linked())).body).not.toContain('<form');
+  });
+
+  it('leads nowhere else, and sets no cookie', async () => {
+    const shown = await ask(linked());
+    expect(shown.headers['set-cookie']).toBeUndefined();
+    expect((await ask('/')).status).toBe(401);
+  });
+
+  it('is nobody’s who was not given it: another id, a later end, another key, its time over', async () => {
+    const link = linked();
+    for (const other of [
+      link.replace('app_1', 'app_2'),
+      link.replace(/\.(\d+)\./, (_, end: string) => `.${Number(end) + 1}.`),
+      `${link.slice(0, -3)}AAA`,
+      '/answer',
+      '/answer?link=app_1',
+    ]) {
+      expect((await ask(other)).status, other).toBe(403);
+    }
+    clock.advance(hour);
+    expect((await ask(link)).status).toBe(403);
+  });
+
+  it('is answered by its own page alone', async () => {
+    const answer = { answer: 'grant', reason: 'why not' };
+    expect((await post(answer, 'http://elsewhere.example')).status).toBe(403);
+    expect((await post(answer, '')).status).toBe(403);
+    visitor = undefined;
+    expect((await post(answer)).status).toBe(403);
+    visitor = { kind: 'dark' };
+    expect((await post({ ...answer, answer: 'perhaps' })).status).toBe(400);
+    expect((await post({ ...answer, reason: 'x'.repeat(10_000) })).status).toBe(403);
+    expect(row.state).toBe('pending');
+    expect((await post(answer)).status).toBe(200);
   });
 });

@@ -12,7 +12,7 @@ type AnswerOptions = CommonOptions & {
   readonly tools?: string[];
 };
 
-/** `culvert approvals list|grant|deny`: what waits for a person's word, and that word. */
+/** `culvert approvals list|grant|deny|link|break-glass`: what waits for a person's word, and that word. */
 export function addApprovals(program: Command, cli: Cli): void {
   const group = program.command('approvals').description('what waits for a person to approve it');
   addVerb(group, 'list', 'what waits, and what was answered lately').action(async (options: CommonOptions) => {
@@ -49,7 +49,24 @@ export function addApprovals(program: Command, cli: Cli): void {
         cli.print(options, answered, (row) => `${row.id} is ${row.state}\n`);
       });
   }
+  addLink(group, cli);
   addBreakGlass(group, cli);
+}
+
+/** For whoever is to answer and has no command line at hand. */
+function addLink(group: Command, cli: Cli): void {
+  addVerb(group, 'link <id>', 'an address that answers this one alone, here or by the dark console').action(
+    async (id: string, options: CommonOptions) => {
+      const addresses = await cli.withEngine(options, (engine) => engine.approval.link({ id }));
+      cli.print(options, addresses, ({ url, dark = [] }) => [url, ...dark].map((one) => `${one}\n`).join(''));
+      if (options.json === true) return;
+      cli.terminal.err(
+        addresses.dark === undefined
+          ? 'whoever opens it may answer, on this machine alone: the console is no dark service here\n'
+          : 'the first on this machine, the others from wherever a tunneler may dial them; whoever opens one may answer\n',
+      );
+    },
+  );
 }
 
 /** In an emergency, where nobody can be asked: only whom the contract names is let in, and where the service is hosted everybody knows. */

@@ -5,15 +5,21 @@ import { parseHostPort } from '../../base/ip.ts';
 import type { DisposalStack } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
 import type { Dispatcher } from '../../api/dispatch.ts';
+import type { ApprovalView } from '../../api/approval-view.ts';
 import type { ConsoleView, ServiceView } from '../../api/views.ts';
 import type { EngineConfig } from '../runtime/config.ts';
 import type { ConsoleListener, OpenedConsole } from '../runtime/engine-options.ts';
 import { darkConsoleHosts } from './dark-console.ts';
 
+/** Of a question that lapses at no set time. */
+const linkLifetimeMs = 24 * 3_600_000;
+
 /** A console that need not be open. */
 export interface LazyConsole {
   /** Open it, unless it is. Throws `base.unsupported` without a door. */
   open(): Promise<void>;
+  /** As {@link LazyConsole.addresses}, of links that answer this question until its time is over. */
+  answerAddresses(question: ApprovalView): Promise<ConsoleView>;
   /** Fresh addresses, on loopback (there for these users alone, where given) and where it is a dark service. Opens it first. */
   addresses(uids: readonly number[] | undefined): Promise<ConsoleView>;
 }
@@ -28,6 +34,7 @@ export function lazyConsole(
     readonly log: Log;
     readonly services: () => readonly ServiceView[];
     readonly visitorOf: Parameters<ConsoleListener>[0]['visitorOf'];
+    readonly questions: Parameters<ConsoleListener>[0]['questions'];
   },
   stack: DisposalStack,
 ): LazyConsole {
@@ -51,6 +58,12 @@ export function lazyConsole(
       const dark = hosts(console.port).map((host) => console.url(undefined, host));
       return { url: console.url(uids), ...(dark.length === 0 ? {} : { dark }) };
     },
+    async answerAddresses({ id, expiresAt }) {
+      const console = await opened();
+      const endsAtMs = expiresAt === null ? deps.clock.now() + linkLifetimeMs : Date.parse(expiresAt);
+      const dark = hosts(console.port).map((host) => console.answerUrl(id, endsAtMs, host));
+      return { url: console.answerUrl(id, endsAtMs), ...(dark.length === 0 ? {} : { dark }) };
+    },
   };
 
   async function openNow(): Promise<OpenedConsole> {
@@ -63,8 +76,8 @@ export function lazyConsole(
       });
     }
     const listen = parseHostPort(config.console?.listen ?? '127.0.0.1:0', 'console.listen');
-    const { dispatcher, clock, log, visitorOf } = deps;
+    const { dispatcher, clock, log, visitorOf, questions } = deps;
     const { connect } = dispatcher;
-    return stack.use(await options.consoleListener({ listen, hosts, connect, visitorOf, clock, log }));
+    return stack.use(await options.consoleListener({ listen, hosts, connect, visitorOf, questions, clock, log }));
   }
 }

@@ -1,6 +1,7 @@
 /** The engine's answers to the API, a file a group: each call is handed to the one part that knows, its result put in a view. */
 import type { EngineHandlers } from '../../api/schema.ts';
-import type { DnsView } from '../../api/views.ts';
+import type { ApprovalView } from '../../api/approval-view.ts';
+import type { ConsoleView, DnsView } from '../../api/views.ts';
 import type { Approvals } from '../../policy/approvals.ts';
 import type { Quarantine } from '../../policy/quarantine.ts';
 import type { Collector } from '../collect/collector.ts';
@@ -14,7 +15,7 @@ import type { SecretsBackend } from '../hosting/secrets.ts';
 import type { Inventory } from '../../inventory/inventory.ts';
 import type { Recordings } from '../../recording/recordings.ts';
 import { agentCalls, type AgentCallsDeps } from './agent-calls.ts';
-import { answerHere, approvalView } from '../containment/approvals.ts';
+import { approvalView, questionsHere } from '../containment/approvals.ts';
 import { auditCalls, type AuditCallsDeps } from './audit-calls.ts';
 import { fleetCalls } from './fleet-calls.ts';
 import { engineCalls, type EngineCallsDeps } from './engine-calls.ts';
@@ -30,6 +31,8 @@ export interface HandlerDeps
   readonly quarantine: Quarantine;
   readonly approvals: Approvals;
   readonly breakGlass: BreakGlass;
+  /** Addresses that answer this question. */
+  readonly answerLink: (question: ApprovalView) => Promise<ConsoleView>;
   readonly secrets: SecretsBackend;
   readonly recordings: Recordings;
   /** Whom the settings name to read them. */
@@ -53,6 +56,7 @@ export function createHandlers(deps: HandlerDeps): EngineHandlers {
   const { quarantine, secrets, state } = deps;
   const { hub, views } = state;
   const why = explainer(deps);
+  const questions = questionsHere(deps.approvals, deps.identities);
   return {
     state: {
       snapshot: () => hub.snapshot(),
@@ -67,7 +71,8 @@ export function createHandlers(deps: HandlerDeps): EngineHandlers {
     quarantine: quarantineCalls(quarantine),
     approval: {
       list: () => deps.approvals.list().map(approvalView),
-      answer: ({ id, ...answer }) => approvalView(answerHere(deps.approvals, deps.identities, id, answer)),
+      answer: (answer) => questions.answer(answer),
+      link: ({ id }) => deps.answerLink(approvalView(deps.approvals.answerable(id))),
       breakGlass({ service, reason }, { caller }) {
         deps.audit.record({ kind: 'approval.emergency', service, reason });
         return deps.breakGlass.declare(service, reason, caller.uid);

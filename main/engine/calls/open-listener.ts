@@ -11,6 +11,7 @@ import { rulesOf, type AgentBindings } from '../admission/agent-bindings.ts';
 import type { EngineConfig } from '../runtime/config.ts';
 import { noteEngine } from '../runtime/lineage-record.ts';
 import { agentsAbove, callerAttribution, type Identify } from '../../apps/caller-attribution.ts';
+import { questionsHere } from '../containment/approvals.ts';
 import { lazyConsole } from './console-listener.ts';
 import { consoleVisitor } from './console-visitor.ts';
 import type { ConsoleListener } from '../runtime/engine-options.ts';
@@ -41,14 +42,18 @@ export interface ListenerDeps {
   /** What this device hosts now: among it may be the console itself. */
   readonly services: () => readonly ServiceView[];
   /** What answers the calls; only the way to open the console is known here. */
-  readonly calls: Omit<HandlerDeps, 'openConsole'>;
+  readonly calls: Omit<HandlerDeps, 'openConsole' | 'answerLink'>;
 }
 
 /** Open them; a console the settings ask for is open when this resolves. Throws `engine.state_unusable`, `engine.config_invalid`. */
 export async function openListeners(deps: ListenerDeps, stack: DisposalStack): Promise<void> {
   const { version, config, clock, log } = deps;
   const { identities } = deps.calls;
-  const handlers = createHandlers({ ...deps.calls, openConsole: (uids) => console.addresses(uids) });
+  const handlers = createHandlers({
+    ...deps.calls,
+    openConsole: (uids) => console.addresses(uids),
+    answerLink: (question) => console.answerAddresses(question),
+  });
   const rules = rulesOf(() => deps.agents.all());
   const reader = deps.apps.ancestry;
   const identify: Identify = (app) => deps.apps.identify(app);
@@ -77,7 +82,9 @@ export async function openListeners(deps: ListenerDeps, stack: DisposalStack): P
     },
   );
   const visitorOf = consoleVisitor({ apps: deps.apps, attribution, log });
-  const console = lazyConsole(deps, config, { dispatcher, clock, log, services: deps.services, visitorOf }, stack);
+  const questions = questionsHere(deps.calls.approvals, identities);
+  const parts = { dispatcher, clock, log, services: deps.services, visitorOf, questions };
+  const console = lazyConsole(deps, config, parts, stack);
   const groupId = config.socket?.group === undefined ? undefined : groupIdOf(config.socket.group);
   stack.use(
     await openSocketServer({

@@ -1,6 +1,6 @@
 /** Approvals at work: each question and each answer recorded, put in a view, and what an answer ends cut at once. */
 import { randomBytes } from 'node:crypto';
-import type { ApprovalView } from '../../api/approval-view.ts';
+import type { ApprovalAnswer, ApprovalView } from '../../api/approval-view.ts';
 import type { AlertView } from '../../api/views.ts';
 import type { AuditWriter } from '../../audit/record.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -122,6 +122,20 @@ function namedHere(by: readonly string[], identities: readonly Known[], serviceI
     return networks.includes(caPem) && names.some((name) => name !== undefined && by.includes(name));
   });
   return mine?.name;
+}
+
+/** What waits here as clients see it, and a person's answer to it, which throws as {@link answerHere}. */
+export function questionsHere(
+  approvals: Approvals,
+  identities: { all(): readonly Known[] },
+): { find(id: string): ApprovalView | undefined; answer(answer: ApprovalAnswer): ApprovalView } {
+  return {
+    find(id) {
+      const row = approvals.get(id);
+      return row === undefined ? undefined : approvalView(row);
+    },
+    answer: ({ id, ...answer }) => approvalView(answerHere(approvals, identities, id, answer)),
+  };
 }
 
 /** An approval as clients see it. */

@@ -1,4 +1,5 @@
 /** How an engine is started, and what its starter is given. */
+import type { ApprovalAnswer, ApprovalView } from '../../api/approval-view.ts';
 import type { EngineReady } from '../../api/machine-views.ts';
 import type { Dispatcher } from '../../api/dispatch.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -54,6 +55,11 @@ export type ConsoleListener = (deps: {
   readonly connect: Dispatcher['connect'];
   /** Whose a connection is, by its ends; undefined for a program that may not command the engine. */
   readonly visitorOf: (peer: Endpoint, own: Endpoint) => Promise<ConsoleVisitor | undefined>;
+  /** Questions that a link may answer. */
+  readonly questions: {
+    find(id: string): ApprovalView | undefined;
+    answer(answer: ApprovalAnswer): ApprovalView;
+  };
   readonly clock: Clock;
   readonly log: Log;
 }) => Promise<OpenedConsole>;
@@ -63,4 +69,6 @@ export interface OpenedConsole extends AsyncDisposable {
   readonly port: number;
   /** A fresh address that lets one browser in, once, on this host one of these users'; under `host`, where it is hosted under one. */
   url(uids?: readonly number[], host?: string): string;
+  /** An address that answers one question and lets nobody in, good until then. */
+  answerUrl(id: string, endsAtMs: number, host?: string): string;
 }

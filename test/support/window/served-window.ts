@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
+import { TunnelerError } from '../../../main/base/errors.ts';
 import { systemClock } from '../../../main/base/clock.ts';
 import { DisposalStack } from '../../../main/base/lifecycle.ts';
 import { silentLog } from '../../../main/base/log.ts';
@@ -51,6 +52,13 @@ export async function serveWindow(
       assetsDir: directory,
       connect: engine.dispatcher.connect,
       visitorOf: () => Promise.resolve({ kind: 'user', uid: undefined }),
+      // Links of questions are an engine's to make.
+      questions: {
+        find: () => undefined,
+        answer({ id }) {
+          throw new TunnelerError('approvals.unknown', `no approval ${id}`);
+        },
+      },
       permission,
       clock: systemClock,
       log: silentLog,
