@@ -150,6 +150,7 @@ export function DataTable<T>(props: DataTableProps<T>): ReactNode {
                 index={item.index}
                 heightPx={rowHeightPx}
                 cards={cards}
+                measure={virtual.measureElement}
                 topPx={item.start}
                 current={item.index === at}
                 onCurrent={() => setCurrent(item.index)}
@@ -163,7 +164,7 @@ export function DataTable<T>(props: DataTableProps<T>): ReactNode {
   );
 }
 
-/** Two lines for what heads a card, two for each line of its own. */
+/** Before it is measured: two lines for what heads a card, two for each line of its own. */
 function cardHeightPx(places: readonly ('main' | 'side' | 'wide' | 'none' | undefined)[]): number {
   return 64 + 42 * places.filter((place) => place === undefined || place === 'wide').length;
 }
@@ -196,6 +197,7 @@ function BodyRow<T>({
   index,
   heightPx,
   cards,
+  measure,
   topPx,
   current,
   onCurrent,
@@ -205,6 +207,7 @@ function BodyRow<T>({
   index: number;
   heightPx: number;
   cards: boolean;
+  measure: (row: Element | null) => void;
   topPx: number;
   current: boolean;
   onCurrent: () => void;
@@ -214,6 +217,7 @@ function BodyRow<T>({
   const opens = !grouped && table.onOpen !== undefined;
   return (
     <div
+      ref={cards ? measure : undefined}
       className="table-row"
       role="row"
       aria-rowindex={index + 2}
@@ -221,7 +225,7 @@ function BodyRow<T>({
       tabIndex={current ? 0 : -1}
       {...(grouped ? { 'data-group': '' } : { 'aria-selected': row.id === table.selectedId })}
       {...(!grouped && table.faded?.(row.original) === true ? { 'data-faded': '' } : {})}
-      style={{ height: heightPx, transform: `translateY(${topPx}px)` }}
+      style={{ ...(cards ? {} : { height: heightPx }), transform: `translateY(${topPx}px)` }}
       onFocus={onCurrent}
       onClick={(event) => {
         if ((event.target as HTMLElement).closest('button, a, input, label') !== null) return;

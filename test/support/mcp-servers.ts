@@ -15,16 +15,18 @@ export interface McpTestServer extends AsyncDisposable {
 
 const maxBodyBytes = 64 * 1024 * 1024;
 
+const doesIt = (tool: string): string => `does ${tool}`;
+
 /** What both servers offer. */
 const tools = ['search', 'list_users', 'delete_user', 'delete_all'] as const;
 
-function offer(server: McpServer | ModernServer, ran: string[]): void {
+function offer(server: McpServer | ModernServer, ran: string[], about = doesIt): void {
   const own = server as McpServer;
   for (const name of tools) {
     own.registerTool(
       name,
       {
-        description: `does ${name}`,
+        description: about(name),
         inputSchema: { text: z.string().optional(), limit: z.number().optional() },
       } as never,
       ((args: { readonly text?: string }) => {
@@ -47,8 +49,10 @@ function offer(server: McpServer | ModernServer, ran: string[]): void {
   }
 }
 
-/** 1.x: with sessions where `json` is false answers come as event streams. */
-export async function openHandshakeServer(options: { readonly json?: boolean } = {}): Promise<McpTestServer> {
+/** 1.x: with sessions where `json` is false answers come as event streams. `about` is asked for each tool's description when a session begins. */
+export async function openHandshakeServer(
+  options: { readonly json?: boolean; readonly about?: (tool: string) => string } = {},
+): Promise<McpTestServer> {
   const ran: string[] = [];
   const transports = new Map<string, StreamableHTTPServerTransport>();
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -56,7 +60,7 @@ export async function openHandshakeServer(options: { readonly json?: boolean } =
     let transport = typeof id === 'string' ? transports.get(id) : undefined;
     if (transport === undefined) {
       const server = new McpServer({ name: 'handshake', version: '1' });
-      offer(server, ran);
+      offer(server, ran, options.about);
       const made = new StreamableHTTPServerTransport({
         sessionIdGenerator: () => crypto.randomUUID(),
         enableJsonResponse: options.json === true,

@@ -1,5 +1,5 @@
 /** The desk: devices whose record is kept here, what is amiss with them, what happened over all of them, and cutting somebody off everywhere. */
-import { useCallback, useState, type ReactNode } from 'react';
+import { useCallback, useEffect, useRef, useState, type ReactNode } from 'react';
 import type {
   FleetAlertView,
   FleetDeviceView,
@@ -16,7 +16,6 @@ import { useNow, useStores } from '../../store/hooks.tsx';
 import { isTunnelerError } from '../../../main/base/errors.ts';
 import { useText } from '../../text/text.ts';
 import { routeTo, useRoute } from '../route.ts';
-import { useOnRecords } from '../shared/use-records.ts';
 import { FleetRecords } from './FleetRecords.tsx';
 import { Orders } from './Orders.tsx';
 import { Questions } from './Questions.tsx';
@@ -30,6 +29,8 @@ interface Fleet {
 
 const shownRecords = 200;
 const shownAlerts = 20;
+/** The desk's own journal does not tell of what devices send: they are looked at this often while somebody watches. */
+const lookMs = 2_000;
 /** Of what the address may narrow the records to. */
 const fleetFields = ['device', 'agent', 'service', 'identity', 'kind'] as const;
 const command = 'culvert collect --service NAME';
@@ -76,7 +77,7 @@ export function FleetScreen(): ReactNode {
               <Devices devices={fleet.devices} />
             </div>
             <div className="card card-pad">
-              <Questions device={route.query['device']} />
+              <Questions device={route.query['device']} orders={stampOf(fleet.orders)} />
             </div>
             <div className="chips" role="group" aria-label={t('audit.chips')} style={{ padding: 0 }}>
               {fleetFields.map((field) =>
@@ -96,33 +97,65 @@ export function FleetScreen(): ReactNode {
   );
 }
 
+/** Who has carried out which order. */
+const stampOf = (orders: readonly FleetOrderView[]): string =>
+  JSON.stringify(orders.map(({ id, devices }) => [id, devices.map(({ device, state }) => [device, state])]));
+
 function useFleet(query: Readonly<Record<string, string>>): {
   readonly fleet: Fleet | 'none' | undefined;
   readonly load: () => Promise<void>;
 } {
   const { engine } = useStores();
   const [fleet, setFleet] = useState<Fleet | 'none'>();
+  /** What was searched for, and among how many records: the same again has the same answer. */
+  const searched = useRef<string>(undefined);
   const wanted = JSON.stringify(
     Object.fromEntries(
       [...fleetFields, 'text'].flatMap((field) => (query[field] === undefined ? [] : [[field, query[field]]])),
     ),
   );
-  const load = useCallback(async (): Promise<void> => {
+  const look = useCallback(async (): Promise<boolean> => {
     try {
       const calls = engine.client.fleet;
-      const [devices, alerts, orders, records] = await Promise.all([
+      const [devices, alerts, orders] = await Promise.all([
         calls.devices(),
         calls.alerts({ limit: shownAlerts }),
         calls.orders(),
-        calls.search({ ...(JSON.parse(wanted) as Record<string, string>), limit: shownRecords }),
       ]);
-      setFleet({ devices, alerts, orders, records });
+      const search = JSON.stringify([wanted, devices.map(({ origin, records }) => [origin, records])]);
+      if (searched.current === search) {
+        setFleet((before) => (typeof before === 'object' ? { ...before, devices, alerts, orders } : before));
+        return true;
+      }
+      searched.current = search;
+      const records = await calls.search({ ...(JSON.parse(wanted) as Record<string, string>), limit: shownRecords });
+      // Another search may have begun meanwhile.
+      if (searched.current === search) setFleet({ devices, alerts, orders, records });
+      return true;
     } catch (error) {
-      if (isTunnelerError(error, 'fleet.not_collecting')) setFleet('none');
+      searched.current = undefined;
+      if (isTunnelerError(error, 'fleet.not_collecting')) {
+        setFleet('none');
+        return false;
+      }
       // Else the link banner tells of a lost engine, and what was seen stays.
+      return true;
     }
   }, [engine, wanted]);
-  useOnRecords(load);
+  useEffect(() => {
+    let over = false;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const turn = async (): Promise<void> => {
+      const goesOn = await look();
+      if (goesOn && !over) timer = setTimeout(() => void turn(), lookMs);
+    };
+    void turn();
+    return () => {
+      over = true;
+      clearTimeout(timer);
+    };
+  }, [look]);
+  const load = useCallback(() => look().then(() => undefined), [look]);
   return { fleet, load };
 }
 

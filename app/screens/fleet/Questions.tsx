@@ -1,12 +1,16 @@
 /** The desk's standing questions, over all devices: who reaches what, how quickly access was gone, what is dark. */
 import { useEffect, useState, type ReactNode } from 'react';
+import type { EngineClient } from '../../../main/api/schema.ts';
 import type { FleetContainmentView, FleetDarkView, FleetReachView } from '../../../main/api/record-views.ts';
 import { Section, Tag } from '../../parts/Pieces.tsx';
 import { Segments } from '../../parts/Segments.tsx';
-import { useAction } from '../../store/hooks.tsx';
+import { useAction, useStores } from '../../store/hooks.tsx';
 import { useText } from '../../text/text.ts';
 
 const questions = ['reach', 'containment', 'dark'] as const;
+
+/** Records of what was ordered come after the word that it was done, and others at any time. */
+const askAgainMs = 10_000;
 
 interface Answers {
   readonly reach: readonly FleetReachView[];
@@ -14,18 +18,34 @@ interface Answers {
   readonly dark: readonly FleetDarkView[];
 }
 
-export function Questions({ device }: { device: string | undefined }): ReactNode {
+/** @param orders changes whenever a device carried out an order: the answers may be others then. */
+export function Questions({ device, orders }: { device: string | undefined; orders: string }): ReactNode {
   const t = useText();
   const act = useAction();
+  const { engine } = useStores();
   const [asked, setAsked] = useState<(typeof questions)[number]>('reach');
-  const [answers, setAnswers] = useState<Answers>();
+  const [answers, setAnswers] = useState<Partial<Answers>>({});
+  useEffect(() => setAnswers({}), [device]);
   useEffect(() => {
-    const one = device === undefined ? {} : { device };
-    void act(async ({ fleet }) => {
-      const [reach, containment, dark] = await Promise.all([fleet.reach(one), fleet.containment(one), fleet.dark()]);
-      return { reach, containment, dark: dark.filter((row) => device === undefined || row.device === device) };
-    }).then(setAnswers);
-  }, [act, device]);
+    let over = false;
+    const question = async ({ fleet }: EngineClient): Promise<Partial<Answers>> => {
+      const one = device === undefined ? {} : { device };
+      if (asked === 'reach') return { reach: await fleet.reach(one) };
+      if (asked === 'containment') return { containment: await fleet.containment(one) };
+      return { dark: (await fleet.dark()).filter((row) => device === undefined || row.device === device) };
+    };
+    const take = (answer: Partial<Answers> | undefined): void => {
+      if (!over && answer !== undefined) setAnswers((before) => ({ ...before, ...answer }));
+    };
+    void act(question).then(take);
+    // What was seen stays where the engine does not answer: the link banner tells of that.
+    const again = setInterval(() => void question(engine.client).then(take, () => undefined), askAgainMs);
+    return () => {
+      over = true;
+      clearInterval(again);
+    };
+  }, [act, engine, asked, device, orders]);
+  const answer = answers[asked];
   return (
     <Section title={t('fleet.questions')}>
       <div>
@@ -36,16 +56,16 @@ export function Questions({ device }: { device: string | undefined }): ReactNode
           segments={questions.map((value) => ({ value, text: t(`fleet.question.${value}`) }))}
         />
       </div>
-      {answers === undefined ? <div className="skeleton" style={{ height: 80 }} /> : null}
-      {answers !== undefined && answers[asked].length === 0 ? <p className="quiet">{t('audit.noMatch')}</p> : null}
+      {answer === undefined ? <div className="skeleton" style={{ height: 80 }} /> : null}
+      {answer?.length === 0 ? <p className="quiet">{t('audit.noMatch')}</p> : null}
       <ul className="line-list" aria-label={t(`fleet.question.${asked}`)}>
         {asked === 'reach'
-          ? answers?.reach.map((row) => <Reach key={`${row.device}/${row.identity}`} row={row} />)
+          ? answers.reach?.map((row) => <Reach key={`${row.device}/${row.identity}`} row={row} />)
           : null}
         {asked === 'containment'
-          ? answers?.containment.map((row) => <Contained key={`${row.device}/${row.at}/${row.subject}`} row={row} />)
+          ? answers.containment?.map((row) => <Contained key={`${row.device}/${row.at}/${row.subject}`} row={row} />)
           : null}
-        {asked === 'dark' ? answers?.dark.map((row) => <Dark key={row.device} row={row} />) : null}
+        {asked === 'dark' ? answers.dark?.map((row) => <Dark key={row.device} row={row} />) : null}
       </ul>
     </Section>
   );

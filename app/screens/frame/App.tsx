@@ -1,5 +1,5 @@
 /** The whole window: theme and language applied, the rail, the screen the address names. */
-import { useEffect, useMemo, useState, type ReactNode } from 'react';
+import { useEffect, useMemo, useState, useSyncExternalStore, type ReactNode } from 'react';
 import { I18nProvider } from 'react-aria-components';
 import { ToastList } from '../../parts/ToastList.tsx';
 import { useEngine, useLink, usePreferences, useStores } from '../../store/hooks.tsx';
@@ -30,7 +30,8 @@ import { Shortcuts } from './Shortcuts.tsx';
 
 export function App(): ReactNode {
   const preferences = usePreferences();
-  const locale = chooseLocale(preferences.locale, navigator.languages);
+  const languages = useSyncExternalStore(onLanguages, () => navigator.languages.join());
+  const locale = chooseLocale(preferences.locale, languages.split(','));
   const text = useMemo(() => createText(locale), [locale]);
   useTheme(preferences.theme, preferences.motion);
   useEffect(() => {
@@ -43,6 +44,12 @@ export function App(): ReactNode {
       </TextContext>
     </I18nProvider>
   );
+}
+
+/** The browser's languages may be chosen anew while the window is open. */
+function onLanguages(listener: () => void): () => void {
+  window.addEventListener('languagechange', listener);
+  return () => window.removeEventListener('languagechange', listener);
 }
 
 function Frame(): ReactNode {

@@ -1,6 +1,5 @@
 /** The boxes of the map in their columns, and the ways between them, as wide as what flows there. */
-import { useMemo, type ReactNode } from 'react';
-import { useSyncExternalStore } from 'react';
+import { memo, useMemo, useSyncExternalStore, type ReactNode } from 'react';
 import { Icon, type IconName } from '../../parts/Icon.tsx';
 import { useStores } from '../../store/hooks.tsx';
 import { useText, type Text } from '../../text/text.ts';
@@ -21,8 +20,8 @@ interface Place {
   readonly y: number;
 }
 
-/** @param over the box that is pointed at: what it is joined to stays, the rest steps back. */
-export function MapPicture({
+/** @param over the box that is pointed at: what it is joined to stays, the rest steps back. Bytes that flow draw no box anew. */
+export const MapPicture = memo(function MapPicture({
   model,
   over,
   onOver,
@@ -88,7 +87,7 @@ export function MapPicture({
       </ul>
     </div>
   );
-}
+});
 
 /** Drawn anew each second, for that is how often rates are known; the boxes are not. */
 function Ways({

@@ -80,7 +80,7 @@ function Days({ days }: { days: readonly UsageDay[] }): ReactNode {
   const t = useText();
   const most = Math.max(1, ...days.map(({ tokens }) => tokens));
   return (
-    <ol className="model-days">
+    <ol className="model-days" tabIndex={0}>
       {days.map(({ day, tokens, cost, requests }) => (
         <li key={day} title={t('models.day', { tokens: t.format.number(tokens), spend: money(cost, t), requests })}>
           <span className="model-bar" style={{ height: `${Math.max(1, (tokens / most) * 100)}%` }} aria-hidden="true" />
