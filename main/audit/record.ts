@@ -31,6 +31,7 @@ export type AuditKind =
   | 'model-key.made'
   | 'model-key.revoked'
   | 'model-key.refused'
+  | 'model.chosen'
   | 'recording.closed'
   | 'recording.read'
   | 'recording.refused'

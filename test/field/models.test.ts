@@ -2,15 +2,9 @@
  * Kept clients of providers through a guarded session: answers, streams and tools arrive, what the provider told is booked, a refused model and a
  * used budget are explained where their users read them, and are asked for once. `npm run field -- models`; the table is in resources/docs/field.
  */
-import { describe, expect, it } from 'vitest';
-import { openGuardedPort } from '../support/guarded-port.ts';
+import { describe, it } from 'vitest';
+import { clientHolds } from '../support/models/client-holds.ts';
 import { nodeClients, pythonClients, type RunClient } from '../support/models/environment.ts';
-import { openProvider, promptTokens } from '../support/models/provider.ts';
-
-const budget = 2_000;
-const terms = (tokens: number): object => ({
-  http: { models: ['good-*'], tokenBudget: { tokens, perSeconds: 3_600 } },
-});
 
 describe.each<[string, () => Promise<RunClient>, readonly string[]]>([
   [
@@ -21,31 +15,6 @@ describe.each<[string, () => Promise<RunClient>, readonly string[]]>([
   ['Python', pythonClients, ['openai', 'anthropic', 'google_genai', 'ollama', 'litellm']],
 ])('%s', (language, open, names) => {
   it.each(names)('%s', { timeout: 900_000 }, async (name) => {
-    const runClient = await open();
-    await using provider = await openProvider();
-    await using usual = await openGuardedPort(provider.port, terms(1_000_000));
-    await using tight = await openGuardedPort(provider.port, terms(budget));
-    const saw = await runClient(name, usual.port, tight.port);
-    const booked = usual.calls().map(({ decision, tokens }) => [decision, tokens?.input, tokens?.output]);
-    const [stopped, ...later] = tight.calls();
-    const used = (stopped?.tokens?.input ?? 0) + (stopped?.tokens?.output ?? 0);
-    process.stderr.write(
-      `field: ${JSON.stringify({ language, name, ...saw, booked, spent: used, asked: later.length })}\n`,
-    );
-
-    expect(saw).toMatchObject({ text: 40, stream: 400, tool: 'weather' });
-    for (const [at, told] of [40, 400].entries()) {
-      const [decision, input, output] = booked[at] ?? [];
-      expect(decision).toBe('allow');
-      expect(Math.abs(Number(input) - promptTokens)).toBeLessThanOrEqual(0.02 * promptTokens);
-      expect(Math.abs(Number(output) - told)).toBeLessThanOrEqual(0.02 * told);
-    }
-    expect(saw.refused).toContain('is not among the models allowed');
-    expect(booked.filter(([decision]) => decision === 'deny')).toHaveLength(1);
-    expect(Math.abs(used - budget)).toBeLessThanOrEqual(0.05 * budget);
-    expect(saw.stopped).toBeGreaterThan(0.9 * budget);
-    expect(saw.used).toContain(`the budget of ${budget} tokens`);
-    // The AI SDK takes every 429 for one that passes, whatever it says.
-    expect(later.length).toBeLessThanOrEqual(name.startsWith('ai-') ? 3 : 1);
+    await clientHolds(language, name, await open());
   });
 });

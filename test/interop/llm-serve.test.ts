@@ -24,6 +24,15 @@ const aliases = {
   ],
   gone: 'hidden-1',
 };
+/** Rules, an embedding model, and what is asked otherwise. */
+const auto = {
+  otherwise: 'large-1',
+  routes: [
+    { model: 'fast', when: { words: ['prove'] } },
+    { model: 'twin', examples: ['a poem about water'] },
+  ],
+  embeddings: { model: 'embed-1', atLeast: 0.7 },
+};
 const budgeted = { tokenBudget: { tokens: 10_000, perSeconds: 600 } };
 
 beforeAll(async () => {
@@ -39,6 +48,7 @@ beforeAll(async () => {
       // Asked before the other by its name, and not there.
       ailing: { target: sick, contract: { http: { models: ['twin'] } } },
       spoken: { target: await speaking(), contract: { http: { models: ['spoken-*'], websocket: true } } },
+      vectors: { target: await embedding(), contract: { http: { models: ['embed-1'] } } },
       files: { target: west, contract: null },
       money: {
         target: west,
@@ -56,7 +66,7 @@ beforeAll(async () => {
       'a-limit': { target: await answering(429), contract: { http: { models: ['limit'] } } },
       'b-limit': { target: west, contract: { http: { models: ['limit'] } } },
     },
-    { laptopConfig: JSON.stringify({ llm: { aliases, failover: { failures: 1, restSeconds: 600 } } }) },
+    { laptopConfig: JSON.stringify({ llm: { aliases, auto, failover: { failures: 1, restSeconds: 600 } } }) },
   );
   const serving = await world.start(['llm', 'serve', '--state', world.laptop]);
   url = String(serving.ready['url']);
@@ -106,7 +116,7 @@ test('each model is asked of the service that has it, and lists are one', async 
   expect([large.status, await large.json()]).toMatchObject([200, { by: 'west', model: 'large-1' }]);
   const list = (await (await fetch(`${url}/v1/models`)).json()) as { data: { id: string }[] };
   // The hidden one is behind no contract that lets it through.
-  expect(list.data.map(({ id }) => id).sort()).toEqual(['fast', 'large-1', 'small-1']);
+  expect(list.data.map(({ id }) => id).sort()).toEqual(['auto', 'fast', 'large-1', 'small-1']);
 });
 
 test('streams pass as they come', async () => {
@@ -141,6 +151,25 @@ test('an alias is answered by the first of its models that is there, and says wh
   ]);
   const gone = await ask('/v1/messages', { model: 'gone', messages: [] });
   expect(gone.status).toBe(404);
+});
+
+test('auto is chosen anew for each question, and the record says which layer chose and why', async () => {
+  const chosen: (string | null)[] = [];
+  for (const content of ['prove that water runs down', 'write a poem about dark water', 'hello']) {
+    const answer = await ask('/v1/chat/completions', { model: 'auto', messages: [{ role: 'user', content }] });
+    expect(answer.status).toBe(200);
+    chosen.push(answer.headers.get('x-culvert-model'));
+  }
+  expect(chosen).toEqual(['large-1', 'twin', 'large-1']);
+  const records = await world.json<AuditRecordView[]>(['audit', 'search', '--kind', 'model.chosen']);
+  expect(records.map(({ model, layer, reason }) => [model, layer, reason])).toEqual([
+    ['large-1', 'otherwise', 'nothing chose another'],
+    ['twin', 'embeddings', expect.stringMatching(/^0\.\d\d like "a poem about water"$/)],
+    ['fast', 'rules', 'it has "prove"'],
+  ]);
+  // The vectors were asked for as whoever asked, and stand in the record like any question.
+  const asking = await world.json<AuditRecordView[]>(['audit', 'search', '--kind', 'call', '--service', 'vectors']);
+  expect(asking.flatMap(({ model }) => model ?? [])).toEqual(['embed-1', 'embed-1', 'embed-1']);
 });
 
 test('a used budget says so, and that asking again is no use; the record has model and tokens', async () => {
@@ -265,6 +294,17 @@ async function provider(name: string, models: readonly string[]): Promise<number
       return { type: 'text/event-stream', body: 'data: {"choices":[{"delta":{"content":"a"}}]}\n\ndata: [DONE]\n\n' };
     const usage = { prompt_tokens: 30, completion_tokens: 20, total_tokens: 50 };
     return { type: 'application/json', body: JSON.stringify({ by: name, model, usage }) };
+  });
+}
+
+/** A provider of vectors: a text's by the words that it has. */
+function embedding(): Promise<number> {
+  const vocabulary = ['poem', 'water', 'dark', 'hello'];
+  return listening((text, path) => {
+    if (path === '/v1/models') return { type: 'application/json', body: '{"data":[]}' };
+    const { input } = JSON.parse(text) as { input: string[] };
+    const data = input.map((one) => ({ embedding: vocabulary.map((word) => (one.includes(word) ? 1 : 0.01)) }));
+    return { type: 'application/json', body: JSON.stringify({ data, usage: { prompt_tokens: 7, total_tokens: 7 } }) };
   });
 }
 

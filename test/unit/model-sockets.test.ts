@@ -92,6 +92,12 @@ async function door(
       checkModelKey: () => ({ kind: 'refused', why: 'none was made' }),
       at: { host: '127.0.0.1', port: 0 },
       aliases: new Map([['fast', [{ model: 'small-1', service: undefined, weight: 1 }]]]),
+      auto: {
+        otherwise: 'small-1',
+        routes: [{ model: 'large-1', when: { words: ['prove'] }, examples: [], purpose: undefined }],
+        embeddings: undefined,
+        classifier: undefined,
+      },
       health: { failures: 1, restMs: 60_000 },
       random: () => 0,
       clock: systemClock,
@@ -146,6 +152,23 @@ test('each question goes to the service that has its model, on one connection, a
     expect(call).toMatchObject({ decision: 'allow', tokens: { input: 7, output: 5 } });
   talk.socket.close();
   await until(() => east.open() + west.open() === 0);
+});
+
+test('auto is chosen for each question of a connection', async () => {
+  const [east, west] = [await provider('east'), await provider('west')];
+  const { url } = await door(
+    { east: { models: ['small-*'], websocket: true }, west: { models: ['large-1'], websocket: true } },
+    { east: east.port, west: west.port },
+  );
+  const talk = await speak(`${url}/v1/responses`);
+  talk.say(ask('auto', 'say hello'));
+  talk.say(ask('auto', 'prove it'));
+  await until(() => talk.heard.length === 4);
+  const told = talk.heard.filter(({ by }) => by !== undefined).map(({ by, model }) => [by, model]);
+  expect(told.sort()).toEqual([
+    ['east', 'small-1'],
+    ['west', 'large-1'],
+  ]);
 });
 
 test('a refused question is an error in its words, and the connection goes on', async () => {

@@ -9,6 +9,7 @@ import { openFrontDoor, type FrontDoor, type FrontDoorDeps } from './front-door.
 import type { CallerFlow } from './loopback-caller.ts';
 import { mcpEntry, type McpEntryDeps } from './mcp-entry.ts';
 import type { EngineConfig, LlmConfig } from '../runtime/config.ts';
+import type { AutoSettings } from './auto-model.ts';
 import { openModelDoor, type ModelDoor, type ModelDoorDeps } from './model-door.ts';
 import type { AliasTarget } from './model-routes.ts';
 import { isRefusedByGuard, unofferedRecord } from './tools-refused.ts';
@@ -82,7 +83,9 @@ export async function openLocalEndpoints(deps: LocalEndpointsDeps, stack: Dispos
 }
 
 /** How the endpoint for models chooses, as the settings have it. */
-function choices(settings: LlmConfig | undefined): Pick<ModelDoorDeps, 'at' | 'aliases' | 'health' | 'random'> {
+function choices(
+  settings: LlmConfig | undefined,
+): Pick<ModelDoorDeps, 'at' | 'aliases' | 'auto' | 'health' | 'random'> {
   const at = parseHostPort(settings?.listen ?? '127.0.0.1:0', 'llm.listen');
   const { failures = 3, restSeconds = 30 } = settings?.failover ?? {};
   const aliases = Object.entries(settings?.aliases ?? {}).map(([name, said]): [string, readonly AliasTarget[]] => [
@@ -92,5 +95,20 @@ function choices(settings: LlmConfig | undefined): Pick<ModelDoorDeps, 'at' | 'a
       return { model, service, weight };
     }),
   ]);
-  return { at, aliases: new Map(aliases), health: { failures, restMs: restSeconds * 1000 }, random: Math.random };
+  const health = { failures, restMs: restSeconds * 1000 };
+  return { at, aliases: new Map(aliases), auto: autoOf(settings?.auto), health, random: Math.random };
+}
+
+/** A likeness that says something, whatever the embedding model. */
+const usualLikeness = 0.5;
+
+function autoOf(settings: LlmConfig['auto']): AutoSettings | undefined {
+  if (settings === undefined) return undefined;
+  const { otherwise, routes, embeddings, classifier } = settings;
+  return {
+    otherwise,
+    routes: routes.map(({ model, when, examples = [], purpose }) => ({ model, when, examples, purpose })),
+    embeddings: embeddings && { model: embeddings.model, atLeast: embeddings.atLeast ?? usualLikeness },
+    classifier,
+  };
 }

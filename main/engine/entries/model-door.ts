@@ -25,6 +25,8 @@ import type { Refused } from '../../guard/http/model-refusal.ts';
 import { plainPath, shownPath } from '../../guard/http/target.ts';
 import { parseStrictJson } from '../../guard/json/strict-json.ts';
 import { listen, type ListenAt } from '../../net/proxy/listen.ts';
+import { AutoModel, type AutoSettings } from './auto-model.ts';
+import { autoName } from './auto-rules.ts';
 import { loopbackCaller, type CallerFlow, type LoopbackCaller } from './loopback-caller.ts';
 import {
   askOver,
@@ -43,6 +45,7 @@ import { foreignRefusal, noRoute, refuse, refuseUpgrade } from './model-refusals
 import { asksFor } from './model-rename.ts';
 import { isReachable, routesFor, type AliasTarget, type ModelRoute, type ModelService } from './model-routes.ts';
 import { modelSockets, type Handshake, type ModelSockets } from './model-sockets.ts';
+import { waysTo } from './model-ways.ts';
 
 /** Who is let in, and to which services. */
 export interface ModelDoorDeps {
@@ -56,6 +59,8 @@ export interface ModelDoorDeps {
   /** Where the engine's own is. */
   readonly at: ListenAt;
   readonly aliases: ReadonlyMap<string, readonly AliasTarget[]>;
+  /** What the model's name `auto` stands for; undefined: a name like any other. */
+  readonly auto: AutoSettings | undefined;
   readonly health: HealthSettings;
   readonly random: () => number;
   readonly clock: Pick<Clock, 'monotonic' | 'after'>;
@@ -85,6 +90,8 @@ export function openModelDoor(deps: ModelDoorDeps, stack: DisposalStack): ModelD
   const health = new ModelHealth(deps.health, deps.clock);
   const routing = { aliases: deps.aliases, random: deps.random, isResting: (name: string) => health.isResting(name) };
   const ask = askOver(deps.admitAs);
+  const auto = deps.auto === undefined ? undefined : new AutoModel(deps.auto, ask, deps.clock);
+  const ways = waysTo(routing, auto, deps.audit);
   const held = createHeldBudget();
   const nowMs = (): number => deps.clock.monotonic();
   let own: Promise<string> | undefined;
@@ -111,7 +118,7 @@ export function openModelDoor(deps: ModelDoorDeps, stack: DisposalStack): ModelD
   };
 
   async function open(at: ListenAt): Promise<{ readonly place: string; close(): void }> {
-    const sockets = modelSockets({ ...deps, routing, health });
+    const sockets = modelSockets({ ...deps, ways, health });
     const callers = new WeakMap<Socket, Promise<LoopbackCaller>>();
     const server = createServer((asked, answer) => {
       const caller = callers.get(asked.socket) ?? callerOf(asked.socket);
@@ -196,7 +203,8 @@ export function openModelDoor(deps: ModelDoorDeps, stack: DisposalStack): ModelD
     });
     if (method === 'GET' && isModelList(target)) return models(one, services, answer, gone.signal);
     const model = modelOf(one);
-    const routes = routesFor(model, services, routing);
+    const routes = await ways(model, { caller, services, target, body: () => jsonOf(one), signal: gone.signal });
+    if (gone.signal.aborted) return;
     if (routes.length === 0) return refuse(answer, target, noRoute(model));
     await follow(routes, model, one, answer, gone.signal);
   }
@@ -260,6 +268,8 @@ export function openModelDoor(deps: ModelDoorDeps, stack: DisposalStack): ModelD
   ): Promise<void> {
     const lists = await Promise.all(services.map((service) => listOf(service, asked, signal)));
     const aliases = [...deps.aliases].filter(([, targets]) => isReachable(targets, services)).map(([name]) => name);
+    if (auto?.models.some((model) => routesFor(model, services, routing).length > 0) === true)
+      aliases.unshift(autoName);
     const text = JSON.stringify(mergedModels(asked.target, lists, aliases));
     answer.writeHead(200, { 'content-type': 'application/json' }).end(text);
   }
@@ -300,6 +310,10 @@ function whereFrom({ service, model }: ModelRoute): Record<string, string> {
 function modelOf({ target, body }: Pick<Asked, 'target' | 'body'>): string | undefined {
   const inPath = modelInPath(plainPath(target) ?? '');
   if (inPath !== undefined || body.length === 0) return inPath;
+  return modelsInBody(jsonOf({ body })).chosen;
+}
+
+function jsonOf({ body }: Pick<Asked, 'body'>): unknown {
   const read = parseStrictJson(body.toString('utf8'));
-  return read.kind === 'json' ? modelsInBody(read.value).chosen : undefined;
+  return read.kind === 'json' ? read.value : undefined;
 }

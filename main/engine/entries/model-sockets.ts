@@ -21,7 +21,8 @@ import type { LoopbackCaller } from './loopback-caller.ts';
 import { dialAs, headersOf, maxBodyBytes, orUnanswered, Unanswered } from './model-asks.ts';
 import type { ModelHealth } from './model-health.ts';
 import { noRoute, refuseUpgrade } from './model-refusals.ts';
-import { routesFor, type ModelRoute, type ModelService, type Routing } from './model-routes.ts';
+import type { ModelRoute, ModelService } from './model-routes.ts';
+import type { WaysTo } from './model-ways.ts';
 
 /** A handshake that came. */
 export interface Handshake {
@@ -34,7 +35,7 @@ export interface Handshake {
 /** How services are chosen and reached. */
 export interface ModelSocketsDeps {
   readonly admitAs: (app: App) => Admit;
-  readonly routing: Routing;
+  readonly ways: WaysTo;
   readonly health: ModelHealth;
   readonly log: Log;
 }
@@ -142,7 +143,7 @@ class Talk {
     const event = read?.kind === 'json' && isRecord(read.value) ? read.value : undefined;
     if (event?.type !== 'response.create') return this.#pass(data, isBinary);
     if (typeof event.model === 'string') this.#model = event.model;
-    const reached = await this.#reach(this.#model);
+    const reached = await this.#reach(this.#model, event);
     if (this.#gone.signal.aborted) return;
     if ('status' in reached) return this.#refuse(reached);
     const { socket, route } = reached;
@@ -165,8 +166,11 @@ class Talk {
   /** A websocket to a service that has the model, the one that stands where there is one. */
   async #reach(
     model: string | undefined,
+    question?: unknown,
   ): Promise<{ readonly socket: WebSocket; readonly route: ModelRoute } | Refused> {
-    const routes = routesFor(model, this.#asking.services, this.#deps.routing);
+    const { caller, services, target } = this.#asking;
+    const { signal } = this.#gone;
+    const routes = await this.#deps.ways(model, { caller, services, target, body: () => question, signal });
     let refused = noRoute(model);
     for (const route of routes) {
       const { service } = route;

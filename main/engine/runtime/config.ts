@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { parse as parseYaml } from 'yaml';
+import { alphabetNames } from '../../base/alphabets.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { isLoopback, parseCidr, readHostPort } from '../../base/ip.ts';
 import { readIfThere } from '../../files/read-if-there.ts';
@@ -363,16 +364,75 @@ const failover = v.strictObject({
   restSeconds: v.optional(positive),
 });
 
-const llm = v.strictObject({
-  /** Where the endpoint for models listens from the start. Default: a free port of 127.0.0.1, once `culvert env` or `agent run` leads a program there. */
-  listen: v.optional(ownHostPort),
-  /** What models cost, where it is not what Culvert ships. Used by `costBudget` and for the record. */
-  prices: v.optional(v.array(price)),
-  /** Names of one's own for models, at the endpoint of `culvert llm serve`: each for one model, or for several by weight. */
-  aliases: v.optional(v.record(modelName, list(v.union([text, aliasTarget])))),
-  /** When a model service that does not answer is left alone for a while. */
-  failover: v.optional(failover),
+/** A model that `auto` may choose; its `when` holds before all, then its examples, then what it is for. */
+const autoRoute = v.strictObject({
+  /** The model's name, or an alias. */
+  model: text,
+  /** Chosen where all of this holds; the first route of the list wins. */
+  when: v.optional(
+    v.pipe(
+      v.strictObject({
+        /** The question has at least so many tokens, by an estimate, instructions and earlier turns included. */
+        tokens: v.optional(positive),
+        /** It holds program code, or none. */
+        code: v.optional(v.boolean()),
+        /** It offers tools, or none. */
+        tools: v.optional(v.boolean()),
+        /** It holds any of these words, whatever their case. */
+        words: v.optional(v.array(text)),
+        /** It holds a letter of any of these alphabets. */
+        alphabets: v.optional(v.array(v.picklist(alphabetNames))),
+      }),
+      v.check((when) => Object.keys(when).length > 0, 'expected a condition'),
+    ),
+  ),
+  /** Questions that it is for, compared by `embeddings`. */
+  examples: v.optional(v.array(text)),
+  /** What it is for, in words that the `classifier` is told. */
+  purpose: v.optional(text),
 });
+
+const auto = v.strictObject({
+  /** The model that is asked where nothing chooses another. */
+  otherwise: text,
+  /** Models that may be chosen. */
+  routes: v.array(autoRoute),
+  /** Compare the question with the routes' examples where no rule holds. */
+  embeddings: v.optional(
+    v.strictObject({
+      /** An embedding model among the dark model services. */
+      model: text,
+      /** How like an example a question must be, 1 being the same. Default 0.5. */
+      atLeast: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(1))),
+    }),
+  ),
+  /** Ask a model which route fits where neither rules nor examples say. */
+  classifier: v.optional(
+    v.strictObject({
+      /** A model among the dark model services; a small one will do. */
+      model: text,
+    }),
+  ),
+});
+
+const llm = v.pipe(
+  v.strictObject({
+    /** Where the endpoint for models listens from the start. Default: a free port of 127.0.0.1, once `culvert env` or `agent run` leads a program there. */
+    listen: v.optional(ownHostPort),
+    /** What models cost, where it is not what Culvert ships. Used by `costBudget` and for the record. */
+    prices: v.optional(v.array(price)),
+    /** Names of one's own for models, at the endpoint of `culvert llm serve`: each for one model, or for several by weight. */
+    aliases: v.optional(v.record(modelName, list(v.union([text, aliasTarget])))),
+    /** What the model's name `auto` stands for there: chosen for each question. Without it, `auto` is a name like any other. */
+    auto: v.optional(auto),
+    /** When a model service that does not answer is left alone for a while. */
+    failover: v.optional(failover),
+  }),
+  v.check(
+    ({ aliases, auto: choice }) => choice === undefined || aliases?.['auto'] === undefined,
+    'auto cannot be an alias as well',
+  ),
+);
 
 const pkcs11 = v.strictObject({
   /** Modules that may be loaded though others than root could change them; by their full path. */

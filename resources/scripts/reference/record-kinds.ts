@@ -167,6 +167,10 @@ export const recordKinds: Readonly<Record<AuditKind, Kind>> = {
     says: 'such a key was shown at the endpoint for models, and was worth nothing there',
     fields: ['modelKey', ...asker, 'method', 'target', 'reason', 'rule'],
   },
+  'model.chosen': {
+    says: 'the model’s name `auto` was read: which model it is, by what and why',
+    fields: ['model', 'layer', 'reason', ...asker, 'target'],
+  },
   'recording.closed': {
     says: 'the recording of a hosted session is whole',
     fields: ['session', 'service', 'bytes', 'sha256', 'packets', 'calls', 'truncated'],
@@ -319,6 +323,7 @@ export const fieldMeanings: Readonly<Record<string, string>> = {
   reason: 'why, in a sentence; of a closed session: its [close reason](contract.md#how-a-session-ends)',
   rollKey: 'the key is new as well',
   router: 'the edge router it went through',
+  layer: 'what chose a model: `rules`, `embeddings`, `classifier`, `otherwise`',
   rule: 'who decided: `controller`, `contract:…`, `local:…`',
   rules: 'rules in force',
   scope: 'whom the identity serves: `machine` or `user`',

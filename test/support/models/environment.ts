@@ -26,14 +26,22 @@ export interface ClientSaw {
 /** Runs one client against a port, and against one with little budget. */
 export type RunClient = (name: string, port: number, tightPort: number) => Promise<ClientSaw>;
 
+/** An embedding service, to be run where the packages of Node are. */
+export const vectorsScript = join(scripts, 'vectors.mjs');
+
 /** Those of Node. */
 export async function nodeClients(): Promise<RunClient> {
+  return client(process.execPath, 'clients.mjs', await nodePlace());
+}
+
+/** Where the packages of Node are. */
+export async function nodePlace(): Promise<string> {
   const place = placeFor('package.json', 'models-node');
   await once(place, async () => {
     copyFileSync(join(scripts, 'package.json'), join(place, 'package.json'));
     await run('npm', ['install', '--no-audit', '--no-fund', '--ignore-scripts'], { cwd: place, timeout: installMs });
   });
-  return client(process.execPath, 'clients.mjs', place);
+  return place;
 }
 
 /** Those of Python. */
