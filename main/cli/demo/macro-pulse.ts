@@ -1,182 +1,171 @@
 /**
- * Scenario `macro-pulse`: five organisations share research through four workgroups. Eight agents, each an identity of its own, call tools
- * under contracts; one engagement ends when its contract says so, one agent misbehaves and is cut off, alone.
+ * Scenario `macro-pulse`: five organisations share live figures through four workgroups. Eight agents, each a program and an identity of its own,
+ * speak A2A under engagements; one of these waits for a person and ends with its time, one agent misbehaves and is cut off, alone.
  */
 import { join } from 'node:path';
-import type { DisposalStack } from '../../base/lifecycle.ts';
-import type { SessionView } from '../../api/views.ts';
+import type { EngagementView } from '../../api/agora-views.ts';
 import type { Cli } from '../cli.ts';
-import { runAgent, writeAgent, type AgentCall, type AgentRun } from './agent-program.ts';
-import { openMcpService } from './mcp-service.ts';
+import { PulseStage } from './pulse-stage.ts';
 import {
-  onStage,
-  darkConfigs,
-  failed,
-  startDevice,
-  waitUntil,
-  waitUntilHosted,
-  type Demo,
-  type Narrate,
-} from './stage.ts';
+  culprit,
+  engagementSeconds,
+  everyone,
+  homeOf,
+  identityOf,
+  organisations,
+  peersOf,
+  seriesOf,
+  serviceOf,
+  tolerated,
+  urlOf,
+  workgroups,
+} from './pulse-world.ts';
+import { onStage, failed, waitUntil, type Demo, type Narrate } from './stage.ts';
 
-/** The fifth keeps the data and dials nobody. */
-const hub = 'meridian-institute';
-/** Agents of each organisation; `ORGANISATION.AGENT` is the agent's identity. */
-const organisations: Readonly<Record<string, readonly string[]>> = {
-  'aurora-bank': ['scout', 'analyst'],
-  'borealis-energy': ['forecaster', 'dispatcher'],
-  'cirrus-health': ['reader', 'registrar'],
-  'delta-freight': ['router', 'broker'],
-};
-/** Who works in which group; the others of the same host do not see it. */
-const workgroups: Readonly<Record<string, readonly string[]>> = {
-  inflation: ['aurora-bank.scout', 'borealis-energy.forecaster', 'delta-freight.router'],
-  credit: ['aurora-bank.analyst', 'delta-freight.broker'],
-  energy: ['borealis-energy.dispatcher', 'borealis-energy.forecaster'],
-  health: ['cirrus-health.reader', 'cirrus-health.registrar'],
-};
-/** A service of the group `health` that its reader is engaged for; the contract ends with the time, so nobody else may be under it. */
-const engagement = 'health-review';
-const engagementSeconds = 2;
-/** Refused calls of one agent at one service after which the breaker cuts it off there. */
-const tolerated = 3;
-const search: AgentCall = { method: 'tools/call', params: { name: 'search', arguments: { query: 'dark' } } };
-const list: AgentCall = { method: 'tools/list' };
-const erase: AgentCall = { method: 'tools/call', params: { name: 'delete_notes', arguments: {} } };
+/** While the demo stays everybody asks somebody this often. */
+const pulseMs = 2_000;
 
 /** Run the scenario; resolves with everything still up. Throws where any step fails, leaving nothing behind. */
 export function openMacroPulse(cli: Cli, narrate: Narrate): Promise<Demo> {
-  return onStage((stack, directory) => scenario(cli, narrate, stack, directory));
+  return onStage(async (stack, directory) => {
+    const stage = new PulseStage(cli, stack, directory);
+    await stage.startEngines();
+    const groups = Object.entries(workgroups).map(([group, members]) => `${group}: ${members.join(', ')}`);
+    narrate('Five organisations run an engine each, and share four workgroups', groups.join('; '));
+    const { speak, started } = await stage.startAgents();
+    narrate(`Eight agents start, programs that speak ${speak}`, started);
+    await stage.offerAgents();
+    narrate('Each is offered as a dark service, by a card that its identity signs', everyone.map(serviceOf).join(', '));
+    await everyoneLooks(stage, narrate);
+    await everyoneAsks(stage, narrate);
+    await oneEngagementEnds(stage, cli, narrate);
+    await oneMisbehaves(stage, cli, narrate);
+    await bothEndsAgree(stage, narrate);
+    for (const name of Object.keys(organisations)) {
+      const verified = await cli.programs.verifyAudit(join(directory, name));
+      if (!verified.ok) throw failed(`the record of ${name} does not verify`);
+    }
+    const state = stage.stateOf(culprit);
+    return {
+      state,
+      mode: 'proxy',
+      proxy: stage.proxies.get(homeOf(culprit)),
+      sessions: await stage.sessions(),
+      stay: () => stack.use(goOnAsking(stage, cli)),
+      next: [
+        [`CULVERT agora engagements --state ${state}`, 'with whom its agents are engaged, and how each of it ended'],
+        [
+          `CULVERT agora list --state ${state}`,
+          'the agents that its own may ask; it does not know that there are others',
+        ],
+        [`CULVERT quarantine list --state ${state}`, 'who is cut off, by what, and why'],
+        [`CULVERT audit calls --state ${state}`, 'which agent said what to whom, decided by which rule'],
+        [`CULVERT why --app router --state ${state}`, 'all that one agent may reach'],
+      ],
+      [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
+    };
+  });
 }
 
-async function scenario(cli: Cli, narrate: Narrate, stack: DisposalStack, directory: string): Promise<Demo> {
-  const { programs } = cli;
-  const data = stack.use(await openMcpService());
-  const overlay = stack.use(
-    await programs.openOverlay({ directory: join(directory, 'overlay'), seed: seed(data.port) }),
+async function everyoneLooks(stage: PulseStage, narrate: Narrate): Promise<void> {
+  const looks = everyone.map(async (name) => {
+    const others = everyone.filter((other) => other !== name);
+    const { told } = await stage.told(name, 'knock', { urls: others.map(urlOf) });
+    const seen = others.filter((_other, at) => (told as readonly string[])[at] === '');
+    const meant = others.filter((other) => peersOf(name).includes(other));
+    if (seen.join() !== meant.join()) throw failed(`${name} sees ${seen.join(', ')}, and not ${meant.join(', ')}`);
+    return seen.length;
+  });
+  const seen = (await Promise.all(looks)).reduce((sum, count) => sum + count, 0);
+  const pairs = everyone.length * (everyone.length - 1);
+  narrate('Each looks for all the others, and finds its own workgroups alone', `${seen} of ${pairs} are found`);
+}
+
+async function everyoneAsks(stage: PulseStage, narrate: Narrate): Promise<void> {
+  const asking = everyone.flatMap((name) =>
+    freeToAsk(name).map(async (peer) => `${peer} to ${name}: ${await stage.ask(name, peer)}`),
   );
-  const { tokens } = overlay;
-  await startDevice({ name: hub, mode: 'host', tokens, directory, programs }, stack);
-  await waitUntilHosted(cli, join(directory, hub));
-  narrate(`${hub} hosts one dark MCP service for each workgroup`, Object.keys(workgroups).join(', '));
-
-  const proxies = new Map<string, string>();
-  for (const [name, agents] of Object.entries(organisations)) {
-    for (const agent of agents) await writeAgent(agentPath(directory, name, agent));
-    const identities = agents.map((agent) => `${name}.${agent}`);
-    const config = settings(directory, name, agents);
-    const engine = await startDevice({ name, mode: 'proxy', tokens, identities, config, directory, programs }, stack);
-    proxies.set(name, engine.ready.proxy ?? '');
-    narrate(`${name} runs ${agents.join(' and ')}`, 'two programs on one host, each bound to an identity of its own');
-  }
-
-  const run = (who: string, group: string, calls: readonly AgentCall[], stay = false): Promise<AgentRun> => {
-    const [name = '', agent = ''] = who.split('.');
-    const path = agentPath(directory, name, agent);
-    return runAgent(path, proxies.get(name) ?? '', `${group}.pulse`, calls, { signal: cli.signal, stay });
-  };
-  await everyoneWorks(run, narrate);
-  await oneEngagementEnds(run, narrate);
-  const culprit = 'delta-freight';
-  await oneMisbehaves(run, cli, join(directory, culprit), narrate);
-
-  const sessions: SessionView[] = [];
-  for (const name of Object.keys(organisations)) {
-    sessions.push(...(await cli.withEngine({ state: join(directory, name) }, (client) => client.session.list())));
-  }
-  for (const reason of ['max_duration_exceeded', 'quarantined'] as const) {
-    if (!sessions.some((session) => session.closeReason === reason)) throw failed(`no session was closed: ${reason}`);
-  }
-  const state = join(directory, culprit);
-  return {
-    state,
-    mode: 'proxy',
-    proxy: proxies.get(culprit),
-    sessions,
-    next: [
-      [`CULVERT apps --state ${state}`, 'agents, whom they dial as, and what each may reach'],
-      [`CULVERT quarantine list --state ${state}`, 'who is cut off, by what, and why'],
-      [`CULVERT audit calls --state ${state}`, 'which agent called which tool, when, with what, decided by which rule'],
-      [`CULVERT why --app router --state ${state}`, 'all that one agent may reach'],
-    ],
-    [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
-  };
-}
-
-type Run = (who: string, group: string, calls: readonly AgentCall[], stay?: boolean) => Promise<AgentRun>;
-
-async function everyoneWorks(run: Run, narrate: Narrate): Promise<void> {
-  const members = Object.entries(workgroups).flatMap(([group, agents]) => agents.map((who) => ({ group, who })));
-  for (const { group, who } of members) {
-    const { answers, refused } = await run(who, group, [list, search]);
-    if (refused !== undefined) throw failed(`${who} does not reach ${group}: ${refused}`);
-    const tools = answers[0]?.result?.tools?.map((tool) => tool.name) ?? [];
-    if (tools.includes('delete_notes') || !tools.includes('search')) throw failed(`${who} does not see what it should`);
-    if ((answers[1]?.result?.content?.[0]?.text ?? '') === '') throw failed(`${who} found nothing in ${group}`);
-  }
-  narrate('Every agent searches its own workgroup', 'tools that could delete are not even listed');
-  // On the same host, the identity of the neighbour is not lent.
-  const outside = await run('aurora-bank.scout', 'credit', [list]);
-  if (outside.refused === undefined) throw failed('an agent reached a workgroup it is no member of');
-  narrate('aurora-bank’s scout asks for the credit group, which is its colleague’s', `refused: ${outside.refused}`);
-}
-
-async function oneEngagementEnds(run: Run, narrate: Narrate): Promise<void> {
-  // However late its answer comes: what counts is that it is cut off.
-  const engaged = await run('cirrus-health.reader', engagement, [search], true);
-  if (engaged.endedAfterMs === undefined) throw failed('the engagement did not end');
   narrate(
-    `cirrus-health’s reader is engaged for ${engagementSeconds} s, and its session ends then`,
-    `max_duration_exceeded after ${(engaged.endedAfterMs / 1000).toFixed(2)} s`,
+    'Each asks those it finds for their newest figure: an engagement begins with the first message',
+    (await Promise.all(asking)).join('; '),
   );
 }
 
-async function oneMisbehaves(run: Run, cli: Cli, state: string, narrate: Narrate): Promise<void> {
-  const attempts = Array.from({ length: tolerated }, () => erase);
-  const { answers } = await run('delta-freight.broker', 'credit', [search, ...attempts], true);
-  const refusal = answers[1]?.error?.message;
-  if (refusal === undefined) throw failed('delete_notes was not refused');
-  await waitUntil(cli, 'the broker is in quarantine', async () => {
-    const held = await cli.withEngine({ state }, (client) => client.quarantine.list());
-    return held.some((entry) => entry.subject.startsWith('app:broker@') && entry.by === 'breaker');
+async function oneEngagementEnds(stage: PulseStage, cli: Cli, narrate: Narrate): Promise<void> {
+  const [asks, answers] = ['reader', 'curator'];
+  const watched = { url: urlOf(answers), skill: seriesOf[answers] };
+  const early = await stage.tell(asks, 'ask', watched);
+  if (early.failed === undefined) throw failed(`the ${answers} was asked without anybody's word`);
+  const proposal = { service: serviceOf(answers), identity: identityOf(asks), reason: 'the quarterly review' };
+  const { id } = await stage.at(asks, (engine) => engine.agora.propose(proposal));
+  await stage.at(answers, (engine) => engine.agora.accept({ id, reason: 'as every quarter' }));
+  narrate(
+    `The ${answers} answers nobody without a person's word: ${homeOf(asks)} proposes, ${homeOf(answers)} accepts`,
+    `before that: ${early.failed}`,
+  );
+  const { points, afterMs } = await stage.told(asks, 'watch', watched);
+  // Its session, which began before its first message, may have ended some moments earlier.
+  let over: EngagementView | undefined;
+  await waitUntil(cli, 'the engagement ends with its time', async () => {
+    over = (await stage.at(asks, (engine) => engine.agora.engagements())).find((row) => row.id === id);
+    return over?.ended === 'max_duration_exceeded';
   });
-  narrate(`delta-freight’s broker calls "delete_notes" ${tolerated} times: refused, then cut off`, refusal);
-  const again = await run('delta-freight.broker', 'credit', [search]);
-  const neighbour = await run('delta-freight.router', 'inflation', [search]);
-  if (again.refused === undefined) throw failed('the broker was let through once more');
-  if (neighbour.refused !== undefined) throw failed('the router was cut off with the broker');
-  narrate('The broker reaches credit no more; the router beside it works on', `refused: ${again.refused}`);
+  narrate(
+    `The ${asks} watches for the ${engagementSeconds} s that were agreed on, then the engagement ends`,
+    `${String(points)} figures in ${(Number(afterMs) / 1000).toFixed(1)} s; ${over?.closeReason ?? ''}: ${over?.reason ?? ''}`,
+  );
 }
 
-function agentPath(directory: string, organisation: string, agent: string): string {
-  return join(directory, 'agents', organisation, `${agent}.mjs`);
-}
-
-/** JSON is YAML: nothing in a path has to be escaped by hand. */
-function settings(directory: string, organisation: string, agents: readonly string[]): string {
-  const bound = agents.map((agent) => [
-    agent,
-    { identity: `${organisation}.${agent}`, path: agentPath(directory, organisation, agent) },
-  ]);
-  const policy = { unbound: 'refuse', breaker: { denials: tolerated, holdSeconds: 0 } };
-  return JSON.stringify({ agents: Object.fromEntries(bound) as unknown, policy });
-}
-
-function seed(port: number): unknown {
-  const service = (name: string, group: string, contract: object, members: readonly string[]): object => ({
-    name: `${name}.pulse`,
-    roleAttributes: [group],
-    configs: { ...darkConfigs(`${name}.pulse`, 80, port), 'culvert.contract.v1': contract },
-    dial: members,
-    bind: [hub],
+async function oneMisbehaves(stage: PulseStage, cli: Cli, narrate: Narrate): Promise<void> {
+  const [victim = ''] = peersOf(culprit);
+  const asked = { url: urlOf(victim), skill: seriesOf[victim], wrong: 'transfer', times: tolerated };
+  const { refusals, cutAfterMs } = await stage.told(culprit, 'misbehave', asked);
+  const [refusal = ''] = refusals as readonly string[];
+  await waitUntil(cli, `the ${culprit} is in quarantine`, async () => {
+    const held = await stage.at(culprit, (engine) => engine.quarantine.list());
+    return held.some((entry) => entry.subject.startsWith(`app:${culprit}@`) && entry.by === 'breaker');
   });
-  const agents = Object.entries(organisations).flatMap(([name, own]) => own.map((agent) => `${name}.${agent}`));
-  const tools = { mcp: { allow: ['search', 'count'], deny: ['delete_*'] }, onViolation: 'quarantine' };
-  return {
-    identities: [hub, ...agents],
-    services: [
-      ...Object.entries(workgroups).map(([group, members]) => service(group, group, tools, members)),
-      service(engagement, 'health', { ...tools, maxDurationSeconds: engagementSeconds }, ['cirrus-health.reader']),
-    ],
-  };
+  narrate(
+    `The ${culprit} watches the ${victim} and asks it ${tolerated} times for what its contract does not allow: it is cut off`,
+    `${refusal}; its stream ended ${Math.round(Number(cutAfterMs))} ms after its last try`,
+  );
+  const { told } = await stage.told(culprit, 'knock', { urls: [urlOf(victim)] });
+  const [again = ''] = told as readonly string[];
+  if (again === '') throw failed(`the ${culprit} was let through once more`);
+  await stage.ask('router', 'forecaster');
+  narrate(`The ${culprit} reaches the ${victim} no more; the router beside it works on`, again);
+}
+
+async function bothEndsAgree(stage: PulseStage, narrate: Narrate): Promise<void> {
+  const rows = await stage.engagements();
+  const ids = [...new Set(rows.map(({ id }) => id))];
+  for (const id of ids) {
+    const ends = rows.filter((row) => row.id === id);
+    if (ends.length !== 2 || new Set(ends.map(({ contractHash }) => contractHash)).size !== 1) {
+      throw failed(`the two ends of ${id} do not agree`);
+    }
+  }
+  const over = rows.filter(({ end, state }) => end === 'dial' && state === 'closed');
+  narrate(
+    `${ids.length} engagements stand in the records of both their ends, each under one id and one contract`,
+    over.map(({ identity, service, ended }) => `${identity} and ${service}: ${ended ?? ''}`).join('; '),
+  );
+}
+
+/** Everybody but who was cut off, each one of its own in turn. */
+function goOnAsking(stage: PulseStage, cli: Cli): Disposable {
+  let turn = 0;
+  return cli.clock.every(pulseMs, () => {
+    turn += 1;
+    for (const name of everyone.filter((one) => one !== culprit)) {
+      const peers = freeToAsk(name).filter((peer) => peer !== culprit);
+      const peer = peers[turn % peers.length];
+      if (peer !== undefined) void stage.tell(name, 'ask', { url: urlOf(peer), skill: seriesOf[peer] });
+    }
+  });
+}
+
+/** Peers whose contract accepts by itself. */
+function freeToAsk(name: string): readonly string[] {
+  return peersOf(name).filter((peer) => peer !== 'curator');
 }

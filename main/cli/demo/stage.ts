@@ -88,7 +88,8 @@ export async function startDevice(spec: DeviceSpec, stack: DisposalStack): Promi
 export async function waitUntilHosted(cli: Cli, state: string): Promise<void> {
   await waitUntil(cli, 'the services are hosted', async () => {
     const services = await cli.withEngine({ state }, (client) => client.service.list());
-    return services.length > 0 && services.every((service) => (service.hosted?.terminators ?? 0) > 0);
+    const own = services.filter(({ permissions }) => permissions.includes('Bind'));
+    return own.length > 0 && own.every((service) => (service.hosted?.terminators ?? 0) > 0);
   });
 }
 

@@ -1,15 +1,13 @@
 import type { Command } from 'commander';
 import { readFile } from 'node:fs/promises';
-import { connect } from 'node:net';
-import type { Duplex } from 'node:stream';
 import type { EngagementView } from '../../api/agora-views.ts';
 import type { CheckedCardView } from '../../api/views.ts';
 import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { runAgent, type RunningAgent } from '../agora/agent-program.ts';
 import { readCatalogue } from '../agora/catalogue.ts';
+import { offerUntil, placeAt } from '../agora/offered-agent.ts';
 import { addVerb, usage, type Cli, type CommonOptions } from '../cli.ts';
-import { takeConnections } from '../mcp/dark-connections.ts';
 import { bytes, relative, table } from '../table.ts';
 import { stateTint } from '../tint.ts';
 
@@ -140,13 +138,10 @@ async function offer(service: string, command: readonly string[], options: Offer
     void agent?.ended.then(() => ended.abort());
     const at = agent?.at ?? backendOf(options.backend ?? '');
     const { identity } = options;
-    const request = { service, card, path: at.pathname, ...defined({ identity }) };
-    const signal = AbortSignal.any([cli.signal, ended.signal]);
-    await takeConnections(engine, {
-      items: engine.agora.offer(request, { signal }),
+    await offerUntil(engine, { service, card, ...defined({ identity }) }, placeAt(at), {
+      signal: AbortSignal.any([cli.signal, ended.signal]),
       onReady: (identities) =>
         cli.printItem(options, { service, identities }, () => `${service} is offered as ${identities.join(', ')}`),
-      onConnection: (socket) => join(socket, at),
     });
     if (ended.signal.aborted) throw await endedWith(agent);
   });
@@ -163,14 +158,6 @@ function backendOf(text: string): URL {
   const local = url !== undefined && ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname);
   if (url?.protocol === 'http:' && local) return url;
   throw usage(`--backend: expected http:// at this machine's loopback address, got "${text}"`);
-}
-
-function join(socket: Duplex, { hostname, port }: URL): void {
-  const agent = connect({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port === '' ? 80 : port) });
-  agent.on('error', () => socket.destroy());
-  socket.on('error', () => agent.destroy());
-  socket.on('close', () => agent.destroy());
-  socket.pipe(agent).pipe(socket);
 }
 
 function describe(rows: readonly AgentRow[], cli: Cli): string {

@@ -12,7 +12,7 @@ import { optOut, windowFacts } from '../window-place.ts';
 import { sessionTable } from './sessions.ts';
 
 /** A scenario that takes longer has failed, whatever it is waiting for. */
-const onceLimitMs = 50_000;
+const onceLimitMs = 100_000;
 /** What was started by then is stopped within this. */
 const cleaningMs = 5_000;
 
