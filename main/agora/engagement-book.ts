@@ -16,8 +16,8 @@ export interface EngagementBookDeps {
   readonly sinceBootMs: () => number;
   readonly digest: (text: string) => string;
   readonly kept: readonly Engagement[];
-  /** Keep these, before they count. What it throws refuses the transition. */
-  readonly save: (all: readonly Engagement[]) => void;
+  /** Keep all as they are now, soon. What it throws, because what was to be kept before is not, refuses the transition. */
+  readonly save: () => void;
   /** Counts have changed, and are to be kept soon. */
   readonly counted: () => void;
   /** Record a transition. What it throws refuses it. */
@@ -56,7 +56,7 @@ export class EngagementBook implements Disposable {
 
   constructor(deps: EngagementBookDeps) {
     this.#deps = deps;
-    this.#owed = new OwedEnds({ ...deps, save: () => deps.save(this.list()) });
+    this.#owed = new OwedEnds(deps);
     const lastMonotonicMs = deps.clock.monotonic();
     for (const one of deps.kept) {
       const { messages, bytes, lastAtMs } = one;
@@ -224,11 +224,10 @@ export class EngagementBook implements Disposable {
     const { messages, bytes, lastAtMs } = one;
     const before = this.#rows.get(one.id);
     const lastMonotonicMs = before?.lastMonotonicMs ?? this.#deps.clock.monotonic();
-    // Kept and recorded before it counts, and after what ended before it.
+    // Recorded before it counts, and after what ended before it.
     const owed = this.#owed.settle();
     if (owed !== undefined) throw owed;
-    const others = this.list().filter(({ id }) => id !== one.id);
-    this.#deps.save([...others, one]);
+    this.#deps.save();
     this.#deps.record(one);
     this.#keep({ fixed: one, messages, bytes, lastAtMs, lastMonotonicMs });
     this.#look();

@@ -9,7 +9,7 @@ const againAfterMs = 5_000;
 /** How ends are kept and recorded, and who is told that they are not yet. */
 export interface OwedEndsDeps {
   readonly clock: Clock;
-  /** Keep all engagements as they are now. */
+  /** Keep all engagements as they are now, soon. Throws where what was to be kept before is not. */
   readonly save: () => void;
   readonly record: (step: Engagement) => void;
   readonly unkept: (error: TunnelerError) => void;

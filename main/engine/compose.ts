@@ -130,10 +130,11 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
       cut: (id, why) => void sessions.close(id, 'tunnel_failed', why),
     }),
   );
+  const book = stack.use(openKeptEngagements(base));
   const engagements: Engagements = stack.use(
     new Engagements({
       ...base,
-      book: stack.use(openKeptEngagements(base)),
+      book,
       approvals: decisions.approvals,
       sessions: () => sessions,
       accountOf: (identity) => identities.follow(identity)?.account() ?? identity,
@@ -353,6 +354,7 @@ async function assemble(options: EngineOptions, ground: Runtime, stack: Disposal
           ...rooms,
           ask,
           nameOf,
+          kept: () => book.kept(),
           answerApproval(id, answer) {
             if (decisions.approvals.get(id) !== undefined) answerHere(decisions.approvals, identities, id, answer);
           },

@@ -24,15 +24,6 @@ export interface WriteOptions {
   readonly patient?: boolean;
 }
 
-/** Of those that do not wait for the disk. */
-export interface WriteLaterOptions extends WriteOptions {
-  /**
-   * Asked in the very step in which the file would take its place: false drops it, and what stands there stays. For what others write
-   * meanwhile by {@link writeAtomicallySync}, whose content is the newer.
-   */
-  readonly stillWanted?: () => boolean;
-}
-
 /**
  * Write `content` to `path` by way of a temporary file beside it and a rename, both synced. On failure the temporary file is gone and the
  * old content stands; the file system's error (`ENOSPC`, `EACCES`, …) is thrown as it is. A link at `path` is replaced, not followed.
@@ -40,7 +31,7 @@ export interface WriteLaterOptions extends WriteOptions {
 export async function writeAtomically(
   path: string,
   content: string | Uint8Array,
-  { mode = secretFileMode, synced = true, patient = true, stillWanted }: WriteLaterOptions = {},
+  { mode = secretFileMode, synced = true, patient = true }: WriteOptions = {},
 ): Promise<void> {
   const temporary = besides(path);
   const bits = bitsOf(path, mode);
@@ -53,11 +44,7 @@ export async function writeAtomically(
     } finally {
       await file.close();
     }
-    const replace = async (): Promise<void> => {
-      if (stillWanted === undefined) await rename(temporary, path);
-      else if (stillWanted()) renameSync(temporary, path);
-      else await rm(temporary, { force: true });
-    };
+    const replace = (): Promise<void> => rename(temporary, path);
     await (patient ? whileHeld(replace) : replace());
   } catch (error) {
     await whileHeld(() => rm(temporary, { force: true }));

@@ -35,7 +35,7 @@ export interface QuarantineDeps {
   readonly clock: Clock;
   /** Kept from before. */
   readonly entries?: readonly QuarantineEntry[];
-  /** Keep these; called at every change, before anyone is told. What it throws refuses the change. */
+  /** Keep these. What it throws refuses a release, before anyone is told; who is put in is cut off first, and kept then. */
   save?(entries: readonly QuarantineEntry[]): void;
 }
 
@@ -70,12 +70,12 @@ export class Quarantine implements Disposable {
     const until = defined({ untilMs: whenDefined(forMs, (ms) => nowMs + ms) });
     const entry: QuarantineEntry = { subject, sinceMs: nowMs, ...causeOf(why), by, ...until };
     this.#entries.set(subject, entry);
-    // It holds from this moment even where it cannot be kept: the failure is the caller's to report.
+    // It holds from this moment even where it cannot be kept: the failure is the caller's to report. Nor does the cut wait for the disk.
     try {
-      this.#deps.save?.(this.list());
-    } finally {
       this.#watch(entry);
       this.events.emit({ kind: 'added', entry });
+    } finally {
+      this.#deps.save?.(this.list());
     }
     return entry;
   }

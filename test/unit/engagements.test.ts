@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -72,7 +72,8 @@ class End {
   /** Ids of sessions that are open, and why those were cut that are not. */
   readonly open = new Set<string>();
   readonly cut: [id: string, reason: string][] = [];
-  kept: readonly Engagement[] = [];
+  #kept: readonly Engagement[] = [];
+  #isUnwritten = false;
   failing = false;
   /** Told of ends that could not be kept. */
   readonly unkept: string[] = [];
@@ -100,12 +101,13 @@ class End {
       sinceBootMs: () => clock.monotonic(),
       digest: (text) => createHash('sha256').update(text).digest('hex'),
       kept,
-      save: (all) => {
+      save: () => {
         if (this.failing || this.saves >= this.failsAfter) throw new Error('no space');
         this.saves += 1;
-        this.kept = all;
+        this.#isUnwritten = true;
+        queueMicrotask(() => this.#write());
       },
-      counted: () => (this.kept = this.book.list()),
+      counted: () => void (this.#isUnwritten = true),
       record: (one) => {
         if (this.unrecording) throw new Error('no space');
         void this.audit.record({ kind: `engagement.${one.state}`, engagement: one.id, reason: one.reason });
@@ -131,6 +133,17 @@ class End {
       clock,
       log: silentLog,
     });
+  }
+
+  /** On the disk, once what is under way has got there. */
+  get kept(): readonly Engagement[] {
+    this.#write();
+    return this.#kept;
+  }
+
+  #write(): void {
+    if (this.#isUnwritten) this.#kept = this.book.list();
+    this.#isUnwritten = false;
   }
 
   session(contract: EngagementContract, id = `s${++this.#made}`): EngagedSession {
@@ -544,7 +557,7 @@ describe('an engagement that the contract alone accepts', () => {
     expect(both.host.states()).toEqual(['active']);
   });
 
-  it('that ends is over on the disk at once, and what a killed engine had half ended is over too', async () => {
+  it('that ends is on the disk in one write, and what a killed engine had half ended is over too', async () => {
     const both = new Both({ maxDurationSeconds: 60 });
     await both.connect().say();
     const { host } = both;
@@ -918,19 +931,25 @@ describe('engagements on disk', () => {
     });
   });
 
-  it('are never put back by counts that are written meanwhile', async () => {
+  it('are written while nobody waits, in their order, and what was said is there once that is asked for', async () => {
     const stateDirectory = await mkdtemp(join(tmpdir(), 'culvert-engagements-'));
     places.push(stateDirectory);
     const clock = new ManualClock();
-    const stateKept = (): unknown => {
-      const text = readFileSync(join(stateDirectory, 'engagements.json'), 'utf8');
-      return (JSON.parse(text) as { engagements: Engagement[] }).engagements.at(-1)?.state;
+    const path = join(stateDirectory, 'engagements.json');
+    const stateKept = (): string | undefined => {
+      if (!existsSync(path)) return undefined;
+      return (JSON.parse(readFileSync(path, 'utf8')) as { engagements: Engagement[] }).engagements.at(-1)?.state;
     };
+    const order = ['proposed', 'accepting', 'active', 'closed'];
     for (let round = 1; round <= 5; round += 1) {
       const book = openKeptEngagements({ stateDirectory, clock, audit: new MemoryAudit(), log: silentLog });
+      await rm(path, { force: true });
       const id = `ses_${round.toString(16).padStart(32, '0')}`;
       book.propose(dialler, contractOf({}), { id, reason: 'please' });
+      expect(stateKept()).toBe(undefined);
       book.accept(id, 'yes');
+      await book.kept();
+      expect(stateKept()).toBe('accepting');
       book.begin(id);
       book.count(id, 1, 30);
       clock.advance(250);
@@ -939,14 +958,37 @@ describe('engagements on disk', () => {
       // What an engine that is killed now would find, until nothing is under way any more.
       let isOver = false;
       const over = book[Symbol.asyncDispose]().then(() => (isOver = true));
-      const seen = new Set<unknown>();
+      const seen: number[] = [];
       do {
-        seen.add(stateKept());
+        seen.push(order.indexOf(stateKept() ?? ''));
         await new Promise((resolve) => setImmediate(resolve));
       } while (!isOver);
       await over;
-      expect([...seen, stateKept()]).toEqual(['closed', 'closed']);
+      expect(seen).toEqual(seen.toSorted((one, other) => one - other));
+      expect(stateKept()).toBe('closed');
     }
+  });
+
+  it('that cannot be written let nothing new begin, and are written once they can be', async () => {
+    const stateDirectory = await mkdtemp(join(tmpdir(), 'culvert-engagements-'));
+    places.push(stateDirectory);
+    const clock = new ManualClock();
+    await using book = openKeptEngagements({ stateDirectory, clock, audit: new MemoryAudit(), log: silentLog });
+    const [one, other] = ['a', 'b'].map((digit) => `ses_${digit.repeat(32)}`);
+    await rm(stateDirectory, { recursive: true });
+    book.propose(dialler, contractOf({}), { id: one ?? '', reason: 'please' });
+    await expect(book.kept()).rejects.toThrow(/ENOENT/);
+    expect(() => book.accept(one ?? '', 'yes')).toThrow(/ENOENT/);
+    expect(book.get(one ?? '')?.state).toBe('proposed');
+    book.end(one ?? '', 'rejected', 'no');
+    expect(() => book.propose(dialler, contractOf({}), { id: other ?? '', reason: 'x' })).toThrow(/ENOENT/);
+    await mkdir(stateDirectory);
+    clock.advance(5_000);
+    await book.kept();
+    clock.advance(5_000);
+    book.propose(dialler, contractOf({}), { id: other ?? '', reason: 'again' });
+    await book.kept();
+    expect(book.list().map(({ state }) => state)).toEqual(['closed', 'proposed']);
   });
 
   it('are not forgotten where their file is damaged', async () => {

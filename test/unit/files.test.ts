@@ -122,18 +122,4 @@ describe('a file that may be missing', () => {
     await removeDurably(path);
     expect(await readIfThere(path)).toBeUndefined();
   });
-
-  it('are left to whoever wrote them meanwhile', async () => {
-    const directory = temporaryDirectory('files');
-    const path = join(directory, 'kept.json');
-    let newer = false;
-    const under = writeAtomically(path, 'older', { stillWanted: () => !newer });
-    newer = true;
-    writeAtomicallySync(path, 'newer');
-    await under;
-    expect(readFileSync(path, 'utf8')).toBe('newer');
-    expect(readdirSync(directory)).toEqual(['kept.json']);
-    await writeAtomically(path, 'newest', { stillWanted: () => true });
-    expect(readFileSync(path, 'utf8')).toBe('newest');
-  });
 });

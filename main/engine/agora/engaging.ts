@@ -22,9 +22,11 @@ export interface EngagingDeps {
   /** Answer the question that waits for a person, where there is one of that id. Throws `approvals.*`. */
   readonly answerApproval: (id: string, answer: { grant: boolean; reason?: string | undefined }) => void;
   readonly nameOf: (identity: string) => string;
+  /** What was agreed on and ended so far is on the disk. Throws where it cannot be. */
+  readonly kept: () => Promise<void>;
 }
 
-/** Calls of group `agora` about engagements. */
+/** Calls of group `agora` about engagements. What a person said is on the disk before it is answered. */
 export interface Engaging {
   /** Throws `agora.no_contract`, `agora.which_identity`, `agora.rejected`, `agora.too_often`, `agora.not_answered`, `ziti.*`. */
   propose(request: {
@@ -33,8 +35,8 @@ export interface Engaging {
     reason?: string | undefined;
   }): Promise<EngagementView>;
   /** Throws `agora.unknown_engagement`, `agora.engagement_over`, `agora.not_yours`, `approvals.*`. */
-  accept(request: { id: string; reason?: string | undefined }): EngagementView;
-  reject(request: { id: string; reason?: string | undefined }): EngagementView;
+  accept(request: { id: string; reason?: string | undefined }): Promise<EngagementView>;
+  reject(request: { id: string; reason?: string | undefined }): Promise<EngagementView>;
   close(request: { id: string; reason?: string | undefined }): Promise<EngagementView>;
   list(): Promise<readonly EngagementView[]>;
 }
@@ -52,7 +54,10 @@ export function openEngaging(deps: EngagingDeps): Engaging {
   };
   const viewOf = (one: Engagement): EngagementView =>
     engagementView({ ...one, identity: deps.nameOf(one.identity) }, book.endsAtMs(one));
-  const view = (id: string): EngagementView => viewOf(found(id));
+  const view = async (id: string): Promise<EngagementView> => {
+    await deps.kept();
+    return viewOf(found(id));
+  };
 
   return {
     async propose({ service, identity, reason }) {
@@ -83,7 +88,7 @@ export function openEngaging(deps: EngagingDeps): Engaging {
       return view(answer.id);
     },
 
-    accept({ id, reason }) {
+    async accept({ id, reason }) {
       const one = hostsOwn(found(id));
       if (one.state === 'closed') return view(engagements.reopen(one, contractAt(one, deps), reason));
       if (one.state !== 'proposed') return view(id);
@@ -92,7 +97,7 @@ export function openEngaging(deps: EngagingDeps): Engaging {
       return view(id);
     },
 
-    reject({ id, reason }) {
+    async reject({ id, reason }) {
       const one = hostsOwn(found(id));
       if (one.state !== 'proposed' && one.state !== 'accepting') throw over(one);
       if (one.approval !== undefined) deps.answerApproval(one.approval, { grant: false, reason });

@@ -10,12 +10,10 @@ import type { Clock } from '../../base/clock.ts';
 import { defined } from '../../base/defined.ts';
 import { engagementSchema } from '../../base/engagement.ts';
 import { engagementStates } from '../../base/engagement-states.ts';
-import { toTunnelerError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { closeReasons } from '../../base/reason.ts';
-import { SerialQueue } from '../../base/serial-queue.ts';
-import { writeAtomically } from '../../files/write-atomically.ts';
-import { readKept, writeKept } from '../runtime/kept-file.ts';
+import { LaterFile } from '../../files/later-file.ts';
+import { readKept } from '../runtime/kept-file.ts';
 
 /** Counts that change within this time are written together. */
 const writeAfterMs = 250;
@@ -65,37 +63,39 @@ export interface KeptEngagementsDeps {
   readonly log: Log;
 }
 
-/** Throws `engine.state_unusable` for a damaged file. Disposing writes what was counted last. */
-export function openKeptEngagements(deps: KeptEngagementsDeps): EngagementBook & AsyncDisposable {
+/** Engagements on the disk. Disposing writes what was counted last. */
+export interface KeptEngagements extends EngagementBook, AsyncDisposable {
+  /** Resolves once all that was agreed on, said and ended so far is on the disk. Throws what came in the way. */
+  kept(): Promise<void>;
+}
+
+/**
+ * Throws `engine.state_unusable` for a damaged file. Nothing waits for the disk: a transition counts at once, and is written in the background. Where
+ * that fails nothing new begins before it stands.
+ */
+export function openKeptEngagements(deps: KeptEngagementsDeps): KeptEngagements {
   const { clock, audit, log } = deps;
   const path = join(deps.stateDirectory, 'engagements.json');
-  const writes = new SerialQueue();
   let timer: Disposable | undefined;
-  let saves = 0;
-
-  /** In the background: counts change with every message, and none of them waits for the disk. */
+  const later = new LaterFile({
+    path,
+    clock,
+    content: () => JSON.stringify({ version: 1, engagements: book.list() }),
+    onUnkept: (error) => log.error('engagements.not_written', { code: error.code, error: String(error) }),
+  });
   const write = (): void => {
     timer?.[Symbol.dispose]();
     timer = undefined;
-    writes
-      .run(async () => {
-        const before = saves;
-        const text = JSON.stringify({ version: 1, engagements: book.list() });
-        // A transition that was kept meanwhile has these counts too, and no older state takes its place.
-        await writeAtomically(path, text, { stillWanted: () => saves === before });
-      })
-      .catch((error: unknown) => {
-        log.error('engagements.not_written', { code: toTunnelerError(error).code, error: String(error) });
-      });
+    later.change();
   };
   const book = new EngagementBook({
     clock,
     sinceBootMs: () => uptime() * 1000,
     digest: (text) => createHash('sha256').update(text).digest('hex'),
     kept: (readKept(path, file, words)?.engagements ?? []).map((one) => ({ ...one })),
-    save(engagements) {
-      saves += 1;
-      writeKept(path, { version: 1, engagements });
+    save() {
+      write();
+      if (later.unkept !== undefined) throw later.unkept;
     },
     counted: () => {
       timer ??= clock.after(writeAfterMs, write);
@@ -104,10 +104,11 @@ export function openKeptEngagements(deps: KeptEngagementsDeps): EngagementBook &
     unkept: (error) => log.error('engagements.end_not_kept', { code: error.code, error: String(error) }),
   });
   return Object.assign(book, {
+    kept: () => later.kept(),
     async [Symbol.asyncDispose]() {
       book[Symbol.dispose]();
       if (timer !== undefined) write();
-      await writes.idle();
+      await later[Symbol.asyncDispose]();
     },
   });
 }
