@@ -125,6 +125,8 @@ export interface FleetReachView {
   readonly used: readonly { readonly who: string; readonly services: readonly string[] }[];
   /** Held, and never dialled in what is kept. */
   readonly unused: readonly string[];
+  /** Kinds of this device's record whose older ones were not looked at: there are too many. Absent: all were. */
+  readonly leftOut?: readonly string[];
 }
 
 /** What happened on one device when access was taken. Times by the collector's clock. */
@@ -141,6 +143,8 @@ export interface FleetContainmentView {
   readonly lastAfterMs?: number;
   /** None is still open, and the last was gone within ten seconds. */
   readonly contained: boolean;
+  /** Kinds of this device's record whose older ones were not looked at: there are too many. Absent: all were. */
+  readonly leftOut?: readonly string[];
 }
 
 /** One session within an incident, as the device on one end saw it. */
@@ -192,6 +196,8 @@ export interface FleetAgentView {
     readonly used: readonly string[];
     readonly unused: readonly string[];
   }[];
+  /** Kinds of record whose older ones were not looked at, by device: there are too many. Absent: all were. */
+  readonly leftOut?: readonly { readonly device: string; readonly kinds: readonly string[] }[];
 }
 
 /** What a device hosts without a port, and where its engine lets programs in. */
@@ -202,6 +208,8 @@ export interface FleetDarkView {
   readonly listens: readonly string[];
   /** Those of them that another machine could reach. */
   readonly open: readonly string[];
+  /** Kinds of this device's record whose older ones were not looked at: there are too many. Absent: all were. */
+  readonly leftOut?: readonly string[];
 }
 
 /** Something a collecting engine found out about a device. */

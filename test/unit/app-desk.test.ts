@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { diffLines } from '../../app/parts/diff-lines.ts';
+import { engagementStories } from '../../app/screens/agents/engagement-stories.ts';
 import { changedFields } from '../../app/screens/agents/pin-fields.ts';
 import { buildMap } from '../../app/screens/map/map-model.ts';
 import { bookOf, groupsWithout } from '../../app/screens/map/service-book.ts';
@@ -22,6 +23,35 @@ function mapOf(state: ReturnType<typeof sceneState>, refusals: Parameters<typeof
     refusals,
   });
 }
+
+describe('engagements of an agent', () => {
+  const step = (seq: number, engagement: string, state: string, more: object = {}) => ({
+    seq,
+    at: new Date(nowMs + seq).toISOString(),
+    kind: `engagement.${state}`,
+    engagement,
+    service: 'broker',
+    end: 'dial',
+    counterparty: null,
+    ...more,
+  });
+
+  it('are told from the proposal to the end, those that something happened to last first', () => {
+    const stories = engagementStories([
+      step(9, 'two', 'proposed', { end: 'host', counterparty: 'laptop' }),
+      step(1, 'one', 'proposed'),
+      step(12, 'one', 'closed', { reason: 'enough' }),
+      step(3, 'one', 'accepting', { counterparty: 'box' }),
+      { seq: 4, at: '', kind: 'engagement.active' },
+    ]);
+    expect(stories.map(({ id, counterparty, hosts, isOver }) => ({ id, counterparty, hosts, isOver }))).toEqual([
+      { id: 'one', counterparty: 'box', hosts: false, isOver: true },
+      { id: 'two', counterparty: 'laptop', hosts: true, isOver: false },
+    ]);
+    expect(stories[0]?.steps.map(({ seq }) => seq)).toEqual([1, 3, 12]);
+    expect(stories[0]?.newest['reason']).toBe('enough');
+  });
+});
 
 describe('services counted for the map', () => {
   const services = Object.values(manyState(40).services);

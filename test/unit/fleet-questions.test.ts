@@ -7,7 +7,7 @@ import { containmentOf } from '../../main/engine/collect/questions/containment.t
 import { darkOf } from '../../main/engine/collect/questions/dark.ts';
 import { incidentOf } from '../../main/engine/collect/questions/incident.ts';
 import { reachOf } from '../../main/engine/collect/questions/reach.ts';
-import { recordsOf } from '../../main/engine/collect/questions/records.ts';
+import { LeftOut, recordsOf, type FleetRecords } from '../../main/engine/collect/questions/records.ts';
 import { openSqliteStore } from '../../main/engine/collect/sqlite-store.ts';
 import { chainOf, newDevice } from '../conformance/fleet-store.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -130,17 +130,55 @@ describe('the questions of the desk', () => {
     const gained = Array.from({ length: 40 }, (_, at): AuditEvent => ({ kind: 'service.gained', service: `s${at}` }));
     const loud = await store.addDevice(newDevice('loud'));
     await store.append(loud.id, chainOf(gained), 3);
+    const left = new LeftOut();
     const counted = async (limit: number): Promise<Record<string, number>> => {
-      const found = await recordsOf(fleet, ['service.gained'], {}, limit);
+      const found = await recordsOf(fleet, left, ['service.gained'], {}, limit);
       return Object.fromEntries(
         ['laptop', 'box', 'loud'].map((name) => [name, found.filter(({ device }) => device === name).length]),
       );
     };
     expect(await counted(100)).toEqual({ laptop: 3, box: 1, loud: 40 });
+    expect(left.all()).toEqual([]);
     expect(await counted(20)).toEqual({ laptop: 3, box: 1, loud: 16 });
+    expect(left.all()).toEqual([{ device: 'loud', kinds: ['service.gained'] }]);
     // Of the one that is cut, the newest.
-    const left = await recordsOf(fleet, ['service.gained'], { device: 'loud' }, 20);
-    expect(left.map(({ record }) => record['service'])).toEqual(gained.slice(-20).map(({ service }) => service));
+    const newest = await recordsOf(fleet, left, ['service.gained'], { device: 'loud' }, 20);
+    expect(newest.map(({ record }) => record['service'])).toEqual(gained.slice(-20).map(({ service }) => service));
+  });
+
+  it('each row says which kinds of its device were too many to be looked at whole', async () => {
+    const [loud, quiet] = ['loud', 'quiet'].map((name) => ({
+      name,
+      origin: name,
+      asserted: 'router' as const,
+      clockOffsetMs: 0,
+      firstSeenAt: '2026-01-01T00:00:00.000Z',
+      lastSeenAt: '2026-01-02T00:00:00.000Z',
+    }));
+    const many: FleetRecords = {
+      devices: () => Promise.resolve([loud, quiet].flatMap((one) => one ?? [])),
+      search({ kind, origin = 'loud', limit }) {
+        const count = kind === 'service.gained' ? 1 : kind === 'session.opened' && origin === 'loud' ? Infinity : 0;
+        const fields = { identity: 'ada', service: 'notes', permission: 'Dial', agent: 'claude' };
+        return Promise.resolve(
+          Array.from({ length: Math.min(count, limit ?? 100) }, (_, at) => ({
+            device: origin,
+            origin,
+            branch: 1,
+            receivedAt: '2026-01-01T00:00:00.000Z',
+            record: { seq: at + 1, at: '2026-01-01T00:00:00.000Z', kind, ...fields } as never,
+          })),
+        );
+      },
+    };
+    expect((await reachOf(many, {})).map(({ device, leftOut }) => [device, leftOut])).toEqual([
+      ['loud', ['session.opened']],
+    ]);
+    expect((await darkOf(many)).map(({ device, leftOut }) => [device, leftOut])).toEqual([
+      ['loud', undefined],
+      ['quiet', undefined],
+    ]);
+    expect((await agentOf(many, { agent: 'claude' })).leftOut).toEqual([{ device: 'loud', kinds: ['session.opened'] }]);
   });
 
   it('what was taken while a device was off is held no more, and what it only stopped using is', async () => {
@@ -351,7 +389,9 @@ describe('the questions of the desk', () => {
           .map((one) => ({ one, place: places.next().value }))
           .sort((a, b) => a.place - b.place)
           .map(({ one }) => one);
-        const read = await recordsOf({ search: () => Promise.resolve(shuffled), devices: fleet.devices }, ['call']);
+        const read = await recordsOf({ search: () => Promise.resolve(shuffled), devices: fleet.devices }, new LeftOut(), [
+          'call',
+        ]);
         expect(read).toHaveLength(hits.length);
         for (const origin of origins) {
           const own = hits.filter((one) => one.origin === origin).sort((a, b) => a.branch - b.branch);

@@ -16,6 +16,7 @@ import { sessionStateText, sessionTone } from '../sessions/session-words.ts';
 import { useRecords } from '../shared/use-records.ts';
 import { AgentActions } from './AgentActions.tsx';
 import { AgentPins } from './AgentPins.tsx';
+import { Engagements } from './Engagements.tsx';
 import { toolCounts } from './tool-counts.ts';
 
 const shownSessions = 8;
@@ -64,6 +65,11 @@ export function AgentPage({ agent }: { agent: AgentView }): ReactNode {
           <div className="card card-pad">
             <AgentPins reach={agent.reach} />
           </div>
+          {agent.identity === undefined ? null : (
+            <div className="card card-pad">
+              <Engagements identity={agent.identity} />
+            </div>
+          )}
           <div className="columns">
             <div className="card card-pad">
               <Reach agent={agent} used={new Set(own.map(({ service }) => service))} />

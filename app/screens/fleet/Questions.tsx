@@ -86,6 +86,7 @@ function Reach({ row }: { row: FleetReachView }): ReactNode {
           </Tag>
         ))}
       </div>
+      <LeftOut kinds={row.leftOut} />
     </li>
   );
 }
@@ -103,6 +104,7 @@ function Contained({ row }: { row: FleetContainmentView }): ReactNode {
             t('fleet.goneAfter', { sessions: row.sessions - row.stillOpen, ms: t.format.number(row.lastAfterMs) })}{' '}
           {row.stillOpen > 0 && t('fleet.stillOpen', { sessions: row.stillOpen })}
         </span>
+        <LeftOut kinds={row.leftOut} />
       </div>
       <span className="quiet small">{t.format.dateTime(row.at)}</span>
     </li>
@@ -121,8 +123,17 @@ function Dark({ row }: { row: FleetDarkView }): ReactNode {
         <span className="quiet">
           {t('fleet.darkFacts', { hosts: row.hosts.length, listens: row.listens.join(', ') || '–' })}
         </span>
+        <LeftOut kinds={row.leftOut} />
       </div>
       <span className="mono small">{row.open.join(', ')}</span>
     </li>
+  );
+}
+
+/** What the answer does not rest on, where there were too many records. */
+function LeftOut({ kinds }: { kinds: readonly string[] | undefined }): ReactNode {
+  const t = useText();
+  return kinds === undefined ? null : (
+    <div className="quiet small">{t('fleet.leftOut', { kinds: kinds.join(', ') })}</div>
   );
 }

@@ -71,6 +71,11 @@ export const agentsDe: Translation<typeof agentsEn> = {
     `Könnte ${germanNumber(p.could)} ${plural(p.could, 'Dienst', 'Dienste')} erreichen; ${germanNumber(p.unused)} davon nutzte er zuletzt nicht.`,
   'agent.inAudit': 'Alles im Protokoll',
   'agent.noRecords': 'Das Protokoll hat nichts von ihm.',
+  'engagements.title': 'Engagements',
+  'engagements.none': 'Er hat mit keinem anderen Agenten etwas vereinbart.',
+  'engagements.asks': (p) => `fragt ${p.service}, von ${p.counterparty}`,
+  'engagements.answers': (p) => `antwortet ${p.counterparty} als ${p.service}`,
+  'engagements.story': (p) => `Der Verlauf des Engagements mit ${p.service}`,
   'pins.title': 'Werkzeuge, wie sie festgehalten wurden',
   'pins.lead': (p) =>
     p.waiting === 0

@@ -84,6 +84,7 @@ export const fleetDe: Translation<typeof fleetEn> = {
   'fleet.isDark': 'Dunkel',
   'fleet.isOpen': 'Offen',
   'fleet.darkFacts': (p) => `stellt ${germanNumber(p.hosts)} bereit, lauscht auf ${p.listens}`,
+  'fleet.leftOut': (p) => `ältere Einträge blieben unbesehen, es sind zu viele: ${p.kinds}`,
   'fleet.orders': 'Anordnungen an alle Geräte',
   'fleet.noOrders': 'Nichts wurde angeordnet.',
   'fleet.action.quarantine': 'Abgeschnitten',

@@ -71,6 +71,11 @@ export const agentsEn = {
     `Could reach ${englishNumber(p.could)} ${plural(p.could, 'service', 'services')}; ${englishNumber(p.unused)} of them it did not use lately.`,
   'agent.inAudit': 'All in the audit',
   'agent.noRecords': 'The journal has nothing of it.',
+  'engagements.title': 'Engagements',
+  'engagements.none': 'It has agreed on nothing with another agent.',
+  'engagements.asks': (p: { service: string; counterparty: string }) => `asks ${p.service}, of ${p.counterparty}`,
+  'engagements.answers': (p: { service: string; counterparty: string }) => `answers ${p.counterparty} as ${p.service}`,
+  'engagements.story': (p: { service: string }) => `The story of the engagement with ${p.service}`,
   'pins.title': 'Tools as they were kept',
   'pins.lead': (p: { kept: number; waiting: number }) =>
     p.waiting === 0

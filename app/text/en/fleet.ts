@@ -84,6 +84,7 @@ export const fleetEn = {
   'fleet.isOpen': 'Open',
   'fleet.darkFacts': (p: { hosts: number; listens: string }) =>
     `hosts ${englishNumber(p.hosts)}, listens on ${p.listens}`,
+  'fleet.leftOut': (p: { kinds: string }) => `older records were not looked at, there are too many: ${p.kinds}`,
   'fleet.orders': 'Orders to all devices',
   'fleet.noOrders': 'Nothing was ordered.',
   'fleet.action.quarantine': 'Cut off',

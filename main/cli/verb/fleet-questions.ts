@@ -102,8 +102,25 @@ function some(names: readonly string[], cli: Cli): string {
   return `${names.slice(0, room).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
+/** Of which devices the answer rests on their newer records alone. */
+function describeLeftOut(rows: readonly { readonly device: string; readonly leftOut?: readonly string[] }[]): string {
+  const kinds = new Map(
+    rows.flatMap(({ device, leftOut }) => (leftOut === undefined ? [] : [[device, leftOut] as const])),
+  );
+  return [...kinds]
+    .map(
+      ([device, of]) =>
+        `of ${oneLine(device)} older records were not looked at, there are too many: ${of.join(', ')}\n`,
+    )
+    .join('');
+}
+
 function describeReach(rows: readonly FleetReachView[], cli: Cli): string {
   if (rows.length === 0) return 'No identity is known of that.\n';
+  return `${reachTable(rows, cli)}${describeLeftOut(rows)}`;
+}
+
+function reachTable(rows: readonly FleetReachView[], cli: Cli): string {
   return table(
     rows,
     [
@@ -127,6 +144,10 @@ function describeReach(rows: readonly FleetReachView[], cli: Cli): string {
 
 function describeContainment(rows: readonly FleetContainmentView[], cli: Cli): string {
   if (rows.length === 0) return 'Nobody was cut off in that time.\n';
+  return `${containmentTable(rows, cli)}${describeLeftOut(rows)}`;
+}
+
+function containmentTable(rows: readonly FleetContainmentView[], cli: Cli): string {
   return table(
     rows,
     [
@@ -202,11 +223,16 @@ function describeAgent(view: FleetAgentView, cli: Cli): string {
     ({ device, identity, services, unused }) =>
       `on ${oneLine(device)} as ${oneLine(identity)} it may dial ${services.length}, and never did ${some(unused, cli)}\n`,
   );
-  return `${head}${did}\n${could.join('')}`;
+  const left = (view.leftOut ?? []).map(({ device, kinds }) => ({ device, leftOut: kinds }));
+  return `${head}${did}\n${could.join('')}${describeLeftOut(left)}`;
 }
 
 function describeDark(rows: readonly FleetDarkView[], cli: Cli): string {
   if (rows.length === 0) return 'No device has sent anything yet.\n';
+  return `${darkTable(rows, cli)}${describeLeftOut(rows)}`;
+}
+
+function darkTable(rows: readonly FleetDarkView[], cli: Cli): string {
   return table(
     rows,
     [

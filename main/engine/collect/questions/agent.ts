@@ -2,7 +2,7 @@
 import type { FleetAgentView } from '../../../api/record-views.ts';
 import { groupBy } from '../../../base/group-by.ts';
 import type { FleetHit } from '../fleet-store.ts';
-import { fieldOf, recordsOf, type FleetRecords } from './records.ts';
+import { fieldOf, LeftOut, recordsOf, type FleetRecords } from './records.ts';
 import { reachOf } from './reach.ts';
 
 /** The agent by its name in `agents:`. */
@@ -15,12 +15,15 @@ export interface AgentQuery {
 /** Did: sessions and calls of the time asked for. Could: what its identities hold now. */
 export async function agentOf(store: FleetRecords, { agent, since, until }: AgentQuery): Promise<FleetAgentView> {
   const within = { agent, since, until };
-  const opened = (await recordsOf(store, ['session.opened'], within)).filter(
+  const left = new LeftOut();
+  const opened = (await recordsOf(store, left, ['session.opened'], within)).filter(
     (hit) => fieldOf(hit, 'direction') !== 'host',
   );
-  const calls = await recordsOf(store, ['call'], within);
-  const refused = (await recordsOf(store, ['verdict'], within)).filter((hit) => hit.record['decision'] === 'deny');
-  const reach = await reachOf(store, { agent });
+  const calls = await recordsOf(store, left, ['call'], within);
+  const refused = (await recordsOf(store, left, ['verdict'], within)).filter(
+    (hit) => hit.record['decision'] === 'deny',
+  );
+  const reach = await reachOf(store, { agent }, left);
   return {
     agent,
     devices: [...new Set([...opened, ...calls, ...refused].map(({ device }) => device))].sort(),
@@ -37,6 +40,7 @@ export async function agentOf(store: FleetRecords, { agent, since, until }: Agen
         unused: dial.filter((name) => !reached.has(name)),
       };
     }),
+    ...(left.all().length === 0 ? {} : { leftOut: left.all() }),
   };
 }
 

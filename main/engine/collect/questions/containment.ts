@@ -3,7 +3,7 @@ import type { FleetContainmentView } from '../../../api/record-views.ts';
 import { defined } from '../../../base/defined.ts';
 import { groupBy } from '../../../base/group-by.ts';
 import type { FleetHit } from '../fleet-store.ts';
-import { fieldOf, momentsOf, recordsOf, type FleetRecords, type Moment } from './records.ts';
+import { fieldOf, LeftOut, momentsOf, recordsOf, type FleetRecords, type Moment } from './records.ts';
 
 const events = ['service.lost', 'quarantine.added', 'identity.changed'];
 const lives = ['session.opened', 'session.closed', 'engine.started'];
@@ -23,13 +23,16 @@ export interface ContainmentQuery {
 export async function containmentOf(store: FleetRecords, query: ContainmentQuery): Promise<FleetContainmentView[]> {
   const momentOf = await momentsOf(store);
   const { device, since, until } = query;
-  const asked = new Set((await recordsOf(store, events, { device, since, until })).map(keyOf));
+  const left = new LeftOut();
+  const asked = new Set((await recordsOf(store, left, events, { device, since, until })).map(keyOf));
   // Sessions have a life before and after the time that is asked for.
-  const records = await recordsOf(store, [...events, ...lives], { device });
+  const records = await recordsOf(store, left, [...events, ...lives], { device });
   const rows: FleetContainmentView[] = [];
   for (const journal of groupBy(records, ({ origin }) => origin).values()) {
     for (const taking of takingsIn(journal, momentOf)) {
-      if (asked.has(keyOf(taking.event))) rows.push(toView(taking));
+      if (asked.has(keyOf(taking.event))) {
+        rows.push({ ...toView(taking), ...left.of(taking.event.device) });
+      }
     }
   }
   return rows.sort((a, b) => (a.at < b.at ? 1 : a.at > b.at ? -1 : 0));

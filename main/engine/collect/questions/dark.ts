@@ -3,18 +3,19 @@ import type { FleetDarkView } from '../../../api/record-views.ts';
 import { isLoopback, readHostPort } from '../../../base/ip.ts';
 import { HeldByIdentity } from './held.ts';
 import { journalsNow } from './journals.ts';
-import { fieldOf, recordsOf, type FleetRecords } from './records.ts';
+import { fieldOf, LeftOut, recordsOf, type FleetRecords } from './records.ts';
 
 /** One row a device, by name; two where two journals are written under one name. */
 export async function darkOf(store: FleetRecords): Promise<FleetDarkView[]> {
+  const left = new LeftOut();
   const hosted = new Map<string, Set<string>>();
-  for (const { origin, bind } of (await HeldByIdentity.read(store)).all()) {
+  for (const { origin, bind } of (await HeldByIdentity.read(store, left)).all()) {
     const known = hosted.get(origin) ?? new Set();
     for (const service of bind) known.add(service);
     hosted.set(origin, known);
   }
   // The newest word of each engine is what counts: it says it anew at each start.
-  const listening = new Map((await recordsOf(store, ['engine.listening'])).map((hit) => [hit.origin, hit]));
+  const listening = new Map((await recordsOf(store, left, ['engine.listening'])).map((hit) => [hit.origin, hit]));
   const now = await journalsNow(store);
   const written = (await store.devices()).filter(({ origin }) => now.get(origin) === origin);
   return written.map(({ name, origin }) => {
@@ -27,6 +28,7 @@ export async function darkOf(store: FleetRecords): Promise<FleetDarkView[]> {
       ...(hit === undefined ? {} : { mode: fieldOf(hit, 'mode') }),
       listens,
       open: listens.filter(isOpen),
+      ...left.of(name),
     };
   });
 }

@@ -1,7 +1,7 @@
 /** What each identity of each device holds now, as the device recorded what it gained and lost. */
 import type { FleetHit } from '../fleet-store.ts';
 import { journalsNow } from './journals.ts';
-import { fieldOf, recordsOf, type FleetRecords } from './records.ts';
+import { fieldOf, recordsOf, type FleetRecords, type LeftOut } from './records.ts';
 
 /** One identity of one device. */
 export interface Held {
@@ -26,9 +26,9 @@ export class HeldByIdentity {
   }
 
   /** Of all devices, or of this one. */
-  static async read(store: FleetRecords, device?: string): Promise<HeldByIdentity> {
+  static async read(store: FleetRecords, left: LeftOut, device?: string): Promise<HeldByIdentity> {
     const held = new HeldByIdentity(await journalsNow(store));
-    for (const hit of await recordsOf(store, changes, { device })) {
+    for (const hit of await recordsOf(store, left, changes, { device })) {
       if (held.#originOf(hit) === hit.origin) held.#take(hit);
     }
     return held;

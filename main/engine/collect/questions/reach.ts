@@ -1,7 +1,7 @@
 /** Who can reach what: what each identity of each device holds now, and which agents and programs have used how much of it. */
 import type { FleetReachView } from '../../../api/record-views.ts';
 import { HeldByIdentity, type Held } from './held.ts';
-import { fieldOf, recordsOf, type FleetRecords } from './records.ts';
+import { fieldOf, LeftOut, recordsOf, type FleetRecords } from './records.ts';
 
 /** Services it opened sessions of, by agent or program. */
 type Used = Map<string, Set<string>>;
@@ -14,11 +14,11 @@ export interface ReachQuery {
 }
 
 /** One row for each identity of each device, by device and identity. */
-export async function reachOf(store: FleetRecords, query: ReachQuery): Promise<FleetReachView[]> {
+export async function reachOf(store: FleetRecords, query: ReachQuery, left = new LeftOut()): Promise<FleetReachView[]> {
   const { device, identity, agent } = query;
-  const held = await HeldByIdentity.read(store, device);
+  const held = await HeldByIdentity.read(store, left, device);
   const uses = new Map<Held, Used>();
-  for (const hit of await recordsOf(store, ['session.opened'], { device, identity, agent })) {
+  for (const hit of await recordsOf(store, left, ['session.opened'], { device, identity, agent })) {
     if (fieldOf(hit, 'direction') === 'host') continue;
     const who = fieldOf(hit, 'agent') || fieldOf(hit, 'app') || 'unknown';
     const row = held.of(hit);
@@ -29,7 +29,7 @@ export async function reachOf(store: FleetRecords, query: ReachQuery): Promise<F
     .all()
     .filter((row) => identity === undefined || row.identity === identity)
     .filter((row) => agent === undefined || uses.get(row)?.has(agent) === true)
-    .map((row) => toView(row, uses.get(row) ?? new Map()))
+    .map((row) => ({ ...toView(row, uses.get(row) ?? new Map()), ...left.of(row.device) }))
     .sort((a, b) => a.device.localeCompare(b.device) || a.identity.localeCompare(b.identity));
 }
 

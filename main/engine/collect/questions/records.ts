@@ -18,35 +18,70 @@ export interface FleetJournal extends Pick<FleetDevice, 'name' | 'origin' | 'ass
 /** Most records of one kind that one question looks at, newest first; where there are more, each journal has its share. */
 const questionLimit = 100_000;
 
+/** Which kinds of record were looked at in part only, by device: older ones are kept that the share of its journals had no room for. */
+export class LeftOut {
+  readonly #kinds = new Map<string, Set<string>>();
+
+  note(device: string, kind: string): void {
+    this.#kinds.set(device, (this.#kinds.get(device) ?? new Set()).add(kind));
+  }
+
+  /** For a device's row; nothing where all was looked at. */
+  of(device: string): { readonly leftOut?: readonly string[] } {
+    const kinds = this.#kinds.get(device);
+    return kinds === undefined ? {} : { leftOut: [...kinds].sort() };
+  }
+
+  /** By device. */
+  all(): readonly { readonly device: string; readonly kinds: readonly string[] }[] {
+    return [...this.#kinds]
+      .map(([device, kinds]) => ({ device, kinds: [...kinds].sort() }))
+      .sort((a, b) => a.device.localeCompare(b.device));
+  }
+}
+
 /** A record's field as text; empty where it has none. */
 export function fieldOf(hit: FleetHit, name: string): string {
   const value = hit.record[name];
   return typeof value === 'string' ? value : '';
 }
 
-/** Records of these kinds, oldest first. A device's own come in the order it wrote them. */
+/** Records of these kinds, oldest first. A device's own come in the order it wrote them. `left` is told of what there was no room for. */
 export async function recordsOf(
   store: FleetRecords,
+  left: LeftOut,
   kinds: readonly string[],
   query: Omit<FleetQuery, 'kind' | 'limit'> = {},
   limit = questionLimit,
 ): Promise<FleetHit[]> {
-  const found = await Promise.all(kinds.map((kind) => newest(store, { ...query, kind }, limit)));
+  const found = await Promise.all(kinds.map((kind) => newest(store, left, { ...query, kind }, limit)));
   return merged(found.flat());
 }
 
 /** The newest, and of each journal as many as of any other that has them: who sends much keeps nobody else's out. */
-async function newest(store: FleetRecords, query: FleetQuery, limit: number): Promise<readonly FleetHit[]> {
+async function newest(
+  store: FleetRecords,
+  left: LeftOut,
+  query: FleetQuery & { readonly kind: string },
+  limit: number,
+): Promise<readonly FleetHit[]> {
   const all = await store.search({ ...query, limit: limit + 1 });
   if (all.length <= limit) return all;
   const origins = [...new Set((await store.devices()).map(({ origin }) => origin))];
+  // One more than the share tells whether that is all.
   const take = (share: number, among: readonly string[]): Promise<(readonly FleetHit[])[]> =>
-    Promise.all(among.map((origin) => store.search({ ...query, origin, limit: share })));
+    Promise.all(among.map((origin) => store.search({ ...query, origin, limit: share + 1 })));
   const share = Math.floor(limit / origins.length);
   const first = await take(share, origins);
-  const larger = origins.filter((_origin, at) => first[at]?.length === share);
-  const smaller = first.filter(({ length }) => length < share).flat();
-  return [...smaller, ...(await take(Math.floor((limit - smaller.length) / larger.length), larger)).flat()];
+  const larger = origins.filter((_origin, at) => (first[at]?.length ?? 0) > share);
+  const smaller = first.filter(({ length }) => length <= share).flat();
+  const most = Math.floor((limit - smaller.length) / larger.length);
+  const newestOfLarger = (await take(most, larger)).map((hits) => {
+    const [hit] = hits;
+    if (hit !== undefined && hits.length > most) left.note(hit.device, query.kind);
+    return hits.slice(0, most);
+  });
+  return [...smaller, ...newestOfLarger.flat()];
 }
 
 /**
