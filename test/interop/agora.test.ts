@@ -1,5 +1,6 @@
 /** `culvert agora`: agents offered as dark services, and found by those who may ask them and by nobody else. */
 import { writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { AuditRecordView } from '../../main/api/record-views.ts';
@@ -102,6 +103,83 @@ test(
     ]);
   },
 );
+
+test(
+  'whoever looks for another workgroup’s agent finds nothing by names, counts, errors or timing',
+  { timeout: 120_000 },
+  async () => {
+    const services = await world.json<ServiceView[]>(['services']);
+    const { dial } = (await world.json<{ services: { dial: number } }>(['status'])).services;
+    const dialable = services.filter(({ permissions }) => permissions.includes('Dial'));
+    expect(dial).toBe(dialable.length);
+    for (const verb of [['services'], ['agora', 'list'], ['agora', 'engagements'], ['apps'], ['llm', 'keys', 'list']]) {
+      expect(JSON.stringify(await world.json(verb))).not.toContain('hidden');
+    }
+    // As many letters: no answer may be longer for a name that is there.
+    const verbs = async (name: string): Promise<string> => {
+      const asked = [
+        ['why', `${name}.dark`],
+        ['agora', 'propose', name],
+        ['agora', 'withdraw', name],
+        ['mcp', 'connect', name],
+      ];
+      const ran = await Promise.all(
+        asked.map((verb) => culvert([...verb, '--state', world.laptop, '--json'], { env: world.env })),
+      );
+      return JSON.stringify(ran.map(({ code, out, err }) => [code, out, err])).replaceAll(name, 'NAME');
+    };
+    expect(await verbs('hidden')).toBe(await verbs('nosuch'));
+    const told = async (name: string): Promise<string> =>
+      (await knock(name)).text.replaceAll(name.toLowerCase(), 'NAME').replaceAll(name, 'NAME');
+    const letters = 'abcdefghijklmnopqrstuvwxyz';
+    const random = (length: number): string =>
+      Array.from({ length }, () => letters[Math.floor(Math.random() * letters.length)]).join('');
+    const nothing = await told('nosuch');
+    // As many letters each, for the name stands in the answer.
+    for (const near of [
+      'hidden',
+      'HIDDEN',
+      'Hidden',
+      'hiddem',
+      'xidden',
+      ...Array.from({ length: 20 }, () => random(6)),
+    ]) {
+      expect(await told(near)).toBe(nothing);
+    }
+    // In turn, so that whatever else this machine does meets both alike. Chance tells them apart in 50 of 100 pairs; with so many tries it stays
+    // below 60 but once in tens of thousands of runs.
+    const took: { readonly hidden: number[]; readonly other: number[] } = { hidden: [], other: [] };
+    for (let tries = 0; tries < 400; tries += 1) {
+      const first = Math.random() < 0.5;
+      for (const isHidden of [first, !first]) {
+        const { ms } = await knock(isHidden ? 'hidden' : random(6));
+        took[isHidden ? 'hidden' : 'other'].push(ms);
+      }
+    }
+    expect(Math.abs(toldApart(took.hidden, took.other) - 0.5)).toBeLessThan(0.1);
+  },
+);
+
+/** What the proxy says to a program that asks for a name, and after how long. */
+function knock(name: string): Promise<{ readonly text: string; readonly ms: number }> {
+  const { hostname, port } = new URL(`http://${world.proxy}`);
+  const at = performance.now();
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: hostname, port: Number(port) });
+    let text = '';
+    socket.setEncoding('utf8').on('data', (part: string) => (text += part));
+    socket.on('error', reject).on('close', () => resolve({ text, ms: performance.now() - at }));
+    socket.end(`CONNECT ${name}.dark:80 HTTP/1.1\r\nHost: ${name}.dark:80\r\n\r\n`);
+  });
+}
+
+/** In what part of all pairs the one took longer than the other: a half where time tells nothing (Mann and Whitney's U over the number of pairs). */
+function toldApart(ones: readonly number[], others: readonly number[]): number {
+  const longer = ones.map(
+    (one) => others.filter((other) => other < one).length + others.filter((other) => other === one).length / 2,
+  );
+  return longer.reduce((sum, count) => sum + count, 0) / (ones.length * others.length);
+}
 
 test(
   'a program is started to be offered; its card shows the skills of the contract, signed as shown',

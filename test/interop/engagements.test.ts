@@ -1,10 +1,16 @@
 /** Engagements between agents: agreed on, counted and ended at both ends of a network, whichever vouches for the caller. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { EngagementView } from '../../main/api/agora-views.ts';
 import type { AuditRecordView } from '../../main/api/record-views.ts';
+import { PulseAgent, type PulseAgentPlan } from '../../main/cli/demo/pulse-agent.ts';
 import { A2aAgent, agentCard, runA2aClient, text } from '../support/a2a-programs.ts';
 import { GovernedWorld, type GovernedService } from '../support/governed-world.ts';
 import { describeNetworks } from '../support/networks.ts';
+import { mustSkip } from '../support/optional.ts';
+import { openPythonEnvironment } from '../support/python-environment.ts';
 
 interface Answer {
   readonly parts?: readonly { readonly content: { readonly value: unknown } }[];
@@ -12,21 +18,56 @@ interface Answer {
   readonly error?: { readonly code?: number; readonly message: string };
 }
 
+const python = await openPythonEnvironment('a2a', join(import.meta.dirname, '../support/a2a-python/requirements.txt'));
+const isPythonMissing = mustSkip('missing' in python ? python.missing : undefined);
+
+/** An agent of the demo, by the Python SDK. */
+function inPython(name: string, proxy: string, directory: string): Promise<PulseAgent> {
+  const plan: PulseAgentPlan = {
+    name,
+    state: '',
+    proxy,
+    path: join(directory, `${name}.py`),
+    python: 'missing' in python ? undefined : python.interpreter,
+    spec: {
+      card: agentCard(name, `http://${name}.dark/`, ['demand']),
+      series: 'demand',
+      points: 3,
+      everyMs: 10,
+      socket: undefined,
+      sdk: undefined,
+    },
+  };
+  return PulseAgent.start(plan, 'bound', AbortSignal.timeout(120_000));
+}
+
 describeNetworks('engagements between agents', (network) => {
   const contracts = {
     'eng-open': {},
     'eng-asks': { approval: { by: ['box'], forSeconds: 3_600, reason: 'required' } },
     'eng-bytes': { maxBytes: 6_000 },
+    'eng-js': { a2a: { skills: ['quote'] } },
   };
   let world: GovernedWorld;
+  let pulse: PulseAgent | undefined;
+  let programs: string;
   const agents: A2aAgent[] = [];
 
   beforeAll(async () => {
+    programs = await mkdtemp(join(tmpdir(), 'culvert-pulse-'));
     const services: Record<string, GovernedService> = {};
     for (const [name, terms] of Object.entries(contracts)) {
       const agent = await A2aAgent.start(agentCard(name, `http://${name}.dark/`, ['quote']));
       agents.push(agent);
       services[name] = { target: agent.port, contract: { a2a: {}, ...terms }, dial: ['laptop'] };
+    }
+    if (!isPythonMissing) {
+      pulse = await inPython('eng-python', '127.0.0.1:9', programs);
+      services['eng-python'] = {
+        target: Number(pulse.at),
+        contract: { a2a: { skills: ['demand'] } },
+        dial: ['laptop'],
+      };
     }
     world = await GovernedWorld.open(network(), { identities: ['laptop'], services });
   }, 240_000);
@@ -34,6 +75,8 @@ describeNetworks('engagements between agents', (network) => {
   afterAll(async () => {
     await world?.[Symbol.asyncDispose]();
     for (const agent of agents) agent[Symbol.dispose]();
+    await pulse?.[Symbol.asyncDispose]();
+    await rm(programs, { recursive: true, force: true });
   }, 60_000);
 
   const ask = (service: string, steps: Parameters<typeof runA2aClient>[2]): Promise<Answer[]> =>
@@ -164,6 +207,32 @@ describeNetworks('engagements between agents', (network) => {
         expect(row?.messages).toBeGreaterThan(1);
       }
       expect(await say('eng-bytes', 'more')).toContain('culvert agora propose eng-bytes');
+    },
+  );
+
+  test.skipIf(isPythonMissing)(
+    'the official SDKs of two languages meet, either way round, by messages and by streams',
+    { timeout: 120_000 },
+    async () => {
+      const metadata = { skillId: 'demand' };
+      const asked = [
+        { send: [text('now')], metadata },
+        { stream: [text('watch')], metadata },
+      ];
+      const [said, streamed] = await ask('eng-python', asked);
+      expect(said?.parts?.[0]?.content.value).toMatch(/^demand /);
+      expect(JSON.stringify(streamed).match(/"demand [\d.-]+"/g)?.length).toBeGreaterThanOrEqual(3);
+      await using asker = await inPython('asker', world.proxy, programs);
+      const url = 'http://eng-js.dark/';
+      expect(await asker.tell('ask', { url, skill: 'quote' })).toMatchObject({ answer: 'you said now' });
+      expect((await asker.tell('ask', { url, skill: 'transfer' })).failed).toContain('Unknown skill: transfer');
+      for (const [service, messages] of [
+        ['eng-python', 2],
+        ['eng-js', 1],
+      ] as const) {
+        const [[mine], [theirs]] = await both(service);
+        for (const row of [mine, theirs]) expect(row).toMatchObject({ id: mine?.id, state: 'active', messages });
+      }
     },
   );
 

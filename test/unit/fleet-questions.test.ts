@@ -389,9 +389,11 @@ describe('the questions of the desk', () => {
           .map((one) => ({ one, place: places.next().value }))
           .sort((a, b) => a.place - b.place)
           .map(({ one }) => one);
-        const read = await recordsOf({ search: () => Promise.resolve(shuffled), devices: fleet.devices }, new LeftOut(), [
-          'call',
-        ]);
+        const read = await recordsOf(
+          { search: () => Promise.resolve(shuffled), devices: fleet.devices },
+          new LeftOut(),
+          ['call'],
+        );
         expect(read).toHaveLength(hits.length);
         for (const origin of origins) {
           const own = hits.filter((one) => one.origin === origin).sort((a, b) => a.branch - b.branch);
