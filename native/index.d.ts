@@ -65,28 +65,40 @@ export interface Native {
    */
   watchProcesses(environment: readonly string[]): NativeProcessWatch;
   /**
-   * The process and its parents, nearest first, as far as they live and let themselves be seen (Windows; throws elsewhere). What one lets
-   * nobody read is absent.
+   * The process and its parents, nearest first, as far as they live and let themselves be seen (Windows, macOS; throws elsewhere). What one lets
+   * nobody read is absent; macOS tells of each its file, its parent and, of our own user's, its start.
    */
   processChain(pid: number): readonly NativeProcess[];
-  /** Which process serves a named pipe, by a connection of our own that says nothing (Windows; throws elsewhere, and where nobody does). */
-  pipeServer(path: string): number;
+  /** Files of all programs that run, as far as they let themselves be looked at (Windows, macOS; throws elsewhere). */
+  runningPrograms(): readonly string[];
+  /**
+   * Which process serves a named pipe, by a connection of our own that says nothing; null where nobody does (Windows; throws elsewhere, and where
+   * that cannot be told: a pipe that stays busy for a second, or one that we may not open).
+   */
+  pipeServer(path: string): number | null;
+  /**
+   * Connect to a named pipe; null where nobody serves it (Windows; throws elsewhere, and as {@link pipeServer}). `pid` is the process that serves
+   * this very connection, on which nothing has been said; its server may not act as us.
+   */
+  connectPipe(path: string): NativePipeEnd | null;
   /**
    * Serve a named pipe for these accounts alone, to this machine alone (Windows; throws elsewhere, and where somebody serves it). `notify` is
    * called when clients wait to be taken. Keeps the process alive until it is closed.
    */
   listenPipe(path: string, sids: readonly string[], notify: () => void): NativePipeListener;
+  /** Where the system's own programs are, System32 (Windows; throws elsewhere). */
+  systemDirectory(): string;
   /** Who owns a file or directory, and which accounts may do what with it (Windows; throws elsewhere). */
   fileRights(path: string): NativeFileRights;
   /** Full access for these accounts and for nobody else, handed down to what lies in it (Windows; throws elsewhere). */
   restrictFile(path: string, sids: readonly string[]): void;
 }
 
-/** A process of Windows. */
+/** A process of Windows or macOS. */
 export interface NativeProcess {
   readonly pid: number;
   readonly parent: number;
-  /** Units of 100 ns since 1601. */
+  /** Grows with the time: units of 100 ns since 1601 (Windows), microseconds since 1970 (macOS). */
   readonly start?: string;
   readonly path?: string;
   /** Its command line, which it may have changed since. */
@@ -97,9 +109,15 @@ export interface NativeProcess {
   readonly user?: string;
 }
 
+/** One end of a named pipe. The descriptor is the caller's to close; `pid`, the process at the other end, is absent where the system does not say. */
+export interface NativePipeEnd {
+  readonly descriptor: number;
+  readonly pid?: number;
+}
+
 export interface NativePipeListener {
-  /** Who connected since the last call, in order. The descriptor is the caller's to close; `pid` is absent where the system does not say. */
-  take(): readonly { readonly descriptor: number; readonly pid?: number }[];
+  /** Who connected since the last call, in order. */
+  take(): readonly NativePipeEnd[];
   /** Idempotent. Who was taken stays connected. */
   close(): void;
 }

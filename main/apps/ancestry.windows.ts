@@ -2,6 +2,7 @@
 import { win32 } from 'node:path';
 import type { Native } from 'node-tun';
 import type { AncestryReader } from './app.ts';
+import { windowsDirectory } from '../files/system-tools.ts';
 import { chainByAddon, describeChain, type ProcessRow } from './app-finder.windows.ts';
 
 /**
@@ -13,10 +14,7 @@ const sessionPrograms = new Set(
 );
 
 /** `directory`: where Windows itself is; what only bears the name of one of its programs stands for nothing. */
-export function windowsAncestry(
-  native: Pick<Native, 'processChain'>,
-  directory = process.env['SystemRoot'] ?? 'C:\\Windows',
-): AncestryReader {
+export function windowsAncestry(native: Pick<Native, 'processChain'>, directory = windowsDirectory()): AncestryReader {
   return {
     read(pid) {
       const rows = looked(native, pid);

@@ -10,6 +10,7 @@ import { ByVersion } from './by-version.ts';
 import { executableHashes } from './executable-hash.ts';
 import { interpreterScript } from './interpreter-script.ts';
 import type { RunCommand } from './run-command.ts';
+import { powerShellScript } from '../files/system-tools.ts';
 import { formatHostPort } from '../base/ip.ts';
 
 /** Starting PowerShell alone takes most of a second. */
@@ -96,12 +97,7 @@ function signerScript(path: string): string {
 }
 
 async function powerShell(run: RunCommand, script: string): Promise<string> {
-  const args = [
-    '-NoProfile',
-    '-NonInteractive',
-    '-Command',
-    `[Console]::OutputEncoding=[Text.Encoding]::UTF8; ${script}`,
-  ];
+  const args = powerShellScript(`[Console]::OutputEncoding=[Text.Encoding]::UTF8; ${script}`);
   return (await run('powershell.exe', args, commandTimeoutMs)).stdout;
 }
 

@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { delimiter, dirname, isAbsolute, join } from 'node:path';
+import { systemTool } from '../files/system-tools.ts';
 
 /** What this machine has that could show the window. */
 export interface WindowFacts {
@@ -56,9 +57,10 @@ function hasScreen({ env, platform }: WindowFacts): boolean {
 }
 
 function browserPlace({ platform, find }: WindowFacts): WindowPlace | undefined {
-  if (platform === 'win32') return { kind: 'browser', file: 'rundll32', args: ['url.dll,FileProtocolHandler'] };
-  const file = platform === 'darwin' ? 'open' : find('xdg-open');
-  return file === undefined ? undefined : { kind: 'browser', file, args: [] };
+  const args = platform === 'win32' ? ['url.dll,FileProtocolHandler'] : [];
+  const opener = { win32: 'rundll32.exe', darwin: 'open' }[platform as string];
+  const file = opener === undefined ? find('xdg-open') : systemTool(opener, platform);
+  return file === undefined ? undefined : { kind: 'browser', file, args };
 }
 
 /** What this machine has, for the program that runs from `distDirectory`. */

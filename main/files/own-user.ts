@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { loadNative } from 'node-tun';
 import type { UserId } from '../base/user-id.ts';
+import { systemTool } from './system-tools.ts';
 
 let known: UserId | undefined;
 
@@ -15,7 +16,9 @@ export function ownUser(): UserId | undefined {
 function windowsUser(): string | undefined {
   const found = loadNative();
   if (found.ok) return found.native.processChain(process.pid)[0]?.sid;
-  const { stdout } = spawnSync('whoami.exe', ['/user', '/fo', 'csv', '/nh'], { encoding: 'utf8', windowsHide: true });
+  const whoami = systemTool('whoami.exe');
+  if (whoami === undefined) return undefined;
+  const { stdout } = spawnSync(whoami, ['/user', '/fo', 'csv', '/nh'], { encoding: 'utf8', windowsHide: true });
   return parseWhoami(stdout);
 }
 

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { basename, dirname, join, resolve } from 'node:path';
 import { TunnelerError } from '../base/errors.ts';
 import { isMissing } from '../files/read-if-there.ts';
+import { isPipeServed } from './pipe-server.ts';
 
 /** Bytes of a Unix socket's path, its NUL included. Source: unix(7) (Linux 108), unix(4) (macOS 104). */
 const maxPathBytes = process.platform === 'linux' ? 108 : 104;
@@ -26,6 +27,11 @@ export function lockPipePath(stateDirectory: string): string {
   return pipeOf(stateDirectory, 'culvert-lock');
 }
 
+/** Tells who works on a state directory; gone once that one has ended by itself, whatever it changed of the host put back. */
+export function lockFilePath(stateDirectory: string): string {
+  return join(stateDirectory, 'engine.lock');
+}
+
 /** Windows knows no case in names, and neither does the directory's name in a pipe's. */
 function pipeOf(stateDirectory: string, prefix: string): string {
   const name = createHash('sha256').update(resolve(stateDirectory).toLowerCase()).digest('hex').slice(0, 16);
@@ -35,6 +41,8 @@ function pipeOf(stateDirectory: string, prefix: string): string {
 /** Is there such a socket? A pipe is asked by connecting to it, for there is no file to look at. */
 export function isSocketThere(path: string): boolean {
   if (!isPipe(path)) return existsSync(path);
+  const served = isPipeServed(path);
+  if (served !== undefined) return served;
   try {
     closeSync(openSync(path, 'r'));
     return true;

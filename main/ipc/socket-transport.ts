@@ -1,11 +1,11 @@
 /** The client's end of the engine's socket. Its owner is checked before a word is said: an impostor would be told secrets. */
-import { lstatSync, statSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import { closeSync, lstatSync, statSync } from 'node:fs';
+import { connect, Socket } from 'node:net';
 import { dirname, resolve } from 'node:path';
 import { TunnelerError } from '../base/errors.ts';
 import type { Transport } from '../api/client.ts';
 import { LineSplitter } from '../api/lines.ts';
-import { requireTrustedPipe } from './pipe-server.ts';
+import { connectTrustedPipe, pipeConnector, type PipeConnector } from './pipe-server.ts';
 import { isPipe, socketAddress } from './socket-path.ts';
 
 /**
@@ -13,7 +13,10 @@ import { isPipe, socketAddress } from './socket-path.ts';
  * root nor this user, `engine.forbidden` where the system refuses us.
  */
 export async function connectSocket(path: string, signal?: AbortSignal): Promise<Transport> {
-  checkOwner(path);
+  const connector = isPipe(path) ? pipeConnector() : undefined;
+  if (connector !== undefined) return overSocket(openPipe(path, connector));
+  // Without the addon nobody can be asked who serves a pipe; the system's own list on it has to do.
+  if (!isPipe(path)) checkOwner(path);
   const address = socketAddress(path);
   try {
     return overSocket(await open(address.path, path, signal));
@@ -22,11 +25,13 @@ export async function connectSocket(path: string, signal?: AbortSignal): Promise
   }
 }
 
+function openPipe(path: string, connector: PipeConnector): Socket {
+  const descriptor = connectTrustedPipe(path, connector, closeSync);
+  if (descriptor === undefined) throw notRunning(path);
+  return new Socket({ fd: descriptor, readable: true, writable: true });
+}
+
 function checkOwner(path: string): void {
-  if (isPipe(path)) {
-    requireTrustedPipe(path);
-    return;
-  }
   let owner: number;
   try {
     const found = lstatSync(path);
@@ -80,8 +85,12 @@ function explain(error: NodeJS.ErrnoException, path: string): TunnelerError {
       details: { next: 'run as its user or root, or join its group' },
     });
   }
+  return notRunning(path, error);
+}
+
+function notRunning(path: string, cause?: unknown): TunnelerError {
   return new TunnelerError('engine.not_running', `no engine answers at ${path}`, {
-    cause: error,
+    cause,
     details: { socket: path, next: 'start one with culvert run, or name it with --state or --socket' },
   });
 }

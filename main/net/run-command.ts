@@ -1,5 +1,6 @@
 /** Running the system's own tools. Injected, so that platforms which cannot run here are tested by a recorder. */
 import { spawn } from 'node:child_process';
+import { systemTool } from '../files/system-tools.ts';
 
 /** How a tool ended, and what it wrote. */
 export interface CommandResult {
@@ -20,10 +21,15 @@ const timeoutMs = 15_000;
 /** Output beyond this is cut off; no tool we ask says so much (a full routing table is some megabytes). */
 const maxOutputBytes = 16 * 1024 * 1024;
 
-/** Runs the tool without a shell. Never rejects: a tool that is missing or late has a code too. */
+/** Runs the tool without a shell, from where the system keeps it. Never rejects: a tool that is missing or late has a code too. */
 export const runCommand: RunCommand = (command, args, options = {}) =>
   new Promise((resolve) => {
-    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], timeout: timeoutMs, windowsHide: true });
+    const file = systemTool(command);
+    if (file === undefined) {
+      resolve({ code: 127, stdout: '', stderr: `${command} is no tool of this system` });
+      return;
+    }
+    const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'], timeout: timeoutMs, windowsHide: true });
     const out = collect(child.stdout);
     const err = collect(child.stderr);
     child.on('error', (error) => resolve({ code: 127, stdout: '', stderr: error.message }));

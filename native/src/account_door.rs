@@ -1,4 +1,4 @@
-//! What Node sees of accounts, their processes and their files on Windows.
+//! What Node sees of accounts, their processes and their files on Windows, and of processes on macOS.
 
 use napi::bindgen_prelude::{Error, Result};
 use napi_derive::napi;
@@ -9,7 +9,7 @@ use crate::account;
 pub struct ChainedProcess {
     pub pid: u32,
     pub parent: u32,
-    /// Units of 100 ns since 1601, as text: more than a number holds.
+    /// As text: more than a number holds.
     pub start: Option<String>,
     pub path: Option<String>,
     pub command: Option<String>,
@@ -49,9 +49,20 @@ pub fn process_chain(pid: u32) -> Result<Vec<ChainedProcess>> {
     Ok(found.into_iter().map(told).collect())
 }
 
+/// Files of all programs that run.
 #[napi]
-pub fn pipe_server(path: String) -> Result<u32> {
+pub fn running_programs() -> Result<Vec<String>> {
+    account::programs().map_err(|error| failure(&error))
+}
+
+#[napi]
+pub fn pipe_server(path: String) -> Result<Option<u32>> {
     account::pipe_server(&path).map_err(|error| failure(&error))
+}
+
+#[napi]
+pub fn system_directory() -> Result<String> {
+    account::system_directory().map_err(|error| failure(&error))
 }
 
 #[napi]

@@ -1,10 +1,10 @@
-//! What Node sees of a named pipe that the addon serves.
+//! What Node sees of a named pipe that the addon serves, or connects to.
 
 use napi::bindgen_prelude::{Error, Function, Result, Status};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 
-use crate::pipe::{Listener, listen};
+use crate::pipe::{Client, Listener, connect, listen};
 
 /// Keeps the process alive, as any server does.
 type Notify = ThreadsafeFunction<(), (), (), Status, false>;
@@ -19,6 +19,17 @@ pub struct PipeClient {
 #[napi]
 pub struct PipeListener {
     open: Option<Listener>,
+}
+
+fn told(one: Client) -> PipeClient {
+    PipeClient { descriptor: one.descriptor, pid: one.pid }
+}
+
+/// Nothing where nobody serves it.
+#[napi]
+pub fn connect_pipe(path: String) -> Result<Option<PipeClient>> {
+    let found = connect(&path).map_err(|error| Error::from_reason(error.to_string()))?;
+    Ok(found.map(told))
 }
 
 #[napi]
@@ -37,7 +48,7 @@ impl PipeListener {
     #[napi]
     pub fn take(&self) -> Vec<PipeClient> {
         let clients = self.open.as_ref().map(Listener::take).unwrap_or_default();
-        clients.into_iter().map(|one| PipeClient { descriptor: one.descriptor, pid: one.pid }).collect()
+        clients.into_iter().map(told).collect()
     }
 
     /// Idempotent.

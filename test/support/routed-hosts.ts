@@ -125,10 +125,24 @@ export function darwinHost(table: RouteTable): RunCommand {
   };
   return async (command, args) => {
     if (command === 'netstat') {
-      const lines = table.routes.map(({ prefix, device, via }) => {
-        return `${shortened(prefix)} ${via ?? (prefix.includes(':') ? 'fe80::1%lo0' : 'link#9')} UGSc ${device}`;
-      });
-      return answer(0, ['Internet:', 'Destination Gateway Flags Netif Expire', ...lines, ''].join('\n'));
+      const lines = (isSix: boolean): readonly string[] =>
+        table.routes
+          .filter(({ prefix }) => prefix.includes(':') === isSix)
+          .map(({ prefix, device, via }) => `${shortened(prefix)} ${via ?? 'link#9'} UGSc ${device}`);
+      const head = 'Destination Gateway Flags Netif Expire';
+      const all = [
+        'Routing tables',
+        '',
+        'Internet:',
+        head,
+        ...lines(false),
+        '',
+        'Internet6:',
+        head,
+        ...lines(true),
+        '',
+      ];
+      return answer(0, all.join('\n'));
     }
     if (command === 'ifconfig') {
       const [device = '', family, text = '', , length = ''] = args;
@@ -177,7 +191,7 @@ export function windowsHost(table: RouteTable): RunCommand {
       // An address row first, which has no next hop; then the route.
       return way === undefined ? answer(1) : printed([{ InterfaceAlias: way.device }, rowOf(way)]);
     }
-    if (command !== 'netsh') return answer(127);
+    if (command !== 'netsh.exe') return answer(127);
     const [, , verb, what, ...rest] = args;
     if (what === 'subinterface') return answer(table.devices.has(rest[0] ?? '') ? 0 : 1);
     if (what === 'address') {

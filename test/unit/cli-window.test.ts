@@ -8,7 +8,7 @@ import { systemClock } from '../../main/base/clock.ts';
 import { showInBrowser, showWindow } from '../../main/cli/show-window.ts';
 import { browserPlaces, windowFacts, windowPlaces, type WindowFacts } from '../../main/cli/window-place.ts';
 import { until } from '../support/until.ts';
-import { keepsModes } from '../support/modes.ts';
+import { isUnix, keepsModes } from '../support/modes.ts';
 
 let home: string;
 beforeEach(async () => {
@@ -60,53 +60,59 @@ describe('where the window can be shown', () => {
 
   it('needs no display variable where every desktop has an opener', () => {
     expect(windowPlaces(desktop({ platform: 'darwin', env: {}, electron: undefined }))).toMatchObject([
-      { file: 'open' },
+      { file: '/usr/bin/open' },
     ]);
     expect(windowPlaces(desktop({ platform: 'win32', env: {}, electron: undefined }))).toMatchObject([
-      { file: 'rundll32', args: ['url.dll,FileProtocolHandler'] },
+      { file: 'C:\\Windows\\System32\\rundll32.exe', args: ['url.dll,FileProtocolHandler'] },
     ]);
   });
 
-  it('finds Electron as its package does, the built shell beside the program, and openers on the path', async () => {
-    const dist = join(home, 'dist');
-    await mkdir(join(dist, 'shell'), { recursive: true });
-    expect(windowFacts({}, dist)).toMatchObject({ electron: undefined, shellDirectory: undefined });
-    await writeFile(join(dist, 'shell/main.mjs'), '');
-    const electron = join(home, 'node_modules/electron');
-    await mkdir(electron, { recursive: true });
-    await writeFile(join(electron, 'package.json'), '{"name":"electron"}');
-    expect(windowFacts({}, dist)).toMatchObject({ electron: undefined, shellDirectory: home }); // its download failed
-    await writeFile(join(electron, 'path.txt'), 'electron');
-    const binary = await program(join(electron, 'dist/electron'), 'exit 0');
-    expect(windowFacts({}, dist).electron).toBe(binary);
-    const other = await program(join(home, 'elsewhere/electron'), 'exit 0');
-    expect(windowFacts({ ELECTRON_OVERRIDE_DIST_PATH: dirname(other) }, dist).electron).toBe(other);
-    await chmod(other, 0o644);
-    expect(windowFacts({ ELECTRON_OVERRIDE_DIST_PATH: dirname(other) }, dist).electron).toBeUndefined();
-    const opener = await program(join(home, 'bin/xdg-open'), 'exit 0');
-    expect(windowFacts({ PATH: `relative:/nowhere:${dirname(opener)}` }, dist).find('xdg-open')).toBe(opener);
-    expect(windowFacts({ PATH: '' }, dist).find('xdg-open')).toBeUndefined();
-  });
+  it.runIf(isUnix)(
+    'finds Electron as its package does, the built shell beside the program, and openers on the path',
+    async () => {
+      const dist = join(home, 'dist');
+      await mkdir(join(dist, 'shell'), { recursive: true });
+      expect(windowFacts({}, dist)).toMatchObject({ electron: undefined, shellDirectory: undefined });
+      await writeFile(join(dist, 'shell/main.mjs'), '');
+      const electron = join(home, 'node_modules/electron');
+      await mkdir(electron, { recursive: true });
+      await writeFile(join(electron, 'package.json'), '{"name":"electron"}');
+      expect(windowFacts({}, dist)).toMatchObject({ electron: undefined, shellDirectory: home }); // its download failed
+      await writeFile(join(electron, 'path.txt'), 'electron');
+      const binary = await program(join(electron, 'dist/electron'), 'exit 0');
+      expect(windowFacts({}, dist).electron).toBe(binary);
+      const other = await program(join(home, 'elsewhere/electron'), 'exit 0');
+      expect(windowFacts({ ELECTRON_OVERRIDE_DIST_PATH: dirname(other) }, dist).electron).toBe(other);
+      await chmod(other, 0o644);
+      expect(windowFacts({ ELECTRON_OVERRIDE_DIST_PATH: dirname(other) }, dist).electron).toBeUndefined();
+      const opener = await program(join(home, 'bin/xdg-open'), 'exit 0');
+      expect(windowFacts({ PATH: `relative:/nowhere:${dirname(opener)}` }, dist).find('xdg-open')).toBe(opener);
+      expect(windowFacts({ PATH: '' }, dist).find('xdg-open')).toBeUndefined();
+    },
+  );
 });
 
 describe('showing the window', () => {
   const subject = { state: '/var/lib/demo', url: 'http://127.0.0.1:9/?token=x' };
   const at = (name: string): string => join(home, name);
 
-  it('starts Electron on the engine’s state with settings of its own, and ends it when disposed', async () => {
-    const script = `echo "$@" >${at('said')}; trap 'echo ended >${at('ended')}; exit 0' TERM; while :; do sleep 0.05; done`;
-    const electron = await program(at('electron'), script);
-    const shown = await showWindow(subject, desktop({ electron }), systemClock);
-    expect(shown.where).toBe('electron');
-    expect(await readFile(at('said'), 'utf8')).toBe(
-      '/opt/culvert --user-data-dir=/var/lib/demo/window --state /var/lib/demo\n',
-    );
-    await shown[Symbol.asyncDispose]();
-    expect(await readFile(at('ended'), 'utf8')).toBe('ended\n');
-    await shown[Symbol.asyncDispose]();
-  });
+  it.runIf(isUnix)(
+    'starts Electron on the engine’s state with settings of its own, and ends it when disposed',
+    async () => {
+      const script = `echo "$@" >${at('said')}; trap 'echo ended >${at('ended')}; exit 0' TERM; while :; do sleep 0.05; done`;
+      const electron = await program(at('electron'), script);
+      const shown = await showWindow(subject, desktop({ electron }), systemClock);
+      expect(shown.where).toBe('electron');
+      expect(await readFile(at('said'), 'utf8')).toBe(
+        '/opt/culvert --user-data-dir=/var/lib/demo/window --state /var/lib/demo\n',
+      );
+      await shown[Symbol.asyncDispose]();
+      expect(await readFile(at('ended'), 'utf8')).toBe('ended\n');
+      await shown[Symbol.asyncDispose]();
+    },
+  );
 
-  it('falls back to the browser where Electron cannot run here', async () => {
+  it.runIf(isUnix)('falls back to the browser where Electron cannot run here', async () => {
     const electron = await program(at('electron'), 'exit 1');
     const opener = await program(at('xdg-open'), `echo "$@" >${at('opened')}`);
     const shown = await showWindow(subject, desktop({ electron, find: () => opener }), systemClock);

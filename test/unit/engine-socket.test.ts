@@ -9,7 +9,7 @@ import { silentLog } from '../../main/base/log.ts';
 import { createClient } from '../../main/api/client.ts';
 import { schema, type EngineClient } from '../../main/api/schema.ts';
 import { connectSocket } from '../../main/ipc/socket-transport.ts';
-import { requireTrustedPipe } from '../../main/ipc/pipe-server.ts';
+import { connectTrustedPipe, strangerServing, type PipeConnector } from '../../main/ipc/pipe-server.ts';
 import { defaultSocketPath, isSocketThere, lockPipePath } from '../../main/ipc/socket-path.ts';
 import { lockByPipe, lockInstance } from '../../main/engine/runtime/instance-lock.ts';
 import { processStart } from '../../main/engine/runtime/process-start.ts';
@@ -22,7 +22,7 @@ import { openStateDirectory } from '../../main/engine/runtime/state-directory.ts
 import { createFakeEngine } from '../support/fake-engine.ts';
 import { personAtSocket } from '../support/person-at-socket.ts';
 import { until } from '../support/until.ts';
-import { keepsModes } from '../support/modes.ts';
+import { isUnix, keepsModes } from '../support/modes.ts';
 
 let directory: string;
 const open: AsyncDisposable[] = [];
@@ -83,7 +83,7 @@ describe('the socket', () => {
     expect(await status(path)).toBe('proxy');
   });
 
-  it('is gone after the engine closed, and a stale one is replaced', async () => {
+  it.runIf(isUnix)('is gone after the engine closed, and a stale one is replaced', async () => {
     const path = await serve();
     await open.pop()?.[Symbol.asyncDispose]();
     await expect(connectSocket(path)).rejects.toMatchObject({ code: 'engine.not_running' });
@@ -95,7 +95,7 @@ describe('the socket', () => {
     expect(await status(path)).toBe('proxy');
   });
 
-  it('refuses a peer of another user with a code', async () => {
+  it.runIf(isUnix)('refuses a peer of another user with a code', async () => {
     const path = await serve(undefined, () => ({ pid: 1, uid: 4242, gid: 4242 }));
     const answer = await new Promise<string>((resolve) => {
       let text = '';
@@ -175,7 +175,7 @@ describe('the socket', () => {
     await expect(connectSocket(path)).rejects.toMatchObject({ code: 'engine.socket_untrusted' });
   });
 
-  it('does not take a file for a socket, nor a file in its place for stale', async () => {
+  it.runIf(isUnix)('does not take a file for a socket, nor a file in its place for stale', async () => {
     const path = defaultSocketPath(directory);
     await writeFile(path, 'precious');
     await expect(connectSocket(path)).rejects.toMatchObject({ code: 'engine.socket_untrusted' });
@@ -187,25 +187,47 @@ describe('the socket', () => {
 describe('a named pipe', () => {
   const pipe = '\\\\.\\pipe\\culvert-x';
   const own = 'S-1-5-21-1-2-3-1001';
+  const stranger = 'S-1-5-21-1-2-3-1002';
   const servedBy = (sid: string | undefined) => ({
     pipeServer: () => 42,
+    connectPipe: () => ({ descriptor: 7, pid: 42 }),
     processChain: (pid: number) => [{ pid, parent: 0, ...(sid === undefined ? {} : { sid }) }],
   });
-
-  it('is trusted where this user or the system serves it, and nowhere else', () => {
-    for (const sid of [own, 'S-1-5-18']) expect(() => requireTrustedPipe(pipe, servedBy(sid), own)).not.toThrow();
-    for (const sid of ['S-1-5-21-1-2-3-1002', undefined]) {
-      expect(() => requireTrustedPipe(pipe, servedBy(sid), own)).toThrow(
-        expect.objectContaining({ code: 'engine.socket_untrusted' }),
-      );
-    }
-    const nobody = {
-      pipeServer: () => {
-        throw new Error('no such pipe');
-      },
-      processChain: () => [],
+  const failing = (message: string) => {
+    const fails = (): never => {
+      throw new Error(message);
     };
-    expect(() => requireTrustedPipe(pipe, nobody, own)).not.toThrow();
+    return { ...servedBy(own), pipeServer: fails, connectPipe: fails };
+  };
+  const untrusted = expect.objectContaining({ code: 'engine.socket_untrusted' });
+  const closed: number[] = [];
+  const connected = (system: PipeConnector) =>
+    connectTrustedPipe(pipe, system, (descriptor) => closed.push(descriptor), own);
+
+  it('is trusted where this user or the system serves that very connection, and nowhere else', () => {
+    for (const sid of [own, 'S-1-5-18']) {
+      expect(connected(servedBy(sid))).toBe(7);
+      expect(strangerServing(pipe, servedBy(sid), own)).toBeUndefined();
+    }
+    expect(closed).toEqual([]);
+    for (const sid of [stranger, undefined]) expect(() => connected(servedBy(sid))).toThrow(untrusted);
+    expect(closed).toEqual([7, 7]);
+    expect(strangerServing(pipe, servedBy(stranger), own)).toBe(stranger);
+    const nobody = { ...servedBy(own), pipeServer: () => null, connectPipe: () => null };
+    expect(connected(nobody)).toBeUndefined();
+    expect(strangerServing(pipe, nobody, own)).toBeUndefined();
+  });
+
+  it('is a stranger’s where nobody can tell who serves it: it stays busy, or its server is gone', () => {
+    const busy = failing('All pipe instances are busy. (os error 231)');
+    expect(() => connected(busy)).toThrow(untrusted);
+    expect(strangerServing(pipe, busy, own)).toBe('somebody who cannot be told');
+    const gone = { ...servedBy(own), processChain: () => [] };
+    expect(() => connected(gone)).toThrow(untrusted);
+    expect(strangerServing(pipe, gone, own)).toBe('somebody who cannot be told');
+    expect(() => connected(failing('Access is denied. (os error 5)'))).toThrow(
+      expect.objectContaining({ code: 'engine.forbidden' }),
+    );
   });
 
   it('says why it cannot be served', async () => {
@@ -234,6 +256,28 @@ describe('a named pipe', () => {
       expect(new Set(asked)).toEqual(new Set(clients.map(({ pid }) => pid)));
       expect(await status(path)).toBe('proxy');
       expect(asked.at(-1)).toBe(process.pid);
+    },
+  );
+
+  it.runIf(process.platform === 'win32')(
+    'is not spoken to where it stays busy, so that nobody can see who serves it',
+    async () => {
+      const path = lockPipePath(beside('busy'));
+      // It listens and then looks after nothing: the instances that it made wait for nobody once they are taken.
+      const script = `require('node:net').createServer().listen(process.argv[1], () => {
+        process.stdout.write('up');
+        for (;;);
+      });`;
+      const busy = spawn(process.execPath, ['-e', script, path], { stdio: ['ignore', 'pipe', 'inherit'] });
+      try {
+        await once(busy.stdout, 'data');
+        const taken = Array.from({ length: 4 }, () => connect(path).on('error', () => undefined));
+        await Promise.all(taken.map((socket) => once(socket, 'connect')));
+        await expect(connectSocket(path)).rejects.toMatchObject({ code: 'engine.socket_untrusted' });
+        for (const socket of taken) socket.destroy();
+      } finally {
+        busy.kill();
+      }
     },
   );
 

@@ -275,7 +275,7 @@ describe('telling the system about our names', () => {
     await dns.set(settings);
     const scripts = recorder
       .take()
-      .map((line) => line.replace('powershell.exe -NoProfile -NonInteractive -Command ', ''));
+      .map((line) => line.replace(/^powershell\.exe -NoProfile -NonInteractive -Command \$env:PSModulePath=\S+; /, ''));
     expect(scripts).toEqual([
       "Get-DnsClientNrptRule | Where-Object Comment -eq 'Culvert' | Remove-DnsClientNrptRule -Force",
       "Add-DnsClientNrptRule -Namespace 'build.dark','wild.dark','.wild.dark' -NameServers '100.64.0.2' -Comment 'Culvert'",

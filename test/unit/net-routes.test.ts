@@ -76,16 +76,16 @@ describe('routes', () => {
       'route -n add -inet -net 10.20.0.0/16 -interface utun7',
       'netstat -rn',
     ]);
-    const windows = new CommandRecorder({ 'netsh interface ipv4 add route 10.3': { code: 1 } });
+    const windows = new CommandRecorder({ 'netsh.exe interface ipv4 add route 10.3': { code: 1 } });
     const win = hostRoutes(windows.run, 'win32');
     await win.configure('Culvert', 65535, ['100.64.0.1/16']);
     expect(await win.add('Culvert', ['10.2.0.0/16', '10.3.0.0/16'])).toEqual(['10.3.0.0/16']);
     expect(windows.take()).toEqual([
-      'netsh interface ipv4 add address Culvert 100.64.0.1/16 store=active',
-      'netsh interface ipv4 set subinterface Culvert mtu=65535 store=active',
-      'powershell.exe -NoProfile -NonInteractive -Command @(Get-NetRoute | Select-Object DestinationPrefix,InterfaceAlias) | ConvertTo-Json -Compress',
-      'netsh interface ipv4 add route 10.2.0.0/16 Culvert store=active',
-      'netsh interface ipv4 add route 10.3.0.0/16 Culvert store=active',
+      'netsh.exe interface ipv4 add address Culvert 100.64.0.1/16 store=active',
+      'netsh.exe interface ipv4 set subinterface Culvert mtu=65535 store=active',
+      "powershell.exe -NoProfile -NonInteractive -Command $env:PSModulePath=$PSHOME+'\\Modules'; @(Get-NetRoute | Select-Object DestinationPrefix,InterfaceAlias) | ConvertTo-Json -Compress",
+      'netsh.exe interface ipv4 add route 10.2.0.0/16 Culvert store=active',
+      'netsh.exe interface ipv4 add route 10.3.0.0/16 Culvert store=active',
     ]);
     expect(await win.nextHopTo('1.1.1.1; calc')).toBeUndefined();
   });

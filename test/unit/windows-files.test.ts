@@ -1,7 +1,7 @@
 /** What Windows asks for where files and users are concerned, by its answers as they are; under Wine the same runs on its own. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { isSuperuser } from '../../main/base/user-id.ts';
@@ -12,6 +12,7 @@ import {
   type RightsReader,
 } from '../../main/files/directory-rights.ts';
 import { parseWhoami } from '../../main/files/own-user.ts';
+import { systemTool } from '../../main/files/system-tools.ts';
 import { whileHeld, whileHeldSync } from '../../main/files/while-held.ts';
 import { writeAtomically, writeAtomicallySync } from '../../main/files/write-atomically.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -154,5 +155,37 @@ describe('users', () => {
     expect(parseWhoami(`"machine\\ann","${ann}"\r\n`)).toBe(ann);
     expect(parseWhoami('machine\\ann\r\n')).toBeUndefined();
     expect(parseWhoami(null)).toBeUndefined();
+  });
+});
+
+describe('the system’s tools', () => {
+  it('of Windows are run from its own directory, wherever that is, and nothing is looked for anywhere else', () => {
+    const tool = (name: string) => systemTool(name, 'win32', () => 'D:\\WINNT\\System32');
+    expect(tool('netsh.exe')).toBe('D:\\WINNT\\System32\\netsh.exe');
+    expect(tool('powershell.exe')).toBe('D:\\WINNT\\System32\\WindowsPowerShell\\v1.0\\powershell.exe');
+    expect(tool('C:\\Program Files\\Culvert\\node\\node.exe')).toBe('C:\\Program Files\\Culvert\\node\\node.exe');
+    for (const elsewhere of ['evil.exe', '.\\netsh.exe', 'netsh', 'C:netsh.exe', '\\\\netsh.exe'.slice(1)])
+      expect(tool(elsewhere)).toBeUndefined();
+  });
+
+  it('of macOS are run by their own paths, for sudo leaves the PATH as its user has it', () => {
+    expect(systemTool('route', 'darwin')).toBe('/sbin/route');
+    expect(systemTool('/bin/ps', 'darwin')).toBe('/bin/ps');
+    for (const elsewhere of ['evil', './route', 'bin/ps']) expect(systemTool(elsewhere, 'darwin')).toBeUndefined();
+    // Linux keeps them elsewhere from one distribution to the next.
+    expect(systemTool('ip', 'linux')).toBe('ip');
+  });
+
+  it('are started by nobody who looks them up', () => {
+    const main = new URL('../../main/', import.meta.url);
+    const names =
+      /(?:spawn|spawnSync|execFile|execFileSync|run)\(\s*'(?:netsh|netstat|powershell|schtasks|whoami|icacls|rundll32|cmd|reg|launchctl|route|ifconfig|killall)/;
+    const byThemselves = readdirSync(main, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .filter((name) => {
+        const text = readFileSync(new URL(name.replaceAll('\\', '/'), main), 'utf8');
+        return text.includes("'node:child_process'") && names.test(text);
+      });
+    expect(byThemselves).toEqual([]);
   });
 });

@@ -1,17 +1,17 @@
 /** What posture checks ask of this host: network cards, domain, programs that run, when it woke and was unlocked. Gathered only where a check asks. */
-import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readdir, readlink, realpath, stat } from 'node:fs/promises';
 import { hostname, networkInterfaces } from 'node:os';
-import { promisify } from 'node:util';
+import { runCommand } from '../../apps/run-command.ts';
+import { loadNative } from 'node-tun';
 import { defined } from '../../base/defined.ts';
+import { powerShellScript } from '../../files/system-tools.ts';
 import type { PostureCheck, PostureFacts } from '../../ziti/model.ts';
 import type { UserId } from '../../base/user-id.ts';
 
 type ProcessFact = NonNullable<PostureFacts['processes']>[number];
 
-const run = promisify(execFile);
 const listTimeoutMs = 5000;
 /** The kind of system a process query names for this one. Source: edge-api client.yml `osType`. */
 const ownSystems: Partial<Record<NodeJS.Platform, readonly string[]>> = {
@@ -90,11 +90,15 @@ async function runningExecutables(): Promise<ReadonlySet<string>> {
     const links = await Promise.all(pids.map((pid) => readlink(`/proc/${pid}/exe`).catch(() => '')));
     return new Set(links.filter((link) => link !== '').map((link) => link.replace(/ \(deleted\)$/, '')));
   }
-  const [file, args]: [string, string[]] =
+  const found = loadNative();
+  if (found.ok) return new Set(found.native.runningPrograms().map(normal));
+  // What ps shows is what a program calls itself, often its path.
+  const [tool, args]: [string, readonly string[]] =
     process.platform === 'win32'
-      ? ['powershell', ['-NoProfile', '-Command', 'Get-Process | ForEach-Object { $_.Path }']]
+      ? ['powershell.exe', powerShellScript('Get-Process | ForEach-Object { $_.Path }')]
       : ['ps', ['-axo', 'comm=']];
-  const { stdout } = await run(file, args, { timeout: listTimeoutMs, maxBuffer: 4 * 1024 * 1024, windowsHide: true });
+  const { ok, stdout, stderr } = await runCommand(tool, args, listTimeoutMs);
+  if (!ok) throw new Error(`programs that run cannot be listed: ${stderr.trim()}`);
   return new Set(stdout.split(/\r?\n/).map((line) => normal(line.trim())));
 }
 

@@ -5,14 +5,13 @@
  */
 import { link, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
-import { join } from 'node:path';
 import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import { silentLog, type Log } from '../../base/log.ts';
 import { isMissing } from '../../files/read-if-there.ts';
 import { removeDurably, writeAtomically } from '../../files/write-atomically.ts';
 import { strangerServing } from '../../ipc/pipe-server.ts';
-import { isPipe, lockPipePath, socketAddress } from '../../ipc/socket-path.ts';
+import { isPipe, lockFilePath, lockPipePath, socketAddress } from '../../ipc/socket-path.ts';
 import { processStart } from './process-start.ts';
 
 interface Holder {
@@ -32,7 +31,7 @@ export async function lockInstance(
   socketPath: string,
   log: Log = silentLog,
 ): Promise<AsyncDisposable> {
-  const path = join(stateDirectory, 'engine.lock');
+  const path = lockFilePath(stateDirectory);
   const isStrangers = isPipe(socketPath) && strangerServing(socketPath) !== undefined;
   if (!isStrangers && (await answers(socketPath))) throw alreadyRunning(stateDirectory, await readHolder(path));
   return process.platform === 'win32'

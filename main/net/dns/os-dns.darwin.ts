@@ -1,5 +1,5 @@
 /** macOS scoped resolvers: a file a domain in /etc/resolver, resolver(5). Only names below those domains come to us. */
-import { mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { toTunnelerError } from '../../base/errors.ts';
 import { readFileBefore, replaceFile, restoreFile, sha256 } from '../journal/file-change.ts';
@@ -36,7 +36,10 @@ export class ResolverFilesDns implements OsDns {
       if (!wanted.has(domain) || written.own !== own) this.#putBack(domain, written);
     }
     try {
-      mkdirSync(this.#deps.paths.darwinResolver, { recursive: true });
+      // Whoever resolves names must be able to read it, whatever mask launchd gave us.
+      if (mkdirSync(this.#deps.paths.darwinResolver, { recursive: true }) !== undefined) {
+        chmodSync(this.#deps.paths.darwinResolver, 0o755);
+      }
       for (const domain of wanted) {
         if (this.#written.has(domain)) continue;
         const before = readFileBefore(this.#pathOf(domain));

@@ -1,5 +1,6 @@
 /** Windows: rules of the name resolution policy table (NRPT), found again by their comment. Only our names come to us. */
 import { TunnelerError } from '../../base/errors.ts';
+import { powerShellScript } from '../../files/system-tools.ts';
 import type { RunCommand } from '../run-command.ts';
 import type { DnsSettings, OsDns, OsDnsDeps } from './os-dns.ts';
 
@@ -64,7 +65,7 @@ function removal(withComment: string): string {
 }
 
 function powershell(run: RunCommand, script: string): ReturnType<RunCommand> {
-  return run('powershell.exe', ['-NoProfile', '-NonInteractive', '-Command', script]);
+  return run('powershell.exe', powerShellScript(script));
 }
 
 /** A PowerShell string that is taken as it is. */

@@ -1,4 +1,5 @@
 /** macOS: ifconfig(8) and route(8). */
+import { isIP } from 'node:net';
 import { defined } from '../../base/defined.ts';
 import { TunnelerError } from '../../base/errors.ts';
 import type { RunCommand } from '../run-command.ts';
@@ -44,9 +45,11 @@ export class DarwinRoutes implements HostRoutes {
 
   async list(): Promise<readonly HostRoute[]> {
     const result = await this.#run('netstat', ['-rn']);
+    let isSix = false;
     return result.stdout.split('\n').flatMap((line) => {
       const columns = line.trim().split(/\s+/);
-      const prefix = wholePrefix(columns[0] ?? '', columns[1] ?? '');
+      if (/^Internet6?:$/.test(columns[0] ?? '')) isSix = columns[0] === 'Internet6:';
+      const prefix = wholePrefix(columns[0] ?? '', columns[1] ?? '', isSix);
       return prefix === undefined ? [] : [{ prefix, device: columns[3] ?? '' }];
     });
   }
@@ -54,7 +57,9 @@ export class DarwinRoutes implements HostRoutes {
   async nextHopTo(address: string): Promise<{ readonly via?: string; readonly device: string } | undefined> {
     const result = await this.#run('route', ['-n', 'get', familyFlag(address), address]);
     const device = /^\s*interface: (\S+)$/m.exec(result.stdout)?.[1];
-    const via = /^\s*gateway: (\S+)$/m.exec(result.stdout)?.[1];
+    const gateway = /^\s*gateway: (\S+)$/m.exec(result.stdout)?.[1];
+    // A link stands there too (`link#9`), and is no next hop.
+    const via = isIP(gateway?.replace(/%.*$/, '') ?? '') === 0 ? undefined : gateway;
     if (result.code !== 0 || device === undefined || device === 'lo0') return undefined;
     return defined({ via, device });
   }
@@ -64,7 +69,11 @@ export class DarwinRoutes implements HostRoutes {
     return this.#add(address, ['-host', address, ...next]);
   }
 
-  async unpin(address: string): Promise<void> {
+  async unpin(address: string, device: string): Promise<void> {
+    // route(8) takes away whichever there is; one that another product put in its place stays.
+    const isOurs = (route: HostRoute): boolean => route.prefix === hostPrefix(address) && route.device === device;
+    const there = await this.list();
+    if (there.length > 0 && !there.some(isOurs)) return;
     await this.#run('route', ['-n', 'delete', familyFlag(address), '-host', address]);
   }
 
@@ -83,14 +92,18 @@ export class DarwinRoutes implements HostRoutes {
   }
 }
 
+function hostPrefix(address: string): string {
+  return `${address}/${address.includes(':') ? 128 : 32}`;
+}
+
 function familyFlag(prefix: string): string {
   return prefix.includes(':') ? '-inet6' : '-inet';
 }
 
 /** `netstat -rn` cuts trailing zero octets off: `100.64/10`, `192.168.1`. A line that is no route is undefined. */
-function wholePrefix(destination: string, gateway: string): string | undefined {
+function wholePrefix(destination: string, gateway: string, isSix: boolean): string | undefined {
   if (gateway === '' || destination === 'Destination') return undefined;
-  if (destination === 'default') return gateway.includes(':') ? '::/0' : '0.0.0.0/0';
+  if (destination === 'default') return isSix ? '::/0' : '0.0.0.0/0';
   const [network = '', length] = destination.replace(/%[^/]*/, '').split('/');
   if (network.includes(':')) return `${network}/${length ?? '128'}`;
   const octets = network.split('.');

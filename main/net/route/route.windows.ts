@@ -1,5 +1,6 @@
 /** Windows: netsh and PowerShell's NetTCPIP module. */
 import { TunnelerError } from '../../base/errors.ts';
+import { powerShellScript } from '../../files/system-tools.ts';
 import type { RunCommand } from '../run-command.ts';
 import type { HostRoute, HostRoutes } from './route.ts';
 
@@ -73,11 +74,11 @@ export class WindowsRoutes implements HostRoutes {
     const family = prefix.includes(':') ? 'ipv6' : 'ipv4';
     const next = via === undefined ? [] : [via];
     const args = ['interface', family, verb, 'route', prefix, device, ...next, 'store=active'];
-    return (await this.#run('netsh', args)).code;
+    return (await this.#run('netsh.exe', args)).code;
   }
 
   async #must(args: readonly string[]): Promise<void> {
-    const result = await this.#run('netsh', args);
+    const result = await this.#run('netsh.exe', args);
     if (result.code === 0) return;
     throw new TunnelerError('net.route.failed', `netsh ${args.join(' ')} failed`, {
       details: { code: result.code, stdout: result.stdout.trim() },
@@ -85,12 +86,7 @@ export class WindowsRoutes implements HostRoutes {
   }
 
   async #query(pipeline: string): Promise<readonly NetRouteRow[]> {
-    const result = await this.#run('powershell.exe', [
-      '-NoProfile',
-      '-NonInteractive',
-      '-Command',
-      `@(${pipeline}) | ConvertTo-Json -Compress`,
-    ]);
+    const result = await this.#run('powershell.exe', powerShellScript(`@(${pipeline}) | ConvertTo-Json -Compress`));
     const text = result.stdout.trim();
     if (result.code !== 0 || text === '') return [];
     const rows = JSON.parse(text) as unknown;

@@ -10,7 +10,8 @@ use windows_sys::Wdk::System::Threading::{
     NtQueryInformationProcess, ProcessBasicInformation, ProcessCommandLineInformation,
 };
 use windows_sys::Win32::Foundation::{
-    CloseHandle, FILETIME, GENERIC_READ, HANDLE, INVALID_HANDLE_VALUE, LocalFree, UNICODE_STRING,
+    CloseHandle, ERROR_FILE_NOT_FOUND, ERROR_PIPE_BUSY, FILETIME, GENERIC_READ, GetLastError, HANDLE,
+    INVALID_HANDLE_VALUE, LocalFree, UNICODE_STRING,
 };
 use windows_sys::Win32::Security::Authorization::ConvertSidToStringSidW;
 use windows_sys::Win32::Security::{
@@ -21,7 +22,8 @@ use windows_sys::Win32::System::Diagnostics::Debug::ReadProcessMemory;
 use windows_sys::Win32::System::Diagnostics::ToolHelp::{
     CreateToolhelp32Snapshot, PROCESSENTRY32W, Process32FirstW, Process32NextW, TH32CS_SNAPPROCESS,
 };
-use windows_sys::Win32::System::Pipes::GetNamedPipeServerProcessId;
+use windows_sys::Win32::System::Pipes::{GetNamedPipeServerProcessId, WaitNamedPipeW};
+use windows_sys::Win32::System::SystemInformation::GetSystemDirectoryW;
 use windows_sys::Win32::System::Threading::{
     GetProcessTimes, OpenProcess, OpenProcessToken, PROCESS_BASIC_INFORMATION, PROCESS_NAME_WIN32,
     PROCESS_QUERY_INFORMATION, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_VM_READ, QueryFullProcessImageNameW,
@@ -33,6 +35,9 @@ use super::{Process, wide};
 const LONGEST: usize = 64;
 /// Longest path of a file, \\?\ and all.
 const PATH_WORDS: usize = 32_768;
+/// How often, and how long each time, a pipe whose instances are all taken is waited for.
+const BUSY_ATTEMPTS: usize = 20;
+const BUSY_MS: u32 = 50;
 
 /// A handle of ours, closed with it.
 pub struct Handle(pub HANDLE);
@@ -65,6 +70,16 @@ pub fn chain(pid: u32) -> io::Result<Vec<Process>> {
         at = *parent;
     }
     Ok(found)
+}
+
+/// Files of all programs that run, as far as they let themselves be looked at.
+pub fn programs() -> io::Result<Vec<String>> {
+    let file_of = |pid: u32| {
+        // SAFETY: plain call.
+        let handle = unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, 0, pid) };
+        if handle.is_null() { None } else { path_of(Handle(handle).0) }
+    };
+    Ok(parents()?.into_keys().filter_map(file_of).collect())
 }
 
 /// Each process's parent, by pid.
@@ -252,21 +267,54 @@ fn account_name(sid: PSID) -> Option<String> {
     (ok != 0).then(|| String::from_utf16_lossy(&name[..name_length as usize]))
 }
 
-/// The process that serves the named pipe `path`, by a connection of our own that says nothing.
-pub fn pipe_server(path: &str) -> io::Result<u32> {
+/// The process that serves the named pipe `path`, by a connection of our own that says nothing; `None` where nobody serves it. Fails where that
+/// cannot be told, as of a pipe that stays busy or lets us not look.
+pub fn pipe_server(path: &str) -> io::Result<Option<u32>> {
+    let Some(pipe) = open_pipe(path, GENERIC_READ, 0)? else { return Ok(None) };
+    server_of(&pipe).map(Some)
+}
+
+/// Our end of the named pipe `path`; `None` where nobody serves it. Whoever serves it may not act as us (SECURITY_ANONYMOUS is the level 0). One
+/// whose instances are all taken is waited for a moment, and then counts as failed.
+pub fn open_pipe(path: &str, access: u32, flags: u32) -> io::Result<Option<Handle>> {
     let path = wide(path);
-    // SAFETY: the path ends in NUL; nothing else is handed over. Whoever serves it may not act as us (SECURITY_ANONYMOUS is the level 0).
-    let pipe = unsafe {
-        CreateFileW(path.as_ptr(), GENERIC_READ, 0, null(), OPEN_EXISTING, SECURITY_SQOS_PRESENT, null_mut())
-    };
-    if pipe == INVALID_HANDLE_VALUE {
-        return Err(io::Error::last_os_error());
+    for _ in 0..BUSY_ATTEMPTS {
+        // SAFETY: the path ends in NUL; nothing else is handed over.
+        let pipe = unsafe {
+            CreateFileW(path.as_ptr(), access, 0, null(), OPEN_EXISTING, SECURITY_SQOS_PRESENT | flags, null_mut())
+        };
+        if pipe != INVALID_HANDLE_VALUE {
+            return Ok(Some(Handle(pipe)));
+        }
+        // SAFETY: plain call.
+        match unsafe { GetLastError() } {
+            ERROR_FILE_NOT_FOUND => return Ok(None),
+            ERROR_PIPE_BUSY => {}
+            code => return Err(io::Error::from_raw_os_error(code as i32)),
+        }
+        // SAFETY: as above. That it did not come free, or another was quicker, shows at the next attempt.
+        unsafe { WaitNamedPipeW(path.as_ptr(), BUSY_MS) };
     }
-    let pipe = Handle(pipe);
+    Err(io::Error::from_raw_os_error(ERROR_PIPE_BUSY as i32))
+}
+
+/// The process at the other end of a pipe that we opened.
+pub fn server_of(pipe: &Handle) -> io::Result<u32> {
     let mut pid = 0u32;
-    // SAFETY: `pid` is live.
+    // SAFETY: our handle; `pid` is live.
     if unsafe { GetNamedPipeServerProcessId(pipe.0, &mut pid) } == 0 {
         return Err(io::Error::last_os_error());
     }
     Ok(pid)
+}
+
+/// Where the system's own programs are (System32), by the system's word: the environment is whoever's who set it.
+pub fn system_directory() -> io::Result<String> {
+    let mut text = vec![0u16; PATH_WORDS];
+    // SAFETY: `text` has the stated length.
+    let length = unsafe { GetSystemDirectoryW(text.as_mut_ptr(), text.len() as u32) } as usize;
+    if length == 0 || length > text.len() {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(String::from_utf16_lossy(&text[..length]))
 }

@@ -1,4 +1,5 @@
-//! Serving a named pipe of Windows so that the process at the other end is known. Node serves pipes by itself, but shows nobody their handles.
+//! Named pipes of Windows, so that the process at the other end is known, when serving one and when connecting to one. Node does both by itself, but
+//! shows nobody the handles.
 
 #[cfg(not(windows))]
 use std::io;
@@ -6,17 +7,17 @@ use std::io;
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
-pub use windows::{Listener, listen};
+pub use windows::{Listener, connect, listen};
 
 /// Told each time that clients wait to be taken.
 pub type Notify = Box<dyn Fn() + Send>;
 
-/// One that connected.
+/// A connection, from either end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client {
     /// Our end, as a descriptor of the C runtime that Node itself uses; whoever takes it closes it.
     pub descriptor: i32,
-    /// The process that opened the other end; `None` where the system does not say.
+    /// The process at the other end; `None` where the system does not say.
     pub pid: Option<u32>,
 }
 
@@ -29,6 +30,11 @@ impl Listener {
     pub fn take(&self) -> Vec<Client> {
         match *self {}
     }
+}
+
+#[cfg(not(windows))]
+pub fn connect(_path: &str) -> io::Result<Option<Client>> {
+    Err(io::Error::from(io::ErrorKind::Unsupported))
 }
 
 #[cfg(not(windows))]

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use windows_sys::Win32::Foundation::{
-    ERROR_IO_PENDING, ERROR_NO_DATA, ERROR_PIPE_CONNECTED, GetLastError, HANDLE, INVALID_HANDLE_VALUE, WAIT_OBJECT_0,
+    ERROR_IO_PENDING, ERROR_NO_DATA, ERROR_PIPE_CONNECTED, GENERIC_READ, GENERIC_WRITE, GetLastError, HANDLE,
+    INVALID_HANDLE_VALUE, WAIT_OBJECT_0,
 };
 use windows_sys::Win32::Security::SECURITY_ATTRIBUTES;
 use windows_sys::Win32::Storage::FileSystem::{
@@ -26,7 +27,7 @@ use windows_sys::Win32::System::Threading::{
 };
 
 use super::{Client, Notify};
-use crate::account::{Descriptor, Handle, descriptor_for, wide};
+use crate::account::{Descriptor, Handle, descriptor_for, open_pipe, server_of, wide};
 
 /// Instances that wait, so that clients that come together each find one. As many as libuv holds.
 const WAITING: usize = 4;
@@ -107,21 +108,33 @@ impl Shared {
 impl Arrived {
     /// `None`, and the client is let go, where Node's C runtime has no room for it.
     fn handed_over(self) -> Option<Client> {
-        // SAFETY: the running program itself.
-        let program = unsafe { GetModuleHandleW(null()) };
-        // SAFETY: the name ends in NUL.
-        let found = unsafe { GetProcAddress(program, c"uv_open_osfhandle".as_ptr().cast()) }?;
-        // SAFETY: declared so in uv.h: int uv_open_osfhandle(uv_os_fd_t), and uv_os_fd_t is HANDLE.
-        let open: unsafe extern "C" fn(HANDLE) -> i32 = unsafe { transmute(found) };
-        // SAFETY: the handle is ours, and the descriptor's from here on.
-        let descriptor = unsafe { open(self.pipe.0) };
-        if descriptor < 0 {
-            return None;
-        }
-        let pid = self.pid;
-        std::mem::forget(self.pipe);
-        Some(Client { descriptor, pid })
+        Some(Client { descriptor: descriptor_of(self.pipe)?, pid: self.pid })
     }
+}
+
+/// The handle as a descriptor of Node's C runtime; `None`, and it is closed, where that has no room for it.
+fn descriptor_of(pipe: Handle) -> Option<i32> {
+    // SAFETY: the running program itself.
+    let program = unsafe { GetModuleHandleW(null()) };
+    // SAFETY: the name ends in NUL.
+    let found = unsafe { GetProcAddress(program, c"uv_open_osfhandle".as_ptr().cast()) }?;
+    // SAFETY: declared so in uv.h: int uv_open_osfhandle(uv_os_fd_t), and uv_os_fd_t is HANDLE.
+    let open: unsafe extern "C" fn(HANDLE) -> i32 = unsafe { transmute(found) };
+    // SAFETY: the handle is ours, and the descriptor's from here on.
+    let descriptor = unsafe { open(pipe.0) };
+    if descriptor < 0 {
+        return None;
+    }
+    std::mem::forget(pipe);
+    Some(descriptor)
+}
+
+/// Connect to the pipe `path`, and say who serves this very connection; `None` where nobody serves it. Nothing has been said on it yet.
+pub fn connect(path: &str) -> io::Result<Option<Client>> {
+    let Some(pipe) = open_pipe(path, GENERIC_READ | GENERIC_WRITE, FILE_FLAG_OVERLAPPED)? else { return Ok(None) };
+    let pid = server_of(&pipe).ok();
+    let descriptor = descriptor_of(pipe).ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))?;
+    Ok(Some(Client { descriptor, pid }))
 }
 
 /// The thread: keeps instances waiting until it is told to stop.
