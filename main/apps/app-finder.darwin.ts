@@ -1,4 +1,5 @@
-/** macOS: lsof names the socket's process, ps its path, arguments and ancestors, codesign its signer. */
+/** macOS: lsof names the socket's process, ps its user, arguments and ancestors, the kernel the files they run, codesign the signer. */
+import type { Native } from 'node-tun';
 import type { Clock } from '../base/clock.ts';
 import { defined } from '../base/defined.ts';
 import type { Endpoint } from '../base/flow.ts';
@@ -8,6 +9,7 @@ import { unknownApp } from './app.ts';
 import { ByVersion } from './by-version.ts';
 import { executableHashes } from './executable-hash.ts';
 import { interpreterScript } from './interpreter-script.ts';
+import { kernelFacts, withFile } from './run-files.darwin.ts';
 import type { RunCommand } from './run-command.ts';
 import { formatHostPort } from '../base/ip.ts';
 
@@ -21,6 +23,8 @@ export interface DarwinAppFinderDeps {
   readonly log: Log;
   readonly clock: Clock;
   readonly run: RunCommand;
+  /** Names the file that a process runs; without it lsof does. */
+  readonly native?: Pick<Native, 'processChain'>;
 }
 
 /** Needs nothing closed. */
@@ -35,9 +39,9 @@ export function createDarwinAppFinder(deps: DarwinAppFinderDeps): AppFinder {
   });
   let listing: { readonly atMs: number; readonly processes: Promise<ReadonlyMap<number, ProcessRow>> } | undefined;
 
-  const processes = (): Promise<ReadonlyMap<number, ProcessRow>> => {
+  const processes = (isAnew = false): Promise<ReadonlyMap<number, ProcessRow>> => {
     const atMs = deps.clock.monotonic();
-    if (listing === undefined || atMs - listing.atMs > processesFreshMs) {
+    if (isAnew || listing === undefined || atMs - listing.atMs > processesFreshMs) {
       listing = {
         atMs,
         processes: deps
@@ -56,22 +60,21 @@ export function createDarwinAppFinder(deps: DarwinAppFinderDeps): AppFinder {
   };
 
   const describe = async (pid: number, rows: ReadonlyMap<number, ProcessRow>): Promise<App | undefined> => {
-    const row = rows.get(pid);
+    const told = await kernelFacts(pid, rows, deps.run, deps.native);
+    const known = (of: number): ProcessRow | undefined => withFile(rows.get(of), told);
+    const row = known(pid);
     if (row === undefined) return undefined;
     const script = await scriptOf(row);
     const hash = hashes.known(row.path);
     const parents: AppParent[] = [];
-    for (
-      let at = rows.get(row.parentPid);
-      at !== undefined && parents.length < maxParents;
-      at = rows.get(at.parentPid)
-    ) {
+    for (let at = known(row.parentPid); at !== undefined && parents.length < maxParents; at = known(at.parentPid)) {
       const parentScript = await scriptOf(at);
       parents.push({ pid: at.pid, path: at.path, ...defined({ script: parentScript }) });
       if (at.parentPid === at.pid) break;
     }
     return {
-      attribution: 'exact',
+      // By what it calls itself alone nobody is told for certain.
+      attribution: told.get(pid)?.path === undefined ? 'inferred' : 'exact',
       pid,
       path: row.path,
       uid: row.uid,
@@ -91,7 +94,7 @@ export function createDarwinAppFinder(deps: DarwinAppFinderDeps): AppFinder {
     async find(flow) {
       const { address } = flow.source;
       const internet = `${address.includes(':') ? 6 : 4}${flow.protocol}:${flow.source.port}`;
-      const [lsof, rows] = await Promise.all([
+      const [lsof, listed] = await Promise.all([
         deps.run('/usr/sbin/lsof', ['-nP', '-a', '-i', internet, '-F', 'pn'], commandTimeoutMs),
         processes(),
       ]);
@@ -99,7 +102,8 @@ export function createDarwinAppFinder(deps: DarwinAppFinderDeps): AppFinder {
       const pids = parseLsof(lsof.stdout, flow.source, flow.protocol === 'udp' ? undefined : remote);
       const [pid] = pids;
       if (pid === undefined) return unknownApp;
-      const app = await describe(pid, rows);
+      // A process that has just started is not in a listing made before.
+      const app = await describe(pid, listed.has(pid) ? listed : await processes(true));
       if (app === undefined) return unknownApp;
       return pids.length > 1 ? { ...app, attribution: 'inferred' } : app;
     },
@@ -122,7 +126,7 @@ interface ProcessRow {
   readonly path: string;
 }
 
-/** Lines of `ps -o pid=,ppid=,uid=,user=,comm=`; on macOS `comm` is the whole path, spaces included. */
+/** Lines of `ps -o pid=,ppid=,uid=,user=,comm=`; on macOS `comm` is the first argument, often the whole path, spaces included. */
 export function parseProcesses(text: string): ReadonlyMap<number, ProcessRow> {
   const rows = new Map<number, ProcessRow>();
   for (const line of text.split('\n')) {

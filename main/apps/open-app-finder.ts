@@ -40,7 +40,7 @@ export function createAppFinder(deps: AppFinderDeps): ProgramFinder {
     case 'linux':
       return createLinuxAppFinder({ log, clock, runs: deps.runs, keptFile: deps.keptFile, ...native });
     case 'darwin':
-      return lasting(createDarwinAppFinder({ log, clock, run: runCommand }), 'darwin');
+      return lasting(createDarwinAppFinder({ log, clock, run: runCommand, ...native }), 'darwin');
     case 'win32':
       return lasting(createWindowsAppFinder({ log, clock, run: runCommand, ...native }), 'win32');
     default:

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { darwinAncestry } from '../../main/apps/ancestry.ts';
 import { createDarwinAppFinder, parseLsof, parseTeam } from '../../main/apps/app-finder.darwin.ts';
 import {
   createWindowsAppFinder,
@@ -249,6 +250,15 @@ describe('macOS', () => {
     ' 40     1   501 ann   /Applications/Claude.app/Contents/MacOS/Claude',
     ` 41    40   501 ann              ${process.execPath}`,
   ].join('\n');
+  /** What the kernel says runs there. */
+  const kernel = {
+    processChain: (pid: number) =>
+      [
+        { pid: 41, parent: 40, start: '1764492302000000', path: process.execPath },
+        { pid: 40, parent: 1, start: '1764492301000000', path: '/Applications/Claude.app/Contents/MacOS/Claude' },
+        { pid: 1, parent: 0, path: '/sbin/launchd' },
+      ].slice(pid === 41 ? 0 : 1),
+  };
 
   it('asks lsof for the socket, ps for the process, codesign for the signer', async () => {
     const { run, ran } = recorder(
@@ -260,7 +270,7 @@ describe('macOS', () => {
       },
       { '/usr/bin/codesign': 'Executable=/x\nTeamIdentifier=HX7739G8FX\n' },
     );
-    const finder = createDarwinAppFinder({ log: silentLog, clock: new ManualClock(), run });
+    const finder = createDarwinAppFinder({ log: silentLog, clock: new ManualClock(), run, native: kernel });
     const found = await finder.find(flow);
     expect(found).toMatchObject({
       attribution: 'exact',
@@ -279,6 +289,51 @@ describe('macOS', () => {
     expect((await finder.identify(found, { signers: true })).signer).toBe('HX7739G8FX');
     await finder.find(flow);
     expect(ran.filter((line) => line.startsWith('/bin/ps -axww'))).toHaveLength(1);
+  });
+
+  it('takes the kernel’s word for what a program is, whatever that calls itself; without that word nothing is certain', async () => {
+    const disguised = ps.replace(process.execPath, '/usr/bin/true').replace(/\/Applications\S+/, '-zsh');
+    const answers = {
+      '/usr/sbin/lsof': 'p41\nn127.0.0.1:50000->127.0.0.1:1080\n',
+      '/bin/ps -axww': disguised,
+      '/bin/ps -ww': 'node /Users/ann/tool.js\n',
+    };
+    const given = { log: silentLog, clock: new ManualClock(), run: recorder(answers).run };
+    const parents = [
+      { pid: 40, path: '/Applications/Claude.app/Contents/MacOS/Claude' },
+      { pid: 1, path: '/sbin/launchd' },
+    ];
+    const seen = await createDarwinAppFinder({ ...given, native: kernel }).find(flow);
+    expect(seen).toMatchObject({ attribution: 'exact', path: process.execPath, parents });
+    const claimed = await createDarwinAppFinder(given).find(flow);
+    expect(claimed).toMatchObject({ attribution: 'inferred', path: '/usr/bin/true' });
+    const text = `p41\nftxt\nn${process.execPath}\nftxt\nn/usr/lib/dyld\np40\nftxt\nn${parents[0]?.path ?? ''}\n`;
+    const byLsof = recorder({ '/usr/sbin/lsof -nP -a -p 41,40,1 -d txt': text, ...answers });
+    const without = createDarwinAppFinder({ ...given, run: byLsof.run });
+    expect(await without.find(flow)).toMatchObject({ attribution: 'exact', path: process.execPath, parents });
+    const caller = await darwinAncestry(recorder(answers).run, kernel).read(41);
+    expect(caller).toMatchObject({ app: { path: process.execPath, parents }, whole: true });
+    expect(caller?.chain).toEqual([
+      { pid: 41, start: '1764492302000000' },
+      { pid: 40, start: '1764492301000000' },
+      { pid: 1, start: '/sbin/launchd' },
+    ]);
+  });
+
+  it('looks again for a program that started after the last listing', async () => {
+    const older = recorder({
+      '/usr/sbin/lsof': 'p41\nn127.0.0.1:50000->127.0.0.1:1080\n',
+      '/bin/ps -axww': ps.slice(0, ps.lastIndexOf('\n')),
+    });
+    const newer = recorder({ '/bin/ps -axww': ps });
+    const run: RunCommand = (file, args, timeoutMs) =>
+      (older.ran.some((line) => line.startsWith('/bin/ps')) && file === '/bin/ps' ? newer : older).run(
+        file,
+        args,
+        timeoutMs,
+      );
+    const finder = createDarwinAppFinder({ log: silentLog, clock: new ManualClock(), run, native: kernel });
+    expect(await finder.find(flow)).toMatchObject({ attribution: 'exact', pid: 41 });
   });
 
   it('says unknown where lsof finds nothing, and inferred where several hold it', async () => {
