@@ -5,6 +5,7 @@ export const examples: Readonly<Record<string, string>> = {
   run: 'culvert run --mode proxy --proxy-listen 127.0.0.1:1080',
   service: 'sudo culvert service install',
   'service install': 'sudo culvert service install --see-programs',
+  'service stop': 'sudo culvert service stop',
   'service uninstall': 'sudo culvert service uninstall --dry-run',
   enroll: 'culvert enroll laptop.jwt --name laptop',
   identity: 'culvert identity list',

@@ -1,5 +1,5 @@
 /** launchd: a daemon of the system domain. */
-import { repairStep, xmlText, type ServicePlan, type ServiceRequest } from './plan.ts';
+import { repairStep, stopStep, xmlText, type ServicePlan, type ServiceRequest } from './plan.ts';
 
 const label = 'io.culvert.engine';
 
@@ -29,13 +29,18 @@ export function darwinPlan(request: ServiceRequest): ServicePlan {
     ],
     directories: [],
     install: (changed) => [
+      // launchd does not wait for what it ends, and starts nothing while that lasts: an engine that ended by itself is gone.
       ...(changed
-        ? [{ ...launchctl(['bootout', `system/${label}`], 'stop the one that runs'), mayFail: true as const }]
+        ? [
+            stopStep(request),
+            { ...launchctl(['bootout', `system/${label}`], 'stop the one that runs'), mayFail: true as const },
+          ]
         : []),
       // Already there: bootstrap says so, and nothing is wrong.
       { ...launchctl(['bootstrap', 'system', plist], 'start the engine, now and at boot'), mayFail: true },
     ],
     beforeUninstall: [
+      stopStep(request),
       { ...launchctl(['bootout', `system/${label}`], 'stop the engine'), mayFail: true },
       repairStep(request),
     ],

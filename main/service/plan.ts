@@ -60,6 +60,18 @@ export function repairStep({ program, stateDirectory }: ServiceRequest): Service
   };
 }
 
+/** The engine ends by itself, with all that it changed on the host put back; it fails where none runs. */
+export function stopStep({ program, stateDirectory }: ServiceRequest): ServiceStep {
+  const [command = '', ...first] = program;
+  return {
+    command,
+    args: [...first, 'service', 'stop', '--state', stateDirectory],
+    does: 'have the engine end by itself',
+    needsManager: true,
+    mayFail: true,
+  };
+}
+
 /** Quote one word of a command line as CommandLineToArgvW reads it: a backslash means something before a quote alone. */
 export function windowsArgument(word: string): string {
   if (word !== '' && !/[\s"]/.test(word)) return word;

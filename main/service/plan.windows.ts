@@ -2,7 +2,15 @@
  * Windows: a task at boot, run by the system account and started again when it fails. Node does not speak to the service control manager, and
  * a task needs no wrapper program that would have to be trusted too.
  */
-import { repairStep, windowsArgument, xmlText, type ServicePlan, type ServiceRequest } from './plan.ts';
+import {
+  repairStep,
+  stopStep,
+  windowsArgument,
+  xmlText,
+  type ServicePlan,
+  type ServiceRequest,
+  type ServiceStep,
+} from './plan.ts';
 
 const task = 'Culvert Engine';
 
@@ -19,6 +27,8 @@ export function windowsPlan(request: ServiceRequest): ServicePlan {
     does,
     needsManager: true,
   });
+  // It is a kill: nothing of the scheduler's asks a process without a window to end.
+  const end = (does: string): ServiceStep => ({ ...schtasks(['/End', '/TN', task], does), mayFail: true });
   return {
     files: [
       {
@@ -32,13 +42,13 @@ export function windowsPlan(request: ServiceRequest): ServicePlan {
     ],
     directories: [],
     install: (changed) => [
-      ...(changed ? [{ ...schtasks(['/End', '/TN', task], 'stop the one that runs'), mayFail: true as const }] : []),
+      ...(changed ? [stopStep(request), end('stop the one that runs')] : []),
       schtasks(['/Create', '/F', '/TN', task, '/XML', definition], 'start it at boot'),
       { ...schtasks(['/Run', '/TN', task], 'start the engine'), mayFail: true },
     ],
     beforeUninstall: [
-      // It is a kill: nothing asks a process without a window to end.
-      { ...schtasks(['/End', '/TN', task], 'stop the engine'), mayFail: true },
+      stopStep(request),
+      end('stop the engine'),
       repairStep(request),
       { ...schtasks(['/Delete', '/F', '/TN', task], 'no longer start it at boot'), mayFail: true },
     ],

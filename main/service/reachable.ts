@@ -1,6 +1,6 @@
 /** What a service may run and keep: nothing that somebody else than the machine could exchange. */
-import { existsSync, mkdirSync } from 'node:fs';
-import { win32 } from 'node:path';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { posix, win32 } from 'node:path';
 import { TunnelerError } from '../base/errors.ts';
 import { foreignOwner, guardDirectory, strangerAtProgram, type RightsReader } from '../files/directory-rights.ts';
 import type { ServiceFile } from './plan.ts';
@@ -10,13 +10,26 @@ export interface ServicePlaces {
   readonly platform: NodeJS.Platform;
   readonly program: readonly string[];
   readonly rights?: RightsReader | undefined;
+  /** macOS: whose a file is, and who may write to it. */
+  readonly look?: (path: string) => FileOwner;
 }
 
+/** A file's, of stat(2). */
+export interface FileOwner {
+  readonly uid: number;
+  readonly gid: number;
+  readonly mode: number;
+}
+
+/** Groups of macOS whose members may become root anyway: wheel, admin. */
+const machineGroups: ReadonlySet<number> = new Set([0, 80]);
+
 /**
- * A service sees no homes, and its user could not enter them; on Windows it is the system itself, which must run nothing that others may change.
+ * A service sees no homes, and its user could not enter them; on Windows and macOS it is the system itself, which must run nothing that others may
+ * change.
  * Throws `engine.service_unreachable`.
  */
-export function requireReachable({ platform, program, rights }: ServicePlaces): void {
+export function requireReachable({ platform, program, rights, look = statSync }: ServicePlaces): void {
   const homes =
     platform === 'win32' ? /^[a-z]:[\\/]users[\\/]/i : /^\/(?:home|root|Users|var\/root|private\/var\/root)\//;
   const hidden = program.find((path) => homes.test(path));
@@ -27,6 +40,9 @@ export function requireReachable({ platform, program, rights }: ServicePlaces): 
         : 'install the package, or move Culvert (and Node) to /opt and call it from there';
     throw unreachable(hidden, "it lies in somebody's home", next);
   }
+  if (platform === 'darwin') {
+    for (const path of program.filter((word) => posix.isAbsolute(word))) requireMachines(path, look);
+  }
   if (platform !== 'win32' || rights === undefined) return;
   for (const path of program.filter((word) => win32.isAbsolute(word))) {
     const stranger = strangerAtProgram(path, rights);
@@ -34,6 +50,26 @@ export function requireReachable({ platform, program, rights }: ServicePlaces): 
     const because = `${stranger.sid} may change ${stranger.at}`;
     throw unreachable(path, because, 'move Culvert (and Node) below C:\\Program Files');
   }
+}
+
+/** Homebrew's programs are its user's, as is what somebody unpacked by hand. */
+function requireMachines(path: string, look: (path: string) => FileOwner): void {
+  for (let at = path; ; at = posix.dirname(at)) {
+    const who = strangerAt(look(at));
+    if (who !== undefined) {
+      const next =
+        "copy Culvert (and Node) to a place that is root's, such as /Library/Culvert, and call it from there";
+      throw unreachable(path, `${who} may change ${at}`, next);
+    }
+    if (posix.dirname(at) === at) return;
+  }
+}
+
+/** Who but root may write there. */
+function strangerAt({ uid, gid, mode }: FileOwner): string | undefined {
+  if (uid !== 0) return `uid ${uid}`;
+  if ((mode & 0o002) !== 0) return 'everybody';
+  return (mode & 0o020) !== 0 && !machineGroups.has(gid) ? `group ${gid}` : undefined;
 }
 
 /**

@@ -9,7 +9,7 @@ import { readFileBefore, replaceFile, restoreFile, sha256, type FileChange } fro
 import { HostJournal } from '../net/journal/host-journal.ts';
 import { runCommand, type RunCommand } from '../net/run-command.ts';
 import { windowsRights, type RightsReader } from '../files/directory-rights.ts';
-import { guardPlaces, requireReachable } from './reachable.ts';
+import { guardPlaces, requireReachable, type ServicePlaces } from './reachable.ts';
 import { darwinPlan } from './plan.darwin.ts';
 import { linuxPlan } from './plan.linux.ts';
 import type { ServiceFile, ServicePlan, ServiceRequest, ServiceStep } from './plan.ts';
@@ -36,6 +36,8 @@ export interface ServiceHost {
   readonly managed: boolean;
   /** Windows: whose files are, asked and set; absent where the addon is not built. */
   readonly rights?: RightsReader | undefined;
+  /** macOS: whose files are; absent: as they are. */
+  readonly look?: NonNullable<ServicePlaces['look']>;
 }
 
 /** The machine this process runs on. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { splitCommand } from '../../main/apps/app-finder.windows.ts';
 import type { RightsReader } from '../../main/files/directory-rights.ts';
+import type { FileOwner } from '../../main/service/reachable.ts';
 import { installService, uninstallService, type ServiceHost } from '../../main/service/service.ts';
 import { darwinPlan } from '../../main/service/plan.darwin.ts';
 import { linuxPlan } from '../../main/service/plan.linux.ts';
@@ -15,6 +16,7 @@ import { CommandRecorder } from '../support/command-recorder.ts';
 import { culvert } from '../support/culvert.ts';
 import { mustSkip } from '../support/optional.ts';
 import { toolsMissing } from '../support/tools.ts';
+import { isUnix } from '../support/modes.ts';
 
 let root: string;
 beforeEach(() => {
@@ -54,7 +56,7 @@ function filesBelow(directory: string): string[] {
 }
 
 describe('installing the service', () => {
-  it('places unit, user, polkit rule and settings, and says that nothing runs here', async () => {
+  it.runIf(isUnix)('places unit, user, polkit rule and settings, and says that nothing runs here', async () => {
     const recorder = new CommandRecorder();
     const report = await installService(options(), host(recorder));
     expect(report).toMatchObject({ action: 'install', changed: true, managed: false });
@@ -99,7 +101,7 @@ describe('installing the service', () => {
     expect(nothing).toMatchObject({ changed: false, changes: [] });
   });
 
-  it('takes everything back where a file cannot be placed', async () => {
+  it.runIf(isUnix)('takes everything back where a file cannot be placed', async () => {
     mkdirSync(join(root, 'etc'));
     writeFileSync(join(root, 'etc/polkit-1'), 'not a directory');
     await expect(installService(options(), host(new CommandRecorder()))).rejects.toMatchObject({
@@ -178,10 +180,12 @@ describe('the plans', () => {
     );
     expect(plan.files[0]?.content).toContain('<Command>C:\\Program Files\\node.exe</Command>');
     expect(plan.files[0]?.content).toContain('--state "C:\\State Dir"');
-    expect(plan.install(true).map(({ args }) => args[0])).toEqual(['/End', '/Create', '/Run']);
-    // The stop is a kill, so what it left is put back before the last trace of it goes.
-    expect(plan.beforeUninstall.map(({ args }) => args[0])).toEqual(['/End', 'C:\\culvert.mjs', '/Delete']);
-    expect(plan.beforeUninstall[1]).toMatchObject({
+    const verbs = (steps: ReturnType<typeof plan.install>): readonly unknown[] =>
+      steps.map(({ args }) => (args[0] === 'C:\\culvert.mjs' ? args.slice(1, -2).join(' ') : args[0]));
+    expect(verbs(plan.install(true))).toEqual(['service stop', '/End', '/Create', '/Run']);
+    // It is asked first. The scheduler's own end is a kill, so what that left is put back before the last trace of it goes.
+    expect(verbs(plan.beforeUninstall)).toEqual(['service stop', '/End', 'repair', '/Delete']);
+    expect(plan.beforeUninstall[2]).toMatchObject({
       command: 'C:\\Program Files\\node.exe',
       args: ['C:\\culvert.mjs', 'repair', '--state', 'C:\\State Dir'],
     });
@@ -196,9 +200,33 @@ describe('the plans', () => {
   it('macOS: what a stop left is put back before the files go', () => {
     const plan = darwinPlan(request({ program: ['/opt/node', '/opt/c.mjs'], stateDirectory: '/Library/State' }));
     expect(plan.beforeUninstall.map(({ command, args }) => [command, ...args].join(' '))).toEqual([
+      '/opt/node /opt/c.mjs service stop --state /Library/State',
       'launchctl bootout system/io.culvert.engine',
       '/opt/node /opt/c.mjs repair --state /Library/State',
     ]);
+  });
+});
+
+describe('a service of macOS', () => {
+  it('runs as root nothing that others may exchange: no program of Homebrew, none of a place that is open to all', async () => {
+    const program = ['/opt/homebrew/Cellar/node/24.1.0/bin/node', '/opt/culvert/culvert.mjs'];
+    const owned = (strange: string, as: Partial<FileOwner>) => (path: string) => ({
+      ...{ uid: 0, gid: 0, mode: 0o755 },
+      ...(path === strange ? as : {}),
+    });
+    const dryRun = { ...options(), dryRun: true };
+    const install = (look: (path: string) => FileOwner) =>
+      installService(dryRun, host(new CommandRecorder(), { platform: 'darwin', program, look }));
+    for (const [strange, as, who] of [
+      ['/opt/homebrew', { uid: 501, gid: 80, mode: 0o775 }, 'uid 501'],
+      ['/opt/culvert', { mode: 0o777 }, 'everybody'],
+      ['/opt/culvert/culvert.mjs', { gid: 20, mode: 0o775 }, 'group 20'],
+    ] as const) {
+      const message = expect.stringContaining(`${who} may change ${strange}`) as string;
+      await expect(install(owned(strange, as))).rejects.toMatchObject({ code: 'engine.service_unreachable', message });
+    }
+    // Who is of that group may become root anyway.
+    await install(owned('/opt', { gid: 80, mode: 0o775 }));
   });
 });
 
@@ -228,7 +256,10 @@ describe('a service of Windows', () => {
     const { host: reading, recorder } = windows(rights);
     await installService(state(), reading);
     expect(rights.set).toEqual([join(root, 'Culvert'), `${root}\\Culvert-Service`]);
-    expect(recorder.take().map((line) => line.split(' ')[1])).toEqual(['/End', '/Create', '/Run']);
+    expect(recorder.take().map((line) => line.split(' ').slice(1).join(' '))).toEqual([
+      expect.stringContaining('service stop'),
+      ...['/End', '/Create', '/Run'].map((verb) => expect.stringMatching(new RegExp(`^${verb} `)) as string),
+    ]);
   });
 
   it('takes no directory that another user made beforehand, nor one whose owner nobody can ask', async () => {
@@ -276,16 +307,20 @@ describe.skipIf(mustSkip(toolsMissing('systemd-analyze')))('the unit, as systemd
 });
 
 describe('culvert service', () => {
-  it('installs into another root, tells it as JSON, and takes it away again', { timeout: 60_000 }, async () => {
-    const report = async (verb: string) =>
-      culvert(['service', verb, '--root', root, '--json'], { env: { CULVERT_STATE: '/var/lib/culvert' } });
-    const installed = await report('install');
-    expect(installed.err).toBe('');
-    expect(installed.code).toBe(0);
-    expect(JSON.parse(installed.out)).toMatchObject({ action: 'install', changed: true, managed: false });
-    expect(existsSync(join(root, unitPath))).toBe(true);
-    const gone = await report('uninstall');
-    expect(gone.code).toBe(0);
-    expect(existsSync(join(root, unitPath))).toBe(false);
-  });
+  it.runIf(isUnix)(
+    'installs into another root, tells it as JSON, and takes it away again',
+    { timeout: 60_000 },
+    async () => {
+      const report = async (verb: string) =>
+        culvert(['service', verb, '--root', root, '--json'], { env: { CULVERT_STATE: '/var/lib/culvert' } });
+      const installed = await report('install');
+      expect(installed.err).toBe('');
+      expect(installed.code).toBe(0);
+      expect(JSON.parse(installed.out)).toMatchObject({ action: 'install', changed: true, managed: false });
+      expect(existsSync(join(root, unitPath))).toBe(true);
+      const gone = await report('uninstall');
+      expect(gone.code).toBe(0);
+      expect(existsSync(join(root, unitPath))).toBe(false);
+    },
+  );
 });
