@@ -89,13 +89,19 @@ export function openAuditIndex(deps: {
   return new SqliteAuditIndex(deps);
 }
 
+/** The database, with the statements that go on with every record. */
+interface Opened {
+  readonly database: Database.Database;
+  readonly insert: Database.Statement;
+  readonly insertWords: Database.Statement;
+}
+
 class SqliteAuditIndex implements AuditIndex {
   readonly #journal: string;
-  readonly #database: Database.Database;
+  /** Given up at the end: what was made on a database keeps its file open until it is collected. */
+  #opened: Opened | undefined;
   readonly #timer: Disposable;
   readonly #clock: Clock;
-  readonly #insert: Database.Statement;
-  readonly #insertWords: Database.Statement;
   #catchingUp: Promise<void> | undefined;
   #searches = 0;
   #closed = false;
@@ -103,12 +109,15 @@ class SqliteAuditIndex implements AuditIndex {
   constructor(deps: { readonly stateDirectory: string; readonly clock: Clock; readonly log: Log }) {
     this.#journal = auditDirectory(deps.stateDirectory);
     this.#clock = deps.clock;
-    this.#database = openDatabase(join(deps.stateDirectory, 'audit-index.db'), deps.log);
-    this.#insert = this.#database.prepare(
-      `insert or replace into records (seq, at, file, offset, length, ${columns.join(', ')})
-       values (?, ?, ?, ?, ?, ${columns.map(() => '?').join(', ')})`,
-    );
-    this.#insertWords = this.#database.prepare('insert into words (rowid, line) values (?, ?)');
+    const database = openDatabase(join(deps.stateDirectory, 'audit-index.db'), deps.log);
+    this.#opened = {
+      database,
+      insert: database.prepare(
+        `insert or replace into records (seq, at, file, offset, length, ${columns.join(', ')})
+         values (?, ?, ?, ?, ?, ${columns.map(() => '?').join(', ')})`,
+      ),
+      insertWords: database.prepare('insert into words (rowid, line) values (?, ?)'),
+    };
     this.#timer = deps.clock.every(catchUpPeriodMs, () => {
       this.catchUp().catch((error: unknown) => deps.log.error('audit.index_failed', { error: String(error) }));
     });
@@ -223,6 +232,16 @@ class SqliteAuditIndex implements AuditIndex {
     this.#closed = true;
     this.#timer[Symbol.dispose]();
     this.#database.close();
+    this.#opened = undefined;
+  }
+
+  get #open(): Opened {
+    if (this.#opened === undefined) throw new TunnelerError('base.closed', 'the index of the journal is closed');
+    return this.#opened;
+  }
+
+  get #database(): Database.Database {
+    return this.#open.database;
   }
 
   async #catchUp(): Promise<void> {
@@ -257,7 +276,8 @@ class SqliteAuditIndex implements AuditIndex {
   }
 
   #store(file: JournalFile, slice: readonly { line: string; offset: number; length: number }[], end: number): void {
-    this.#database.exec('begin');
+    const { database, insert, insertWords } = this.#open;
+    database.exec('begin');
     try {
       for (const { line, offset, length } of slice) {
         const decoded = decodeLine(line);
@@ -265,13 +285,13 @@ class SqliteAuditIndex implements AuditIndex {
         if ('fault' in decoded) continue;
         const { record } = decoded;
         const fields = columns.map((column) => (typeof record[column] === 'string' ? record[column] : null));
-        this.#insert.run(record.seq, record.at, file.firstSeq, offset, length, ...fields);
-        this.#insertWords.run(record.seq, wordsOf(record));
+        insert.run(record.seq, record.at, file.firstSeq, offset, length, ...fields);
+        insertWords.run(record.seq, wordsOf(record));
       }
-      this.#database.prepare('update state set file = ?, offset = ?').run(file.firstSeq, end);
-      this.#database.exec('commit');
+      database.prepare('update state set file = ?, offset = ?').run(file.firstSeq, end);
+      database.exec('commit');
     } catch (error) {
-      this.#database.exec('rollback');
+      database.exec('rollback');
       throw error;
     }
   }

@@ -27,6 +27,7 @@ import type { Endpoint } from '../../main/base/flow.ts';
 import { canonicalAddress } from '../../main/base/ip.ts';
 import { silentLog } from '../../main/base/log.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { isUnix } from '../support/modes.ts';
 
 const native = loadNative();
 const python = ['/usr/bin/python3', '/usr/local/bin/python3'].find((path) => existsSync(path));
@@ -181,7 +182,7 @@ class ProcTree {
   }
 }
 
-describe('a program that is looked at while it starts, where the kernel does not tell', () => {
+describe.runIf(isUnix)('a program that is looked at while it starts, where the kernel does not tell', () => {
   const titled = 'node (worker 1)\0\0\0';
   const command = '/usr/bin/node\0/opt/cli.mjs\0';
 

@@ -7,7 +7,7 @@ import { verifyAudit } from '../../main/audit/verify.ts';
 import { silentLog, type LogFields } from '../../main/base/log.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
-import { keepsModes } from '../support/modes.ts';
+import { isUnix, keepsModes } from '../support/modes.ts';
 
 const newState = (): string => temporaryDirectory('audit');
 
@@ -209,7 +209,7 @@ describe('audit verify names the first bad record', () => {
 });
 
 describe('audit on a disk that refuses', () => {
-  it.each(['closed', 'open'] as const)('failing %s is what it says', async (onWriteFailure) => {
+  it.runIf(isUnix).each(['closed', 'open'] as const)('failing %s is what it says', async (onWriteFailure) => {
     const state = newState();
     const audit = open(state, { onWriteFailure, rotateBytes: 1024 });
     for (let i = 0; i < 5; i += 1) audit.record({ kind: 'verdict', service: 's' });
@@ -233,21 +233,24 @@ describe('audit on a disk that refuses', () => {
     await audit[Symbol.asyncDispose]();
   });
 
-  it('says in its log what could not be recorded of what has happened already, and nobody is stopped', async () => {
-    const state = newState();
-    const logged: unknown[] = [];
-    const log = { ...silentLog, error: (event: string, fields?: LogFields) => void logged.push([event, fields]) };
-    const audit = openAudit({ stateDirectory: state, clock: new ManualClock(), log }, { rotateBytes: 1024 });
-    audit.recordOrLog({ kind: 'session.closed', session: 'ses_1', service: 'x'.repeat(1000) });
-    expect(audit.head().count).toBe(1);
-    await rm(auditDirectory(state), { recursive: true });
-    audit.recordOrLog({ kind: 'session.closed', session: 'ses_2', service: 'x'.repeat(1000) });
-    expect(logged).toEqual([
-      [
-        'audit.not_recorded',
-        expect.objectContaining({ kind: 'session.closed', session: 'ses_2', code: 'audit.write_failed' }),
-      ],
-    ]);
-    await audit[Symbol.asyncDispose]();
-  });
+  it.runIf(isUnix)(
+    'says in its log what could not be recorded of what has happened already, and nobody is stopped',
+    async () => {
+      const state = newState();
+      const logged: unknown[] = [];
+      const log = { ...silentLog, error: (event: string, fields?: LogFields) => void logged.push([event, fields]) };
+      const audit = openAudit({ stateDirectory: state, clock: new ManualClock(), log }, { rotateBytes: 1024 });
+      audit.recordOrLog({ kind: 'session.closed', session: 'ses_1', service: 'x'.repeat(1000) });
+      expect(audit.head().count).toBe(1);
+      await rm(auditDirectory(state), { recursive: true });
+      audit.recordOrLog({ kind: 'session.closed', session: 'ses_2', service: 'x'.repeat(1000) });
+      expect(logged).toEqual([
+        [
+          'audit.not_recorded',
+          expect.objectContaining({ kind: 'session.closed', session: 'ses_2', code: 'audit.write_failed' }),
+        ],
+      ]);
+      await audit[Symbol.asyncDispose]();
+    },
+  );
 });

@@ -9,6 +9,7 @@ import { everyVerb, type VerbNode } from '../../main/cli/verb-tree.ts';
 import { culvert, culvertJson } from '../support/culvert.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { keepsModes } from '../support/modes.ts';
+import { isUnix } from '../support/modes.ts';
 
 const timeoutMs = 60_000;
 
@@ -134,7 +135,7 @@ it(
   timeoutMs,
 );
 
-it(
+it.runIf(isUnix)(
   'completion registers culvert and completes verbs, sub-verbs and options',
   async () => {
     const { out } = await culvert(['completion', 'bash']);

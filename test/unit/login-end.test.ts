@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { followLogin } from '../../main/engine/monitor/logout-watch.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { isUnix } from '../support/modes.ts';
 
 async function logind(): Promise<{ logindUsers: string; processes: string; say(state: string): Promise<void> }> {
   const logindUsers = temporaryDirectory('logind');
@@ -30,7 +31,7 @@ test('where logind knows the user, its word ends the login, whatever lives on', 
   }
 });
 
-test('without logind, a login ends with the leader of its session', async () => {
+test.runIf(isUnix)('without logind, a login ends with the leader of its session', async () => {
   const places = await logind();
   const shell = spawn('sh', ['-c', 'read line'], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
   const closed = new Promise((resolve) => shell.once('close', resolve));

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { changeClientConfig } from '../../main/cli/mcp/client-config.ts';
 import { clientKinds, type ClientKind } from '../../main/cli/mcp/client-kinds.ts';
 import { culvert, culvertJson } from '../support/culvert.ts';
-import { keepsModes } from '../support/modes.ts';
+import { isUnix, keepsModes } from '../support/modes.ts';
 
 let home: string;
 beforeEach(async () => {
@@ -70,25 +70,28 @@ const jsonc = `{
 }
 `;
 
-test('comments, order, indentation, mode and links stay, and removal leaves the very same text', async () => {
-  const kind = kindOf('gemini-cli');
-  const [path, target] = [kind.user(place()), join(home, 'dotfiles', 'settings.json')];
-  await mkdir(dirname(path), { recursive: true });
-  await mkdir(dirname(target));
-  await writeFile(target, jsonc, { mode: 0o640 });
-  await symlink(target, path);
-  expect(await changeClientConfig(kind, path, add)).toMatchObject({ file: target });
-  const text = await readFile(target, 'utf8');
-  for (const line of ['// the theme stays', '"theme": "dark"', '// and this', '"culvert": {'])
-    expect(text).toContain(line);
-  expect(text).toMatch(/^ {8}"culvert"/m);
-  expect((await lstat(path)).isSymbolicLink()).toBe(true);
-  if (keepsModes) expect((await stat(target)).mode & 0o777).toBe(0o640);
-  await changeClientConfig(kind, path, remove);
-  const back = await readFile(target, 'utf8');
-  for (const line of ['// the theme stays', '"other"', '// and this']) expect(back).toContain(line);
-  expect(back).not.toContain('culvert');
-});
+test.runIf(isUnix)(
+  'comments, order, indentation, mode and links stay, and removal leaves the very same text',
+  async () => {
+    const kind = kindOf('gemini-cli');
+    const [path, target] = [kind.user(place()), join(home, 'dotfiles', 'settings.json')];
+    await mkdir(dirname(path), { recursive: true });
+    await mkdir(dirname(target));
+    await writeFile(target, jsonc, { mode: 0o640 });
+    await symlink(target, path);
+    expect(await changeClientConfig(kind, path, add)).toMatchObject({ file: target });
+    const text = await readFile(target, 'utf8');
+    for (const line of ['// the theme stays', '"theme": "dark"', '// and this', '"culvert": {'])
+      expect(text).toContain(line);
+    expect(text).toMatch(/^ {8}"culvert"/m);
+    expect((await lstat(path)).isSymbolicLink()).toBe(true);
+    if (keepsModes) expect((await stat(target)).mode & 0o777).toBe(0o640);
+    await changeClientConfig(kind, path, remove);
+    const back = await readFile(target, 'utf8');
+    for (const line of ['// the theme stays', '"other"', '// and this']) expect(back).toContain(line);
+    expect(back).not.toContain('culvert');
+  },
+);
 
 const toml = `# mine
 model = "m" # best

@@ -25,6 +25,7 @@ import { createFakeEngine } from '../support/fake-engine.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { memoryTransport } from '../support/memory-transport.ts';
 import { sceneState } from '../support/window/scene.ts';
+import { isUnix } from '../support/modes.ts';
 
 const token = 'eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRwczovL2MifQ.c2ln';
 let directory: string;
@@ -406,7 +407,7 @@ describe('an unlocked screen', () => {
 });
 
 describe('small things', () => {
-  it('finds the engine: as told, else the installed one, else the user’s own', () => {
+  it.runIf(isUnix)('finds the engine: as told, else the installed one, else the user’s own', () => {
     const facts = { argv: ['culvert'], env: { HOME: '/home/m' }, platform: 'linux' } as const;
     expect(enginePath({ ...facts, argv: ['culvert', '--socket', '/x.sock'] })).toBe('/x.sock');
     expect(enginePath({ ...facts, argv: ['culvert', '--state=/s'] })).toBe('/s/engine.sock');

@@ -4,7 +4,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { createServer, request, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -173,6 +173,16 @@ test('a secret is kept in the keychain, listed by name, and removed', { timeout:
   expect(await culvertJson(['secret', 'list', ...state()])).toEqual([]);
 });
 
+test('a secret is piped in while the passphrase lies in the directory for it, as shells of Windows have it', async () => {
+  const input = { input: 'sk-another\n' };
+  const ofHost = ['--state', at('host')];
+  expect(await culvertJson(['secret', 'set', 'other', '--keystore', 'file', ...ofHost], input)).toMatchObject({
+    name: 'other',
+    keystore: 'file',
+  });
+  await culvertJson(['secret', 'remove', 'other', ...ofHost]);
+}, 120_000);
+
 test('an engine that was killed leaves nothing that keeps the next from starting', { timeout: 240_000 }, async () => {
   device.kill('SIGKILL');
   await device.exited;
@@ -194,6 +204,17 @@ test('an identity is removed while somebody reads its file', { timeout: 120_000 
   await whileOpen(at('device/identities/dev.json'), () => culvertJson(['identity', 'remove', 'dev', ...state()]));
   expect(await culvertJson(['identity', 'list', ...state()])).toEqual([]);
 });
+
+test(
+  'an engine that is asked to end does so by itself, and lets go of what it held',
+  { timeout: 120_000 },
+  async () => {
+    expect(await culvertJson(['service', 'stop', '--state', at('host')])).toEqual({ stopped: true });
+    expect(existsSync(at('host/engine.lock'))).toBe(false);
+    expect(await host.exited).toBe(0);
+    expect((await culvert(['service', 'stop', '--state', at('host'), '--json'])).err).toContain('engine.not_running');
+  },
+);
 
 test.each([[[]], [['--scenario', 'plant']], [['--scenario', 'macro-pulse']]])(
   'the demo %j runs to its end and leaves nothing',
