@@ -427,7 +427,7 @@ describe.runIf(process.platform === 'linux' && native.ok)('what cannot be known'
 });
 
 describe('what was learnt', () => {
-  it('is known to whoever looks next: an orphan stays its starter’s, and a process what it ran before', () => {
+  it.runIf(isUnix)('is known to whoever looks next: an orphan stays its starter’s, and a process what it ran before', () => {
     const keptFile = join(realpathSync(mkdtempSync(join(tmpdir(), 'culvert-kept-'))), 'processes.json');
     cleanUps.push(() => rmSync(join(keptFile, '..'), { recursive: true, force: true }));
     const tree = new ProcTree();
@@ -485,7 +485,7 @@ describe('a container that starts while nobody tells of processes', () => {
     return { tree, processes: tree.processes() };
   };
 
-  it('descends from its engine, though what watches over it was let go', () => {
+  it.runIf(isUnix)('descends from its engine, though what watches over it was let go', () => {
     const { tree, processes } = host();
     tree.put(50, { ...shim, unit: service });
     tree.put(51, { ...contained, unit: '/system.slice/docker-1.scope' });

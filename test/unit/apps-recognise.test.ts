@@ -298,21 +298,26 @@ describe('macOS', () => {
       '/bin/ps -axww': disguised,
       '/bin/ps -ww': 'node /Users/ann/tool.js\n',
     };
+    const node = '/usr/local/bin/node';
+    const itself = {
+      processChain: (pid: number) =>
+        kernel.processChain(pid).map((one) => (one.pid === 41 ? { ...one, path: node } : one)),
+    };
     const given = { log: silentLog, clock: new ManualClock(), run: recorder(answers).run };
     const parents = [
       { pid: 40, path: '/Applications/Claude.app/Contents/MacOS/Claude' },
       { pid: 1, path: '/sbin/launchd' },
     ];
-    const seen = await createDarwinAppFinder({ ...given, native: kernel }).find(flow);
-    expect(seen).toMatchObject({ attribution: 'exact', path: process.execPath, parents });
+    const seen = await createDarwinAppFinder({ ...given, native: itself }).find(flow);
+    expect(seen).toMatchObject({ attribution: 'exact', path: node, parents });
     const claimed = await createDarwinAppFinder(given).find(flow);
     expect(claimed).toMatchObject({ attribution: 'inferred', path: '/usr/bin/true' });
-    const text = `p41\nftxt\nn${process.execPath}\nftxt\nn/usr/lib/dyld\np40\nftxt\nn${parents[0]?.path ?? ''}\n`;
+    const text = `p41\nftxt\nn${node}\nftxt\nn/usr/lib/dyld\np40\nftxt\nn${parents[0]?.path ?? ''}\n`;
     const byLsof = recorder({ '/usr/sbin/lsof -nP -a -p 41,40,1 -d txt': text, ...answers });
     const without = createDarwinAppFinder({ ...given, run: byLsof.run });
-    expect(await without.find(flow)).toMatchObject({ attribution: 'exact', path: process.execPath, parents });
-    const caller = await darwinAncestry(recorder(answers).run, kernel).read(41);
-    expect(caller).toMatchObject({ app: { path: process.execPath, parents }, whole: true });
+    expect(await without.find(flow)).toMatchObject({ attribution: 'exact', path: node, parents });
+    const caller = await darwinAncestry(recorder(answers).run, itself).read(41);
+    expect(caller).toMatchObject({ app: { path: node, parents }, whole: true });
     expect(caller?.chain).toEqual([
       { pid: 41, start: '1764492302000000' },
       { pid: 40, start: '1764492301000000' },

@@ -63,7 +63,10 @@ describe('where the window can be shown', () => {
       { file: '/usr/bin/open' },
     ]);
     expect(windowPlaces(desktop({ platform: 'win32', env: {}, electron: undefined }))).toMatchObject([
-      { file: 'C:\\Windows\\System32\\rundll32.exe', args: ['url.dll,FileProtocolHandler'] },
+      {
+        file: expect.stringMatching(/^C:\\Windows\\System32\\rundll32\.exe$/i) as string,
+        args: ['url.dll,FileProtocolHandler'],
+      },
     ]);
   });
 
