@@ -57,7 +57,9 @@ export function parseTextFiles(text: string): ReadonlyMap<number, KernelFacts> {
 
 function byAddon(pid: number, native: Pick<Native, 'processChain'> | undefined): Map<number, KernelFacts> | undefined {
   try {
-    return native && new Map(native.processChain(pid).map(({ pid: of, path, start }) => [of, defined({ path, start })]));
+    return (
+      native && new Map(native.processChain(pid).map(({ pid: of, path, start }) => [of, defined({ path, start })]))
+    );
   } catch {
     // An addon of another system.
     return undefined;

@@ -427,44 +427,47 @@ describe.runIf(process.platform === 'linux' && native.ok)('what cannot be known'
 });
 
 describe('what was learnt', () => {
-  it.runIf(isUnix)('is known to whoever looks next: an orphan stays its starter’s, and a process what it ran before', () => {
-    const keptFile = join(realpathSync(mkdtempSync(join(tmpdir(), 'culvert-kept-'))), 'processes.json');
-    cleanUps.push(() => rmSync(join(keptFile, '..'), { recursive: true, force: true }));
-    const tree = new ProcTree();
-    const old = { stack: 1, since: 10 };
-    tree.boot('one');
-    tree.put(1, { ...old, parent: 0, cmdline: '/sbin/init\0', exe: '/sbin/init' });
-    tree.put(20, { ...old, parent: 1, stack: 2, cmdline: 'agent\0', exe: '/opt/agent' });
-    tree.put(21, { ...old, parent: 20, stack: 3, cmdline: 'job\0', exe: '/usr/bin/job' });
-    tree.put(22, { ...old, parent: 1, stack: 4, cmdline: 'agent\0', exe: '/opt/agent' });
-    const first = tree.processes(keptFile);
-    expect(first.ancestry(21)?.app.parents).toMatchObject([{ path: '/opt/agent' }, { pid: 1 }]);
-    tree.put(21, { ...old, parent: 1, stack: 3, cmdline: 'job\0', exe: '/usr/bin/job' });
-    tree.put(22, { ...old, parent: 1, stack: 5, cmdline: 'plain\0', exe: '/usr/bin/plain' });
-    rmSync(join(tree.root, '20'), { recursive: true });
-    expect(first.ancestry(22)?.app).toMatchObject({
-      path: '/usr/bin/plain',
-      parents: [{ path: '/opt/agent' }, { pid: 1 }],
-    });
-    first[Symbol.dispose]();
+  it.runIf(isUnix)(
+    'is known to whoever looks next: an orphan stays its starter’s, and a process what it ran before',
+    () => {
+      const keptFile = join(realpathSync(mkdtempSync(join(tmpdir(), 'culvert-kept-'))), 'processes.json');
+      cleanUps.push(() => rmSync(join(keptFile, '..'), { recursive: true, force: true }));
+      const tree = new ProcTree();
+      const old = { stack: 1, since: 10 };
+      tree.boot('one');
+      tree.put(1, { ...old, parent: 0, cmdline: '/sbin/init\0', exe: '/sbin/init' });
+      tree.put(20, { ...old, parent: 1, stack: 2, cmdline: 'agent\0', exe: '/opt/agent' });
+      tree.put(21, { ...old, parent: 20, stack: 3, cmdline: 'job\0', exe: '/usr/bin/job' });
+      tree.put(22, { ...old, parent: 1, stack: 4, cmdline: 'agent\0', exe: '/opt/agent' });
+      const first = tree.processes(keptFile);
+      expect(first.ancestry(21)?.app.parents).toMatchObject([{ path: '/opt/agent' }, { pid: 1 }]);
+      tree.put(21, { ...old, parent: 1, stack: 3, cmdline: 'job\0', exe: '/usr/bin/job' });
+      tree.put(22, { ...old, parent: 1, stack: 5, cmdline: 'plain\0', exe: '/usr/bin/plain' });
+      rmSync(join(tree.root, '20'), { recursive: true });
+      expect(first.ancestry(22)?.app).toMatchObject({
+        path: '/usr/bin/plain',
+        parents: [{ path: '/opt/agent' }, { pid: 1 }],
+      });
+      first[Symbol.dispose]();
 
-    const next = tree.processes(keptFile);
-    expect(next.ancestry(21)).toMatchObject({
-      whole: true,
-      app: { parents: [{ pid: 20, path: '/opt/agent' }, { pid: 1 }] },
-    });
-    expect(next.ancestry(22)?.app.parents).toMatchObject([{ pid: 22, path: '/opt/agent' }, { pid: 1 }]);
-    // Without it nobody can tell, nor where it is of another boot, or nobody knows which boot this is.
-    expect(tree.processes().ancestry(21)?.app.parents).toMatchObject([{ pid: 1 }]);
-    for (const other of ['two', undefined]) {
-      tree.boot(other);
+      const next = tree.processes(keptFile);
+      expect(next.ancestry(21)).toMatchObject({
+        whole: true,
+        app: { parents: [{ pid: 20, path: '/opt/agent' }, { pid: 1 }] },
+      });
+      expect(next.ancestry(22)?.app.parents).toMatchObject([{ pid: 22, path: '/opt/agent' }, { pid: 1 }]);
+      // Without it nobody can tell, nor where it is of another boot, or nobody knows which boot this is.
+      expect(tree.processes().ancestry(21)?.app.parents).toMatchObject([{ pid: 1 }]);
+      for (const other of ['two', undefined]) {
+        tree.boot(other);
+        expect(tree.processes(keptFile).ancestry(21)?.app.parents).toMatchObject([{ pid: 1 }]);
+      }
+      tree.boot('one');
+      // Another process under that number is not it.
+      tree.put(21, { ...old, since: 20, parent: 1, stack: 9, cmdline: 'job\0', exe: '/usr/bin/job' });
       expect(tree.processes(keptFile).ancestry(21)?.app.parents).toMatchObject([{ pid: 1 }]);
-    }
-    tree.boot('one');
-    // Another process under that number is not it.
-    tree.put(21, { ...old, since: 20, parent: 1, stack: 9, cmdline: 'job\0', exe: '/usr/bin/job' });
-    expect(tree.processes(keptFile).ancestry(21)?.app.parents).toMatchObject([{ pid: 1 }]);
-  });
+    },
+  );
 });
 
 describe('a container that starts while nobody tells of processes', () => {
