@@ -121,7 +121,7 @@ agents:
       expect((await run('host', ['sh', '-c', 'exit 7'])).code).toBe(7);
       const { out } = await run('only', ['sh', '-c', 'env'], ['--env', 'GREETING=hello']);
       expect(out).toContain('HTTPS_PROXY=http://127.0.0.1:1080');
-      expect(out).toContain('ALL_PROXY=socks5h://127.0.0.1:1080');
+      expect(out).toContain('ALL_PROXY=http://127.0.0.1:1080');
       expect(out).toMatch(/^NO_PROXY=.*127\.0\.0\.1/m);
       expect(out).toContain('GREETING=hello');
       expect(out).not.toMatch(/^(?:CREDENTIALS_DIRECTORY|DISPLAY|NODE_OPTIONS|DBUS_SESSION_BUS_ADDRESS)=/m);

@@ -217,6 +217,19 @@ describe('quarantine', () => {
     expect(() => quarantine.add('claude', 'x', 'operator')).toThrow(/expected app:/);
   });
 
+  it('cuts off before that is kept, and where it cannot be kept', () => {
+    const order: string[] = [];
+    const save = (): void => {
+      order.push('saved');
+      throw new Error('no space');
+    };
+    const quarantine = new Quarantine({ clock: new ManualClock(), save });
+    quarantine.events.subscribe(() => order.push('cut'));
+    expect(() => quarantine.add('app:claude', 'ran wild', 'detector')).toThrow('no space');
+    expect(order).toEqual(['cut', 'saved']);
+    expect(quarantine.causeOf('app:claude')).toBe('ran wild');
+  });
+
   it('holds until released whom an operator cuts off while a breaker held it for a while', () => {
     const clock = new ManualClock();
     const quarantine = new Quarantine({ clock });

@@ -26,9 +26,6 @@ from google.protobuf.json_format import ParseDict
 from starlette.applications import Starlette
 
 spec = json.loads(sys.argv[1])
-# httpx reads it too, and wants another library for SOCKS before it uses HTTP_PROXY.
-for name in ('ALL_PROXY', 'all_proxy'):
-    os.environ.pop(name, None)
 level = 100.0
 
 

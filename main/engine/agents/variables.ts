@@ -36,7 +36,8 @@ function proxyVariables(proxy: string): Readonly<Record<string, string>> {
   const upper = {
     HTTP_PROXY: `http://${proxy}`,
     HTTPS_PROXY: `http://${proxy}`,
-    ALL_PROXY: `socks5h://${proxy}`,
+    // The same port takes SOCKS, but httpx, and with it most Python clients, will not start on that word without a library more.
+    ALL_PROXY: `http://${proxy}`,
     NO_PROXY: direct,
   };
   const lower = Object.fromEntries(Object.entries(upper).map(([name, value]) => [name.toLowerCase(), value]));
