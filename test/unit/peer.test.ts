@@ -5,6 +5,7 @@ import { awaitProof, greet } from '../../main/peer/caller-question.ts';
 import { GreetedStream } from '../../main/peer/greeted-stream.ts';
 import { callerText, encodeWords, hostWords, markOf, type CallerProof, type HostWords } from '../../main/peer/words.ts';
 import { provenId } from '../../main/engine/hosting/callers.ts';
+import { KnownChains } from '../../main/engine/identities/certificate-chain.ts';
 import { certificateSigner } from '../../main/engine/identities/certificate-signer.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { memoryStreamPair, until } from '../support/memory-stream.ts';
@@ -204,6 +205,8 @@ describe('the hosting end', () => {
 });
 
 describe('a proof', () => {
+  const chains = new KnownChains();
+  const of = ({ pem }: { readonly pem: string }) => ({ chains, trustedPem: pem });
   const text = callerText('svc-1', 'circuit-1', challenge);
 
   it('is good for the identity, the service and the circuit it was made for', async () => {
@@ -212,13 +215,16 @@ describe('a proof', () => {
     const signer = certificateSigner(certPem, { kind: 'software', privateKeyPem: keyPem });
     const made = await signer.prove(text);
     const now = Date.now();
-    expect(provenId(made, text, network.pem, now)).toBe('id-1');
-    expect(provenId(made, callerText('svc-2', 'circuit-1', challenge), network.pem, now)).toBeUndefined();
-    expect(provenId(made, callerText('svc-1', 'circuit-2', challenge), network.pem, now)).toBeUndefined();
-    expect(provenId(made, text, (await authority('another')).pem, now)).toBeUndefined();
-    expect(provenId(made, text, network.pem, now + 400 * 86_400_000)).toBeUndefined();
-    expect(provenId({ ...made, signature: '00' }, text, network.pem, now)).toBeUndefined();
-    expect(provenId({ chain: '', signature: '' }, text, network.pem, now)).toBeUndefined();
+    expect(provenId(made, text, of(network), now)).toBe('id-1');
+    expect(provenId(made, callerText('svc-2', 'circuit-1', challenge), of(network), now)).toBeUndefined();
+    expect(provenId(made, callerText('svc-1', 'circuit-2', challenge), of(network), now)).toBeUndefined();
+    expect(provenId(made, text, of(await authority('another')), now)).toBeUndefined();
+    expect(provenId(made, text, of(network), now + 400 * 86_400_000)).toBeUndefined();
+    expect(provenId({ ...made, signature: '00' }, text, of(network), now)).toBeUndefined();
+    expect(provenId({ chain: '', signature: '' }, text, of(network), now)).toBeUndefined();
+    // Known by now, and as good as it was, no longer.
+    expect(provenId(made, text, of(network), now)).toBe('id-1');
+    expect(provenId(made, text, of(network), now - 400 * 86_400_000)).toBeUndefined();
   });
 
   it('is none with a key that is not the certificate’s', async () => {
@@ -226,6 +232,6 @@ describe('a proof', () => {
     const { certPem } = await issue(network, 'id-1');
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const signature = sign('sha256', Buffer.from(text), privateKey).toString('hex');
-    expect(provenId({ chain: certPem, signature }, text, network.pem, Date.now())).toBeUndefined();
+    expect(provenId({ chain: certPem, signature }, text, of(network), Date.now())).toBeUndefined();
   });
 });

@@ -6,7 +6,7 @@
 import { createHash, verify, X509Certificate, type KeyObject } from 'node:crypto';
 import { offeredAs, signedText, type Card } from '../../agora/card.ts';
 import { isRecord } from '../../guard/json/strict-json.ts';
-import { certificatesOf, subjectOf, trustedLeaf } from '../hosting/callers.ts';
+import { certificatesOf, subjectOf, trustedLeaf } from '../identities/certificate-chain.ts';
 import { hashFor, type CertificateSigner } from '../identities/certificate-signer.ts';
 
 /** Who signs: the chain of its certificate, leaf first, and its key. */

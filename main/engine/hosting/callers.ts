@@ -1,11 +1,12 @@
 /** Who dials what is hosted here: the router's word, a signature inside the stream, or nobody's. */
-import { randomBytes, verify, X509Certificate } from 'node:crypto';
+import { randomBytes, verify } from 'node:crypto';
 import type { Clock } from '../../base/clock.ts';
 import type { ByteStream } from '../../base/stream.ts';
 import type { HostedRequest } from '../../hosting/hosting.ts';
 import { awaitProof, greet } from '../../peer/caller-question.ts';
 import { callerText, helloField, markOf, type CallerProof, type HostWords } from '../../peer/words.ts';
 import type { SessionCaller } from '../../session/sessions.ts';
+import { subjectOf, type KnownChains } from '../identities/certificate-chain.ts';
 import { hashFor } from '../identities/certificate-signer.ts';
 
 /** A caller as rows and records show it. */
@@ -16,8 +17,6 @@ export interface HostedCaller extends SessionCaller {
 
 /** The account that callers share whom nobody vouches for. */
 const namelessAccount = 'nobody';
-/** More than any chain of a network has. */
-const maxChain = 8;
 
 /** Who it is as far as the router says; undefined where it says nothing. */
 export function routersWord({ caller, appData }: Pick<HostedRequest, 'appData' | 'caller'>): HostedCaller | undefined {
@@ -48,7 +47,7 @@ export interface Met {
 export async function meet(
   request: HostedRequest,
   remote: ByteStream,
-  deps: { readonly clock: Clock; readonly trustedPem: () => string | undefined },
+  deps: { readonly clock: Clock; readonly chains: KnownChains; readonly trustedPem: () => string | undefined },
 ): Promise<Met> {
   const known = routersWord(request);
   const mark = markOf(request.appData[helloField]);
@@ -58,7 +57,8 @@ export async function meet(
   greet(remote, mark, { challenge });
   const { proof, stream } = await awaitProof(remote, challenge, deps.clock);
   const text = callerText(request.serviceId, request.circuitId, challenge);
-  const id = proof === undefined ? undefined : provenId(proof, text, deps.trustedPem() ?? '', deps.clock.now());
+  const network = { chains: deps.chains, trustedPem: deps.trustedPem() ?? '' };
+  const id = proof === undefined ? undefined : provenId(proof, text, network, deps.clock.now());
   const say = (words: HostWords): void => greet(stream, mark, words);
   if (id === undefined) return { caller: nameless(request), remote: stream, greet: say };
   const { name } = request.caller;
@@ -68,9 +68,14 @@ export async function meet(
 }
 
 /** The identity's id that a proof is good for: the subject of a certificate of this network, whose key signed. Undefined: none. */
-export function provenId(proof: CallerProof, text: string, trustedPem: string, nowMs: number): string | undefined {
+export function provenId(
+  proof: CallerProof,
+  text: string,
+  network: { readonly chains: KnownChains; readonly trustedPem: string },
+  nowMs: number,
+): string | undefined {
   try {
-    const leaf = trustedLeaf(certificatesOf(proof.chain), trustedPem, nowMs);
+    const leaf = network.chains.leafOf(proof.chain, network.trustedPem, nowMs);
     const signature = Buffer.from(proof.signature, 'hex');
     if (leaf === undefined || !verify(hashFor(leaf.publicKey), Buffer.from(text), leaf.publicKey, signature))
       return undefined;
@@ -79,50 +84,4 @@ export function provenId(proof: CallerProof, text: string, trustedPem: string, n
     // Bytes of a stranger: whatever is wrong with them, they prove nothing.
     return undefined;
   }
-}
-
-/** The certificate of an identity of this network; undefined where the chain (leaf first) leads to none of its own. */
-export function trustedLeaf(
-  chain: readonly X509Certificate[],
-  trustedPem: string,
-  nowMs: number,
-): X509Certificate | undefined {
-  const [leaf] = chain;
-  if (leaf === undefined || leaf.ca || chain.length > maxChain || !isTrusted(chain, trustedPem, nowMs))
-    return undefined;
-  return leaf;
-}
-
-/** The common name: the identity's id. */
-export function subjectOf(leaf: X509Certificate): string | undefined {
-  return /(?:^|\n)CN=(.+)(?:\n|$)/.exec(leaf.subject)?.[1];
-}
-
-/** Each certificate of a PEM text, in order. Throws what Node throws on one that is none. */
-export function certificatesOf(pem: string): readonly X509Certificate[] {
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  return blocks.map((block) => new X509Certificate(block));
-}
-
-/** From the leaf upwards, each issued by the next, until one that the network's own certificates issued. */
-function isTrusted(chain: readonly X509Certificate[], trustedPem: string, nowMs: number): boolean {
-  const trusted = certificatesOf(trustedPem);
-  let issuers = chain.slice(1);
-  let current = chain[0];
-  while (current !== undefined) {
-    const below = current;
-    if (!isCurrent(below, nowMs)) return false;
-    if (trusted.some((anchor) => isCurrent(anchor, nowMs) && issued(anchor, below))) return true;
-    current = issuers.find((candidate) => issued(candidate, below));
-    issuers = issuers.filter((candidate) => candidate !== current);
-  }
-  return false;
-}
-
-function issued(issuer: X509Certificate, below: X509Certificate): boolean {
-  return issuer.ca && below.checkIssued(issuer) && below.verify(issuer.publicKey);
-}
-
-function isCurrent(certificate: X509Certificate, nowMs: number): boolean {
-  return Date.parse(certificate.validFrom) <= nowMs && nowMs <= Date.parse(certificate.validTo);
 }

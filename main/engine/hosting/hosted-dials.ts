@@ -29,6 +29,7 @@ import { hostQuestion } from '../../policy/local/questions.ts';
 import type { Policy } from '../../policy/policy.ts';
 import { quarantineRefusal, type Quarantine } from '../../policy/quarantine.ts';
 import type { Sessions } from '../../session/sessions.ts';
+import { KnownChains } from '../identities/certificate-chain.ts';
 import { meet, routersWord, type HostedCaller } from './callers.ts';
 import type { ProviderKeys } from './provider-keys.ts';
 import { RefusedCircuits } from './refused-circuits.ts';
@@ -59,6 +60,9 @@ export interface HostedDialsDeps {
   readonly trustedPem: (identity: string) => string | undefined;
 }
 
+/** What it takes beside that to know who calls. */
+type MeetingDeps = HostedDialsDeps & { readonly chains: KnownChains };
+
 /** A place of a contract's `maxSessions` is waited for this often and this long: its last session may be ending just now. */
 const placeTurnMs = 25;
 const placeTurns = 16;
@@ -66,7 +70,8 @@ const placeTurns = 16;
 const maxReasonLength = 1_024;
 
 /** Asked for every hosted dial. */
-export function admitHostedDials(deps: HostedDialsDeps): AdmitHosted {
+export function admitHostedDials(given: HostedDialsDeps): AdmitHosted {
+  const deps = { ...given, chains: new KnownChains() };
   const refusedBefore = new RefusedCircuits();
   return async (asked) => {
     const request = { ...asked, identity: deps.nameOf(asked.identity) };
@@ -126,7 +131,7 @@ interface Joining {
 }
 
 /** Both ends stand: learn who calls, judge that, and open the session. Rejects with both ends reset. */
-async function join(request: HostedRequest, joining: Joining, deps: HostedDialsDeps): Promise<void> {
+async function join(request: HostedRequest, joining: Joining, deps: MeetingDeps): Promise<void> {
   const { local, reason, guard } = joining;
   const inForce = contractOf(request, deps);
   const contract = inForce.kind === 'set' ? inForce.contract : undefined;
@@ -134,7 +139,7 @@ async function join(request: HostedRequest, joining: Joining, deps: HostedDialsD
   let { remote } = joining;
   try {
     const trustedPem = (): string | undefined => deps.trustedPem(request.identity);
-    const met = await meet(request, remote, { clock: deps.clock, trustedPem });
+    const met = await meet(request, remote, { clock: deps.clock, chains: deps.chains, trustedPem });
     remote = met.remote;
     const { caller } = met;
     const refusal =
@@ -189,12 +194,13 @@ async function join(request: HostedRequest, joining: Joining, deps: HostedDialsD
 }
 
 /** A dial that asks of an engagement: learn who asks, judge that, and answer. Rejects with the stream reset. */
-async function answerQuestion(request: HostedRequest, stream: ByteStream, deps: HostedDialsDeps): Promise<void> {
+async function answerQuestion(request: HostedRequest, stream: ByteStream, deps: MeetingDeps): Promise<void> {
   const inForce = contractOf(request, deps);
   const contract = inForce.kind === 'set' ? inForce.contract : undefined;
   let remote = stream;
   try {
-    const met = await meet(request, remote, { clock: deps.clock, trustedPem: () => deps.trustedPem(request.identity) });
+    const trustedPem = (): string | undefined => deps.trustedPem(request.identity);
+    const met = await meet(request, remote, { clock: deps.clock, chains: deps.chains, trustedPem });
     remote = met.remote;
     const { caller } = met;
     const refusal = caller.asserted === 'router' ? undefined : refusalOf(request, caller, deps);

@@ -1,5 +1,5 @@
 /** Signs with the key of an identity's certificate, software or hardware alike. */
-import { createPrivateKey, sign, X509Certificate } from 'node:crypto';
+import { createPrivateKey, sign, X509Certificate, type KeyObject } from 'node:crypto';
 import type { OpenKey } from '../../identity/identities.ts';
 import type { CallerProof } from '../../peer/words.ts';
 
@@ -11,18 +11,23 @@ export interface CertificateSigner {
 
 /** `certPem`: leaf first. */
 export function certificateSigner(certPem: string, key: OpenKey): CertificateSigner {
+  const signed =
+    key.kind === 'hardware' ? (data: Buffer) => key.sign(data) : softwareSigner(certPem, key.privateKeyPem);
   return {
     async prove(text) {
-      const data = Buffer.from(text);
-      const signature =
-        key.kind === 'hardware' ? await key.sign(data) : signBySoftware(certPem, key.privateKeyPem, data);
+      const signature = await signed(Buffer.from(text));
       return { chain: certPem, signature: Buffer.from(signature).toString('hex') };
     },
   };
 }
 
-function signBySoftware(certPem: string, privateKeyPem: string, data: Buffer): Buffer {
-  return sign(hashFor(new X509Certificate(certPem).publicKey), data, createPrivateKey(privateKeyPem));
+/** Reads both once, when it is first asked: that costs many times what a signature does. */
+function softwareSigner(certPem: string, privateKeyPem: string): (data: Buffer) => Buffer {
+  let read: { readonly hash: ReturnType<typeof hashFor>; readonly key: KeyObject } | undefined;
+  return (data) => {
+    read ??= { hash: hashFor(new X509Certificate(certPem).publicKey), key: createPrivateKey(privateKeyPem) };
+    return sign(read.hash, data, read.key);
+  };
 }
 
 /** The hash that goes with a key: that of its strength. */
