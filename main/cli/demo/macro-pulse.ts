@@ -73,7 +73,7 @@ async function everyoneLooks(stage: PulseStage, narrate: Narrate): Promise<void>
     const { told } = await stage.told(name, 'knock', { urls: others.map(urlOf) });
     const seen = others.filter((_other, at) => (told as readonly string[])[at] === '');
     const meant = others.filter((other) => peersOf(name).includes(other));
-    if (seen.join() !== meant.join()) throw failed(`${name} sees ${seen.join(', ')}, and not ${meant.join(', ')}`);
+    if (seen.join() !== meant.join()) throw failed(`${name} finds ${seen.join(', ')}: ${JSON.stringify(told)}`);
     return seen.length;
   });
   const seen = (await Promise.all(looks)).reduce((sum, count) => sum + count, 0);

@@ -7,7 +7,7 @@
  * Told by one line of JSON each on standard input, answers each with one under its `id`: `ask`, `watch`, `misbehave`, `knock`. Argument: the spec, JSON.
  */
 export const pulseProgram = `
-import { createServer, request } from 'node:http';
+import { Agent, createServer, request } from 'node:http';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 
@@ -26,10 +26,12 @@ const textOf = async (stream) => {
   return text;
 };
 
+/** Who asks is looked up once for each connection. */
+const agent = new Agent({ keepAlive: true });
 /** As the SDK asks for it; every request goes through the engine's proxy. */
 const fetchImpl = (to, init = {}) => new Promise((resolve, reject) => {
   const headers = { ...Object.fromEntries(new Headers(init.headers)), host: new URL(to).host };
-  const asked = request({ host: proxy.hostname, port: proxy.port, method: init.method ?? 'GET', path: String(to), headers, agent: false }, (answer) => {
+  const asked = request({ host: proxy.hostname, port: proxy.port, method: init.method ?? 'GET', path: String(to), headers, agent }, (answer) => {
     const { 'content-type': type = '', 'culvert-reason': reason } = answer.headers;
     if (reason !== undefined) {
       answer.resume();
@@ -211,8 +213,9 @@ const doings = {
     const told = [];
     for (const url of urls) {
       try {
-        const { status } = await cardOf(url);
-        told.push(status === 200 ? '' : String(status));
+        const answer = await cardOf(url);
+        await answer.text();
+        told.push(answer.status === 200 ? '' : String(answer.status));
       } catch (error) {
         told.push(error.message);
       }

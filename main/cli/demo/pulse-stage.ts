@@ -29,6 +29,9 @@ import { failed, startDevice, waitUntilHosted } from './stage.ts';
 /** A series that is watched lasts for some minutes. */
 const series = { points: 1_500, everyMs: 200 };
 
+/** Namespaces are. */
+const isLinux = process.platform === 'linux';
+
 /** How its agents speak and were started, in words. */
 export interface PulseCast {
   readonly speak: string;
@@ -69,14 +72,15 @@ export class PulseStage {
   async startAgents(): Promise<PulseCast> {
     const sdk = findSdk();
     const [first = '', ...others] = everyone;
-    let started = 'each by culvert agent run, with no other network than Culvert';
-    let way: PulseWay = 'apart';
+    let [way, started]: [PulseWay, string] = isLinux
+      ? ['apart', 'each by culvert agent run, with no other network than Culvert']
+      : ['bound', 'each known by its program, for culvert agent run is Linux’s own'];
     try {
       await this.#start(first, way, sdk);
     } catch (error) {
       if (!isTunnelerError(error, 'sandbox.unavailable')) throw error;
-      started = `each known by its program, for culvert agent run is not to be had here: ${error.message}`;
       way = 'bound';
+      started = `each known by its program, for culvert agent run is not to be had here: ${error.message}`;
       await this.#start(first, way, sdk);
     }
     await Promise.all(others.map((name) => this.#start(name, way, sdk)));
