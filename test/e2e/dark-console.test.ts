@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ConsoleView, ServiceView, SessionView } from '../../main/api/views.ts';
 import { browserMissing, launchBrowser } from '../support/browser.ts';
 import { culvert, culvertJson, startCulvert, type RunningCulvert } from '../support/culvert.ts';
-import { describeNetworks } from '../support/networks.ts';
+import { describeGoverned } from '../support/networks.ts';
 import { mustSkip } from '../support/optional.ts';
 import { until } from '../support/until.ts';
 import { freePort } from '../support/child.ts';
@@ -28,7 +28,7 @@ describe.skipIf(mustSkip(browserMissing()))('a console that is a dark service', 
   }, 120_000);
   afterAll(() => browser?.close());
 
-  describeNetworks('of a box elsewhere', (network) => {
+  describeGoverned('of a box elsewhere', (network) => {
     let home: string;
     let box: RunningCulvert;
     let laptop: RunningCulvert;

@@ -14,7 +14,7 @@ import type { ConsoleView, ServiceView } from '../../main/api/views.ts';
 import { browserMissing, launchBrowser, openPage, type OpenPage } from '../support/browser.ts';
 import { mustSkip } from '../support/optional.ts';
 import { culvert, culvertJson, startCulvert, type RunningCulvert } from '../support/culvert.ts';
-import { describeNetworks } from '../support/networks.ts';
+import { describeGoverned } from '../support/networks.ts';
 import { dialSocks, echo, ended, SocksRefusal } from '../support/socks-client.ts';
 import { until } from '../support/until.ts';
 import { listening } from '../support/listening.ts';
@@ -44,7 +44,7 @@ describe.skipIf(mustSkip(browserMissing()))('a person at the window', () => {
     await browser?.close();
   });
 
-  describeNetworks('of a real engine', (network) => {
+  describeGoverned('of a real engine', (network) => {
     let home: string;
     let env: Record<string, string>;
     let target: Server;

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { AuditRecordView } from '../../main/api/record-views.ts';
 import { A2aAgent, agentCard, restCard, runA2aClient, text } from '../support/a2a-programs.ts';
 import { GovernedWorld } from '../support/governed-world.ts';
-import { describeNetworks } from '../support/networks.ts';
+import { describeGoverned } from '../support/networks.ts';
 import { until } from '../support/until.ts';
 
 interface Answer {
@@ -12,7 +12,7 @@ interface Answer {
   readonly error?: { readonly code?: number; readonly message: string };
 }
 
-describeNetworks('A2A between agents', (network) => {
+describeGoverned('A2A between agents', (network) => {
   let world: GovernedWorld;
   let broker: A2aAgent;
   let few: A2aAgent;

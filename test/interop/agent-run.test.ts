@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { SessionView } from '../../main/api/views.ts';
 import type { Ran } from '../support/culvert.ts';
 import { GovernedWorld } from '../support/governed-world.ts';
-import { describeNetworks } from '../support/networks.ts';
+import { describeGoverned } from '../support/networks.ts';
 import { mustSkip } from '../support/optional.ts';
 import { until } from '../support/until.ts';
 
@@ -26,7 +26,7 @@ const namespaces = spawnSync('bwrap', [
 const missing = namespaces.status === 0 ? undefined : 'no namespaces can be made here (bubblewrap)';
 
 describe.skipIf(mustSkip(missing))('started as an agent', () => {
-  describeNetworks('agent run', (network) => {
+  describeGoverned('agent run', (network) => {
     let world: GovernedWorld;
     let backend: Server;
     let internet: Server;

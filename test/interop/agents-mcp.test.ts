@@ -9,7 +9,7 @@ import { culvertProgram } from '../support/culvert.ts';
 import { GovernedWorld } from '../support/governed-world.ts';
 import type { AgentStep } from '../support/mcp-agent.ts';
 import { openHandshakeServer, openStatelessServer, type McpTestServer } from '../support/mcp-servers.ts';
-import { describeNetworks } from '../support/networks.ts';
+import { describeGoverned } from '../support/networks.ts';
 
 const wires = [
   ['events', 'handshake', 'answers as event streams'],
@@ -22,7 +22,7 @@ const readOnly = {
   mcp: { allow: ['search', 'list_*', 'delete_*'], deny: ['delete_*'], recordArguments: true },
 };
 
-describeNetworks('MCP tools of two agents', (network) => {
+describeGoverned('MCP tools of two agents', (network) => {
   let world: GovernedWorld;
   const servers: Record<string, McpTestServer> = {};
 

@@ -13,12 +13,12 @@ import type {
   WhyView,
 } from '../../main/api/views.ts';
 import { GovernedWorld, start } from '../support/governed-world.ts';
-import { describeNetworks } from '../support/networks.ts';
+import { describeGoverned } from '../support/networks.ts';
 import { until } from '../support/until.ts';
 import { host, join as enrol, sees, type Member } from '../support/ziti-world.ts';
 import { listening } from '../support/listening.ts';
 
-describeNetworks('agents on one host', (network) => {
+describeGoverned('agents on one host', (network) => {
   let world: GovernedWorld;
   let backend: Server;
   let observer: Member;

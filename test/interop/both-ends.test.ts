@@ -8,7 +8,7 @@ import type { AlertView, SessionView, WhyView } from '../../main/api/views.ts';
 import { startCulvert } from '../support/culvert.ts';
 import { GoPeer } from '../support/go-peer.ts';
 import { GovernedWorld } from '../support/governed-world.ts';
-import { describeNetworks } from '../support/networks.ts';
+import { describeGoverned } from '../support/networks.ts';
 import { openZitiMissing } from '../support/openziti-binary.ts';
 import { mustSkip } from '../support/optional.ts';
 import { dialSocks, echo, ended, SocksRefusal } from '../support/socks-client.ts';
@@ -21,7 +21,7 @@ const readAnswer = Buffer.from([0, 1, 0, 0, 0, 5, 1, 3, 2, 0, 42]);
 /** The write's function with its high bit set, exception 1: illegal function. */
 const writeRefused = Buffer.from([0, 2, 0, 0, 0, 3, 1, 0x86, 1]);
 
-describeNetworks('a contract at its host', (network) => {
+describeGoverned('a contract at its host', (network) => {
   const withGo = test.skipIf(mustSkip(openZitiMissing()));
   let world: GovernedWorld;
   let peer: GoPeer | undefined;

@@ -14,11 +14,11 @@ import type {
   WhyView,
 } from '../../main/api/views.ts';
 import { GovernedWorld } from '../support/governed-world.ts';
-import { describeNetworks } from '../support/networks.ts';
+import { describeGoverned } from '../support/networks.ts';
 import { dialSocks, echo, ended, SocksRefusal } from '../support/socks-client.ts';
 import { until } from '../support/until.ts';
 
-describeNetworks('contracts from the controller', (network) => {
+describeGoverned('contracts from the controller', (network) => {
   let world: GovernedWorld;
   let echoing: Server;
   let web: HttpServer;

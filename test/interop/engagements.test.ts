@@ -8,7 +8,7 @@ import type { AuditRecordView } from '../../main/api/record-views.ts';
 import { PulseAgent, type PulseAgentPlan } from '../../main/cli/demo/pulse-agent.ts';
 import { A2aAgent, agentCard, runA2aClient, text } from '../support/a2a-programs.ts';
 import { GovernedWorld, type GovernedService } from '../support/governed-world.ts';
-import { describeNetworks } from '../support/networks.ts';
+import { describeGoverned } from '../support/networks.ts';
 import { mustSkip } from '../support/optional.ts';
 import { openPythonEnvironment } from '../support/python-environment.ts';
 
@@ -41,7 +41,7 @@ function inPython(name: string, proxy: string, directory: string): Promise<Pulse
   return PulseAgent.start(plan, 'bound', AbortSignal.timeout(120_000));
 }
 
-describeNetworks('engagements between agents', (network) => {
+describeGoverned('engagements between agents', (network) => {
   const contracts = {
     'eng-open': {},
     'eng-asks': { approval: { by: ['box'], forSeconds: 3_600, reason: 'required' } },

@@ -12,11 +12,11 @@ import { openPlc, type Plc } from '../../main/cli/demo/plc.ts';
 import { culvertProgram } from '../support/culvert.ts';
 import { GovernedWorld } from '../support/governed-world.ts';
 import { openHandshakeServer, type McpTestServer } from '../support/mcp-servers.ts';
-import { describeNetworks } from '../support/networks.ts';
+import { describeGoverned } from '../support/networks.ts';
 import { dialSocks } from '../support/socks-client.ts';
 import { until } from '../support/until.ts';
 
-describeNetworks('a contract learnt from what was observed', (network) => {
+describeGoverned('a contract learnt from what was observed', (network) => {
   let world: GovernedWorld;
   let plc: Plc;
   let tools: McpTestServer;

@@ -6,14 +6,14 @@ import type { AuditRecordView } from '../../main/api/record-views.ts';
 import type { SecretView } from '../../main/api/views.ts';
 import { GovernedWorld, type Answer } from '../support/governed-world.ts';
 import { answerTokens, openLlmServer, type LlmServer } from '../support/llm-server.ts';
-import { describeNetworks } from '../support/networks.ts';
+import { describeGoverned } from '../support/networks.ts';
 import { selfSigned } from '../support/self-signed.ts';
 
 const perAnswer = answerTokens.input + answerTokens.output;
 const keys = { openai: 'sk-openai-9f2c41', anthropic: 'sk-ant-77aa03' };
 const providerName = 'api.provider.example';
 
-describeNetworks('language models behind the dark', (network) => {
+describeGoverned('language models behind the dark', (network) => {
   let world: GovernedWorld;
   let plain: LlmServer;
   let secure: LlmServer;

@@ -2,7 +2,7 @@
 import ModbusRTU from 'modbus-serial';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { GovernedWorld } from '../support/governed-world.ts';
-import { describeNetworks } from '../support/networks.ts';
+import { describeGoverned } from '../support/networks.ts';
 import { openPlc, type Plc } from '../../main/cli/demo/plc.ts';
 import { dialSocks } from '../support/socks-client.ts';
 import { until } from '../support/until.ts';
@@ -35,7 +35,7 @@ const writeFrames: readonly (readonly number[])[] = [
   [100],
 ];
 
-describeNetworks('a PLC under a read-only contract', (network) => {
+describeGoverned('a PLC under a read-only contract', (network) => {
   let world: GovernedWorld;
   let plc: Plc;
 

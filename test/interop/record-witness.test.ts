@@ -15,12 +15,12 @@ import type {
 } from '../../main/api/record-views.ts';
 import type { QuarantineView } from '../../main/api/views.ts';
 import { culvert, culvertJson, startCulvert } from '../support/culvert.ts';
-import { describeNetworks } from '../support/networks.ts';
+import { describeGoverned } from '../support/networks.ts';
 import { until } from '../support/until.ts';
 
 type Running = Awaited<ReturnType<typeof startCulvert>>;
 
-describeNetworks('the record beyond the device', (network) => {
+describeGoverned('the record beyond the device', (network) => {
   let home: string;
   let env: Record<string, string>;
   let deviceId = '';
