@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 
 const fields = {
-  ai: ['test/field/ai-matrix.test.ts'],
+  ai: ['test/field/ai-matrix.test.ts', 'test/field/agents.test.ts'],
   mcp: ['test/field/mcp-matrix.test.ts'],
   ot: [
     'test/interop/guard-floor-libraries.test.ts',

@@ -70,6 +70,18 @@ export interface Matrix {
   readonly servers: readonly MatrixServer[];
 }
 
+/** One cell that is to be run. */
+export interface PlannedCell {
+  readonly client: MatrixClient;
+  readonly server: MatrixServer;
+  readonly way: Way;
+}
+
+/** Every client with every server by every way. */
+export function allCells({ clients, servers }: Matrix): readonly PlannedCell[] {
+  return servers.flatMap((server) => ways.flatMap((way) => clients.map((client) => ({ client, server, way }))));
+}
+
 /** What became of one cell: why a step did not hold, or is not asked for. */
 export interface Cell {
   readonly client: string;
@@ -158,7 +170,9 @@ export async function runCell(world: McpWorld, client: MatrixClient, server: Run
       : await world.command(...verb);
   const prefix = way === 'serve' ? `${service}__` : '';
   const from = server.told().length;
-  const told = await ask(client, [JSON.stringify(where), prefix, service]);
+  // What a kit does not offer would be waited for in vain.
+  const skipped = { MATRIX_SKIP: Object.keys(lacking).join() };
+  const told = await ask(client, [JSON.stringify(where), prefix, service], skipped);
   const failed: Partial<Record<Step, string>> = {};
   for (const step of steps) {
     if (lacking[step] !== undefined) continue;
@@ -187,13 +201,17 @@ function whyNone(client: MatrixClient, server: MatrixServer, way: Way): string |
 
 type Told = Readonly<Record<string, unknown>>;
 
-function ask({ command, after = [], env }: MatrixClient, task: readonly string[]): Promise<Told | Error> {
+function ask(
+  { command, after = [], env }: MatrixClient,
+  task: readonly string[],
+  more: Readonly<Record<string, string>>,
+): Promise<Told | Error> {
   const [file = '', ...args] = command;
   return new Promise((resolve) => {
     execFile(
       file,
       [...args, ...task, ...after],
-      { timeout: cellTimeoutMs, maxBuffer: 1 << 26, env: { ...process.env, ...env } },
+      { timeout: cellTimeoutMs, maxBuffer: 1 << 26, env: { ...process.env, ...env, ...more } },
       (error, stdout, stderr) => {
         const line = stdout.split('\n').findLast((one) => one.startsWith('{'));
         if (line !== undefined) resolve(JSON.parse(line) as Told);

@@ -1,7 +1,7 @@
 /** The clients and servers of the matrix: those that come with the sources, and the others of the day, installed in a folder of their own. */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Matrix, MatrixClient, MatrixServer } from './mcp-matrix.ts';
+import type { Matrix, MatrixClient, MatrixServer, PlannedCell, Way } from './mcp-matrix.ts';
 
 const scripts = fileURLToPath(new URL('ai/', import.meta.url));
 
@@ -66,4 +66,26 @@ export function typeScriptPeers(directory: string): Matrix {
 export function ownPeers(): Matrix {
   const { clients, servers } = typeScriptPeers(scripts);
   return { servers, clients: clients.filter(({ eras }) => eras.includes('handshake')) };
+}
+
+/** Each client, each server, each way, and each era before the other. */
+const core: readonly (readonly [client: string, service: string, way: Way])[] = [
+  ['TypeScript 1.x', 'ts1-events', 'transparent'],
+  ['TypeScript 1.x', 'ts1-older', 'connect'],
+  ['TypeScript 1.x', 'ts2', 'serve'],
+  ['TypeScript 2.x, auto', 'ts2', 'transparent'],
+  ['TypeScript 2.x, auto', 'ts1-resumable', 'connect'],
+  ['TypeScript 2.x, auto', 'ts1-json', 'serve'],
+  ['TypeScript 2.x, pinned', 'ts2', 'connect'],
+  ['TypeScript 2.x, pinned', 'ts1-events', 'serve'],
+];
+
+/** As few cells as hold all that comes with the sources. */
+export function coreCells(): readonly PlannedCell[] {
+  const { clients, servers } = typeScriptPeers(scripts);
+  return core.map(([name, service, way]) => {
+    const [client, server] = [clients.find((one) => one.name === name), servers.find((one) => one.service === service)];
+    if (client === undefined || server === undefined) throw new Error(`no cell of ${name} with ${service}`);
+    return { client, server, way };
+  });
 }

@@ -45,6 +45,10 @@ impl ClientHandler for Matrix {
 }
 
 async fn step<T: Into<Value>>(told: &mut Map<String, Value>, name: &str, asked: impl Future<Output = Result<T>>) {
+    let skipped = std::env::var("MATRIX_SKIP").unwrap_or_default();
+    if skipped.split(',').any(|one| one == name) {
+        return;
+    }
     let said = match tokio::time::timeout(Duration::from_secs(30), asked).await {
         Err(_) => json!("error: no answer"),
         Ok(Err(error)) => json!(format!("error: {error:#}")),
