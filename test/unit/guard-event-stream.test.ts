@@ -66,3 +66,24 @@ describe('the data of an event', () => {
     );
   });
 });
+
+describe('an event on its way on', () => {
+  it.each(['\n', '\r\n', '\r'])(
+    'has the whole of its last line end at once, wherever its bytes were cut: %j',
+    (end) => {
+      const event = `event: message${end}data: {"a":1}${end}${end}`;
+      const whole = end === '\r' ? `${event}\n` : event;
+      for (const size of [1, 2, 3, 7, 1_000]) {
+        const splitter = new EventSplitter();
+        const stream = Buffer.from(event + event);
+        const out: string[] = [];
+        for (let at = 0; at < stream.length; at += size) {
+          for (const { parts } of splitter.push(stream.subarray(at, at + size)))
+            out.push(Buffer.concat(parts).toString());
+        }
+        expect(out).toEqual([whole, whole]);
+        expect(splitter.heldBytes).toBe(0);
+      }
+    },
+  );
+});

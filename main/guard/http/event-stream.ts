@@ -56,6 +56,8 @@ export class EventSplitter<S extends EventSink = EventSink> {
       if (byte === lf && this.#afterCr) {
         // The second half of a line end that counted already.
         this.#afterCr = false;
+        // Behind an event that went on with it.
+        if (start === at && this.#held.length === 0) start = at + 1;
         continue;
       }
       this.#afterCr = byte === cr;
@@ -70,7 +72,13 @@ export class EventSplitter<S extends EventSink = EventSink> {
       }
       this.#line = 0;
       if (this.#lineIsEmpty) {
+        if (byte === cr && bytes[at + 1] === lf) {
+          at += 1;
+          this.#afterCr = false;
+        }
         this.#held.push(bytes.subarray(start, at + 1));
+        // Readers wait for what may follow a CR, which may come late or be the end: the line ends with both.
+        if (this.#afterCr) this.#held.push(lineBreak);
         events.push({ parts: this.#held.parts(), sink: this.#sink });
         this.#held = new HeldBytes();
         this.#sink = this.#open?.();
