@@ -31,6 +31,8 @@ export interface FlowRequest {
   readonly destination: Destination;
   /** Named outright by a loopback port or `culvert mcp connect`; interception is then skipped. */
   readonly service?: string;
+  /** A data connection of an FTP session that stands, as its host knows it. */
+  readonly ftpData?: string;
   /** Local socket address the source connected to (proxy entries); with `source` it names the owning socket. */
   readonly via?: Endpoint;
 }

@@ -7,9 +7,12 @@ import type { ReasonCode } from '../base/reason-codes.ts';
 import type { Reason } from '../base/reason.ts';
 import type { ByteStream } from '../base/stream.ts';
 import type { Askers } from '../sockets/ask-everybody.ts';
+import { ftpDataField, ftpField } from '../peer/words.ts';
 import { connectTarget } from './connect-target.ts';
 import { decideTarget, parseAppData } from './dial-target.ts';
 import type { AppData, DialTarget } from './dial-target.ts';
+import type { ActiveData, FtpControl } from './ftp/active-data.ts';
+import { ftpPort } from './ftp/control-lines.ts';
 import type { HostTerminator } from './host-config.ts';
 import type { AdmitHosted, HostedAdmission, HostedDial, HostedRequest, HostedService, TargetTls } from './hosting.ts';
 import { serveResolver } from './resolver.ts';
@@ -24,6 +27,7 @@ export interface AnswerDeps {
   readonly dns: HostDns;
   readonly serial: Pick<SerialLines, 'connect'>;
   readonly askers: Pick<Askers, 'ask'>;
+  readonly ftp: Pick<ActiveData, 'control' | 'take' | 'refuse'>;
 }
 
 /** `connType` of the connection that carries DNS questions. Source: openziti/ziti tunnel/const.go. */
@@ -53,19 +57,30 @@ export async function answerDial(
   const decision = decideTarget(config, parsed.values);
   if (decision.kind === 'refused') return refuse('hosting.refused', decision.sentence);
   const { target } = decision;
-  const request = requestOf(dial, service, target, parsed.values);
+  const owner = { serviceId: service.serviceId, caller: routersWord(dial) };
+  const claim = parsed.values[ftpDataField];
+  const ftp =
+    claim === undefined && isFtp(target, config, service)
+      ? deps.ftp.control(owner, parsed.values[ftpField] !== undefined)
+      : undefined;
+  const request = { ...requestOf(dial, service, target, parsed.values), ...defined({ ftp: ftp?.word }) };
   const admission = await admit(deps, request);
+  if (admission.kind !== 'accept') {
+    ftp?.[Symbol.dispose]();
+    if (claim !== undefined) deps.ftp.refuse(claim, owner);
+  }
   if (admission.kind === 'refuse') return refuse(admission.reason.code, admission.reason.sentence);
 
   if (admission.kind === 'answer') return answerItself(dial, admission, deps);
 
   const { answer } = service;
-  const local = await orReason(() =>
-    answer === undefined
-      ? connect(config, target, admission.tls, deps, signal, startedMs)
-      : answer.open(request, signal),
-  );
+  const local = await orReason(() => {
+    if (answer !== undefined) return answer.open(request, signal);
+    if (claim !== undefined) return deps.ftp.take(claim, owner, signal);
+    return connect(config, target, defined({ tls: admission.tls, ftp }), deps, signal, startedMs);
+  });
   if ('code' in local) {
+    ftp?.[Symbol.dispose]();
     admission.failed(local);
     return refuse(local.code, local.sentence);
   }
@@ -119,10 +134,21 @@ function answerItself(
   }
 }
 
+/** As far as the router says who it is. */
+function routersWord({ caller }: HostedDial): string | undefined {
+  return caller.asserted ? (caller.id ?? caller.name) : undefined;
+}
+
+/** A server that is reached by this host's own address: it opens data connections to that. */
+function isFtp(target: DialTarget, config: HostTerminator, service: HostedService): boolean {
+  const straight = config.proxy === undefined && config.serial === undefined && service.answer === undefined;
+  return straight && target.protocol === 'tcp' && target.port === ftpPort;
+}
+
 function connect(
   config: HostTerminator,
   target: DialTarget,
-  tls: TargetTls | undefined,
+  over: { readonly tls?: TargetTls; readonly ftp?: FtpControl },
   deps: AnswerDeps,
   signal: AbortSignal,
   startedMs: number,
@@ -131,7 +157,7 @@ function connect(
   return connectTarget({
     target,
     proxy: config.proxy,
-    ...defined({ tls }),
+    ...over,
     timeoutMs: Math.max(1, config.connectTimeoutMs - (deps.clock.monotonic() - startedMs)),
     clock: deps.clock,
     log: deps.log,

@@ -11,6 +11,7 @@ import { connectUdp } from '../sockets/connect-udp.ts';
 import { tcpStream } from '../sockets/tcp-stream.ts';
 import { askedBy } from './broadcast-address.ts';
 import { finderOf } from './finders.ts';
+import type { FtpControl } from './ftp/active-data.ts';
 import type { DialTarget } from './dial-target.ts';
 import type { TargetTls } from './hosting.ts';
 import { secure } from './secure-target.ts';
@@ -30,6 +31,8 @@ export interface ConnectTargetOptions {
   readonly log: Log;
   /** Where the target is everybody. */
   readonly askers: Pick<Askers, 'ask'>;
+  /** Of an FTP server: put over the connection to it. */
+  readonly ftp?: FtpControl;
   readonly signal: AbortSignal;
 }
 
@@ -71,7 +74,7 @@ export async function connectTarget(options: ConnectTargetOptions): Promise<Byte
     if (proxy !== undefined) socket = await tunnel(socket, target, options, leftMs());
     const { tls, clock, signal } = options;
     if (tls !== undefined) socket = await secure(socket, { tls, timeoutMs: leftMs(), clock, signal });
-    return tcpStream(socket);
+    return options.ftp === undefined ? tcpStream(socket) : options.ftp.over(socket);
   } catch (error) {
     const said = error instanceof Error ? error.message : String(error);
     const details = error instanceof TunnelerError ? { ...error.details, cause: error.code } : {};

@@ -4,6 +4,7 @@ import { Emitter } from '../base/emitter.ts';
 import type { Log } from '../base/log.ts';
 import { KeyedSerialQueue } from '../base/serial-queue.ts';
 import { Askers } from '../sockets/ask-everybody.ts';
+import { ActiveData } from './ftp/active-data.ts';
 import { HostedServiceRun, fingerprintOf } from './hosted-service.ts';
 import type { AdmitHosted, HostedService, HostedState, Hosting } from './hosting.ts';
 import { systemDns } from './resolver.ts';
@@ -26,7 +27,11 @@ export function createHosting(deps: HostingDeps): Hosting {
 }
 
 class HostingOfAll implements Hosting {
-  readonly #deps: Required<HostingDeps> & { readonly serial: SerialLines; readonly askers: Askers };
+  readonly #deps: Required<HostingDeps> & {
+    readonly serial: SerialLines;
+    readonly askers: Askers;
+    readonly ftp: ActiveData;
+  };
   /** By identity, then by service id. */
   readonly #runs = new Map<string, Map<string, HostedServiceRun>>();
   /** Changes of one identity happen one after another. */
@@ -38,6 +43,7 @@ class HostingOfAll implements Hosting {
       dns: systemDns(),
       serial: new SerialLines(deps.clock),
       askers: new Askers(deps.clock),
+      ftp: new ActiveData(deps.clock),
       ...deps,
     };
   }

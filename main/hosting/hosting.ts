@@ -102,6 +102,8 @@ export interface HostedRequest {
   readonly encrypted: boolean;
   /** The dialer's app data, its string values only; empty where it sent none. */
   readonly appData: Readonly<Record<string, string>>;
+  /** Of a control connection of FTP whose data connections the dialler carries: the word by which it asks for them. */
+  readonly ftp?: string;
   /** The service's configs, its contract among them. */
   readonly configs: Readonly<Record<string, unknown>>;
 }

@@ -28,6 +28,11 @@ export const mfaAgeField = 'culvert_mfa_age';
 /** Field in which it says why there is no time to ask for approval. Its own word, good for whom the contract names. */
 export const breakGlassField = 'culvert_break_glass';
 
+/** Field by which a dialler says that it carries data connections of FTP to its application: RFC 959's active mode. */
+export const ftpField = 'culvert_ftp';
+/** Field of a dial that is such a data connection: the host's word for its control connection, `/`, the port that the application announced. */
+export const ftpDataField = 'culvert_ftp_data';
+
 const markBytes = 16;
 const headBytes = markBytes + 2;
 /** The longest JSON a frame can state. */
@@ -51,6 +56,8 @@ export interface HostWords {
   /** What it still grants this caller; absent: without end. */
   readonly leftSeconds?: number;
   readonly engagement?: EngagementWords;
+  /** This is a control connection of FTP, and this the word by which its data connections are asked for: 16 bytes, lower hex. */
+  readonly ftp?: string;
   /**
    * Lower hex, at least 16 bytes: say who you are, signed over this. Absent: the host knows, or does not ask. With it nothing else is said yet: what the host makes of the answer follows in words of their own.
    */
@@ -133,11 +140,12 @@ export function joined(...parts: readonly Uint8Array[]): Uint8Array {
 
 /** The host's words as far as they make sense. */
 export function hostWords(raw: Readonly<Record<string, unknown>>): HostWords {
-  const { guard, challenge, leftSeconds } = raw;
+  const { guard, challenge, leftSeconds, ftp } = raw;
   const engagement = engagementWords(raw.engagement);
   return {
     ...(engagement === undefined ? {} : { engagement }),
     ...(typeof guard === 'string' ? { guard } : {}),
+    ...(typeof ftp === 'string' && /^[0-9a-f]{32}$/.test(ftp) ? { ftp } : {}),
     ...(typeof leftSeconds === 'number' && leftSeconds >= 0 ? { leftSeconds } : {}),
     ...(typeof challenge === 'string' && markOf(challenge) !== undefined ? { challenge } : {}),
   };

@@ -11,6 +11,7 @@ const fields = {
     'test/interop/serial-line.test.ts',
     'test/field/modbus-clients.test.ts',
     'test/field/tftp.test.ts',
+    'test/system/floor-tun.test.ts',
   ],
   models: ['test/field/models.test.ts'],
   lines: ['test/field/lines.test.ts'],

@@ -11,14 +11,15 @@ import { openPythonEnvironment, pythonPlace } from './python-environment.ts';
 const run = promisify(execFile);
 const scripts = join(dirname(fileURLToPath(import.meta.url)), 'floor');
 
-/** Libraries that bear one another: those of the day, and older releases in places of their own. */
-export type FloorLibraries = 'of-the-day' | 'pymodbus25' | 'pymodbus36';
+/** Libraries that bear one another: those of the day, older releases, and what a tunnel alone is tried with, in places of their own. */
+export type FloorLibraries = 'of-the-day' | 'pymodbus25' | 'pymodbus36' | 'reach';
 
 function requirementsOf(libraries: FloorLibraries): string {
   return join(scripts, libraries === 'of-the-day' ? 'requirements.txt' : `requirements-${libraries}.txt`);
 }
 
-const interpreterOf = (libraries: FloorLibraries): string =>
+/** The Python that has them, once they are installed. */
+export const floorInterpreter = (libraries: FloorLibraries): string =>
   pythonPlace('floor', requirementsOf(libraries)).interpreter;
 
 /** Why the libraries cannot run here, or undefined where they can: installs them the first time. */
@@ -32,7 +33,7 @@ export async function openDevice(
   protocol: string,
   directory: string,
 ): Promise<{ readonly port: number } & AsyncDisposable> {
-  const child = new Child(interpreterOf('of-the-day'), [join(scripts, 'peers.py'), protocol, 'serve'], {
+  const child = new Child(floorInterpreter('of-the-day'), [join(scripts, 'peers.py'), protocol, 'serve'], {
     logFile: join(directory, `${protocol}-device.log`),
   });
   for (;;) {
@@ -68,7 +69,7 @@ export async function askDevice(
   libraries: FloorLibraries = 'of-the-day',
   env: Readonly<Record<string, string>> = {},
 ): Promise<ClientTold> {
-  return clientTold(client, interpreterOf(libraries), [join(scripts, 'peers.py'), client, 'ask', String(port)], env);
+  return clientTold(client, floorInterpreter(libraries), [join(scripts, 'peers.py'), client, 'ask', String(port)], env);
 }
 
 /** What a program tells that asks a device as the scripts do. */

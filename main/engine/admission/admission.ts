@@ -23,6 +23,9 @@ import type { GrantHolder } from '../../policy/grants.ts';
 import type { DecideFlow, DecisionFacts, Verdict } from '../../policy/verdict.ts';
 import type { Sessions } from '../../session/sessions.ts';
 import type { EngagementWords } from '../../peer/words.ts';
+import { connectTcp } from '../../sockets/connect-tcp.ts';
+import { tcpStream } from '../../sockets/tcp-stream.ts';
+import { ActiveFtp, mayBeFtp, type CarryData } from './active-ftp.ts';
 import { explainDialFailure } from './dial-failure.ts';
 import type { DialledStream, HeldBy } from './dialing.ts';
 import type { HostRefusals } from './host-refusals.ts';
@@ -240,6 +243,7 @@ function open(
   local: ByteStream,
   remote: DialledStream,
 ): void {
+  const ftp = mayBeFtp(flow) ? new ActiveFtp(remote.stream, flow, carryData(deps, app)) : undefined;
   try {
     const grants = contract === undefined ? [] : deps.times.begin(holderOf(deps, match), contract);
     const id = deps.sessions.open(
@@ -259,12 +263,13 @@ function open(
         contract,
       },
       local,
-      remote.stream,
+      ftp?.stream ?? remote.stream,
       { grants },
     );
     remote.onGreeting((words) => {
       if (words === undefined) return;
       const { guard, leftSeconds, engagement } = words;
+      if (words.ftp !== undefined) ftp?.begin(words.ftp);
       if (contract?.a2a !== undefined && engagement !== undefined)
         deps.engagements.met(holderOf(deps, match), engagement);
       deps.sessions.met(id, { guarded: guard !== undefined, ...defined({ leftSeconds }) });
@@ -275,6 +280,30 @@ function open(
     // The entry has no way left to say more to the application.
     deps.log.warn('corridor.session_refused', { service: match.service.name, error });
   }
+}
+
+/** An application that waits on its own machine answers at once. */
+const applicationMs = 5_000;
+
+/** Data connections of an FTP session: admitted as the program that has the session, and each a session of its own. */
+function carryData(deps: AdmissionDeps, app: App): CarryData {
+  const admit = createAdmission({ ...deps, findApp: () => Promise.resolve(app) });
+  return async (data, signal) => {
+    let admission: Admission | undefined;
+    try {
+      admission = await admit(data, { signal });
+      if (admission.kind !== 'dialled') return admission.reason.sentence;
+      const { address: host, port } = data.source;
+      const socket = await connectTcp({ host, port, timeoutMs: applicationMs, clock: deps.clock, signal });
+      admission.join(tcpStream(socket));
+      return undefined;
+    } catch (thrown) {
+      if (admission?.kind === 'dialled') admission.abandon();
+      const error = toTunnelerError(thrown);
+      deps.log.info('corridor.ftp_data_failed', { error });
+      return error.message;
+    }
+  };
 }
 
 /** The host's first words may take its own check of a signature. */

@@ -13,12 +13,15 @@ import {
   callerText,
   dialGuardField,
   engagementField,
+  ftpDataField,
+  ftpField,
   helloField,
   mfaAgeField,
   type CallerProof,
   type HostWords,
 } from '../../peer/words.ts';
 import type { DialOptions, ZitiStream } from '../../ziti/model.ts';
+import { mayBeFtp } from './active-ftp.ts';
 import type { BreakGlass } from './break-glass.ts';
 import type { RecentUse } from './facts.ts';
 import type { Identities } from '../identities/identities.ts';
@@ -68,6 +71,8 @@ export class Dialing {
       ...defined({
         [dialGuardField]: guard,
         [engagementField]: engagement,
+        [ftpField]: mayBeFtp(flow) ? '1' : undefined,
+        [ftpDataField]: flow.ftpData,
         [breakGlassField]: this.#deps.breakGlass.reasonFor(match.service.name, app),
       }),
     };

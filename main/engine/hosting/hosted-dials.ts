@@ -157,7 +157,7 @@ async function join(request: HostedRequest, joining: Joining, deps: MeetingDeps)
     const grants = contract === undefined ? [] : deps.times.begin(holderOf(request, caller), contract);
     const left = Math.min(...grants.map((grant) => grant.leftMs() ?? Infinity));
     met.greet({
-      ...defined({ guard: kind, engagement }),
+      ...defined({ guard: kind, engagement, ftp: request.ftp }),
       ...(left === Infinity ? {} : { leftSeconds: Math.ceil(left / 1000) }),
     });
     deps.sessions.open(

@@ -14,13 +14,24 @@ export interface Expected {
   readonly args?: readonly string[];
   /** Only these; `CULVERT_NETWORK` narrows too. */
   readonly networks?: readonly string[];
+  /** Why what else it needs is not here. */
+  readonly missing?: string | undefined;
 }
 
-export function expectFindings({ subject, program, checks, timeoutMs, within, args = [], networks }: Expected): void {
+export function expectFindings({
+  subject,
+  program,
+  checks,
+  timeoutMs,
+  within,
+  args = [],
+  networks,
+  missing,
+}: Expected): void {
   const wanted = process.env['CULVERT_NETWORK'] ?? '';
   for (const network of tunNetworks) {
     if (networks?.includes(network.name) === false || (wanted !== '' && wanted !== network.name)) continue;
-    describe.skipIf(mustSkip(network.missing()))(`${subject} on ${network.name}`, () => {
+    describe.skipIf(mustSkip(network.missing() ?? missing))(`${subject} on ${network.name}`, () => {
       let seen: Findings;
       beforeAll(async () => {
         seen = await runInside(program, [network.name, ...args], {
