@@ -45,6 +45,10 @@ export interface MatrixServer {
   readonly lacks?: Lacks;
   /** What it lacks besides where a client begins with a handshake. */
   readonly lacksWithHandshake?: Lacks;
+  /** The same where one begins without. */
+  readonly lacksWithoutHandshake?: Lacks;
+  /** What does not work between it and a client, by the client's name, without Culvert either. */
+  readonly lacksWith?: Readonly<Record<string, Lacks>>;
   /** It answers by events, however large. */
   readonly events?: true;
   readonly env?: Readonly<Record<string, string>>;
@@ -157,8 +161,9 @@ export async function runCell(world: McpWorld, client: MatrixClient, server: Run
   const lacking: Lacks = {
     ...client.lacks,
     ...server.of.lacks,
-    ...(isStateless ? {} : server.of.lacksWithHandshake),
+    ...(isStateless ? server.of.lacksWithoutHandshake : server.of.lacksWithHandshake),
     ...(way === 'transparent' && server.of.events === true ? client.lacksOfEvents : {}),
+    ...(way === 'transparent' ? server.of.lacksWith?.[client.name] : {}),
   };
   const host = `http://${service}.dark`;
   const verb = way === 'connect' ? ['connect', service] : ['serve'];

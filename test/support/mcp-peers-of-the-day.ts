@@ -13,6 +13,9 @@ const scripts = fileURLToPath(new URL('ai/', import.meta.url));
 const [goSdk, mcpGo] = ['github.com/modelcontextprotocol/go-sdk', 'github.com/mark3labs/mcp-go'];
 const npmPackages = ['@modelcontextprotocol/sdk', '@modelcontextprotocol/client', '@modelcontextprotocol/server'];
 
+/** See `findings/go-sdk-cancels-without-its-revision.sh`. */
+const afterCancel = 'the client ends its session after a cancelled call, without Culvert too';
+
 /** Versions by the kit's name. */
 export type Versions = Readonly<Record<string, string>>;
 
@@ -50,9 +53,18 @@ function peersIn(directory: string): Matrix {
         stateless: true,
         events: true,
         lacks: { subscription: 'it has no subscriptions' },
+        lacksWithoutHandshake: { elicitation: 'it asks nobody without a handshake' },
       },
-      { name: 'go-sdk', service: 'go', command: [at('go/bin/server'), 'go'], stateless: true, events: true },
-      { name: 'mcp-go', service: 'mark', command: [at('go/bin/mark3labs'), 'mark'], stateless: true, events: true },
+      { name: 'go-sdk', service: 'go', command: [at('go/bin/server'), 'go'], events: true },
+      {
+        name: 'mcp-go',
+        service: 'mark',
+        command: [at('go/bin/mark3labs'), 'mark'],
+        stateless: true,
+        events: true,
+        lacksWithoutHandshake: { subscription: 'it tells of no change without a handshake' },
+        lacksWith: { 'go-sdk': { elicitation: afterCancel, large: afterCancel } },
+      },
     ],
     clients: [
       ...own.clients,

@@ -123,7 +123,11 @@ export const realAgents: readonly RealAgent[] = [
     client: 'qwen-code',
     args: ({ model, prompt }) => ['-p', prompt, '-m', model, '--auth-type', 'openai', '--approval-mode', 'yolo'],
     files: () => ({
-      '.qwen/settings.json': JSON.stringify({ privacy: { usageStatisticsEnabled: false } }),
+      '.qwen/settings.json': JSON.stringify({
+        privacy: { usageStatisticsEnabled: false },
+        // Else a model finds tools by a search of its own.
+        tools: { toolSearch: { enabled: false } },
+      }),
     }),
     env: ({ model }) => ({ OPENAI_MODEL: model, QWEN_CODE_LEGACY_MCP_BLOCKING: '1' }),
   },

@@ -61,7 +61,8 @@ def touch() -> str:
     return "touched"
 
 
-@server.tool
+# As text alone: said again as structured content it would be twice as large.
+@server.tool(output_schema=None)
 def big(bytes: int) -> str:
     say({"ran": "big"})
     return "x" * bytes
