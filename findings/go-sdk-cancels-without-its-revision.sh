@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What: the client of MCP's official Go SDK, which speaks revision 2026-07-28 where its server does, gives a call up by a `notifications/cancelled` without
-#       the revision in `_meta` that each message of that revision has to carry. A server by mcp-go refuses it with 400, and the client then fails
+#       the revision in `_meta`, where its requests have it. A server by mcp-go, which wants it in each message of that revision, refuses it with 400, and the client then fails
 #       another call of its session, one that was never given up: "sending "notifications/cancelled": Bad Request", then "client is closing".
 # Seen: github.com/modelcontextprotocol/go-sdk v1.8.0, github.com/mark3labs/mcp-go v1.2.1, Go 1.26.8, 2026-11-30.
 # Why it surprises: a user who cancels one tool loses the session. The client's requests do carry the revision in `_meta`; of its notifications this one does not.
