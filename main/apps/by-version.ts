@@ -3,6 +3,8 @@ import { statSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 
 const maxCached = 512;
+/** A package manager at work changes its record again and again. */
+const maxTurns = 3;
 /** Larger than any executable; a path that leads to something endless must not be read for ever. */
 const maxBytes = 4 * 1024 ** 3;
 
@@ -25,21 +27,25 @@ export class ByVersion<T extends string | null> {
     return version === undefined ? undefined : this.#known.get(version);
   }
 
-  /** `name`: as whom the file goes, where `path` is another way to it. Undefined where it cannot be read. */
+  /** `name`: as whom the file goes, where `path` is another way to it. Undefined where it cannot be read, or is another one each time. */
   async of(path: string, name = path): Promise<T | undefined> {
-    const version = this.#versionOf(path, name);
-    if (version === undefined) return undefined;
-    const known = this.#known.get(version);
-    if (known !== undefined) return known;
-    const reading = this.#reading.get(version) ?? this.#read(path, name);
-    this.#reading.set(version, reading);
-    const value = await reading;
-    this.#reading.delete(version);
-    // The file may have been replaced while it was read; what was read then belongs to no version we can name.
-    if (value === undefined || this.#versionOf(path, name) !== version) return undefined;
-    if (this.#known.size >= maxCached) this.#known.clear();
-    this.#known.set(version, value);
-    return value;
+    for (let turn = 0; turn < maxTurns; turn += 1) {
+      const version = this.#versionOf(path, name);
+      if (version === undefined) return undefined;
+      const known = this.#known.get(version);
+      if (known !== undefined) return known;
+      const reading = this.#reading.get(version) ?? this.#read(path, name);
+      this.#reading.set(version, reading);
+      const value = await reading;
+      this.#reading.delete(version);
+      if (value === undefined) return undefined;
+      // Replaced while it was read: what was read then belongs to no version we can name.
+      if (this.#versionOf(path, name) !== version) continue;
+      if (this.#known.size >= maxCached) this.#known.clear();
+      this.#known.set(version, value);
+      return value;
+    }
+    return undefined;
   }
 
   /** By device, inode, size and times: other content has another one. */

@@ -24,6 +24,7 @@ class Host {
   /** What the tools answer, by the file they are asked of. */
   readonly answers = new Map<string, string>();
   asked = 0;
+  onAsk = (): void => undefined;
 
   write(path: string, text: string): string {
     const file = join(this.root, path);
@@ -35,6 +36,7 @@ class Host {
   signers(ownerUid = uid) {
     const run: RunCommand = (_file, args) => {
       this.asked += 1;
+      this.onAsk();
       const stdout = this.answers.get(args.at(-1) ?? '') ?? '';
       return Promise.resolve({ ok: stdout !== '', stdout, stderr: '' });
     };
@@ -57,6 +59,21 @@ describe.runIf(process.platform === 'linux')('the package that vouches for a pro
     );
     return { host, tool };
   };
+
+  it('is asked for again where a package manager writes its record meanwhile, and given up where it does so each time', async () => {
+    const { host, tool } = debian();
+    const touched = (turns: number): ReturnType<Host['signers']> => {
+      let left = turns;
+      host.onAsk = () => {
+        // A file system's own times are too coarse for what is written at once.
+        if (left > 0) utimesSync(join(host.root, 'var/lib/dpkg/status'), left, left);
+        left -= 1;
+      };
+      return host.signers();
+    };
+    expect(await touched(1).of(tool, '/usr/bin/tool')).toBe('deb:tool-kit');
+    expect(await touched(100).of(tool, '/usr/bin/tool')).toBeUndefined();
+  });
 
   it('is the Debian package whose record has its digest', async () => {
     const { host, tool } = debian();
