@@ -27,8 +27,15 @@ export interface WebContentsLike {
     event: 'will-navigate' | 'will-redirect',
     listener: (event: { preventDefault(): void }, url: string) => void,
   ): void;
+  on(event: 'did-start-navigation', listener: (details: NavigationLike) => void): void;
   on(event: 'will-attach-webview', listener: (event: { preventDefault(): void }) => void): void;
   setWindowOpenHandler(handler: (details: { readonly url: string }) => { action: 'deny' }): void;
+}
+
+/** What Electron tells of a navigation that has begun, as far as it is used. */
+export interface NavigationLike {
+  readonly isMainFrame: boolean;
+  readonly isSameDocument: boolean;
 }
 
 /** Electron's `Rectangle`: of a screen or on it, in its own pixels. */

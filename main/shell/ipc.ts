@@ -52,6 +52,10 @@ export function serveIpc(ipcMain: ElectronApi['ipcMain'], deps: IpcDeps): void {
         watched.delete(sender.id);
         deps.lines.closeWindow(sender.id);
       });
+      // A page that is loaded anew knows nothing of the connections of the one before.
+      sender.on('did-start-navigation', ({ isMainFrame, isSameDocument }) => {
+        if (isMainFrame && !isSameDocument) deps.lines.closeWindow(sender.id);
+      });
     }
     deps.lines.open(sender.id, id, sink);
   });

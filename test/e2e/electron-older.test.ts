@@ -13,6 +13,7 @@ import type { FakeEngine } from '../support/fake-engine.ts';
 import { listening } from '../support/listening.ts';
 import { mustSkip } from '../support/optional.ts';
 import { until } from '../support/until.ts';
+import { jobs, pressesOf } from '../support/window/newcomer.ts';
 import { closed, sceneEngine } from '../support/window/scene-engine.ts';
 import { serveScene } from '../support/window/scene-socket.ts';
 import { sceneState } from '../support/window/scene.ts';
@@ -20,6 +21,12 @@ import { madeUpToken as token } from '../support/window/token.ts';
 
 const row = (page: Page, text: string) => page.getByRole('row').filter({ hasText: text });
 const heading = (page: Page, name: string) => page.getByRole('heading', { level: 1, name, exact: true });
+
+/** Of Electron's `DownloadItem`. */
+interface Download {
+  getFilename(): string;
+  setSavePath(path: string): void;
+}
 
 /** Of Electron's `ProcessMetric`. */
 interface Process {
@@ -70,7 +77,19 @@ describe.skipIf(mustSkip(oldElectronMissing()))('the desktop in an Electron that
     page = await app.firstWindow();
     page.setDefaultTimeout(15_000);
     await heading(page, 'Sessions').waitFor();
+    await app.evaluate(({ session }, into) => {
+      const names: string[] = [];
+      Object.assign(globalThis, { culvertSaves: names });
+      // Else a dialog of the desktop's own would ask where to.
+      session.defaultSession.on('will-download', (_event: unknown, item: Download) => {
+        item.setSavePath(`${into}/${item.getFilename()}`);
+        names.push(item.getFilename());
+      });
+    }, installed.person.home);
   }
+  /** Names of files that the window handed over. */
+  const saves = (): Promise<readonly string[]> =>
+    app.evaluate(() => (globalThis as unknown as { readonly culvertSaves: readonly string[] }).culvertSaves);
   /** A second start, as a desktop makes one for a link or a file: it hands that over and ends. */
   async function startAgain(argument?: string): Promise<void> {
     const second = installed.start(desktop, argument === undefined ? [] : [argument]);
@@ -102,23 +121,24 @@ describe.skipIf(mustSkip(oldElectronMissing()))('the desktop in an Electron that
     await expect.poll(() => installed.person.browsed()).toEqual(['https://example.com/']);
   });
 
-  it('enrols by a dropped token and by an address', async () => {
-    const data = await page.evaluateHandle((text) => {
-      const transfer = new DataTransfer();
-      transfer.items.add(new File([text], 'mira.jwt', { type: 'application/jwt' }));
-      return transfer;
-    }, token);
-    await page.locator('body').dispatchEvent('drop', { dataTransfer: data });
-    await page.getByText('https://ctrl.example:1280').waitFor();
-    await page.getByRole('button', { name: 'Enrol', exact: true }).click();
-    await page.getByRole('heading', { name: 'You are in' }).waitFor();
-    const enrolled = () => engine.calls.filter(({ name }) => name === 'identity.enroll').map(({ request }) => request);
-    expect(enrolled()).toMatchObject([{ source: token, name: 'mira' }]);
-    await startAgain('culvert://enrol?url=https%3A%2F%2Fother.example');
+  it.each(jobs)('as in a browser: $name, $presses presses', async (job) => {
+    await page.reload(); // as each begins in a browser
+    await page.locator('main[aria-busy=false]').waitFor();
+    const before = (await saves()).length;
+    const saved = (name: RegExp) =>
+      expect
+        .poll(async () => (await saves()).slice(before).some((file) => name.test(file)), { timeout: 15_000 })
+        .toBe(true);
+    expect(await pressesOf(job, { page, engine, saved })).toBe(job.presses);
+  });
+
+  it('enrols by an address that a second start brings', async () => {
+    await startAgain('culvert://enrol?url=https%3A%2F%2Flinked.example');
     await page.getByRole('textbox', { name: 'Name on this device' }).fill('by-address');
     await page.getByRole('button', { name: 'Enrol', exact: true }).click();
     await page.getByRole('heading', { name: 'You are in' }).waitFor();
-    expect(enrolled().at(-1)).toMatchObject({ source: 'https://other.example', name: 'by-address' });
+    const enrolled = engine.calls.filter(({ name }) => name === 'identity.enroll').map(({ request }) => request);
+    expect(enrolled.at(-1)).toMatchObject({ source: 'https://linked.example', name: 'by-address' });
   });
 
   it('takes a token’s file and links from a second start, and leaves lying what is neither', async () => {
@@ -131,21 +151,6 @@ describe.skipIf(mustSkip(oldElectronMissing()))('the desktop in an Electron that
     await startAgain('culvert://show/nowhere');
     await startAgain('culvert://show/sessions');
     await heading(page, 'Sessions').waitFor();
-  });
-
-  it('sees a session, closes it, and puts its agent into quarantine and out again', async () => {
-    await row(page, 'issues-mcp').first().click();
-    const details = page.getByRole('complementary', { name: 'Details' });
-    await details.getByRole('button', { name: 'Close session', exact: true }).click();
-    await expect.poll(() => engine.calls.some(({ name }) => name === 'session.close')).toBe(true);
-    await details.getByRole('button', { name: 'Quarantine' }).click();
-    await page.getByRole('menuitem', { name: 'Quarantine claude-code' }).click();
-    await page.getByRole('dialog').getByRole('button', { name: 'Quarantine' }).click();
-    await expect.poll(() => Object.keys(engine.state().quarantine)).toContain('app:claude-code');
-    await page.getByRole('link', { name: 'Policy', exact: true }).click();
-    await page.getByRole('tab', { name: /Quarantine/ }).click();
-    await page.getByRole('button', { name: 'Release claude-code' }).click();
-    await expect.poll(() => Object.keys(engine.state().quarantine)).not.toContain('app:claude-code');
   });
 
   it('fetches no update that nobody known has signed, and says no more of it than was learnt', async () => {

@@ -53,6 +53,7 @@ function shell(connect: () => Promise<Transport>) {
   const sender = {
     id: 1,
     isDestroyed: () => false,
+    on: () => undefined,
     once: () => undefined,
     send: (channel: string, ...args: readonly unknown[]) =>
       queueMicrotask(() => toWindow.emit(channel, {}, ...(structuredClone(args) as unknown[]))),

@@ -9,7 +9,7 @@ import type { Transport } from '../../main/api/client.ts';
 import type { ShellArrival } from '../../main/api/shell-bridge.ts';
 import { ArrivalBox, arrivalOf, parseLink, readTokenFile } from '../../main/shell/arrivals.ts';
 import { channels } from '../../main/shell/channels.ts';
-import type { IpcEvent, WebContentsLike } from '../../main/shell/electron.ts';
+import type { IpcEvent, NavigationLike, WebContentsLike } from '../../main/shell/electron.ts';
 import { EngineLines } from '../../main/shell/engine-lines.ts';
 import { enginePath } from '../../main/shell/engine-path.ts';
 import { watchEngine } from '../../main/shell/engine-watch.ts';
@@ -105,6 +105,7 @@ describe('the window’s files', () => {
 class FakeContents {
   readonly sent: (readonly unknown[])[] = [];
   #destroyed: (() => void) | undefined;
+  #navigated: ((details: NavigationLike) => void) | undefined;
   readonly id: number;
   constructor(id: number) {
     this.id = id;
@@ -120,6 +121,14 @@ class FakeContents {
   }
   destroy(): void {
     this.#destroyed?.();
+  }
+
+  on(event: string, listener: (details: NavigationLike) => void): void {
+    if (event === 'did-start-navigation') this.#navigated = listener;
+  }
+
+  navigate(details: NavigationLike): void {
+    this.#navigated?.(details);
   }
 }
 
@@ -216,6 +225,27 @@ describe('what the window may ask', () => {
     expect(closed).toEqual([]);
     first.destroy();
     expect(closed).toEqual([0]);
+  });
+
+  it('ends a page’s connections when it is loaded anew, as often as that is', async () => {
+    const engine = createFakeEngine();
+    let open = 0;
+    const { call } = ipc(async () => {
+      const transport = memoryTransport(engine.dispatcher);
+      open += 1;
+      return { ...transport, close: () => ((open -= 1), transport.close()) };
+    });
+    const contents = new FakeContents(1);
+    for (let load = 0; load < 12; load += 1) {
+      call(contents, channels.connect, load);
+      await settle();
+      contents.navigate({ isMainFrame: true, isSameDocument: true });
+      contents.navigate({ isMainFrame: false, isSameDocument: false });
+      expect(open).toBe(1);
+      contents.navigate({ isMainFrame: true, isSameDocument: false });
+      expect(open).toBe(0);
+    }
+    expect(contents.sent.filter(([channel]) => channel === channels.closed)).toEqual([]);
   });
 
   it('bounds connections and messages, and ignores what no page of ours would send', async () => {

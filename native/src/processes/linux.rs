@@ -9,6 +9,7 @@ use std::mem::{size_of, zeroed};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use super::{Event, Image};
 
@@ -30,7 +31,7 @@ const BUFFER_BYTES: libc::c_int = 32 * 1024 * 1024;
 /// Events that wait for TypeScript; beyond it they count as lost.
 const MAX_WAITING: usize = 200_000;
 /// How long the kernel may take to say that it lets us listen; it answers within the request, or never.
-const ANSWER_MS: libc::c_int = 500;
+const ANSWER: Duration = Duration::from_millis(500);
 const MAX_ARGUMENT_BYTES: usize = 16 * 1024;
 const MAX_ENVIRONMENT_BYTES: usize = 256 * 1024;
 
@@ -254,9 +255,11 @@ fn listen_request() -> [u8; EVENT + 4] {
 fn await_answer(fd: libc::c_int) -> io::Result<()> {
     let silent = || io::Error::new(io::ErrorKind::PermissionDenied, "the kernel does not tell this user of processes");
     let mut message = [0u8; 4096];
-    // Events of others may come first; a host does not fork so fast that its answer drowns.
-    for _ in 0..MAX_WAITING {
-        if wait(fd, -1, ANSWER_MS) != Ready::Socket {
+    // Events of others may come first, and go on coming where there is no answer: what is kept to is the time since the request.
+    let ends = Instant::now() + ANSWER;
+    loop {
+        let left = ends.saturating_duration_since(Instant::now());
+        if left.is_zero() || wait(fd, -1, left.as_millis() as libc::c_int) != Ready::Socket {
             return Err(silent());
         }
         // SAFETY: pointer and length are of one live array.
@@ -270,7 +273,6 @@ fn await_answer(fd: libc::c_int) -> io::Result<()> {
             return if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error.abs())) };
         }
     }
-    Err(silent())
 }
 
 #[derive(PartialEq, Eq)]
@@ -322,6 +324,19 @@ mod tests {
         for length in 0..whole.len() {
             assert_eq!(parse(&whole[..length]), None);
         }
+    }
+
+    #[test]
+    fn waits_no_longer_for_an_answer_where_others_are_told_of() {
+        let (ours, kernel) = std::os::unix::net::UnixDatagram::pair().unwrap();
+        let telling = std::thread::spawn(move || {
+            while kernel.send(&message(PROC_EVENT_EXEC, &[9, 9])).is_ok() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        assert!(await_answer(ours.as_raw_fd()).is_err());
+        drop(ours);
+        telling.join().unwrap();
     }
 
     #[test]
