@@ -13,25 +13,22 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
-  readdirSync,
   realpathSync,
   rmSync,
   statSync,
-  writeFileSync,
 } from 'node:fs';
-import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join, relative, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
+import { libcNeeded, maintainer, normalise, packDeb, writeInto, writeSums } from './debian.mjs';
 import { ensureBuilt } from './prepare.mjs';
 import { billOfMaterials } from './sbom.mjs';
 import { copyPackage, copyProgram, epochOf, installFor, shippedPackages } from './shipped.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const architectures = { x64: 'amd64', arm64: 'arm64' };
-const maintainer = process.env.DEBEMAIL ?? 'The Culvert authors <culvert@users.noreply.github.com>';
 
 const { values: options } = parseArgs({
   options: {
@@ -75,19 +72,7 @@ try {
   placeControl();
   mkdirSync(options.out, { recursive: true });
   const file = join(resolve(options.out), `culvert_${version}_${architecture}.deb`);
-  const args = [
-    '--root-owner-group',
-    `-Z${options.compression}`,
-    ...(options.compression === 'xz' ? ['-z3'] : []),
-    '--build',
-    stage,
-    file,
-  ];
-  const built = spawnSync('dpkg-deb', args, {
-    stdio: ['ignore', 'ignore', 'inherit'],
-    env: { ...process.env, SOURCE_DATE_EPOCH: epoch },
-  });
-  if (built.status !== 0) fail('dpkg-deb failed');
+  if (!packDeb(stage, file, { compression: options.compression, epoch })) fail('dpkg-deb failed');
   if (!existsSync(addon))
     console.error(
       `culvert: without the native addon (node native/build.mjs${foreign ? ` --arch ${cpu}` : ''}): mode tun is not in this package`,
@@ -161,19 +146,7 @@ function placeControl() {
     write(`DEBIAN/${name}`, readFileSync(join(root, 'resources/debian', name), 'utf8'), 0o755);
   }
   write('DEBIAN/conffiles', '/etc/culvert/culvert.yaml\n');
-  const files = filesBelow(stage).filter((path) => !path.startsWith('DEBIAN/'));
-  const sizeKib = files.reduce((sum, path) => sum + Math.ceil(statSync(join(stage, path)).size / 1024), 0);
-  const md5 = (path) =>
-    createHash('md5')
-      .update(readFileSync(join(stage, path)))
-      .digest('hex');
-  write(
-    'DEBIAN/md5sums',
-    files
-      .filter((path) => !path.startsWith('etc/'))
-      .map((path) => `${md5(path)}  ${path}\n`)
-      .join(''),
-  );
+  const sizeKib = writeSums(stage);
   write(
     'DEBIAN/control',
     `Package: culvert
@@ -181,7 +154,7 @@ Version: ${version}
 Architecture: ${architecture}
 Maintainer: ${maintainer}
 Installed-Size: ${sizeKib}
-Depends: adduser, libc6 (>= ${libcNeeded()}), libgcc-s1, libstdc++6${nodeBinary === undefined ? ', nodejs (>= 20.19)' : ''}
+Depends: adduser, libc6 (>= ${libcNeeded(stage)}), libgcc-s1, libstdc++6${nodeBinary === undefined ? ', nodejs (>= 20.19)' : ''}
 Recommends: bubblewrap, iproute2, systemd
 Suggests: nftables, polkitd, systemd-resolved
 Section: net
@@ -194,45 +167,11 @@ Description: access to dark services of OpenZiti networks
  its own, the command line, and a console for the browser.
 `,
   );
-  normalise(stage);
+  normalise(stage, /^(?:DEBIAN\/(?:postinst|prerm|postrm)|usr\/bin\/culvert|usr\/lib\/culvert\/node\/bin\/node)$/);
 }
 
-/** The newest symbol version that native code in the package asks of glibc: what the machine must have. */
-function libcNeeded() {
-  const native = filesBelow(stage).filter((path) => path.endsWith('.node') || path.endsWith('/bin/node'));
-  const minors = native.flatMap((path) =>
-    [...readFileSync(join(stage, path), 'latin1').matchAll(/GLIBC_2\.(\d+)/g)].map(([, minor]) => Number(minor)),
-  );
-  return `2.${Math.max(28, ...minors)}`;
-}
-
-function filesBelow(directory) {
-  return readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => relative(directory, join(entry.parentPath, entry.name)))
-    .sort();
-}
-
-/** Packages arrive with whatever modes their authors' machines had. */
-function normalise(directory) {
-  for (const entry of readdirSync(directory, { withFileTypes: true })) {
-    const path = join(directory, entry.name);
-    if (entry.isDirectory()) {
-      chmodSync(path, 0o755);
-      normalise(path);
-    } else {
-      const inside = relative(stage, path);
-      const executable =
-        /^(?:DEBIAN\/(?:postinst|prerm|postrm)|usr\/bin\/culvert|usr\/lib\/culvert\/node\/bin\/node)$/.test(inside);
-      chmodSync(path, executable ? 0o755 : 0o644);
-    }
-  }
-}
-
-function write(path, content, mode = 0o644) {
-  const file = join(stage, path);
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, content, { mode });
+function write(path, content, mode) {
+  writeInto(stage, path, content, mode);
 }
 
 function fail(message) {

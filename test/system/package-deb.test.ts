@@ -1,8 +1,5 @@
-/**
- * The Debian package, built and lived with on a throw-away copy of this system: an overlay over `/` whose upper side is memory, in a mount
- * namespace of its own, so that dpkg, its maintainer scripts and the engine are the real ones and nothing of them stays.
- */
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+/** The Debian package, built and lived with on a throw-away copy of this system. */
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,8 +9,9 @@ import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../support/until.ts';
 import { BootedSystem, systemdMissing } from './support/booted-system.ts';
+import { ThrowAwaySystem, throwAwaySystemMissing } from './support/throw-away-system.ts';
 import { mustSkip } from '../support/optional.ts';
-import { addonMissing, rootMissing, toolsMissing } from '../support/tools.ts';
+import { addonMissing, toolsMissing } from '../support/tools.ts';
 
 const project = fileURLToPath(new URL('../..', import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), 'culvert-package-'));
@@ -22,68 +20,7 @@ const { version: own } = JSON.parse(readFileSync(join(project, 'package.json'), 
 const next = own.replace(/\d+$/, (patch) => String(Number(patch) + 1));
 
 function unable(): string | undefined {
-  if (process.platform !== 'linux') return 'needs Linux';
-  const lacking = rootMissing() ?? toolsMissing('dpkg-deb', 'unshare') ?? addonMissing();
-  if (lacking !== undefined) return lacking;
-  const tried = spawnSync('unshare', ['-m', 'sh', '-ec', `${mountOverlay}\ntrue`]);
-  return tried.status === 0 ? undefined : 'needs overlayfs and mount namespaces';
-}
-
-/** An overlay of `/` at $M, and the package directory at /packages in it. */
-const mountOverlay = `
-B=${directory}/system; mkdir -p $B
-mount -t tmpfs -o mode=0755 none $B
-mkdir -p $B/upper $B/work $B/root
-mount -t overlay overlay -o lowerdir=/,upperdir=$B/upper,workdir=$B/work $B/root
-M=$B/root
-mkdir -p $M/packages $M/proc $M/dev $M/tmp
-mount --bind ${directory} $M/packages
-mount -t proc none $M/proc
-mount --rbind /dev $M/dev
-mount -t tmpfs none $M/tmp
-`;
-
-/** A shell in the copy that lives as long as the tests, one script after the other. */
-class System implements Disposable {
-  readonly #shell: ChildProcess;
-  #out = '';
-  #number = 0;
-
-  constructor() {
-    // A process namespace of its own: when the shell goes, so does whatever it started.
-    const script = `${mountOverlay}\nexec chroot $M /bin/sh`;
-    this.#shell = spawn('unshare', ['--mount', '--pid', '--net', '--fork', '--kill-child', 'sh', '-ec', script], {
-      stdio: ['pipe', 'pipe', 'pipe'],
-      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/root', LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' },
-    });
-    this.#shell.stdout?.on('data', (chunk: Buffer) => (this.#out += chunk.toString()));
-    this.#shell.stderr?.on('data', (chunk: Buffer) => (this.#out += chunk.toString()));
-  }
-
-  /** Run a script; what it printed. Throws where it fails. */
-  async run(script: string, timeoutMs = 60_000): Promise<string> {
-    this.#number += 1;
-    const mark = `--end-${this.#number}-`;
-    const start = this.#out.length;
-    this.#shell.stdin?.write(`( set -e; ${script}\n) 2>&1; code=$?; echo; echo "${mark}$code"\n`);
-    const endsAt = Date.now() + timeoutMs;
-    for (;;) {
-      const said = this.#out.slice(start);
-      const end = new RegExp(`\\n${mark}(\\d+)`).exec(said);
-      if (end !== null) {
-        const output = said.slice(0, end.index);
-        if (end[1] !== '0') throw new Error(`${script}: exit ${end[1]}\n${output.slice(-3000)}`);
-        return output;
-      }
-      if (Date.now() > endsAt || this.#shell.exitCode !== null)
-        throw new Error(`${script}: no end\n${said.slice(-3000)}`);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
-
-  [Symbol.dispose](): void {
-    this.#shell.kill('SIGKILL');
-  }
+  return toolsMissing('dpkg-deb') ?? addonMissing() ?? throwAwaySystemMissing(directory);
 }
 
 function build(version: string): string {
@@ -109,7 +46,7 @@ cat /tmp/log; exit 1`;
 const stopEngine = `kill $(cat /tmp/pid); for try in $(seq 200); do kill -0 $(cat /tmp/pid) 2>/dev/null || exit 0; sleep 0.05; done; exit 1`;
 
 describe.skipIf(mustSkip(reason))('the Debian package', () => {
-  let system: System;
+  let system: ThrowAwaySystem;
   let first: string;
   let second: string;
 
@@ -117,7 +54,7 @@ describe.skipIf(mustSkip(reason))('the Debian package', () => {
     mkdirSync(directory, { recursive: true });
     first = build(own);
     second = build(next);
-    system = new System();
+    system = new ThrowAwaySystem(directory);
   }, 120_000);
   afterAll(() => {
     system?.[Symbol.dispose]();

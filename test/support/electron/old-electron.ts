@@ -15,7 +15,8 @@ import { desktopMissing, type Desktop } from './desktop.ts';
 import { openPerson, personMissing, type Person } from './person.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
-const brought = join(root, '.cache', `electron-${runtime.electron}`);
+/** Where the runtime is. */
+export const brought = join(root, '.cache', `electron-${runtime.electron}`);
 /** Node 18 and Chromium 114 lack these. Sources: nodejs.org/api/url.html, developer.mozilla.org/Web/JavaScript/Reference/Global_Objects/Symbol. */
 const lacking = `
 URL.canParse ??= (...given) => { try { new URL(...given); return true; } catch { return false; } };
@@ -52,7 +53,8 @@ export async function installShell(updates: string): Promise<Installed> {
   const person = await openPerson();
   const place = join(person.home, '..', 'culvert-desktop');
   const executable = join(place, 'culvert-desktop');
-  await cp(brought, place, { recursive: true });
+  // What is brought stays as it is, also where it is only linked to.
+  await cp(brought, place, { recursive: true, dereference: true });
   await cp(join(place, 'electron'), executable);
   await rm(join(place, 'electron'));
   await installApp(join(place, 'resources', 'app'));
@@ -84,8 +86,13 @@ export async function installShell(updates: string): Promise<Installed> {
   };
 }
 
-/** As electron-builder would lay it, but unpacked and for an older Node. */
-async function installApp(app: string): Promise<void> {
+interface Named {
+  readonly version: string;
+  readonly description: string;
+}
+
+/** What goes into a package of the shell, for an older Node and an older Chromium. */
+export async function installApp(app: string): Promise<void> {
   await mkdir(app, { recursive: true });
   const common = {
     absWorkingDir: root,
@@ -113,9 +120,17 @@ async function installApp(app: string): Promise<void> {
     outdir: join(app, 'node_modules/electron-updater'),
     outExtension: { '.js': '.js' },
   });
-  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
-  const named = { name: 'culvert', productName: 'Culvert', version, main: 'dist/shell/main.cjs' };
-  await writeFile(join(app, 'package.json'), JSON.stringify(named));
+  const named = async (path: string): Promise<Named> => JSON.parse(await readFile(join(root, path), 'utf8')) as Named;
+  const updater = await named('node_modules/electron-updater/package.json');
+  const bundled = { name: 'electron-updater', version: updater.version, main: 'index.js' };
+  await writeFile(join(app, 'node_modules/electron-updater/package.json'), JSON.stringify(bundled));
+  const { version, description } = await named('package.json');
+  const own = {
+    ...{ name: 'culvert', productName: 'Culvert', version, description, author: 'The Culvert authors' },
+    main: 'dist/shell/main.cjs',
+    dependencies: { 'electron-updater': updater.version },
+  };
+  await writeFile(join(app, 'package.json'), JSON.stringify(own));
   await cp(join(root, 'resources/icons'), join(app, 'resources/icons'), { recursive: true });
   await cp(join(root, 'resources/update-keys.pem'), join(app, 'resources/update-keys.pem'));
   await using window = await buildWindow({ production: true });
