@@ -15,6 +15,7 @@ const fields = {
   ],
   models: ['test/field/models.test.ts'],
   lines: ['test/field/lines.test.ts'],
+  newcomer: ['test/field/newcomer.test.ts'],
 };
 
 const asked = process.argv.slice(2);

@@ -1,4 +1,4 @@
-/** The window's first paint with 5,000 services beside an empty page's in the same browser, in one interleaved run. */
+/** The window's first paint with 5,000 services beside an empty page's in the same browser, in one interleaved run; and what its map costs a frame. */
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
@@ -7,6 +7,7 @@ import { listening } from '../support/listening.ts';
 import { manyState } from '../support/window/many.ts';
 import { serveWindow, type ServedWindow } from '../support/window/served-window.ts';
 import { median, spread, table } from './figures.ts';
+import { measureMapFrames } from './window-frames.ts';
 
 const services = 5_000;
 /** What is held to. */
@@ -19,7 +20,7 @@ export async function measureWindow(rounds: number, beside: readonly string[]): 
   const directories = [join(process.cwd(), 'dist', 'app'), ...beside];
   const browser = await launchBrowser();
   try {
-    return await firstPaints(browser, directories, rounds);
+    return `${await firstPaints(browser, directories, rounds)}\n\n${await measureMapFrames(browser, directories)}`;
   } finally {
     await browser.close();
   }

@@ -1,25 +1,18 @@
 /** The README's quick start for developers, its lines as they stand: from nothing to a guarded tool call by an agent of its own. */
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { AuditRecordView } from '../../main/api/record-views.ts';
 import { culvertJson, culvertProgram } from '../support/culvert.ts';
 import { mustSkip } from '../support/optional.ts';
+import { blocksUnder, TypedShell } from '../support/readme-shell.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
-import { until } from '../support/until.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const bwrap = spawnSync('bwrap', ['--unshare-user', '--unshare-pid', '--bind', '/', '/', '--proc', '/proc', 'true']);
 const missing = bwrap.status === 0 ? undefined : 'no namespaces can be made here (bubblewrap)';
-
-/** Blocks of the section whose heading holds these words. */
-function blocksUnder(heading: string): readonly string[] {
-  const sections = readFileSync(join(root, 'README.md'), 'utf8').split(/^## /m);
-  const section = sections.find((one) => one.split('\n')[0]?.includes(heading)) ?? '';
-  return [...section.matchAll(/^```\n([\s\S]*?)^```/gm)].map(([, block = '']) => block);
-}
 
 /** Stands for the server that the README takes from npm: the same tools by name, on standard streams. */
 const server = `
@@ -36,14 +29,11 @@ require('node:readline').createInterface({ input: process.stdin }).on('line', (l
 `;
 
 describe.skipIf(mustSkip(missing))('the quick start of the README', () => {
-  let shell: ChildProcess | undefined;
-  afterAll(() => {
-    // With all that was started in it.
-    if (shell?.pid !== undefined) process.kill(-shell.pid, 'SIGTERM');
-  });
+  let shell: TypedShell | undefined;
+  afterAll(() => shell?.[Symbol.dispose]());
 
   test('leads from nothing to a guarded call of a bound agent', { timeout: 120_000 }, async () => {
-    const blocks = blocksUnder('a developer and an agent');
+    const blocks = blocksUnder(root, 'a developer and an agent');
     expect(blocks).toHaveLength(5);
     const place = join(temporaryDirectory('readme'), 'try');
     const memory = join(temporaryDirectory('memory'), 'server.cjs');
@@ -56,26 +46,17 @@ describe.skipIf(mustSkip(missing))('the quick start of the README', () => {
         .replaceAll('/tmp/culvert-try', place)
         .replaceAll('node dist/culvert.mjs', `${process.execPath} ${program}`);
 
-    shell = spawn('bash', ['-O', 'expand_aliases'], { cwd: root, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
-    let said = '';
-    for (const stream of [shell.stdout, shell.stderr]) stream?.on('data', (data: Buffer) => (said += data.toString()));
-    const type = async (block: string, isDone: () => boolean): Promise<string> => {
-      const before = said.length;
-      const mark = `done ${before} ${Math.round(performance.now())}`;
-      shell?.stdin?.write(`${block}\necho "${mark}"\n`);
-      await until(() => said.includes(mark) && isDone(), 40_000);
-      return said.slice(before);
-    };
-    await type(`alias culvert="${process.execPath} ${program}"\n`, () => true);
+    shell = new TypedShell(root);
+    await shell.type(`alias culvert="${process.execPath} ${program}"\n`);
     const [seed = '', enrol = '', host = '', call = '', look = ''] = blocks.map(asHere);
-    await type(seed, () => said.includes('token       researcher'));
-    await type(enrol, () => said.includes('The engine is up'));
-    await type(host, () => said.includes('notes.dark is answered by'));
-    const answers = await type(call, () => true);
+    await shell.type(seed, 'token       researcher');
+    await shell.type(enrol, 'The engine is up');
+    await shell.type(host, 'notes.dark is answered by');
+    const answers = await shell.type(call);
     expect(answers).toContain('read_graph was called');
     expect(answers).toContain('"rule":"contract:mcp.deny delete_*"');
     expect(answers).not.toContain('delete_entities was called');
-    const record = await type(look, () => true);
+    const record = await shell.type(look);
     expect(record).toMatch(/note-taker +notes\.dark +delete_en\S* .*deny/);
     expect(record).toContain('note-taker reaches 1 of 1 services');
     expect(record).toContain('intact:');
