@@ -11,7 +11,11 @@ import { useWindows } from '../support/window/opened-windows.ts';
 import { madeUpToken as token } from '../support/window/token.ts';
 
 const row = (page: Page, text: string | RegExp) => page.getByRole('row').filter({ hasText: text });
-const go = (page: Page, name: string) => page.getByRole('link', { name, exact: true }).click();
+const go = async (page: Page, name: string): Promise<void> => {
+  await page.getByRole('link', { name, exact: true }).click();
+  // The screen before it is still there for a frame, rows and all.
+  await page.getByRole('heading', { level: 1, name, exact: true }).waitFor();
+};
 
 describe.skipIf(mustSkip(browserMissing()))('the window in a browser', () => {
   const windows = useWindows();
