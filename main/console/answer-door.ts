@@ -5,7 +5,8 @@ import type { Clock } from '../base/clock.ts';
 import { toTunnelerError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { AnswerLinks } from './answer-links.ts';
-import { answerHeaders, answerPage, answerPath, noAnswerPage } from './answer-page.ts';
+import { answerHeaders, answerPage, answerPath } from './answer-page.ts';
+import { refusalPage } from './headers.ts';
 
 /** Questions that wait for a person, and a person's answer. */
 export interface Questions {
@@ -48,7 +49,8 @@ export function openAnswerDoor(deps: {
       const row = asked(link);
       if (row === undefined) {
         log.warn('console.refused', { status: 403, reason: 'link' });
-        return say(response, 403, noAnswerPage());
+        const sentence = 'This link is not, or no longer, good. Run “culvert approvals link ID” for a new one.';
+        return say(response, 403, refusalPage(sentence));
       }
       if (posted === undefined) return say(response, 200, answerPage(row, link));
       const answer = posted.get('answer');

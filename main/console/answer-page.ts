@@ -42,13 +42,6 @@ export function answerPage(row: ApprovalView, link: string, told?: string): stri
   return page(`<h1>Approval</h1>${news}<dl>${list.join('')}</dl>${given}${formOf(row, link)}`);
 }
 
-/** For whoever brings a link that is not, or no longer, good. */
-export function noAnswerPage(): string {
-  return page(
-    '<h1>Approval</h1><p>This link is not, or no longer, good. Run “culvert approvals link ID” for a new one.</p>',
-  );
-}
-
 function formOf(row: ApprovalView, link: string): string {
   const buttons =
     row.state === 'pending'
